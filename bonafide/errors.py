@@ -1,0 +1,96 @@
+"""Everything that can go wrong for a caller, as one small closed tree. Each transport maps `ErrorCode` once.
+
+The message of an error is written for the caller: it never holds secrets, paths or stack traces.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """The closed set of failures a caller can meet; the value is what travels in JSON."""
+
+    INVALID_REQUEST = "invalid_request"
+    UNREADABLE_MEDIA = "unreadable_media"
+    TOO_LARGE = "too_large"
+    OBJECT_NOT_FOUND = "object_not_found"
+    FORBIDDEN = "forbidden"
+    UNAUTHENTICATED = "unauthenticated"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    INTERNAL = "internal"
+
+
+class BonafideError(Exception):
+    """Base of all errors that reach a caller. `message` is safe to show."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(BonafideError):
+    """A field is missing or malformed, or an encoding is wrong."""
+
+    code = ErrorCode.INVALID_REQUEST
+
+
+class UnreadableMedia(BonafideError):
+    """Audio or an image that cannot be decoded, is empty, or holds no finite sample."""
+
+    code = ErrorCode.UNREADABLE_MEDIA
+
+
+class TooLarge(BonafideError):
+    """More bytes, seconds, channels or pixels than the limits allow."""
+
+    code = ErrorCode.TOO_LARGE
+
+
+class ObjectNotFound(BonafideError):
+    """No such bucket or object."""
+
+    code = ErrorCode.OBJECT_NOT_FOUND
+
+
+class Forbidden(BonafideError):
+    """A bucket outside the allowed list."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class Unauthenticated(BonafideError):
+    """A missing or wrong key."""
+
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class Overloaded(BonafideError):
+    """No capacity now; the caller may come again after `retry_after_s` seconds."""
+
+    code = ErrorCode.OVERLOADED
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(BonafideError):
+    """The object storage or a runner cannot be reached."""
+
+    code = ErrorCode.UNAVAILABLE
+
+
+class DeadlineExceeded(BonafideError):
+    """The caller's deadline, or our own limit for a call, has passed."""
+
+    code = ErrorCode.DEADLINE_EXCEEDED
+
+
+class Internal(BonafideError):
+    """A bug of ours; details are only in the log, beside the request id."""
+
+    code = ErrorCode.INTERNAL

@@ -1,0 +1,187 @@
+"""Every setting of the service, read once at start from the environment, `.env` and an optional YAML file."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+MIB = 1024 * 1024
+
+
+def _cache_home() -> Path:
+    """The user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bonafide"
+
+
+class Settings(BaseSettings):
+    """All settings; names in the environment are `BONAFIDE_<NAME>` unless an alias is given.
+
+    Order of precedence: environment, `.env`, the YAML file named by `BONAFIDE_CONFIG`, defaults.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BONAFIDE_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    # Models
+    voice_model: str = "bundled"
+    """Voice model reference: `bundled`, a folder, a `.pth` file, a hub id, or `bento:<tag>`."""
+    face_model: str = "bundled"
+    """Face model reference: `bundled`, a folder, a hub id, or `bento:<tag>`."""
+    voice_spoof_label: str | None = None
+    """Name (or index) of the class that means spoof, when it cannot be told from the checkpoint's labels."""
+    face_spoof_label: str | None = None
+    """Name (or index) of the class that means fake, when it cannot be told from the checkpoint's labels."""
+    voice_threshold: float = Field(0.5, ge=0.0, le=1.0)
+    """A voice score at or above it is labelled spoof."""
+    face_threshold: float = Field(0.5, ge=0.0, le=1.0)
+    """A photo with P(fake) at or above it is labelled fake."""
+    models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
+    """Where models from the hub are saved after the first download, and compiled models are cached."""
+    offline: bool = False
+    """Never ask the model hub; only what is saved already is used."""
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    """Inference engine; auto takes torch on CUDA and OpenVINO on a CPU."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic; auto takes bf16 where the device has it."""
+    engine_threads: int = Field(0, ge=0)
+    """CPU threads of each runner's engine; 0 lets the engine choose."""
+
+    # Batching in the runners; 0 takes the engine's own choice.
+    voice_max_batch: int = Field(0, ge=0)
+    """Most windows in one batch of the voice runner; 0: chosen per engine."""
+    face_max_batch: int = Field(0, ge=0)
+    """Most photos in one batch of the face runner; 0: chosen per engine."""
+    batch_max_wait_ms: float = Field(5.0, gt=0.0)
+    """Longest time the batcher waits for company for a lone item."""
+    batch_max_latency_ms: int = Field(20_000, ge=100)
+    """BentoML's own estimate-based refusal; high, since admission is ours."""
+
+    # Admission
+    max_voice_calls: int = Field(64, ge=1)
+    """Recordings under analysis or waiting; one more is refused as overloaded."""
+    max_face_calls: int = Field(128, ge=1)
+    """Photos under judgement or waiting; one more is refused as overloaded."""
+    call_timeout_s: float = Field(600.0, gt=0.0)
+    """Longest time of an audio analysis whose caller gave no deadline."""
+    face_timeout_s: float = Field(30.0, gt=0.0)
+    """Longest time of a photo's judgement whose caller gave no deadline."""
+    drain_s: float = Field(20.0, ge=0.0)
+    """How long calls in flight may go on after SIGTERM."""
+
+    # gRPC
+    grpc_host: str = "127.0.0.1"
+    """Address that gRPC listens on."""
+    grpc_ports: Annotated[tuple[int, ...], NoDecode] = (50051, 50052)
+    """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
+
+    # Limits on untrusted input
+    max_audio_bytes: int = Field(128 * MIB, ge=1)
+    """Largest recording, uploaded or stored."""
+    max_audio_seconds: float = Field(4 * 3600.0, gt=0.0)
+    """Longest recording."""
+    max_audio_channels: int = Field(16, ge=1)
+    """Most channels of a recording."""
+    max_sample_rate: int = Field(192_000, ge=8_000)
+    """Highest sample rate of a recording, in Hz."""
+    max_image_bytes: int = Field(16 * MIB, ge=1)
+    """Largest photo."""
+    max_image_pixels: int = Field(50_000_000, ge=1)
+    """Most pixels of a photo, checked before decoding."""
+    max_inflight_bytes: int = Field(512 * MIB, ge=1)
+    """Sum of all request bodies held at one time; more is refused as overloaded."""
+    decode_threads: int = Field(default_factory=lambda: max(2, os.cpu_count() or 2), ge=1)
+    """Threads that decode audio and images."""
+
+    # Objects
+    minio_endpoint: str | None = Field(None, validation_alias="MINIO_ENDPOINT")
+    """`host:port` of MinIO or S3; unset: objects come from `objects_dir`."""
+    minio_access_key: SecretStr = Field(SecretStr(""), validation_alias="MINIO_ACCESS_KEY")
+    """Access key for MinIO."""
+    minio_secret_key: SecretStr = Field(SecretStr(""), validation_alias="MINIO_SECRET_KEY")
+    """Secret key for MinIO."""
+    minio_secure: bool = Field(False, validation_alias=AliasChoices("MINIO_SECURE", "MINIO_USE_SSL"))
+    """Whether MinIO is spoken to over TLS."""
+    storage_timeout_s: float = Field(10.0, gt=0.0)
+    """Connect and read timeout of one storage request."""
+    storage_retries: int = Field(3, ge=0)
+    """Retries of a transient storage failure, with exponential backoff."""
+    objects_dir: Path = Path("data/objects")
+    """Folder laid out `<bucket>/<key>`, used without MinIO."""
+    allowed_buckets: Annotated[tuple[str, ...], NoDecode] = ()
+    """Buckets that may be read; empty: all."""
+
+    # Cache
+    redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
+    """Host of Redis or Valkey; unset: the cache is in memory."""
+    redis_port: int = Field(6379, ge=1, le=65535, validation_alias="REDIS_PORT")
+    """Port of Redis or Valkey."""
+    redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
+    """Password of Redis or Valkey."""
+    redis_timeout_s: float = Field(0.5, gt=0.0)
+    """Longest time of one cache round trip; a slower cache is skipped."""
+    cache_ttl_s: int = Field(3600, ge=1)
+    """How long windows and scores are kept."""
+    cache_windows: bool = True
+    """Whether decoded windows (biometric data) are cached; scores always are."""
+    cache_max_bytes: int = Field(256 * MIB, ge=0)
+    """Bound of the in-memory cache."""
+
+    # Logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, JSON lines elsewhere."""
+
+    @field_validator("grpc_ports", mode="before")
+    @classmethod
+    def _split_ports(cls, value: object) -> object:
+        return [int(part) for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("allowed_buckets", mode="before")
+    @classmethod
+    def _split_buckets(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("minio_endpoint", "redis_host", mode="after")
+    @classmethod
+    def _empty_is_unset(cls, value: str | None) -> str | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _minio_needs_keys(self) -> "Settings":
+        if self.minio_endpoint and not (
+            self.minio_access_key.get_secret_value() and self.minio_secret_key.get_secret_value()
+        ):
+            raise ValueError("MINIO_ENDPOINT is set, so MINIO_ACCESS_KEY and MINIO_SECRET_KEY must be set too")
+        return self
+
+    @cached_property
+    def compiled_dir(self) -> Path:
+        """Folder of compiled models."""
+        return self.models_dir / "compiled"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources = [init_settings, env_settings, dotenv_settings]
+        if path := os.environ.get("BONAFIDE_CONFIG"):
+            if not Path(path).is_file():
+                raise FileNotFoundError(f"BONAFIDE_CONFIG names {path}, which is not a file")
+            sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
+        return tuple(sources)
