@@ -1,0 +1,1 @@
+"""Data for the bundled models: packages in, manifests of windows and crops out."""

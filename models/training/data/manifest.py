@@ -1,0 +1,110 @@
+"""The manifest: one row per item of training or test data, as JSON lines or CSV.
+
+Paths are kept relative to the manifest's folder where they lie below it, so a data folder can move.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "dev", "test"]
+
+BONAFIDE = "bonafide"
+SPOOF = "spoof"
+NO_ATTACK = "-"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file with everything that may be asked about it.
+
+    Attributes:
+        path: The file; absolute after `read`.
+        label: `bonafide` or `spoof` (faces too: live is `bonafide`, fake is `spoof`).
+        subject: Speaker or person, unique over all sources; splits never share one.
+        source: Package it came from, e.g. `debian:klettres-data`.
+        licence: Licence of that package.
+        attack: Attack family, or `-` for bona fide items.
+        split: `train`, `dev` or `test`.
+        detail: Free text, e.g. the voice or the parameters of the attack.
+    """
+
+    path: Path
+    label: Literal["bonafide", "spoof"]
+    subject: str
+    source: str
+    licence: str
+    attack: str
+    split: Split
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.label not in (BONAFIDE, SPOOF):
+            raise ValueError(f"{self.path}: label {self.label!r} is neither {BONAFIDE} nor {SPOOF}")
+        if self.split not in ("train", "dev", "test"):
+            raise ValueError(f"{self.path}: split {self.split!r} is none of train, dev, test")
+        if (self.label == BONAFIDE) != (self.attack == NO_ATTACK):
+            raise ValueError(f"{self.path}: label {self.label!r} does not go with attack {self.attack!r}")
+
+
+def write(items: Iterable[Item], path: Path) -> None:
+    """Writes a manifest; `.csv` is written as CSV, anything else as JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(item) | {"path": _relative(item.path, path.parent)} for item in items]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".csv":
+            writer = csv.DictWriter(file, [field.name for field in fields(Item)])
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def read(path: Path) -> list[Item]:
+    """Reads a manifest written by `write`.
+
+    Raises:
+        ValueError: A row lacks a field or holds a value that is not allowed; the message says which.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = (
+            list(csv.DictReader(file))
+            if path.suffix == ".csv"
+            else [json.loads(line) for line in file if line.strip()]
+        )
+    items = []
+    for number, row in enumerate(rows, 1):
+        try:
+            item = Item(**row)
+            items.append(replace(item, path=path.parent.absolute() / item.path))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}, row {number}: {error}") from error
+    return items
+
+
+def check_split(items: Sequence[Item], held_out: Iterable[str] = ()) -> None:
+    """Checks the two rules that every reported number rests on.
+
+    Args:
+        items: The whole manifest.
+        held_out: Attack families that only the test split may hold.
+
+    Raises:
+        ValueError: A subject is on two sides, or a held-out family is outside the test split.
+    """
+    side: dict[str, str] = {}
+    forbidden = set(held_out)
+    for item in items:
+        if side.setdefault(item.subject, item.split) != item.split:
+            raise ValueError(f"{item.subject} is in {side[item.subject]} and in {item.split}")
+        if item.attack in forbidden and item.split != "test":
+            raise ValueError(f"{item.path}: held-out attack {item.attack} is in {item.split}")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    absolute = path.absolute()
+    base = folder.absolute()
+    return str(absolute.relative_to(base)) if absolute.is_relative_to(base) else str(absolute)
