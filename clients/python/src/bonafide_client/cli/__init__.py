@@ -1,0 +1,41 @@
+"""The command `bonafide`: judges recordings and photos from a shell or a script."""
+
+import asyncio
+import io
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+from .arguments import parse
+from .outcome import UNANSWERED
+from .run import run
+
+INTERRUPTED = 130
+
+
+def command() -> int:
+    """The entry point of the process; returns its exit code."""
+    if hasattr(signal, "SIGPIPE"):
+        # `bonafide ... | head` ends as every other program does; rich would exit with 1, which means spoof.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # names of files may not fit the terminal's encoding
+    try:
+        return main()
+    except Exception:  # Python itself would exit with 1, which means spoof
+        traceback.print_exc()
+        return UNANSWERED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns its exit code. Ctrl-C cancels what runs at the service too."""
+    options = parse(argv)
+    try:
+        return asyncio.run(run(options))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED

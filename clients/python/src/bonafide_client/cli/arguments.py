@@ -1,0 +1,183 @@
+"""The command line: from words to `Options`. Wrong words end the process with exit code 2."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..connection import AUDIO_TIMEOUT_S, DEFAULT_ADDRESS, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Tls
+from ..version import __version__
+
+USAGE = 2
+_EXIT_CODES = """\
+exit codes, the first that applies:
+  130  interrupted
+    2  the command line is wrong; nothing was asked
+    1  at least one spoof or fake was found, whatever became of the other files
+    4  at least one file got no answer: service unreachable, overloaded, deadline
+       passed, key refused, or a bug of the service; the same call may work later
+    3  at least one file cannot be judged, or not all of it: unreadable, too large,
+       not found, not allowed
+    0  every file is bona fide or live (status: both models are ready)
+"""
+_ENVIRONMENT = """\
+environment:
+  BONAFIDE_ADDRESS   host:port of the service, as --address
+  BONAFIDE_API_KEY   the API key itself; --api-key-file goes before it
+  NO_COLOR           set to anything: no colours
+"""
+_AUDIO_EXAMPLES = """\
+examples:
+  bonafide audio call.mp3                         judge a recording
+  bonafide audio *.wav --quiet                    only the verdicts
+  bonafide audio --bucket calls 2024/a.wav        a recording that is stored already
+  ffmpeg -i film.mkv -f wav - | bonafide audio -  from a pipe
+  bonafide audio *.wav --json | jq -r 'select(.label == "spoof") | .file'
+"""
+_FACE_EXAMPLES = """\
+examples:
+  bonafide face face.jpg
+  bonafide face *.jpg --json | jq -r 'select(.error) | .file'
+  bonafide face selfie.png && echo welcome
+"""
+_STATUS_EXAMPLES = """\
+examples:
+  bonafide status
+  until bonafide status --quiet; do sleep 1; done
+  bonafide status --address bonafide.example.com:443 --tls --api-key-file key.txt
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; `names` are files or, with a `bucket`, keys of stored recordings."""
+
+    verb: Literal["audio", "face", "status"]
+    names: tuple[str, ...]
+    bucket: str | None
+    address: str | None
+    api_key: str | None
+    tls: Tls | None
+    timeout_s: float | None
+    concurrency: int
+    json: bool
+    quiet: bool
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """Reads a command line (None: that of the process), and the key file that it names."""
+    parser = _parser()
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(USAGE)
+    found = parser.parse_args(words)
+    try:
+        tls = (
+            Tls(found.ca, found.cert, found.key) if found.tls or found.ca or found.cert or found.key else None
+        )
+        api_key = found.api_key_file.read_text().strip() if found.api_key_file else None
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if api_key == "":
+        parser.error(f"{found.api_key_file} is empty")
+    if found.bucket is None and found.names.count("-") > 1:
+        parser.error("standard input (-) can be read only once")
+    return Options(
+        verb=found.verb,
+        names=tuple(found.names),
+        bucket=found.bucket,
+        address=found.address,
+        api_key=api_key,
+        tls=tls,
+        timeout_s=found.timeout or None,
+        concurrency=found.concurrency,
+        json=found.json,
+        quiet=found.quiet,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bonafide",
+        description="Asks a Bonafide service whether voices and faces are real.",
+        epilog=f"`bonafide audio --help` and the like show examples.\n\n{_EXIT_CODES}\n{_ENVIRONMENT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bonafide {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,status}")
+
+    audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES, AUDIO_TIMEOUT_S)
+    audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
+    audio.add_argument(
+        "--bucket", help="the names are keys of recordings in this bucket of the service's store"
+    )
+    _several(audio)
+
+    face = _verb(verbs, "face", "judge photos of faces", _FACE_EXAMPLES, FACE_TIMEOUT_S)
+    face.add_argument("names", nargs="+", metavar="FILE", help="a photo; - is standard input")
+    _several(face)
+
+    status = _verb(
+        verbs,
+        "status",
+        "show whether the service is ready, and its models",
+        _STATUS_EXAMPLES,
+        STATUS_TIMEOUT_S,
+    )
+    status.set_defaults(names=[], concurrency=1)
+    return parser
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    what: str,
+    examples: str,
+    timeout_s: float,
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"{examples}\n{_EXIT_CODES}\n{_ENVIRONMENT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(bucket=None)
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON document per line on stdout, nothing else"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
+    parser.add_argument("--timeout", type=_seconds, default=timeout_s, metavar="SECONDS",
+                        help="deadline of each call, 0: none (default: %(default)g)")  # fmt: skip
+    way = parser.add_argument_group("the way to the service")
+    way.add_argument(
+        "--address", metavar="HOST:PORT", help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}"
+    )
+    way.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the API key")
+    way.add_argument("--tls", action="store_true", help="encrypt; implied by the three below")
+    way.add_argument("--ca", metavar="FILE", help="root certificates to trust (PEM)")
+    way.add_argument("--cert", metavar="FILE", help="the client's certificate (PEM), for mutual TLS")
+    way.add_argument("--key", metavar="FILE", help="the client's private key (PEM)")
+    return parser
+
+
+def _several(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--concurrency", type=_count, default=4, metavar="N",
+                        help="files under judgement at a time (default: %(default)s)")  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a time in seconds")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value

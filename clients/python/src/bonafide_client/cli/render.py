@@ -1,0 +1,135 @@
+"""Results for eyes: tables, bars and verdicts as rich renderables; knows nothing of calls."""
+
+from collections.abc import Iterable
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import BonafideError
+from ..results import AudioReport, ChunkScore, FaceReport, ModelIdentity, ModelStatus
+from .outcome import error_fields
+
+_BAR_CELLS = 20
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_STYLES = {"spoof": "bold red", "fake": "bold red", "bonafide": "green", "live": "green"}
+_NAMES = {"spoof": "SPOOF", "fake": "FAKE", "bonafide": "BONA FIDE", "live": "LIVE"}
+
+
+def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group:
+    """A recording's verdict, below the table of its chunks. `blocks`: bars may use Unicode blocks."""
+    lines: list[Table | Text] = []
+    if table:
+        lines += [Text(printable(name), "bold"), _chunks(report.chunks, blocks)]
+    spoofed = sum(chunk.label == "spoof" for chunk in report.chunks)
+    lines.append(
+        Text.assemble(
+            _verdict(report.label),
+            f"  score {report.score:.3f}, threshold {report.threshold:.3f}; ",
+            f"{spoofed} of {len(report.chunks)} chunks spoof, {clock(report.audio_seconds)}",
+            _demo(report.model),
+            "" if table else f"  {printable(name)}",
+        )
+    )
+    lines += [Text(f"warning: {printable(warning)}", "yellow") for warning in report.warnings]
+    if report.error_message:
+        lines.append(Text(f"not all of it was judged: {printable(report.error_message)}", "bold yellow"))
+    return Group(*lines)
+
+
+def face(name: str, report: FaceReport, *, blocks: bool) -> Text:
+    """A photo's verdict, in a line."""
+    return Text.assemble(
+        _verdict(report.label),
+        f"  P(fake) {report.score:.3f} ",
+        (bar(report.score, blocks), _STYLES[report.label]),
+        f" threshold {report.threshold:.3f}",
+        _demo(report.model),
+        f"  {printable(name)}",
+    )
+
+
+def error(name: str, problem: BonafideError | OSError) -> Text:
+    """Why a file was not judged, in a line."""
+    code, message, request_id = error_fields(problem)
+    told = f" (request {printable(request_id)})" if request_id else ""
+    return Text.assemble((f"{printable(name)}: {code}", "bold red"), f": {printable(message)}{told}")
+
+
+def model(identity: ModelIdentity) -> Text:
+    """Which model spoke, and loudly whether it is a demonstration."""
+    line = Text(f"model {printable(identity.name)} {printable(identity.version)}", "dim")
+    if identity.demo:
+        line.append(
+            "\nDEMONSTRATION MODEL: small, ships with the service; do not decide by it", "not dim bold yellow"
+        )
+    return line
+
+
+def status(address: str, health: str, voice: ModelStatus, face: ModelStatus, *, table: bool) -> Group:
+    """The service's health, above the table of its two models."""
+    headline = Text.assemble(
+        f"{printable(address)} is ", (health, "green" if health == "SERVING" else "bold red")
+    )
+    if not table:
+        return Group(headline)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "voice", "face"):
+        grid.add_column(column, overflow="fold")
+    for title, field in (
+        ("status", "status"),
+        ("type", "model_type"),
+        ("engine", "engine"),
+        ("device", "device"),
+        ("precision", "precision"),
+        ("threshold", "threshold"),
+        ("files", "local_path"),
+    ):
+        grid.add_row(title, *(Text(printable(str(getattr(one, field)))) for one in (voice, face)))
+    return Group(headline, grid, model(voice.model), model(face.model))
+
+
+def bar(score: float, blocks: bool) -> str:
+    """A bar of fixed width: `score` 0 is empty, 1 is full."""
+    if not blocks:
+        return ("#" * round(score * _BAR_CELLS)).ljust(_BAR_CELLS, ".")
+    full, rest = divmod(round(score * _BAR_CELLS * 8), 8)
+    return ("█" * full + _EIGHTHS[rest] * (rest > 0)).ljust(_BAR_CELLS)
+
+
+def clock(seconds: float) -> str:
+    """Minutes, seconds and tenths, as in 2:05.5."""
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
+
+
+def printable(text: str) -> str:
+    """The text without what could steer a terminal: names of files and of objects are not ours."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _chunks(chunks: Iterable[ChunkScore], blocks: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("from", justify="right", style="dim")
+    table.add_column("to", justify="right", style="dim")
+    table.add_column("score", justify="right")
+    table.add_column("", width=_BAR_CELLS, no_wrap=True)
+    table.add_column("label")
+    for chunk in chunks:
+        style = _STYLES[chunk.label]
+        table.add_row(
+            clock(chunk.start_s),
+            clock(chunk.end_s),
+            f"{chunk.score:.3f}",
+            Text(bar(chunk.score, blocks), style),
+            Text(chunk.label, style),
+        )
+    return table
+
+
+def _verdict(label: str) -> tuple[str, str]:
+    return _NAMES[label].ljust(9), _STYLES[label]
+
+
+def _demo(identity: ModelIdentity) -> tuple[str, str]:
+    return (" (demo model)", "yellow") if identity.demo else ("", "")

@@ -1,0 +1,151 @@
+"""Recordings and photos on their way out. A recording is read part by part and never held whole."""
+
+import asyncio
+import io
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, TypeAlias
+
+from .errors import TooLarge
+from .proto.audio_analyzer_pb2 import AnalyzeUploadRequest
+from .results import AudioEvent, ChunkScore, Progress
+
+PART_BYTES = 256 * 1024
+MAX_PHOTO_BYTES = 64 * 1024 * 1024
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""What can be judged: a path, the bytes themselves, or a file object opened in binary mode."""
+
+
+def read_photo(source: Source) -> bytes:
+    """All bytes of a photo.
+
+    Raises:
+        OSError: the file cannot be read.
+        TooLarge: more than `MAX_PHOTO_BYTES`, which no service takes; said before it fills the memory.
+    """
+    data = bytearray()
+    with _opened(source) as file:
+        while part := _read(file):
+            data += part
+            if len(data) > MAX_PHOTO_BYTES:
+                raise TooLarge(f"a photo of more than {MAX_PHOTO_BYTES // 2**20} MiB")
+    return bytes(data)
+
+
+class Upload:
+    """A recording on its way to the service; use as a context manager.
+
+    `parts` or `aparts` is what gRPC sends, `follow` is told what comes back. `failure` is what the file
+    or the callback raised meanwhile: gRPC would hide it, so whoever waits for the call raises it instead.
+
+    Args:
+        source: the recording.
+        task_id: the caller's own id, for the service's log.
+        on_progress: called at every step, never twice at a time.
+    """
+
+    def __init__(self, source: Source, task_id: str, on_progress: Callable[[Progress], None] | None) -> None:
+        self.failure: Exception | None = None
+        self._opened = _opened(source)
+        self._task_id = task_id
+        self._on_progress = on_progress
+        self._progress = Progress()
+        self._lock = threading.Lock()
+        self._first = True
+        self._abort: Callable[[], object] | None = None
+        self._abort_known = threading.Event()
+
+    def __enter__(self) -> "Upload":
+        self._file = self._opened.__enter__()
+        self._progress = Progress(total_bytes=_size(self._file))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+    def parts(self) -> Iterator[AnalyzeUploadRequest]:
+        """The parts, for the blocking client; runs in gRPC's own thread."""
+        try:
+            while part := self._next_part():
+                yield part
+                self._report(sent=len(part.data))
+        except Exception as error:
+            # Ending here quietly would half-close the call, and the torn recording would be judged.
+            self.failure = error
+            self._abort_known.wait()
+            if self._abort is not None:
+                self._abort()
+
+    async def aparts(self) -> AsyncIterator[AnalyzeUploadRequest]:
+        """The parts, for the asyncio client; gRPC cancels the call when this raises."""
+        try:
+            while part := await asyncio.to_thread(self._next_part):
+                yield part
+                self._report(sent=len(part.data))
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def on_failure(self, abort: Callable[[], object]) -> None:
+        """Says how `parts` cancels its call."""
+        self._abort = abort
+        self._abort_known.set()
+
+    def follow(self, event: AudioEvent) -> AudioEvent:
+        """Counts a scored chunk, and hands the event on."""
+        if isinstance(event, ChunkScore):
+            self._report(chunks=1, total_chunks=event.total_chunks)
+        return event
+
+    def _next_part(self) -> AnalyzeUploadRequest | None:
+        data = _read(self._file)
+        if not data and not self._first:
+            return None
+        task_id, self._first = (self._task_id if self._first else ""), False
+        return AnalyzeUploadRequest(data=data, task_id=task_id)
+
+    def _report(self, sent: int = 0, chunks: int = 0, total_chunks: int | None = None) -> None:
+        with self._lock:
+            before = self._progress
+            self._progress = replace(
+                before,
+                sent_bytes=before.sent_bytes + sent,
+                done_chunks=before.done_chunks + chunks,
+                total_chunks=total_chunks or before.total_chunks,
+            )
+            if self._on_progress is not None:
+                self._on_progress(self._progress)
+
+
+def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
+    """The source as a file; what the caller opened stays open."""
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).open("rb")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source)
+    return nullcontext(source)
+
+
+def _read(file: BinaryIO) -> bytes:
+    data = file.read(PART_BYTES)
+    if not isinstance(data, bytes):
+        raise TypeError(f"a file object opened in binary mode is needed, this one gave {type(data).__name__}")
+    return data
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Bytes from here to the end; None for a pipe and the like."""
+    if not file.seekable():
+        return None
+    here = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return end - here or None

@@ -1,0 +1,104 @@
+"""What the service answers, as frozen dataclasses. Scores are P(spoof) or P(fake), 0..1."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+VoiceLabel: TypeAlias = Literal["spoof", "bonafide"]
+FaceLabel: TypeAlias = Literal["fake", "live"]
+Health: TypeAlias = Literal["SERVING", "NOT_SERVING", "UNKNOWN", "SERVICE_UNKNOWN"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model spoke. `version` changes with its weights, configuration or label mapping."""
+
+    name: str
+    version: str
+    demo: bool
+    """True for the small bundled models, whose verdicts are for demonstration only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkScore:
+    """The score of one chunk of a recording, from `start_s` to `end_s` seconds."""
+
+    chunk_id: str
+    score: float
+    label: VoiceLabel
+    start_s: float
+    end_s: float
+    total_chunks: int | None = field(default=None, compare=False)
+    """While scores arrive: how many chunks the recording has, once that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioReport:
+    """The verdict on a recording; its chunks are in the order of the recording."""
+
+    label: VoiceLabel
+    score: float
+    threshold: float
+    """A score at or above it is labelled spoof."""
+    chunks: tuple[ChunkScore, ...]
+    audio_seconds: float
+    model: ModelIdentity
+    request_id: str
+    error_message: str
+    """Empty, or which chunks could not be scored; the verdict then stands on the others alone."""
+    warnings: tuple[str, ...]
+    """What to know although the call succeeded, e.g. that the file was torn."""
+
+    @property
+    def is_spoof(self) -> bool:
+        """Whether the recording as a whole is labelled spoof."""
+        return self.label == "spoof"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReport:
+    """The verdict on a photo."""
+
+    label: FaceLabel
+    score: float
+    """P(fake)."""
+    confidence: float
+    """Probability of `label`."""
+    threshold: float
+    """A score at or above it is labelled fake."""
+    model: ModelIdentity
+    request_id: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the photo is labelled live."""
+        return self.label == "live"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """The state of one of the two models."""
+
+    status: str
+    """`loaded`, `not_loaded` or `error`."""
+    is_loaded: bool
+    model: ModelIdentity
+    model_type: str
+    local_path: str
+    engine: str
+    device: str
+    precision: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the analysis of an uploaded recording has come; a total is None until it is known."""
+
+    sent_bytes: int = 0
+    total_bytes: int | None = None
+    done_chunks: int = 0
+    total_chunks: int | None = None
+
+
+AudioEvent: TypeAlias = ChunkScore | AudioReport
+"""One step of a streamed analysis: a score per chunk, and last of all the report."""
