@@ -1,0 +1,70 @@
+"""Blocking storage calls in a few threads of their own, each told when nobody waits for it any more.
+
+In: a function that takes a stop event. Out: its result. Knows nothing of storage.
+"""
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+CHUNK_BYTES = 256 * 1024
+
+
+class Stopped(Exception):
+    """The caller has gone; raised inside a thread and seen by nobody."""
+
+
+class _ReadSome(Protocol):
+    def __call__(self, size: int, /) -> bytes:
+        """Up to `size` bytes; empty at the end."""
+
+
+class StoppableThreads:
+    """A bounded pool of threads.
+
+    Args:
+        count: Most calls that run at one time; more wait their turn.
+        name: Prefix of the threads' names.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._running: set[threading.Event] = set()
+
+    async def run(self, work: Callable[[threading.Event], T]) -> T:
+        """Runs `work` in a thread; its event is set when this call is cancelled or the pool closes."""
+        stop = threading.Event()
+        self._running.add(stop)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, stop)
+        finally:
+            stop.set()
+            self._running.discard(stop)
+
+    async def close(self) -> None:
+        """Tells all running work to stop and waits until it has."""
+        for stop in self._running:
+            stop.set()
+        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+
+
+def collect(read_some: _ReadSome, size: int, stop: threading.Event) -> bytes:
+    """Reads up to `size` + 1 bytes piece by piece, so that one byte too many shows and no more are held.
+
+    Raises:
+        Stopped: The event was set.
+    """
+    # getvalue() of a BytesIO that nobody else looks at hands over its buffer without a second copy.
+    collected = io.BytesIO()
+    while (left := size + 1 - collected.tell()) > 0:
+        if stop.is_set():
+            raise Stopped
+        piece = read_some(min(CHUNK_BYTES, left))
+        if not piece:
+            break
+        collected.write(piece)
+    return collected.getvalue()
