@@ -1,0 +1,122 @@
+"""How the cache writes down what it keeps: keys, and values with a checksum. Whatever it cannot read is None.
+
+In: recordings' facts, int16 windows, scores. Out: text keys and bytes, and back. No pickle.
+"""
+
+import json
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The version: to be raised when an old value would be read wrongly, or windows are cut in another way.
+_PREFIX = "bonafide:1:"
+PROBE_KEY = f"{_PREFIX}probe"
+_CHECKSUM = struct.Struct("<I")
+_SCORE = struct.Struct("<d")
+
+
+@dataclass(frozen=True)
+class RecordingMeta:
+    """What is known of a recording once it was decoded.
+
+    Attributes:
+        windows: Number of windows, 0 or more.
+        seconds: Length, finite, 0 or more.
+        warnings: What a reader of the result should know (a truncated file).
+    """
+
+    windows: int
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def recording_key(content_id: str) -> str:
+    """The key of a recording's facts."""
+    return f"{_PREFIX}{_part(content_id)}:m"
+
+
+def window_key(content_id: str, index: int) -> str:
+    """The key of one window."""
+    return f"{_PREFIX}{_part(content_id)}:w:{index}"
+
+
+def score_key(content_id: str, model: str, index: int) -> str:
+    """The key of one window's score by one version of a model."""
+    return f"{_PREFIX}{_part(content_id)}:s:{_part(model)}:{index}"
+
+
+def encode_recording(key: str, meta: RecordingMeta) -> bytes:
+    """JSON, sealed."""
+    return _seal(key, json.dumps([meta.windows, meta.seconds, meta.warnings]).encode())
+
+
+def decode_recording(key: str, value: bytes) -> RecordingMeta | None:
+    """What `encode_recording` wrote under this key, else None."""
+    payload = _unseal(key, value)
+    if payload is None:
+        return None
+    try:
+        windows, seconds, warnings = json.loads(bytes(payload))
+    except (ValueError, TypeError):
+        return None
+    if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
+        return None
+    if not (math.isfinite(seconds) and seconds >= 0 and all(isinstance(text, str) for text in warnings)):
+        return None
+    return RecordingMeta(windows, seconds, tuple(warnings))
+
+
+def encode_window(key: str, window: NDArray[np.int16]) -> bytes:
+    """Little-endian samples, sealed. window: int16 array (samples,)."""
+    return _seal(key, window.astype("<i2", copy=False).tobytes())
+
+
+def decode_window(key: str, value: bytes) -> NDArray[np.int16] | None:
+    """What `encode_window` wrote under this key, as an array of its own, else None."""
+    payload = _unseal(key, value)
+    if payload is None or not payload or len(payload) % 2:
+        return None
+    return np.frombuffer(payload, dtype="<i2").astype(np.int16)
+
+
+def encode_score(key: str, score: float) -> bytes:
+    """A float64, sealed."""
+    return _seal(key, _SCORE.pack(score))
+
+
+def decode_score(key: str, value: bytes) -> float | None:
+    """What `encode_score` wrote under this key, else None; always in 0..1."""
+    payload = _unseal(key, value)
+    if payload is None or len(payload) != _SCORE.size:
+        return None
+    score: float = _SCORE.unpack(payload)[0]
+    return score if is_score(score) else None
+
+
+def is_score(score: float) -> bool:
+    """Whether a number is a probability."""
+    return 0.0 <= score <= 1.0
+
+
+def _part(text: str) -> str:
+    # Colons go too, so that no two different pairs of parts make the same key.
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def _seal(key: str, payload: bytes) -> bytes:
+    # The key is in the checksum: another key's value, wherever it came from, is not taken for this one's.
+    return _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(key.encode()))) + payload
+
+
+def _unseal(key: str, value: bytes) -> memoryview | None:
+    view = memoryview(value)
+    if len(view) < _CHECKSUM.size:
+        return None
+    (checksum,) = _CHECKSUM.unpack(view[: _CHECKSUM.size])
+    payload = view[_CHECKSUM.size :]
+    return payload if zlib.crc32(payload, zlib.crc32(key.encode())) == checksum else None

@@ -1,0 +1,79 @@
+"""A key-value store in this process, bounded in bytes: outdated items go first, then the least used."""
+
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+# What two ordered dictionaries and a tuple cost beside the key and the value; scores are small, so it counts.
+_ENTRY_OVERHEAD_BYTES = 400
+
+
+class MemoryKeyValue:
+    """A `KeyValueStore` for one event loop.
+
+    Args:
+        max_bytes: Most bytes of keys, values and bookkeeping; an item above it is not stored.
+        ttl_s: Seconds that an item is kept.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, max_bytes: int, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_bytes = max_bytes
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._values: OrderedDict[str, bytes] = OrderedDict()  # least recently used first
+        self._expiry: OrderedDict[str, float] = OrderedDict()  # oldest first
+        self.used_bytes = 0
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See `KeyValueStore.get_many`."""
+        self._drop_outdated()
+        return [self._get(key) for key in keys]
+
+    async def put_many(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """See `KeyValueStore.put_many`."""
+        self._drop_outdated()
+        for key, value in items:
+            self._put(key, value)
+
+    async def close(self) -> None:
+        """Forgets everything."""
+        self._values.clear()
+        self._expiry.clear()
+        self.used_bytes = 0
+
+    def _get(self, key: str) -> bytes | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def _put(self, key: str, value: bytes) -> None:
+        self._drop(key)
+        cost = _cost(key, value)
+        if cost > self._max_bytes:
+            return
+        while self.used_bytes + cost > self._max_bytes:
+            self._drop(next(iter(self._values)))
+        self._values[key] = value
+        self._expiry[key] = self._clock() + self._ttl_s
+        self.used_bytes += cost
+
+    def _drop_outdated(self) -> None:
+        now = self._clock()
+        while self._expiry:
+            key, expiry = next(iter(self._expiry.items()))
+            if expiry > now:
+                return
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        value = self._values.pop(key, None)
+        if value is not None:
+            del self._expiry[key]
+            self.used_bytes -= _cost(key, value)
+
+
+def _cost(key: str, value: bytes) -> int:
+    return sys.getsizeof(key) + sys.getsizeof(value) + _ENTRY_OVERHEAD_BYTES
