@@ -1,0 +1,116 @@
+"""Tells what container untrusted audio bytes come in, by their first bytes, before FFmpeg sees any of them.
+
+In: bytes. Out: the demuxers that may open them and where the audio begins; or UnreadableMedia that names the
+format.
+"""
+
+from typing import NamedTuple
+
+from bonafide.errors import UnreadableMedia
+
+ACCEPTED = "WAV, FLAC, MP3, Ogg, Opus, M4A, AAC, AMR or WebM"
+"""What to tell a caller who sent something else."""
+
+
+class Container(NamedTuple):
+    """Where the audio begins and who may read it.
+
+    Attributes:
+        demuxers: FFmpeg demuxer names; one, or several among which FFmpeg probes.
+        offset: first byte after leading ID3 tags.
+    """
+
+    demuxers: tuple[str, ...]
+    offset: int
+
+
+_MAGIC = (
+    (b"fLaC", "flac"),
+    (b"OggS", "ogg"),
+    (b"#!AMR", "amr"),
+    (b"\x1aE\xdf\xa3", "matroska"),
+    (b"riff.\x91\xcf\x11\xa5\xd6\x28\xdb", "w64"),
+)
+_RIFF = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_MP4_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx")
+_REFUSED = (
+    (b"ffconcat", "an FFmpeg concat list"),
+    (b"#EXTM3U", "an HLS playlist"),
+    (b"<?xml", "XML"),
+    (b"<MPD", "a DASH manifest"),
+    (b"<", "XML or HTML"),
+    (b"v=0", "an SDP description"),
+    (b"[playlist", "a playlist"),
+    (b"caff", "CAF"),
+    (b".snd", "Sun AU"),
+    (b"MThd", "MIDI"),
+    (b"FLV\x01", "FLV"),
+    (b"0&\xb2u\x8ef\xcf\x11", "WMA (ASF)"),
+    (b"\x00\x00\x01\xba", "an MPEG program stream"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+)
+
+
+def identify(data: bytes) -> Container:
+    """Says which demuxers may open `data`.
+
+    MP3 and ADTS AAC have no magic number: what is not recognised is left to FFmpeg's probe among these two.
+
+    Raises:
+        UnreadableMedia: no data after the tags, or a format that is not accepted.
+    """
+    offset = _after_id3(data)
+    head = data[offset : offset + 64]
+    if not head:
+        raise UnreadableMedia("the recording is empty")
+    if head[:4] in _RIFF:
+        if head[8:12] == b"WAVE":
+            return Container(("wav",), offset)
+        raise UnreadableMedia(f"AVI or another RIFF format is not accepted; send {ACCEPTED}")
+    if head.startswith(b"FORM"):
+        raise UnreadableMedia(f"AIFF is not accepted; send {ACCEPTED}")
+    for magic, demuxer in _MAGIC:
+        if head.startswith(magic):
+            return Container((demuxer,), offset)
+    if head[4:8] in _MP4_BOXES:
+        return Container(("mov",), offset)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for magic, name in _REFUSED:
+        if text.startswith(magic) or head.startswith(magic):
+            raise UnreadableMedia(f"{name} is not accepted; send {ACCEPTED}")
+    return Container(("mp3", "aac"), offset)
+
+
+def ends_inside_page(data: bytes) -> bool:
+    """Whether the last page of an Ogg file announces more bytes than there are, so that the file is torn."""
+    start = data.rfind(b"OggS")
+    header = data[start : start + 27]
+    if len(header) < 27:
+        return True
+    segments = data[start + 27 : start + 27 + header[26]]
+    return len(segments) < header[26] or start + 27 + header[26] + sum(segments) > len(data)
+
+
+def promises_length(data: bytes, demuxer: str) -> bool:
+    """Whether the container states its duration, rather than FFmpeg guessing it from the number of bytes."""
+    if demuxer == "mp3":
+        head = data[: 1 << 13]
+        return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
+    return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
+
+
+def _after_id3(data: bytes) -> int:
+    """Offset of the first byte after leading ID3v2 tags.
+
+    They are skipped here because they may hold compressed pictures: a tag of 1 MB made FFmpeg take 1.2 GB.
+    """
+    offset = 0
+    while data.startswith(b"ID3", offset) and len(data) >= offset + 10:
+        flags, size = data[offset + 5], data[offset + 6 : offset + 10]
+        offset += 10 + (10 if flags & 0x10 else 0)
+        for byte_index, byte in enumerate(size):
+            offset += (byte & 0x7F) << (7 * (3 - byte_index))
+    return min(offset, len(data))

@@ -1,0 +1,173 @@
+"""Synthesises recordings and photos for the tests: numpy in, encoded bytes out, through PyAV and Pillow."""
+
+import io
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+import numpy as np
+from av.audio.format import AudioFormat
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+from PIL import Image
+
+AUDIO_FORMATS = ("wav", "flac", "mp3", "ogg", "opus", "m4a", "aac", "amr", "webm")
+"""What the product promises to read; `encode` writes each of them."""
+
+RECIPES: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    # name -> container, encoder, sample format, options
+    "wav": ("wav", "pcm_s16le", "s16", {}),
+    "wav24": ("wav", "pcm_s24le", "s32", {}),
+    "wav-float": ("wav", "pcm_f32le", "flt", {}),
+    "wav-double": ("wav", "pcm_f64le", "dbl", {}),
+    "wav-u8": ("wav", "pcm_u8", "u8", {}),
+    "wav-mulaw": ("wav", "pcm_mulaw", "s16", {}),
+    "wav-alaw": ("wav", "pcm_alaw", "s16", {}),
+    "wav-g722": ("wav", "g722", "s16", {}),
+    "wav-adpcm": ("wav", "adpcm_ima_wav", "s16p", {}),
+    "rf64": ("wav", "pcm_s16le", "s16", {"rf64": "always"}),
+    "w64": ("w64", "pcm_s16le", "s16", {}),
+    "flac": ("flac", "flac", "s16", {}),
+    "mp3": ("mp3", "libmp3lame", "s16p", {}),
+    "ogg": ("ogg", "vorbis", "fltp", {}),
+    "ogg-flac": ("ogg", "flac", "s16", {}),
+    "opus": ("ogg", "libopus", "s16", {}),
+    "m4a": ("mp4", "aac", "fltp", {}),
+    "m4a-faststart": ("mp4", "aac", "fltp", {"movflags": "faststart"}),
+    "m4a-fragmented": ("mp4", "aac", "fltp", {"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
+    "alac": ("mp4", "alac", "s16p", {}),
+    "mov-pcm": ("mov", "pcm_s16le", "s16", {}),
+    "aac": ("adts", "aac", "fltp", {}),
+    "amr": ("amr", "libopencore_amrnb", "s16", {}),
+    "webm": ("webm", "libopus", "s16", {}),
+    "matroska": ("matroska", "pcm_s16le", "s16", {}),
+}
+_ENCODER_RATES = {"opus": 48_000, "webm": 48_000, "amr": 8_000, "wav-g722": 16_000}
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
+
+
+def speech_like(seconds: float, rate: int = 16_000, channels: int = 1, seed: int = 0) -> NDArray[np.float32]:
+    """A voice-like sound: harmonics of a wandering pitch, syllables, a little noise.
+
+    Returns:
+        float32 array (channels, samples), within -0.9..0.9; the channels differ by their noise.
+    """
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * time + seed)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    voice = sum(np.sin(k * phase) / k for k in range(1, 12) if 180 * k < rate / 2)
+    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
+    noise = random.normal(0.0, 0.01, (channels, len(time)))
+    return np.clip(0.3 * voice * envelope + noise, -0.9, 0.9).astype(np.float32)
+
+
+def encode(sound: NDArray[np.float32], rate: int, kind: str = "wav", bit_rate: int | None = None) -> bytes:
+    """Encodes a sound with PyAV.
+
+    Args:
+        sound: float32 array (channels, samples) or (samples,), -1..1.
+        rate: samples per second of `sound`, which the encoder must know (`encoder_rate` tells).
+        kind: one of the recipes above, such as `mp3` or `wav24`.
+        bit_rate: of a lossy encoder.
+    """
+    channels = np.atleast_2d(sound)
+    if RECIPES[kind][1] == "vorbis" and len(channels) == 1:  # FFmpeg's own encoder knows only stereo
+        channels = np.repeat(channels, 2, axis=0)
+    with TemporaryDirectory() as folder:  # a real file, since faststart reads back what it wrote
+        path = Path(folder) / kind
+        _write(path, RECIPES[kind], channels, rate, bit_rate)
+        return path.read_bytes()
+
+
+def encoder_rate(kind: str, wanted: int = 44_100) -> int:
+    """The rate that a recipe's encoder takes: its only one, or the wanted one."""
+    return _ENCODER_RATES.get(kind, wanted)
+
+
+def wav(samples: NDArray[np.generic], rate: int, *, data_bytes: int | None = None, **header: int) -> bytes:
+    """A WAV file made by hand, so that its header can lie.
+
+    Args:
+        samples: array (n,) or (n, channels) of uint8, int16, int32, float32 or float64.
+        rate: samples per second in the header.
+        data_bytes: what the header says of the data's length instead of the truth.
+        header: `channels`, `bits`, `tag` or `block_align` instead of the truth.
+    """
+    body = np.ascontiguousarray(samples).tobytes()
+    bits = header.get("bits", samples.dtype.itemsize * 8)
+    channels = header.get("channels", 1 if samples.ndim == 1 else samples.shape[1])
+    tag = header.get("tag", 3 if samples.dtype.kind == "f" else 1)
+    align = header.get("block_align", channels * bits // 8)
+    form = struct.pack("<HHIIHH", tag, channels & 0xFFFF, rate & 0xFFFFFFFF, 0, align & 0xFFFF, bits)
+    size = len(body) if data_bytes is None else data_bytes
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", size) + body
+    return b"RIFF" + struct.pack("<I", min(len(chunks), 0xFFFFFFFF)) + chunks
+
+
+def photo(width: int = 320, height: int = 240, seed: int = 0) -> Image.Image:
+    """An RGB picture with smooth areas, an edge, and a bright top left corner, so that turning it shows."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    red = 255 * x / width
+    green = 255 * y / height
+    blue = 128 + 100 * np.sin(x / 17.0) * np.cos(y / 13.0)
+    pixels = np.stack([red, green, blue], axis=-1) + random.normal(0, 3, (height, width, 3))
+    pixels[: height // 4, : width // 4] = 250
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def encode_image(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """Encodes a picture with Pillow; `kind` is Pillow's name of a format."""
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _write(
+    path: Path,
+    recipe: tuple[str, str, str, dict[str, str]],
+    channels: NDArray[np.float32],
+    rate: int,
+    bit_rate: int | None,
+) -> None:
+    container_name, codec, sample_format, options = recipe
+    with av.open(str(path), "w", format=container_name, container_options=options) as container:
+        stream = container.add_stream(codec, rate=rate, layout=_LAYOUTS[len(channels)])
+        assert isinstance(stream, AudioStream)
+        stream.codec_context.format = AudioFormat(sample_format)
+        if bit_rate is not None:
+            stream.bit_rate = bit_rate
+        stream.codec_context.options = {"strict": "experimental"}  # that encoder again
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size or 4_096
+        for frame in _frames(channels, rate, sample_format, size):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _frames(channels: NDArray[np.float32], rate: int, sample_format: str, size: int) -> Iterator[AudioFrame]:
+    samples = _as_samples(channels, sample_format.removesuffix("p"))
+    for start in range(0, samples.shape[1], size):
+        part = samples[:, start : start + size]
+        packed = part if sample_format.endswith("p") else part.T.reshape(1, -1)
+        frame = AudioFrame.from_ndarray(
+            np.ascontiguousarray(packed), format=sample_format, layout=_LAYOUTS[len(channels)]
+        )
+        frame.sample_rate = rate
+        frame.pts = start
+        yield frame
+
+
+def _as_samples(channels: NDArray[np.float32], kind: str) -> NDArray[np.generic]:
+    if kind == "flt":
+        return channels.astype(np.float32)
+    if kind == "dbl":
+        return channels.astype(np.float64)
+    if kind == "u8":
+        return (np.rint(channels * 127) + 128).astype(np.uint8)
+    peak, dtype = (2**15 - 1, np.int16) if kind == "s16" else (2**31 - 1, np.int32)
+    return np.rint(channels.astype(np.float64) * peak).astype(dtype)
