@@ -1,0 +1,102 @@
+"""From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import ModelUnavailable, UnsupportedModel
+from models.hub import saved_model
+from models.info import Task
+
+BUNDLED = Path(__file__).parent / "bundled"
+_HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
+_FORMS = "a reference is `bundled`, a folder, a .pth file, a hub id (`org/name` or `org/name@revision`), or `bento:<tag>`"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model lies.
+
+    Attributes:
+        reference: what was asked for.
+        name: what to call it.
+        path: a folder in transformers format, or a `.pth` file.
+        demo: whether it is one of the small bundled models.
+    """
+
+    reference: str
+    name: str
+    path: Path
+    demo: bool = False
+
+    @property
+    def is_pth(self) -> bool:
+        """Whether it is a single `.pth` file."""
+        return self.path.is_file()
+
+
+def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
+    """Finds, and if need be downloads, the files that a reference names.
+
+    A name that is a folder or file here is never looked for on the hub.
+
+    Args:
+        reference: see the module's first line.
+        task: which of the bundled models `bundled` means.
+        models_dir: where models of the hub are kept.
+        offline: never ask the hub.
+
+    Raises:
+        ModelUnavailable: there is nothing under that name; the message tells the ways out.
+        UnsupportedModel: what it names is neither a transformers folder nor a `.pth` file.
+    """
+    reference = reference.strip()
+    if reference == "bundled":
+        folder = BUNDLED / task
+        if not (folder / "config.json").is_file():
+            raise ModelUnavailable(f"this installation carries no bundled {task} model; {_FORMS}")
+        return ModelFiles(reference, f"bonafide-{task}-demo", folder, demo=True)
+    if reference.startswith("bento:"):
+        return _from_bento(reference)
+    path = Path(reference).expanduser()
+    if path.is_dir() or path.is_file():
+        return _from_path(reference, path.resolve())
+    if path.suffix == ".pth":
+        raise ModelUnavailable(f"there is no file {reference!r}")
+    if match := _HUB_ID.fullmatch(reference):
+        repository, revision = match["repository"], match["revision"] or "main"
+        return ModelFiles(reference, repository, saved_model(repository, revision, models_dir, offline=offline))
+    raise ModelUnavailable(f"there is no folder or file {reference!r}, and it is no hub id; {_FORMS}")
+
+
+def _from_path(reference: str, path: Path) -> ModelFiles:
+    if path.is_dir():
+        return ModelFiles(reference, path.name, _checkpoint_in(path, reference))
+    if path.suffix != ".pth":
+        raise UnsupportedModel(f"{reference!r} is a file but no .pth; {_FORMS}")
+    return ModelFiles(reference, path.stem, path)
+
+
+def _from_bento(reference: str) -> ModelFiles:
+    import bentoml
+    from bentoml.exceptions import BentoMLException
+
+    tag = reference.removeprefix("bento:")
+    try:
+        model = bentoml.models.get(tag)
+    except (BentoMLException, ValueError) as error:
+        raise ModelUnavailable(
+            f"BentoML's model store has no {tag!r} ({error}); `bentoml models list` shows what it has"
+        ) from error
+    return ModelFiles(reference, str(model.tag), _checkpoint_in(Path(model.path), reference))
+
+
+def _checkpoint_in(folder: Path, reference: str) -> Path:
+    """The folder itself when it is in transformers format, or the only `.pth` file in it."""
+    if (folder / "config.json").is_file():
+        return folder
+    found = sorted(folder.glob("*.pth"))
+    if len(found) == 1:
+        return found[0]
+    holds = f"{len(found)} .pth files" if found else "no .pth file"
+    raise UnsupportedModel(f"{reference!r} holds no config.json and {holds}, so it is no checkpoint that can be served")

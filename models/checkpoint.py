@@ -1,0 +1,158 @@
+"""A checkpoint folder in transformers format: its description, its fingerprint, its weights. No code in it is ever run."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
+from models.info import Task
+from models.labels import SpoofRule
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_HARMLESS_EXTRA = re.compile(r"masked_spec_embed|mask_token|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
+"""Leftovers of pre-training that no classification reads."""
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder's description, read without its weights.
+
+    Attributes:
+        folder: the folder itself.
+        config: its `config.json`.
+        processor: its preprocessor's settings.
+        weights: its weight files, sorted by name.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    processor: Mapping[str, Any]
+    weights: tuple[Path, ...]
+
+    @property
+    def model_type(self) -> str:
+        """Family of the architecture, such as `wavlm`."""
+        return str(self.config.get("model_type", ""))
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        """Class names by index, `LABEL_0` and so on when the checkpoint gives none.
+
+        Raises:
+            AmbiguousLabels: `label2id` gives another order than `id2label`.
+        """
+        given = self.config.get("id2label")
+        if not given:
+            return {index: f"LABEL_{index}" for index in range(int(self.config.get("num_labels", 2)))}
+        labels = {int(index): str(label) for index, label in given.items()}
+        for label, index in (self.config.get("label2id") or {}).items():
+            if labels.get(int(index)) != label and label in labels.values():
+                raise AmbiguousLabels(
+                    f"id2label {labels} and label2id {self.config['label2id']} of the checkpoint contradict each other; "
+                    "correct its config.json"
+                )
+        return labels
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Reads what describes a checkpoint; its weights are only looked for.
+
+    Raises:
+        UnsupportedModel: a file is missing or broken.
+    """
+    config = _json(folder / "config.json")
+    if (folder / "preprocessor_config.json").is_file():
+        processor = _json(folder / "preprocessor_config.json")
+    elif (folder / "processor_config.json").is_file():
+        both = _json(folder / "processor_config.json")
+        processor = both.get("feature_extractor") or both.get("image_processor") or both
+    else:
+        raise UnsupportedModel(f"{folder.name} holds no preprocessor_config.json, so its preparation of input is unknown")
+    weights = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    if not weights:
+        raise UnsupportedModel(f"{folder.name} holds no model.safetensors")
+    return Checkpoint(folder, config, processor, tuple(weights))
+
+
+def fingerprint(files: Sequence[Path], facts: Mapping[str, Any], rule: SpoofRule) -> str:
+    """12 hex digits that change with anything that changes a score.
+
+    Args:
+        files: weight files.
+        facts: configuration and preprocessing, JSON types.
+        rule: which class is read as spoof.
+    """
+    digest = hashlib.sha256()
+    digest.update(json.dumps([facts, rule.index, rule.inverted], sort_keys=True).encode())
+    for path in files:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()[:12]
+
+
+def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
+    """The classifier with its weights, on the CPU in fp32, in evaluation mode.
+
+    Raises:
+        UnsupportedModel: transformers knows no classifier of this kind.
+        CheckpointMismatch: the weights do not fill it exactly.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
+
+    auto: Any = AutoModelForAudioClassification if task == "voice" else AutoModelForImageClassification
+    name = checkpoint.folder.name
+    try:
+        model, report = auto.from_pretrained(
+            checkpoint.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype="float32",
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (SafetensorError, EOFError) as error:
+        raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
+    except (ValueError, KeyError, OSError) as error:
+        raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
+    refuse_mismatch(
+        name,
+        missing=report["missing_keys"],
+        unexpected=[key for key in report["unexpected_keys"] if not _HARMLESS_EXTRA.search(key)],
+        misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
+    )
+    classifier: PreTrainedModel = model.eval().requires_grad_(False)
+    return classifier
+
+
+def refuse_mismatch(
+    name: str, *, missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str] = ()
+) -> None:
+    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any."""
+    found = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    parts = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in found.items() if keys]
+    if parts:
+        raise CheckpointMismatch(f"the weights of {name} do not fit its architecture; keys {'; '.join(parts)}")
+
+
+def _some(keys: Sequence[str], most: int = 10) -> str:
+    shown = sorted(keys)[:most]
+    return ", ".join(shown) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnsupportedModel(f"{path.name} of {path.parent.name} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UnsupportedModel(f"{path.name} of {path.parent.name} holds no JSON object")
+    return content

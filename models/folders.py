@@ -1,0 +1,48 @@
+"""Folders that are either whole or absent: built beside their place, then renamed, by one process at a time."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def build_once(target: Path, build: Callable[[Path], None]) -> Path:
+    """Returns `target`, after `build` has filled it if it did not exist.
+
+    Processes that ask for the same folder at the same time wait for the first one. A `build` that fails, or a process
+    that dies within it, leaves no `target`.
+
+    Args:
+        target: the folder wanted.
+        build: fills the empty folder that it is given; what it raises goes to the caller.
+    """
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(f".{target.name}.lock")):
+        if target.is_dir():
+            return target
+        for left_behind in target.parent.glob(f".{target.name}.new-*"):
+            shutil.rmtree(left_behind, ignore_errors=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+        try:
+            build(fresh)
+            fresh.chmod(0o755)
+            fresh.rename(target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return target
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock that the kernel frees when the process ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

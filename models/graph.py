@@ -1,0 +1,118 @@
+"""The whole way from the bytes that travel to P(spoof), as one torch module, so that every engine computes the same."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
+
+from models.labels import SpoofRule
+
+
+class SpoofGraph(nn.Module):
+    """Prepares its input, runs a classifier on it, and reads P(spoof) from the logits.
+
+    Input: int16 `(n, samples)` or uint8 `(n, height, width, 3)`. Output: float32 `(n,)` in 0..1.
+
+    Args:
+        model: maps prepared input to logits `(n, classes)`, as a tensor or as `.logits`.
+        prepare: maps raw input to what `model` takes, float32.
+        rule: which class is read as spoof; with a single class its sigmoid is the probability.
+    """
+
+    def __init__(self, model: nn.Module, prepare: nn.Module, rule: SpoofRule) -> None:
+        super().__init__()
+        self.model = model
+        self.prepare = prepare
+        self.rule = rule
+        self.dtype = torch.float32
+        use_fused_attention(model)
+
+    def cast(self, dtype: torch.dtype) -> "SpoofGraph":
+        """Computes the model in `dtype`; preparation and probabilities stay in fp32."""
+        self.model.to(dtype)
+        self.dtype = dtype
+        return self
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """P(spoof) of each item."""
+        outputs = self.model(self.prepare(raw).to(self.dtype))
+        logits: Tensor = (outputs if isinstance(outputs, Tensor) else outputs.logits).to(torch.float32)
+        # A tracer sees sizes as tensors: without int() the branch is taken for data.
+        if int(logits.shape[-1]) == 1:
+            probability = torch.sigmoid(logits[:, 0] if not self.rule.inverted else -logits[:, 0])
+            return probability
+        probabilities = torch.softmax(logits, dim=-1)
+        spoof = probabilities[:, self.rule.index]
+        return 1.0 - spoof if self.rule.inverted else spoof
+
+
+class PrepareVoice(nn.Module):
+    """int16 samples to floats in -1..1, each window brought to zero mean and unit variance if asked for."""
+
+    def __init__(self, normalize: bool) -> None:
+        super().__init__()
+        self.normalize = normalize
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """(n, samples) int16 -> (n, samples) float32."""
+        samples = windows.to(torch.float32) / 32768.0
+        if not self.normalize:
+            return samples
+        centred = samples - samples.mean(dim=-1, keepdim=True)
+        # The same small constant as Wav2Vec2FeatureExtractor: it decides what near-silence becomes.
+        return centred / torch.sqrt((centred * centred).mean(dim=-1, keepdim=True) + 1e-7)
+
+
+class PrepareImage(nn.Module):
+    """RGB bytes to normalised planes."""
+
+    def __init__(self, rescale: float, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor([rescale / deviation for deviation in std]).view(1, 3, 1, 1))
+        self.register_buffer(
+            "shift", torch.tensor([-centre / deviation for centre, deviation in zip(mean, std, strict=True)]).view(1, 3, 1, 1)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, height, width, 3) uint8 -> (n, 3, height, width) float32."""
+        planes = images.permute(0, 3, 1, 2).to(torch.float32)
+        return planes * self.get_buffer("scale") + self.get_buffer("shift")
+
+
+class FusedWavLMAttention(WavLMAttention):  # type: ignore[misc]
+    """WavLM's attention with its gated position bias as an additive mask of one fused kernel.
+
+    The original asks torch for attention weights that nobody reads, which rules out fused kernels.
+    """
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        position_bias: Tensor | None = None,
+        **_: object,
+    ) -> tuple[Tensor, None, Tensor]:
+        """(n, frames, dim) -> the same shape, no weights, and the bias (1, heads, frames, frames) for the next layer."""
+        if attention_mask is not None:
+            raise ValueError("windows of one length are never padded, so there is no attention mask")
+        frames = hidden_states.shape[1]
+        if position_bias is None:
+            position_bias = self.compute_bias(frames, frames).unsqueeze(0)
+        heads = (-1, frames, self.num_heads, self.head_dim)
+        by_head = hidden_states.view(heads).transpose(1, 2)
+        gates = self.gru_rel_pos_linear(by_head).view(-1, self.num_heads, frames, 2, 4).sum(-1)
+        gate_a, gate_b = torch.sigmoid(gates).chunk(2, dim=-1)
+        bias = (gate_a * (gate_b * self.gru_rel_pos_const - 1.0) + 2.0) * position_bias
+        query, key, value = (
+            project(hidden_states).view(heads).transpose(1, 2) for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2)), None, position_bias
+
+
+def use_fused_attention(model: nn.Module) -> None:
+    """Makes every WavLM attention in `model` a fused one; the weights stay where they are."""
+    for module in model.modules():
+        if type(module) is WavLMAttention:
+            module.__class__ = FusedWavLMAttention

@@ -1,0 +1,65 @@
+"""Models of the Hugging Face hub: downloaded once into a folder of ours, used from there ever after."""
+
+import logging
+from pathlib import Path
+
+from models.errors import ModelUnavailable
+from models.folders import build_once
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTION = ["config.json", "preprocessor_config.json", "processor_config.json"]
+_SAFE_WEIGHTS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
+_PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
+_WAYS_OUT = (
+    "Ways out: give a folder that holds the checkpoint; start once on a machine that reaches the hub and copy its "
+    "BONAFIDE_MODELS_DIR here; set HF_ENDPOINT to a mirror; or use `bundled`, the small demonstration model"
+)
+
+
+def saved_model(repository: str, revision: str, models_dir: Path, *, offline: bool) -> Path:
+    """Folder of a hub model, downloaded on first use. A saved model is used as it is: the hub is not asked again.
+
+    Args:
+        repository: `org/name`.
+        revision: branch, tag or commit.
+        models_dir: models are kept below it.
+        offline: never ask the hub.
+
+    Raises:
+        ModelUnavailable: it is not saved here, and the hub is out of reach, refuses, or has no such model.
+    """
+    folder = models_dir / "hub" / repository.replace("/", "--") / revision.replace("/", "--")
+    if folder.is_dir():
+        return folder
+    if offline:
+        raise ModelUnavailable(f"{repository} is not saved in {models_dir} and BONAFIDE_OFFLINE is set. {_WAYS_OUT}")
+    return build_once(folder, lambda fresh: _download(repository, revision, fresh))
+
+
+def _download(repository: str, revision: str, folder: Path) -> None:
+    from huggingface_hub import errors, snapshot_download
+
+    def fetch(patterns: list[str]) -> None:
+        snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=patterns)
+
+    logger.info("downloading model", extra={"model": repository, "revision": revision})
+    try:
+        fetch(_DESCRIPTION + _SAFE_WEIGHTS)
+        if not any(folder.glob("*.safetensors")):
+            fetch(_PICKLED_WEIGHTS)
+    except errors.GatedRepoError as error:
+        raise ModelUnavailable(f"{repository} asks for consent or a token on the hub (set HF_TOKEN)") from error
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+        raise ModelUnavailable(
+            f"there is no folder {repository!r} here, and the hub knows no such model in revision {revision!r}"
+        ) from error
+    # Connection, proxy and TLS failures come as httpx errors of several versions, timeouts as OSError.
+    except Exception as error:
+        raise ModelUnavailable(f"cannot download {repository} from the hub: {_first_line(error)}. {_WAYS_OUT}") from error
+    if not (folder / "config.json").is_file():
+        raise ModelUnavailable(f"{repository} on the hub holds no config.json, so it is no transformers checkpoint")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

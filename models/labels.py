@@ -1,0 +1,191 @@
+"""Which class of a checkpoint means spoof, told from its class names alone. It rather refuses than guesses.
+
+A name is cut into words. A word says spoof or bona fide only when it is one of the usual words as a whole, so
+"unreliable" or "liveness" say nothing; a negation right before it ("not", "non-", "un...") turns it round, one anywhere
+else makes the name say nothing, and a name whose words disagree ("fake human") is refused.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from models.errors import AmbiguousLabels
+
+logger = logging.getLogger(__name__)
+
+
+class _Side(Enum):
+    SPOOF = "spoof"
+    BONAFIDE = "bona fide"
+
+    @property
+    def other(self) -> "_Side":
+        return _Side.BONAFIDE if self is _Side.SPOOF else _Side.SPOOF
+
+
+_WORDS: dict[str, _Side] = {
+    **dict.fromkeys(
+        "spoof spoofs spoofed spoofing fake fakes faked deepfake deepfakes attack attacks synthetic synthesized "
+        "synthesised ai generated artificial forged forgery manipulated tampered print printed replay replayed".split(),
+        _Side.SPOOF,
+    ),
+    **dict.fromkeys("bonafide real live genuine human authentic original".split(), _Side.BONAFIDE),
+}
+_STEMS: dict[_Side, tuple[str, ...]] = {
+    _Side.SPOOF: ("spoof", "fake", "attack", "synthetic", "forge", "replay"),
+    _Side.BONAFIDE: ("bonafide", "real", "live", "genuine", "human", "authentic"),
+}
+_NEGATIONS = frozenset({"not", "non", "no", "un", "never", "isnt"})
+_ARTICLES = frozenset({"a", "an", "the"})
+_DOUBTS = frozenset({"anti", "free", "less", "false", "without", "versus", "vs"})
+
+
+@dataclass(frozen=True)
+class SpoofRule:
+    """How a score comes out of a model's class probabilities.
+
+    P(spoof) is the probability of class `index`, or, when `inverted`, one minus it.
+    """
+
+    index: int
+    inverted: bool = False
+
+
+def spoof_rule(
+    id2label: Mapping[int, str], override: str | None = None, *, setting: str = "the spoof label setting"
+) -> SpoofRule:
+    """Decides how P(spoof) is read from a model's outputs.
+
+    One class (one logit): its sigmoid is P(spoof), unless the class is named as bona fide. Two classes: the class that
+    is named spoof, or the one beside the class that is named bona fide. More: one minus the only class that is named
+    bona fide, provided that no other class could be meant as bona fide too.
+
+    Args:
+        id2label: class name by index, 0 to n-1.
+        override: name (any case) or index of the class that means spoof; it wins over every name.
+        setting: name of the setting that holds `override`, for messages.
+
+    Raises:
+        AmbiguousLabels: the names do not tell, they contradict each other, or the override names no class.
+    """
+    labels = _in_order(id2label)
+    if override is not None and override.strip():
+        return _overridden(labels, override.strip(), setting)
+    sides = [_side(label) for label in labels]
+    if len(labels) == 1:
+        return SpoofRule(0, inverted=sides[0] is _Side.BONAFIDE)
+    if len(labels) == 2:
+        return _of_two(labels, sides, setting)
+    bonafide = [index for index, side in enumerate(sides) if side is _Side.BONAFIDE]
+    rest = [label for label, side in zip(labels, sides, strict=True) if side is None]
+    if len(bonafide) != 1 or any(_hints(label, _Side.BONAFIDE) for label in rest):
+        raise _refusal(labels, "not exactly one of them is named as bona fide", setting)
+    return SpoofRule(bonafide[0], inverted=True)
+
+
+def spoof_index(
+    id2label: Mapping[int, str], override: str | None = None, *, setting: str = "the spoof label setting"
+) -> int:
+    """Index of the class that means spoof, for a model that has such a class.
+
+    Raises:
+        AmbiguousLabels: as `spoof_rule`, or spoof is no single class (one bona fide logit; bona fide among many).
+    """
+    labels = _in_order(id2label)
+    rule = spoof_rule(id2label, override, setting=setting)
+    if rule.inverted:
+        raise _refusal(labels, "no single one of them means spoof", setting)
+    return rule.index
+
+
+def _in_order(id2label: Mapping[int, str]) -> list[str]:
+    labels = {int(index): str(label) for index, label in id2label.items()}
+    if not labels or sorted(labels) != list(range(len(labels))) or len(labels) != len(id2label):
+        raise AmbiguousLabels(f"class names must be numbered from 0 without gaps, not {dict(id2label)}")
+    return [labels[index] for index in range(len(labels))]
+
+
+def _overridden(labels: list[str], override: str, setting: str) -> SpoofRule:
+    found = {index for index, label in enumerate(labels) if label.strip().casefold() == override.casefold()}
+    if override.isdecimal() and int(override) < len(labels):
+        found.add(int(override))
+    if len(found) != 1:
+        reason = "more than one of them" if found else "none of them"
+        raise AmbiguousLabels(f"{setting}={override!r} fits {reason}: {_listed(labels)}")
+    index = found.pop()
+    if _side(labels[index], strict=False) is _Side.BONAFIDE:
+        logger.warning("%s makes class %r mean spoof, though its name says bona fide", setting, labels[index])
+    return SpoofRule(index)
+
+
+def _of_two(labels: list[str], sides: list[_Side | None], setting: str) -> SpoofRule:
+    if sides[0] is not None and sides[0] is sides[1]:
+        raise _refusal(labels, f"both are named as {sides[0].value}", setting)
+    for index, side in enumerate(sides):
+        other = 1 - index
+        if side is None:
+            continue
+        if sides[other] is None and _hints(labels[other], side):
+            raise _refusal(labels, f"{labels[other]!r} may mean {side.value} too", setting)
+        return SpoofRule(index if side is _Side.SPOOF else other)
+    raise _refusal(labels, "none of them is a usual word for spoof or bona fide", setting)
+
+
+def _side(label: str, *, strict: bool = True) -> _Side | None:
+    """What a name says; None when it says nothing. A name at odds with itself is refused when `strict`."""
+    words = [word for word in _words(label) if word not in _ARTICLES]
+    negations = [index for index, word in enumerate(words) if word in _NEGATIONS]
+    said: set[_Side] = set()
+    for index, word in enumerate(words):
+        side, negated = _word_side(word)
+        if side is None:
+            continue
+        if index - 1 in negations:
+            negations.remove(index - 1)
+            negated = not negated
+        said.add(side.other if negated else side)
+    if negations or _DOUBTS.intersection(words):
+        return None
+    if len(said) > 1:
+        if not strict:
+            return None
+        raise AmbiguousLabels(
+            f"the class name {label!r} says both spoof and bona fide; name the class that means spoof in the settings"
+        )
+    return said.pop() if said else None
+
+
+def _word_side(word: str) -> tuple[_Side | None, bool]:
+    """Side of a single word, and whether the word itself is negated, as "unreal" and "nonspoof" are."""
+    if word in _WORDS:
+        return _WORDS[word], False
+    for prefix in ("non", "not", "un", "in"):
+        if word.startswith(prefix) and word[len(prefix) :] in _WORDS:
+            return _WORDS[word[len(prefix) :]], True
+    return None, False
+
+
+def _words(label: str) -> list[str]:
+    """Cuts at everything that is no letter, and where a small letter meets a capital one ("FakeVoice")."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", label.replace("'", ""))
+    words = re.findall(r"[^\W\d_]+", spaced.casefold())
+    return re.sub(r"\bbona fide\b", "bonafide", " ".join(words)).split()
+
+
+def _hints(label: str, side: _Side) -> bool:
+    """Whether a name that says nothing for sure still holds a stem of this side somewhere."""
+    letters = "".join(_words(label))
+    return any(stem in letters for stem in _STEMS[side])
+
+
+def _listed(labels: list[str]) -> str:
+    return ", ".join(f"{index}: {label!r}" for index, label in enumerate(labels))
+
+
+def _refusal(labels: list[str], reason: str, setting: str) -> AmbiguousLabels:
+    return AmbiguousLabels(
+        f"cannot tell which class means spoof: {reason} ({_listed(labels)}); "
+        f"set {setting} to the name or index of the class that means spoof"
+    )
