@@ -1,1 +1,1 @@
-"""From bytes to verdicts: decoding, storage, cache, admission and the use cases. Knows no torch model and no transport."""
+"""From bytes to verdicts: decoding, storage, cache, admission, use cases. Knows no torch model and no transport."""

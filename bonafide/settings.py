@@ -57,9 +57,9 @@ class Settings(BaseSettings):
     """CPU threads of each runner's engine; 0 lets the engine choose."""
 
     # Batching in the runners; 0 takes the engine's own choice.
-    voice_max_batch: int = Field(0, ge=0)
+    voice_max_batch: int = Field(0, ge=0, le=512)
     """Most windows in one batch of the voice runner; 0: chosen per engine."""
-    face_max_batch: int = Field(0, ge=0)
+    face_max_batch: int = Field(0, ge=0, le=512)
     """Most photos in one batch of the face runner; 0: chosen per engine."""
     batch_max_wait_ms: float = Field(5.0, gt=0.0)
     """Longest time the batcher waits for company for a lone item."""
@@ -157,6 +157,13 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
 
+    @field_validator("voice_max_batch", "face_max_batch", mode="after")
+    @classmethod
+    def _batch_of_two(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("must be 0 (chosen per engine) or at least 2")
+        return value
+
     @model_validator(mode="after")
     def _minio_needs_keys(self) -> "Settings":
         if self.minio_endpoint and not (
@@ -179,6 +186,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Adds the YAML file; see pydantic-settings."""
         sources = [init_settings, env_settings, dotenv_settings]
         if path := os.environ.get("BONAFIDE_CONFIG"):
             if not Path(path).is_file():

@@ -1,0 +1,64 @@
+# Debian packages: make git curl python3 python3-venv (Python 3.11). Go is optional: tests against MinIO need it.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bonafide
+UV_VERSION := 0.13.9
+UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+BIN := .venv/bin
+PYTHON ?= python3
+DRAIN_S ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve demo test test-quick lint format proto lock minio bench clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Set up .venv from the lock file
+
+$(UV):
+	$(PYTHON) -m venv $(CACHE)/uv-$(UV_VERSION)
+	$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/ready: requirements.lock clients/python/pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.11 .venv
+	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable clients/python
+	touch $@
+
+serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
+	$(BIN)/bentoml serve --timeout-graceful-shutdown $(DRAIN_S)
+
+demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
+	$(BIN)/python -m scripts.demo
+
+test: setup ## Run all tests
+	$(BIN)/python -m pytest
+
+test-quick: setup ## Run the tests that take less than a few seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup ## Check style, types and the wire contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against tests/proto/legacy
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: setup ## Generate the protobuf stubs of the service and the client
+	$(BIN)/python proto/generate.py
+
+lock: | $(UV) ## Resolve the pinned versions anew
+	$(UV) pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+
+minio: ## Build the pinned MinIO that the tests use (needs Go)
+	scripts/minio.sh
+
+bench: setup ## Measure the engines and the service (tables of docs/performance.md)
+	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/serve.py
+
+clean: ## Remove .venv and what tests leave
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,233 @@
+"""gRPC: the two services, health and reflection on every configured port. Translates, and decides nothing."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, NoReturn
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind, Tracer, TracerProvider
+
+from bonafide.api import messages
+from bonafide.app import App
+from bonafide.calls import Call, printable_id
+from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, TooLarge, UnreadableMedia
+from bonafide.telemetry import bind_task, observed
+from bonafide.voice import VoiceEvents, report_of
+from proto import audio_analyzer_pb2 as audio
+from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
+from proto import liveness_api_pb2 as liveness
+
+logger = logging.getLogger(__name__)
+
+STATUS = {
+    ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.UNREADABLE_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.OBJECT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorCode.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    ErrorCode.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+VOICE_SERVICE = audio.DESCRIPTOR.services_by_name["AudioAnalysis"].full_name
+FACE_SERVICE = liveness.DESCRIPTOR.services_by_name["LivenessService"].full_name
+
+_SPARE_BYTES = 64 * 1024
+"""What a message may hold besides its media."""
+_SPARE_CALLS = 64
+"""Status and health calls let in beside a full house."""
+_PART_BYTES = 4 * 1024 * 1024
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def _begin(context: Context, limit_s: float, task_id: str = "") -> Call:
+    """Makes a `Call` of a gRPC context; the caller learns its request id from the trailing metadata."""
+    metadata = dict(context.invocation_metadata() or ())
+    remaining = context.time_remaining()
+    call = Call.within(
+        limit_s if remaining is None else min(limit_s, remaining),
+        request_id=str(metadata.get("x-request-id", "")),
+        task_id=task_id,
+    )
+    context.set_trailing_metadata((("x-request-id", call.request_id),))
+    return call
+
+
+async def _abort(context: Context, call: Call, error: BonafideError) -> NoReturn:
+    """Ends the call with the error's status."""
+    trailer = [("x-request-id", call.request_id), ("bonafide-error-code", error.code.value)]
+    if isinstance(error, Overloaded):
+        trailer.append(("retry-after-s", f"{error.retry_after_s:g}"))
+    await context.abort(STATUS[error.code], error.message, tuple(trailer))
+
+
+class _Servicer:
+    """What both services do with a call."""
+
+    def __init__(self, app: App, tracer: Tracer) -> None:
+        self._app = app
+        self._tracer = tracer
+
+    @asynccontextmanager
+    async def _running(self, method: str, context: Context, call: Call) -> AsyncIterator[None]:
+        """Runs a call in a span that continues the caller's trace, under observation and its deadline."""
+        carrier = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        with self._tracer.start_as_current_span(
+            method,
+            context=propagate.extract(carrier),
+            kind=SpanKind.SERVER,
+            attributes={"rpc.system": "grpc", "rpc.method": method},
+        ):
+            async with observed("grpc", method, call), call.time_limit():
+                yield
+
+    @asynccontextmanager
+    async def _call(self, method: str, context: Context, limit_s: float, task_id: str = "") -> AsyncIterator[Call]:
+        """As `_running`; a `BonafideError` becomes a status."""
+        call = _begin(context, limit_s, task_id)
+        try:
+            async with self._running(method, context, call):
+                yield call
+        except BonafideError as error:
+            await _abort(context, call, error)
+
+
+class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
+    """`audioanalyzer.AudioAnalysis`."""
+
+    async def AnalyzeAudio(self, request: audio.AnalyzeAudioRequest, context: Context) -> audio.AnalyzeAudioResponse:
+        """Judges a stored recording and answers once."""
+        async with self._call("AnalyzeAudio", context, self._app.settings.call_timeout_s, request.task_id) as call:
+            return messages.audio_response(await report_of(self._object_events(request, call)), call)
+        raise AssertionError("a call that fails is aborted")
+
+    # Both streams are written, not yielded: a generator that is not read on keeps its place until it is collected.
+    async def AnalyzeAudioStream(  # type: ignore[override]
+        self, request: audio.AnalyzeAudioRequest, context: Context
+    ) -> None:
+        """Judges a stored recording; one message per scored chunk, then the summary."""
+        async with self._call(
+            "AnalyzeAudioStream", context, self._app.settings.call_timeout_s, request.task_id
+        ) as call:
+            await self._send(self._object_events(request, call), call, context)
+
+    async def AnalyzeUpload(  # type: ignore[override]
+        self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
+    ) -> None:
+        """Gathers a recording, then judges it as `AnalyzeAudioStream` does."""
+
+        async def parts() -> AsyncIterator[bytes]:
+            first = True
+            async for request in requests:
+                if first:
+                    bind_task(printable_id(request.task_id))
+                first = False
+                yield request.data
+
+        async with (
+            self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
+            self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
+        ):
+            await self._send(self._app.voice.analyze_bytes(data, call), call, context)
+
+    async def GetVoiceModelStatus(
+        self, request: audio.VoiceModelStatusRequest, context: Context
+    ) -> audio.VoiceModelStatusResponse:
+        """Tells which voice model answers."""
+        return messages.voice_status(self._app.voice_runner, self._app.settings.voice_threshold)
+
+    def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
+        if not request.minio_bucket_name or not request.minio_object_key:
+            raise InvalidRequest("minio_bucket_name and minio_object_key must both be set")
+        return self._app.voice.analyze_object(request.minio_bucket_name, request.minio_object_key, call)
+
+    async def _send(self, events: VoiceEvents, call: Call, context: Context) -> None:
+        async with aclosing(events):
+            async for event in events:
+                await context.write(messages.audio_event(event, call))
+
+
+class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
+    """`liveness.LivenessService`."""
+
+    async def PredictLiveness(self, request: liveness.LivenessRequest, context: Context) -> liveness.LivenessResponse:
+        """Judges a photo; what is wrong with the image itself is told with status OK, as old clients expect."""
+        call = _begin(context, self._app.settings.face_timeout_s)
+        try:
+            async with self._running("PredictLiveness", context, call):
+                return messages.face_response(await self._app.face.judge(request.image_data, call), call)
+        except (InvalidRequest, UnreadableMedia, TooLarge) as error:
+            return messages.face_refusal(error, call)
+        except BonafideError as error:
+            await _abort(context, call, error)
+        raise AssertionError("a call that fails is aborted")
+
+    async def GetModelStatus(
+        self, request: liveness.ModelStatusRequest, context: Context
+    ) -> liveness.ModelStatusResponse:
+        """Tells which face model answers."""
+        return messages.face_status(self._app.face_runner, self._app.settings.face_threshold)
+
+
+class GrpcServer:
+    """The server with both services, health and reflection.
+
+    Args:
+        app: the use cases.
+        tracer_provider: where spans go; BentoML's own, so that one configuration serves all transports.
+    """
+
+    def __init__(self, app: App, tracer_provider: TracerProvider | None = None) -> None:
+        settings = app.settings
+        largest = max(settings.max_image_bytes, _PART_BYTES) + _SPARE_BYTES
+        self._app = app
+        self._host = settings.grpc_host
+        self._ports = settings.grpc_ports
+        tracer = trace.get_tracer(__name__, tracer_provider=tracer_provider)
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", largest),
+                ("grpc.so_reuseport", 0),  # a second service on the same port is a mistake worth an error
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ],
+            maximum_concurrent_rpcs=settings.max_voice_calls + settings.max_face_calls + _SPARE_CALLS,
+        )
+        audio_analyzer_pb2_grpc.add_AudioAnalysisServicer_to_server(AudioAnalysis(app, tracer), self._server)
+        liveness_api_pb2_grpc.add_LivenessServiceServicer_to_server(LivenessService(app, tracer), self._server)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (VOICE_SERVICE, FACE_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def start(self) -> list[int]:
+        """Listens, not serving yet, and returns the ports.
+
+        Raises:
+            RuntimeError: a port is taken.
+        """
+        await self.report_health()
+        bound = [self._server.add_insecure_port(f"{self._host}:{port}") for port in self._ports]
+        await self._server.start()
+        logger.info("gRPC listens", extra={"host": self._host, "ports": bound})
+        return bound
+
+    async def report_health(self) -> None:
+        """Tells health checks which runners answer; the whole is healthy when both do."""
+        voice, face = self._app.voice_runner.ready, self._app.face_runner.ready
+        for service, ready in ((VOICE_SERVICE, voice), (FACE_SERVICE, face), ("", voice and face)):
+            status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+            await self._health.set(service, status)
+
+    async def stop(self, grace_s: float) -> None:
+        """Turns health to NOT_SERVING for good, refuses new calls, and gives those in flight `grace_s` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)

@@ -1,0 +1,222 @@
+"""HTTP: raw bytes or JSON in, the same JSON out as gRPC answers. A Starlette app that BentoML mounts; decides nothing.
+
+The routes are no BentoML APIs: those parse a body by its content type (curl's default is a form), fetch URLs
+that a body names, and do not notice that the caller went away.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, TypeVar
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bonafide.api import messages
+from bonafide.api.openapi import OPENAPI
+from bonafide.app import App
+from bonafide.calls import Call, printable_id
+from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, Unavailable
+from bonafide.telemetry import bind_task, observed
+from bonafide.voice import report_of
+
+STATUS = {
+    ErrorCode.INVALID_REQUEST: 400,
+    ErrorCode.UNREADABLE_MEDIA: 422,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.OBJECT_NOT_FOUND: 404,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.OVERLOADED: 429,
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.DEADLINE_EXCEEDED: 504,
+    ErrorCode.INTERNAL: 500,
+}
+TIMEOUT_HEADER = "x-timeout-seconds"
+_MAX_JSON_BYTES = 64 * 1024
+_CLIENT_CLOSED = 499
+
+T = TypeVar("T")
+
+
+class StoredRecording(BaseModel):
+    """Body of `/analyze_audio`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    bucket: str = Field(min_length=1)
+    key: str = Field(min_length=1)
+    task_id: str = ""
+
+
+class _CallerGone(asyncio.CancelledError):
+    """The caller closed the connection; whatever was done for it is cancelled."""
+
+
+class HttpApi:
+    """The routes' handlers. `app` is set when the service has started; BentoML wants the routes before that."""
+
+    def __init__(self) -> None:
+        self.app: App | None = None
+
+    def routes(self) -> Starlette:
+        """The mountable application."""
+        return Starlette(
+            routes=[
+                Route("/detect_audio", self._answer(self.detect_audio), methods=["POST"]),
+                Route("/analyze_audio", self._answer(self.analyze_audio), methods=["POST"]),
+                Route("/predict_liveness", self._answer(self.predict_liveness), methods=["POST"]),
+                Route("/model_status", self._answer(self.model_status), methods=["GET"]),
+                Route("/health", self._answer(self.health), methods=["GET"]),
+                Route("/stats", self._answer(self.stats), methods=["GET"]),
+                Route("/docs.json", self._answer(self.docs), methods=["GET"]),
+            ]
+        )
+
+    async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
+        """Judges the recording in the body."""
+        async with _body(app, request, app.settings.max_audio_bytes) as data:
+            report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call)))
+        return messages.audio_response(report, call)
+
+    async def analyze_audio(self, app: App, request: Request, call: Call) -> Message:
+        """Judges the stored recording that the body names."""
+        async with _body(app, request, _MAX_JSON_BYTES) as data:
+            wanted = _stored_recording(data)
+        bind_task(printable_id(wanted.task_id))
+        events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
+        return messages.audio_response(await _while_connected(request, report_of(events)), call)
+
+    async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
+        """Judges the photo in the body."""
+        async with _body(app, request, app.settings.max_image_bytes) as data:
+            report = await _while_connected(request, app.face.judge(data, call))
+        return messages.face_response(report, call)
+
+    async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
+        """Tells which models answer."""
+        return {
+            "voice": _fields(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
+            "face": _fields(messages.face_status(app.face_runner, app.settings.face_threshold)),
+        }
+
+    async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
+        """Whether both models answer."""
+        runners = {runner.name: runner.ready for runner in (app.voice_runner, app.face_runner)}
+        if not all(runners.values()):
+            raise Unavailable("no answer from: " + ", ".join(name for name, ready in runners.items() if not ready))
+        return {"status": "healthy", "runners": runners}
+
+    async def stats(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
+        """How full the house is."""
+        return {
+            runner.name: {
+                "active_calls": runner.active_calls,
+                "max_calls": runner.max_calls,
+                "ready": runner.ready,
+            }
+            for runner in (app.voice_runner, app.face_runner)
+        }
+
+    async def docs(self, _app: App, _request: Request, _call: Call) -> dict[str, Any]:
+        """The OpenAPI document, shown by BentoML's page at `/`."""
+        return OPENAPI
+
+    def _answer(
+        self, handler: Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Runs a handler under its deadline and observation. Never raises: BentoML would let the caller wait."""
+
+        async def endpoint(request: Request) -> Response:
+            call = Call.within(60.0, request_id=request.headers.get("x-request-id"))
+            headers = {"x-request-id": call.request_id}
+            try:
+                async with observed("http", handler.__name__, call):
+                    if (app := self.app) is None:
+                        raise Unavailable("the service is starting")
+                    call = call.lasting(_time_limit(request, app))
+                    async with call.time_limit():
+                        answer = await handler(app, request, call)
+                return JSONResponse(answer if isinstance(answer, dict) else _fields(answer), headers=headers)
+            except _CallerGone:
+                return Response(status_code=_CLIENT_CLOSED, headers=headers)
+            except BonafideError as error:
+                if isinstance(error, Overloaded):
+                    headers["retry-after"] = str(math.ceil(error.retry_after_s))
+                body = {"code": error.code.value, "message": error.message, "request_id": call.request_id}
+                return JSONResponse({"error": body}, status_code=STATUS[error.code], headers=headers)
+
+        endpoint.__name__ = handler.__name__
+        return endpoint
+
+
+def _time_limit(request: Request, app: App) -> float:
+    """Seconds the call may take: what the route allows, or less if the caller says so."""
+    limit = app.settings.call_timeout_s if "audio" in request.url.path else app.settings.face_timeout_s
+    if (asked := request.headers.get(TIMEOUT_HEADER)) is None:
+        return limit
+    try:
+        seconds = float(asked)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise InvalidRequest(f"{TIMEOUT_HEADER} must be a number of seconds above 0")
+    return min(limit, seconds)
+
+
+def _body(app: App, request: Request, limit: int) -> AbstractAsyncContextManager[bytes]:
+    """The request's body, counted while it arrives."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            async for part in request.stream():
+                yield part
+        except ClientDisconnect as error:
+            raise _CallerGone from error
+
+    declared = request.headers.get("content-length", "")
+    return app.budget.collect(parts(), limit, int(declared) if declared.isdecimal() else 0)
+
+
+async def _while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Awaits `work`, and cancels it when the caller closes the connection.
+
+    Raises:
+        _CallerGone: the caller did.
+    """
+
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(disconnected())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise _CallerGone
+    finally:
+        for task in (working, watching):
+            task.cancel()
+            with suppress(asyncio.CancelledError, BonafideError):
+                await task
+
+
+def _stored_recording(data: bytes) -> StoredRecording:
+    try:
+        return StoredRecording.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise InvalidRequest(f"{where}: {first['msg']}") from error
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -1,0 +1,113 @@
+"""Reports and model descriptions as protobuf messages: the one shape that gRPC sends and HTTP prints as JSON."""
+
+from bonafide.calls import Call
+from bonafide.errors import BonafideError
+from bonafide.face import FaceReport
+from bonafide.runners import ModelInfo, Runner
+from bonafide.voice import AudioReport, ChunkScore
+from proto import audio_analyzer_pb2 as audio
+from proto import liveness_api_pb2 as liveness
+
+
+def chunk_result(chunk: ChunkScore) -> audio.ChunkResult:
+    """One scored window."""
+    return audio.ChunkResult(
+        chunk_id=chunk.chunk_id,
+        score=chunk.score,
+        start_time_seconds=chunk.start_s,
+        end_time_seconds=chunk.end_s,
+        label=chunk.label,
+    )
+
+
+def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioResponse:
+    """The verdict on a recording."""
+    return audio.AnalyzeAudioResponse(
+        predictions={chunk.chunk_id: chunk.score for chunk in report.chunks},
+        error_message=report.error_message,
+        chunks=[chunk_result(chunk) for chunk in report.chunks],
+        score=report.score,
+        label=report.label,
+        threshold=report.threshold,
+        model=_identity(report.model),
+        audio_seconds=report.audio_seconds,
+        request_id=call.request_id,
+        warnings=report.warnings,
+    )
+
+
+def audio_event(event: ChunkScore | AudioReport, call: Call) -> audio.AnalyzeAudioEvent:
+    """One message of a streamed analysis."""
+    if isinstance(event, AudioReport):
+        return audio.AnalyzeAudioEvent(summary=audio_response(event, call), total_chunks=len(event.chunks))
+    return audio.AnalyzeAudioEvent(chunk=chunk_result(event), total_chunks=event.total)
+
+
+def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
+    """The verdict on a photo."""
+    return liveness.LivenessResponse(
+        is_live=report.label == "live",
+        confidence=report.confidence,
+        predicted_class=report.label,
+        probabilities=liveness.LivenessProbabilities(fake=report.fake, live=report.live),
+        success=True,
+        threshold=report.threshold,
+        model_name=report.model.name,
+        model_version=report.model.version,
+        demo=report.model.demo,
+        request_id=call.request_id,
+    )
+
+
+def face_refusal(error: BonafideError, call: Call) -> liveness.LivenessResponse:
+    """What old clients expect when the image itself is at fault: status OK, `success` false."""
+    return liveness.LivenessResponse(
+        predicted_class="error",
+        probabilities=liveness.LivenessProbabilities(),
+        success=False,
+        error_message=error.message,
+        error_code=error.code.value,
+        request_id=call.request_id,
+    )
+
+
+def voice_status(runner: Runner, threshold: float) -> audio.VoiceModelStatusResponse:
+    """The voice model that is loaded, or that none is."""
+    if not runner.ready:
+        return audio.VoiceModelStatusResponse(status="not_loaded")
+    info = runner.info
+    return audio.VoiceModelStatusResponse(
+        status="loaded",
+        model=_identity(info),
+        model_type=info.architecture,
+        local_path=info.local_path,
+        is_loaded=True,
+        engine=info.engine,
+        device=info.device,
+        precision=info.precision,
+        threshold=threshold,
+    )
+
+
+def face_status(runner: Runner, threshold: float) -> liveness.ModelStatusResponse:
+    """The face model that is loaded, or that none is."""
+    if not runner.ready:
+        return liveness.ModelStatusResponse(status="not_loaded")
+    info = runner.info
+    return liveness.ModelStatusResponse(
+        status="loaded",
+        model_name=info.name,
+        model_type=info.architecture,
+        local_path=info.local_path,
+        is_loaded=True,
+        model_version=info.version,
+        demo=info.demo,
+        engine=info.engine,
+        device=info.device,
+        precision=info.precision,
+        threshold=threshold,
+    )
+
+
+def _identity(info: ModelInfo) -> audio.ModelIdentity:
+    return audio.ModelIdentity(name=info.name, version=info.version, demo=info.demo)

@@ -1,0 +1,94 @@
+"""The OpenAPI document of the HTTP routes; its answers are the protobuf messages, field for field."""
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from proto import audio_analyzer_pb2 as audio
+from proto import liveness_api_pb2 as liveness
+
+_TYPES = {
+    FieldDescriptor.CPPTYPE_STRING: "string",
+    FieldDescriptor.CPPTYPE_BOOL: "boolean",
+    FieldDescriptor.CPPTYPE_FLOAT: "number",
+    FieldDescriptor.CPPTYPE_DOUBLE: "number",
+    FieldDescriptor.CPPTYPE_UINT32: "integer",
+}
+
+
+def _schema(message: Descriptor) -> dict[str, Any]:
+    """JSON schema of a message as `MessageToDict` prints it."""
+
+    def of(field: FieldDescriptor) -> dict[str, Any]:
+        if field.message_type is None:
+            one: dict[str, Any] = {"type": _TYPES[field.cpp_type]}
+        elif field.message_type.GetOptions().map_entry:
+            return {"type": "object", "additionalProperties": of(field.message_type.fields_by_name["value"])}
+        else:
+            one = _schema(field.message_type)
+        return {"type": "array", "items": one} if field.is_repeated else one
+
+    return {"type": "object", "properties": {field.name: of(field) for field in message.fields}}
+
+
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
+        }
+    },
+}
+
+
+def _operation(summary: str, answer: dict[str, Any], body: dict[str, Any] | None = None) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "OK", "content": {"application/json": {"schema": answer}}},
+            "default": {"description": "error", "content": {"application/json": {"schema": _ERROR}}},
+        },
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+_RAW = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_STORED = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["bucket", "key"],
+            "properties": {name: {"type": "string"} for name in ("bucket", "key", "task_id")},
+        }
+    }
+}
+_AUDIO = _schema(audio.AnalyzeAudioResponse.DESCRIPTOR)
+_FACE = _schema(liveness.LivenessResponse.DESCRIPTOR)
+_MODELS = {
+    "type": "object",
+    "properties": {
+        "voice": _schema(audio.VoiceModelStatusResponse.DESCRIPTOR),
+        "face": _schema(liveness.ModelStatusResponse.DESCRIPTOR),
+    },
+}
+_ANY = {"type": "object"}
+
+OPENAPI: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Bonafide",
+        "version": "0.1.0",
+        "description": "Tells real voices and faces from fake ones. Scores are P(spoof) or P(fake), 0 to 1.",
+    },
+    "paths": {
+        "/detect_audio": {"post": _operation("Judge the recording in the body", _AUDIO, _RAW)},
+        "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
+        "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _RAW)},
+        "/model_status": {"get": _operation("Which models answer", _MODELS)},
+        "/health": {"get": _operation("Whether both models answer", _ANY)},
+        "/stats": {"get": _operation("How many calls are in progress", _ANY)},
+    },
+}

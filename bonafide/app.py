@@ -1,0 +1,84 @@
+"""Everything one service process holds, built once from the settings and closed once. Knows no transport."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from bonafide.audio import AudioLimits
+from bonafide.budget import ByteBudget
+from bonafide.cache import open_cache
+from bonafide.face import FaceJudgement
+from bonafide.image import ImageLimits
+from bonafide.runners import RemoteRunner, Runner, watch
+from bonafide.settings import Settings
+from bonafide.storage import open_store
+from bonafide.telemetry import Measurements
+from bonafide.voice import VoiceAnalysis
+
+
+class App:
+    """The use cases and what they share.
+
+    Args:
+        voice: asynchronous side of the voice runner.
+        face: asynchronous side of the face runner.
+        voice_batch: windows of one batch of the voice runner.
+        face_batch: photos of one batch of the face runner.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        voice: RemoteRunner,
+        face: RemoteRunner,
+        voice_batch: int,
+        face_batch: int,
+    ) -> None:
+        measurements = Measurements()
+        self.settings = settings
+        self.voice_runner = Runner(
+            "voice", voice, max_calls=settings.max_voice_calls, max_batch=voice_batch, observer=measurements
+        )
+        self.face_runner = Runner(
+            "face", face, max_calls=settings.max_face_calls, max_batch=face_batch, observer=measurements
+        )
+        self.budget = ByteBudget(settings.max_inflight_bytes)
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        self._store = open_store(settings)
+        self._cache = open_cache(settings, measurements.cache_failed)
+        self.voice = VoiceAnalysis(
+            runner=self.voice_runner,
+            store=self._store,
+            cache=self._cache,
+            budget=self.budget,
+            pool=self._pool,
+            limits=AudioLimits(
+                max_bytes=settings.max_audio_bytes,
+                max_seconds=settings.max_audio_seconds,
+                max_channels=settings.max_audio_channels,
+                max_sample_rate=settings.max_sample_rate,
+            ),
+            threshold=settings.voice_threshold,
+            observer=measurements,
+        )
+        self.face = FaceJudgement(
+            runner=self.face_runner,
+            pool=self._pool,
+            limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
+            threshold=settings.face_threshold,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether both runners answer."""
+        return self.voice_runner.ready and self.face_runner.ready
+
+    async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """Keeps the runners' readiness true for ever; `changed` is awaited after each look."""
+        await watch((self.voice_runner, self.face_runner), changed)
+
+    async def close(self) -> None:
+        """Gives back connections and threads."""
+        await self._cache.close()
+        await self._store.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)

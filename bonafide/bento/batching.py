@@ -1,0 +1,25 @@
+"""Keeps BentoML's adaptive batching from learning long waits out of bursts.
+
+The dispatcher averages how long past batches waited, and makes a lone call wait as long. After a burst that is
+the whole queueing time: hundreds of milliseconds for a model of fifty, until fifty calm batches have pushed the
+burst out.
+"""
+
+from bentoml._internal.marshal.dispatcher import Optimizer
+
+_log_outbound = Optimizer.log_outbound
+
+
+def clamp_learned_wait(max_wait_s: float) -> None:
+    """Makes every dispatcher of this process record at most `max_wait_s` seconds of wait per batch.
+
+    Raises:
+        ValueError: `max_wait_s` is not positive.
+    """
+    if max_wait_s <= 0:
+        raise ValueError("max_wait_s must be positive")
+
+    def log_outbound(self: Optimizer, n: int, wait: float, duration: float) -> None:
+        _log_outbound(self, n, min(wait, max_wait_s), duration)
+
+    Optimizer.log_outbound = log_outbound  # type: ignore[method-assign]

@@ -1,0 +1,86 @@
+"""Who leaves first: BentoML sends SIGTERM to runners and service at once, so each decides here how long it stays.
+
+The service tells its transports to drain at once. A runner stays for as long as somebody still asks it for anything
+(a service asks it every second until it has gone itself), at most for the drain time.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+QUIET_S = 2.5
+"""A runner that nobody asked for so long has no service left: they ask every second."""
+_TICK_S = 0.25
+
+_Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+def _pass_on(signum: int, previous: _Handler) -> None:
+    """Gives the signal to whoever would have had it without us."""
+    if callable(previous):
+        previous(signum, None)
+    else:
+        signal.signal(signum, previous if previous is not None else signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+
+
+def drain_on_signal(begin: Callable[[], None], limit_s: float) -> None:
+    """In the service: calls `begin` on SIGTERM or SIGINT, passes it on, and forces the exit after `limit_s`.
+
+    Must run on the event loop's thread. uvicorn itself would wait for open connections without end.
+    """
+    loop = asyncio.get_running_loop()
+    for signum in SIGNALS:
+        previous: _Handler = signal.getsignal(signum)
+
+        def handle(received: int, _frame: FrameType | None, previous: _Handler = previous) -> None:
+            loop.call_soon_threadsafe(begin)
+            loop.call_later(limit_s, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
+            _pass_on(received, previous)
+
+        signal.signal(signum, handle)
+
+
+class LastOneOut:
+    """In a runner: puts SIGTERM off until nobody asks any more.
+
+    `asked()` is called for every request. Must be armed on the event loop's thread.
+    """
+
+    def __init__(self, drain_s: float) -> None:
+        self._drain_s = drain_s
+        self._last_asked = time.monotonic()
+        self._leaving: asyncio.Task[None] | None = None
+
+    def asked(self) -> None:
+        """Notes that somebody still wants this runner."""
+        self._last_asked = time.monotonic()
+
+    def arm(self) -> None:
+        """Takes over SIGTERM and SIGINT from uvicorn."""
+        loop = asyncio.get_running_loop()
+        for signum in SIGNALS:
+            previous: _Handler = signal.getsignal(signum)
+
+            def handle(received: int, _frame: FrameType | None, previous: _Handler = previous) -> None:
+                loop.call_soon_threadsafe(self._begin, received, previous)
+
+            signal.signal(signum, handle)
+
+    def _begin(self, signum: int, previous: _Handler) -> None:
+        if self._leaving is None:
+            logger.info("runner stays until it is not asked any more", extra={"drain_s": self._drain_s})
+            self._leaving = asyncio.get_running_loop().create_task(self._leave(signum, previous))
+
+    async def _leave(self, signum: int, previous: _Handler) -> None:
+        end = time.monotonic() + self._drain_s
+        while time.monotonic() < min(end, self._last_asked + QUIET_S):  # noqa: ASYNC110 - every request moves it
+            await asyncio.sleep(_TICK_S)
+        _pass_on(signum, previous)

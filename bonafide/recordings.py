@@ -1,0 +1,147 @@
+"""One recording as groups of windows: from the cache as far as it reaches, then by fetching and decoding it.
+
+content id, a way to fetch the bytes -> groups of slots, each with its score already, or with the samples to be scored
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.audio import WINDOW_SECONDS, AudioLimits, AudioReader, Window
+from bonafide.cache import Cache, RecordingMeta
+
+T = TypeVar("T")
+Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One window: either `score` or `pcm` is there.
+
+    Attributes:
+        index: place in the recording, from 0.
+        start_s: seconds from the start of the recording.
+        end_s: seconds; the true end, before padding.
+        score: P(spoof), 0..1, from the cache.
+        pcm: int16 (64000,), 16 kHz mono, zero-padded at the end.
+    """
+
+    index: int
+    start_s: float
+    end_s: float
+    score: float | None = None
+    pcm: NDArray[np.int16] | None = None
+
+
+class Recording:
+    """Walks one recording once, in order.
+
+    Args:
+        content_id: names the content; the cache's key.
+        fetch: brings the bytes and holds them; entered only when the cache does not reach.
+        model: fingerprint of the model whose cached scores count.
+        group: windows per group.
+        pool: runs the decoder.
+
+    Attributes:
+        total: windows in the recording, 0 until known.
+        seconds: length, known after the walk.
+        warnings: what the caller should know, complete after the walk.
+    """
+
+    def __init__(
+        self,
+        content_id: str,
+        fetch: Fetch,
+        *,
+        model: str,
+        group: int,
+        cache: Cache,
+        pool: Executor,
+        limits: AudioLimits,
+    ) -> None:
+        self._content_id = content_id
+        self._fetch = fetch
+        self._model = model
+        self._group = group
+        self._cache = cache
+        self._pool = pool
+        self._limits = limits
+        self.total = 0
+        self.seconds = 0.0
+        self.warnings: tuple[str, ...] = ()
+
+    async def groups(self) -> AsyncGenerator[list[Slot], None]:
+        """Yields all windows in order.
+
+        Raises:
+            BonafideError: what `fetch` or the decoder raise.
+        """
+        reached = 0
+        if meta := await self._cache.get_recording(self._content_id):
+            self.total, self.seconds, self.warnings = meta.windows, meta.seconds, meta.warnings
+            async for group in self._cached_groups(meta):
+                reached = group[-1].index + 1
+                yield group
+            if reached == meta.windows:
+                return
+        async for group in self._decoded_groups(after=reached):
+            yield group
+
+    async def remember(self, scores: Mapping[int, float]) -> None:
+        """Keeps scores of this recording's windows."""
+        await self._cache.put_scores(self._content_id, self._model, scores)
+
+    async def _cached_groups(self, meta: RecordingMeta) -> AsyncGenerator[list[Slot], None]:
+        """Groups for as long as every window has a cached score or cached samples."""
+        for first in range(0, meta.windows, self._group):
+            indices = range(first, min(first + self._group, meta.windows))
+            scores = await self._cache.get_scores(self._content_id, self._model, indices)
+            missing = [index for index in indices if index not in scores]
+            windows = await self._cache.get_windows(self._content_id, missing) if missing else {}
+            if len(windows) < len(missing):
+                return
+            yield [
+                Slot(
+                    index,
+                    start_s=float(index * WINDOW_SECONDS),
+                    end_s=min(float((index + 1) * WINDOW_SECONDS), meta.seconds),
+                    score=scores.get(index),
+                    pcm=windows.get(index),
+                )
+                for index in indices
+            ]
+
+    async def _decoded_groups(self, after: int) -> AsyncGenerator[list[Slot], None]:
+        """Groups of the windows from index `after` on, kept in the cache on the way."""
+        count = 0
+        async with self._fetch() as data:
+            with AudioReader(data, self._limits, batch_windows=self._group) as reader:
+                while (windows := await self._in_pool(lambda: next(reader, None))) is not None:
+                    count += len(windows)
+                    windows = list(itertools.dropwhile(lambda window: window.index < after, windows))
+                    if windows:
+                        yield await self._look_up(windows)
+        self.total, self.seconds, self.warnings = count, reader.seconds, tuple(reader.warnings)
+        await self._cache.put_recording(self._content_id, RecordingMeta(count, self.seconds, self.warnings))
+
+    async def _look_up(self, windows: Sequence[Window]) -> list[Slot]:
+        """Cached scores for decoded windows; what has none is cached as samples, for a retry."""
+        scores = await self._cache.get_scores(self._content_id, self._model, [window.index for window in windows])
+        fresh = {window.index: window.pcm for window in windows if window.index not in scores}
+        if fresh:
+            await self._cache.put_windows(self._content_id, fresh)
+        return [
+            Slot(window.index, window.start_s, window.end_s, scores.get(window.index), fresh.get(window.index))
+            for window in windows
+        ]
+
+    async def _in_pool(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, step)

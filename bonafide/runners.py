@@ -1,0 +1,259 @@
+"""The only file that talks to the BentoML runners: items in, probabilities out, with admission and deadlines.
+
+A call is first admitted (one of a bounded number, else `Overloaded` at once), then its items pass a gate that lets
+only a few batches into BentoML's own queue. What waits here can still be cancelled; what is in BentoML's cannot.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+from bentoml.exceptions import BentoMLException
+from numpy.typing import NDArray
+
+from bonafide.calls import Call
+from bonafide.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
+from bonafide.gate import Gate
+
+logger = logging.getLogger(__name__)
+
+GATE_BATCHES = 2
+"""Batches let into BentoML's queue: one that is being computed and one that is ready to follow it."""
+_PROBE_PERIOD_S = 1.0
+_PROBE_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a runner tells of its model.
+
+    Attributes:
+        name: shown in every answer.
+        version: changes with weights, configuration, preprocessing or label mapping.
+        demo: whether it is one of the small bundled models.
+        threshold: a probability at or above it is labelled spoof (or fake).
+        details: the runner's own dictionary, JSON types only.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    local_path: str
+    demo: bool
+    engine: str
+    device: str
+    precision: str
+    max_batch_size: int
+    details: dict[str, Any]
+
+    @classmethod
+    def from_dict(cls, details: dict[str, Any]) -> "ModelInfo":
+        """Reads the dictionary that the runner's `info` returns."""
+        known = {name: details[name] for name in cls.__dataclass_fields__ if name != "details"}
+        return cls(**known, details=details)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that a score depends on besides the input; part of cache keys."""
+        return f"{self.version}-{self.engine}-{self.device}-{self.precision}"
+
+
+class RemoteRunner(Protocol):
+    """The asynchronous side of a BentoML dependency: batchable `score`, and `info`."""
+
+    async def score(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+        """Probability, seconds of inference and size of the batch for each item."""
+
+    async def info(self) -> dict[str, Any]:
+        """The model's description."""
+
+
+class RunnerObserver(Protocol):
+    """Receives what is worth measuring about a runner."""
+
+    def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
+        """One remote call of `items` items took `total_s` seconds, of which the engine used `inference_s`."""
+
+    def calls(self, runner: str, active: int) -> None:
+        """`active` calls are admitted now."""
+
+
+class Runner:
+    """One model behind BentoML's adaptive batching.
+
+    Args:
+        name: for logs and metrics, "voice" or "face".
+        remote: the asynchronous side of the BentoML dependency.
+        max_calls: calls admitted at one time.
+        max_batch: items of one batch of the runner.
+        observer: receives measurements.
+    """
+
+    def __init__(
+        self, name: str, remote: RemoteRunner, *, max_calls: int, max_batch: int, observer: RunnerObserver
+    ) -> None:
+        self.name = name
+        self._remote = remote
+        self._max_calls = max_calls
+        self._active_calls = 0
+        self._max_batch = max_batch
+        self._gate = Gate(GATE_BATCHES * max_batch)
+        self._observer = observer
+        self._info: ModelInfo | None = None
+        self._seconds_per_item = 0.1
+
+    @property
+    def ready(self) -> bool:
+        """Whether the runner answered its last probe."""
+        return self._info is not None
+
+    @property
+    def active_calls(self) -> int:
+        """Calls admitted now."""
+        return self._active_calls
+
+    @property
+    def max_calls(self) -> int:
+        """Calls admitted at one time, at most."""
+        return self._max_calls
+
+    @property
+    def max_batch(self) -> int:
+        """Most items in one batch; a good number to send at a time."""
+        return self._max_batch
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that answers now.
+
+        Raises:
+            Unavailable: the runner has not answered yet, or no longer does.
+        """
+        if self._info is None:
+            raise Unavailable(f"the {self.name} model is not ready")
+        return self._info
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Holds one of the places for calls.
+
+        Raises:
+            Overloaded: all places are taken; tells when to come again.
+        """
+        if self._active_calls >= self._max_calls:
+            wait_s = max(1.0, self._active_calls * self._seconds_per_item)
+            raise Overloaded(f"{self._active_calls} {self.name} calls are in progress", retry_after_s=math.ceil(wait_s))
+        self._active_calls += 1
+        self._observer.calls(self.name, self._active_calls)
+        try:
+            yield
+        finally:
+            self._active_calls -= 1
+            self._observer.calls(self.name, self._active_calls)
+
+    async def score(self, items: Sequence[NDArray[Any]], call: Call) -> list[float]:
+        """Judges items of an admitted call; at most `max_batch` at a time keep the gate fair.
+
+        Args:
+            items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
+            call: its deadline ends the wait.
+
+        Returns:
+            P(spoof) or P(fake) for each item, 0..1; NaN where the model could not judge that one item.
+
+        Raises:
+            DeadlineExceeded: the deadline passed.
+            Unavailable: the runner cannot be reached.
+            Overloaded: BentoML refused.
+            Internal: the runner failed.
+        """
+        async with call.time_limit():
+            weight = await self._gate.acquire(len(items))
+            began = time.perf_counter()
+            asking = asyncio.create_task(self._ask(list(items)))
+            # BentoML computes a batch whether or not its caller is still there, so the room is taken until it has.
+            asking.add_done_callback(lambda task: self._answered(task, weight))
+            results = await asyncio.shield(asking)
+            total_s = time.perf_counter() - began
+        if len(results) != len(items):
+            raise Internal(f"the {self.name} runner answered {len(results)} of {len(items)} items")
+        inference_s, batch_size = max((result[1:] for result in results), default=(0.0, 0))
+        self._seconds_per_item += 0.1 * (inference_s / max(1, batch_size) - self._seconds_per_item)
+        self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
+        return [float(result[0]) for result in results]
+
+    def _answered(self, asking: "asyncio.Task[list[tuple[float, float, int]]]", weight: int) -> None:
+        self._gate.release(weight)
+        if not asking.cancelled() and (error := asking.exception()) is not None:
+            logger.debug("runner call failed", extra={"runner": self.name, "cause": repr(error)})
+
+    async def _ask(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+        try:
+            return await self._score_remotely(items)
+        except (aiohttp.ClientError, OSError) as error:
+            self._info = None
+            logger.warning("runner unreachable", extra={"runner": self.name, "cause": repr(error)})
+            raise Unavailable(f"the {self.name} model cannot be reached") from error
+        except BentoMLException as error:
+            if error.error_code.value in (429, 503):
+                raise Overloaded(f"the {self.name} model has no capacity") from error
+            if error.error_code.value == 504:
+                raise DeadlineExceeded(f"the {self.name} model did not answer in time") from error
+            raise Internal(f"the {self.name} model failed") from error
+
+    async def _score_remotely(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+        """Asks, and once more if the runner closed the kept-alive connection meanwhile; scoring twice is harmless."""
+        try:
+            return await self._remote.score(items)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                raise
+            return await self._remote.score(items)
+
+    async def probe(self) -> None:
+        """Asks the runner for its model once; afterwards `ready` and `info` are true to what it answered."""
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                info = ModelInfo.from_dict(await self._remote.info())
+        except (aiohttp.ClientError, OSError, TimeoutError, BentoMLException) as error:
+            if self._info is not None:
+                logger.warning("runner stopped answering", extra={"runner": self.name, "cause": repr(error)})
+            self._info = None
+            return
+        if info != self._info:
+            logger.info(
+                "runner answers",
+                extra={"runner": self.name, "model": info.name, "version": info.version, "demo": info.demo,
+                       "engine": info.engine, "device": info.device, "precision": info.precision},
+            )  # fmt: skip
+        self._info = info
+
+
+async def watch(runners: Sequence[Runner], changed: Callable[[], Awaitable[None]]) -> None:
+    """Probes all runners every second for ever, and calls (and awaits) `changed` after each round."""
+    while True:
+        await asyncio.gather(*(runner.probe() for runner in runners))
+        await changed()
+        await asyncio.sleep(_PROBE_PERIOD_S)
+
+
+def require_remote(dependency: object, name: str) -> RemoteRunner:
+    """The asynchronous side of a BentoML dependency.
+
+    Raises:
+        RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
+            service started alone without `--depends`).
+    """
+    remote = getattr(dependency, "to_async", None)
+    if remote is None or not hasattr(dependency, "client_url"):
+        raise RuntimeError(
+            f"{name} was built inside the service process, unbatched. Serve without --development, and start a service "
+            f"on its own only with --depends {name}=http://host:port."
+        )
+    return remote  # type: ignore[no-any-return]

@@ -1,0 +1,160 @@
+"""What operators see: structured logs, Prometheus metrics, OpenTelemetry spans; `observed` ties them to a call.
+
+Nothing of a caller's media reaches a log line. Metrics are exported on BentoML's `/metrics` of the service.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from opentelemetry import trace
+from prometheus_client import Counter, Gauge, Histogram
+
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, Internal
+
+logger = logging.getLogger(__name__)
+
+LOGGERS = ("bonafide", "models")
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+CALLS = Counter(
+    "bonafide_calls_total",
+    "Calls by transport, method and outcome (ok, cancelled, or an error code).",
+    ["transport", "method", "code"],
+)
+CALL_SECONDS = Histogram(
+    "bonafide_call_seconds", "Time of a call until its last byte.", ["transport", "method"], buckets=_SECONDS
+)
+ACTIVE_CALLS = Gauge(
+    "bonafide_active_calls", "Calls admitted and not yet answered.", ["runner"], multiprocess_mode="livesum"
+)
+INFERENCE_SECONDS = Histogram(
+    "bonafide_inference_seconds",
+    "Time of the engine for the batch an item was in.",
+    ["runner"],
+    buckets=_SECONDS,
+)
+QUEUE_SECONDS = Histogram(
+    "bonafide_queue_seconds",
+    "Time from handing items to the runner to its answer, less the engine's time.",
+    ["runner"],
+    buckets=_SECONDS,
+)
+BATCH_ITEMS = Histogram(
+    "bonafide_batch_items",
+    "Items in the batch an answer came from.",
+    ["runner"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+CHUNKS = Counter("bonafide_chunks_total", "Windows judged, by where the score came from.", ["source"])
+CACHE_FAILURES = Counter("bonafide_cache_failures_total", "Cache operations given up because the cache failed.")
+
+
+class Measurements:
+    """Writes what the use cases and runners observe to the metrics."""
+
+    def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
+        """See `bonafide.runners.RunnerObserver`."""
+        INFERENCE_SECONDS.labels(runner).observe(inference_s)
+        QUEUE_SECONDS.labels(runner).observe(max(0.0, total_s - inference_s))
+        BATCH_ITEMS.labels(runner).observe(batch_size)
+
+    def calls(self, runner: str, active: int) -> None:
+        """See `bonafide.runners.RunnerObserver`."""
+        ACTIVE_CALLS.labels(runner).set(active)
+
+    def chunks(self, *, scored: int, cached: int) -> None:
+        """See `bonafide.voice.VoiceObserver`."""
+        CHUNKS.labels("runner").inc(scored)
+        CHUNKS.labels("cache").inc(cached)
+
+    def cache_failed(self) -> None:
+        """One cache operation was given up."""
+        CACHE_FAILURES.inc()
+
+
+def bind_task(task_id: str) -> None:
+    """Names the caller's task in the log lines and the span of the running call."""
+    structlog.contextvars.bind_contextvars(task_id=task_id)
+    trace.get_current_span().set_attribute("bonafide.task_id", task_id)
+
+
+@asynccontextmanager
+async def observed(transport: str, method: str, call: Call) -> AsyncIterator[None]:
+    """Binds the call's ids to all log lines and the current span, counts and times it, and logs how it ended.
+
+    Raises:
+        BonafideError: unchanged; any other exception becomes `Internal`, its traceback only in the log.
+    """
+    began = time.perf_counter()
+    code = "ok"
+    level = logging.INFO
+    span = trace.get_current_span()
+    span.set_attribute("bonafide.request_id", call.request_id)
+    with structlog.contextvars.bound_contextvars(request_id=call.request_id, task_id=""):
+        try:
+            bind_task(call.task_id)
+            yield
+        except asyncio.CancelledError:
+            code = "cancelled"
+            raise
+        except BonafideError as error:
+            code = error.code.value
+            level = logging.ERROR if isinstance(error, Internal) else logging.WARNING
+            if isinstance(error, Internal):
+                logger.error("call failed", exc_info=error)
+            raise
+        except Exception as error:
+            code, level = Internal.code.value, logging.ERROR
+            logger.exception("call failed")
+            raise Internal(f"internal error; see the log for request {call.request_id}") from error
+        finally:
+            seconds = time.perf_counter() - began
+            CALLS.labels(transport, method, code).inc()
+            CALL_SECONDS.labels(transport, method).observe(seconds)
+            span.set_attribute("bonafide.code", code)
+            logger.log(
+                level,
+                "call",
+                extra={"transport": transport, "method": method, "code": code, "seconds": round(seconds, 4)},
+            )
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Sends our loggers to standard output, leaving BentoML's own alone.
+
+    Args:
+        level: a name of `logging`.
+        style: "json" (one object a line), "console", or "auto": console on a terminal.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.EventRenamer("message"),
+    ]
+    console = style == "console" or (style == "auto" and sys.stdout.isatty())
+    final: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(event_key="message")]
+        if console
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    for name in LOGGERS:
+        ours = logging.getLogger(name)
+        ours.handlers = [handler]
+        ours.setLevel(level)
+        ours.propagate = False

@@ -1,0 +1,231 @@
+"""The use case of voices: a recording, stored or uploaded, becomes a score per window and one verdict.
+
+content -> windows (`recordings`) -> scores (from the cache, or the runner) -> report
+"""
+
+import asyncio
+import hashlib
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import Executor
+from contextlib import aclosing, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bonafide.audio import AudioLimits
+from bonafide.budget import ByteBudget
+from bonafide.cache import Cache
+from bonafide.calls import Call
+from bonafide.errors import Internal
+from bonafide.recordings import Fetch, Recording, Slot
+from bonafide.runners import ModelInfo, Runner
+from bonafide.storage import ObjectStore
+
+_GROUPS_IN_FLIGHT = 2
+"""Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
+
+
+@dataclass(frozen=True)
+class ChunkScore:
+    """One window's verdict.
+
+    Attributes:
+        index: place in the recording, from 0.
+        start_s: seconds from the start of the recording.
+        end_s: seconds; the last window of a recording may be shorter than the others.
+        score: P(spoof), 0..1.
+        label: "spoof" or "bonafide".
+        total: windows in the recording, 0 while not known.
+    """
+
+    index: int
+    start_s: float
+    end_s: float
+    score: float
+    label: str
+    total: int = field(default=0, compare=False)
+
+    @property
+    def chunk_id(self) -> str:
+        """The name on the wire, `chunk_<index>`."""
+        return f"chunk_{self.index}"
+
+
+@dataclass(frozen=True)
+class AudioReport:
+    """The verdict on a recording.
+
+    Attributes:
+        chunks: in order; windows that could not be scored are absent and named in `error_message`.
+        score: mean of the chunks' scores weighted by their seconds, 0..1.
+        label: "spoof" if `score >= threshold`, else "bonafide".
+        audio_seconds: length of the recording as far as it could be read.
+        warnings: what the caller should know although the call succeeded.
+        error_message: names the windows without a score, or empty.
+    """
+
+    chunks: tuple[ChunkScore, ...]
+    score: float
+    label: str
+    threshold: float
+    model: ModelInfo
+    audio_seconds: float
+    warnings: tuple[str, ...]
+    error_message: str
+
+
+VoiceEvents = AsyncGenerator[ChunkScore | AudioReport, None]
+
+
+async def report_of(events: VoiceEvents) -> AudioReport:
+    """The report that ends an analysis, for those who want nothing before it."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, AudioReport):
+                return event
+    raise AssertionError("an analysis ends with its report or an error")
+
+
+class VoiceObserver(Protocol):
+    """Receives what is worth measuring about recordings."""
+
+    def chunks(self, *, scored: int, cached: int) -> None:
+        """So many windows were scored by the runner, so many scores came from the cache."""
+
+
+class VoiceAnalysis:
+    """Judges recordings.
+
+    Args:
+        budget: bounds the bytes of stored recordings in memory; uploads are counted where they arrive.
+        pool: runs the decoder; bounded, shared with the photos.
+        threshold: a score at or above it is labelled spoof.
+    """
+
+    def __init__(
+        self,
+        *,
+        runner: Runner,
+        store: ObjectStore,
+        cache: Cache,
+        budget: ByteBudget,
+        pool: Executor,
+        limits: AudioLimits,
+        threshold: float,
+        observer: VoiceObserver,
+    ) -> None:
+        self._runner = runner
+        self._store = store
+        self._cache = cache
+        self._budget = budget
+        self._pool = pool
+        self._limits = limits
+        self._threshold = threshold
+        self._observer = observer
+
+    async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
+        """Judges a stored recording; yields every chunk as it is scored, then the report.
+
+        Raises:
+            BonafideError: any of the table but Unauthenticated. What was scored before it stays in the cache.
+        """
+        with self._runner.admit():
+            stat = await self._store.stat(bucket, key)
+
+            @asynccontextmanager
+            async def stored() -> AsyncIterator[bytes]:
+                async with self._budget.hold(stat.size):
+                    yield await self._store.read(bucket, key, stat)
+
+            events = self._judge(stat.content_id, stored, call)
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+
+    async def analyze_bytes(self, data: bytes, call: Call) -> VoiceEvents:
+        """Judges an uploaded recording; yields every chunk as it is scored, then the report.
+
+        Raises:
+            BonafideError: as `analyze_object`.
+        """
+        with self._runner.admit():
+            loop = asyncio.get_running_loop()
+            digest = await loop.run_in_executor(self._pool, lambda: hashlib.sha256(data).hexdigest())
+            events = self._judge(f"sha256-{digest}", lambda: nullcontext(data), call)
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+
+    async def _judge(self, content_id: str, fetch: Fetch, call: Call) -> VoiceEvents:
+        model = self._runner.info
+        recording = Recording(
+            content_id,
+            fetch,
+            model=model.fingerprint,
+            group=self._runner.max_batch,
+            cache=self._cache,
+            pool=self._pool,
+            limits=self._limits,
+        )
+        chunks: list[ChunkScore] = []
+        failed: list[Slot] = []
+        async with aclosing(self._scored(recording, call)) as scored:
+            async for slot, score in scored:
+                if math.isfinite(score):
+                    label = self._label(score)
+                    chunks.append(ChunkScore(slot.index, slot.start_s, slot.end_s, score, label, recording.total))
+                    yield chunks[-1]
+                else:
+                    failed.append(slot)
+        yield self._report(recording, model, chunks, failed)
+
+    async def _scored(self, recording: Recording, call: Call) -> AsyncGenerator[tuple[Slot, float], None]:
+        """Every window in order with its score; the next groups are decoded while earlier ones are scored."""
+        pending: deque[asyncio.Task[list[tuple[Slot, float]]]] = deque()
+        try:
+            async with aclosing(recording.groups()) as groups:
+                async for group in groups:
+                    pending.append(asyncio.create_task(self._score(recording, group, call)))
+                    while len(pending) >= _GROUPS_IN_FLIGHT or (pending and pending[0].done()):
+                        for item in await pending.popleft():
+                            yield item
+            while pending:
+                for item in await pending.popleft():
+                    yield item
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _score(self, recording: Recording, group: list[Slot], call: Call) -> list[tuple[Slot, float]]:
+        fresh = {slot.index: slot.pcm for slot in group if slot.pcm is not None}
+        scores = {slot.index: slot.score for slot in group if slot.score is not None}
+        if fresh:
+            new = dict(zip(fresh, await self._runner.score(list(fresh.values()), call), strict=True))
+            await recording.remember({index: score for index, score in new.items() if math.isfinite(score)})
+            scores |= new
+        self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
+        return [(slot, scores[slot.index]) for slot in group]
+
+    def _label(self, score: float) -> str:
+        return "spoof" if score >= self._threshold else "bonafide"
+
+    def _report(
+        self, recording: Recording, model: ModelInfo, chunks: list[ChunkScore], failed: list[Slot]
+    ) -> AudioReport:
+        if not chunks:
+            raise Internal("the voice model gave no score for any chunk")
+        seconds = sum(chunk.end_s - chunk.start_s for chunk in chunks)
+        score = sum(chunk.score * (chunk.end_s - chunk.start_s) for chunk in chunks) / seconds
+        names = ", ".join(f"chunk_{slot.index}" for slot in failed)
+        return AudioReport(
+            chunks=tuple(chunks),
+            score=score,
+            label=self._label(score),
+            threshold=self._threshold,
+            model=model,
+            audio_seconds=recording.seconds,
+            warnings=recording.warnings,
+            error_message=f"no score for {names}" if names else "",
+        )

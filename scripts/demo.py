@@ -1,0 +1,60 @@
+"""Serves the bundled models, judges the samples over gRPC and HTTP, prints what came back, and stops.
+
+Usage: make demo
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from scripts.local_service import ROOT, LocalService, running
+
+SAMPLES = ROOT / "samples"
+
+
+def say(text: str) -> None:
+    """Prints a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def over_grpc(service: LocalService) -> None:
+    """The client's command, as a user would call it."""
+    command = Path(sys.executable).parent / "bonafide"
+    for arguments in (
+        ["status"],
+        ["audio", *(str(path.relative_to(ROOT)) for path in sorted(SAMPLES.glob("*.mp3")))],
+        ["face", *(str(path.relative_to(ROOT)) for path in sorted(SAMPLES.glob("*.jpg")))],
+    ):
+        say(f"\n$ bonafide --address {service.address} {' '.join(arguments)}")
+        # 1 means that something was judged fake, which is right for half of the samples.
+        status = subprocess.run([command, "--address", service.address, *arguments], cwd=ROOT).returncode
+        if status not in (0, 1):
+            raise SystemExit(status)
+
+
+def over_http(service: LocalService) -> None:
+    """The same bytes with plain HTTP."""
+    for route, name in (("detect_audio", "call.mp3"), ("predict_liveness", "face.jpg")):
+        say(f"\n$ curl --data-binary @samples/{name} {service.url}/{route}")
+        request = urllib.request.Request(f"{service.url}/{route}", data=(SAMPLES / name).read_bytes())  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            say(json.dumps(json.load(answer), indent=2))
+
+
+def main() -> None:
+    """Runs the demonstration."""
+    with tempfile.TemporaryDirectory() as folder:
+        say("starting the service ...")
+        with running(Path(folder) / "service.log") as service:
+            over_grpc(service)
+            over_http(service)
+            say("\nstopping the service ...")
+    say("done")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Starts this checkout's service on free loopback ports, and stops it: for the demonstration, tests and benchmarks."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on at this moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@dataclass
+class LocalService:
+    """A running service.
+
+    Attributes:
+        process: BentoML's supervisor; the three servers are its children.
+        http_port: HTTP on 127.0.0.1.
+        grpc_ports: gRPC on 127.0.0.1.
+        log: everything the processes wrote.
+    """
+
+    process: subprocess.Popen[bytes]
+    http_port: int
+    grpc_ports: tuple[int, int]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Base of the HTTP routes."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def address(self) -> str:
+        """GRPC target."""
+        return f"127.0.0.1:{self.grpc_ports[0]}"
+
+    def wait_ready(self, timeout_s: float = 180.0) -> None:
+        """Returns when `/readyz` says so.
+
+        Raises:
+            RuntimeError: the process ended, or the time did; holds the end of the log.
+        """
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:  # noqa: S310
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                pass
+            time.sleep(0.25)
+        raise RuntimeError(f"the service did not become ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self, timeout_s: float = 60.0) -> int:
+        """Sends SIGTERM and returns the supervisor's exit code; kills the group if it does not leave."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise
+
+
+def start(log: Path, env: Mapping[str, str] | None = None, *arguments: str) -> LocalService:
+    """Starts `bentoml serve` in the checkout on free ports, and does not wait for it.
+
+    Args:
+        log: file for everything the processes write.
+        env: added to the environment.
+        arguments: added to the command line.
+    """
+    http_port, *grpc_ports = free_ports(3)
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", "service:Bonafide", *arguments]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "BENTOML_PORT": str(http_port),
+                "BONAFIDE_GRPC_PORTS": ",".join(map(str, grpc_ports)),
+                **(env or {}),
+            },
+        )
+    return LocalService(process, http_port, (grpc_ports[0], grpc_ports[1]), log)
+
+
+@contextmanager
+def running(log: Path, env: Mapping[str, str] | None = None, *arguments: str) -> Iterator[LocalService]:
+    """A service that is ready, stopped at the end of the block."""
+    service = start(log, env, *arguments)
+    try:
+        service.wait_ready()
+        yield service
+    finally:
+        service.stop()

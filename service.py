@@ -1,0 +1,199 @@
+"""What BentoML serves: two runners that score, and the service that takes calls. Composition only.
+
+`bentoml serve` in this folder starts all three, each in a process of its own.
+"""
+
+import asyncio
+import contextlib
+import time
+from typing import Any, Protocol
+
+import bentoml
+from bentoml._internal.configuration.containers import BentoMLContainer
+from numpy.typing import NDArray
+
+from bonafide.api.grpc import GrpcServer
+from bonafide.api.http import HttpApi
+from bonafide.app import App
+from bonafide.bento.batching import clamp_learned_wait
+from bonafide.bento.environment import prepare_environment
+from bonafide.bento.shutdown import LastOneOut, drain_on_signal
+from bonafide.runners import require_remote
+from bonafide.settings import Settings
+from bonafide.telemetry import configure_logging
+from models.devices import default_batch
+from models.dinov2 import DINOv2Detector
+from models.engines import LoadOptions
+from models.info import ModelInfo
+from models.wavlm import WavLMDetector
+
+SETTINGS = Settings()
+VOICE_BATCH = SETTINGS.voice_max_batch or default_batch(SETTINGS.engine)
+FACE_BATCH = SETTINGS.face_max_batch or default_batch(SETTINGS.engine)
+NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # our own log has a line for each call, with its ids
+RUNNER: Any = {
+    "workers": 1,
+    "traffic": {"timeout": 120},
+    # BentoML would close the connection every 100 requests, and with it the calls in flight.
+    "runner_connection": {"max_requests": 2**31, "max_age": 1e9},
+    "logging": NO_ACCESS_LOG,
+    "http": {"host": "127.0.0.1"},
+}
+
+prepare_environment()
+configure_logging(SETTINGS.log_level, SETTINGS.log_format)
+clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
+
+
+class Detector(Protocol):
+    """What both models are to their runner."""
+
+    info: ModelInfo
+
+    def score(self, items: list[NDArray[Any]]) -> NDArray[Any]:
+        """One probability for each item, NaN for an item that cannot be judged."""
+
+
+class Scorer:
+    """What a runner does, whichever model it holds."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._leaving = LastOneOut(SETTINGS.drain_s)
+
+    def stay_until_service_left(self) -> None:
+        """Arms the order of leaving; on the event loop."""
+        self._leaving.arm()
+
+    def score(self, items: list[Any]) -> list[tuple[float, float, int]]:
+        """Probability for each item, with the seconds and the size of the batch."""
+        self._leaving.asked()
+        began = time.perf_counter()
+        scores = self._detector.score(items)
+        seconds = time.perf_counter() - began
+        self._leaving.asked()
+        return [(float(score), seconds, len(items)) for score in scores]
+
+    def info(self) -> dict[str, Any]:
+        """The model's description."""
+        self._leaving.asked()
+        return self._detector.info.to_dict()
+
+
+def load_options(spoof_label: str | None) -> LoadOptions:
+    """How this process loads its model."""
+    return LoadOptions(
+        engine=SETTINGS.engine,
+        precision=SETTINGS.precision,
+        models_dir=SETTINGS.models_dir,
+        compiled_dir=SETTINGS.compiled_dir,
+        offline=SETTINGS.offline,
+        spoof_label=spoof_label,
+        threads=SETTINGS.engine_threads,
+    )
+
+
+@bentoml.service(name="WavLMRunner", **RUNNER)
+class WavLMRunner:
+    """Scores windows of speech: int16 (samples,) at 16 kHz -> P(spoof)."""
+
+    def __init__(self) -> None:
+        self.scorer = Scorer(WavLMDetector.load(SETTINGS.voice_model, load_options(SETTINGS.voice_spoof_label)))
+
+    @bentoml.on_startup
+    async def started(self) -> None:
+        """Takes over the signals."""
+        self.scorer.stay_until_service_left()
+
+    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score(self, items: list[Any]) -> list[Any]:
+        """See `Scorer.score`."""
+        return self.scorer.score(items)
+
+    @bentoml.api
+    async def info(self) -> dict[str, Any]:
+        """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
+        return self.scorer.info()
+
+
+@bentoml.service(name="DINOv2Runner", **RUNNER)
+class DINOv2Runner:
+    """Scores photos of faces: uint8 (height, width, 3) -> P(fake)."""
+
+    def __init__(self) -> None:
+        self.scorer = Scorer(DINOv2Detector.load(SETTINGS.face_model, load_options(SETTINGS.face_spoof_label)))
+
+    @bentoml.on_startup
+    async def started(self) -> None:
+        """Takes over the signals."""
+        self.scorer.stay_until_service_left()
+
+    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score(self, items: list[Any]) -> list[Any]:
+        """See `Scorer.score`."""
+        return self.scorer.score(items)
+
+    @bentoml.api
+    async def info(self) -> dict[str, Any]:
+        """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
+        return self.scorer.info()
+
+
+HTTP = HttpApi()
+
+
+@bentoml.service(
+    name="Bonafide",
+    workers=1,
+    # Ours is the shorter limit; BentoML's counts a WebSocket's whole life.
+    traffic={"timeout": SETTINGS.call_timeout_s + 3600},
+    logging=NO_ACCESS_LOG,
+    runner_probe={"enabled": False},  # waits 12 s for a dead runner; `__is_ready__` knows at once
+    http={"host": "127.0.0.1", "port": 3000},
+)
+@bentoml.asgi_app(HTTP.routes())
+class Bonafide:
+    """Takes calls over gRPC and HTTP."""
+
+    voice = bentoml.depends(WavLMRunner)
+    face = bentoml.depends(DINOv2Runner)
+
+    def __init__(self) -> None:
+        self.app = App(
+            SETTINGS,
+            voice=require_remote(self.voice, "WavLMRunner"),
+            face=require_remote(self.face, "DINOv2Runner"),
+            voice_batch=VOICE_BATCH,
+            face_batch=FACE_BATCH,
+        )
+        self.stopping: asyncio.Task[None] | None = None
+
+    @bentoml.on_startup
+    async def started(self) -> None:
+        """Opens gRPC beside BentoML's HTTP, on the same event loop."""
+        self.grpc = GrpcServer(self.app, BentoMLContainer.tracer_provider.get())
+        await self.grpc.start()
+        HTTP.app = self.app
+        self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
+        drain_on_signal(self.stop_taking_calls, SETTINGS.drain_s)
+
+    def stop_taking_calls(self) -> None:
+        """Begins to drain gRPC; HTTP is drained by BentoML's server."""
+        if self.stopping is None:
+            self.stopping = asyncio.create_task(self.grpc.stop(SETTINGS.drain_s))
+
+    @bentoml.on_shutdown
+    async def stopped(self) -> None:
+        """Waits for the calls in flight, then lets go of everything."""
+        self.stop_taking_calls()
+        assert self.stopping is not None  # noqa: S101
+        await self.stopping
+        self.watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.watching
+        HTTP.app = None
+        await self.app.close()
+
+    async def __is_ready__(self) -> bool:
+        """For `/readyz`: whether both runners answered within the last seconds."""
+        return self.app.ready and self.stopping is None

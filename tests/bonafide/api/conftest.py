@@ -1,0 +1,33 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bonafide.app import App
+from bonafide.settings import Settings
+from tests.bonafide.fakes import LocalRemote
+
+
+@pytest.fixture
+async def remote() -> LocalRemote:
+    return LocalRemote()
+
+
+@pytest.fixture
+async def app(remote: LocalRemote, tmp_path: Path) -> AsyncIterator[App]:
+    """The use cases over a runner in this process; objects come from `tmp_path`."""
+    settings = Settings(
+        objects_dir=tmp_path,
+        allowed_buckets=("calls",),
+        max_audio_bytes=2_000_000,
+        max_image_bytes=1_000_000,
+        max_inflight_bytes=3_000_000,
+        max_voice_calls=2,
+        max_face_calls=2,
+        grpc_ports=(0,),
+    )
+    app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    await app.voice_runner.probe()
+    await app.face_runner.probe()
+    yield app
+    await app.close()

@@ -1,0 +1,280 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from bonafide.api.grpc import FACE_SERVICE, STATUS, VOICE_SERVICE, GrpcServer
+from bonafide.app import App
+from bonafide.errors import ErrorCode
+from proto import audio_analyzer_pb2 as audio
+from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
+from proto import liveness_api_pb2 as liveness
+from tests.bonafide.fakes import LocalRemote
+from tests.media import encode_image, photo, wav
+
+VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
+
+
+@pytest.fixture
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+async def server(app: App, spans: InMemorySpanExporter) -> AsyncIterator[tuple[GrpcServer, int]]:
+    tracer = TracerProvider()
+    tracer.add_span_processor(SimpleSpanProcessor(spans))
+    server = GrpcServer(app, tracer)
+    (port,) = await server.start()
+    yield server, port
+    await server.stop(0)
+
+
+@pytest.fixture
+async def channel(server: tuple[GrpcServer, int]) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server[1]}") as channel:
+        yield channel
+
+
+@pytest.fixture
+def voice(channel: grpc.aio.Channel) -> Any:
+    return audio_analyzer_pb2_grpc.AudioAnalysisStub(channel)
+
+
+@pytest.fixture
+def face(channel: grpc.aio.Channel) -> Any:
+    return liveness_api_pb2_grpc.LivenessServiceStub(channel)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> audio.AnalyzeAudioRequest:
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.wav").write_bytes(VOICE)
+    return audio.AnalyzeAudioRequest(minio_bucket_name="calls", minio_object_key="a.wav", task_id="task-1")
+
+
+async def refusal(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    return refused.value
+
+
+def trailer(error: grpc.aio.AioRpcError) -> dict[str, str]:
+    return {key: str(value) for key, value in error.trailing_metadata() or ()}
+
+
+def test_every_error_has_its_status() -> None:
+    assert set(STATUS) == set(ErrorCode)
+
+
+async def test_a_stored_recording(voice: Any, stored: audio.AnalyzeAudioRequest) -> None:
+    answer = await voice.AnalyzeAudio(stored, metadata=(("x-request-id", "req-1"),))
+    assert set(answer.predictions) == {"chunk_0", "chunk_1"}
+    assert answer.predictions["chunk_0"] == 1.0
+    assert [(c.chunk_id, c.start_time_seconds, c.end_time_seconds) for c in answer.chunks] == [
+        ("chunk_0", 0.0, 4.0),
+        ("chunk_1", 4.0, 5.0),
+    ]
+    assert (answer.label, answer.threshold, answer.audio_seconds) == ("spoof", 0.5, 5.0)
+    assert answer.request_id == "req-1"
+    assert answer.model.demo
+
+
+async def test_the_stream_sends_each_chunk_then_the_summary(voice: Any, stored: audio.AnalyzeAudioRequest) -> None:
+    events = [event async for event in voice.AnalyzeAudioStream(stored)]
+    assert [event.WhichOneof("event") for event in events] == ["chunk", "chunk", "summary"]
+    assert events[-1].total_chunks == 2
+
+
+async def test_an_upload_in_parts(voice: Any) -> None:
+    def parts() -> Any:
+        for start in range(0, len(VOICE), 50_000):
+            yield audio.AnalyzeUploadRequest(data=VOICE[start : start + 50_000], task_id="t")
+
+    events = [event async for event in voice.AnalyzeUpload(parts())]
+    assert events[-1].summary.audio_seconds == 5.0
+
+
+async def test_an_upload_over_the_limit_or_of_nothing(voice: Any) -> None:
+    def parts(count: int) -> Any:
+        for _ in range(count):
+            yield audio.AnalyzeUploadRequest(data=b"x" * 500_000)
+
+    for count, code in ((5, "too_large"), (0, "unreadable_media")):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            async for _ in voice.AnalyzeUpload(parts(count)):
+                pass
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert trailer(refused.value)["bonafide-error-code"] == code
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "status", "code"),
+    [
+        ("", "", grpc.StatusCode.INVALID_ARGUMENT, "invalid_request"),
+        ("calls", "../../etc/passwd", grpc.StatusCode.INVALID_ARGUMENT, "invalid_request"),
+        ("calls", "none.wav", grpc.StatusCode.NOT_FOUND, "object_not_found"),
+        ("other", "a.wav", grpc.StatusCode.PERMISSION_DENIED, "forbidden"),
+    ],
+)
+async def test_what_is_wrong_with_the_request_is_a_status(
+    voice: Any, stored: audio.AnalyzeAudioRequest, bucket: str, key: str, status: grpc.StatusCode, code: str
+) -> None:
+    request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key)
+    error = await refusal(voice.AnalyzeAudio(request))
+    assert (error.code(), trailer(error)["bonafide-error-code"]) == (status, code)
+    assert error.details()
+    assert trailer(error)["x-request-id"]
+
+
+async def test_overload_deadline_and_bugs(
+    voice: Any, app: App, remote: LocalRemote, stored: audio.AnalyzeAudioRequest
+) -> None:
+    with app.voice_runner.admit(), app.voice_runner.admit():
+        error = await refusal(voice.AnalyzeAudio(stored))
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert float(trailer(error)["retry-after-s"]) >= 1
+    remote.errors = [ZeroDivisionError("secret detail")]
+    error = await refusal(voice.AnalyzeAudio(stored))
+    assert error.code() == grpc.StatusCode.INTERNAL
+    assert "secret" not in str(error.details())
+    remote.open.clear()
+    error = await refusal(voice.AnalyzeAudio(stored, timeout=0.2))
+    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.sleep(0.2)
+    assert app.voice_runner.active_calls == 0
+
+
+async def test_a_cancelled_call_frees_its_place(
+    voice: Any, app: App, remote: LocalRemote, stored: audio.AnalyzeAudioRequest
+) -> None:
+    remote.open.clear()
+    call = voice.AnalyzeAudio(stored)
+    while app.voice_runner.active_calls == 0:
+        await asyncio.sleep(0.01)
+    call.cancel()
+    async with asyncio.timeout(5):
+        while app.voice_runner.active_calls:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_photo(face: Any) -> None:
+    answer = await face.PredictLiveness(liveness.LivenessRequest(image_data=encode_image(photo()), image_format="png"))
+    assert answer.success
+    assert answer.predicted_class in ("live", "fake")
+    assert answer.is_live == (answer.predicted_class == "live")
+    assert answer.confidence == max(answer.probabilities.fake, answer.probabilities.live)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a photo", b"x" * 1_000_001])
+async def test_what_is_wrong_with_a_photo_is_told_with_status_ok(face: Any, data: bytes) -> None:
+    answer = await face.PredictLiveness(liveness.LivenessRequest(image_data=data))
+    assert not answer.success
+    assert not answer.is_live
+    assert answer.predicted_class == "error"
+    assert (answer.probabilities.fake, answer.probabilities.live) == (0, 0)
+    assert answer.error_message
+    assert answer.error_code in ("unreadable_media", "too_large")
+
+
+async def test_a_full_house_is_a_status_for_photos_too(face: Any, app: App) -> None:
+    with app.face_runner.admit(), app.face_runner.admit():
+        error = await refusal(face.PredictLiveness(liveness.LivenessRequest(image_data=encode_image(photo()))))
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_model_status(voice: Any, face: Any, app: App) -> None:
+    assert (await face.GetModelStatus(liveness.ModelStatusRequest())).status == "loaded"
+    assert (await voice.GetVoiceModelStatus(audio.VoiceModelStatusRequest())).model.name == "test-model"
+    app.face_runner._info = None
+    answer = await face.GetModelStatus(liveness.ModelStatusRequest())
+    assert (answer.status, answer.is_loaded) == ("not_loaded", False)
+
+
+async def test_health_follows_the_runners_and_back(
+    server: tuple[GrpcServer, int], channel: grpc.aio.Channel, app: App
+) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+
+    async def served() -> list[bool]:
+        answers = [
+            await stub.Check(health_pb2.HealthCheckRequest(service=name)) for name in (VOICE_SERVICE, FACE_SERVICE, "")
+        ]
+        return [answer.status == health_pb2.HealthCheckResponse.SERVING for answer in answers]
+
+    assert await served() == [True, True, True]
+    app.face_runner._info = None
+    await server[0].report_health()
+    assert await served() == [True, False, False]
+    await app.face_runner.probe()
+    await server[0].report_health()
+    assert await served() == [True, True, True]
+
+
+def test_reflection_names_both_services() -> None:
+    async def serve(found: list[str]) -> None:
+        from bonafide.settings import Settings
+
+        remote = LocalRemote()
+        app = App(Settings(grpc_ports=(0,)), voice=remote, face=remote, voice_batch=4, face_batch=4)
+        server = GrpcServer(app)
+        (port,) = await server.start()
+
+        def ask() -> None:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                found.extend(ProtoReflectionDescriptorDatabase(channel).get_services())
+
+        await asyncio.to_thread(ask)
+        await server.stop(0)
+        await app.close()
+
+    found: list[str] = []
+    asyncio.run(serve(found))
+    assert {VOICE_SERVICE, FACE_SERVICE, "grpc.health.v1.Health"} <= set(found)
+
+
+async def test_spans_carry_the_ids(voice: Any, stored: audio.AnalyzeAudioRequest, spans: InMemorySpanExporter) -> None:
+    await voice.AnalyzeAudio(stored, metadata=(("x-request-id", "req-9"),))
+    (span,) = [span for span in spans.get_finished_spans() if "AnalyzeAudio" in span.name]
+    assert span.attributes is not None
+    assert span.attributes["bonafide.request_id"] == "req-9"
+    assert span.attributes["bonafide.task_id"] == "task-1"
+    assert span.attributes["bonafide.code"] == "ok"
+
+
+async def test_clients_that_declare_field_one_as_a_repeated_chunk_read_the_map(
+    voice: Any, stored: audio.AnalyzeAudioRequest
+) -> None:
+    """The newer Go client knows `{chunk_id=1, score=2, ...}`; a map's entry is `{key=1, value=2}` on the wire."""
+    file = descriptor_pb2.FileDescriptorProto(name="newer_go_client.proto", package="newer", syntax="proto3")
+    chunk = file.message_type.add(name="Chunk")
+    answer = file.message_type.add(name="Answer")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    for number, (name, kind) in enumerate(
+        (
+            ("chunk_id", kinds.TYPE_STRING),
+            ("score", kinds.TYPE_FLOAT),
+            ("start_time_seconds", kinds.TYPE_FLOAT),
+            ("end_time_seconds", kinds.TYPE_FLOAT),
+        ),
+        start=1,
+    ):
+        chunk.field.add(name=name, number=number, type=kind, label=kinds.LABEL_OPTIONAL)
+    answer.field.add(
+        name="chunks", number=1, type=kinds.TYPE_MESSAGE, type_name=".newer.Chunk", label=kinds.LABEL_REPEATED
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    newer = message_factory.GetMessageClass(pool.FindMessageTypeByName("newer.Answer"))
+    read: Any = newer.FromString((await voice.AnalyzeAudio(stored)).SerializeToString())
+    assert {entry.chunk_id: entry.score for entry in read.chunks} == {"chunk_0": 1.0, "chunk_1": pytest.approx(0.25)}

@@ -1,0 +1,184 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from bonafide.api.http import STATUS, HttpApi
+from bonafide.app import App
+from bonafide.errors import ErrorCode
+from tests.bonafide.fakes import LocalRemote
+from tests.media import encode_image, photo, wav
+
+VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
+
+
+@pytest.fixture
+async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
+    api = HttpApi()
+    api.app = app
+    transport = httpx.ASGITransport(api.routes(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    body = answer.json()["error"]
+    assert body["message"]
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, body["code"]
+
+
+def test_every_error_has_its_status() -> None:
+    assert set(STATUS) == set(ErrorCode)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "audio/wav", "application/json", "multipart/form-data", None]
+)
+async def test_the_body_is_the_recording_whatever_its_content_type(
+    client: httpx.AsyncClient, content_type: str | None
+) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    answer = await client.post("/detect_audio", content=VOICE, headers=headers)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["predictions"].keys() == {"chunk_0", "chunk_1"}
+    assert [chunk["chunk_id"] for chunk in body["chunks"]] == ["chunk_0", "chunk_1"]
+    assert body["chunks"][1]["start_time_seconds"] == 4.0
+    assert body["label"] == "spoof"
+    assert body["threshold"] == 0.5
+    assert body["model"] == {"name": "test-model", "version": "0123456789ab", "demo": True}
+    assert body["audio_seconds"] == 5.0
+    assert body["error_message"] == ""
+
+
+async def test_a_stored_recording_gets_the_same_answer(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.wav").write_bytes(VOICE)
+    uploaded = (await client.post("/detect_audio", content=VOICE)).json()
+    stored = await client.post("/analyze_audio", json={"bucket": "calls", "key": "a.wav", "task_id": "t-1"})
+    assert stored.status_code == 200
+    assert {**stored.json(), "request_id": ""} == {**uploaded, "request_id": ""}
+
+
+async def test_a_photo(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/predict_liveness", content=encode_image(photo()))
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["success"] is True
+    assert body["predicted_class"] == ("live" if body["is_live"] else "fake")
+    assert body["probabilities"]["fake"] + body["probabilities"]["live"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("route", "content", "expected"),
+    [
+        ("/detect_audio", b"", (422, "unreadable_media")),
+        ("/detect_audio", b"not audio", (422, "unreadable_media")),
+        ("/detect_audio", b"x" * 2_000_001, (413, "too_large")),
+        ("/predict_liveness", b"", (422, "unreadable_media")),
+        ("/predict_liveness", b"x" * 1_000_001, (413, "too_large")),
+        ("/analyze_audio", b"{", (400, "invalid_request")),
+        ("/analyze_audio", b"[1]", (400, "invalid_request")),
+        ("/analyze_audio", b'{"bucket": "calls"}', (400, "invalid_request")),
+        ("/analyze_audio", b'{"bucket": "calls", "key": 1}', (400, "invalid_request")),
+        ("/analyze_audio", b'{"bucket": "calls", "key": "a", "x": 1}', (400, "invalid_request")),
+        ("/analyze_audio", b"\xff\xfe", (400, "invalid_request")),
+        ("/analyze_audio", b"[" * 60_000, (400, "invalid_request")),
+        ("/analyze_audio", b'{"bucket": "calls", "key": "none.wav"}', (404, "object_not_found")),
+        ("/analyze_audio", b'{"bucket": "other", "key": "a.wav"}', (403, "forbidden")),
+        ("/analyze_audio", b" " * 70_000, (413, "too_large")),
+    ],
+)
+async def test_bad_input_gets_the_error_of_the_table(
+    client: httpx.AsyncClient, route: str, content: bytes, expected: tuple[int, str]
+) -> None:
+    assert error_of(await client.post(route, content=content)) == expected
+
+
+async def test_a_lying_content_length_does_not_matter(client: httpx.AsyncClient) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b"x" * 100_000
+
+    assert error_of(await client.post("/detect_audio", content=parts())) == (413, "too_large")
+
+
+async def test_a_full_house_says_when_to_come_again(client: httpx.AsyncClient, app: App) -> None:
+    with app.voice_runner.admit(), app.voice_runner.admit():
+        answer = await client.post("/detect_audio", content=VOICE)
+    assert error_of(answer) == (429, "overloaded")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_the_callers_deadline_counts(client: httpx.AsyncClient, remote: LocalRemote) -> None:
+    remote.open.clear()
+    answer = await client.post("/detect_audio", content=VOICE, headers={"x-timeout-seconds": "0.05"})
+    assert error_of(answer) == (504, "deadline_exceeded")
+    for bad in ("-1", "soon", "nan"):
+        answer = await client.post("/detect_audio", content=VOICE, headers={"x-timeout-seconds": bad})
+        assert error_of(answer) == (400, "invalid_request")
+
+
+async def test_a_bug_of_ours_shows_no_detail(
+    client: httpx.AsyncClient, remote: LocalRemote, caplog: pytest.LogCaptureFixture
+) -> None:
+    remote.errors = [ZeroDivisionError("secret detail")]
+    answer = await client.post("/detect_audio", content=VOICE, headers={"x-request-id": "req-7"})
+    assert error_of(answer) == (500, "internal")
+    assert "secret" not in answer.text
+    assert "req-7" in answer.text
+    assert "secret detail" in caplog.text
+
+
+async def test_before_the_service_has_started_it_is_unavailable() -> None:
+    transport = httpx.ASGITransport(HttpApi().routes())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert error_of(await client.get("/health")) == (503, "unavailable")
+
+
+async def test_a_caller_who_leaves_frees_the_place(app: App, remote: LocalRemote) -> None:
+    api = HttpApi()
+    api.app = app
+    remote.open.clear()
+    messages = [{"type": "http.request", "body": VOICE, "more_body": False}]
+    left = asyncio.Event()
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/detect_audio", "headers": [], "query_string": b""}
+    task = asyncio.create_task(api.routes()(scope, receive, send))
+    while app.voice_runner.active_calls == 0:
+        await asyncio.sleep(0.01)
+    left.set()
+    await asyncio.wait_for(task, 5)
+    assert app.voice_runner.active_calls == 0
+    assert sent[0]["status"] == 499
+
+
+async def test_status_health_stats_and_docs(client: httpx.AsyncClient, app: App) -> None:
+    status = (await client.get("/model_status")).json()
+    assert status["voice"]["status"] == status["face"]["status"] == "loaded"
+    assert status["voice"]["model"]["demo"] is True
+    assert (await client.get("/health")).json() == {"status": "healthy", "runners": {"voice": True, "face": True}}
+    assert (await client.get("/stats")).json()["voice"] == {"active_calls": 0, "max_calls": 2, "ready": True}
+    paths = (await client.get("/docs.json")).json()["paths"]
+    assert set(paths) == {
+        "/detect_audio", "/analyze_audio", "/predict_liveness", "/model_status", "/health", "/stats",
+    }  # fmt: skip
+    answer = paths["/predict_liveness"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    photo_answer = json.loads((await client.post("/predict_liveness", content=encode_image(photo()))).content)
+    assert set(answer["properties"]) == set(photo_answer)

@@ -1,0 +1,94 @@
+"""A runner's remote side in this process, for tests of what stands before it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.runners import Runner
+
+INFO: dict[str, Any] = {
+    "name": "test-model",
+    "version": "0123456789ab",
+    "architecture": "Test",
+    "local_path": "nowhere",
+    "demo": True,
+    "engine": "torch",
+    "device": "cpu",
+    "precision": "fp32",
+    "max_batch_size": 8,
+    "geometry": {
+        "resize_shortest_edge": 8,
+        "resize_height": None,
+        "resize_width": None,
+        "crop_height": 8,
+        "crop_width": 8,
+        "resample": 3,
+    },
+}
+
+
+def mean_level(item: NDArray[Any]) -> float:
+    """Share of the items' samples that are not zero: a score anyone can foretell."""
+    return float(np.mean(item != 0))
+
+
+class LocalRemote:
+    """Scores in this process, counts what it is asked, and waits or fails when told to."""
+
+    def __init__(self, judge: Callable[[NDArray[Any]], float] = mean_level) -> None:
+        self.judge = judge
+        self.scored = 0
+        self.calls = 0
+        self.in_progress = 0
+        self.most_in_progress = 0
+        self.errors: list[Exception] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def score(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+        self.calls += 1
+        self.in_progress += len(items)
+        self.most_in_progress = max(self.most_in_progress, self.in_progress)
+        try:
+            await self.open.wait()
+            await asyncio.sleep(0)
+            if self.errors:
+                raise self.errors.pop(0)
+            self.scored += len(items)
+            return [(self.judge(item), 0.001, len(items)) for item in items]
+        finally:
+            self.in_progress -= len(items)
+
+    async def info(self) -> dict[str, Any]:
+        return INFO
+
+
+class Recorder:
+    """Keeps what it observes."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, int]] = []
+        self.scored = 0
+        self.cached = 0
+
+    def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
+        assert total_s >= 0
+        assert inference_s >= 0
+        self.batches.append((runner, items))
+
+    def calls(self, runner: str, active: int) -> None:
+        assert active >= 0
+
+    def chunks(self, *, scored: int, cached: int) -> None:
+        self.scored += scored
+        self.cached += cached
+
+
+async def ready_runner(remote: LocalRemote, *, max_calls: int = 8, max_batch: int = 4) -> Runner:
+    """A runner that has been probed."""
+    runner = Runner("voice", remote, max_calls=max_calls, max_batch=max_batch, observer=Recorder())
+    await runner.probe()
+    return runner

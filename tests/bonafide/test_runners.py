@@ -1,0 +1,118 @@
+import asyncio
+import time
+from http import HTTPStatus
+
+import aiohttp
+import numpy as np
+import pytest
+from bentoml.exceptions import BentoMLException
+
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded, Unavailable
+from bonafide.runners import GATE_BATCHES, require_remote
+from tests.bonafide.fakes import LocalRemote, ready_runner
+
+ITEM = np.ones(4, np.int16)
+
+
+async def test_scores_in_order() -> None:
+    runner = await ready_runner(LocalRemote())
+    items = [np.array([0, 0, 0, 1], np.int16), np.array([1, 1, 1, 1], np.int16)]
+    assert await runner.score(items, Call.within(5)) == [0.25, 1.0]
+
+
+async def test_one_call_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
+    runner = await ready_runner(LocalRemote(), max_calls=2)
+    with runner.admit(), runner.admit():
+        began = time.monotonic()
+        with pytest.raises(Overloaded) as refused, runner.admit():
+            pass
+        assert time.monotonic() - began < 0.1
+        assert refused.value.retry_after_s >= 1
+    with runner.admit():
+        assert runner.active_calls == 1
+
+
+async def test_only_a_few_batches_wait_in_bentoml() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, max_batch=4)
+    await asyncio.gather(*(runner.score([ITEM] * 3, Call.within(5)) for _ in range(20)))
+    assert remote.most_in_progress <= GATE_BATCHES * 4
+    assert remote.scored == 60
+
+
+async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    runner = await ready_runner(remote)
+    with pytest.raises(DeadlineExceeded):
+        await runner.score([ITEM], Call.within(0.05))
+    remote.open.set()
+    assert await runner.score([ITEM], Call.within(5)) == [1.0]
+
+
+async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_until_it_is_computed() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    runner = await ready_runner(remote, max_batch=4)
+    tasks = [asyncio.create_task(runner.score([ITEM] * 4, Call.within(5))) for _ in range(6)]
+    await asyncio.sleep(0.01)
+    assert remote.calls == GATE_BATCHES
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    late = asyncio.create_task(runner.score([ITEM], Call.within(5)))
+    await asyncio.sleep(0.01)
+    assert remote.calls == GATE_BATCHES, "cancelled callers must not let others pile up behind a busy runner"
+    remote.open.set()
+    assert await late == [1.0]
+    assert remote.calls == GATE_BATCHES + 1
+
+
+async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote)
+    remote.errors = [aiohttp.ServerDisconnectedError()]
+    assert await runner.score([ITEM], Call.within(5)) == [1.0]
+    remote.errors = [aiohttp.ServerDisconnectedError(), aiohttp.ServerDisconnectedError()]
+    with pytest.raises(Unavailable):
+        await runner.score([ITEM], Call.within(5))
+    assert not runner.ready
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (OSError("connection refused"), Unavailable),
+        (TimeoutError(), Unavailable),
+        (BentoMLException("busy", error_code=HTTPStatus.SERVICE_UNAVAILABLE), Overloaded),
+        (BentoMLException("late", error_code=HTTPStatus.GATEWAY_TIMEOUT), DeadlineExceeded),
+        (BentoMLException("broken", error_code=HTTPStatus.INTERNAL_SERVER_ERROR), Internal),
+    ],
+)
+async def test_what_the_runner_raises_becomes_an_error_of_the_table(
+    raised: Exception, expected: type[BonafideError]
+) -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote)
+    remote.errors = [raised]
+    with pytest.raises(expected):
+        await runner.score([ITEM], Call.within(5))
+
+
+async def test_a_wrong_number_of_answers_is_an_error() -> None:
+    class Short(LocalRemote):
+        async def score(self, items: list[np.ndarray]) -> list[tuple[float, float, int]]:
+            return (await super().score(items))[:-1]
+
+    runner = await ready_runner(Short())
+    with pytest.raises(Internal, match="1 of 2"):
+        await runner.score([ITEM, ITEM], Call.within(5))
+
+
+def test_a_runner_built_inside_the_service_is_refused() -> None:
+    class Local:
+        def score(self, items: object) -> object: ...
+
+    with pytest.raises(RuntimeError, match="--development"):
+        require_remote(Local(), "WavLMRunner")

@@ -1,0 +1,208 @@
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bonafide.audio import AudioLimits
+from bonafide.budget import ByteBudget
+from bonafide.cache import open_cache
+from bonafide.calls import Call
+from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
+from bonafide.settings import Settings
+from bonafide.storage import ObjectStat, ObjectStore, open_store
+from bonafide.voice import AudioReport, ChunkScore, VoiceAnalysis, VoiceEvents, report_of
+from tests.bonafide.fakes import LocalRemote, Recorder, ready_runner
+from tests.media import wav
+
+LIMITS = AudioLimits(max_bytes=10_000_000, max_seconds=1000, max_channels=8, max_sample_rate=192_000)
+LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def recording(seconds: float = 18.0) -> bytes:
+    """Windows whose share of non-zero samples is 0, 1/4, 1/2, 3/4 and 1: their scores."""
+    samples = np.zeros(int(seconds * 16_000), np.int16)
+    for index, level in enumerate(LEVELS):
+        start = index * 64_000
+        samples[start : start + int(64_000 * level)] = 1000
+    return wav(samples, 16_000)
+
+
+class CountingStore:
+    """A folder store that counts its reads."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.reads = 0
+
+    async def stat(self, bucket: str, key: str) -> ObjectStat:
+        return await self._store.stat(bucket, key)
+
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+        self.reads += 1
+        return await self._store.read(bucket, key, expected)
+
+    async def healthy(self) -> bool:
+        return await self._store.healthy()
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+@dataclass
+class House:
+    voice: VoiceAnalysis
+    remote: LocalRemote
+    store: CountingStore
+    observer: Recorder
+    root: Path
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2))
+
+    def put(self, key: str, data: bytes) -> None:
+        (self.root / "calls").mkdir(exist_ok=True)
+        (self.root / "calls" / key).write_bytes(data)
+
+    def stored(self, key: str) -> VoiceEvents:
+        return self.voice.analyze_object("calls", key, Call.within(10))
+
+
+@asynccontextmanager
+async def house(root: Path, *, cache_windows: bool = True, max_calls: int = 8) -> AsyncIterator[House]:
+    settings = Settings(objects_dir=root, cache_windows=cache_windows)
+    store = CountingStore(open_store(settings))
+    cache = open_cache(settings)
+    remote, observer = LocalRemote(), Recorder()
+    pool = ThreadPoolExecutor(2)
+    voice = VoiceAnalysis(
+        runner=await ready_runner(remote, max_calls=max_calls, max_batch=2),
+        store=store,
+        cache=cache,
+        budget=ByteBudget(10_000_000),
+        pool=pool,
+        limits=LIMITS,
+        threshold=0.5,
+        observer=observer,
+    )
+    yield House(voice, remote, store, observer, root, pool)
+    await cache.close()
+    await store.close()
+    pool.shutdown()
+
+
+async def test_every_chunk_comes_in_order_with_its_place_then_the_report(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        events = [event async for event in here.voice.analyze_bytes(recording(), Call.within(10))]
+    chunks = [event for event in events if isinstance(event, ChunkScore)]
+    report = events[-1]
+    assert isinstance(report, AudioReport)
+    assert report.chunks == tuple(chunks)
+    assert [chunk.chunk_id for chunk in chunks] == [f"chunk_{index}" for index in range(5)]
+    assert [(chunk.start_s, chunk.end_s) for chunk in chunks] == [(0, 4), (4, 8), (8, 12), (12, 16), (16, 18)]
+    # the last two seconds are half of their window
+    assert [chunk.score for chunk in chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.5])
+    assert [chunk.label for chunk in chunks] == ["bonafide", "bonafide", "spoof", "spoof", "spoof"]
+    assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.5) / 18)
+    assert report.label == "bonafide"
+    assert report.audio_seconds == pytest.approx(18)
+    assert report.model.name == "test-model"
+
+
+async def test_a_repeated_analysis_scores_nothing_and_reads_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.put("a.wav", recording())
+        first = await report_of(here.stored("a.wav"))
+        assert (here.remote.scored, here.store.reads) == (5, 1)
+        assert await report_of(here.stored("a.wav")) == first
+        assert (here.remote.scored, here.store.reads) == (5, 1)
+        assert (here.observer.scored, here.observer.cached) == (5, 5)
+
+
+async def test_a_changed_object_is_read_anew(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.put("a.wav", recording())
+        await report_of(here.stored("a.wav"))
+        here.put("a.wav", recording(4))
+        assert len((await report_of(here.stored("a.wav"))).chunks) == 1
+
+
+@pytest.mark.parametrize("cache_windows", [True, False])
+async def test_a_retry_scores_only_what_is_missing(tmp_path: Path, cache_windows: bool) -> None:
+    async with house(tmp_path, cache_windows=cache_windows) as here:
+        here.put("a.wav", recording())
+        outcomes = iter([None, OSError("gone"), OSError("gone"), OSError("gone")])
+
+        async def failing(items: list[np.ndarray]) -> list[tuple[float, float, int]]:
+            if (error := next(outcomes, None)) is not None:
+                raise error
+            return await LocalRemote.score(here.remote, items)
+
+        here.remote.score = failing  # type: ignore[method-assign]
+        with pytest.raises(Unavailable):
+            await report_of(here.stored("a.wav"))
+        scored = here.remote.scored
+        assert 0 < scored < 5
+        outcomes = iter([])
+        await here.voice._runner.probe()
+        report = await report_of(here.stored("a.wav"))
+        assert len(report.chunks) == 5
+        assert here.remote.scored == 5, "what had been scored was scored again"
+
+
+async def test_with_cached_windows_another_model_needs_no_download(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.put("a.wav", recording())
+        first = await report_of(here.stored("a.wav"))
+
+        async def renewed() -> dict[str, object]:
+            return {**await LocalRemote.info(here.remote), "version": "new"}
+
+        here.remote.info = renewed  # type: ignore[method-assign]
+        await here.voice._runner.probe()
+        again = await report_of(here.stored("a.wav"))
+        assert here.store.reads == 1
+        assert here.remote.scored == 10
+        assert again.chunks == first.chunks
+
+
+async def test_a_window_without_a_score_is_named_and_the_others_stand(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.remote.judge = lambda item: float("nan") if not item.any() else 0.9
+        report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+        assert report.error_message == "no score for chunk_0"
+        assert [chunk.index for chunk in report.chunks] == [1, 2, 3, 4]
+        here.remote.judge = lambda item: float("nan")
+        with pytest.raises(Internal):
+            await report_of(here.voice.analyze_bytes(recording(12), Call.within(10)))
+
+
+async def test_a_walk_that_is_given_up_frees_its_place(tmp_path: Path) -> None:
+    async with house(tmp_path, max_calls=1) as here:
+        async with aclosing(here.voice.analyze_bytes(recording(), Call.within(10))) as events:
+            await anext(events)
+            with pytest.raises(Overloaded):
+                await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+        assert len((await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))).chunks) == 5
+
+
+async def test_a_cancelled_analysis_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with house(tmp_path, max_calls=1) as here:
+        here.remote.open.clear()
+        task = asyncio.create_task(report_of(here.voice.analyze_bytes(recording(), Call.within(10))))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        here.remote.open.set()
+        assert len((await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))).chunks) == 5
+
+
+async def test_errors_pass_through(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        with pytest.raises(ObjectNotFound):
+            await report_of(here.stored("missing.wav"))
+        with pytest.raises(UnreadableMedia):
+            await report_of(here.voice.analyze_bytes(b"not audio", Call.within(10)))
