@@ -119,9 +119,7 @@ class BonafideClient:
             TypeError: a file object that is not binary.
         """
         with Upload(source, task_id, on_progress) as upload:
-            call = self._audio.AnalyzeUpload(
-                upload.parts(), timeout=timeout_s, metadata=self._connection.metadata
-            )
+            call = self._audio.AnalyzeUpload(upload.parts(), timeout=timeout_s, metadata=self._connection.metadata)
             upload.on_failure(call.cancel)
             try:
                 with closing(self._events(call)) as events:
@@ -148,9 +146,7 @@ class BonafideClient:
 
     def face_status(self, *, timeout_s: float | None = STATUS_TIMEOUT_S) -> ModelStatus:
         """Tells which face model answers."""
-        return self._ask(
-            self._face.GetModelStatus, liveness.ModelStatusRequest(), convert.face_status, timeout_s
-        )
+        return self._ask(self._face.GetModelStatus, liveness.ModelStatusRequest(), convert.face_status, timeout_s)
 
     def health(self, service: str = "", *, timeout_s: float | None = STATUS_TIMEOUT_S) -> Health:
         """Tells whether the service, or one gRPC service of it by name, takes calls."""

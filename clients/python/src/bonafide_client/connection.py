@@ -28,9 +28,7 @@ _SERVICE_CONFIG = {
     "methodConfig": [
         {
             "name": [
-                {"service": service, "method": method}
-                for service, methods in _RETRIED.items()
-                for method in methods
+                {"service": service, "method": method} for service, methods in _RETRIED.items() for method in methods
             ],
             "retryPolicy": {  # about 3 s in all; gRPC allows no more than 5 attempts
                 "maxAttempts": 5,
@@ -64,9 +62,7 @@ class Tls:
 
     def credentials(self) -> grpc.ChannelCredentials:
         """Reads the files. Raises OSError when one cannot be read."""
-        ca, cert, key = (
-            None if path is None else Path(path).read_bytes() for path in (self.ca, self.cert, self.key)
-        )
+        ca, cert, key = (None if path is None else Path(path).read_bytes() for path in (self.ca, self.cert, self.key))
         return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
 
 
@@ -80,9 +76,7 @@ class Connection:
     keepalive_s: float
 
     @classmethod
-    def resolve(
-        cls, address: str | None, api_key: str | None, tls: Tls | None, keepalive_s: float
-    ) -> "Connection":
+    def resolve(cls, address: str | None, api_key: str | None, tls: Tls | None, keepalive_s: float) -> "Connection":
         """Fills in what the environment says. Raises ValueError for what can never work."""
         address = address or os.environ.get("BONAFIDE_ADDRESS") or DEFAULT_ADDRESS
         if address.startswith(("http://", "https://")):

@@ -71,9 +71,7 @@ def face_report(message: liveness.LivenessResponse) -> FaceReport:
     """
     request_id = message.request_id
     if not message.success:
-        raise from_code(
-            message.error_code, message.error_message or "the photo could not be judged", request_id
-        )
+        raise from_code(message.error_code, message.error_message or "the photo could not be judged", request_id)
     label = message.predicted_class
     if label not in ("live", "fake") or message.is_live != (label == "live"):
         raise _nonsense(f"class {label!r} with is_live={message.is_live}", request_id)

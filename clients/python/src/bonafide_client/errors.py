@@ -126,9 +126,7 @@ def from_status(
     message = details or status.name
     if not code and status is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         code = TooLarge.code  # said by gRPC, before the service saw the message: waiting will not help
-    return from_code(
-        code, message, found.get("x-request-id", ""), status, _seconds(found.get("retry-after-s", ""))
-    )
+    return from_code(code, message, found.get("x-request-id", ""), status, _seconds(found.get("retry-after-s", "")))
 
 
 def from_code(

@@ -21,9 +21,7 @@ def command() -> int:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # names of files may not fit the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")  # names of files may not fit the terminal's encoding
     try:
         return main()
     except Exception:  # Python itself would exit with 1, which means spoof

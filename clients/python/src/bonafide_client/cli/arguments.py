@@ -75,9 +75,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.exit(USAGE)
     found = parser.parse_args(words)
     try:
-        tls = (
-            Tls(found.ca, found.cert, found.key) if found.tls or found.ca or found.cert or found.key else None
-        )
+        tls = Tls(found.ca, found.cert, found.key) if found.tls or found.ca or found.cert or found.key else None
         api_key = found.api_key_file.read_text().strip() if found.api_key_file else None
     except (OSError, ValueError) as error:
         parser.error(str(error))
@@ -111,9 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
     audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES, AUDIO_TIMEOUT_S)
     audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
-    audio.add_argument(
-        "--bucket", help="the names are keys of recordings in this bucket of the service's store"
-    )
+    audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
     _several(audio)
 
     face = _verb(verbs, "face", "judge photos of faces", _FACE_EXAMPLES, FACE_TIMEOUT_S)
@@ -146,16 +142,12 @@ def _verb(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(bucket=None)
-    parser.add_argument(
-        "--json", action="store_true", help="one JSON document per line on stdout, nothing else"
-    )
+    parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     parser.add_argument("--timeout", type=_seconds, default=timeout_s, metavar="SECONDS",
                         help="deadline of each call, 0: none (default: %(default)g)")  # fmt: skip
     way = parser.add_argument_group("the way to the service")
-    way.add_argument(
-        "--address", metavar="HOST:PORT", help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}"
-    )
+    way.add_argument("--address", metavar="HOST:PORT", help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}")
     way.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the API key")
     way.add_argument("--tls", action="store_true", help="encrypt; implied by the three below")
     way.add_argument("--ca", metavar="FILE", help="root certificates to trust (PEM)")

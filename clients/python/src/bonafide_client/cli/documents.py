@@ -1,4 +1,4 @@
-"""Results as JSON documents, with the names that the service's messages give the fields."""
+"""Results as JSON documents: the same that the service answers over HTTP, and where each came from."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,10 +10,8 @@ from .outcome import Outcome, error_fields
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """One file's document: `file` (or `bucket` and `key`), then the report's fields or `error`."""
-    if outcome.bucket is None:
-        source = {"file": outcome.name}
-    else:
-        source = {"bucket": outcome.bucket, "key": outcome.name}
+    name, bucket = outcome.name, outcome.bucket
+    source = {"file": name} if bucket is None else {"bucket": bucket, "key": name}
     match outcome.result:
         case AudioReport() as report:
             return source | _audio(report)
@@ -36,34 +34,40 @@ def status_document(address: str, health: str, voice: ModelStatus, face: ModelSt
 
 def _audio(report: AudioReport) -> dict[str, Any]:
     return {
-        "label": report.label,
-        "score": report.score,
-        "threshold": report.threshold,
-        "audio_seconds": report.audio_seconds,
+        "predictions": {chunk.chunk_id: chunk.score for chunk in report.chunks},
+        "error_message": report.error_message,
         "chunks": [
             {
                 "chunk_id": chunk.chunk_id,
                 "score": chunk.score,
-                "label": chunk.label,
                 "start_time_seconds": chunk.start_s,
                 "end_time_seconds": chunk.end_s,
+                "label": chunk.label,
             }
             for chunk in report.chunks
         ],
+        "score": report.score,
+        "label": report.label,
+        "threshold": report.threshold,
         "model": asdict(report.model),
-        "warnings": list(report.warnings),
-        "error_message": report.error_message,
+        "audio_seconds": report.audio_seconds,
         "request_id": report.request_id,
+        "warnings": list(report.warnings),
     }
 
 
 def _face(report: FaceReport) -> dict[str, Any]:
     return {
-        "label": report.label,
         "is_live": report.is_live,
-        "score": report.score,
         "confidence": report.confidence,
+        "predicted_class": report.label,
+        "probabilities": {"fake": report.score, "live": round(1.0 - report.score, 6)},
+        "success": True,
+        "error_message": "",
         "threshold": report.threshold,
-        "model": asdict(report.model),
+        "model_name": report.model.name,
+        "model_version": report.model.version,
+        "demo": report.model.demo,
         "request_id": report.request_id,
+        "error_code": "",
     }

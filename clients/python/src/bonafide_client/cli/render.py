@@ -60,17 +60,13 @@ def model(identity: ModelIdentity) -> Text:
     """Which model spoke, and loudly whether it is a demonstration."""
     line = Text(f"model {printable(identity.name)} {printable(identity.version)}", "dim")
     if identity.demo:
-        line.append(
-            "\nDEMONSTRATION MODEL: small, ships with the service; do not decide by it", "not dim bold yellow"
-        )
+        line.append("\nDEMONSTRATION MODEL: small, ships with the service; do not decide by it", "not dim bold yellow")
     return line
 
 
 def status(address: str, health: str, voice: ModelStatus, face: ModelStatus, *, table: bool) -> Group:
     """The service's health, above the table of its two models."""
-    headline = Text.assemble(
-        f"{printable(address)} is ", (health, "green" if health == "SERVING" else "bold red")
-    )
+    headline = Text.assemble(f"{printable(address)} is ", (health, "green" if health == "SERVING" else "bold red"))
     if not table:
         return Group(headline)
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

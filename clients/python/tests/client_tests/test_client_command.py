@@ -1,0 +1,355 @@
+"""The command `bonafide` as a script or a person meets it: a process, its streams, its exit code."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from bonafide_client import __version__
+from bonafide_client.cli import main
+
+from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
+
+COMMAND = str(Path(sys.executable).with_name("bonafide"))
+Status = grpc.StatusCode
+
+
+def environment(**extra: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return kept | {"TERM": "xterm-256color"} | extra
+
+
+def bonafide(*words: str | Path, stdin: bytes = b"", **extra: str) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(
+        [COMMAND, *map(str, words)], input=stdin, capture_output=True, env=environment(**extra), timeout=60
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 1000)
+    return paths
+
+
+def test_a_bona_fide_recording(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.scores = [0.1, 0.6]
+    peer.voice.warnings.append("the file is torn")
+    done = bonafide("audio", files[0], "--address", address)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert done.stdout.isascii()
+    assert re.search(r"^0:00\.0 +0:04\.0 +0\.100 +##\.{18} +bonafide *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^0:04\.0 +0:08\.0 +0\.600 +#{12}\.{8} +spoof *$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^BONA FIDE +score 0\.350, threshold 0\.500; 1 of 2 chunks spoof, 0:08\.0 ", done.stdout, re.MULTILINE
+    )
+    assert "warning: the file is torn" in done.stdout
+    assert "model wavlm-peer v1" in done.stdout
+    assert "DEMONSTRATION MODEL" in done.stdout
+
+
+def test_quiet_prints_a_line_per_verdict(address: str, files: list[Path]) -> None:
+    done = bonafide("audio", *files, "-q", "--address", address)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [line.rsplit(maxsplit=1)[-1] for line in lines] == [str(path) for path in files]
+    assert all("(demo model)" in line for line in lines)
+
+
+@pytest.mark.parametrize(("scores", "code"), [([0.2], 0), ([0.9], 1)])
+def test_verdicts_become_exit_codes(
+    address: str, peer: Peer, files: list[Path], scores: list[float], code: int
+) -> None:
+    peer.scores = scores
+    assert bonafide("audio", files[0], "--address", address).returncode == code
+    assert bonafide("audio", "--bucket", "calls", "k", "--address", address).returncode == code
+    done = bonafide("face", files[0], files[1], "--address", address)
+    assert done.returncode == code
+    assert ("FAKE" in done.stdout) == bool(code)
+    assert ("LIVE" in done.stdout) != bool(code)
+
+
+ERRORS = [
+    ("invalid_request", Status.INVALID_ARGUMENT, 3),
+    ("unreadable_media", Status.INVALID_ARGUMENT, 3),
+    ("too_large", Status.INVALID_ARGUMENT, 3),
+    ("object_not_found", Status.NOT_FOUND, 3),
+    ("forbidden", Status.PERMISSION_DENIED, 3),
+    ("unauthenticated", Status.UNAUTHENTICATED, 4),
+    ("overloaded", Status.RESOURCE_EXHAUSTED, 4),
+    ("unavailable", Status.UNAVAILABLE, 4),
+    ("deadline_exceeded", Status.DEADLINE_EXCEEDED, 4),
+    ("internal", Status.INTERNAL, 4),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "exit_code"), ERRORS)
+def test_errors_become_exit_codes_and_the_other_files_go_on(
+    address: str, peer: Peer, files: list[Path], code: str, status: grpc.StatusCode, exit_code: int
+) -> None:
+    peer.failures.append(Failure(status, "why", code))
+    done = bonafide("audio", *files, "--concurrency", "1", "--address", address)
+    assert done.returncode == exit_code
+    assert done.stderr == f"{files[0]}: {code}: why (request {REQUEST_ID})\n"
+    assert done.stdout.count("BONA FIDE") == 2
+    assert "3 files: 2 bonafide, 1 not judged" in done.stdout
+
+
+def test_precedence_of_exit_codes(address: str, peer: Peer, files: list[Path]) -> None:
+    unreadable = Failure(Status.INVALID_ARGUMENT, code="unreadable_media")
+    overloaded = Failure(Status.RESOURCE_EXHAUSTED, code="overloaded")
+    words: list[str | Path] = ["audio", *files, "--concurrency", "1", "--address", address]
+    peer.failures.extend([unreadable, overloaded])
+    assert bonafide(*words).returncode == 4, "no answer goes before not judged"
+    peer.scores = [0.9]
+    peer.failures.extend([unreadable, overloaded])
+    assert bonafide(*words).returncode == 1, "a finding is never hidden"
+
+
+def test_a_bona_fide_verdict_that_lacks_chunks_is_not_success(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.voice.error_message = "chunk_3 could not be scored"
+    done = bonafide("audio", files[0], "--address", address)
+    assert done.returncode == 3
+    assert "not all of it was judged: chunk_3 could not be scored" in done.stdout
+
+
+def test_a_missing_file(address: str, files: list[Path]) -> None:
+    done = bonafide("face", "none.jpg", files[0], "--address", address)
+    assert done.returncode == 3
+    assert done.stderr == "none.jpg: file_error: No such file or directory\n"
+    assert "LIVE" in done.stdout
+
+
+def test_an_unreachable_service_and_a_deadline(address: str, peer: Peer, files: list[Path]) -> None:
+    done = bonafide("audio", files[0], "--address", "127.0.0.1:1")
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"{files[0]}: unavailable: ")
+    peer.delay_s = 60
+    done = bonafide("audio", files[0], "--address", address, "--timeout", "0.5")
+    assert done.returncode == 4
+    assert "deadline_exceeded" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("audio",), ("face",), ("sing",), ("audio", "a", "--nonsense"), ("audio", "a", "--timeout", "-1"),
+        ("audio", "a", "--timeout", "soon"), ("audio", "a", "--concurrency", "0"), ("audio", "-", "-"),
+        ("face", "a", "--cert", "c.pem"), ("face", "a", "--ca", "none.pem"), ("status", "--api-key-file", "none"),
+        ("status", "--address", "http://localhost:3000"),
+    ],
+)  # fmt: skip
+def test_wrong_words_are_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = main(words)
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert "usage:" in err or "error:" in err
+
+
+def test_help_has_examples_and_exit_codes() -> None:
+    assert bonafide("--version").stdout == f"bonafide {__version__}\n"
+    for verb in ("audio", "face", "status"):
+        done = bonafide(verb, "--help")
+        assert done.returncode == 0
+        assert f"bonafide {verb}" in done.stdout.split("examples:")[1]
+        assert "exit codes" in done.stdout
+        assert "BONAFIDE_API_KEY" in done.stdout
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.scores = [0.1, 0.9]
+    peer.failures.append(Failure(Status.INVALID_ARGUMENT, "why", "unreadable_media"))
+    done = bonafide("audio", files[0], "none.wav", files[1], "--json", "--concurrency", "1", "--address", address)
+    assert done.returncode == 1
+    unreadable, missing, report = documents(done.stdout)
+    assert unreadable == {
+        "file": str(files[0]),
+        "error": {"code": "unreadable_media", "message": "why", "request_id": REQUEST_ID},
+    }
+    assert (missing["file"], missing["error"]["code"]) == ("none.wav", "file_error")
+    assert report == {
+        "file": str(files[1]),
+        "predictions": {"chunk_0": 0.1, "chunk_1": 0.9},
+        "error_message": "",
+        "chunks": [
+            {
+                "chunk_id": "chunk_0",
+                "score": 0.1,
+                "start_time_seconds": 0.0,
+                "end_time_seconds": 4.0,
+                "label": "bonafide",
+            },
+            {"chunk_id": "chunk_1", "score": 0.9, "start_time_seconds": 4.0, "end_time_seconds": 8.0, "label": "spoof"},
+        ],
+        "score": 0.5,
+        "label": "spoof",
+        "threshold": 0.5,
+        "model": {"name": "wavlm-peer", "version": "v1", "demo": True},
+        "audio_seconds": 8.0,
+        "request_id": REQUEST_ID,
+        "warnings": [],
+    }
+    assert done.stderr.count("\n") == 2, "the errors are for people too"
+
+
+def test_json_of_stored_recordings_faces_and_status(address: str, peer: Peer, files: list[Path]) -> None:
+    done = bonafide("audio", "--bucket", "calls", "x/y.wav", "--json", "--address", address)
+    assert documents(done.stdout)[0].items() >= {"bucket": "calls", "key": "x/y.wav", "label": "bonafide"}.items()
+    assert peer.calls[-1].method == "AnalyzeAudioStream"
+    done = bonafide("face", files[0], "--json", "--address", address)
+    assert documents(done.stdout) == [
+        {
+            "file": str(files[0]), "is_live": True, "confidence": 0.9, "predicted_class": "live",
+            "probabilities": {"fake": 0.1, "live": 0.9}, "success": True, "error_message": "", "threshold": 0.5,
+            "model_name": "dino-peer", "model_version": "v2", "demo": False, "request_id": REQUEST_ID, "error_code": "",
+        }
+    ]  # fmt: skip
+    (status,) = documents(bonafide("status", "--json", "--address", address).stdout)
+    assert (status["health"], status["voice"]["model"]["name"], status["face"]["engine"]) == (
+        "SERVING", "wavlm-peer", "torch",
+    )  # fmt: skip
+    done = bonafide("status", "--json", "--address", "127.0.0.1:1")
+    assert done.returncode == 4
+    assert documents(done.stdout)[0]["error"]["code"] == "unavailable"
+
+
+def test_results_keep_the_order_of_the_command_line(address: str, peer: Peer, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:02}.wav" for number in range(20)]
+    for path in paths:
+        path.write_bytes(b"x")
+    done = bonafide("audio", *paths, "--json", "--concurrency", "8", BONAFIDE_ADDRESS=address)
+    assert [document["file"] for document in documents(done.stdout)] == [str(path) for path in paths]
+
+
+def test_standard_input(address: str, peer: Peer) -> None:
+    data = os.urandom(1_000_000)
+    done = bonafide("audio", "-", "--json", "--address", address, stdin=data)
+    assert documents(done.stdout)[0]["file"] == "-"
+    assert b"".join(part.data for part in peer.calls[0].parts) == data
+    assert bonafide("face", "-", "--address", address, stdin=b"photo").returncode == 0
+    assert peer.calls[1].request.image_data == b"photo"
+
+
+def test_status(address: str, peer: Peer) -> None:
+    done = bonafide("status", "--address", address)
+    assert done.returncode == 0
+    assert f"{address} is SERVING" in done.stdout
+    for fact in ("wavlm-peer v1", "dino-peer v2", "torch", "cpu", "DEMONSTRATION"):
+        assert fact in done.stdout
+    peer.loaded = False
+    assert bonafide("status", "--address", address).returncode == 4
+    peer.loaded = True
+    peer.health.set("", NOT_SERVING)
+    done = bonafide("status", "--quiet", "--address", address)
+    assert (done.returncode, done.stdout) == (4, f"{address} is NOT_SERVING\n")
+
+
+def test_the_key_comes_from_a_file_or_the_environment(address: str, peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_text("from-file\n")
+    bonafide("status", "--address", address, "--api-key-file", tmp_path / "key.txt", BONAFIDE_API_KEY="from-env")
+    bonafide("status", "--address", address, BONAFIDE_API_KEY="from-env")
+    seen = [call.metadata["authorization"] for call in peer.calls]
+    assert seen == ["Bearer from-file"] * 2 + ["Bearer from-env"] * 2
+
+
+def test_names_cannot_steer_the_terminal(address: str, peer: Peer, tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[2J[red]x.wav"
+    path.write_bytes(b"x")
+    peer.failures.append(Failure(Status.INVALID_ARGUMENT, "\x1b]0;title\x07", "unreadable_media"))
+    done = bonafide("audio", path, path, os.fsdecode(b"bad\xff.wav"), "--concurrency", "1", "--address", address)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\\x1b[2J[red]x.wav" in done.stdout
+    assert "bad\\udcff.wav: file_error" in done.stderr
+
+
+class Terminal:
+    """Runs the command with a terminal for stdout and stderr, as a person does."""
+
+    def __init__(self, *words: str | Path, **extra: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [COMMAND, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env=environment(COLUMNS="100", PYTHONUTF8="1", **extra),
+        )  # fmt: skip
+        os.close(theirs)
+
+    def read(self) -> str:
+        """Everything up to the end."""
+        data = b""
+        while True:
+            try:
+                data += os.read(self._ours, 65536)
+            except OSError:  # the other side is closed
+                os.close(self._ours)
+                self.process.wait(30)
+                return data.decode()
+
+
+def test_a_terminal_gets_bars_and_colours(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.scores, peer.delay_s = [0.1, 0.9, 0.5], 0.3
+    text = Terminal("audio", files[0], "--address", address).read()
+    assert "1/3 chunks scored" in text
+    assert "██████████████████" in text
+    assert "\x1b[1;31mSPOOF" in text
+    assert "\x1b[32mbonafide" in text
+
+
+def test_no_color_is_honoured(address: str, files: list[Path]) -> None:
+    text = Terminal("audio", files[0], "--address", address, NO_COLOR="1").read()
+    assert "BONA FIDE" in text
+    colours = [
+        code for codes in re.findall(r"\x1b\[([\d;]*)m", text) for code in codes.split(";")
+        if code and (30 <= int(code) <= 49 or 90 <= int(code) <= 107)
+    ]  # fmt: skip
+    assert colours == []
+
+
+def test_ctrl_c_cancels_the_calls(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.delay_s = 60
+    process = subprocess.Popen(
+        [COMMAND, "audio", *map(str, files), "--concurrency", "2", "--address", address],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+    )  # fmt: skip
+    end = time.monotonic() + 20
+    while len(peer.calls) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
+    assert len(peer.calls) == 2
+    assert all(call.ended.wait(5) for call in peer.calls)
+
+
+def test_a_reader_that_goes_away_is_no_verdict(address: str, peer: Peer, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"x")
+    process = subprocess.Popen(
+        [COMMAND, "audio", *[str(path)] * 50, "--address", address], stdout=subprocess.PIPE, env=environment()
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(30) == -signal.SIGPIPE
+
+
+def test_the_module_runs_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "bonafide_client", "--version"], capture_output=True, check=True)
+    assert done.stdout.decode() == f"bonafide {__version__}\n"

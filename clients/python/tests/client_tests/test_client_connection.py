@@ -1,0 +1,195 @@
+"""The way to the service: retries, deadlines, keepalive, TLS, the key and the environment."""
+
+import logging
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+
+from bonafide_client import AsyncBonafideClient, BonafideClient, DeadlineExceeded, Tls, Unavailable
+
+from .conftest import Twin
+from .peer import Failure, Peer, start
+
+GONE = Failure(grpc.StatusCode.UNAVAILABLE, "gone")
+RETRIED = [
+    ("analyze_object", ("b", "k")),
+    ("iter_object", ("b", "k")),
+    ("predict_liveness", (b"x" * (16 * 2**20),)),
+    ("voice_status", ()),
+    ("face_status", ()),
+]
+
+
+@pytest.mark.parametrize(("verb", "args"), RETRIED, ids=[verb for verb, _ in RETRIED])
+async def test_unavailable_twice_then_ok(twin: Twin, peer: Peer, verb: str, args: tuple[object, ...]) -> None:
+    peer.failures.extend([GONE, GONE])
+    assert await twin.ask(verb, *args)
+    assert len(peer.calls) == 3
+
+
+async def test_retries_end(twin: Twin, peer: Peer) -> None:
+    peer.failures.extend([GONE] * 9)
+    with pytest.raises(Unavailable):
+        await twin.ask("analyze_object", "b", "k")
+    assert len(peer.calls) == 5
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL])
+async def test_other_errors_are_not_retried(twin: Twin, peer: Peer, status: grpc.StatusCode) -> None:
+    peer.failures.append(Failure(status))
+    with pytest.raises(Exception, match="as told"):
+        await twin.ask("analyze_object", "b", "k")
+    assert len(peer.calls) == 1
+
+
+async def test_an_upload_is_not_retried(twin: Twin, peer: Peer) -> None:
+    peer.failures.append(GONE)
+    with pytest.raises(Unavailable):
+        await twin.ask("analyze_file", b"x")
+    assert len(peer.calls) == 1
+
+
+async def test_a_service_that_starts_a_second_later_is_found(twin: Twin, peer: Peer) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    servers: list[grpc.Server] = []
+    timer = threading.Timer(1.0, lambda: servers.append(start(peer, address)[0]))
+    timer.start()
+    late = type(twin.client)(address)
+    try:
+        assert await Twin(late).ask("voice_status")
+    finally:
+        timer.join()
+        servers[0].stop(None).wait()
+        if isinstance(late, AsyncBonafideClient):
+            await late.close()
+        else:
+            late.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        ("analyze_object", ("b", "k")),
+        ("iter_object", ("b", "k")),
+        ("analyze_file", (b"x",)),
+        ("predict_liveness", (b"x",)),
+    ],
+)
+async def test_the_deadline_ends_the_call_on_both_sides(
+    twin: Twin, peer: Peer, verb: str, args: tuple[object, ...]
+) -> None:
+    peer.delay_s = 60
+    before = time.monotonic()
+    with pytest.raises(DeadlineExceeded) as caught:
+        await twin.ask(verb, *args, timeout_s=0.3)
+    assert time.monotonic() - before < 5
+    assert caught.value.code == "deadline_exceeded"
+    assert peer.calls[0].ended.wait(5)
+
+
+async def test_default_deadlines(twin: Twin, peer: Peer) -> None:
+    for verb, args, expected in [
+        ("analyze_object", ("b", "k"), 600.0),
+        ("iter_object", ("b", "k"), 600.0),
+        ("analyze_file", (b"x",), 600.0),
+        ("predict_liveness", (b"x",), 30.0),
+        ("voice_status", (), 10.0),
+        ("face_status", (), 10.0),
+    ]:
+        await twin.ask(verb, *args)
+        assert peer.calls[-1].timeout_s == pytest.approx(expected, abs=5)
+        await twin.ask(verb, *args, timeout_s=None)
+        remaining = peer.calls[-1].timeout_s
+        assert remaining is None or remaining > 1e6
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, and one that nobody trusts."""
+    for name in ("own", "other"):
+        subprocess.run(
+            ["openssl",  # noqa: S607
+             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2", "-subj", "/CN=peer",
+             "-addext", "subjectAltName=IP:127.0.0.1"],
+            cwd=tmp_path, check=True, capture_output=True,
+        )  # fmt: skip
+    return tmp_path
+
+
+@pytest.mark.slow
+async def test_mutual_tls(peer: Peer, certificates: Path) -> None:
+    key, cert = ((certificates / name).read_bytes() for name in ("own.key", "own.pem"))
+    server, address = start(peer, credentials=grpc.ssl_server_credentials([(key, cert)], cert, True))
+    try:
+        tls = Tls(certificates / "own.pem", certificates / "own.pem", str(certificates / "own.key"))
+        with BonafideClient(address, tls=tls) as client:
+            assert client.voice_status().is_loaded
+        async with AsyncBonafideClient(address, tls=tls) as aclient:
+            assert (await aclient.voice_status()).is_loaded
+        for wrong in (None, Tls(), Tls(certificates / "other.pem"), Tls(certificates / "own.pem")):
+            with BonafideClient(address, tls=wrong) as client, pytest.raises(Unavailable):
+                client.voice_status()
+    finally:
+        server.stop(None).wait()
+
+
+def test_what_can_never_work_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="go together"):
+        Tls(cert="a.pem")
+    with pytest.raises(OSError, match=r"none\.pem"):
+        BonafideClient(tls=Tls(ca=tmp_path / "none.pem"))
+    with pytest.raises(ValueError, match="host:port"):
+        BonafideClient("http://localhost:3000")
+    for key in ("two\nlines", "Schlüssel", "a b"):
+        with pytest.raises(ValueError, match="API key") as caught:
+            AsyncBonafideClient(api_key=key)
+        assert key not in str(caught.value)
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, address: str, peer: Peer) -> None:
+    with BonafideClient() as client:
+        assert client.address == "127.0.0.1:50051"
+    monkeypatch.setenv("BONAFIDE_ADDRESS", address)
+    monkeypatch.setenv("BONAFIDE_API_KEY", "from-env")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with BonafideClient() as client:
+        client.voice_status()
+    with BonafideClient(api_key="") as client:
+        client.voice_status()
+    assert [call.metadata.get("authorization") for call in peer.calls] == ["Bearer from-env", None]
+
+
+def test_a_key_that_travels_in_the_clear_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        BonafideClient("bank.example:50051", api_key="s3cret").close()
+        assert "unencrypted" in caplog.text
+        assert "s3cret" not in caplog.text
+        caplog.clear()
+        for local in ("localhost:1", "127.0.0.1:1", "[::1]:1", "unix:/run/bonafide.sock"):
+            BonafideClient(local, api_key="s3cret").close()
+        BonafideClient("bank.example:50051", api_key="s3cret", tls=Tls()).close()
+        assert not caplog.records
+
+
+def test_the_key_is_in_no_representation(address: str) -> None:
+    with BonafideClient(address, api_key="s3cret") as client:
+        assert "s3cret" not in repr(client) + repr(client._connection)
+
+
+@pytest.mark.slow
+async def test_pings_keep_a_silent_call_alive(peer: Peer) -> None:
+    server, address = start(peer, options=(("grpc.http2.min_ping_interval_without_data_ms", 500),))
+    peer.delay_s = 8
+    try:
+        with BonafideClient(address, keepalive_s=1.0) as client:
+            assert client.analyze_object("b", "k").label == "bonafide"
+    finally:
+        server.stop(None).wait()

@@ -1,0 +1,142 @@
+"""Every verb of both clients, when all is well."""
+
+from pathlib import Path
+
+import pytest
+
+from bonafide_client import (
+    AsyncBonafideClient,
+    AudioReport,
+    BonafideClient,
+    ChunkScore,
+    FaceReport,
+    ModelIdentity,
+    ModelStatus,
+)
+
+from .conftest import Twin
+from .peer import NOT_SERVING, REQUEST_ID, Peer
+
+CHUNKS = (
+    ChunkScore("chunk_0", 0.1, "bonafide", 0.0, 4.0),
+    ChunkScore("chunk_1", 0.9, "spoof", 4.0, 8.0),
+)
+REPORT = AudioReport(
+    label="spoof",
+    score=0.5,
+    threshold=0.5,
+    chunks=CHUNKS,
+    audio_seconds=8.0,
+    model=ModelIdentity("wavlm-peer", "v1", demo=True),
+    request_id=REQUEST_ID,
+    error_message="",
+    warnings=("the file is torn",),
+)
+
+
+@pytest.fixture(autouse=True)
+def _answers(peer: Peer) -> None:
+    peer.scores = [0.1, 0.9]
+    peer.voice.warnings.append("the file is torn")
+
+
+async def test_analyze_object(twin: Twin, peer: Peer) -> None:
+    assert await twin.ask("analyze_object", "calls", "a/b.wav", task_id="t-1") == REPORT
+    request = peer.calls[0].request
+    assert (request.minio_bucket_name, request.minio_object_key, request.task_id) == ("calls", "a/b.wav", "t-1")
+
+
+async def test_iter_object_yields_chunks_then_the_report(twin: Twin, peer: Peer) -> None:
+    events = await twin.ask("iter_object", "calls", "a.wav", task_id="t-2")
+    assert events == [*CHUNKS, REPORT]
+    assert [event.total_chunks for event in events[:-1]] == [2, 2]
+    assert peer.calls[0].request.task_id == "t-2"
+
+
+async def test_analyze_file_from_a_path(twin: Twin, peer: Peer, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 3000  # three parts, the last one not full
+    path = tmp_path / "call.wav"
+    path.write_bytes(data)
+    assert await twin.ask("analyze_file", path, task_id="t-3") == REPORT
+    parts = peer.calls[0].parts
+    assert b"".join(part.data for part in parts) == data
+    assert [len(part.data) for part in parts] == [262144, 262144, 243712]
+    assert [part.task_id for part in parts] == ["t-3", "", ""]
+
+
+async def test_predict_liveness(twin: Twin, peer: Peer) -> None:
+    assert await twin.ask("predict_liveness", b"photo") == FaceReport(
+        label="live",
+        score=0.1,
+        confidence=0.9,
+        threshold=0.5,
+        model=ModelIdentity("dino-peer", "v2", demo=False),
+        request_id=REQUEST_ID,
+    )
+    assert peer.calls[0].request.image_data == b"photo"
+
+
+async def test_predict_liveness_of_a_fake(twin: Twin, peer: Peer, tmp_path: Path) -> None:
+    peer.scores = [0.875]
+    path = tmp_path / "face.jpg"
+    path.write_bytes(b"x" * 300_000)
+    report = await twin.ask("predict_liveness", path)
+    assert (report.label, report.is_live, report.score, report.confidence) == ("fake", False, 0.875, 0.875)
+    assert len(peer.calls[0].request.image_data) == 300_000
+
+
+async def test_the_two_status_calls(twin: Twin) -> None:
+    assert await twin.ask("voice_status") == ModelStatus(
+        "loaded", True, ModelIdentity("wavlm-peer", "v1", True), "wavlm", "bundled", "torch", "cpu", "fp32", 0.5
+    )
+    assert await twin.ask("face_status") == ModelStatus(
+        "loaded", True, ModelIdentity("dino-peer", "v2", False), "dinov2", "bundled", "torch", "cpu", "fp32", 0.5
+    )
+
+
+async def test_health(twin: Twin, peer: Peer) -> None:
+    assert await twin.ask("health") == "SERVING"
+    peer.health.set("audioanalyzer.AudioAnalysis", NOT_SERVING)
+    assert await twin.ask("health", "audioanalyzer.AudioAnalysis") == "NOT_SERVING"
+
+
+async def test_a_photo_of_16_mib_passes(twin: Twin, peer: Peer) -> None:
+    await twin.ask("predict_liveness", b"x" * (16 * 2**20))
+    assert len(peer.calls[0].request.image_data) == 16 * 2**20
+
+
+async def test_every_call_has_the_key_and_names_the_client(address: str, peer: Peer) -> None:
+    with BonafideClient(address, api_key="s3cret") as client:
+        client.analyze_object("b", "k")
+        list(client.iter_object("b", "k"))
+        client.analyze_file(b"x")
+        client.predict_liveness(b"x")
+        client.voice_status()
+        client.face_status()
+    async with AsyncBonafideClient(address, api_key="s3cret") as aclient:
+        await aclient.analyze_object("b", "k")
+        assert [event async for event in aclient.iter_object("b", "k")]
+        await aclient.analyze_file(b"x")
+        await aclient.predict_liveness(b"x")
+        await aclient.voice_status()
+        await aclient.face_status()
+    assert len(peer.calls) == 12
+    assert {call.metadata["authorization"] for call in peer.calls} == {"Bearer s3cret"}
+    assert all(str(call.metadata["user-agent"]).startswith("bonafide-client/") for call in peer.calls)
+
+
+async def test_a_client_may_be_made_before_the_loop_runs_and_closed_unused(address: str) -> None:
+    await AsyncBonafideClient(address).close()
+    BonafideClient(address).close()
+
+
+def test_the_twins_have_the_same_verbs_and_arguments() -> None:
+    import inspect
+
+    verbs = [name for name in vars(BonafideClient) if not name.startswith("_")]
+    assert verbs == [name for name in vars(AsyncBonafideClient) if not name.startswith("_")]
+    for name in set(verbs) - {"address"}:
+        blocking, asynchronous = (
+            inspect.signature(getattr(one, name)) for one in (BonafideClient, AsyncBonafideClient)
+        )
+        assert blocking.parameters == asynchronous.parameters, name
