@@ -15,7 +15,7 @@ from bonafide.errors import Forbidden, InvalidRequest, TooLarge
 from bonafide.settings import Settings
 
 MAX_KEY_BYTES = 1024
-_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?![.-])|-(?!\.)){1,61}[a-z0-9]", re.ASCII)
+_BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,13 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
         key_bytes = len(key.encode())
     except UnicodeEncodeError:
         raise InvalidRequest("the object key is not valid Unicode") from None
-    if not 1 <= key_bytes <= MAX_KEY_BYTES:
-        raise InvalidRequest(f"the object key must have 1 to {MAX_KEY_BYTES} bytes")
+    if not key.strip() or key_bytes > MAX_KEY_BYTES:
+        raise InvalidRequest(f"the object key must have 1 to {MAX_KEY_BYTES} bytes, not all of them blank")
     if any(unicodedata.category(char) == "Cc" for char in key):
         raise InvalidRequest("the object key must not hold control characters")
-    if any(segment in ("", ".", "..") for segment in key.split("/")):
+    # MinIO takes backslashes for slashes here, and spaces around dots for nothing.
+    dots = any(segment.strip() in (".", "..") for segment in re.split(r"[/\\]", key))
+    if dots or "" in key.split("/"):
         raise InvalidRequest("the object key must not hold an empty, '.' or '..' segment")
     if allowed_buckets and bucket not in allowed_buckets:
         raise Forbidden(f"the bucket {bucket!r} is not one that this service may read")

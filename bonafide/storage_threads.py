@@ -1,6 +1,6 @@
 """Blocking storage calls in a few threads of their own, each told when nobody waits for it any more.
 
-In: a function that takes a stop event. Out: its result. Knows nothing of storage.
+In: a function that takes a stop event. Out: its result. Knows errors, and nothing of storage.
 """
 
 import asyncio
@@ -10,12 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from bonafide.errors import Unavailable
+
 T = TypeVar("T")
 CHUNK_BYTES = 256 * 1024
 
 
 class Stopped(Exception):
-    """The caller has gone; raised inside a thread and seen by nobody."""
+    """Nobody waits any more; raised inside a thread."""
 
 
 class _ReadSome(Protocol):
@@ -34,22 +36,40 @@ class StoppableThreads:
     def __init__(self, count: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._running: set[threading.Event] = set()
+        self._closed = False
 
     async def run(self, work: Callable[[threading.Event], T]) -> T:
-        """Runs `work` in a thread; its event is set when this call is cancelled or the pool closes."""
+        """Runs `work` in a thread; its event is set when this call is cancelled or the pool closes.
+
+        Raises:
+            Unavailable: The pool is closed, or was closed meanwhile.
+            Exception: Whatever `work` raises.
+        """
         stop = threading.Event()
+
+        def work_unless_stopped() -> T:
+            # It may have stood in the queue for long.
+            if stop.is_set():
+                raise Stopped
+            return work(stop)
+
+        if self._closed:
+            raise Unavailable("the service is shutting down")
         self._running.add(stop)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, stop)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work_unless_stopped)
+        except Stopped:
+            raise Unavailable("the service is shutting down") from None
         finally:
             stop.set()
             self._running.discard(stop)
 
     async def close(self) -> None:
         """Tells all running work to stop and waits until it has."""
+        self._closed = True
         for stop in self._running:
             stop.set()
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._pool.shutdown)
 
 
 def collect(read_some: _ReadSome, size: int, stop: threading.Event) -> bytes:
