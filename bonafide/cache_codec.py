@@ -52,7 +52,7 @@ def score_key(content_id: str, model: str, index: int) -> str:
 
 def encode_recording(key: str, meta: RecordingMeta) -> bytes:
     """JSON, sealed."""
-    return _seal(key, json.dumps([meta.windows, meta.seconds, meta.warnings]).encode())
+    return _seal(key, json.dumps([int(meta.windows), float(meta.seconds), meta.warnings]).encode())
 
 
 def decode_recording(key: str, value: bytes) -> RecordingMeta | None:
@@ -72,7 +72,9 @@ def decode_recording(key: str, value: bytes) -> RecordingMeta | None:
 
 
 def encode_window(key: str, window: NDArray[np.int16]) -> bytes:
-    """Little-endian samples, sealed. window: int16 array (samples,)."""
+    """Little-endian samples, sealed. window: int16 array (samples,); any other dtype is a TypeError."""
+    if window.dtype != np.int16:
+        raise TypeError(f"a window must be int16, not {window.dtype}")
     return _seal(key, window.astype("<i2", copy=False).tobytes())
 
 

@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from bonafide.key_value import StoreFailed
@@ -24,9 +23,7 @@ class RedisKeyValue:
         ttl_s: Seconds that an item is kept.
     """
 
-    def __init__(
-        self, host: str, port: int, password: SecretStr | None, timeout_s: float, ttl_s: int
-    ) -> None:
+    def __init__(self, host: str, port: int, password: SecretStr | None, timeout_s: float, ttl_s: int) -> None:
         self._ttl_s = ttl_s
         self._redis = Redis(
             host=host,
@@ -47,8 +44,10 @@ class RedisKeyValue:
         """See `KeyValueStore.get_many`. A key that holds another type is not there."""
         try:
             values = await self._redis.mget(keys)
-        except (RedisError, OSError) as error:
-            raise StoreFailed(f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise _failed(error) from error
+        if not isinstance(values, list) or len(values) != len(keys):
+            raise StoreFailed("an answer that is not the asked number of values")
         return [value if isinstance(value, bytes) else None for value in values]
 
     async def put_many(self, items: Sequence[tuple[str, bytes]]) -> None:
@@ -59,12 +58,19 @@ class RedisKeyValue:
                     pipeline.set(key, value, ex=self._ttl_s)
                 # Not raised by redis-py, which would put the command and so the stored data into the text.
                 answers = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            raise StoreFailed(f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise _failed(error) from error
         for answer in answers:
             if isinstance(answer, Exception):
-                raise StoreFailed(f"{type(answer).__name__}: {answer}")
+                raise _failed(answer)
+            if answer is not True:
+                raise StoreFailed("an answer that is not OK")
 
     async def close(self) -> None:
         """See `KeyValueStore.close`."""
         await self._redis.aclose()
+
+
+def _failed(error: Exception) -> StoreFailed:
+    # Of any type: what redis-py makes of the answers of a server that is no Redis is not to be foretold.
+    return StoreFailed(f"{type(error).__name__}: {error}")
