@@ -10,7 +10,7 @@ from models.info import Task
 
 BUNDLED = Path(__file__).parent / "bundled"
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
-_FORMS = "a reference is `bundled`, a folder, a .pth file, a hub id (`org/name` or `org/name@revision`), or `bento:<tag>`"
+_FORMS = "a reference is `bundled`, a folder, a .pth file, a hub id (`org/name`, `org/name@revision`) or `bento:<tag>`"
 
 
 @dataclass(frozen=True)

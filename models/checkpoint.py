@@ -1,4 +1,4 @@
-"""A checkpoint folder in transformers format: its description, its fingerprint, its weights. No code in it is ever run."""
+"""A checkpoint folder in transformers format: description, fingerprint, weights. No code in it is ever run."""
 
 import hashlib
 import json
@@ -55,8 +55,8 @@ class Checkpoint:
         for label, index in (self.config.get("label2id") or {}).items():
             if labels.get(int(index)) != label and label in labels.values():
                 raise AmbiguousLabels(
-                    f"id2label {labels} and label2id {self.config['label2id']} of the checkpoint contradict each other; "
-                    "correct its config.json"
+                    f"id2label {labels} and label2id {self.config['label2id']} of the checkpoint contradict "
+                    "each other; correct its config.json"
                 )
         return labels
 
@@ -74,7 +74,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         both = _json(folder / "processor_config.json")
         processor = both.get("feature_extractor") or both.get("image_processor") or both
     else:
-        raise UnsupportedModel(f"{folder.name} holds no preprocessor_config.json, so its preparation of input is unknown")
+        raise UnsupportedModel(
+            f"{folder.name} holds no preprocessor_config.json, so its preparation of input is unknown"
+        )
     weights = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
         raise UnsupportedModel(f"{folder.name} holds no model.safetensors")

@@ -40,8 +40,7 @@ class SpoofGraph(nn.Module):
         logits: Tensor = (outputs if isinstance(outputs, Tensor) else outputs.logits).to(torch.float32)
         # A tracer sees sizes as tensors: without int() the branch is taken for data.
         if int(logits.shape[-1]) == 1:
-            probability = torch.sigmoid(logits[:, 0] if not self.rule.inverted else -logits[:, 0])
-            return probability
+            return torch.sigmoid(-logits[:, 0] if self.rule.inverted else logits[:, 0])
         probabilities = torch.softmax(logits, dim=-1)
         spoof = probabilities[:, self.rule.index]
         return 1.0 - spoof if self.rule.inverted else spoof
@@ -69,10 +68,9 @@ class PrepareImage(nn.Module):
 
     def __init__(self, rescale: float, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.tensor([rescale / deviation for deviation in std]).view(1, 3, 1, 1))
-        self.register_buffer(
-            "shift", torch.tensor([-centre / deviation for centre, deviation in zip(mean, std, strict=True)]).view(1, 3, 1, 1)
-        )
+        centre, spread = torch.tensor(list(mean)), torch.tensor(list(std))
+        self.register_buffer("scale", (rescale / spread).view(1, 3, 1, 1))
+        self.register_buffer("shift", (-centre / spread).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, height, width, 3) uint8 -> (n, 3, height, width) float32."""
@@ -80,20 +78,20 @@ class PrepareImage(nn.Module):
         return planes * self.get_buffer("scale") + self.get_buffer("shift")
 
 
-class FusedWavLMAttention(WavLMAttention):  # type: ignore[misc]
+class FusedWavLMAttention(WavLMAttention):
     """WavLM's attention with its gated position bias as an additive mask of one fused kernel.
 
     The original asks torch for attention weights that nobody reads, which rules out fused kernels.
     """
 
-    def forward(
+    def forward(  # type: ignore[override]  # upstream annotates its position bias wrongly
         self,
         hidden_states: Tensor,
         attention_mask: Tensor | None = None,
         position_bias: Tensor | None = None,
         **_: object,
     ) -> tuple[Tensor, None, Tensor]:
-        """(n, frames, dim) -> the same shape, no weights, and the bias (1, heads, frames, frames) for the next layer."""
+        """(n, frames, dim) -> the same shape, no weights, the bias (1, heads, frames, frames) for the next layer."""
         if attention_mask is not None:
             raise ValueError("windows of one length are never padded, so there is no attention mask")
         frames = hidden_states.shape[1]

@@ -56,10 +56,10 @@ def _download(repository: str, revision: str, folder: Path) -> None:
         ) from error
     # Connection, proxy and TLS failures come as httpx errors of several versions, timeouts as OSError.
     except Exception as error:
-        raise ModelUnavailable(f"cannot download {repository} from the hub: {_first_line(error)}. {_WAYS_OUT}") from error
+        raise ModelUnavailable(f"cannot download {repository} from the hub: {_reason(error)}. {_WAYS_OUT}") from error
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"{repository} on the hub holds no config.json, so it is no transformers checkpoint")
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

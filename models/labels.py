@@ -25,14 +25,15 @@ class _Side(Enum):
         return _Side.BONAFIDE if self is _Side.SPOOF else _Side.SPOOF
 
 
-_WORDS: dict[str, _Side] = {
-    **dict.fromkeys(
-        "spoof spoofs spoofed spoofing fake fakes faked deepfake deepfakes attack attacks synthetic synthesized "
-        "synthesised ai generated artificial forged forgery manipulated tampered print printed replay replayed".split(),
-        _Side.SPOOF,
-    ),
-    **dict.fromkeys("bonafide real live genuine human authentic original".split(), _Side.BONAFIDE),
-}
+# fmt: off
+_SPOOF_WORDS = (
+    "spoof", "spoofs", "spoofed", "spoofing", "fake", "fakes", "faked", "deepfake", "deepfakes", "attack", "attacks",
+    "synthetic", "synthesized", "synthesised", "ai", "generated", "artificial", "forged", "forgery", "manipulated",
+    "tampered", "print", "printed", "replay", "replayed",
+)
+# fmt: on
+_BONAFIDE_WORDS = ("bonafide", "real", "live", "genuine", "human", "authentic", "original")
+_WORDS = dict.fromkeys(_SPOOF_WORDS, _Side.SPOOF) | dict.fromkeys(_BONAFIDE_WORDS, _Side.BONAFIDE)
 _STEMS: dict[_Side, tuple[str, ...]] = {
     _Side.SPOOF: ("spoof", "fake", "attack", "synthetic", "forge", "replay"),
     _Side.BONAFIDE: ("bonafide", "real", "live", "genuine", "human", "authentic"),

@@ -1,4 +1,4 @@
-"""The `.pth` architecture: WavLM-base, its frames pooled to 128 steps, one linear layer, one logit whose sigmoid is P(spoof)."""
+"""The `.pth` architecture: WavLM-base, frames pooled to 128 steps, one linear layer, one logit that says spoof."""
 
 import pickle
 from collections.abc import Mapping

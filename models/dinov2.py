@@ -1,0 +1,113 @@
+"""The face detector: prepared RGB photos in, P(fake) out. DINOv2 first; other image classifiers load the same way."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalog import find_model
+from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.engines import Engine, EngineModel, LoadOptions, open_engine
+from models.errors import UnsupportedModel
+from models.info import ImageGeometry, ModelInfo
+from models.labels import spoof_rule
+from models.preprocessing import image_preparation
+from models.scoring import score_each
+
+if TYPE_CHECKING:
+    from models.graph import SpoofGraph
+
+_SETTING = "BONAFIDE_FACE_SPOOF_LABEL"
+
+
+class DINOv2Detector:
+    """A loaded face model. Make one with `load`.
+
+    Attributes:
+        info: what it is and how it runs; `info.geometry` says how a photo is prepared for `score`.
+    """
+
+    def __init__(self, engine: Engine, info: ModelInfo, geometry: ImageGeometry) -> None:
+        self.info = info
+        self._engine = engine
+        self._shape = (geometry.height, geometry.width, 3)
+
+    @classmethod
+    def load(cls, reference: str, options: LoadOptions) -> "DINOv2Detector":
+        """Loads a model and warms it up; the first `score` is as quick as the next.
+
+        Args:
+            reference: `bundled`, a folder, a hub id, or `bento:<tag>`.
+            options: engine, precision, folders.
+
+        Raises:
+            ModelError: one of its classes tells what is wrong, and the way out.
+        """
+        files = find_model(reference, "face", options.models_dir, offline=options.offline)
+        if files.is_pth:
+            raise UnsupportedModel(
+                f"{reference!r} is a .pth file, which only voice models may be; give a folder or hub id"
+            )
+        checkpoint = read_checkpoint(files.path)
+        preparation = image_preparation(checkpoint.processor)
+        geometry = preparation.geometry
+        labels = checkpoint.id2label
+        rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
+        version = fingerprint(
+            checkpoint.weights, {"config": checkpoint.config, "processor": checkpoint.processor}, rule
+        )
+
+        def build() -> "SpoofGraph":
+            from models.graph import PrepareImage, SpoofGraph
+
+            model = load_classifier(checkpoint, "face")
+            return SpoofGraph(model, PrepareImage(preparation.rescale, preparation.mean, preparation.std), rule)
+
+        def probe(count: int, _: int) -> NDArray[np.uint8]:
+            shape = (count, geometry.height, geometry.width, 3)
+            return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+        engine = open_engine(
+            EngineModel(
+                name=files.name,
+                version=version,
+                build=build,
+                probe=probe,
+                sizes=(geometry.height,),
+                input_shape=(-1, geometry.height, geometry.width, 3),
+                cpu_batch=8,
+                cuda_batch=64,
+            ),
+            options,
+        )
+        info = ModelInfo(
+            task="face",
+            name=files.name,
+            version=version,
+            architecture=str((checkpoint.config.get("architectures") or [checkpoint.model_type])[0]),
+            reference=reference,
+            local_path=str(files.path),
+            demo=files.demo,
+            labels=tuple(labels[index] for index in range(len(labels))),
+            spoof_index=None if rule.inverted else rule.index,
+            engine=engine.name,
+            device=engine.device,
+            precision=engine.precision,
+            max_batch_size=engine.max_batch_size,
+            geometry=geometry,
+        )
+        return cls(engine, info, geometry)
+
+    def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """P(fake) of each photo, float32 `(n,)` in 0..1; NaN for one of a wrong dtype or shape, without harm to others.
+
+        Args:
+            images: uint8 arrays `(height, width, 3)`, RGB, resized and cropped as `info.geometry` says.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        return score_each(self._engine, images, self._fits)
+
+    def _fits(self, image: NDArray[Any]) -> bool:
+        return image.dtype == np.uint8 and image.shape == self._shape

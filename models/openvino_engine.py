@@ -1,0 +1,127 @@
+"""The OpenVINO engine for CPUs: converts a graph once, keeps the result on disk, and starts from there ever after."""
+
+import hashlib
+import logging
+import tempfile
+import threading
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from openvino import properties
+
+from models.devices import usable_cpus
+from models.engines import EngineModel, LoadOptions
+from models.errors import EngineUnavailable, UnsupportedModel
+from models.folders import build_once
+from models.info import Device, EngineName, Precision
+
+logger = logging.getLogger(__name__)
+
+_PROBABILITY_TOLERANCE = 1e-3
+"""Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
+_LOGIC = ("graph.py", "pooled_wavlm.py", "openvino_engine.py")
+"""Files of ours that decide what a converted model computes."""
+
+
+class OpenVINOEngine:
+    """Runs the converted graph on the CPU.
+
+    The converted model is kept below `options.compiled_dir`, under a name that changes with the model, with the code
+    that made it and with the libraries' versions. Starting from it needs neither torch nor the checkpoint's weights.
+
+    Raises:
+        EngineUnavailable: bf16 is asked for on a CPU that has none.
+        UnsupportedModel: the graph cannot be converted, or computes something else when converted.
+    """
+
+    name: EngineName = "openvino"
+    device: Device = "cpu"
+
+    def __init__(self, model: EngineModel, options: LoadOptions) -> None:
+        core = openvino.Core()
+        self.precision: Precision = _precision(core, options)
+        self.max_batch_size = model.cpu_batch
+        threads = options.threads or usable_cpus()
+        settings = {
+            properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
+            properties.hint.inference_precision: "bf16" if self.precision == "bf16" else "f32",
+            properties.inference_num_threads: threads,
+        }
+        self._compiled = core.compile_model(_converted(model, options, core), "CPU", settings)
+        self._request = self._compiled.create_infer_request()
+        self._turn = threading.Lock()
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """P(spoof) of each item, float32 `(n,)`."""
+        with self._turn:
+            result: NDArray[np.float32] = self._request.infer([batch])[0].astype(np.float32)  # a copy: theirs is reused
+            return result
+
+
+def _precision(core: openvino.Core, options: LoadOptions) -> Precision:
+    has_bf16 = "BF16" in core.get_property("CPU", properties.device.capabilities)
+    if options.precision == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    if options.precision == "bf16" and not has_bf16:
+        raise EngineUnavailable("BONAFIDE_PRECISION=bf16, but this CPU has no bf16 arithmetic; use auto or fp32")
+    return options.precision
+
+
+def _converted(model: EngineModel, options: LoadOptions, core: openvino.Core) -> openvino.Model:
+    """The converted model, from disk when it was converted before."""
+    folder = options.compiled_dir / f"{model.version}-{_toolchain()}"
+    try:
+        build_once(folder, lambda fresh: _convert(model, fresh, core))
+    except OSError as error:
+        logger.warning("converted models cannot be kept: each start converts again", extra={"reason": str(error)})
+        with tempfile.TemporaryDirectory() as fresh:
+            _convert(model, Path(fresh), core)
+            # Mapped weights stay readable after their file is gone.
+            return core.read_model(Path(fresh) / "model.xml")
+    try:
+        return core.read_model(folder / "model.xml")
+    except RuntimeError as error:
+        raise UnsupportedModel(
+            f"the converted model in {folder} cannot be read ({error}); remove that folder"
+        ) from error
+
+
+def _convert(model: EngineModel, folder: Path, core: openvino.Core) -> None:
+    """Converts, compares with torch on input of another shape than it was traced with, and saves as `model.xml`."""
+    import torch
+
+    logger.info("converting model for OpenVINO", extra={"model": model.name})
+    graph = model.build().eval()
+    traced_with = model.probe(2, model.sizes[-1])
+    compared_on = model.probe(3, model.sizes[0])
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant; the comparison decides
+        expected = graph(torch.from_numpy(compared_on)).numpy()
+        try:
+            converted = openvino.convert_model(graph, example_input=torch.from_numpy(traced_with))
+            converted.reshape(list(model.input_shape))
+            compiled = core.compile_model(converted, "CPU", {properties.hint.inference_precision: "f32"})
+            got = compiled([compared_on])[0]
+        except Exception as error:  # the frontend raises errors of many unrelated classes
+            raise UnsupportedModel(f"OpenVINO cannot convert {model.name}: {error}") from error
+    difference = float(np.abs(got - expected).max())
+    if not difference <= _PROBABILITY_TOLERANCE:
+        raise UnsupportedModel(
+            f"OpenVINO computes {model.name} otherwise than torch: scores differ by {difference:.3g}"
+        )
+    openvino.save_model(converted, folder / "model.xml", compress_to_fp16=False)
+
+
+def _toolchain() -> str:
+    """8 hex digits that change with whatever turns a checkpoint into a converted model."""
+    digest = hashlib.sha256()
+    for name in _LOGIC:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    for package in ("openvino", "torch", "transformers"):
+        digest.update(f"{package} {version(package)}".encode())
+    return digest.hexdigest()[:8]

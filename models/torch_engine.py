@@ -1,0 +1,49 @@
+"""The torch engine: CUDA in bf16, or a CPU. Weights are cast, never autocast, which on a CPU is many times slower."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
+from models.engines import EngineModel, LoadOptions
+from models.errors import EngineUnavailable
+from models.info import Device, EngineName, Precision
+
+
+class TorchEngine:
+    """Runs the graph as it is, with fused attention.
+
+    Raises:
+        EngineUnavailable: bf16 is asked for on a CUDA device that has none.
+    """
+
+    name: EngineName = "torch"
+
+    def __init__(self, model: EngineModel, options: LoadOptions) -> None:
+        self.device: Device = "cuda" if cuda_is_available() else "cpu"
+        self.precision: Precision = _precision(self.device, options)
+        self.max_batch_size = model.cuda_batch if self.device == "cuda" else model.cpu_batch
+        if self.device == "cpu":
+            torch.set_num_threads(options.threads or usable_cpus())
+        graph = model.build().cast(torch.bfloat16 if self.precision == "bf16" else torch.float32)
+        self._graph = graph.eval().to(self.device)
+        self._turn = threading.Lock()
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """P(spoof) of each item, float32 `(n,)`."""
+        with self._turn, torch.inference_mode():
+            scores = self._graph(torch.from_numpy(batch).to(self.device))
+            result: NDArray[np.float32] = scores.to("cpu", torch.float32).numpy()
+            return result
+
+
+def _precision(device: Device, options: LoadOptions) -> Precision:
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if device == "cuda" else cpu_has_bf16()
+    if options.precision == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    if options.precision == "bf16" and not has_bf16:
+        raise EngineUnavailable(f"BONAFIDE_PRECISION=bf16, but this {device} device has no bf16; use auto or fp32")
+    return options.precision

@@ -1,0 +1,193 @@
+"""The voice detector: windows of 16 kHz speech in, P(spoof) out. WavLM first; wav2vec2 and HuBERT load the same way."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalog import ModelFiles, find_model
+from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.engines import Engine, EngineModel, LoadOptions, open_engine
+from models.errors import UnsupportedModel
+from models.info import ModelInfo
+from models.labels import SpoofRule, spoof_rule
+from models.preprocessing import SAMPLE_RATE, VoicePreparation, voice_preparation
+from models.scoring import score_each
+
+if TYPE_CHECKING:
+    from models.graph import SpoofGraph
+
+WINDOW_SAMPLES = 64_000
+"""A full window: 4 seconds."""
+_MOST_SAMPLES = 60 * SAMPLE_RATE
+"""Attention grows with the square of the length, so a window that forgot to be cut is refused."""
+_SHORT_SAMPLES = 16_000
+_SETTING = "BONAFIDE_VOICE_SPOOF_LABEL"
+_RAW_SAMPLE_TYPES = frozenset(
+    {"wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio", "sew", "wav2vec2-conformer"}
+)
+
+# The values of microsoft/wavlm-base as published on the hub, as far as they decide the architecture.
+WAVLM_BASE: Mapping[str, Any] = {
+    "model_type": "wavlm",
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
+    "feat_extract_norm": "group",
+    "feat_extract_activation": "gelu",
+    "conv_dim": [512, 512, 512, 512, 512, 512, 512],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_bias": False,
+    "num_conv_pos_embeddings": 128,
+    "num_conv_pos_embedding_groups": 16,
+    "num_buckets": 320,
+    "max_bucket_distance": 800,
+    "do_stable_layer_norm": False,
+    "add_adapter": False,
+}
+
+
+class WavLMDetector:
+    """A loaded voice model. Make one with `load`.
+
+    Attributes:
+        info: what it is and how it runs.
+    """
+
+    def __init__(self, engine: Engine, info: ModelInfo, least_samples: int) -> None:
+        self.info = info
+        self._engine = engine
+        self._least_samples = least_samples
+
+    @classmethod
+    def load(cls, reference: str, options: LoadOptions) -> "WavLMDetector":
+        """Loads a model and warms it up; the first `score` is as quick as the next.
+
+        Args:
+            reference: `bundled`, a folder, a `.pth` file, a hub id, or `bento:<tag>`.
+            options: engine, precision, folders.
+
+        Raises:
+            ModelError: one of its classes tells what is wrong, and the way out.
+        """
+        files = find_model(reference, "voice", options.models_dir, offline=options.offline)
+        source = _PthVoice(files, options) if files.is_pth else _FolderVoice(files, options)
+        least_samples = _receptive_field(source.config)
+        engine = open_engine(
+            EngineModel(
+                name=files.name,
+                version=source.version,
+                build=source.build,
+                probe=_probe,
+                sizes=(WINDOW_SAMPLES, _SHORT_SAMPLES),
+                input_shape=(-1, -1),
+                cpu_batch=4,
+                cuda_batch=64,
+            ),
+            options,
+        )
+        info = ModelInfo(
+            task="voice",
+            name=files.name,
+            version=source.version,
+            architecture=source.architecture,
+            reference=reference,
+            local_path=str(files.path),
+            demo=files.demo,
+            labels=source.labels,
+            spoof_index=None if source.rule.inverted else source.rule.index,
+            engine=engine.name,
+            device=engine.device,
+            precision=engine.precision,
+            max_batch_size=engine.max_batch_size,
+            sample_rate=SAMPLE_RATE,
+            window_samples=WINDOW_SAMPLES,
+        )
+        return cls(engine, info, least_samples)
+
+    def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+        """P(spoof) of each window, float32 `(n,)` in 0..1.
+
+        A window that cannot be scored (not int16, not one-dimensional, too short for a single frame, longer than a
+        minute) gives NaN and changes no other window's score.
+
+        Args:
+            windows: int16 arrays `(samples,)`, 16 kHz mono; lengths may differ.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        return score_each(self._engine, windows, self._fits)
+
+    def _fits(self, window: NDArray[Any]) -> bool:
+        return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MOST_SAMPLES
+
+
+class _FolderVoice:
+    """A transformers folder: what `load` needs to know of it, weights unread."""
+
+    def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
+        self._checkpoint = read_checkpoint(files.path)
+        self.config = self._checkpoint.config
+        if self._checkpoint.model_type not in _RAW_SAMPLE_TYPES:
+            raise UnsupportedModel(
+                f"{files.reference!r} is a {self._checkpoint.model_type or 'nameless'!s} model, "
+                f"not one that classifies speech samples; those are: {', '.join(sorted(_RAW_SAMPLE_TYPES))}"
+            )
+        self._preparation = voice_preparation(self._checkpoint.processor)
+        labels = self._checkpoint.id2label
+        self.rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
+        self.labels = tuple(labels[index] for index in range(len(labels)))
+        self.architecture = str((self.config.get("architectures") or [self._checkpoint.model_type])[0])
+        facts = {"config": self.config, "processor": self._checkpoint.processor}
+        self.version = fingerprint(self._checkpoint.weights, facts, self.rule)
+
+    def build(self) -> "SpoofGraph":
+        from models.graph import PrepareVoice, SpoofGraph
+
+        model = load_classifier(self._checkpoint, "voice")
+        return SpoofGraph(model, PrepareVoice(self._preparation.normalize), self.rule)
+
+
+class _PthVoice:
+    """A `.pth` file of the pooled WavLM-base; its input is not normalised, its only logit says spoof."""
+
+    config = WAVLM_BASE
+    architecture = "WavLM-base, pooled to 128 steps"
+    labels: tuple[str, ...] = ()
+    rule = SpoofRule(0)
+    _preparation = VoicePreparation(normalize=False)
+
+    def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
+        if options.spoof_label:
+            raise UnsupportedModel(f"{_SETTING} is set, but a .pth file has a single logit that means spoof; unset it")
+        self._path = files.path
+        self.version = fingerprint([files.path], {"config": dict(self.config), "pooled": True}, self.rule)
+
+    def build(self) -> "SpoofGraph":
+        from models.graph import PrepareVoice, SpoofGraph
+        from models.pooled_wavlm import load_pooled_wavlm
+
+        model = load_pooled_wavlm(self._path, self.config)
+        return SpoofGraph(model, PrepareVoice(self._preparation.normalize), self.rule)
+
+
+def _receptive_field(config: Mapping[str, Any]) -> int:
+    """Samples that the convolutions need for a single frame."""
+    samples = 1
+    layers = list(zip(config.get("conv_kernel", ()), config.get("conv_stride", ()), strict=True))
+    if not layers:
+        layers = list(zip(WAVLM_BASE["conv_kernel"], WAVLM_BASE["conv_stride"], strict=True))
+    for kernel, stride in reversed(layers):
+        samples = (samples - 1) * stride + kernel
+    return samples
+
+
+def _probe(count: int, samples: int) -> NDArray[np.int16]:
+    """Noise of speech-like level."""
+    return np.random.default_rng(0).normal(0.0, 3000.0, (count, samples)).clip(-32768, 32767).astype(np.int16)
