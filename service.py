@@ -18,18 +18,22 @@ from bonafide.app import App
 from bonafide.bento.batching import clamp_learned_wait
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
+from bonafide.bento.startup import refusal_to_start
 from bonafide.runners import require_remote
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
-from models.devices import default_batch
+from models.devices import cuda_is_available
 from models.dinov2 import DINOv2Detector
 from models.engines import LoadOptions
+from models.errors import ModelError
 from models.info import ModelInfo
 from models.wavlm import WavLMDetector
 
 SETTINGS = Settings()
-VOICE_BATCH = SETTINGS.voice_max_batch or default_batch(SETTINGS.engine)
-FACE_BATCH = SETTINGS.face_max_batch or default_batch(SETTINGS.engine)
+# Batching is everything on a GPU; on a CPU it only hides the hop between the processes.
+USUAL_BATCH = 64 if SETTINGS.engine != "openvino" and cuda_is_available() else 8
+VOICE_BATCH = SETTINGS.voice_max_batch or USUAL_BATCH
+FACE_BATCH = SETTINGS.face_max_batch or USUAL_BATCH
 NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # our own log has a line for each call, with its ids
 RUNNER: Any = {
     "workers": 1,
@@ -98,7 +102,9 @@ class WavLMRunner:
     """Scores windows of speech: int16 (samples,) at 16 kHz -> P(spoof)."""
 
     def __init__(self) -> None:
-        self.scorer = Scorer(WavLMDetector.load(SETTINGS.voice_model, load_options(SETTINGS.voice_spoof_label)))
+        with refusal_to_start(ModelError):
+            detector = WavLMDetector.load(SETTINGS.voice_model, load_options(SETTINGS.voice_spoof_label))
+        self.scorer = Scorer(detector)
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -121,7 +127,9 @@ class DINOv2Runner:
     """Scores photos of faces: uint8 (height, width, 3) -> P(fake)."""
 
     def __init__(self) -> None:
-        self.scorer = Scorer(DINOv2Detector.load(SETTINGS.face_model, load_options(SETTINGS.face_spoof_label)))
+        with refusal_to_start(ModelError):
+            detector = DINOv2Detector.load(SETTINGS.face_model, load_options(SETTINGS.face_spoof_label))
+        self.scorer = Scorer(detector)
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -159,10 +167,13 @@ class Bonafide:
     face = bentoml.depends(DINOv2Runner)
 
     def __init__(self) -> None:
+        with refusal_to_start(RuntimeError):
+            voice = require_remote(self.voice, "WavLMRunner")
+            face = require_remote(self.face, "DINOv2Runner")
         self.app = App(
             SETTINGS,
-            voice=require_remote(self.voice, "WavLMRunner"),
-            face=require_remote(self.face, "DINOv2Runner"),
+            voice=voice,
+            face=face,
             voice_batch=VOICE_BATCH,
             face_batch=FACE_BATCH,
         )
@@ -172,7 +183,8 @@ class Bonafide:
     async def started(self) -> None:
         """Opens gRPC beside BentoML's HTTP, on the same event loop."""
         self.grpc = GrpcServer(self.app, BentoMLContainer.tracer_provider.get())
-        await self.grpc.start()
+        with refusal_to_start(RuntimeError):
+            await self.grpc.start()
         HTTP.app = self.app
         self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
         drain_on_signal(self.stop_taking_calls, SETTINGS.drain_s)

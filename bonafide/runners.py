@@ -11,9 +11,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import aiohttp
+from _bentoml_impl.client import RemoteProxy
 from bentoml.exceptions import BentoMLException
 from numpy.typing import NDArray
 
@@ -250,10 +251,9 @@ def require_remote(dependency: object, name: str) -> RemoteRunner:
         RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
             service started alone without `--depends`).
     """
-    remote = getattr(dependency, "to_async", None)
-    if remote is None or not hasattr(dependency, "client_url"):
+    if not isinstance(dependency, RemoteProxy):
         raise RuntimeError(
             f"{name} was built inside the service process, unbatched. Serve without --development, and start a service "
             f"on its own only with --depends {name}=http://host:port."
         )
-    return remote  # type: ignore[no-any-return]
+    return cast(RemoteRunner, dependency.to_async)

@@ -1,0 +1,28 @@
+"""A start that cannot succeed ends the whole `bentoml serve`: its supervisor would try the same for ever."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def refusal_to_start(*fatal: type[Exception]) -> Iterator[None]:
+    """Says why and ends this process, and the supervisor above it, when the block raises one of `fatal`.
+
+    Raises:
+        SystemExit: instead of the error.
+    """
+    try:
+        yield
+    except fatal as error:
+        logger.critical("cannot start: %s", error)
+        supervisor = psutil.Process(os.getppid())
+        if "bentoml" in " ".join(supervisor.cmdline()):
+            supervisor.send_signal(signal.SIGTERM)
+        raise SystemExit(1) from error
