@@ -71,9 +71,7 @@ def read(path: Path) -> list[Item]:
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = (
-            list(csv.DictReader(file))
-            if path.suffix == ".csv"
-            else [json.loads(line) for line in file if line.strip()]
+            list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file if line.strip()]
         )
     items = []
     for number, row in enumerate(rows, 1):

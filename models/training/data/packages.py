@@ -142,9 +142,7 @@ def _pip() -> list[str]:
 
 def _call(command: Sequence[str], folder: Path, timeout_s: float) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=timeout_s
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=timeout_s)
     except FileNotFoundError as error:
         raise FetchError(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
