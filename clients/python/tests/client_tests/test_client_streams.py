@@ -104,7 +104,7 @@ async def test_a_file_that_tears_is_not_judged(twin: Twin, peer: Peer, caplog: p
         await twin.ask("analyze_file", Torn(bytes(2_000_000)))
     await until(lambda: peer.calls and peer.calls[0].ended.is_set())
     assert not peer.calls[0].complete
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith(("grpc", "bonafide"))]
 
 
 async def test_a_callback_that_raises_ends_the_call(twin: Twin, peer: Peer) -> None:
