@@ -6,7 +6,6 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from bonafide.key_value import StoreFailed
@@ -32,8 +31,8 @@ class RedisKeyValue:
             socket_connect_timeout=timeout_s,
             # None: reads and writes are bounded from outside, which covers the waits between them too.
             socket_timeout=None,
-            # A connection that died while it was idle is opened anew, once.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            # The pool replaces connections that died while they were idle; beyond that, an outage is one.
+            retry=Retry(NoBackoff(), 0),
             # With notifications on, redis-py no longer drops connections that hold unread answers.
             protocol=2,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
