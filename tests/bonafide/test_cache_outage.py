@@ -89,7 +89,7 @@ async def test_calls_go_on_without_it_and_use_it_again(
         began = time.monotonic()
         for _ in range(5):
             await everything(cache)
-        assert time.monotonic() - began < TIMEOUT_S + 0.4  # one wait, not thirty
+        assert time.monotonic() - began < TIMEOUT_S + 1  # one wait, not thirty
         assert failures.count >= 1
         assert told(caplog) == ["the cache is down"]
         await asyncio.sleep(2 * (TIMEOUT_S + PAUSE_S))
@@ -143,7 +143,7 @@ async def test_the_time_of_a_slow_answer_is_bounded(server: Server) -> None:
         proxy.delay_s = 0.01  # every 16 kB: 1.3 s for a round trip of 16 windows
         began = time.monotonic()
         assert await cache.get_windows("content", range(64)) == {}
-        assert time.monotonic() - began < TIMEOUT_S + 0.4
+        assert time.monotonic() - began < TIMEOUT_S + 0.8
 
 
 async def test_what_came_before_a_cut_is_kept(server: Server) -> None:

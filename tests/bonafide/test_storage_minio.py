@@ -225,7 +225,7 @@ async def test_a_cancelled_download_stops_at_once(minio_server: Server) -> None:
         read.cancel()
         await asyncio.wait([read])
         assert read.cancelled()
-        await until(lambda: proxy.open == 0, within_s=1)
+        await until(lambda: proxy.open == 0, within_s=2)
         assert proxy.sent < len(CONTENT) / 2
         proxy.delay_s = 0
         assert await store.read(bucket, "a.wav", stat) == CONTENT
