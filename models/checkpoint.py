@@ -109,7 +109,9 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     auto: Any = AutoModelForAudioClassification if task == "voice" else AutoModelForImageClassification
     name = checkpoint.folder.name
     try:

@@ -14,7 +14,7 @@ import openvino  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from openvino import properties
 
-from models.devices import usable_cpus
+from models.devices import cpu_has_bf16, usable_cpus
 from models.engines import EngineModel, LoadOptions
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.folders import build_once
@@ -64,7 +64,8 @@ class OpenVINOEngine:
 
 
 def _precision(core: openvino.Core, options: LoadOptions) -> Precision:
-    has_bf16 = "BF16" in core.get_property("CPU", properties.device.capabilities)
+    # OpenVINO names BF16 on every AVX-512 CPU too, where it would only emulate it.
+    has_bf16 = cpu_has_bf16() and "BF16" in core.get_property("CPU", properties.device.capabilities)
     if options.precision == "auto":
         return "bf16" if has_bf16 else "fp32"
     if options.precision == "bf16" and not has_bf16:

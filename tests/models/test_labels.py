@@ -1,0 +1,201 @@
+import itertools
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import AmbiguousLabels
+from models.labels import SpoofRule, spoof_index, spoof_rule
+
+# Names as checkpoints in the wild have them, each with what it means.
+SPOOF_NAMES = [
+    "spoof", "Spoof", "SPOOF", "spoofed", "fake", "Fake", "FAKE", "deepfake", "DeepFake", "Deep Fake", "deep-fake",
+    "fake_voice", "FakeVoice", "fake audio", "attack", "replay attack", "print", "PrintAttack", "replay", "synthetic",
+    "AI", "ai", "AI-generated", "ai_generated", "AIGenerated", "ai generated voice", "generated", "1_fake", "fake1",
+    "not real", "not a real voice", "non-live", "nonlive", "non_bonafide", "not bona fide", "unreal", "isn't real",
+    "inauthentic", "no human",
+]  # fmt: skip
+BONAFIDE_NAMES = [
+    "bonafide", "Bonafide", "BONAFIDE", "bona-fide", "bona_fide", "Bona Fide", "BonaFide", "real", "Real", "real_voice",
+    "RealFace", "live", "Live", "LIVE", "live face", "genuine", "Genuine Speech", "human", "human voice", "authentic",
+    "0_real", "real0", "not fake", "not a fake", "non-spoof", "nonspoof", "non_fake", "unspoofed", "no attack",
+    "no spoof detected", "real, not fake",
+]  # fmt: skip
+NEUTRAL_NAMES = ["LABEL_0", "LABEL_1", "liveness", "class A", "0", "1", "positive", "negative", "x", "", "mask", "unknown"]
+SELF_CONTRADICTING = ["fake human", "real fake", "live attack", "human or AI", "not fake, not real", "spoof/bonafide"]
+
+
+@pytest.mark.parametrize("spoof", SPOOF_NAMES)
+@pytest.mark.parametrize("bonafide", ["bonafide", "real", "live"])
+def test_each_spoof_name_is_found_in_both_orders(spoof: str, bonafide: str) -> None:
+    assert spoof_index({0: bonafide, 1: spoof}) == 1
+    assert spoof_index({0: spoof, 1: bonafide}) == 0
+
+
+@pytest.mark.parametrize("bonafide", BONAFIDE_NAMES)
+@pytest.mark.parametrize("spoof", ["spoof", "fake", "attack"])
+def test_each_bonafide_name_is_found_in_both_orders(spoof: str, bonafide: str) -> None:
+    assert spoof_index({0: bonafide, 1: spoof}) == 1
+    assert spoof_index({0: spoof, 1: bonafide}) == 0
+
+
+@given(
+    spoof=st.sampled_from(SPOOF_NAMES),
+    bonafide=st.sampled_from(BONAFIDE_NAMES),
+    swapped=st.booleans(),
+    decorate=st.sampled_from(["{}", " {} ", "({})", "<{}>", "{}.", "class: {}", "{} (0.5)", "{}_01"]),
+)
+def test_order_alone_decides_the_index(spoof: str, bonafide: str, swapped: bool, decorate: str) -> None:
+    names = [decorate.format(bonafide), decorate.format(spoof)]
+    if swapped:
+        names.reverse()
+    assert spoof_index(dict(enumerate(names))) == (0 if swapped else 1)
+
+
+@given(first=st.sampled_from(SPOOF_NAMES), second=st.sampled_from(SPOOF_NAMES))
+def test_two_spoof_names_are_refused(first: str, second: str) -> None:
+    with pytest.raises(AmbiguousLabels, match="both are named as spoof"):
+        spoof_index({0: first, 1: second})
+
+
+@given(first=st.sampled_from(BONAFIDE_NAMES), second=st.sampled_from(BONAFIDE_NAMES))
+def test_two_bonafide_names_are_refused(first: str, second: str) -> None:
+    with pytest.raises(AmbiguousLabels, match="both are named as bona fide"):
+        spoof_index({0: first, 1: second})
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(NEUTRAL_NAMES, NEUTRAL_NAMES)))
+def test_names_that_say_nothing_are_refused_with_the_setting(first: str, second: str) -> None:
+    with pytest.raises(AmbiguousLabels, match="BONAFIDE_VOICE_SPOOF_LABEL"):
+        spoof_index({0: first, 1: second}, setting="BONAFIDE_VOICE_SPOOF_LABEL")
+
+
+@pytest.mark.parametrize("neutral", NEUTRAL_NAMES)
+def test_one_telling_name_of_two_is_enough(neutral: str) -> None:
+    assert spoof_index({0: "spoof", 1: neutral}) == 0
+    assert spoof_index({0: neutral, 1: "spoof"}) == 1
+    if neutral != "liveness":  # it holds "live", so beside "live" it may be the same class
+        assert spoof_index({0: "live", 1: neutral}) == 1
+        assert spoof_index({0: neutral, 1: "live"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("telling", "other"),
+    [
+        ("spoof", "spoof-free"),
+        ("spoof", "anti-spoof"),
+        ("spoof", "spoof_false"),
+        ("fake", "fakery"),
+        ("fake", "FAKEaudio"),
+        ("attack", "attacker-less"),
+        ("real", "realistic"),
+        ("real", "not a very real voice"),
+        ("live", "liveness"),
+        ("live", "live: no"),
+        ("human", "humanoid"),
+    ],
+)
+def test_the_other_name_must_not_hint_at_the_same_class(telling: str, other: str) -> None:
+    for labels in ({0: telling, 1: other}, {0: other, 1: telling}):
+        with pytest.raises(AmbiguousLabels):
+            spoof_index(labels)
+
+
+@pytest.mark.parametrize("name", SELF_CONTRADICTING)
+def test_a_name_at_odds_with_itself_is_refused(name: str) -> None:
+    with pytest.raises(AmbiguousLabels, match="both spoof and bona fide"):
+        spoof_index({0: name, 1: "spoof"})
+
+
+def test_words_count_only_as_a_whole() -> None:
+    with pytest.raises(AmbiguousLabels):
+        spoof_index({0: "delivery", 1: "italics"})  # neither "live" nor "ai"
+    with pytest.raises(AmbiguousLabels):
+        spoof_index({0: "realm", 1: "fingerprint"})
+
+
+@given(labels=st.tuples(st.text(max_size=20), st.text(max_size=20)))
+def test_any_two_names_give_opposite_answers_in_opposite_orders_or_none(labels: tuple[str, str]) -> None:
+    def ask(first: str, second: str) -> int | None:
+        try:
+            return spoof_index({0: first, 1: second})
+        except AmbiguousLabels:
+            return None
+
+    forward, backward = ask(*labels), ask(*reversed(labels))
+    if forward is None:
+        assert backward is None
+    else:
+        assert backward == 1 - forward
+
+
+class TestOverride:
+    def test_by_name_in_any_case(self) -> None:
+        assert spoof_index({0: "LABEL_0", 1: "LABEL_1"}, "label_1") == 1
+        assert spoof_index({0: "Class A", 1: "Class B"}, " class a ") == 0
+
+    def test_by_index(self) -> None:
+        assert spoof_index({0: "LABEL_0", 1: "LABEL_1"}, "0") == 0
+        assert spoof_index({0: "LABEL_0", 1: "LABEL_1"}, "1") == 1
+
+    def test_wins_over_names_and_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            assert spoof_index({0: "live", 1: "spoof"}, "live") == 0
+        assert "'live' mean spoof" in caplog.text
+
+    def test_resolves_a_name_at_odds_with_itself(self) -> None:
+        assert spoof_index({0: "fake human", 1: "x"}, "fake human") == 0
+
+    def test_empty_is_no_override(self) -> None:
+        assert spoof_index({0: "live", 1: "spoof"}, "") == 1
+        assert spoof_index({0: "live", 1: "spoof"}, "  ") == 1
+
+    @pytest.mark.parametrize("override", ["spof", "2", "-1", "LABEL", "None"])
+    def test_that_fits_nothing_is_refused(self, override: str) -> None:
+        with pytest.raises(AmbiguousLabels, match="fits none of them"):
+            spoof_index({0: "live", 1: "spoof"}, override)
+
+    def test_that_fits_two_is_refused(self) -> None:
+        with pytest.raises(AmbiguousLabels, match="more than one"):
+            spoof_index({0: "1", 1: "0"}, "1")
+        with pytest.raises(AmbiguousLabels, match="more than one"):
+            spoof_index({0: "A", 1: "a"}, "a")
+
+
+class TestOneClass:
+    @pytest.mark.parametrize("name", ["spoof", "LABEL_0", "score", "not real"])
+    def test_its_logit_means_spoof(self, name: str) -> None:
+        assert spoof_rule({0: name}) == SpoofRule(0)
+
+    @pytest.mark.parametrize("name", ["live", "bonafide", "P(real)", "not fake"])
+    def test_unless_it_is_named_as_bonafide(self, name: str) -> None:
+        assert spoof_rule({0: name}) == SpoofRule(0, inverted=True)
+        with pytest.raises(AmbiguousLabels):
+            spoof_index({0: name})
+
+
+class TestManyClasses:
+    def test_spoof_is_everything_but_the_only_bonafide_class(self) -> None:
+        assert spoof_rule({0: "print", 1: "live", 2: "replay"}) == SpoofRule(1, inverted=True)
+        assert spoof_rule({0: "A1", 1: "A2", 2: "bona-fide", 3: "A3"}) == SpoofRule(2, inverted=True)
+
+    @pytest.mark.parametrize(
+        "names", [("print", "mask", "replay"), ("live", "real", "spoof"), ("live", "liveness", "spoof"), ("a", "b", "c")]
+    )
+    def test_refused_without_exactly_one(self, names: tuple[str, ...]) -> None:
+        with pytest.raises(AmbiguousLabels):
+            spoof_rule(dict(enumerate(names)))
+
+    def test_override_names_the_spoof_class(self) -> None:
+        assert spoof_rule({0: "a", 1: "b", 2: "c"}, "b") == SpoofRule(1)
+
+    def test_no_single_index(self) -> None:
+        with pytest.raises(AmbiguousLabels, match="no single one"):
+            spoof_index({0: "print", 1: "live", 2: "replay"})
+
+
+@pytest.mark.parametrize("labels", [{}, {1: "spoof"}, {1: "real", 2: "spoof"}, {0: "real", 2: "spoof"}])
+def test_indices_must_be_complete(labels: dict[int, str]) -> None:
+    with pytest.raises(AmbiguousLabels, match="numbered from 0"):
+        spoof_index(labels)
