@@ -22,7 +22,7 @@ WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
 
 _MOST_RATE_CHANGES = 16
-_TEAR_TOLERANCE_S = 0.5
+_TEAR_TOLERANCE_S = 0.3  # an encoder may count its own delay
 
 
 @dataclass(frozen=True)

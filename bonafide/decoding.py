@@ -137,16 +137,20 @@ class MonoDecoder:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = stream.codec_context
         barren = 0
+        damaged = False
         for packet in self._packets(container, stream):
+            self._damaged_packets += damaged
             try:
                 frames = decoder.decode(packet)
+                damaged = False
             except av.error.FFmpegError:
-                self._damaged_packets += 1
                 frames = []
+                damaged = True
             barren = 0 if any(frame.samples for frame in frames) else barren + 1
             if barren > _MOST_BARREN_PACKETS:
                 raise UnreadableMedia("the recording goes on without any audio in it")
             yield from frames
+        self.torn |= damaged  # a damaged last packet is the end of a torn file
         try:
             yield from decoder.decode(None)
         except av.error.FFmpegError:
@@ -244,8 +248,7 @@ def _open(data: bytes, found: Container) -> InputContainer:
 
 
 def _refuse_io(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
-    """The recording asks FFmpeg for another file or a URL: never."""
-    raise PermissionError("a recording may not name other files")
+    raise UnreadableMedia("the recording names another file")
 
 
 def _stated_seconds(container: InputContainer, stream: AudioStream) -> float | None:
