@@ -196,7 +196,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", largest),
                 ("grpc.so_reuseport", 0),  # a second service on the same port is a mistake worth an error
                 ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
             maximum_concurrent_rpcs=settings.max_voice_calls + settings.max_face_calls + _SPARE_CALLS,
         )

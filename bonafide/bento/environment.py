@@ -1,6 +1,11 @@
 """Process environment that BentoML reads while it starts. A value that is set already wins."""
 
+import atexit
 import os
+import shutil
+import tempfile
+
+from bentoml._internal.configuration.containers import BentoMLContainer
 
 DEFAULTS = {
     # A unix socket is removed as soon as SIGTERM arrives, and calls in flight to a runner die with it.
@@ -11,6 +16,11 @@ DEFAULTS = {
 
 
 def prepare_environment() -> None:
-    """Sets `DEFAULTS` where nothing is set; when `service.py` is loaded, before BentoML's supervisor looks."""
+    """Sets what is not set; when `service.py` is loaded, before BentoML's supervisor looks."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        # BentoML would use one folder for all services of a user, and empty it whenever one of them starts.
+        folder = tempfile.mkdtemp(prefix="bonafide-metrics-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        BentoMLContainer.prometheus_multiproc_dir.set(folder)

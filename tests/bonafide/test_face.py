@@ -1,0 +1,66 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import bonafide.face as module
+from bonafide.calls import Call
+from bonafide.errors import Internal, Overloaded, UnreadableMedia
+from bonafide.face import FaceJudgement
+from bonafide.image import ImageLimits
+from tests.bonafide.fakes import LocalRemote, ready_runner
+from tests.media import encode_image, photo
+
+LIMITS = ImageLimits(max_bytes=1_000_000, max_pixels=10_000_000)
+
+
+async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
+    runner = await ready_runner(remote, max_calls=max_calls)
+    return FaceJudgement(runner=runner, pool=ThreadPoolExecutor(1, "decode"), limits=LIMITS, threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    ("fake", "threshold", "label", "confidence"),
+    [(0.9, 0.5, "fake", 0.9), (0.2, 0.5, "live", 0.8), (0.5, 0.5, "fake", 0.5), (0.6, 0.7, "live", 0.4)],
+)
+async def test_the_label_follows_the_threshold(fake: float, threshold: float, label: str, confidence: float) -> None:
+    judge = await judgement(LocalRemote(lambda item: fake), threshold=threshold)
+    report = await judge.judge(encode_image(photo()), Call.within(5))
+    assert report.label == label
+    assert report.confidence == pytest.approx(confidence)
+    assert report.fake + report.live == pytest.approx(1)
+
+
+async def test_the_model_gets_the_shape_it_asked_for() -> None:
+    seen: list[tuple[tuple[int, ...], np.dtype[np.generic]]] = []
+
+    def judge(item: np.ndarray) -> float:
+        seen.append((item.shape, item.dtype))
+        return 0.5
+
+    await (await judgement(LocalRemote(judge))).judge(encode_image(photo(640, 360)), Call.within(5))
+    assert seen == [((8, 8, 3), np.dtype(np.uint8))]
+
+
+async def test_photos_are_decoded_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    read_image = module.read_image
+
+    def watched(data: bytes, limits: ImageLimits) -> object:
+        threads.append(threading.current_thread().name)
+        return read_image(data, limits)
+
+    monkeypatch.setattr(module, "read_image", watched)
+    await (await judgement(LocalRemote())).judge(encode_image(photo()), Call.within(5))
+    assert threads[0].startswith("decode")
+
+
+async def test_errors() -> None:
+    judge = await judgement(LocalRemote(lambda item: float("nan")), max_calls=1)
+    with pytest.raises(UnreadableMedia):
+        await judge.judge(b"not a photo", Call.within(5))
+    with pytest.raises(Internal):
+        await judge.judge(encode_image(photo()), Call.within(5))
+    with judge._runner.admit(), pytest.raises(Overloaded):
+        await judge.judge(encode_image(photo()), Call.within(5))

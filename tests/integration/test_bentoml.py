@@ -1,0 +1,225 @@
+"""What BentoML 1.4.39 would do to our callers, and does not: one test for each row of docs/architecture.md's table."""
+
+import asyncio
+import socket
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+from _bentoml_impl.client import RemoteProxy
+
+from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
+from proto import liveness_api_pb2 as liveness
+from proto import liveness_api_pb2_grpc
+from scripts.local_service import LocalService, running, start
+from tests.integration.processes import listening_port, process_of
+from tests.media import encode, encode_image, photo, speech_like
+
+CONCURRENCY = 16
+CALLS = 5_000
+
+
+@pytest.mark.slow
+async def test_five_thousand_calls_and_no_error(service: LocalService, face_jpg: Path) -> None:
+    request = liveness.LivenessRequest(image_data=face_jpg.read_bytes())
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        stub: Any = liveness_api_pb2_grpc.LivenessServiceStub(channel)
+        left = iter(range(CALLS))
+
+        async def caller() -> int:
+            return sum([(await stub.PredictLiveness(request)).success for _ in left])
+
+        assert sum(await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))) == CALLS
+
+
+async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
+    from service import WavLMRunner
+
+    WavLMRunner.inject_config()
+    windows: list[Any] = [np.full(64_000, 100 * index, np.int16) for index in range(8)]
+    poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
+    address = f"tcp://127.0.0.1:{listening_port(process_of(service, 'WavLMRunner'))}"
+    async with RemoteProxy(address, service=WavLMRunner).to_async as remote:  # type: ignore[attr-defined]
+        well = [(await remote.score([window]))[0][0] for window in windows]
+        mixed = await asyncio.gather(
+            *(remote.score([poison.get(index, window)]) for index, window in enumerate(windows))
+        )
+        together = await remote.score([poison.get(index, window) for index, window in enumerate(windows)])
+    await asyncio.sleep(0.1)  # aiohttp closes its connections a moment later
+    for answers in ([answer[0] for answer in mixed], together):
+        for index, (score, _seconds, _items) in enumerate(answers):
+            assert np.isnan(score) if index in poison else score == pytest.approx(well[index], abs=0.01)
+
+
+async def test_a_lone_call_after_a_burst_does_not_wait_for_company(client: AsyncBonafideClient, face_jpg: Path) -> None:
+    photo_bytes = face_jpg.read_bytes()
+
+    async def lone_calls() -> float:
+        seconds = []
+        for _ in range(15):
+            began = time.perf_counter()
+            await client.predict_liveness(photo_bytes)
+            seconds.append(time.perf_counter() - began)
+        return statistics.median(seconds)
+
+    await lone_calls()
+    before = await lone_calls()
+    for _ in range(3):
+        await asyncio.gather(*(client.predict_liveness(photo_bytes) for _ in range(100)))
+        await asyncio.sleep(0.2)
+    after = await lone_calls()
+    assert after < 2.5 * before + 0.02, f"{before * 1000:.0f} ms before the bursts, {after * 1000:.0f} ms after"
+
+
+async def test_a_burst_is_queued_not_refused(client: AsyncBonafideClient, face_jpg: Path) -> None:
+    photo_bytes = face_jpg.read_bytes()
+    reports = await asyncio.gather(*(client.predict_liveness(photo_bytes) for _ in range(120)))
+    assert len({report.label for report in reports}) == 1
+
+
+async def test_overload_is_a_quick_refusal(service: LocalService, client: AsyncBonafideClient) -> None:
+    recording = encode(speech_like(120), 16_000)
+    answers = await asyncio.gather(
+        *(client.analyze_file(recording + bytes([index, 0])) for index in range(100)), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, Overloaded)]
+    assert refused
+    assert all(answer.retry_after_s is not None and answer.retry_after_s >= 1 for answer in refused)
+    others = [answer for answer in answers if not isinstance(answer, Overloaded)]
+    assert all(not isinstance(answer, BaseException) for answer in others)
+
+
+async def test_a_dead_runner_is_told_at_once_and_comes_back(
+    service: LocalService, client: AsyncBonafideClient, http: httpx.AsyncClient
+) -> None:
+    runner = process_of(service, "DINOv2Runner")
+    assert await client.health("liveness.LivenessService") == "SERVING"
+    runner.suspend()
+    try:
+        async with asyncio.timeout(15):
+            while await client.health("liveness.LivenessService") == "SERVING":
+                await asyncio.sleep(0.1)
+        assert await client.health("audioanalyzer.AudioAnalysis") == "SERVING"
+        assert await client.health() == "NOT_SERVING"
+        began = time.monotonic()
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get("/health")).status_code == 503
+        assert time.monotonic() - began < 2
+        with pytest.raises(Unavailable):
+            await client.predict_liveness(encode_image(photo()), timeout_s=10)
+    finally:
+        runner.resume()
+    async with asyncio.timeout(30):
+        while await client.health() != "SERVING":
+            await asyncio.sleep(0.1)
+    assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
+    """Raw, so that no client library stops it: two gigabytes announced by nobody."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
+    writer.write(b"POST /detect_audio HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    process = process_of(service, "Bonafide")
+    before = process.memory_info().rss
+    part = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        for _ in range(2048):
+            writer.write(part)
+            await writer.drain()
+            sent += 1
+
+    sending = asyncio.create_task(send())
+    status = await asyncio.wait_for(reader.readline(), 60)
+    assert b"413" in status
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    writer.close()
+    assert sent < 400
+    assert process.memory_info().rss - before < 600 * 2**20
+
+
+@pytest.mark.slow
+async def test_calls_in_flight_survive_sigterm(tmp_path: Path) -> None:
+    with running(tmp_path / "log", {"BONAFIDE_DRAIN_S": "60"}) as service:
+        recording = encode(speech_like(240), 16_000)
+        async with AsyncBonafideClient(service.address) as client, httpx.AsyncClient(timeout=120) as http:
+            calls = [asyncio.create_task(client.analyze_file(recording + bytes([n]))) for n in range(4)]
+            posts = [
+                asyncio.create_task(http.post(f"{service.url}/detect_audio", content=recording + bytes([n, n])))
+                for n in range(4)
+            ]
+            async with asyncio.timeout(30):
+                while True:
+                    stats = (await http.get(f"{service.url}/stats")).json()
+                    if stats["voice"]["active_calls"] == 8:
+                        break
+                    await asyncio.sleep(0.02)
+            stopping = asyncio.create_task(asyncio.to_thread(service.stop, 90))
+            reports = await asyncio.gather(*calls)
+            answers = await asyncio.gather(*posts)
+            assert [len(report.chunks) for report in reports] == [60] * 4
+            assert [answer.status_code for answer in answers] == [200] * 4
+            assert await stopping == 0
+
+
+@pytest.mark.slow
+async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
+    service: LocalService, client: AsyncBonafideClient, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await client.predict_liveness(encode_image(photo()))
+    with running(tmp_path / "log"):
+        line = 'bonafide_calls_total{code="ok",method="PredictLiveness",transport="grpc"}'
+        assert line in (await http.get("/metrics")).text
+
+
+@pytest.mark.slow
+def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
+    service = start(tmp_path / "log", {}, "--development")
+    try:
+        service.process.wait(120)
+    finally:
+        if service.process.poll() is None:
+            service.stop()
+    assert "Serve without --development" in service.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
+    service = start(tmp_path / "log", {"BONAFIDE_VOICE_MODEL": str(tmp_path / "nothing-here")})
+    try:
+        service.process.wait(120)
+    finally:
+        if service.process.poll() is None:
+            service.stop()
+    assert "cannot start" in service.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        service = start(tmp_path / "log", {"BONAFIDE_GRPC_PORTS": str(port)})
+        try:
+            service.process.wait(120)
+        except subprocess.TimeoutExpired:
+            service.stop()
+            raise
+    assert "cannot start" in service.log.read_text()
+    assert str(port) in service.log.read_text()
+
+
+def test_the_quick_event_loop_and_parser_are_used(service: LocalService) -> None:
+    maps = {Path(item.path).name for item in process_of(service, "Bonafide").memory_maps()}
+    assert any(name.startswith("loop.cpython") for name in maps), "uvloop"
+    assert any(name.startswith("parser.cpython") for name in maps), "httptools"
