@@ -4,11 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-import bonafide.face as module
 from bonafide.calls import Call
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
 from bonafide.face import FaceJudgement
-from bonafide.image import ImageLimits
+from bonafide.image import ImageLimits, read_image
 from tests.bonafide.fakes import LocalRemote, ready_runner
 from tests.media import encode_image, photo
 
@@ -45,13 +44,12 @@ async def test_the_model_gets_the_shape_it_asked_for() -> None:
 
 async def test_photos_are_decoded_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
-    read_image = module.read_image
 
     def watched(data: bytes, limits: ImageLimits) -> object:
         threads.append(threading.current_thread().name)
         return read_image(data, limits)
 
-    monkeypatch.setattr(module, "read_image", watched)
+    monkeypatch.setattr("bonafide.face.read_image", watched)
     await (await judgement(LocalRemote())).judge(encode_image(photo()), Call.within(5))
     assert threads[0].startswith("decode")
 

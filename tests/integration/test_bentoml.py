@@ -41,11 +41,11 @@ async def test_five_thousand_calls_and_no_error(service: LocalService, face_jpg:
 async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
     from service import WavLMRunner
 
-    WavLMRunner.inject_config()
+    WavLMRunner.inject_config()  # type: ignore[attr-defined]  # the decorator made it a Service
     windows: list[Any] = [np.full(64_000, 100 * index, np.int16) for index in range(8)]
     poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
     address = f"tcp://127.0.0.1:{listening_port(process_of(service, 'WavLMRunner'))}"
-    async with RemoteProxy(address, service=WavLMRunner).to_async as remote:  # type: ignore[attr-defined]
+    async with RemoteProxy(address, service=WavLMRunner).to_async as remote:
         well = [(await remote.score([window]))[0][0] for window in windows]
         mixed = await asyncio.gather(
             *(remote.score([poison.get(index, window)]) for index, window in enumerate(windows))
