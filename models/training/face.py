@@ -58,6 +58,7 @@ class Recipe:
     weight_decay: float
     warmup_share: float
     drop_patches: float
+    turned: float
     epochs: float
     eval_steps: int
 
@@ -111,7 +112,7 @@ def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: 
     trainer = Trainer(
         model=model,
         args=_arguments(recipe, work, workers),
-        train_dataset=Photos(learn, recipe.shape, vary=True),
+        train_dataset=Photos(learn, recipe.shape, vary=True, turned=recipe.turned),
         eval_dataset=Photos(dev, recipe.shape, vary=False),
         compute_metrics=lambda prediction: _dev_error(prediction, dev),
         callbacks=[_Progress()],

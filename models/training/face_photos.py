@@ -24,13 +24,16 @@ class Shape:
     crop: int
 
 
-def preprocess(image: Image.Image, shape: Shape, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:
+def preprocess(
+    image: Image.Image, shape: Shape, rng: np.random.Generator | None = None, turned: float = 0.0
+) -> NDArray[np.uint8]:
     """Resizes and cuts a photo.
 
     Args:
         image: RGB.
         shape: The processor's numbers.
         rng: When given, size, place and mirroring vary.
+        turned: Share of photos turned by a quarter when varying: display rows and paper lines run either way.
 
     Returns:
         uint8 (crop, crop, 3).
@@ -49,6 +52,8 @@ def preprocess(image: Image.Image, shape: Shape, rng: np.random.Generator | None
     pixels = np.asarray(small.crop((left, top, left + shape.crop, top + shape.crop)), np.uint8)
     if rng is not None and rng.random() < 0.5:
         pixels = pixels[:, ::-1]
+    if rng is not None and rng.random() < turned:
+        pixels = np.rot90(pixels, int(rng.choice([1, 3])))
     return np.ascontiguousarray(pixels)
 
 
@@ -62,12 +67,16 @@ def to_tensor(pixels: NDArray[np.uint8], gains: NDArray[np.float32] | None = Non
 
 
 class Photos(Dataset[dict[str, Tensor]]):
-    """The photos of a list of manifest rows; varied when `vary`, differently every time."""
+    """The photos of a list of manifest rows; varied when `vary`, differently every time.
 
-    def __init__(self, items: list[Item], shape: Shape, vary: bool) -> None:
+    `turned` is the share of varied photos that are turned by a quarter.
+    """
+
+    def __init__(self, items: list[Item], shape: Shape, vary: bool, turned: float = 0.0) -> None:
         self.items = items
         self.shape = shape
         self.vary = vary
+        self.turned = turned
 
     def __len__(self) -> int:
         return len(self.items)
@@ -76,7 +85,7 @@ class Photos(Dataset[dict[str, Tensor]]):
         item = self.items[index]
         # torch seeds its generator anew in every worker and epoch; numpy's follows it here.
         rng = np.random.default_rng(int(torch.randint(2**31, ()).item())) if self.vary else None
-        pixels = preprocess(read_rgb(item.path), self.shape, rng)
+        pixels = preprocess(read_rgb(item.path), self.shape, rng, self.turned)
         gains = None
         if rng is not None:
             gains = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.05, 3)).astype(np.float32)
