@@ -85,15 +85,20 @@ def bind_task(task_id: str) -> None:
 
 
 @asynccontextmanager
-async def observed(transport: str, method: str, call: Call) -> AsyncIterator[None]:
+async def observed(transport: str, method: str, call: Call, level: int = logging.INFO) -> AsyncIterator[None]:
     """Binds the call's ids to all log lines and the current span, counts and times it, and logs how it ended.
+
+    Args:
+        transport: "grpc" or "http".
+        method: name on the wire.
+        call: its ids.
+        level: of the log line when the call succeeds.
 
     Raises:
         BonafideError: unchanged; any other exception becomes `Internal`, its traceback only in the log.
     """
     began = time.perf_counter()
     code = "ok"
-    level = logging.INFO
     span = trace.get_current_span()
     span.set_attribute("bonafide.request_id", call.request_id)
     with structlog.contextvars.bound_contextvars(request_id=call.request_id, task_id=""):

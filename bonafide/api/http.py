@@ -5,6 +5,7 @@ that a body names, and do not notice that the caller went away.
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -72,10 +73,10 @@ class HttpApi:
                 Route("/detect_audio", self._answer(self.detect_audio), methods=["POST"]),
                 Route("/analyze_audio", self._answer(self.analyze_audio), methods=["POST"]),
                 Route("/predict_liveness", self._answer(self.predict_liveness), methods=["POST"]),
-                Route("/model_status", self._answer(self.model_status), methods=["GET"]),
-                Route("/health", self._answer(self.health), methods=["GET"]),
-                Route("/stats", self._answer(self.stats), methods=["GET"]),
-                Route("/docs.json", self._answer(self.docs), methods=["GET"]),
+                Route("/model_status", self._answer(self.model_status, logging.DEBUG), methods=["GET"]),
+                Route("/health", self._answer(self.health, logging.DEBUG), methods=["GET"]),
+                Route("/stats", self._answer(self.stats, logging.DEBUG), methods=["GET"]),
+                Route("/docs.json", self._answer(self.docs, logging.DEBUG), methods=["GET"]),
             ]
         )
 
@@ -129,7 +130,7 @@ class HttpApi:
         return OPENAPI
 
     def _answer(
-        self, handler: Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]]
+        self, handler: Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]], level: int = logging.INFO
     ) -> Callable[[Request], Awaitable[Response]]:
         """Runs a handler under its deadline and observation. Never raises: BentoML would let the caller wait."""
 
@@ -137,7 +138,7 @@ class HttpApi:
             call = Call.within(60.0, request_id=request.headers.get("x-request-id"))
             headers = {"x-request-id": call.request_id}
             try:
-                async with observed("http", handler.__name__, call):
+                async with observed("http", handler.__name__, call, level):
                     if (app := self.app) is None:
                         raise Unavailable("the service is starting")
                     call = call.lasting(_time_limit(request, app))

@@ -25,7 +25,7 @@ def burst(optimizer: Optimizer) -> None:
     """Batches of 55 ms that waited up to 0.8 s."""
     for number in range(50):
         optimizer.log_outbound(8, LONG * 2 * number / 50, 0.055)
-    optimizer.trigger_refresh()
+    optimizer.trigger_refresh()  # type: ignore[no-untyped-call]
 
 
 def test_left_alone_bentoml_learns_to_wait_as_long_as_a_burst_did(optimizer: Optimizer) -> None:
