@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
@@ -142,7 +141,7 @@ def merge_people(portraits: list[Portrait]) -> list[Portrait]:
     if not people:
         return portraits
     alike = likeness([_grey(portraits[index].path) for index in people]) > SAME_PICTURE
-    _, group = connected_components(csr_matrix(alike), directed=False)
+    _, group = connected_components(alike, directed=False)
     names: dict[int, str] = {}
     merged = list(portraits)
     for index, number in zip(people, group, strict=True):
