@@ -1,5 +1,6 @@
 """From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,8 @@ def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = 
         return ModelFiles(reference, f"bonafide-{task}-demo", folder, demo=True)
     if reference.startswith("bento:"):
         return _from_bento(reference)
-    path = Path(reference).expanduser()
-    if path.is_dir() or path.is_file():
+    path = Path(os.path.expanduser(reference))  # noqa: PTH111  # Path.expanduser raises for an unknown user
+    if reference and (path.is_dir() or path.is_file()):
         return _from_path(reference, path.resolve())
     if path.suffix == ".pth":
         raise ModelUnavailable(f"there is no file {reference!r}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
@@ -111,7 +112,7 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     auto: Any = AutoModelForAudioClassification if task == "voice" else AutoModelForImageClassification
     name = checkpoint.folder.name
     try:
@@ -123,6 +124,11 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+    except UnpicklingError as error:
+        raise CheckpointMismatch(
+            f"the weights of {name} hold more than tensors, and unpickling them could run code of a stranger; "
+            "save them as safetensors"
+        ) from error
     except (SafetensorError, EOFError) as error:
         raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
     except (ValueError, KeyError, OSError) as error:

@@ -1,6 +1,7 @@
 """Models of the Hugging Face hub: downloaded once into a folder of ours, used from there ever after."""
 
 import logging
+import shutil
 from pathlib import Path
 
 from models.errors import ModelUnavailable
@@ -57,6 +58,7 @@ def _download(repository: str, revision: str, folder: Path) -> None:
     # Connection, proxy and TLS failures come as httpx errors of several versions, timeouts as OSError.
     except Exception as error:
         raise ModelUnavailable(f"cannot download {repository} from the hub: {_reason(error)}. {_WAYS_OUT}") from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's notes for resuming a download
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"{repository} on the hub holds no config.json, so it is no transformers checkpoint")
 

@@ -22,7 +22,20 @@ BONAFIDE_NAMES = [
     "0_real", "real0", "not fake", "not a fake", "non-spoof", "nonspoof", "non_fake", "unspoofed", "no attack",
     "no spoof detected", "real, not fake",
 ]  # fmt: skip
-NEUTRAL_NAMES = ["LABEL_0", "LABEL_1", "liveness", "class A", "0", "1", "positive", "negative", "x", "", "mask", "unknown"]
+NEUTRAL_NAMES = [
+    "LABEL_0",
+    "LABEL_1",
+    "liveness",
+    "class A",
+    "0",
+    "1",
+    "positive",
+    "negative",
+    "x",
+    "",
+    "mask",
+    "unknown",
+]
 SELF_CONTRADICTING = ["fake human", "real fake", "live attack", "human or AI", "not fake, not real", "spoof/bonafide"]
 
 
@@ -181,7 +194,8 @@ class TestManyClasses:
         assert spoof_rule({0: "A1", 1: "A2", 2: "bona-fide", 3: "A3"}) == SpoofRule(2, inverted=True)
 
     @pytest.mark.parametrize(
-        "names", [("print", "mask", "replay"), ("live", "real", "spoof"), ("live", "liveness", "spoof"), ("a", "b", "c")]
+        "names",
+        [("print", "mask", "replay"), ("live", "real", "spoof"), ("live", "liveness", "spoof"), ("a", "b", "c")],
     )
     def test_refused_without_exactly_one(self, names: tuple[str, ...]) -> None:
         with pytest.raises(AmbiguousLabels):
