@@ -94,12 +94,23 @@ def ends_inside_page(data: bytes) -> bool:
     return len(segments) < header[26] or start + 27 + header[26] + sum(segments) > len(data)
 
 
-def promises_length(data: bytes, demuxer: str) -> bool:
+def promises_length(head: bytes, demuxer: str) -> bool:
     """Whether the container states its duration, rather than FFmpeg guessing it from the number of bytes."""
     if demuxer == "mp3":
-        head = data[: 1 << 13]
         return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
     return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
+
+
+def wav_is_open_ended(head: bytes) -> bool:
+    """Whether a WAV file was written as a stream, its length left open: such a file cannot be torn."""
+    at = 12
+    while head[:4] in {b"RIFF", b"RIFX"} and head[at : at + 4] and len(head) >= at + 8:
+        size = head[at + 4 : at + 8]
+        if head[at : at + 4] == b"data":
+            return size in {bytes(4), b"\xff" * 4}
+        length = int.from_bytes(size, "little" if head[:4] == b"RIFF" else "big")
+        at += 8 + length + length % 2
+    return False
 
 
 def _after_id3(data: bytes) -> int:

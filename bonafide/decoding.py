@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 import av
 import av.error
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import Flags, InputContainer
@@ -22,7 +23,7 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from bonafide.containers import ACCEPTED, Container, ends_inside_page, identify, promises_length
+from bonafide.containers import ACCEPTED, Container, ends_inside_page, identify, promises_length, wav_is_open_ended
 from bonafide.errors import TooLarge, UnreadableMedia
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,10 @@ BLOCK_SAMPLES = 1 << 16
 """Most samples of one channel in a block; a container may pack far more into one packet."""
 
 _MIB = 1024 * 1024
+_HEADER_BYTES = 1 << 13
 _LARGEST_ALLOCATION = 64 * _MIB
 _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
+_LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
 _MOST_BARREN_PACKETS = 100_000
 _MOST_DEMUX_ERRORS = 64
 _MOST_PLANES = 8
@@ -50,6 +53,8 @@ _DECODERS = frozenset(
         *("pcm_s64le", "pcm_s64be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"),
     ]
 )
+_BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
+"""FFmpeg's own AMR decoders drop the pauses of phone recordings (DTX), and with them the time line."""
 _SAMPLES: dict[str, tuple[type[np.generic], float, float]] = {
     # format -> dtype, value of silence, full scale
     "u8": (np.uint8, 128.0, 2.0**7),
@@ -94,6 +99,7 @@ class MonoDecoder:
         self._max_channels = max_channels
         self._max_sample_rate = max_sample_rate
         self._damaged_packets = 0
+        self._open_ended = False
 
     def blocks(self) -> Iterator[Block]:
         """Yields mono blocks of at most `BLOCK_SAMPLES`; the file is closed when the iterator ends.
@@ -103,11 +109,12 @@ class MonoDecoder:
             TooLarge: more channels or a higher sample rate than allowed.
         """
         found = identify(self._data)
+        self._open_ended = wav_is_open_ended(self._data[found.offset : found.offset + _HEADER_BYTES])
         _bound_ffmpeg()
         with _open(self._data, found) as container:
             demuxer = container.format.name.split(",")[0]
             stream = self._pick(container)
-            if promises_length(self._data[found.offset :][: 1 << 13], demuxer):
+            if promises_length(self._data[found.offset : found.offset + _HEADER_BYTES], demuxer):
                 self.promised_seconds = _stated_seconds(container, stream)
             for frame in self._frames(container, stream):
                 yield from self._mono(frame)
@@ -130,12 +137,11 @@ class MonoDecoder:
         if codec not in _DECODERS:
             raise UnreadableMedia(f"audio coded as {codec} is not accepted; send {ACCEPTED}")
         self._check(stream.codec_context.sample_rate, stream.codec_context.channels)
-        stream.codec_context.thread_count = 1
         return stream
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
-        decoder = stream.codec_context
+        decoder = _decoder(stream)
         barren = 0
         damaged = False
         for packet in self._packets(container, stream):
@@ -163,7 +169,7 @@ class MonoDecoder:
                 for packet in container.demux(stream):
                     if packet.size == 0:  # an empty packet would tell the decoder that the stream has ended
                         continue
-                    self.torn |= packet.is_corrupt
+                    self.torn |= packet.is_corrupt and not self._open_ended
                     yield packet
                     errors = 0
             except av.error.FFmpegError:
@@ -197,7 +203,7 @@ class MonoDecoder:
                     mono *= np.float32(1.0 / scale)
             if not np.isfinite(mono).all():
                 raise UnreadableMedia("the recording holds samples that are not finite numbers")
-            yield Block(mono, rate)
+            yield Block(mono.clip(-_LOUDEST, _LOUDEST), rate)
 
     def _check(self, rate: int, channels: int) -> None:
         if rate > self._max_sample_rate:
@@ -245,6 +251,17 @@ def _open(data: bytes, found: Container) -> InputContainer:
         raise UnreadableMedia("the recording cannot be decoded: broken, or not an accepted format") from error
     container.flags &= ~_GENERATE_TIMESTAMPS  # it would hoard packets to invent timestamps
     return container
+
+
+def _decoder(stream: AudioStream) -> AudioCodecContext:
+    own = stream.codec_context
+    own.thread_count = 1
+    better = _BETTER_DECODERS.get(own.name)
+    if better is None or better not in av.codecs_available:
+        return own
+    context = cast(AudioCodecContext, AudioCodecContext.create(better, "r"))
+    context.sample_rate, context.layout = own.sample_rate, own.layout
+    return context
 
 
 def _refuse_io(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

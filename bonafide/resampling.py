@@ -41,12 +41,12 @@ def resample(windows: NDArray[np.float32], rate: int, new_rate: int = SAMPLE_RAT
 
 
 def to_pcm16(windows: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Converts samples from -1..1 to int16: times 32,768, rounded to the nearest (ties to even), clipped.
+    """Converts finite samples to int16: clipped to -1..1, times 32,768, rounded to the nearest (ties to even).
 
     A 16 bit recording at 16 kHz therefore comes out exactly as it went in.
     """
-    scaled: NDArray[np.float32] = np.rint(windows * np.float32(32_768))
-    return scaled.clip(-32_768, 32_767).astype(np.int16)
+    scaled: NDArray[np.float32] = np.rint(windows.clip(-1.0, 1.0) * np.float32(32_768))
+    return scaled.clip(None, 32_767).astype(np.int16)
 
 
 def _ratio(rate: int, new_rate: int) -> Fraction:

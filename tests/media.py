@@ -46,6 +46,7 @@ RECIPES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "matroska": ("matroska", "pcm_s16le", "s16", {}),
 }
 _ENCODER_RATES = {"opus": 48_000, "webm": 48_000, "amr": 8_000, "wav-g722": 16_000}
+_BIT_RATES = {"libopencore_amrnb": 12_200}
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
 
 
@@ -139,8 +140,8 @@ def _write(
         stream = container.add_stream(codec, rate=rate, layout=_LAYOUTS[len(channels)])
         assert isinstance(stream, AudioStream)
         stream.codec_context.format = AudioFormat(sample_format)
-        if bit_rate is not None:
-            stream.bit_rate = bit_rate
+        if bit_rate is not None or codec in _BIT_RATES:
+            stream.bit_rate = bit_rate or _BIT_RATES[codec]
         stream.codec_context.options = {"strict": "experimental"}  # that encoder again
         stream.codec_context.open()
         size = stream.codec_context.frame_size or 4_096
