@@ -19,8 +19,16 @@ from PIL.WebPImagePlugin import WebPImageFile
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo_format import ACCEPTED, exif_orientation, identify
 
+
+class _Jpeg(JpegImageFile):
+    """Pillow's reader without its look for a resolution in the EXIF block, which warns where that is damaged."""
+
+    def _read_dpi_from_exif(self) -> None:
+        return
+
+
 _READERS: dict[str, type[ImageFile]] = {
-    "JPEG": JpegImageFile,
+    "JPEG": _Jpeg,
     "PNG": PngImageFile,
     "WebP": WebPImageFile,
     "BMP": BmpImageFile,
