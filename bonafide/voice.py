@@ -21,6 +21,7 @@ from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runners import ModelInfo, Runner
 from bonafide.storage import ObjectStore
+from bonafide.verdict import overall_score
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
@@ -216,8 +217,7 @@ class VoiceAnalysis:
     ) -> AudioReport:
         if not chunks:
             raise Internal("the voice model gave no score for any chunk")
-        seconds = sum(chunk.end_s - chunk.start_s for chunk in chunks)
-        score = sum(chunk.score * (chunk.end_s - chunk.start_s) for chunk in chunks) / seconds
+        score = overall_score([chunk.score for chunk in chunks], [chunk.end_s - chunk.start_s for chunk in chunks])
         names = ", ".join(f"chunk_{slot.index}" for slot in failed)
         return AudioReport(
             chunks=tuple(chunks),

@@ -1,0 +1,117 @@
+"""A detector together with the service's own reading of media, for the command lines that judge a model.
+
+Beside `service.py` this is the only place where `models` and `bonafide` meet: what is measured has to pass the same
+decoder, the same cutting into windows and the same engine as what is served, and the same settings apply.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bonafide.audio import AudioLimits, AudioReader
+from bonafide.errors import BonafideError
+from bonafide.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.settings import Settings
+from bonafide.verdict import overall_score
+from models.dinov2 import DINOv2Detector
+from models.engines import LoadOptions
+from models.evaluation.scoring import Part, Unreadable
+from models.info import ImageGeometry, ModelInfo, Task
+from models.wavlm import WavLMDetector
+
+
+class ServedModel:
+    """A loaded model and how the service would ask it.
+
+    Args:
+        reference: of the model.
+        task: which of both.
+        settings: engine, folders, spoof labels and limits.
+
+    Attributes:
+        detector: scores windows or photos.
+
+    Raises:
+        ModelError: the model cannot be served.
+    """
+
+    def __init__(self, reference: str, task: Task, settings: Settings) -> None:
+        options = load_options(task, settings)
+        self.detector: WavLMDetector | DINOv2Detector = (
+            WavLMDetector.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
+        )
+        self._settings = settings
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model."""
+        return self.detector.info
+
+    @property
+    def identity(self) -> str:
+        """Names everything that a score depends on besides the file."""
+        info = self.info
+        return f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
+
+    def read(self, path: Path) -> list[Part]:
+        """Makes of a file what the service would give to the model; may run on several threads at a time.
+
+        Raises:
+            Unreadable: the service would refuse the file.
+            OSError: the file cannot be read at all.
+        """
+        data = path.read_bytes()
+        try:
+            return self._windows(data) if self.info.geometry is None else self._photo(data, self.info.geometry)
+        except BonafideError as error:
+            raise Unreadable(error.message) from error
+
+    def combined(self, scores: Sequence[float], seconds: Sequence[float]) -> float:
+        """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
+        return overall_score(scores, seconds)
+
+    def _windows(self, data: bytes) -> list[Part]:
+        limits = AudioLimits(
+            max_bytes=self._settings.max_audio_bytes,
+            max_seconds=self._settings.max_audio_seconds,
+            max_channels=self._settings.max_audio_channels,
+            max_sample_rate=self._settings.max_sample_rate,
+        )
+        with AudioReader(data, limits) as reader:
+            return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
+
+    def _photo(self, data: bytes, wanted: ImageGeometry) -> list[Part]:
+        limits = ImageLimits(max_bytes=self._settings.max_image_bytes, max_pixels=self._settings.max_image_pixels)
+        geometry = Geometry(
+            resize_shortest_edge=wanted.resize_shortest_edge,
+            resize_height=wanted.resize_height,
+            resize_width=wanted.resize_width,
+            crop_height=wanted.crop_height,
+            crop_width=wanted.crop_width,
+            resample=wanted.resample,
+        )
+        return [Part(prepare(read_image(data, limits), geometry), 1.0)]
+
+
+def settings_for(task: Task, **given: Any) -> Settings:
+    """The service's settings, with those that are given instead; `spoof_label` is the one of the task.
+
+    Raises:
+        pydantic.ValidationError: a setting is wrong.
+    """
+    if "spoof_label" in given:
+        given[f"{task}_spoof_label"] = given.pop("spoof_label")
+    return Settings(**given)
+
+
+def load_options(task: Task, settings: Settings) -> LoadOptions:
+    """How the service's settings load a model."""
+    return LoadOptions(
+        engine=settings.engine,
+        precision=settings.precision,
+        models_dir=settings.models_dir,
+        compiled_dir=settings.compiled_dir,
+        offline=settings.offline,
+        spoof_label=settings.voice_spoof_label if task == "voice" else settings.face_spoof_label,
+        threads=settings.engine_threads,
+    )
