@@ -1,0 +1,76 @@
+"""Media that costs the client little and that no cache has seen: a few bodies, each copy stamped with a number.
+
+In: a serial number. Out: bytes of a WAV recording or a JPEG photo that differ from those of every other number.
+"""
+
+import io
+import struct
+import wave
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SAMPLE_RATE = 16_000
+WINDOW_SECONDS = 4
+PHOTO_SIZE = (640, 480)
+
+_BODIES = 8
+_WAV_HEADER_BYTES = 44
+_STAMP = struct.Struct("<Q")
+_JPEG_START = b"\xff\xd8"
+_JPEG_COMMENT = b"\xff\xfe" + struct.pack(">H", 2 + _STAMP.size)
+
+
+def recording(number: int, seconds: int) -> bytes:
+    """A 16 kHz mono 16 bit WAV file of `seconds` s whose first four samples are the number."""
+    body = _recording(number % _BODIES, seconds)
+    return b"".join((body[:_WAV_HEADER_BYTES], _STAMP.pack(number), body[_WAV_HEADER_BYTES + _STAMP.size :]))
+
+
+def photo(number: int) -> bytes:
+    """A JPEG file of 640 x 480 pixels with the number in a comment."""
+    return b"".join((_JPEG_START, _JPEG_COMMENT, _STAMP.pack(number), _photo(number % _BODIES)[len(_JPEG_START) :]))
+
+
+def windows(count: int, samples: int) -> list[NDArray[np.int16]]:
+    """What recordings become on their way to the voice engine: int16 arrays (samples,)."""
+    return [_sound(number, samples) for number in range(count)]
+
+
+def prepared_photos(count: int, height: int, width: int) -> list[NDArray[np.uint8]]:
+    """What photos become on their way to the face engine: uint8 arrays (height, width, 3)."""
+    return [_picture(number, height, width) for number in range(count)]
+
+
+@cache
+def _recording(seed: int, seconds: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes(_sound(seed, seconds * SAMPLE_RATE).tobytes())
+    return file.getvalue()
+
+
+@cache
+def _photo(seed: int) -> bytes:
+    file = io.BytesIO()
+    width, height = PHOTO_SIZE
+    Image.fromarray(_picture(seed, height, width)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def _sound(seed: int, samples: int) -> NDArray[np.int16]:
+    """Noise of speech-like level."""
+    return np.random.default_rng(seed).normal(0.0, 3000.0, samples).clip(-32768, 32767).astype(np.int16)
+
+
+def _picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Smooth areas with a little sensor noise: about as many bytes of JPEG as a photo."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
+    return (smooth + rng.normal(0.0, 4.0, smooth.shape)).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,92 @@
+"""A light gRPC client in one process: so many callers, each sending its next call when the last is answered."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
+
+import grpc
+
+from benchmarks import inputs
+from benchmarks.bare_engine import Task
+from proto import audio_analyzer_pb2 as audio
+from proto import liveness_api_pb2 as liveness
+from proto.audio_analyzer_pb2_grpc import AudioAnalysisStub
+from proto.liveness_api_pb2_grpc import LivenessServiceStub
+
+_PART_BYTES = 1024 * 1024
+_TIMEOUT_S = 600.0
+
+CallOnce = Callable[[int], Awaitable[None]]
+"""Makes the call with this number."""
+
+
+class Phase(NamedTuple):
+    """Some calls in a closed loop.
+
+    Attributes:
+        wall_s: from the first call's start to the last call's end.
+        cpu_s: CPU time of this process.
+        latencies_s: of each call.
+    """
+
+    wall_s: float
+    cpu_s: float
+    latencies_s: list[float]
+
+
+async def closed_loop(call: CallOnce, numbers: Iterator[int], count: int, concurrency: int) -> Phase:
+    """Makes `count` calls, at most `concurrency` at a time."""
+    left = iter(range(count))
+    latencies: list[float] = []
+
+    async def caller() -> None:
+        for _ in left:
+            began = time.perf_counter()
+            await call(next(numbers))
+            latencies.append(time.perf_counter() - began)
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    async with asyncio.TaskGroup() as callers:
+        for _ in range(concurrency):
+            callers.create_task(caller())
+    return Phase(time.perf_counter() - wall, time.process_time() - cpu, latencies)
+
+
+def caller_of(task: Task, channel: grpc.aio.Channel, seconds: int) -> CallOnce:
+    """Uploads a recording of `seconds` s, or a photo, and insists on a whole answer."""
+    if task == "voice":
+        return _recordings(channel, seconds)
+    return _photos(channel)
+
+
+def _recordings(channel: grpc.aio.Channel, seconds: int) -> CallOnce:
+    stub = AudioAnalysisStub(channel)
+    expected = -(-seconds // inputs.WINDOW_SECONDS)
+
+    async def call(number: int) -> None:
+        data = inputs.recording(number, seconds)
+        parts = [
+            audio.AnalyzeUploadRequest(data=data[first : first + _PART_BYTES])
+            for first in range(0, len(data), _PART_BYTES)
+        ]
+        chunks = 0
+        async for event in stub.AnalyzeUpload(iter(parts), timeout=_TIMEOUT_S):
+            if event.HasField("summary"):
+                chunks = len(event.summary.chunks)
+        if chunks != expected:
+            raise RuntimeError(f"{chunks} of {expected} chunks were scored")
+
+    return call
+
+
+def _photos(channel: grpc.aio.Channel) -> CallOnce:
+    stub = LivenessServiceStub(channel)
+
+    async def call(number: int) -> None:
+        request = liveness.LivenessRequest(image_data=inputs.photo(number), image_format="jpg")
+        response = await stub.PredictLiveness(request, timeout=_TIMEOUT_S)
+        if not response.success:
+            raise RuntimeError(f"a photo was not judged: {response.error_message}")
+
+    return call

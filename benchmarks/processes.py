@@ -1,0 +1,100 @@
+"""The processes of a local service, by the names BentoML gives them: time to the first answer, memory, CPU time."""
+
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import psutil
+
+from scripts.local_service import LocalService
+
+SERVERS = {"service": "Bonafide", "voice runner": "WavLMRunner", "face runner": "DINOv2Runner"}
+_START_TIMEOUT_S = 600.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of one process, in bytes.
+
+    Attributes:
+        rss: resident, shared pages counted in full.
+        pss: resident, shared pages counted in part; None where the system does not tell.
+    """
+
+    rss: int
+    pss: int | None
+
+
+def process_of(service: LocalService, name: str) -> psutil.Process | None:
+    """The server that BentoML calls `name`, as soon as it exists."""
+    for child in psutil.Process(service.process.pid).children():
+        command = child.cmdline()
+        if "--service-name" in command and command[command.index("--service-name") + 1] == name:
+            return child
+    return None
+
+
+def start_up(service: LocalService) -> dict[str, float]:
+    """Waits for all servers; seconds from the supervisor's own start until each answers, under our names for them.
+
+    Raises:
+        RuntimeError: the service ended before it answered.
+    """
+    began = psutil.Process(service.process.pid).create_time()
+    with ThreadPoolExecutor(len(SERVERS)) as pool:
+        answers = {ours: pool.submit(_until_answering, service, name) for ours, name in SERVERS.items()}
+        times = {ours: answer.result() - began for ours, answer in answers.items()}
+    service.wait_ready()
+    return {**times, "all, ready for calls": time.time() - began}
+
+
+def memory(service: LocalService) -> dict[str, Memory]:
+    """Of the supervisor and each server."""
+    found = {"supervisor": psutil.Process(service.process.pid)}
+    found |= {ours: each for ours, name in SERVERS.items() if (each := process_of(service, name))}
+    return {name: _memory(process) for name, process in found.items()}
+
+
+def cpu_seconds(service: LocalService) -> dict[str, float]:
+    """User and system time that each server has used so far."""
+    times = {ours: each.cpu_times() for ours, name in SERVERS.items() if (each := process_of(service, name))}
+    return {name: spent.user + spent.system for name, spent in times.items()}
+
+
+def _memory(process: psutil.Process) -> Memory:
+    try:
+        return Memory(process.memory_info().rss, getattr(process.memory_full_info(), "pss", None))
+    except psutil.AccessDenied:
+        return Memory(process.memory_info().rss, None)
+
+
+def _until_answering(service: LocalService, name: str) -> float:
+    """The time of the first answer. BentoML listens for its children before they run, so one patient call does."""
+    end = time.monotonic() + _START_TIMEOUT_S
+    while service.process.poll() is None and time.monotonic() < end:
+        try:
+            if (port := _port(service, name)) and _answers(port, end - time.monotonic()):
+                return time.time()
+        except (OSError, psutil.Error):
+            pass  # not there yet
+        time.sleep(_POLL_S)
+    raise RuntimeError(f"{name} did not answer:\n{service.log.read_text()[-4000:]}")
+
+
+def _answers(port: int, timeout_s: float) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=max(1.0, timeout_s)) as answer:
+        return bool(answer.status == 200)
+
+
+def _port(service: LocalService, name: str) -> int | None:
+    """Where a server listens; BentoML hands all of its sockets to all of its children, so by descriptor."""
+    process = process_of(service, name)
+    if process is None:
+        return None
+    command = process.cmdline()
+    if "--fd" not in command:
+        return None
+    descriptor = int(command[command.index("--fd") + 1])
+    return next((each.laddr.port for each in process.net_connections("tcp") if each.fd == descriptor), None)
