@@ -8,9 +8,10 @@ import pytest
 
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import ROOT, LocalService, running
+from tests.integration.stored import stored
 from tests.servers import minio_server, valkey_server
 
-__all__ = ["minio_server", "valkey_server"]
+__all__ = ["minio_server", "stored", "valkey_server"]
 
 SAMPLES = ROOT / "samples"
 
