@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from torch.utils.data import Dataset, Sampler, WeightedRandomSampler
+from torch.utils.data import DataLoader
 from transformers import (
     EvalPrediction,
     Trainer,
@@ -30,12 +30,13 @@ from transformers import (
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from models.training import voice_model
+from models.training import voice_front, voice_head, voice_model, voice_teacher
 from models.training.data import manifest
 from models.training.data.manifest import Item
 from models.training.data.packages import data_dir
+from models.training.data.voice_audio import RATE, load
 from models.training.voice_metrics import eer, family_weights
-from models.training.voice_windows import SPOOF_CLASS, Windows, sampling_weights
+from models.training.voice_windows import SPOOF_CLASS, Pairs, Windows, normalise, vary
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,12 @@ class Schedule:
         label_smoothing: 0..1.
         eval_steps: Steps between two looks at the dev split, each with a checkpoint.
         loader_workers: Processes that read and record windows.
-        init_from: Folder of a model to start from, or None for fresh weights.
+        dev_windows: How many dev windows, evenly taken, each of these looks judges.
+        crop_seconds: Length of the training windows; shorter ones cost less and are as good.
+        frozen_layers: Encoder layers that keep the teacher's weights; its front always does.
+        head_batches: Batches for the regression that sets the head before the first step.
+        head_ridge: Its ridge.
+        head_factor: The head learns this many times faster than what came from the teacher.
     """
 
     steps: int
@@ -66,16 +72,37 @@ class Schedule:
     label_smoothing: float
     eval_steps: int
     loader_workers: int
-    init_from: str | None = None
+    dev_windows: int
+    crop_seconds: float
+    frozen_layers: int
+    head_batches: int
+    head_ridge: float
+    head_factor: float
 
 
 class VoiceTrainer(Trainer):
-    """A Trainer that draws classes, families and speakers evenly."""
+    """A Trainer whose batches are `Pairs`."""
 
-    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
-        items = self.train_dataset.items
-        generator = torch.Generator().manual_seed(self.args.seed)
-        return WeightedRandomSampler(sampling_weights(items), len(items), generator=generator)
+    schedule: Schedule
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches for all steps; their order depends on the seed alone, so a resumed run skips what it saw."""
+        plan = self.schedule
+        pairs = Pairs(self.train_dataset.items, plan.batch_size, plan.steps, self.args.seed)
+        return DataLoader(self.train_dataset, batch_sampler=pairs, num_workers=plan.loader_workers)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW with a faster head."""
+        plan = self.schedule
+        head = [*self.model.projector.parameters(), *self.model.classifier.parameters()]
+        chosen = {id(weight) for weight in head}
+        body = [w for w in self.model.parameters() if w.requires_grad and id(w) not in chosen]
+        groups = [
+            {"params": body, "lr": plan.learning_rate},
+            {"params": head, "lr": plan.learning_rate * plan.head_factor},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
+        return self.optimizer
 
 
 class Progress(TrainerCallback):
@@ -112,14 +139,16 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     items = manifest.read(data)
     training = [item for item in items if item.split == "train"]
     dev = [item for item in items if item.split == "dev"]
+    dev = dev[:: max(1, len(dev) // schedule.dev_windows)]
     trainer = VoiceTrainer(
-        model=_start(settings, schedule),
+        model=_start_or_go_on(settings, schedule, training, out),
         args=_arguments(schedule, settings["seed"], out),
-        train_dataset=Windows(training, vary=True),
-        eval_dataset=Windows(dev, vary=False),
+        train_dataset=_windows(training, schedule),
+        eval_dataset=Windows(dev),
         compute_metrics=_dev_metrics(dev),
         callbacks=[Progress()],
     )
+    trainer.schedule = schedule
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)) if out.is_dir() else None)
     folder = out / "model"
@@ -130,13 +159,38 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     return folder
 
 
-def _start(settings: dict[str, Any], schedule: Schedule) -> WavLMForSequenceClassification:
-    if schedule.init_from is None:
-        return voice_model.build(settings["model"], settings["seed"])
-    torch.manual_seed(settings["seed"])
-    return WavLMForSequenceClassification.from_pretrained(
-        schedule.init_from, config=voice_model.config(settings["model"])
-    )
+def _start_or_go_on(
+    settings: dict[str, Any], plan: Schedule, items: list[Item], out: Path
+) -> WavLMForSequenceClassification:
+    """The start is kept beside the checkpoints: a resumed run needs its shape, not its weights."""
+    folder = out / "start"
+    if not (folder / "config.json").exists():
+        voice_model.save(_start(settings, plan, items), folder)
+    model = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    model.freeze_feature_encoder()
+    still = [model.wavlm.feature_projection, model.wavlm.encoder.pos_conv_embed]
+    for part in [*still, *model.wavlm.encoder.layers[: plan.frozen_layers]]:
+        part.requires_grad_(False)
+    return model.train()
+
+
+def _start(settings: dict[str, Any], plan: Schedule, items: list[Item]) -> WavLMForSequenceClassification:
+    model = voice_model.build(settings["model"], settings["seed"])
+    rng = np.random.default_rng(settings["seed"])
+    chosen = [items[index] for index in rng.permutation(len(items))[:48]]
+    speech = np.stack([normalise(vary(load(item.path), rng)) for item in chosen])
+    teacher = voice_teacher.encoder(model.config.num_hidden_layers)
+    error = voice_front.install(model, teacher, torch.from_numpy(speech))
+    log.info("log-mel features of the front: relative squared error %.3f", error)
+    pairs = Pairs(items, plan.batch_size, plan.head_batches, settings["seed"] + 1)
+    loader = DataLoader(_windows(items, plan), batch_sampler=pairs, num_workers=plan.loader_workers)
+    count, loss = voice_head.fit(model, loader, plan.head_ridge)
+    log.info("head set on %d windows, loss %.3f", count, loss)
+    return model
+
+
+def _windows(items: list[Item], plan: Schedule) -> Windows:
+    return Windows(items, round(plan.crop_seconds * RATE))
 
 
 def _arguments(schedule: Schedule, seed: int, out: Path) -> TrainingArguments:

@@ -47,19 +47,22 @@ def encoder(layers: int = _LAYERS) -> WhisperEncoder:
     return model.eval().requires_grad_(False)
 
 
-def hidden(model: WhisperEncoder, mel: torch.Tensor) -> list[torch.Tensor]:
+def hidden(model: WhisperEncoder, mel: torch.Tensor, positions: bool = True) -> list[torch.Tensor]:
     """What each stage of the encoder hears.
 
     Args:
         model: From `encoder`.
         mel: float32 (batch, 80, frames), `frames` even and at most 800.
+        positions: Whether frames know where in the window they are; else all get the middle one, which
+            is what a student without absolute positions can learn.
 
     Returns:
         float32 (batch, frames / 2, 384) each: the input of the first layer, then every layer's output.
     """
     states = torch.nn.functional.gelu(model.conv1(mel))
     states = torch.nn.functional.gelu(model.conv2(states)).transpose(1, 2)
-    states = states + model.embed_positions.weight[: states.shape[1]]
+    places = model.embed_positions.weight[: states.shape[1]]
+    states = states + (places if positions else places[len(places) // 2])
     stages = [states]
     for layer in model.layers:
         output = layer(stages[-1], None)
@@ -68,18 +71,23 @@ def hidden(model: WhisperEncoder, mel: torch.Tensor) -> list[torch.Tensor]:
 
 
 class LogMel(torch.nn.Module):
-    """Whisper's log-mel features: float32 (batch, samples) at 16 kHz in, (batch, 80, samples / 160) out."""
+    """Whisper's log-mel features: float32 (batch, samples) at 16 kHz in, (batch, 80, frames) out.
 
-    def __init__(self) -> None:
+    With `centred` there are samples / 160 frames around multiples of 160 samples, as Whisper has them;
+    without it frames begin there and none reaches over an end, as in a convolution without padding.
+    """
+
+    def __init__(self, centred: bool = True) -> None:
         super().__init__()
+        self.centred = centred
         bank = torchaudio.functional.melscale_fbanks(201, 0.0, 8000.0, 80, RATE, norm="slaney", mel_scale="slaney")
         self.register_buffer("bank", bank.T)
         self.register_buffer("window", torch.hann_window(400))
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        spectrum = torch.stft(samples, 400, 160, window=self.window, return_complex=True)
-        power = spectrum[..., :-1].abs() ** 2
+        spectrum = torch.stft(samples, 400, 160, window=self.window, center=self.centred, return_complex=True)
+        power = (spectrum[..., :-1] if self.centred else spectrum).abs() ** 2
         mel = (self.bank @ power).clamp(min=1e-10).log10()
         mel = torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8.0)
         return (mel + 4.0) / 4.0

@@ -15,17 +15,17 @@ from models.training.data.voice_audio import RATE, Samples, resample
 # Container, encoder, rates it runs at, bit rates in kbit/s.
 _CODECS: tuple[tuple[str, str, int, tuple[float, ...]], ...] = (
     ("mp3", "libmp3lame", 16_000, (24, 32, 48, 64)),
-    ("ogg", "libopus", 16_000, (12, 16, 24, 32)),
+    ("ogg", "libopus", 16_000, (16, 24, 32)),
     ("adts", "aac", 16_000, (24, 32, 48)),
     ("g722", "g722", 16_000, (64,)),
-    ("amr", "libopencore_amrnb", 8_000, (5.9, 7.95, 12.2)),
+    ("amr", "libopencore_amrnb", 8_000, (12.2,)),
     ("wav", "adpcm_ima_wav", 8_000, (32,)),
     ("wav", "pcm_mulaw", 8_000, (64,)),
     ("wav", "pcm_mulaw", 16_000, (128,)),
 )
-CODEC_SHARE = 0.65
+CODEC_SHARE = 0.6
 TELEPHONE_SHARE = 1 / 3
-REVERB_SHARE = 0.35
+REVERB_SHARE = 0.3
 
 
 def channel(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -74,10 +74,10 @@ def _colour(samples: Samples, telephone: bool, rng: np.random.Generator) -> Samp
     high = rng.uniform(3000, 3700) if telephone else rng.uniform(4200, 7000)
     frequency = np.fft.rfftfreq(len(samples), 1 / RATE)
     octaves = np.log2(np.maximum(frequency, 20) / 1000)
-    curve_db = rng.uniform(-2.5, 2.5) * octaves
+    curve_db = rng.uniform(-1.5, 1.5) * octaves
     for _ in range(3):
         centre, width = rng.uniform(-3, 2.5), rng.uniform(0.3, 1.5)
-        curve_db += rng.normal(0, 2.5) * np.exp(-(((octaves - centre) / width) ** 2))
+        curve_db += rng.normal(0, 1.5) * np.exp(-(((octaves - centre) / width) ** 2))
     order = rng.uniform(3, 8)
     band = 1 / np.sqrt(1 + (frequency / high) ** (4 * order))
     band /= np.sqrt(1 + (low / np.maximum(frequency, 1)) ** (2 * order))
