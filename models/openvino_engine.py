@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sys
 import tempfile
 import threading
 import warnings
@@ -10,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from openvino import properties
 
 from models.devices import cpu_has_bf16, usable_cpus
 from models.engines import EngineModel, LoadOptions
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.folders import build_once
 from models.info import Device, EngineName, Precision
+
+# OpenVINO's converter tells its maker of each conversion over the network, unless this package cannot be imported.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+import openvino  # type: ignore[import-untyped]  # noqa: E402
+from openvino import properties  # noqa: E402
 
 logger = logging.getLogger(__name__)
 

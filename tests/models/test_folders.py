@@ -1,0 +1,58 @@
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from models.folders import build_once
+
+
+def _build_slowly(target: Path, log: Path) -> None:
+    def build(fresh: Path) -> None:
+        with log.open("a") as stream:
+            stream.write("built\n")
+        (fresh / "first").touch()
+        time.sleep(0.3)
+        (fresh / "second").touch()
+
+    build_once(target, build)
+    assert (target / "first").exists()
+    assert (target / "second").exists()
+
+
+def test_builds_once_and_then_never_again(tmp_path: Path) -> None:
+    built: list[Path] = []
+    for _ in range(3):
+        assert build_once(tmp_path / "deep" / "er", built.append) == tmp_path / "deep" / "er"
+    assert len(built) == 1
+
+
+def test_racing_processes_build_once_and_all_see_the_whole(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_build_slowly, args=(tmp_path / "x", tmp_path / "log")) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert (tmp_path / "log").read_text() == "built\n"
+
+
+def test_a_failed_build_leaves_nothing_to_be_taken_for_whole(tmp_path: Path) -> None:
+    def fail(fresh: Path) -> None:
+        (fresh / "half").touch()
+        raise RuntimeError("torn")
+
+    with pytest.raises(RuntimeError, match="torn"):
+        build_once(tmp_path / "x", fail)
+    assert not (tmp_path / "x").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".x.lock"]
+
+
+def test_what_a_killed_process_left_behind_is_swept_away(tmp_path: Path) -> None:
+    left_behind = tmp_path / ".x.new-dead"
+    left_behind.mkdir()
+    (left_behind / "half").touch()
+    build_once(tmp_path / "x", lambda fresh: (fresh / "whole").touch())
+    assert not left_behind.exists()
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["whole"]
