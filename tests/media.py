@@ -84,6 +84,25 @@ def encode(sound: NDArray[np.float32], rate: int, kind: str = "wav", bit_rate: i
         return path.read_bytes()
 
 
+def repeat(recording: bytes, times: int, container_name: str) -> bytes:
+    """A long recording at little cost: the packets of a short one again and again, in one container."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(recording), "r") as source, av.open(out, "w", format=container_name) as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        packets = [(bytes(p), p.duration or 0) for p in source.demux(source.streams.audio[0]) if p.size]
+        now = 0
+        for data, duration in packets * times:
+            packet = av.Packet(data)
+            packet.stream = stream
+            if (unit := source.streams.audio[0].time_base) is not None:
+                packet.time_base = unit
+            packet.pts = packet.dts = now
+            packet.duration = duration
+            now += duration
+            target.mux(packet)
+    return out.getvalue()
+
+
 def encoder_rate(kind: str, wanted: int = 44_100) -> int:
     """The rate that a recipe's encoder takes: its only one, or the wanted one."""
     return _ENCODER_RATES.get(kind, wanted)

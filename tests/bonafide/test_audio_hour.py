@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media import encode, encoder_rate, speech_like, wav
+from tests.media import encode, encoder_rate, repeat, speech_like, wav
 
 REPOSITORY = Path(__file__).parents[2]
 MIB = 2**20
@@ -39,24 +39,25 @@ def measure(data: bytes, folder: Path) -> tuple[int, int, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["wav", "mp3", "opus", "flac"])
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus", "m4a"])
 def test_an_hour(kind: str, tmp_path: Path) -> None:
     rate = encoder_rate(kind, 22_050)
-    minute = speech_like(60.0, rate)
-    data = encode(np.tile(minute, 60), rate, kind)
+    minute = encode(speech_like(60.0, rate), rate, kind)
+    data = repeat(minute, 60, {"opus": "ogg", "m4a": "mp4"}.get(kind, kind))
     windows, grown, cpu_s = measure(data, tmp_path)
-    assert windows == 900
+    assert 898 <= windows <= 902
     assert grown < 24 * MIB, f"{grown / MIB:.0f} MiB more at the peak, beside the {len(data) / MIB:.0f} MiB file"
     assert cpu_s < 120
 
 
 @pytest.mark.slow
-def test_three_hours_in_a_few_bytes_stop_at_the_limit(tmp_path: Path) -> None:
+def test_three_hours_in_four_megabytes(tmp_path: Path) -> None:
     rate = encoder_rate("opus")
-    data = encode(np.tile(np.zeros((1, 60 * rate), np.float32), 180), rate, "opus", bit_rate=6_000)
-    assert len(data) < 8 * MIB
+    minute = encode(np.zeros((1, 60 * rate), np.float32), rate, "opus", bit_rate=6_000)
+    data = repeat(minute, 180, "ogg")
+    assert len(data) < 4 * MIB
     windows, grown, _ = measure(data, tmp_path)
-    assert windows == 2_700
+    assert 2_698 <= windows <= 2_702
     assert grown < 24 * MIB
 
 
