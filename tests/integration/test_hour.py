@@ -1,0 +1,116 @@
+"""An hour-long recording through the running service: every chunk, bounded memory, and nobody else is harmed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+import numpy as np
+import psutil
+import pytest
+
+from bonafide_client import AsyncBonafideClient, AudioReport
+from scripts.local_service import LocalService
+from tests.integration.processes import process_of
+from tests.integration.stored import BUCKET, Chunks, StoredService
+from tests.integration.waiting import Stopwatch, wait_active
+from tests.media import encode, encode_image, photo, speech_like
+
+pytestmark = pytest.mark.slow
+
+MIB = 2**20
+CHUNKS = 900
+GROWTH = 96 * MIB
+"""Of the service's memory beside the recording itself: a few blocks and batches, buffers, the answer."""
+MEMORY_CACHE = 256 * MIB
+PROMPT_S = 5.0
+"""For a small call beside the long one, on a machine that is busy; alone it takes some 50 ms."""
+_fresh = count(1_000)
+
+
+@pytest.fixture(scope="module")
+def hour() -> bytes:
+    """A telephone call of an hour, as MP3."""
+    return encode(np.tile(speech_like(60, 8_000), 60), 8_000, "mp3")
+
+
+@asynccontextmanager
+async def highest_memory(process: psutil.Process) -> AsyncIterator[Callable[[], int]]:
+    """Bytes by which the process outgrew, at its largest, what it held when the block began."""
+    before = highest = process.memory_info().rss
+
+    async def look() -> None:
+        nonlocal highest
+        while True:
+            highest = max(highest, process.memory_info().rss)
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield lambda: highest - before
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def small_calls(client: AsyncBonafideClient) -> None:
+    """A short recording and a photo, both new, judged one after the other."""
+    assert len((await client.analyze_file(encode(speech_like(1, seed=next(_fresh)), 16_000))).chunks) == 1
+    assert (await client.predict_liveness(encode_image(photo(seed=next(_fresh))))).label in ("fake", "live")
+
+
+async def beside(long_call: "asyncio.Task[AudioReport]", client: AsyncBonafideClient) -> list[float]:
+    """Seconds that small calls took while the long one ran."""
+    seconds = []
+    while not long_call.done():
+        watch = Stopwatch()
+        await small_calls(client)
+        seconds.append(watch.seconds)
+        await asyncio.sleep(0.2)
+    return seconds
+
+
+def check(report: AudioReport) -> None:
+    """The chunks are all there, in order, and cover the hour."""
+    assert [chunk.chunk_id for chunk in report.chunks] == [f"chunk_{index}" for index in range(CHUNKS)]
+    assert [chunk.start_s for chunk in report.chunks] == [4.0 * index for index in range(CHUNKS)]
+    assert report.audio_seconds == pytest.approx(3_600, abs=0.2)
+    assert not report.warnings
+    assert not report.error_message
+    # a minute that repeats is judged alike each time, but for the encoder's memory of what went before
+    minutes = np.array([chunk.score for chunk in report.chunks]).reshape(60, 15)
+    assert np.ptp(minutes[1:], axis=0).max() < 0.2
+
+
+async def test_an_hour_uploaded(service: LocalService, client: AsyncBonafideClient, hour: bytes) -> None:
+    await small_calls(client)
+    async with highest_memory(process_of(service, "Bonafide")) as growth:
+        call = asyncio.create_task(client.analyze_file(hour))
+        waits = await beside(call, client)
+        check(await call)
+    assert len(waits) >= 3
+    assert max(waits) < PROMPT_S, f"small calls took {max(waits):.1f} s at worst"
+    # the memory cache keeps the windows, as long as they fit
+    assert growth() < MEMORY_CACHE + 2 * len(hour) + GROWTH, f"grown by {growth() / MIB:.0f} MiB"
+    await wait_active(service, 0)
+
+
+async def test_an_hour_in_minio(stored: StoredService, hour: bytes) -> None:
+    stored.put(hour, "hour.mp3")
+    async with AsyncBonafideClient(stored.service.address) as client:
+        await small_calls(client)
+        async with highest_memory(process_of(stored.service, "Bonafide")) as growth:
+            call = asyncio.create_task(client.analyze_object(BUCKET, "hour.mp3"))
+            waits = await beside(call, client)
+            first = await call
+        check(first)
+        assert max(waits) < PROMPT_S, f"small calls took {max(waits):.1f} s at worst"
+        assert growth() < 2 * len(hour) + GROWTH, f"grown by {growth() / MIB:.0f} MiB"
+
+        chunks, sent = await stored.chunks(), stored.downloads.sent
+        async with highest_memory(process_of(stored.service, "Bonafide")) as growth:
+            again = await client.analyze_object(BUCKET, "hour.mp3")
+        assert again.chunks == first.chunks
+        assert await stored.chunks() - chunks == Chunks(runner=0, cache=CHUNKS)
+        assert stored.downloads.sent - sent < len(hour) / 10
+        assert growth() < GROWTH
