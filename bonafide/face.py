@@ -12,6 +12,7 @@ from bonafide.calls import Call
 from bonafide.errors import Internal
 from bonafide.image import Geometry, ImageLimits, prepare, read_image
 from bonafide.runners import ModelInfo, Runner
+from bonafide.verdict import threshold_in_force
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class FaceJudgement:
 
     Args:
         pool: decodes; bounded, shared with the recordings.
-        threshold: P(fake) at or above it is labelled fake.
+        threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
     """
 
-    def __init__(self, *, runner: Runner, pool: Executor, limits: ImageLimits, threshold: float) -> None:
+    def __init__(self, *, runner: Runner, pool: Executor, limits: ImageLimits, threshold: float | None) -> None:
         self._runner = runner
         self._pool = pool
         self._limits = limits
@@ -67,4 +68,5 @@ class FaceJudgement:
             (fake,) = await self._runner.score([photo], call)
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")
-        return FaceReport(fake, "fake" if fake >= self._threshold else "live", self._threshold, model)
+        threshold = threshold_in_force(self._threshold, model.threshold)
+        return FaceReport(fake, "fake" if fake >= threshold else "live", threshold, model)

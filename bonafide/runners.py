@@ -38,8 +38,9 @@ class ModelInfo:
         name: shown in every answer.
         version: changes with weights, configuration, preprocessing or label mapping.
         demo: whether it is one of the small bundled models.
-        threshold: a probability at or above it is labelled spoof (or fake).
         details: the runner's own dictionary, JSON types only.
+        threshold: fitted to the model: a probability at or above it means spoof (or fake); None: never fitted.
+        calibrated: whether its probabilities were fitted to data.
     """
 
     name: str
@@ -52,12 +53,15 @@ class ModelInfo:
     precision: str
     max_batch_size: int
     details: dict[str, Any]
+    threshold: float | None = None
+    calibrated: bool = False
 
     @classmethod
     def from_dict(cls, details: dict[str, Any]) -> "ModelInfo":
         """Reads the dictionary that the runner's `info` returns."""
-        known = {name: details[name] for name in cls.__dataclass_fields__ if name != "details"}
-        return cls(**known, details=details)
+        optional = {name: details[name] for name in ("threshold", "calibrated") if name in details}
+        required = {name for name in cls.__dataclass_fields__ if name not in ("details", "threshold", "calibrated")}
+        return cls(**{name: details[name] for name in required}, **optional, details=details)
 
     @property
     def fingerprint(self) -> str:

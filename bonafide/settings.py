@@ -41,10 +41,10 @@ class Settings(BaseSettings):
     """Name (or index) of the class that means spoof, when it cannot be told from the checkpoint's labels."""
     face_spoof_label: str | None = None
     """Name (or index) of the class that means fake, when it cannot be told from the checkpoint's labels."""
-    voice_threshold: float = Field(0.5, ge=0.0, le=1.0)
-    """A voice score at or above it is labelled spoof."""
-    face_threshold: float = Field(0.5, ge=0.0, le=1.0)
-    """A photo with P(fake) at or above it is labelled fake."""
+    voice_threshold: float | None = Field(None, ge=0.0, le=1.0)
+    """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
+    face_threshold: float | None = Field(None, ge=0.0, le=1.0)
+    """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False

@@ -1,6 +1,8 @@
-"""From the scores of its windows to the score of a recording. One definition, for service and evaluation."""
+"""From scores to verdicts: the score of a recording, and the threshold. One definition, for service and evaluation."""
 
 from collections.abc import Sequence
+
+DEFAULT_THRESHOLD = 0.5
 
 
 def overall_score(scores: Sequence[float], seconds: Sequence[float]) -> float:
@@ -16,3 +18,10 @@ def overall_score(scores: Sequence[float], seconds: Sequence[float]) -> float:
     if not scores:
         raise ValueError("a recording without a scored window has no score")
     return sum(score * share for score, share in zip(scores, seconds, strict=True)) / sum(seconds)
+
+
+def threshold_in_force(setting: float | None, fitted: float | None) -> float:
+    """From which score on an item is labelled spoof: as set, else as fitted to the model, else 0.5."""
+    if setting is not None:
+        return setting
+    return DEFAULT_THRESHOLD if fitted is None else fitted

@@ -21,7 +21,7 @@ from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runners import ModelInfo, Runner
 from bonafide.storage import ObjectStore
-from bonafide.verdict import overall_score
+from bonafide.verdict import overall_score, threshold_in_force
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
@@ -101,7 +101,7 @@ class VoiceAnalysis:
     Args:
         budget: bounds the bytes of stored recordings in memory; uploads are counted where they arrive.
         pool: runs the decoder; bounded, shared with the photos.
-        threshold: a score at or above it is labelled spoof.
+        threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class VoiceAnalysis:
         budget: ByteBudget,
         pool: Executor,
         limits: AudioLimits,
-        threshold: float,
+        threshold: float | None,
         observer: VoiceObserver,
     ) -> None:
         self._runner = runner
@@ -174,7 +174,7 @@ class VoiceAnalysis:
         async with aclosing(self._scored(recording, call)) as scored:
             async for slot, score in scored:
                 if math.isfinite(score):
-                    label = self._label(score)
+                    label = self._label(score, model)
                     chunks.append(ChunkScore(slot.index, slot.start_s, slot.end_s, score, label, recording.total))
                     yield chunks[-1]
                 else:
@@ -209,8 +209,8 @@ class VoiceAnalysis:
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
         return [(slot, scores[slot.index]) for slot in group]
 
-    def _label(self, score: float) -> str:
-        return "spoof" if score >= self._threshold else "bonafide"
+    def _label(self, score: float, model: ModelInfo) -> str:
+        return "spoof" if score >= threshold_in_force(self._threshold, model.threshold) else "bonafide"
 
     def _report(
         self, recording: Recording, model: ModelInfo, chunks: list[ChunkScore], failed: list[Slot]
@@ -222,8 +222,8 @@ class VoiceAnalysis:
         return AudioReport(
             chunks=tuple(chunks),
             score=score,
-            label=self._label(score),
-            threshold=self._threshold,
+            label=self._label(score, model),
+            threshold=threshold_in_force(self._threshold, model.threshold),
             model=model,
             audio_seconds=recording.seconds,
             warnings=recording.warnings,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.calibration import Calibration, read_calibration
 from models.catalog import find_model
 from models.checkpoint import fingerprint, load_classifier, read_checkpoint
 from models.engines import Engine, EngineModel, LoadOptions, open_engine
@@ -27,9 +28,12 @@ class DINOv2Detector:
         info: what it is and how it runs; `info.geometry` says how a photo is prepared for `score`.
     """
 
-    def __init__(self, engine: Engine, info: ModelInfo, geometry: ImageGeometry) -> None:
+    def __init__(
+        self, engine: Engine, info: ModelInfo, geometry: ImageGeometry, calibration: Calibration | None = None
+    ) -> None:
         self.info = info
         self._engine = engine
+        self._calibration = calibration
         self._shape = (geometry.height, geometry.width, 3)
 
     @classmethod
@@ -56,6 +60,7 @@ class DINOv2Detector:
         version = fingerprint(
             checkpoint.weights, {"config": checkpoint.config, "processor": checkpoint.processor}, rule
         )
+        calibration = read_calibration(files.path, version) if options.calibrated else None
 
         def build() -> "SpoofGraph":
             from models.graph import PrepareImage, SpoofGraph
@@ -83,7 +88,7 @@ class DINOv2Detector:
         info = ModelInfo(
             task="face",
             name=files.name,
-            version=version,
+            version=calibration.version if calibration else version,
             architecture=str((checkpoint.config.get("architectures") or [checkpoint.model_type])[0]),
             reference=reference,
             local_path=str(files.path),
@@ -95,8 +100,10 @@ class DINOv2Detector:
             precision=engine.precision,
             max_batch_size=engine.max_batch_size,
             geometry=geometry,
+            threshold=calibration.threshold if calibration else None,
+            calibrated=calibration is not None,
         )
-        return cls(engine, info, geometry)
+        return cls(engine, info, geometry, calibration)
 
     def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """P(fake) of each photo, float32 `(n,)` in 0..1; NaN for one of a wrong dtype or shape, without harm to others.
@@ -107,7 +114,8 @@ class DINOv2Detector:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        return score_each(self._engine, images, self._fits)
+        scores = score_each(self._engine, images, self._fits)
+        return self._calibration.apply(scores) if self._calibration else scores
 
     def _fits(self, image: NDArray[Any]) -> bool:
         return image.dtype == np.uint8 and image.shape == self._shape

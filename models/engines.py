@@ -32,6 +32,7 @@ class LoadOptions:
         offline: never ask the hub.
         spoof_label: name or index of the class that means spoof, when its name does not tell.
         threads: CPU threads of the engine; 0: all CPUs that this process may use.
+        calibrated: apply the calibration that lies beside the weights, if there is one.
     """
 
     models_dir: Path
@@ -41,6 +42,7 @@ class LoadOptions:
     offline: bool = False
     spoof_label: str | None = None
     threads: int = 0
+    calibrated: bool = True
 
 
 class Engine(Protocol):

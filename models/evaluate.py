@@ -22,7 +22,7 @@ from models.evaluation.score_file import ScoreFile
 from models.evaluation.scoring import Scored, score_files
 from models.evaluation.table import show
 from models.evaluation.trials import DataError, Dataset, Trial, chosen_split, task_of
-from models.info import Task
+from models.info import ModelInfo, Task
 from models.served import ServedModel, settings_for
 
 DEFAULT_THRESHOLD = 0.5
@@ -57,8 +57,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--batch", type=int, metavar="N", help="windows or photos per call; default: the engine's choice")
 
 
-def chosen_data(arguments: argparse.Namespace) -> tuple[Dataset, Task]:
+def read_trials(arguments: argparse.Namespace, usual_split: str | None = None) -> tuple[Dataset, Task]:
     """The trials that the options name, and what they are.
+
+    Args:
+        arguments: those of `add_data_options`.
+        usual_split: taken where the data have it and none is chosen.
 
     Raises:
         DataError: they cannot be had.
@@ -66,6 +70,8 @@ def chosen_data(arguments: argparse.Namespace) -> tuple[Dataset, Task]:
     if arguments.limit is not None and arguments.limit < 2:
         raise DataError("--limit must be at least 2, one item of each class")
     dataset = read_dataset(arguments.data, arguments.media, allow_missing=arguments.allow_missing)
+    if arguments.split is None and usual_split in dataset.splits:
+        arguments.split = usual_split
     dataset = sample(chosen_split(dataset, arguments.split), arguments.limit)
     if len({trial.spoof for trial in dataset.trials}) < 2:
         raise DataError(f"{arguments.data} has items of one class only; error rates need bona fide and spoof")
@@ -125,14 +131,12 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The document that is written as `report.json`.
     """
-    dataset, task = chosen_data(arguments)
+    dataset, task = read_trials(arguments)
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)))
     scored = score_trials(served, dataset.trials, arguments)
     by_window = task == "voice" and arguments.level == "window"
     judged, without = judged_items(served, dataset.trials, scored, by_window=by_window)
-    threshold, origin = (
-        (DEFAULT_THRESHOLD, "default") if arguments.threshold is None else (arguments.threshold, "--threshold")
-    )
+    threshold, origin = _threshold(arguments.threshold, served.info)
     document: dict[str, Any] = {
         "model": served.info.to_dict(),
         "data": {
@@ -151,6 +155,13 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     return document
 
 
+def _threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
+    """The threshold, and where it is from."""
+    if given is not None:
+        return given, "--threshold"
+    return (info.threshold, "calibration") if info.threshold is not None else (DEFAULT_THRESHOLD, "default")
+
+
 def _write(document: dict[str, Any], judged: Judged, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -163,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser("models.evaluate", __doc__, _EPILOG)
     add_data_options(parser)
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="results (%(default)s)")
-    parser.add_argument("--threshold", type=_probability, metavar="T", help="for APCER, BPCER and ACER; default: 0.5")
+    parser.add_argument("--threshold", type=_probability, metavar="T", help="default: the calibration's, or 0.5")
     parser.add_argument(
         "--level",
         choices=("recording", "window"),

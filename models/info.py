@@ -48,7 +48,7 @@ class ModelInfo:
     Attributes:
         task: what it judges.
         name: what people call it: hub id, folder name, or the bundled model's name.
-        version: 12 hex digits over weights, configuration, preprocessing and label mapping.
+        version: 12 hex digits over weights, configuration, preprocessing, label mapping and calibration.
         architecture: class that the weights fill, such as `WavLMForSequenceClassification`.
         reference: what was asked for.
         local_path: folder or file that was read.
@@ -62,6 +62,8 @@ class ModelInfo:
         geometry: preparation of a photo (face only).
         sample_rate: samples per second that windows must have (voice only).
         window_samples: length of a full window in samples (voice only).
+        threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
+        calibrated: whether scores are calibrated probabilities.
     """
 
     task: Task
@@ -80,6 +82,8 @@ class ModelInfo:
     geometry: ImageGeometry | None = None
     sample_rate: int | None = None
     window_samples: int | None = None
+    threshold: float | None = None
+    calibrated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The same as a dictionary of JSON types."""

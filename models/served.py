@@ -5,6 +5,7 @@ decoder, the same cutting into windows and the same engine as what is served, an
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class ServedModel:
         reference: of the model.
         task: which of both.
         settings: engine, folders, spoof labels and limits.
+        calibrated: whether a calibration beside the weights is applied.
 
     Attributes:
         detector: scores windows or photos.
@@ -35,8 +37,8 @@ class ServedModel:
         ModelError: the model cannot be served.
     """
 
-    def __init__(self, reference: str, task: Task, settings: Settings) -> None:
-        options = load_options(task, settings)
+    def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
+        options = replace(load_options(task, settings), calibrated=calibrated)
         self.detector: WavLMDetector | DINOv2Detector = (
             WavLMDetector.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import fingerprint, load_classifier, read_checkpoint
 from models.engines import Engine, EngineModel, LoadOptions, open_engine
@@ -59,9 +60,12 @@ class WavLMDetector:
         info: what it is and how it runs.
     """
 
-    def __init__(self, engine: Engine, info: ModelInfo, least_samples: int) -> None:
+    def __init__(
+        self, engine: Engine, info: ModelInfo, least_samples: int, calibration: Calibration | None = None
+    ) -> None:
         self.info = info
         self._engine = engine
+        self._calibration = calibration
         self._least_samples = least_samples
 
     @classmethod
@@ -78,6 +82,7 @@ class WavLMDetector:
         files = find_model(reference, "voice", options.models_dir, offline=options.offline)
         source = _PthVoice(files, options) if files.is_pth else _FolderVoice(files, options)
         least_samples = _receptive_field(source.config)
+        calibration = read_calibration(files.path, source.version) if options.calibrated else None
         engine = open_engine(
             EngineModel(
                 name=files.name,
@@ -94,7 +99,7 @@ class WavLMDetector:
         info = ModelInfo(
             task="voice",
             name=files.name,
-            version=source.version,
+            version=calibration.version if calibration else source.version,
             architecture=source.architecture,
             reference=reference,
             local_path=str(files.path),
@@ -107,8 +112,10 @@ class WavLMDetector:
             max_batch_size=engine.max_batch_size,
             sample_rate=SAMPLE_RATE,
             window_samples=WINDOW_SAMPLES,
+            threshold=calibration.threshold if calibration else None,
+            calibrated=calibration is not None,
         )
-        return cls(engine, info, least_samples)
+        return cls(engine, info, least_samples, calibration)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """P(spoof) of each window, float32 `(n,)` in 0..1.
@@ -122,7 +129,8 @@ class WavLMDetector:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        return score_each(self._engine, windows, self._fits)
+        scores = score_each(self._engine, windows, self._fits)
+        return self._calibration.apply(scores) if self._calibration else scores
 
     def _fits(self, window: NDArray[Any]) -> bool:
         return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MOST_SAMPLES

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61udio_analyzer.proto\x12\raudioanalyzer\"[\n\x13\x41nalyzeAudioRequest\x12\x19\n\x11minio_bucket_name\x18\x01 \x01(\t\x12\x18\n\x10minio_object_key\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\"5\n\x14\x41nalyzeUploadRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07task_id\x18\x02 \x01(\t\"\xf3\x02\n\x14\x41nalyzeAudioResponse\x12I\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x34.audioanalyzer.AnalyzeAudioResponse.PredictionsEntry\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12*\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x1a.audioanalyzer.ChunkResult\x12\r\n\x05score\x18\x04 \x01(\x02\x12\r\n\x05label\x18\x05 \x01(\t\x12\x11\n\tthreshold\x18\x06 \x01(\x02\x12+\n\x05model\x18\x07 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x15\n\raudio_seconds\x18\x08 \x01(\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x1a\x32\n\x10PredictionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"s\n\x0b\x43hunkResult\x12\x10\n\x08\x63hunk_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x1a\n\x12start_time_seconds\x18\x03 \x01(\x01\x12\x18\n\x10\x65nd_time_seconds\x18\x04 \x01(\x01\x12\r\n\x05label\x18\x05 \x01(\t\"\x97\x01\n\x11\x41nalyzeAudioEvent\x12+\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1a.audioanalyzer.ChunkResultH\x00\x12\x36\n\x07summary\x18\x02 \x01(\x0b\x32#.audioanalyzer.AnalyzeAudioResponseH\x00\x12\x14\n\x0ctotal_chunks\x18\x03 \x01(\rB\x07\n\x05\x65vent\"<\n\rModelIdentity\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\x03 \x01(\x08\"\x19\n\x17VoiceModelStatusRequest\"\xd8\x01\n\x18VoiceModelStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12+\n\x05model\x18\x02 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x12\n\nmodel_type\x18\x03 \x01(\t\x12\x12\n\nlocal_path\x18\x04 \x01(\t\x12\x11\n\tis_loaded\x18\x05 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x11\n\tthreshold\x18\t \x01(\x02\x32\x8a\x03\n\rAudioAnalysis\x12W\n\x0c\x41nalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n\x12\x41nalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n\rAnalyzeUpload\x12#.audioanalyzer.AnalyzeUploadRequest\x1a .audioanalyzer.AnalyzeAudioEvent(\x01\x30\x01\x12\x66\n\x13GetVoiceModelStatus\x12&.audioanalyzer.VoiceModelStatusRequest\x1a\'.audioanalyzer.VoiceModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61udio_analyzer.proto\x12\raudioanalyzer\"[\n\x13\x41nalyzeAudioRequest\x12\x19\n\x11minio_bucket_name\x18\x01 \x01(\t\x12\x18\n\x10minio_object_key\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\"5\n\x14\x41nalyzeUploadRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07task_id\x18\x02 \x01(\t\"\x87\x03\n\x14\x41nalyzeAudioResponse\x12I\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x34.audioanalyzer.AnalyzeAudioResponse.PredictionsEntry\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12*\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x1a.audioanalyzer.ChunkResult\x12\r\n\x05score\x18\x04 \x01(\x02\x12\r\n\x05label\x18\x05 \x01(\t\x12\x11\n\tthreshold\x18\x06 \x01(\x02\x12+\n\x05model\x18\x07 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x15\n\raudio_seconds\x18\x08 \x01(\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x12\n\ncalibrated\x18\x0b \x01(\x08\x1a\x32\n\x10PredictionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"s\n\x0b\x43hunkResult\x12\x10\n\x08\x63hunk_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x1a\n\x12start_time_seconds\x18\x03 \x01(\x01\x12\x18\n\x10\x65nd_time_seconds\x18\x04 \x01(\x01\x12\r\n\x05label\x18\x05 \x01(\t\"\x97\x01\n\x11\x41nalyzeAudioEvent\x12+\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1a.audioanalyzer.ChunkResultH\x00\x12\x36\n\x07summary\x18\x02 \x01(\x0b\x32#.audioanalyzer.AnalyzeAudioResponseH\x00\x12\x14\n\x0ctotal_chunks\x18\x03 \x01(\rB\x07\n\x05\x65vent\"<\n\rModelIdentity\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\x03 \x01(\x08\"\x19\n\x17VoiceModelStatusRequest\"\xec\x01\n\x18VoiceModelStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12+\n\x05model\x18\x02 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x12\n\nmodel_type\x18\x03 \x01(\t\x12\x12\n\nlocal_path\x18\x04 \x01(\t\x12\x11\n\tis_loaded\x18\x05 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x11\n\tthreshold\x18\t \x01(\x02\x12\x12\n\ncalibrated\x18\n \x01(\x08\x32\x8a\x03\n\rAudioAnalysis\x12W\n\x0c\x41nalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n\x12\x41nalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n\rAnalyzeUpload\x12#.audioanalyzer.AnalyzeUploadRequest\x1a .audioanalyzer.AnalyzeAudioEvent(\x01\x30\x01\x12\x66\n\x13GetVoiceModelStatus\x12&.audioanalyzer.VoiceModelStatusRequest\x1a\'.audioanalyzer.VoiceModelStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,19 +38,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYZEUPLOADREQUEST']._serialized_start=132
   _globals['_ANALYZEUPLOADREQUEST']._serialized_end=185
   _globals['_ANALYZEAUDIORESPONSE']._serialized_start=188
-  _globals['_ANALYZEAUDIORESPONSE']._serialized_end=559
-  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_start=509
-  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_end=559
-  _globals['_CHUNKRESULT']._serialized_start=561
-  _globals['_CHUNKRESULT']._serialized_end=676
-  _globals['_ANALYZEAUDIOEVENT']._serialized_start=679
-  _globals['_ANALYZEAUDIOEVENT']._serialized_end=830
-  _globals['_MODELIDENTITY']._serialized_start=832
-  _globals['_MODELIDENTITY']._serialized_end=892
-  _globals['_VOICEMODELSTATUSREQUEST']._serialized_start=894
-  _globals['_VOICEMODELSTATUSREQUEST']._serialized_end=919
-  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_start=922
-  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_end=1138
-  _globals['_AUDIOANALYSIS']._serialized_start=1141
-  _globals['_AUDIOANALYSIS']._serialized_end=1535
+  _globals['_ANALYZEAUDIORESPONSE']._serialized_end=579
+  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_start=529
+  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_end=579
+  _globals['_CHUNKRESULT']._serialized_start=581
+  _globals['_CHUNKRESULT']._serialized_end=696
+  _globals['_ANALYZEAUDIOEVENT']._serialized_start=699
+  _globals['_ANALYZEAUDIOEVENT']._serialized_end=850
+  _globals['_MODELIDENTITY']._serialized_start=852
+  _globals['_MODELIDENTITY']._serialized_end=912
+  _globals['_VOICEMODELSTATUSREQUEST']._serialized_start=914
+  _globals['_VOICEMODELSTATUSREQUEST']._serialized_end=939
+  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_start=942
+  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_end=1178
+  _globals['_AUDIOANALYSIS']._serialized_start=1181
+  _globals['_AUDIOANALYSIS']._serialized_end=1575
 # @@protoc_insertion_point(module_scope)

@@ -106,6 +106,7 @@ class AnalyzeAudioResponse(_message.Message):
     AUDIO_SECONDS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
     error_message: _builtins.str
     """Empty, or what went wrong (also with status OK when only some chunks failed)."""
     score: _builtins.float
@@ -117,6 +118,8 @@ class AnalyzeAudioResponse(_message.Message):
     audio_seconds: _builtins.float
     request_id: _builtins.str
     """Finds the call in the server's log."""
+    calibrated: _builtins.bool
+    """Whether scores and threshold were fitted to data; if not, they are the model's raw output and 0.5 (or a setting)."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """chunk_0, chunk_1, ... -> P(spoof), 0..1."""
@@ -144,10 +147,11 @@ class AnalyzeAudioResponse(_message.Message):
         audio_seconds: _builtins.float = ...,
         request_id: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        calibrated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_seconds", b"audio_seconds", "chunks", b"chunks", "error_message", b"error_message", "label", b"label", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "error_message", b"error_message", "label", b"label", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -281,6 +285,7 @@ class VoiceModelStatusResponse(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """"loaded", "not_loaded" or "error"."""
     model_type: _builtins.str
@@ -290,6 +295,8 @@ class VoiceModelStatusResponse(_message.Message):
     device: _builtins.str
     precision: _builtins.str
     threshold: _builtins.float
+    calibrated: _builtins.bool
+    """Whether scores and threshold were fitted to data."""
     @_builtins.property
     def model(self) -> Global___ModelIdentity: ...
     def __init__(
@@ -304,10 +311,11 @@ class VoiceModelStatusResponse(_message.Message):
         device: _builtins.str = ...,
         precision: _builtins.str = ...,
         threshold: _builtins.float = ...,
+        calibrated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "model", b"model", "model_type", b"model_type", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "model", b"model", "model_type", b"model_type", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,7 @@ class LivenessResponse(_message.Message):
     DEMO_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
     is_live: _builtins.bool
     confidence: _builtins.float
     """Probability of predicted_class, 0..1."""
@@ -77,6 +78,8 @@ class LivenessResponse(_message.Message):
     """Finds the call in the server's log."""
     error_code: _builtins.str
     """The error's code, e.g. "unreadable_media"; empty on success."""
+    calibrated: _builtins.bool
+    """Whether scores and threshold were fitted to data; if not, they are the model's raw output and 0.5 (or a setting)."""
     @_builtins.property
     def probabilities(self) -> Global___LivenessProbabilities: ...
     def __init__(
@@ -94,10 +97,11 @@ class LivenessResponse(_message.Message):
         demo: _builtins.bool = ...,
         request_id: _builtins.str = ...,
         error_code: _builtins.str = ...,
+        calibrated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["probabilities", b"probabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "is_live", b"is_live", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "is_live", b"is_live", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,6 +163,7 @@ class ModelStatusResponse(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """"loaded", "not_loaded" or "error"."""
     model_name: _builtins.str
@@ -173,6 +178,8 @@ class ModelStatusResponse(_message.Message):
     device: _builtins.str
     precision: _builtins.str
     threshold: _builtins.float
+    calibrated: _builtins.bool
+    """Whether scores and threshold were fitted to data."""
     def __init__(
         self,
         *,
@@ -187,10 +194,11 @@ class ModelStatusResponse(_message.Message):
         device: _builtins.str = ...,
         precision: _builtins.str = ...,
         threshold: _builtins.float = ...,
+        calibrated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

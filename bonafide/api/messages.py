@@ -4,6 +4,7 @@ from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
 from bonafide.runners import ModelInfo, Runner
+from bonafide.verdict import threshold_in_force
 from bonafide.voice import AudioReport, ChunkScore
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
@@ -33,6 +34,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         audio_seconds=report.audio_seconds,
         request_id=call.request_id,
         warnings=report.warnings,
+        calibrated=report.model.calibrated,
     )
 
 
@@ -56,6 +58,7 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
         model_version=report.model.version,
         demo=report.model.demo,
         request_id=call.request_id,
+        calibrated=report.model.calibrated,
     )
 
 
@@ -71,8 +74,8 @@ def face_refusal(error: BonafideError, call: Call) -> liveness.LivenessResponse:
     )
 
 
-def voice_status(runner: Runner, threshold: float) -> audio.VoiceModelStatusResponse:
-    """The voice model that is loaded, or that none is."""
+def voice_status(runner: Runner, threshold: float | None) -> audio.VoiceModelStatusResponse:
+    """The voice model that is loaded, or that none is; `threshold` is the setting."""
     if not runner.ready:
         return audio.VoiceModelStatusResponse(status="not_loaded")
     info = runner.info
@@ -85,12 +88,13 @@ def voice_status(runner: Runner, threshold: float) -> audio.VoiceModelStatusResp
         engine=info.engine,
         device=info.device,
         precision=info.precision,
-        threshold=threshold,
+        threshold=threshold_in_force(threshold, info.threshold),
+        calibrated=info.calibrated,
     )
 
 
-def face_status(runner: Runner, threshold: float) -> liveness.ModelStatusResponse:
-    """The face model that is loaded, or that none is."""
+def face_status(runner: Runner, threshold: float | None) -> liveness.ModelStatusResponse:
+    """The face model that is loaded, or that none is; `threshold` is the setting."""
     if not runner.ready:
         return liveness.ModelStatusResponse(status="not_loaded")
     info = runner.info
@@ -105,7 +109,8 @@ def face_status(runner: Runner, threshold: float) -> liveness.ModelStatusRespons
         engine=info.engine,
         device=info.device,
         precision=info.precision,
-        threshold=threshold,
+        threshold=threshold_in_force(threshold, info.threshold),
+        calibrated=info.calibrated,
     )
 
 

@@ -41,6 +41,7 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
         request_id=request_id,
         error_message=message.error_message,
         warnings=tuple(message.warnings),
+        calibrated=message.calibrated,
     )
 
 
@@ -82,6 +83,7 @@ def face_report(message: liveness.LivenessResponse) -> FaceReport:
         threshold=_short(message.threshold),
         model=ModelIdentity(message.model_name, message.model_version, message.demo),
         request_id=request_id,
+        calibrated=message.calibrated,
     )
 
 
@@ -113,6 +115,7 @@ def _status(
         device=message.device,
         precision=message.precision,
         threshold=_short(message.threshold),
+        calibrated=message.calibrated,
     )
 
 

@@ -47,6 +47,8 @@ class AudioReport:
     """Empty, or which chunks could not be scored; the verdict then stands on the others alone."""
     warnings: tuple[str, ...]
     """What to know although the call succeeded, e.g. that the file was torn."""
+    calibrated: bool = False
+    """Whether scores and threshold were fitted to data."""
 
     @property
     def is_spoof(self) -> bool:
@@ -67,6 +69,8 @@ class FaceReport:
     """A score at or above it is labelled fake."""
     model: ModelIdentity
     request_id: str
+    calibrated: bool = False
+    """Whether scores and threshold were fitted to data."""
 
     @property
     def is_live(self) -> bool:
@@ -88,6 +92,8 @@ class ModelStatus:
     device: str
     precision: str
     threshold: float
+    calibrated: bool = False
+    """Whether scores and threshold were fitted to data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,12 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
             threshold=0.5, model=audio.ModelIdentity(name="wavlm-peer", version="v1", demo=True), request_id=REQUEST_ID
         )
         self.face = liveness.LivenessResponse(
-            success=True, threshold=0.5, model_name="dino-peer", model_version="v2", request_id=REQUEST_ID
+            success=True,
+            threshold=0.5,
+            model_name="dino-peer",
+            model_version="v2",
+            request_id=REQUEST_ID,
+            calibrated=True,
         )
         self.loaded = True
         self.health = health.HealthServicer()

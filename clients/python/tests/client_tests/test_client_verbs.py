@@ -72,6 +72,7 @@ async def test_predict_liveness(twin: Twin, peer: Peer) -> None:
         threshold=0.5,
         model=ModelIdentity("dino-peer", "v2", demo=False),
         request_id=REQUEST_ID,
+        calibrated=True,
     )
     assert peer.calls[0].request.image_data == b"photo"
 

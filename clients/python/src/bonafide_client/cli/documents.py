@@ -53,6 +53,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
         "audio_seconds": report.audio_seconds,
         "request_id": report.request_id,
         "warnings": list(report.warnings),
+        "calibrated": report.calibrated,
     }
 
 
@@ -70,4 +71,5 @@ def _face(report: FaceReport) -> dict[str, Any]:
         "demo": report.model.demo,
         "request_id": report.request_id,
         "error_code": "",
+        "calibrated": report.calibrated,
     }

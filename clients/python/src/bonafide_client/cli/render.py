@@ -79,6 +79,7 @@ def status(address: str, health: str, voice: ModelStatus, face: ModelStatus, *, 
         ("device", "device"),
         ("precision", "precision"),
         ("threshold", "threshold"),
+        ("calibrated", "calibrated"),
         ("files", "local_path"),
     ):
         grid.add_row(title, *(Text(printable(str(getattr(one, field)))) for one in (voice, face)))

@@ -1,0 +1,161 @@
+"""What turns a model's scores into probabilities that can be believed, and the threshold that goes with them.
+
+Kept as `calibration.json` beside the weights (beside `x.pth`: `x.calibration.json`), written by `models.calibrate`,
+applied by the detectors after either engine.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.errors import UnsupportedModel
+from models.metrics import SHARPEST, Floats
+
+Method = Literal["platt", "temperature", "none"]
+_MOST_STEPS = 100
+_WAY_OUT = "fit it again with `python -m models.calibrate`, or remove it"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibrated P(spoof) is `sigmoid(scale * logit(score) + offset)`, which never changes the order of scores.
+
+    Attributes:
+        scale: above 0.
+        offset: in logits.
+        threshold: a calibrated score at or above it is labelled spoof, 0..1.
+        weights_version: of the uncalibrated model that it was fitted to.
+        fitted: how and on what it was fitted, for people.
+    """
+
+    scale: float
+    offset: float
+    threshold: float
+    weights_version: str
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """12 hex digits over the weights' version and everything that changes a score or a label."""
+        facts = json.dumps([self.weights_version, self.scale, self.offset, self.threshold])
+        return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+    def apply(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrated scores, float32 (n,); NaN stays NaN."""
+        return (1.0 / (1.0 + np.exp(-(self.scale * logits(scores) + self.offset)))).astype(np.float32)
+
+
+def calibration_path(model: Path) -> Path:
+    """Where the calibration of a folder or `.pth` file lies."""
+    return model.with_suffix(".calibration.json") if model.is_file() else model / "calibration.json"
+
+
+def read_calibration(model: Path, weights_version: str) -> Calibration | None:
+    """The calibration beside a model's weights, or None.
+
+    Args:
+        model: the folder or `.pth` file.
+        weights_version: of the model as it is now, uncalibrated.
+
+    Raises:
+        UnsupportedModel: the file is broken, would turn scores over, or was fitted to other weights, another
+            preparation or another label mapping.
+    """
+    path = calibration_path(model)
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        numbers = {name: float(content[name]) for name in ("scale", "offset", "threshold")}
+        found = Calibration(**numbers, weights_version=str(content["weights_version"]), fitted=content["fitted"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnsupportedModel(f"{path} cannot be read as a calibration ({error!r}); {_WAY_OUT}") from error
+    if not all(map(math.isfinite, numbers.values())) or found.scale <= 0 or not 0 <= found.threshold <= 1:
+        raise UnsupportedModel(f"{path} holds numbers that no calibration has: {numbers}; {_WAY_OUT}")
+    if found.weights_version != weights_version:
+        raise UnsupportedModel(
+            f"{path} was fitted to version {found.weights_version}, and the weights, configuration or label mapping "
+            f"beside it are version {weights_version}; {_WAY_OUT}"
+        )
+    return found
+
+
+def write_calibration(calibration: Calibration, path: Path) -> None:
+    """Writes a calibration whole or not at all."""
+    content = {
+        "scale": calibration.scale,
+        "offset": calibration.offset,
+        "threshold": calibration.threshold,
+        "weights_version": calibration.weights_version,
+        "fitted": dict(calibration.fitted),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, float]:
+    """Scale and offset of the logistic regression of the truth on the scores' logits, both classes weighing the same.
+
+    Args:
+        scores: (n,), uncalibrated P(spoof), all finite.
+        spoof: bool (n,), both classes.
+        method: `platt` fits both numbers, `temperature` only the scale, `none` changes nothing.
+
+    Raises:
+        ValueError: spoofs do not score higher than bona fide items, so any fit would turn the model over.
+    """
+    if method == "none":
+        return 1.0, 0.0
+    truth = np.asarray(spoof, np.bool_)
+    x = logits(scores)
+    # Targets short of 0 and 1, after Platt: classes that do not overlap would drive the scale to infinity.
+    counts = truth.sum(), (~truth).sum()
+    target = np.where(truth, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
+    weight = np.where(truth, 0.5 / counts[0], 0.5 / counts[1])
+    columns = np.stack([x, np.ones_like(x)], 1)[:, : 2 if method == "platt" else 1]
+    solution = _regression(columns, target, weight)
+    scale, offset = float(solution[0]), float(solution[1]) if method == "platt" else 0.0
+    if scale <= 0:
+        raise ValueError(
+            "spoofs do not score higher than bona fide items here, and a calibration would turn the model over; "
+            "see with `python -m models.inspect` which class is read as spoof"
+        )
+    return scale, offset
+
+
+def logits(scores: ArrayLike) -> Floats:
+    """Log odds of probabilities, kept finite."""
+    sure = np.clip(np.asarray(scores, np.float64), SHARPEST, 1.0 - SHARPEST)
+    return np.log(sure / (1.0 - sure))
+
+
+def _regression(columns: Floats, target: Floats, weight: Floats) -> Floats:
+    """Weighted logistic regression by Newton's method with halved steps."""
+
+    def loss(solution: Floats) -> float:
+        z = columns @ solution
+        return float((weight * (np.logaddexp(0.0, z) - target * z)).sum())
+
+    solution = np.zeros(columns.shape[1])
+    solution[0] = 1.0
+    for _ in range(_MOST_STEPS):
+        p = 1.0 / (1.0 + np.exp(-(columns @ solution)))
+        gradient = columns.T @ (weight * (p - target))
+        curvature = columns.T @ (columns * (weight * p * (1.0 - p))[:, None])
+        step = np.linalg.solve(curvature + 1e-12 * np.eye(len(solution)), gradient)
+        size = 1.0
+        while size > 1e-6 and loss(solution - size * step) > loss(solution):
+            size /= 2
+        solution = solution - size * step
+        if np.abs(size * step).max() < 1e-9:
+            break
+    return solution
