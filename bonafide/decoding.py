@@ -23,7 +23,16 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from bonafide.containers import ACCEPTED, Container, ends_inside_page, identify, promises_length, wav_is_open_ended
+from bonafide.audio_source import AudioSource
+from bonafide.containers import (
+    ACCEPTED,
+    bare_flac,
+    ends_inside_page,
+    identify,
+    promises_length,
+    refuse_swollen_tags,
+    wav_is_open_ended,
+)
 from bonafide.errors import TooLarge, UnreadableMedia
 
 log = logging.getLogger(__name__)
@@ -41,6 +50,7 @@ _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
 _LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
 _MOST_BARREN_PACKETS = 100_000
 _MOST_DEMUX_ERRORS = 64
+_CPU_S_PER_STEP = 5.0
 _MOST_PLANES = 8
 
 _DECODERS = frozenset(
@@ -111,12 +121,16 @@ class MonoDecoder:
         found = identify(self._data)
         self._open_ended = wav_is_open_ended(self._data[found.offset : found.offset + _HEADER_BYTES])
         _bound_ffmpeg()
-        with _open(self._data, found) as container:
+        refuse_swollen_tags(self._data, found.demuxers[0])
+        source = AudioSource(self._data, found.offset)
+        if found.demuxers == ("flac",):
+            source = AudioSource(self._data, *bare_flac(self._data, found.offset))
+        with _open(source, found.demuxers) as container:
             demuxer = container.format.name.split(",")[0]
             stream = self._pick(container)
             if promises_length(self._data[found.offset : found.offset + _HEADER_BYTES], demuxer):
                 self.promised_seconds = _stated_seconds(container, stream)
-            for frame in self._frames(container, stream):
+            for frame in self._frames(container, stream, source):
                 yield from self._mono(frame)
         if self._damaged_packets:
             self.warnings.append(f"damaged packets that were skipped: {self._damaged_packets}")
@@ -139,12 +153,12 @@ class MonoDecoder:
         self._check(stream.codec_context.sample_rate, stream.codec_context.channels)
         return stream
 
-    def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    def _frames(self, container: InputContainer, stream: AudioStream, source: AudioSource) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = _decoder(stream)
         barren = 0
         damaged = False
-        for packet in self._packets(container, stream):
+        for packet in self._packets(container, stream, source):
             self._damaged_packets += damaged
             try:
                 frames = decoder.decode(packet)
@@ -162,21 +176,26 @@ class MonoDecoder:
         except av.error.FFmpegError:
             self.torn = True
 
-    def _packets(self, container: InputContainer, stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
+    def _packets(
+        self, container: InputContainer, stream: AudioStream, source: AudioSource
+    ) -> "Iterator[Packet[AudioStream]]":
         errors = 0
+        packets = container.demux(stream)
         while errors < _MOST_DEMUX_ERRORS:
+            source.allow(_CPU_S_PER_STEP)
             try:
-                for packet in container.demux(stream):
-                    if packet.size == 0:  # an empty packet would tell the decoder that the stream has ended
-                        continue
-                    self.torn |= packet.is_corrupt and not self._open_ended
-                    yield packet
-                    errors = 0
+                packet = next(packets, None)
             except av.error.FFmpegError:
                 self.torn = True
                 errors += 1
-            else:
+                packets = container.demux(stream)
+                continue
+            if packet is None:
                 return
+            if packet.size:  # an empty packet would tell the decoder that the stream has ended
+                self.torn |= packet.is_corrupt and not self._open_ended
+                errors = 0
+                yield packet
 
     def _mono(self, frame: AudioFrame) -> Iterator[Block]:
         """The mean of a frame's channels, in slices; the same values for planar and interleaved samples."""
@@ -216,34 +235,14 @@ class MonoDecoder:
             raise UnreadableMedia("the audio has no channels")
 
 
-class _Source:
-    """A seekable view of the bytes from an offset on, for PyAV; copies no more than what is read."""
-
-    def __init__(self, data: bytes, offset: int) -> None:
-        self._view = memoryview(data)[offset:]
-        self._position = 0
-
-    def read(self, size: int) -> bytes:
-        taken = bytes(self._view[self._position : self._position + size])
-        self._position += len(taken)
-        return taken
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = (0, self._position, len(self._view))[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-
-def _open(data: bytes, found: Container) -> InputContainer:
+def _open(source: AudioSource, demuxers: tuple[str, ...]) -> InputContainer:
+    source.allow(_CPU_S_PER_STEP)
     try:
         container = av.open(
-            _Source(data, found.offset),
+            source,
             mode="r",
-            format=found.demuxers[0] if len(found.demuxers) == 1 else None,
-            container_options={**_OPEN_OPTIONS, "format_whitelist": ",".join(found.demuxers)},
+            format=demuxers[0] if len(demuxers) == 1 else None,
+            container_options={**_OPEN_OPTIONS, "format_whitelist": ",".join(demuxers)},
             metadata_errors="replace",
             io_open=_refuse_io,
         )

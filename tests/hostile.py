@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.media import encode, speech_like
+from tests.media import encode, speech_like, wav
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
@@ -125,6 +125,57 @@ def growing_tags(pictures: int, size: int) -> bytes:
     return b"ID3\4\0\0" + _syncsafe(pictures * len(frame)) + frame * pictures + mp3[_id3_length(mp3) :]
 
 
+def tagged_flac(tags: int) -> bytes:
+    """A second of FLAC with so many Vorbis comments; FFmpeg's work grows with the square of their number."""
+    plain = encode(speech_like(1.0, 16_000), 16_000, "flac")
+    comments = b"".join(struct.pack("<I", 8) + b"%06x=a" % number for number in range(tags))
+    block = struct.pack("<II", 0, tags) + comments
+    return plain[:42] + b"\x04" + struct.pack(">I", len(block))[1:] + block + plain[42:]
+
+
+def tagged_wav(tags: int) -> bytes:
+    """A second of WAV with so many different INFO entries."""
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    names = (bytes(letters[number // 36**place % 36] for place in range(4)) for number in range(tags))
+    entries = b"INFO" + b"".join(name + struct.pack("<I", 2) + b"a\0" for name in names)
+    plain = wav(np.zeros(16_000, np.int16), 16_000)
+    return plain[:12] + b"LIST" + struct.pack("<I", len(entries)) + entries + plain[12:]
+
+
+def tagged_webm(tags: int) -> bytes:
+    """A second of WebM with so many tags."""
+    plain = encode(speech_like(1.0, 48_000), 48_000, "webm")
+    simple = (_element("67c8", _element("45a3", b"%06x" % n) + _element("4487", b"a")) for n in range(tags))
+    block = _element("1254c367", _element("7373", b"".join(simple)))
+    at = plain.index(bytes.fromhex("18538067")) + 4
+    return plain[:at] + b"\x01" + b"\xff" * 7 + block + plain[at + 8 :]
+
+
+def tagged_opus(tags: int) -> bytes:
+    """A second of Opus in Ogg whose comment packet, over many pages, holds so many comments."""
+    plain = encode(speech_like(1.0, 48_000), 48_000, "opus")
+    second = plain.index(b"OggS", 4)
+    third = plain.index(b"OggS", second + 4)
+    comments = b"".join(struct.pack("<I", 8) + b"%06x=a" % number for number in range(tags))
+    packet = b"OpusTags" + struct.pack("<II", 0, tags) + comments
+    lacing = b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255])
+    pages = []
+    for index, start in enumerate(range(0, len(lacing), 255)):
+        row = lacing[start : start + 255]
+        body = packet[start * 255 : start * 255 + sum(row)]
+        flags = 0 if index == 0 else 1
+        head = b"OggS\0" + bytes([flags]) + bytes(8) + plain[14:18] + struct.pack("<I", 1 + index)
+        pages.append(_ogg_page(head, row, body))
+    rest, number = [], 1 + len(pages)
+    while third >= 0 and third < len(plain):
+        following = plain.find(b"OggS", third + 4)
+        page = plain[third : following if following > 0 else len(plain)]
+        row = page[27 : 27 + page[26]]
+        rest.append(_ogg_page(page[:18] + struct.pack("<I", number), row, page[27 + page[26] :]))
+        third, number = following, number + 1
+    return plain[:second] + b"".join(pages) + b"".join(rest)
+
+
 def png_chunk(kind: bytes, body: bytes) -> bytes:
     """A PNG chunk with its checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -155,6 +206,29 @@ def mutate(data: bytes, random: np.random.Generator) -> bytes:
             case _:
                 del changed[at : at + length]
     return bytes(changed)
+
+
+def _element(identifier: str, body: bytes) -> bytes:
+    return bytes.fromhex(identifier) + (2**56 | len(body)).to_bytes(8, "big") + body
+
+
+def _ogg_page(head: bytes, lacing: bytes, body: bytes) -> bytes:
+    """Completes a page: `head` is everything before the checksum."""
+    tail = bytes([len(lacing)]) + lacing + body
+    checksum = 0
+    for byte in head + bytes(4) + tail:
+        checksum = (checksum << 8 & 0xFFFFFFFF) ^ _OGG_CRC[checksum >> 24 ^ byte]
+    return head + struct.pack("<I", checksum) + tail
+
+
+def _ogg_crc_entry(value: int) -> int:
+    value <<= 24
+    for _ in range(8):
+        value = (value << 1 & 0xFFFFFFFF) ^ (0x04C11DB7 if value & 0x80000000 else 0)
+    return value
+
+
+_OGG_CRC = [_ogg_crc_entry(value) for value in range(256)]
 
 
 def _syncsafe(number: int) -> bytes:
