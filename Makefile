@@ -51,7 +51,7 @@ proto: setup ## Generate the protobuf stubs of the service and the client
 	$(BIN)/python proto/generate.py
 
 lock: | $(UV) ## Resolve the pinned versions anew
-	$(UV) pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+	$(UV) pip compile pyproject.toml --group dev --group training --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
 
 minio: ## Build the pinned MinIO that the tests use (needs Go)
 	scripts/minio.sh
