@@ -57,8 +57,8 @@ minio: ## Build the pinned MinIO that the tests use (needs Go)
 	scripts/minio.sh
 
 bench: setup ## Measure the engines and the service (tables of docs/performance.md)
-	$(BIN)/python benchmarks/engines.py
-	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.serve
 
 clean: ## Remove .venv and what tests leave
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
