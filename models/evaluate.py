@@ -15,7 +15,6 @@ from rich.console import Console
 
 from models.arguments import REFERENCES, new_parser, overrides, run
 from models.evaluation.datasets import read_dataset, sample
-from models.evaluation.plots import det_curve, score_histogram
 from models.evaluation.progress import progress
 from models.evaluation.report import DEFINITIONS, Judged, report
 from models.evaluation.score_file import ScoreFile
@@ -163,6 +162,8 @@ def _threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
 
 
 def _write(document: dict[str, Any], judged: Judged, folder: Path) -> None:
+    from models.evaluation.plots import det_curve, score_histogram  # matplotlib is slow to import, and needed only here
+
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     title = f"{document['model']['name']} {document['model']['version']}, {document['data']['kind']}"

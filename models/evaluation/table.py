@@ -48,9 +48,9 @@ def show(document: Mapping[str, Any], console: Console) -> None:
 def _breakdown(title: str, groups: Mapping[str, Any]) -> Table:
     rates = ("eer", "apcer") if title == "attack" else ("eer", "apcer", "bpcer")
     table = Table(title=f"per {title}")
-    table.add_column(title, overflow="fold")
+    table.add_column(title, overflow="fold", min_width=14)
     for column in ("bona fide", "spoof", *(rate.upper() for rate in rates)):
-        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column(column, justify="right")
     for name, figures in groups.items():
         cells = [" ".join(_cells(rate, figures)) for rate in rates]
         table.add_row(name, str(figures["bonafide"]), str(figures["spoof"]), *cells)
