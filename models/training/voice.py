@@ -84,19 +84,21 @@ class VoiceTrainer(Trainer):
     """A Trainer whose batches are `Pairs`."""
 
     schedule: Schedule
+    windows: Windows
+    judge: WavLMForSequenceClassification
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches for all steps; their order depends on the seed alone, so a resumed run skips what it saw."""
         plan = self.schedule
-        pairs = Pairs(self.train_dataset.items, plan.batch_size, plan.steps, self.args.seed)
-        return DataLoader(self.train_dataset, batch_sampler=pairs, num_workers=plan.loader_workers)
+        pairs = Pairs(self.windows.items, plan.batch_size, plan.steps, self.args.seed)
+        return DataLoader(self.windows, batch_sampler=pairs, num_workers=plan.loader_workers)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW with a faster head."""
         plan = self.schedule
-        head = [*self.model.projector.parameters(), *self.model.classifier.parameters()]
+        head = [*self.judge.projector.parameters(), *self.judge.classifier.parameters()]
         chosen = {id(weight) for weight in head}
-        body = [w for w in self.model.parameters() if w.requires_grad and id(w) not in chosen]
+        body = [w for w in self.judge.parameters() if w.requires_grad and id(w) not in chosen]
         groups = [
             {"params": body, "lr": plan.learning_rate},
             {"params": head, "lr": plan.learning_rate * plan.head_factor},
@@ -140,23 +142,31 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     training = [item for item in items if item.split == "train"]
     dev = [item for item in items if item.split == "dev"]
     dev = dev[:: max(1, len(dev) // schedule.dev_windows)]
+    model = _start_or_go_on(settings, schedule, training, out)
+    windows = _windows(training, schedule)
     trainer = VoiceTrainer(
-        model=_start_or_go_on(settings, schedule, training, out),
+        model=model,
         args=_arguments(schedule, settings["seed"], out),
-        train_dataset=_windows(training, schedule),
+        train_dataset=windows,
         eval_dataset=Windows(dev),
         compute_metrics=_dev_metrics(dev),
         callbacks=[Progress()],
     )
-    trainer.schedule = schedule
+    trainer.schedule, trainer.windows, trainer.judge = schedule, windows, model
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)) if out.is_dir() else None)
+    trainer.train(resume_from_checkpoint=_checkpoint(out))
     folder = out / "model"
-    voice_model.save(trainer.model, folder)
-    best = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
-    (out / "result.json").write_text(json.dumps(best, indent=2) + "\n")
-    log.info("best dev EER %.1f %% at step %s: %s", 100 * best["dev_eer"], best["step"], folder)
+    voice_model.save(model, folder)
+    best = float(trainer.state.best_metric or 1.0)
+    result = {"dev_eer": best, "step": trainer.state.best_global_step, "settings": settings}
+    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    log.info("best dev EER %.1f %% at step %s: %s", 100 * best, result["step"], folder)
     return folder
+
+
+def _checkpoint(out: Path) -> str | None:
+    found: str | None = get_last_checkpoint(str(out))  # type: ignore[no-untyped-call]
+    return found
 
 
 def _start_or_go_on(
@@ -166,12 +176,13 @@ def _start_or_go_on(
     folder = out / "start"
     if not (folder / "config.json").exists():
         voice_model.save(_start(settings, plan, items), folder)
-    model = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    model.freeze_feature_encoder()
+    model: WavLMForSequenceClassification = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    model.freeze_feature_encoder()  # type: ignore[no-untyped-call]
     still = [model.wavlm.feature_projection, model.wavlm.encoder.pos_conv_embed]
     for part in [*still, *model.wavlm.encoder.layers[: plan.frozen_layers]]:
         part.requires_grad_(False)
-    return model.train()
+    model.train()
+    return model
 
 
 def _start(settings: dict[str, Any], plan: Schedule, items: list[Item]) -> WavLMForSequenceClassification:

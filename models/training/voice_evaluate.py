@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
-from transformers import AutoFeatureExtractor, WavLMForSequenceClassification
+from transformers import Wav2Vec2FeatureExtractor, WavLMForSequenceClassification
 
 from models.training.data import manifest
 from models.training.data.manifest import NO_ATTACK, SPOOF, Item
@@ -39,12 +38,15 @@ def score(folder: Path, items: Sequence[Item], batch_size: int = 16) -> NDArray[
     Returns:
         float32 (items,): logit of spoof minus logit of bona fide, by the names in `id2label`.
     """
-    model = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    extractor = AutoFeatureExtractor.from_pretrained(folder)
-    spoof = {name: index for index, name in model.config.id2label.items()}["spoof"]
+    model = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    model.train(False)
+    extractor: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    names = {name: int(index) for index, name in (model.config.id2label or {}).items()}
+    spoof = names["spoof"]
     scores = []
     with torch.inference_mode():
-        for batch in DataLoader(list(items), batch_size, collate_fn=lambda rows: [load(row.path) for row in rows]):
+        for start in range(0, len(items), batch_size):
+            batch = [load(item.path) for item in items[start : start + batch_size]]
             values = extractor(batch, sampling_rate=RATE, return_tensors="pt").input_values
             logits = model(values).logits
             scores.append(logits[:, spoof] - logits[:, 1 - spoof])

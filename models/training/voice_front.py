@@ -6,10 +6,11 @@ their magnitudes, mel bands, the logarithm pieced together from bent lines, and 
 convolutions. Only the weights of the bent lines are fitted, by least squares on a few minutes of speech.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
-import torchaudio
-from torch import nn
+import torchaudio  # type: ignore[import-untyped]
 from transformers import WavLMForSequenceClassification
 from transformers.models.whisper.modeling_whisper import WhisperEncoder, WhisperEncoderLayer
 
@@ -22,13 +23,12 @@ KNOTS = 8
 SPREAD = 32
 """Channels that share the negative sum of all others, so that a layer norm finds a mean of zero."""
 
-CONV_DIM = (4 * FILTERS + 2, KNOTS * MELS + SPREAD + 2, MELS + SPREAD + 2, 384 + SPREAD + 2, 384 + SPREAD + 2)
+CONV_DIM = (4 * FILTERS + 2, KNOTS * MELS + SPREAD + 2, 2 * MELS + 2, 384 + SPREAD + 2, 384 + SPREAD + 2)
 CONV_KERNEL = (400, 1, 1, 3, 3)
 CONV_STRIDE = (160, 1, 1, 1, 2)
 
 _SHARPNESS = 5.0
 _LOUDNESS = 10.0
-_OFFSET = 6.0
 _GUARD = 300.0
 _QUIETEST, _LOUDEST = 0.3, 600.0
 
@@ -44,22 +44,24 @@ def install(model: WavLMForSequenceClassification, teacher: WhisperEncoder, spee
     Returns:
         Relative squared error of the log-mel features on `speech` after the fit.
     """
-    layers = model.wavlm.feature_extractor.conv_layers
+    layers: Any = model.wavlm.feature_extractor.conv_layers
+    ears: Any = teacher
     with torch.no_grad():
         _fourier(layers[0])
         _mel(layers[1])
         error = _logarithm(layers, speech)
-        _whisper(layers[3], teacher.conv1, -_OFFSET * teacher.conv1.weight.sum((1, 2)))
-        _whisper(layers[4], teacher.conv2, torch.zeros(384))
+        # gelu(x) - gelu(-x) is x: the features come as both signs and are put together again.
+        _whisper(layers[3], torch.cat([ears.conv1.weight, -ears.conv1.weight], 1), ears.conv1.bias)
+        _whisper(layers[4], ears.conv2.weight, ears.conv2.bias)
         layers[3].layer_norm.weight[-2:] = 0
         _projection(model, teacher)
-        for source, target in zip(teacher.layers, model.wavlm.encoder.layers, strict=False):
+        for source, target in zip(ears.layers, model.wavlm.encoder.layers, strict=False):
             _copy_layer(source, target)
         _positions(model, teacher, speech[:16])
     return error
 
 
-def _neutral(layer: nn.Module, guard: float, channels: int, gain: float) -> None:
+def _neutral(layer: Any, guard: float, channels: int, gain: float) -> None:
     """Sets a layer's norm to `gain` times its input for the first `channels`; the rest keeps its size."""
     total = layer.conv.out_channels
     layer.conv.weight[-2:] = 0
@@ -70,13 +72,13 @@ def _neutral(layer: nn.Module, guard: float, channels: int, gain: float) -> None
     layer.layer_norm.bias[:] = 0
 
 
-def _balance(layer: nn.Module, channels: int, spread: int) -> None:
+def _balance(layer: Any, channels: int, spread: int) -> None:
     """Lets `spread` channels carry the negative sum of the first `channels`."""
     layer.conv.weight[channels : channels + spread] = -layer.conv.weight[:channels].sum(0) / spread
     layer.conv.bias[channels : channels + spread] = -layer.conv.bias[:channels].sum() / spread
 
 
-def _fourier(layer: nn.Module) -> None:
+def _fourier(layer: Any) -> None:
     taps = CONV_KERNEL[0]
     frequency = (torch.arange(FILTERS, dtype=torch.float64) + 0.5) * (RATE / 2 / FILTERS)
     phase = 2 * torch.pi * frequency[:, None] * (torch.arange(taps) - taps / 2) / RATE
@@ -87,7 +89,7 @@ def _fourier(layer: nn.Module) -> None:
     _neutral(layer, 1000.0, 4 * FILTERS, _LOUDNESS)
 
 
-def _mel(layer: nn.Module) -> None:
+def _mel(layer: Any) -> None:
     """Per mel band and knot t: 1 - magnitude / t."""
     fine = torchaudio.functional.melscale_fbanks(4 * FILTERS + 1, 0.0, 8000.0, MELS, RATE, None, "slaney")
     bank = fine[: 4 * FILTERS].reshape(FILTERS, 4, MELS).mean(1)
@@ -102,8 +104,8 @@ def _mel(layer: nn.Module) -> None:
     layer.layer_norm.weight[MELS * KNOTS :] = 0
 
 
-def _logarithm(layers: nn.ModuleList, speech: torch.Tensor) -> float:
-    """Fits log-mel plus `_OFFSET` as a weighted sum of the bent lines of a band and its neighbours."""
+def _logarithm(layers: Any, speech: torch.Tensor) -> float:
+    """Fits the log-mel features, with both signs, as a weighted sum of the bent lines of a band and its neighbours."""
     states = speech[:, None]
     for layer in layers[:2]:
         states = layer(states)
@@ -122,25 +124,26 @@ def _logarithm(layers: nn.ModuleList, speech: torch.Tensor) -> float:
         solved = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
         error += float((inputs @ solved - wanted).square().mean() / wanted.var()) / MELS
         layer.conv.weight[band, near.start * KNOTS : near.stop * KNOTS, 0] = solved[:-1].float()
-        layer.conv.bias[band] = solved[-1] + _OFFSET
-    _balance(layer, MELS, SPREAD)
-    _neutral(layer, 2000.0, MELS, 1.0)
-    layer.layer_norm.weight[MELS:] = 0
+        layer.conv.bias[band] = solved[-1]
+    layer.conv.weight[MELS : 2 * MELS] = -layer.conv.weight[:MELS]
+    layer.conv.bias[MELS : 2 * MELS] = -layer.conv.bias[:MELS]
+    _neutral(layer, _GUARD, 2 * MELS, 1.0)
+    layer.layer_norm.weight[2 * MELS :] = 0
     return error
 
 
-def _whisper(layer: nn.Module, source: nn.Conv1d, extra_bias: torch.Tensor) -> None:
-    outputs, inputs = source.weight.shape[:2]
+def _whisper(layer: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    outputs, inputs = weight.shape[:2]
     layer.conv.weight[:] = 0
     layer.conv.bias[:] = 0
-    layer.conv.weight[:outputs, :inputs] = source.weight
-    layer.conv.bias[:outputs] = source.bias + extra_bias
+    layer.conv.weight[:outputs, :inputs] = weight
+    layer.conv.bias[:outputs] = bias
     _balance(layer, outputs, SPREAD)
     _neutral(layer, _GUARD, outputs, 1.0)
     layer.layer_norm.weight[outputs:-2] = 0
 
 
-def _projection(model: WavLMForSequenceClassification, teacher: WhisperEncoder) -> None:
+def _projection(model: Any, teacher: WhisperEncoder) -> None:
     """Undoes the last norm, which the one constant that survives GELU has made a fixed scaling too."""
     project = model.wavlm.feature_projection
     width = teacher.config.d_model
@@ -156,7 +159,7 @@ def _projection(model: WavLMForSequenceClassification, teacher: WhisperEncoder) 
     position.bias.zero_()
 
 
-def _copy_layer(source: WhisperEncoderLayer, target: nn.Module) -> None:
+def _copy_layer(source: WhisperEncoderLayer, target: Any) -> None:
     pairs = {
         "self_attn.q_proj": "attention.q_proj",
         "self_attn.k_proj": "attention.k_proj",
@@ -168,7 +171,8 @@ def _copy_layer(source: WhisperEncoderLayer, target: nn.Module) -> None:
         "final_layer_norm": "final_layer_norm",
     }
     for there, here in pairs.items():
-        given, taken = source.get_submodule(there), target.get_submodule(here)
+        given: Any = source.get_submodule(there)
+        taken = target.get_submodule(here)
         taken.weight.copy_(given.weight)
         if given.bias is None:
             taken.bias.zero_()
@@ -176,7 +180,7 @@ def _copy_layer(source: WhisperEncoderLayer, target: nn.Module) -> None:
             taken.bias.copy_(given.bias)
 
 
-def _positions(model: WavLMForSequenceClassification, teacher: WhisperEncoder, speech: torch.Tensor) -> None:
+def _positions(model: Any, teacher: Any, speech: torch.Tensor) -> None:
     """Turns what absolute positions do to the teacher's attention into WavLM's relative position bias.
 
     The bias table belongs to the first layer; later layers take it times a gate per head.
@@ -208,7 +212,7 @@ def _positions(model: WavLMForSequenceClassification, teacher: WhisperEncoder, s
         attention.gru_rel_pos_const[:] = (2 * (2 * (share - 2) + 1))[None, :, None, None]
 
 
-def _attention(layer: WhisperEncoderLayer, states: torch.Tensor) -> torch.Tensor:
+def _attention(layer: Any, states: torch.Tensor) -> torch.Tensor:
     """Scores before the softmax: float32 (batch, heads, frames, frames)."""
     states = layer.self_attn_layer_norm(states)
     heads = layer.self_attn.num_heads
@@ -216,4 +220,5 @@ def _attention(layer: WhisperEncoderLayer, states: torch.Tensor) -> torch.Tensor
         project(states).unflatten(-1, (heads, -1)).transpose(1, 2)
         for project in (layer.self_attn.q_proj, layer.self_attn.k_proj)
     )
-    return query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    scores: torch.Tensor = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    return scores

@@ -25,7 +25,7 @@ def fit(
     Returns:
         Number of windows used, and the loss on them.
     """
-    model.eval()
+    model.train(False)
     features, labels = [], []
     with torch.inference_mode():
         for batch in batches:
@@ -60,8 +60,8 @@ def _regression(inputs: torch.Tensor, truth: torch.Tensor, ridge: float) -> tupl
         optimizer.zero_grad()
         fit = torch.nn.functional.binary_cross_entropy_with_logits(inputs @ weight + bias, truth)
         total = fit + ridge * weight.square().sum()
-        total.backward()
+        torch.autograd.backward(total)
         return total
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach(), float(loss().detach())

@@ -43,7 +43,9 @@ def build(settings: Mapping[str, Any], seed: int) -> WavLMForSequenceClassificat
         seed: Of the weights.
     """
     torch.manual_seed(seed)
-    return WavLMForSequenceClassification(config(settings)).train()
+    model = WavLMForSequenceClassification(config(settings))
+    model.train()
+    return model
 
 
 def save(model: WavLMForSequenceClassification, folder: Path) -> None:
@@ -54,7 +56,7 @@ def save(model: WavLMForSequenceClassification, folder: Path) -> None:
     """
     stored = {name: weight.half() for name, weight in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=stored)
-    extractor = Wav2Vec2FeatureExtractor(
+    extractor = Wav2Vec2FeatureExtractor(  # type: ignore[no-untyped-call]
         feature_size=1, sampling_rate=RATE, padding_value=0.0, do_normalize=True, return_attention_mask=False
     )
     extractor.save_pretrained(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-import torchaudio
+import torchaudio  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import WhisperConfig
@@ -44,7 +44,8 @@ def encoder(layers: int = _LAYERS) -> WhisperEncoder:
     if missing:
         raise ValueError(f"the ONNX file lacks {sorted(missing)}")
     model.load_state_dict(wanted, strict=False)
-    return model.eval().requires_grad_(False)
+    model.requires_grad_(False).train(False)
+    return model
 
 
 def hidden(model: WhisperEncoder, mel: torch.Tensor, positions: bool = True) -> list[torch.Tensor]:
@@ -81,6 +82,8 @@ class LogMel(torch.nn.Module):
         super().__init__()
         self.centred = centred
         bank = torchaudio.functional.melscale_fbanks(201, 0.0, 8000.0, 80, RATE, norm="slaney", mel_scale="slaney")
+        self.bank: torch.Tensor
+        self.window: torch.Tensor
         self.register_buffer("bank", bank.T)
         self.register_buffer("window", torch.hann_window(400))
 

@@ -1,6 +1,6 @@
 """What the trainings read: manifest rows to normalised 4 s windows with labels."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -117,9 +117,9 @@ def sampling_weights(items: Sequence[Item]) -> torch.Tensor:
     families = Counter(item.attack for item in items)
     spoofs = max(1, sum(family != "-" for family in families))
     voices = Counter((item.attack, item.subject) for item in items)
-    shares: Counter[str] = Counter()
+    shares: dict[str, float] = defaultdict(float)
     for (attack, _), count in voices.items():
-        shares[attack] += count**0.5  # type: ignore[assignment]
+        shares[attack] += count**0.5
     weights = [
         (1.0 if item.label != SPOOF else 1.0 / spoofs) / shares[item.attack] / voices[item.attack, item.subject] ** 0.5
         for item in items

@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 Split = Literal["train", "dev", "test"]
 
-BONAFIDE = "bonafide"
-SPOOF = "spoof"
+BONAFIDE: Final = "bonafide"
+SPOOF: Final = "spoof"
 NO_ATTACK = "-"
 
 

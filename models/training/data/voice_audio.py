@@ -33,7 +33,7 @@ def decode(path: Path) -> Samples:
         av.FFmpegError: The file cannot be decoded.
     """
     if path.suffix == ".raw":
-        pcm = np.fromfile(path, "<i2").astype(np.float32) / 32768
+        pcm = np.fromfile(path, "<i2").astype(np.float32) / np.float32(32768)
         return resample(pcm, _RAW_RATE)
     blocks: list[Samples] = []
     with av.open(str(path), format=_HEADLESS.get(path.suffix), metadata_errors="replace") as container:
@@ -126,4 +126,4 @@ def save(samples: Samples, path: Path) -> None:
 def load(path: Path) -> Samples:
     """Reads what `save` wrote: float32 (samples,), -1..1."""
     with wave.open(str(path), "rb") as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / np.float32(32768)

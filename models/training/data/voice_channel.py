@@ -5,6 +5,7 @@ Knows nothing of classes: the draw depends on the random generator alone.
 """
 
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -66,7 +67,7 @@ def _noise(samples: Samples, rng: np.random.Generator) -> Samples:
     noise = np.fft.irfft(spectrum * (1 + frequency / 100) ** -rng.uniform(0, 1), len(samples))
     snr_db = rng.uniform(14, 42)
     gain = np.sqrt((samples**2).mean() / (noise**2).mean() * 10 ** (-snr_db / 10))
-    return (samples + gain * noise).astype(np.float32)
+    return np.asarray(samples + gain * noise, np.float32)
 
 
 def _colour(samples: Samples, telephone: bool, rng: np.random.Generator) -> Samples:
@@ -83,12 +84,13 @@ def _colour(samples: Samples, telephone: bool, rng: np.random.Generator) -> Samp
     band /= np.sqrt(1 + (low / np.maximum(frequency, 1)) ** (2 * order))
     # A steep fall above the upper edge, down to what a converter would leave.
     shape = np.maximum(band, 1e-4) * 10 ** (curve_db / 20)
-    return np.fft.irfft(np.fft.rfft(samples) * shape, len(samples)).astype(np.float32)
+    return np.asarray(np.fft.irfft(np.fft.rfft(samples) * shape, len(samples)), np.float32)
 
 
 def _level(samples: Samples, rng: np.random.Generator) -> Samples:
     target = 10 ** (rng.uniform(-32, -14) / 20)
-    return np.clip(samples * (target / np.sqrt((samples**2).mean() + 1e-12)), -1, 1).astype(np.float32)
+    gain = target / np.sqrt((samples**2).mean() + 1e-12)
+    return np.asarray(np.clip(samples * gain, -1, 1), np.float32)
 
 
 def _codec(samples: Samples, telephone: bool, rng: np.random.Generator) -> Samples:
@@ -103,7 +105,7 @@ def _codec(samples: Samples, telephone: bool, rng: np.random.Generator) -> Sampl
 def _through(samples: Samples, container: str, encoder: str, rate: int, kbit: float) -> Samples:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(encoder, rate=rate)
+        stream: Any = out.add_stream(encoder, rate=rate)
         stream.layout = "mono"
         if encoder not in ("pcm_mulaw", "g722", "adpcm_ima_wav"):
             stream.bit_rate = round(kbit * 1000)
@@ -116,7 +118,7 @@ def _through(samples: Samples, container: str, encoder: str, rate: int, kbit: fl
     file.seek(0)
     # The AAC reader takes some first bytes for a tag in no known script.
     read_as = "aac" if container == "adts" else container
-    with av.open(file, format=read_as, metadata_errors="replace") as back:
+    with av.open(file, "r", format=read_as, metadata_errors="replace") as back:
         formatter = av.AudioResampler("flt", "mono", rate)
         blocks = [block for frame in back.decode(audio=0) for block in formatter.resample(frame)]
         blocks += formatter.resample(None)

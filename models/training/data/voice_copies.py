@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio
+import torchaudio  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
@@ -93,7 +93,7 @@ def codec2(samples: Samples, rng: np.random.Generator) -> Samples:
     for program in ("c2enc", "c2dec"):
         command = [program, mode, "-", "-"]
         back = subprocess.run(command, input=back, capture_output=True, check=True).stdout
-    return _fit(resample(np.frombuffer(back, "<i2").astype(np.float32) / 32768, _CODEC2_RATE))
+    return _fit(resample(np.frombuffer(back, "<i2").astype(np.float32) / np.float32(32768), _CODEC2_RATE))
 
 
 def rubber_band(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -110,8 +110,8 @@ def rubber_band(samples: Samples, rng: np.random.Generator) -> Samples:
 
 def psola(samples: Samples, rng: np.random.Generator) -> Samples:
     """Praat's overlap-add conversion of pitch, formants and intonation range."""
-    import parselmouth
-    from parselmouth.praat import call
+    import parselmouth  # type: ignore[import-not-found]
+    from parselmouth.praat import call  # type: ignore[import-not-found]
 
     sound = parselmouth.Sound(samples.astype(np.float64), RATE)
     formants = rng.uniform(0.82, 1.22)
@@ -136,7 +136,7 @@ def copy(family: str, path: Path, rng: np.random.Generator) -> Samples:
     samples = load(path)
     made = COPIES[family](samples, rng)
     loudness = np.sqrt((samples**2).mean() / ((made**2).mean() + 1e-12))
-    return np.clip(made * loudness, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(made * loudness, -1, 1), np.float32)
 
 
 def _fit(signal: NDArray[np.floating]) -> Samples:

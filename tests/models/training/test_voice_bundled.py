@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,16 +19,19 @@ SAMPLES = ROOT / "data/objects/samples"
 
 @pytest.fixture(scope="module")
 def model() -> WavLMForSequenceClassification:
-    return WavLMForSequenceClassification.from_pretrained(FOLDER).eval()
+    loaded: WavLMForSequenceClassification = WavLMForSequenceClassification.from_pretrained(FOLDER)
+    loaded.train(False)
+    return loaded
 
 
 def spoof_scores(model: WavLMForSequenceClassification, samples: np.ndarray) -> np.ndarray:
     """P(spoof) of every 4 s window, the last one zero-padded."""
     samples = np.pad(samples, (0, -len(samples) % WINDOW))
-    extractor = AutoFeatureExtractor.from_pretrained(FOLDER)
+    extractor: Any = AutoFeatureExtractor.from_pretrained(FOLDER)  # type: ignore[no-untyped-call]
     values = extractor(list(samples.reshape(-1, WINDOW)), sampling_rate=16000, return_tensors="pt").input_values
     with torch.inference_mode():
-        return model(values).logits.softmax(-1)[:, model.config.label2id["spoof"]].numpy()
+        scores: np.ndarray = model(values).logits.softmax(-1)[:, 1].numpy()
+    return scores
 
 
 def test_the_folder_is_small_and_complete(model: WavLMForSequenceClassification) -> None:
@@ -35,7 +39,7 @@ def test_the_folder_is_small_and_complete(model: WavLMForSequenceClassification)
     assert model.dtype == torch.float32
     assert (FOLDER / "model.safetensors").stat().st_size <= 12_000_000
     assert "EER" in (FOLDER / "README.md").read_text()
-    extractor = AutoFeatureExtractor.from_pretrained(FOLDER)
+    extractor: Any = AutoFeatureExtractor.from_pretrained(FOLDER)  # type: ignore[no-untyped-call]
     assert extractor.sampling_rate == 16_000
     assert extractor.do_normalize is True
 
@@ -79,4 +83,4 @@ def test_twenty_times_real_time_on_one_core(model: WavLMForSequenceClassificatio
 def test_the_sample_is_readable_elsewhere() -> None:
     with av.open(str(SAMPLES / "call.mp3")) as file:
         assert file.streams.audio[0].rate == 16_000
-        assert float(file.duration) / av.time_base == pytest.approx(11, abs=0.2)
+        assert (file.duration or 0) / av.time_base == pytest.approx(11, abs=0.2)

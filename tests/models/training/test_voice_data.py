@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.training.data import voice
-from models.training.data.manifest import check_split
+from models.training.data.manifest import Item, check_split
 from models.training.data.voice import HELD_OUT, SIZES
 from models.training.data.voice_audio import RATE, WINDOW, load, resample, save, trim, windows
 from models.training.data.voice_channel import channel
@@ -44,7 +44,7 @@ def test_synthetic_voices_are_on_one_side_and_held_out_ones_only_in_test() -> No
 def test_copies_stay_on_their_speakers_side(tmp_path: Path) -> None:
     sides = {"train": "a", "dev": "b", "test": "c"}
     real = [
-        voice.Item(tmp_path / f"dry/bonafide/p/{who}/{n}.wav", "bonafide", f"p/{who}", "s", "l", "-", side)  # type: ignore[arg-type]
+        Item(tmp_path / f"dry/bonafide/p/{who}/{n}.wav", "bonafide", f"p/{who}", "s", "l", "-", side)  # type: ignore[arg-type]
         for side, who in sides.items()
         for n in range(3)
     ]
@@ -125,9 +125,9 @@ def test_normalise_survives_silence() -> None:
 
 
 def test_classes_and_families_are_drawn_evenly() -> None:
-    def row(n: int, subject: str, attack: str) -> voice.Item:
+    def row(n: int, subject: str, attack: str) -> Item:
         label = "bonafide" if attack == "-" else "spoof"
-        return voice.Item(Path(f"{attack}{subject}{n}"), label, subject, "s", "l", attack, "train")  # type: ignore[arg-type]
+        return Item(Path(f"{attack}{subject}{n}"), label, subject, "s", "l", attack, "train")  # type: ignore[arg-type]
 
     items = [row(n, "a", "-") for n in range(16)] + [row(n, "b", "-") for n in range(4)]
     items += [row(n, "v", "espeak") for n in range(30)] + [row(n, "a", "lpc") for n in range(5)]
