@@ -109,7 +109,7 @@ async def test_a_changed_object_is_not_answered_from_the_cache(
 async def test_a_retried_analysis_scores_only_what_is_missing(
     stored: StoredService, client: AsyncBonafideClient
 ) -> None:
-    stored.put(long_recording(20, seed=6), "retried.wav")
+    stored.put(long_recording(10, seed=6), "retried.wav")
     before = await stored.chunks()
     async with aclosing(client.iter_object(BUCKET, "retried.wav")) as events:
         async for event in events:
@@ -118,20 +118,20 @@ async def test_a_retried_analysis_scores_only_what_is_missing(
                 break
     await wait_active(stored.service, 0)
     begun = await stored.chunks() - before
-    assert 21 <= begun.runner < 300, "the call was to be left midway"
+    assert 21 <= begun.runner < 150, "the call was to be left midway"
 
     before = await stored.chunks()
     report = await client.analyze_object(BUCKET, "retried.wav")
     retried = await stored.chunks() - before
-    assert len(report.chunks) == 300
-    assert retried.runner + retried.cache == 300
+    assert len(report.chunks) == 150
+    assert retried.runner + retried.cache == 150
     # what a batch had begun when its caller left may be scored twice
-    assert retried.runner <= 300 - 21
+    assert retried.runner <= 150 - 21
     assert retried.cache >= begun.runner - 8
 
 
 async def test_a_caller_who_leaves_frees_the_place(stored: StoredService, client: AsyncBonafideClient) -> None:
-    stored.put(long_recording(20, seed=7), "left.wav")
+    stored.put(long_recording(10, seed=7), "left.wav")
     before = await stored.chunks()
     async with httpx.AsyncClient(base_url=stored.service.url, timeout=60) as http:
         calls = (
@@ -145,7 +145,7 @@ async def test_a_caller_who_leaves_frees_the_place(stored: StoredService, client
         await asyncio.gather(*tasks, return_exceptions=True)
         await wait_active(stored.service, 0, within_s=3)
     judged = await stored.chunks() - before
-    assert judged.runner < 600
+    assert judged.runner < 300
     await asyncio.sleep(0.5)
     assert await stored.chunks() - before == judged, "somebody works for nobody"
 
