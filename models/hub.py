@@ -9,7 +9,7 @@ from models.folders import build_once
 
 logger = logging.getLogger(__name__)
 
-_DESCRIPTION = ["config.json", "preprocessor_config.json", "processor_config.json"]
+_DESCRIPTION = ["config.json", "preprocessor_config.json", "processor_config.json", "calibration.json", "README.md"]
 _SAFE_WEIGHTS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
 _PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
 _WAYS_OUT = (

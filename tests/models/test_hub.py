@@ -61,7 +61,7 @@ def test_downloads_what_is_needed_once(hub: Hub, tmp_path: Path) -> None:
     status, path = _save(tmp_path / "models", hub.url)
     assert status == 0, path
     assert Path(path) == tmp_path / "models/hub/someone--liveness/main"
-    assert _files(Path(path)) == ["config.json", "model.safetensors", "preprocessor_config.json"]
+    assert _files(Path(path)) == ["README.md", "config.json", "model.safetensors", "preprocessor_config.json"]
     assert (Path(path) / "model.safetensors").read_text() == "content of model.safetensors"
     before = len(hub.requests)
     assert _save(tmp_path / "models", hub.url) == (0, path)
@@ -79,7 +79,7 @@ def test_pickled_weights_only_where_there_are_no_others(hub: Hub, repository: Pa
     (repository / "model.safetensors").unlink()
     status, path = _save(tmp_path / "models", hub.url)
     assert status == 0, path
-    assert _files(Path(path)) == ["config.json", "preprocessor_config.json", "pytorch_model.bin"]
+    assert _files(Path(path)) == ["README.md", "config.json", "preprocessor_config.json", "pytorch_model.bin"]
 
 
 def test_a_download_that_breaks_off_is_never_taken_for_whole(hub: Hub, tmp_path: Path) -> None:
