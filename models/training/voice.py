@@ -222,6 +222,7 @@ def _arguments(schedule: Schedule, seed: int, out: Path) -> TrainingArguments:
         save_total_limit=2,
         logging_steps=50,
         load_best_model_at_end=True,
+        eval_on_start=True,
         metric_for_best_model="eer",
         greater_is_better=False,
         dataloader_num_workers=schedule.loader_workers,

@@ -12,7 +12,7 @@ from models.training.data.voice_channel import channel
 from models.training.data.voice_copies import COPIES, griffin_lim
 from models.training.data.voice_sources import DEV_LANGUAGES, SOURCES, TEST_LANGUAGES, split_of_language
 from models.training.data.voice_tts import VOICES
-from models.training.voice_windows import normalise, sampling_weights, vary
+from models.training.voice_windows import Pairs, normalise, sampling_weights, vary
 
 
 def speech(seconds: float, seed: int = 0) -> np.ndarray:
@@ -150,3 +150,25 @@ def test_speaker_names_are_read_off_paths() -> None:
     assert groups("ktuberling-data", "usr/sounds/sr@latin/hat.wav")["language"] == "sr"
     assert groups("fillets-ng-data-nl", "sound/city/nl/mes-v-ano.ogg")["voice"] == "v"
     assert not groups("tuxpaint-stamps-default", "stamps/x/frog.ogg")
+
+
+def test_pairs_hold_the_same_window_recorded_alike() -> None:
+    def row(name: str, subject: str, attack: str) -> Item:
+        label = "bonafide" if attack == "-" else "spoof"
+        return Item(Path(f"/{attack}/{subject}/{name}"), label, subject, "s", "l", attack, "train")  # type: ignore[arg-type]
+
+    items = [row(f"{n}.wav", who, "-") for who in ("a", "b") for n in range(5)]
+    items += [row(f"{n}.wav", who, family) for who in ("a", "b") for family in ("lpc", "world") for n in range(3)]
+    items += [row(f"{n}.wav", "espeak/de", "espeak") for n in range(4)]
+    batches = list(Pairs(items, batch_size=8, batches=5, seed=1))
+    assert batches == list(Pairs(items, batch_size=8, batches=5, seed=1))
+    assert [len(batch) for batch in batches] == [8] * 5
+    for batch in batches:
+        chosen = [items[index] for index, _ in batch]
+        assert sum(item.label == "spoof" for item in chosen) == 4
+        for start in (0, 4):
+            (real, copy), (seed, same_seed) = chosen[start : start + 2], [draw for _, draw in batch[start : start + 2]]
+            assert (real.attack, real.subject, real.path.name) == ("-", copy.subject, copy.path.name)
+            assert copy.attack in ("lpc", "world")
+            assert seed == same_seed
+            assert chosen[start + 2].attack == "espeak"
