@@ -30,9 +30,10 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from models.training.data.face import folder as photo_folder
+from models.training.data.face_attacks import UNSEEN
 from models.training.data.manifest import NO_ATTACK, Item, read
 from models.training.data.packages import data_dir
-from models.training.face_metrics import eer, report
+from models.training.face_metrics import eer, rates, report
 from models.training.face_model import build, leave_out_patches
 from models.training.face_photos import MEAN, STD, Photos, Shape, preprocess, read_rgb
 
@@ -169,7 +170,12 @@ def measure(reference: Path, items: list[Item]) -> dict[str, Any]:
     live = np.array([item.attack == NO_ATTACK for item in dev])
     _, threshold = eer(dev_scores[live], dev_scores[~live])
     figures: dict[str, Any] = {"dev": _report(dev, dev_scores, threshold)}
-    figures["test"] = _report(test, score(model, test, shape), threshold)
+    test_scores = score(model, test, shape)
+    figures["test"] = _report(test, test_scores, threshold)
+    known = np.array([item.attack not in UNSEEN for item in test])
+    seen_kinds = [item for item, keep in zip(test, known, strict=True) if keep]
+    figures["test_without_unseen_kinds"] = _report(seen_kinds, test_scores[known], threshold)
+    figures["test_at_0.5"] = rates(test_scores, [item.attack for item in test], 0.5)
     return figures
 
 
