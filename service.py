@@ -24,9 +24,9 @@ from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
 from models.devices import cuda_is_available
 from models.dinov2 import DINOv2Detector
-from models.engines import LoadOptions
 from models.errors import ModelError
 from models.info import ModelInfo
+from models.served import load_options
 from models.wavlm import WavLMDetector
 
 SETTINGS = Settings()
@@ -84,26 +84,13 @@ class Scorer:
         return self._detector.info.to_dict()
 
 
-def load_options(spoof_label: str | None) -> LoadOptions:
-    """How this process loads its model."""
-    return LoadOptions(
-        engine=SETTINGS.engine,
-        precision=SETTINGS.precision,
-        models_dir=SETTINGS.models_dir,
-        compiled_dir=SETTINGS.compiled_dir,
-        offline=SETTINGS.offline,
-        spoof_label=spoof_label,
-        threads=SETTINGS.engine_threads,
-    )
-
-
 @bentoml.service(name="WavLMRunner", **RUNNER)
 class WavLMRunner:
     """Scores windows of speech: int16 (samples,) at 16 kHz -> P(spoof)."""
 
     def __init__(self) -> None:
         with refusal_to_start(ModelError):
-            detector = WavLMDetector.load(SETTINGS.voice_model, load_options(SETTINGS.voice_spoof_label))
+            detector = WavLMDetector.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
         self.scorer = Scorer(detector)
 
     @bentoml.on_startup
@@ -128,7 +115,7 @@ class DINOv2Runner:
 
     def __init__(self) -> None:
         with refusal_to_start(ModelError):
-            detector = DINOv2Detector.load(SETTINGS.face_model, load_options(SETTINGS.face_spoof_label))
+            detector = DINOv2Detector.load(SETTINGS.face_model, load_options("face", SETTINGS))
         self.scorer = Scorer(detector)
 
     @bentoml.on_startup

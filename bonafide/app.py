@@ -52,19 +52,14 @@ class App:
             cache=self._cache,
             budget=self.budget,
             pool=self._pool,
-            limits=AudioLimits(
-                max_bytes=settings.max_audio_bytes,
-                max_seconds=settings.max_audio_seconds,
-                max_channels=settings.max_audio_channels,
-                max_sample_rate=settings.max_sample_rate,
-            ),
+            limits=AudioLimits.of(settings),
             threshold=settings.voice_threshold,
             observer=measurements,
         )
         self.face = FaceJudgement(
             runner=self.face_runner,
             pool=self._pool,
-            limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
+            limits=ImageLimits.of(settings),
             threshold=settings.face_threshold,
         )
 

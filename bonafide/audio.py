@@ -15,6 +15,7 @@ from bonafide.cutting import Cut, WindowCutter
 from bonafide.decoding import MonoDecoder
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.resampling import SAMPLE_RATE, resample, to_pcm16
+from bonafide.settings import Settings
 
 __all__ = ["SAMPLE_RATE", "WINDOW_SAMPLES", "WINDOW_SECONDS", "AudioLimits", "AudioReader", "Window"]
 
@@ -40,6 +41,16 @@ class AudioLimits:
     max_seconds: float
     max_channels: int
     max_sample_rate: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The limits that the settings name."""
+        return cls(
+            settings.max_audio_bytes,
+            settings.max_audio_seconds,
+            settings.max_audio_channels,
+            settings.max_sample_rate,
+        )
 
 
 @dataclass(frozen=True, eq=False)

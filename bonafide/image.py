@@ -5,6 +5,7 @@ Only JPEG, PNG, WebP, BMP and the first frame of a GIF are opened; the size is c
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo_format import ACCEPTED, exif_orientation, identify
+from bonafide.settings import Settings
 
 
 class _Jpeg(JpegImageFile):
@@ -59,6 +61,11 @@ class ImageLimits:
 
     max_bytes: int
     max_pixels: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The limits that the settings name."""
+        return cls(settings.max_image_bytes, settings.max_image_pixels)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ decoder, the same cutting into windows and the same engine as what is served, an
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,26 +73,12 @@ class ServedModel:
         return overall_score(scores, seconds)
 
     def _windows(self, data: bytes) -> list[Part]:
-        limits = AudioLimits(
-            max_bytes=self._settings.max_audio_bytes,
-            max_seconds=self._settings.max_audio_seconds,
-            max_channels=self._settings.max_audio_channels,
-            max_sample_rate=self._settings.max_sample_rate,
-        )
-        with AudioReader(data, limits) as reader:
+        with AudioReader(data, AudioLimits.of(self._settings)) as reader:
             return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
 
     def _photo(self, data: bytes, wanted: ImageGeometry) -> list[Part]:
-        limits = ImageLimits(max_bytes=self._settings.max_image_bytes, max_pixels=self._settings.max_image_pixels)
-        geometry = Geometry(
-            resize_shortest_edge=wanted.resize_shortest_edge,
-            resize_height=wanted.resize_height,
-            resize_width=wanted.resize_width,
-            crop_height=wanted.crop_height,
-            crop_width=wanted.crop_width,
-            resample=wanted.resample,
-        )
-        return [Part(prepare(read_image(data, limits), geometry), 1.0)]
+        geometry = Geometry(**asdict(wanted))
+        return [Part(prepare(read_image(data, ImageLimits.of(self._settings)), geometry), 1.0)]
 
 
 def settings_for(task: Task, **given: Any) -> Settings:
