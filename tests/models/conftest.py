@@ -1,8 +1,22 @@
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, save_face, save_voice
+
+
+@pytest.fixture(autouse=True)
+def audible_log() -> Iterator[None]:
+    """Lets `caplog` hear `models`, whatever a command line that ran in this process has set up."""
+    logger = logging.getLogger("models")
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    yield
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
 
 
 @pytest.fixture(scope="session")
