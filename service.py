@@ -45,7 +45,6 @@ RUNNER: Any = {
 }
 
 prepare_environment()
-configure_logging(SETTINGS.log_level, SETTINGS.log_format)
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 
 
@@ -89,6 +88,7 @@ class WavLMRunner:
     """Scores windows of speech: int16 (samples,) at 16 kHz -> P(spoof)."""
 
     def __init__(self) -> None:
+        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(ModelError):
             detector = WavLMDetector.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
         self.scorer = Scorer(detector)
@@ -114,6 +114,7 @@ class DINOv2Runner:
     """Scores photos of faces: uint8 (height, width, 3) -> P(fake)."""
 
     def __init__(self) -> None:
+        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(ModelError):
             detector = DINOv2Detector.load(SETTINGS.face_model, load_options("face", SETTINGS))
         self.scorer = Scorer(detector)
@@ -154,6 +155,7 @@ class Bonafide:
     face = bentoml.depends(DINOv2Runner)
 
     def __init__(self) -> None:
+        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(RuntimeError):
             voice = require_remote(self.voice, "WavLMRunner")
             face = require_remote(self.face, "DINOv2Runner")
