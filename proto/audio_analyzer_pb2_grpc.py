@@ -50,6 +50,11 @@ class AudioAnalysisStub:
                 request_serializer=audio__analyzer__pb2.AnalyzeUploadRequest.SerializeToString,
                 response_deserializer=audio__analyzer__pb2.AnalyzeAudioEvent.FromString,
                 _registered_method=True)
+        self.AnalyzeLive = channel.stream_stream(
+                '/audioanalyzer.AudioAnalysis/AnalyzeLive',
+                request_serializer=audio__analyzer__pb2.LiveAudioRequest.SerializeToString,
+                response_deserializer=audio__analyzer__pb2.LiveAudioEvent.FromString,
+                _registered_method=True)
         self.GetVoiceModelStatus = channel.unary_unary(
                 '/audioanalyzer.AudioAnalysis/GetVoiceModelStatus',
                 request_serializer=audio__analyzer__pb2.VoiceModelStatusRequest.SerializeToString,
@@ -82,6 +87,13 @@ class AudioAnalysisServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnalyzeLive(self, request_iterator, context):
+        """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetVoiceModelStatus(self, request, context):
         """Tells which voice model answers.
         """
@@ -106,6 +118,11 @@ def add_AudioAnalysisServicer_to_server(servicer, server):
                     servicer.AnalyzeUpload,
                     request_deserializer=audio__analyzer__pb2.AnalyzeUploadRequest.FromString,
                     response_serializer=audio__analyzer__pb2.AnalyzeAudioEvent.SerializeToString,
+            ),
+            'AnalyzeLive': grpc.stream_stream_rpc_method_handler(
+                    servicer.AnalyzeLive,
+                    request_deserializer=audio__analyzer__pb2.LiveAudioRequest.FromString,
+                    response_serializer=audio__analyzer__pb2.LiveAudioEvent.SerializeToString,
             ),
             'GetVoiceModelStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetVoiceModelStatus,
@@ -195,6 +212,33 @@ class AudioAnalysis:
             '/audioanalyzer.AudioAnalysis/AnalyzeUpload',
             audio__analyzer__pb2.AnalyzeUploadRequest.SerializeToString,
             audio__analyzer__pb2.AnalyzeAudioEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeLive(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/audioanalyzer.AudioAnalysis/AnalyzeLive',
+            audio__analyzer__pb2.LiveAudioRequest.SerializeToString,
+            audio__analyzer__pb2.LiveAudioEvent.FromString,
             options,
             channel_credentials,
             insecure,

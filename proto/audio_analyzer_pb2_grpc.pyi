@@ -39,6 +39,8 @@ class AudioAnalysisStub:
     """Judges one stored recording; one message per scored chunk, then the summary."""
     AnalyzeUpload: _grpc.StreamStreamMultiCallable[_audio_analyzer_pb2.AnalyzeUploadRequest, _audio_analyzer_pb2.AnalyzeAudioEvent]
     """Judges a recording that the caller sends, in parts of at most 1 MiB each."""
+    AnalyzeLive: _grpc.StreamStreamMultiCallable[_audio_analyzer_pb2.LiveAudioRequest, _audio_analyzer_pb2.LiveAudioEvent]
+    """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended."""
     GetVoiceModelStatus: _grpc.UnaryUnaryMultiCallable[_audio_analyzer_pb2.VoiceModelStatusRequest, _audio_analyzer_pb2.VoiceModelStatusResponse]
     """Tells which voice model answers."""
 
@@ -53,6 +55,8 @@ class AudioAnalysisAsyncStub(AudioAnalysisStub):
     """Judges one stored recording; one message per scored chunk, then the summary."""
     AnalyzeUpload: _aio.StreamStreamMultiCallable[_audio_analyzer_pb2.AnalyzeUploadRequest, _audio_analyzer_pb2.AnalyzeAudioEvent]  # type: ignore[assignment]
     """Judges a recording that the caller sends, in parts of at most 1 MiB each."""
+    AnalyzeLive: _aio.StreamStreamMultiCallable[_audio_analyzer_pb2.LiveAudioRequest, _audio_analyzer_pb2.LiveAudioEvent]  # type: ignore[assignment]
+    """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended."""
     GetVoiceModelStatus: _aio.UnaryUnaryMultiCallable[_audio_analyzer_pb2.VoiceModelStatusRequest, _audio_analyzer_pb2.VoiceModelStatusResponse]  # type: ignore[assignment]
     """Tells which voice model answers."""
 
@@ -82,6 +86,14 @@ class AudioAnalysisServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audio_analyzer_pb2.AnalyzeAudioEvent], _abc.AsyncIterator[_audio_analyzer_pb2.AnalyzeAudioEvent]]:
         """Judges a recording that the caller sends, in parts of at most 1 MiB each."""
+
+    @_abc_1.abstractmethod
+    def AnalyzeLive(
+        self,
+        request_iterator: _MaybeAsyncIterator[_audio_analyzer_pb2.LiveAudioRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audio_analyzer_pb2.LiveAudioEvent], _abc.AsyncIterator[_audio_analyzer_pb2.LiveAudioEvent]]:
+        """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended."""
 
     @_abc_1.abstractmethod
     def GetVoiceModelStatus(

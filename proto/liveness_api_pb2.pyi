@@ -3,8 +3,10 @@
 isort:skip_file
 Faces: one photo in, live or fake out."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -61,6 +63,8 @@ class LivenessResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FACES_FIELD_NUMBER: _builtins.int
     is_live: _builtins.bool
     confidence: _builtins.float
     """Probability of predicted_class, 0..1."""
@@ -80,8 +84,16 @@ class LivenessResponse(_message.Message):
     """The error's code, e.g. "unreadable_media"; empty on success."""
     calibrated: _builtins.bool
     """Whether scores and threshold were fitted to data; if not, they are the model's raw output and 0.5 (or a setting)."""
+    reason: _builtins.str
+    """Why the verdict should not be relied on: "no_face", "several_faces", "small_face", "dark", "blurred"; empty when
+    nothing was found. The first of these that holds.
+    """
     @_builtins.property
     def probabilities(self) -> Global___LivenessProbabilities: ...
+    @_builtins.property
+    def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___FaceBox]:
+        """The faces that were found, the largest first."""
+
     def __init__(
         self,
         *,
@@ -98,14 +110,50 @@ class LivenessResponse(_message.Message):
         request_id: _builtins.str = ...,
         error_code: _builtins.str = ...,
         calibrated: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        faces: _abc.Iterable[Global___FaceBox] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["probabilities", b"probabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "is_live", b"is_live", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "faces", b"faces", "is_live", b"is_live", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LivenessResponse: _TypeAlias = LivenessResponse  # noqa: Y015
+
+@_typing.final
+class FaceBox(_message.Message):
+    """Where a face is, as shares of the picture's width and height, 0..1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    left: _builtins.float
+    top: _builtins.float
+    width: _builtins.float
+    height: _builtins.float
+    confidence: _builtins.float
+    """How sure the finder is, 0..1."""
+    def __init__(
+        self,
+        *,
+        left: _builtins.float = ...,
+        top: _builtins.float = ...,
+        width: _builtins.float = ...,
+        height: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "height", b"height", "left", b"left", "top", b"top", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FaceBox: _TypeAlias = FaceBox  # noqa: Y015
 
 @_typing.final
 class LivenessProbabilities(_message.Message):

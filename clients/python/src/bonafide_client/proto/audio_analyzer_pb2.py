@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61udio_analyzer.proto\x12\raudioanalyzer\"[\n\x13\x41nalyzeAudioRequest\x12\x19\n\x11minio_bucket_name\x18\x01 \x01(\t\x12\x18\n\x10minio_object_key\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\"5\n\x14\x41nalyzeUploadRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07task_id\x18\x02 \x01(\t\"\x87\x03\n\x14\x41nalyzeAudioResponse\x12I\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x34.audioanalyzer.AnalyzeAudioResponse.PredictionsEntry\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12*\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x1a.audioanalyzer.ChunkResult\x12\r\n\x05score\x18\x04 \x01(\x02\x12\r\n\x05label\x18\x05 \x01(\t\x12\x11\n\tthreshold\x18\x06 \x01(\x02\x12+\n\x05model\x18\x07 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x15\n\raudio_seconds\x18\x08 \x01(\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x12\n\ncalibrated\x18\x0b \x01(\x08\x1a\x32\n\x10PredictionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"s\n\x0b\x43hunkResult\x12\x10\n\x08\x63hunk_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x1a\n\x12start_time_seconds\x18\x03 \x01(\x01\x12\x18\n\x10\x65nd_time_seconds\x18\x04 \x01(\x01\x12\r\n\x05label\x18\x05 \x01(\t\"\x97\x01\n\x11\x41nalyzeAudioEvent\x12+\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1a.audioanalyzer.ChunkResultH\x00\x12\x36\n\x07summary\x18\x02 \x01(\x0b\x32#.audioanalyzer.AnalyzeAudioResponseH\x00\x12\x14\n\x0ctotal_chunks\x18\x03 \x01(\rB\x07\n\x05\x65vent\"<\n\rModelIdentity\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\x03 \x01(\x08\"\x19\n\x17VoiceModelStatusRequest\"\xec\x01\n\x18VoiceModelStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12+\n\x05model\x18\x02 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x12\n\nmodel_type\x18\x03 \x01(\t\x12\x12\n\nlocal_path\x18\x04 \x01(\t\x12\x11\n\tis_loaded\x18\x05 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x11\n\tthreshold\x18\t \x01(\x02\x12\x12\n\ncalibrated\x18\n \x01(\x08\x32\x8a\x03\n\rAudioAnalysis\x12W\n\x0c\x41nalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n\x12\x41nalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n\rAnalyzeUpload\x12#.audioanalyzer.AnalyzeUploadRequest\x1a .audioanalyzer.AnalyzeAudioEvent(\x01\x30\x01\x12\x66\n\x13GetVoiceModelStatus\x12&.audioanalyzer.VoiceModelStatusRequest\x1a\'.audioanalyzer.VoiceModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61udio_analyzer.proto\x12\raudioanalyzer\"[\n\x13\x41nalyzeAudioRequest\x12\x19\n\x11minio_bucket_name\x18\x01 \x01(\t\x12\x18\n\x10minio_object_key\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\"5\n\x14\x41nalyzeUploadRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07task_id\x18\x02 \x01(\t\"\xe4\x03\n\x14\x41nalyzeAudioResponse\x12I\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x34.audioanalyzer.AnalyzeAudioResponse.PredictionsEntry\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12*\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x1a.audioanalyzer.ChunkResult\x12\x12\n\x05score\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05label\x18\x05 \x01(\t\x12\x11\n\tthreshold\x18\x06 \x01(\x02\x12+\n\x05model\x18\x07 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x15\n\raudio_seconds\x18\x08 \x01(\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x12\n\ncalibrated\x18\x0b \x01(\x08\x12\x34\n\nsuspicious\x18\x0c \x03(\x0b\x32 .audioanalyzer.SuspiciousStretch\x12\x16\n\x0espeech_seconds\x18\r \x01(\x01\x1a\x32\n\x10PredictionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x08\n\x06_score\"X\n\x11SuspiciousStretch\x12\x1a\n\x12start_time_seconds\x18\x01 \x01(\x01\x12\x18\n\x10\x65nd_time_seconds\x18\x02 \x01(\x01\x12\r\n\x05score\x18\x03 \x01(\x02\"\x98\x01\n\x0b\x43hunkResult\x12\x10\n\x08\x63hunk_id\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x1a\n\x12start_time_seconds\x18\x03 \x01(\x01\x12\x18\n\x10\x65nd_time_seconds\x18\x04 \x01(\x01\x12\r\n\x05label\x18\x05 \x01(\t\x12\x14\n\x0cspeech_ratio\x18\x06 \x01(\x02\x42\x08\n\x06_score\"\x97\x01\n\x11\x41nalyzeAudioEvent\x12+\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1a.audioanalyzer.ChunkResultH\x00\x12\x36\n\x07summary\x18\x02 \x01(\x0b\x32#.audioanalyzer.AnalyzeAudioResponseH\x00\x12\x14\n\x0ctotal_chunks\x18\x03 \x01(\rB\x07\n\x05\x65vent\"\x90\x01\n\x10LiveAudioRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1e.audioanalyzer.LiveAudioConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12.\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x1d.audioanalyzer.LiveAudioFlushH\x00\x42\t\n\x07message\"{\n\x0fLiveAudioConfig\x12\x13\n\x0bsample_rate\x18\x01 \x01(\r\x12\x10\n\x08\x65ncoding\x18\x02 \x01(\t\x12\x16\n\x0e\x63hunk_duration\x18\x03 \x01(\x01\x12\x18\n\x10overlap_duration\x18\x04 \x01(\x01\x12\x0f\n\x07task_id\x18\x05 \x01(\t\"\x10\n\x0eLiveAudioFlush\"u\n\x0eLiveAudioEvent\x12+\n\x06window\x18\x01 \x01(\x0b\x32\x19.audioanalyzer.LiveWindowH\x00\x12-\n\x07summary\x18\x02 \x01(\x0b\x32\x1a.audioanalyzer.LiveSummaryH\x00\x42\x07\n\x05\x65vent\"\xdc\x01\n\nLiveWindow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1a\n\x12start_time_seconds\x18\x02 \x01(\x01\x12\x18\n\x10\x65nd_time_seconds\x18\x03 \x01(\x01\x12\x12\n\x05score\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05label\x18\x05 \x01(\t\x12\x14\n\x0cspeech_ratio\x18\x06 \x01(\x02\x12\x1a\n\rrunning_score\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x15\n\rrunning_label\x18\x08 \x01(\tB\x08\n\x06_scoreB\x10\n\x0e_running_score\"\xcb\x02\n\x0bLiveSummary\x12\x12\n\x05score\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05label\x18\x02 \x01(\t\x12\x11\n\tthreshold\x18\x03 \x01(\x02\x12+\n\x05model\x18\x04 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x12\n\ncalibrated\x18\x05 \x01(\x08\x12\x15\n\raudio_seconds\x18\x06 \x01(\x01\x12\x16\n\x0ejudged_seconds\x18\x07 \x01(\x01\x12\x16\n\x0espeech_seconds\x18\x08 \x01(\x01\x12*\n\x07windows\x18\t \x03(\x0b\x32\x19.audioanalyzer.LiveWindow\x12\x34\n\nsuspicious\x18\n \x03(\x0b\x32 .audioanalyzer.SuspiciousStretch\x12\x12\n\nrequest_id\x18\x0b \x01(\tB\x08\n\x06_score\"<\n\rModelIdentity\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\x03 \x01(\x08\"\x19\n\x17VoiceModelStatusRequest\"\xec\x01\n\x18VoiceModelStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12+\n\x05model\x18\x02 \x01(\x0b\x32\x1c.audioanalyzer.ModelIdentity\x12\x12\n\nmodel_type\x18\x03 \x01(\t\x12\x12\n\nlocal_path\x18\x04 \x01(\t\x12\x11\n\tis_loaded\x18\x05 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x11\n\tthreshold\x18\t \x01(\x02\x12\x12\n\ncalibrated\x18\n \x01(\x08\x32\xdd\x03\n\rAudioAnalysis\x12W\n\x0c\x41nalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n\x12\x41nalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n\rAnalyzeUpload\x12#.audioanalyzer.AnalyzeUploadRequest\x1a .audioanalyzer.AnalyzeAudioEvent(\x01\x30\x01\x12Q\n\x0b\x41nalyzeLive\x12\x1f.audioanalyzer.LiveAudioRequest\x1a\x1d.audioanalyzer.LiveAudioEvent(\x01\x30\x01\x12\x66\n\x13GetVoiceModelStatus\x12&.audioanalyzer.VoiceModelStatusRequest\x1a\'.audioanalyzer.VoiceModelStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,19 +38,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYZEUPLOADREQUEST']._serialized_start=132
   _globals['_ANALYZEUPLOADREQUEST']._serialized_end=185
   _globals['_ANALYZEAUDIORESPONSE']._serialized_start=188
-  _globals['_ANALYZEAUDIORESPONSE']._serialized_end=579
-  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_start=529
-  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_end=579
-  _globals['_CHUNKRESULT']._serialized_start=581
-  _globals['_CHUNKRESULT']._serialized_end=696
-  _globals['_ANALYZEAUDIOEVENT']._serialized_start=699
-  _globals['_ANALYZEAUDIOEVENT']._serialized_end=850
-  _globals['_MODELIDENTITY']._serialized_start=852
-  _globals['_MODELIDENTITY']._serialized_end=912
-  _globals['_VOICEMODELSTATUSREQUEST']._serialized_start=914
-  _globals['_VOICEMODELSTATUSREQUEST']._serialized_end=939
-  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_start=942
-  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_end=1178
-  _globals['_AUDIOANALYSIS']._serialized_start=1181
-  _globals['_AUDIOANALYSIS']._serialized_end=1575
+  _globals['_ANALYZEAUDIORESPONSE']._serialized_end=672
+  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_start=612
+  _globals['_ANALYZEAUDIORESPONSE_PREDICTIONSENTRY']._serialized_end=662
+  _globals['_SUSPICIOUSSTRETCH']._serialized_start=674
+  _globals['_SUSPICIOUSSTRETCH']._serialized_end=762
+  _globals['_CHUNKRESULT']._serialized_start=765
+  _globals['_CHUNKRESULT']._serialized_end=917
+  _globals['_ANALYZEAUDIOEVENT']._serialized_start=920
+  _globals['_ANALYZEAUDIOEVENT']._serialized_end=1071
+  _globals['_LIVEAUDIOREQUEST']._serialized_start=1074
+  _globals['_LIVEAUDIOREQUEST']._serialized_end=1218
+  _globals['_LIVEAUDIOCONFIG']._serialized_start=1220
+  _globals['_LIVEAUDIOCONFIG']._serialized_end=1343
+  _globals['_LIVEAUDIOFLUSH']._serialized_start=1345
+  _globals['_LIVEAUDIOFLUSH']._serialized_end=1361
+  _globals['_LIVEAUDIOEVENT']._serialized_start=1363
+  _globals['_LIVEAUDIOEVENT']._serialized_end=1480
+  _globals['_LIVEWINDOW']._serialized_start=1483
+  _globals['_LIVEWINDOW']._serialized_end=1703
+  _globals['_LIVESUMMARY']._serialized_start=1706
+  _globals['_LIVESUMMARY']._serialized_end=2037
+  _globals['_MODELIDENTITY']._serialized_start=2039
+  _globals['_MODELIDENTITY']._serialized_end=2099
+  _globals['_VOICEMODELSTATUSREQUEST']._serialized_start=2101
+  _globals['_VOICEMODELSTATUSREQUEST']._serialized_end=2126
+  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_start=2129
+  _globals['_VOICEMODELSTATUSRESPONSE']._serialized_end=2365
+  _globals['_AUDIOANALYSIS']._serialized_start=2368
+  _globals['_AUDIOANALYSIS']._serialized_end=2845
 # @@protoc_insertion_point(module_scope)

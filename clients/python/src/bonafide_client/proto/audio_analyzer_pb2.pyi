@@ -107,12 +107,16 @@ class AnalyzeAudioResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
+    SUSPICIOUS_FIELD_NUMBER: _builtins.int
+    SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
     error_message: _builtins.str
     """Empty, or what went wrong (also with status OK when only some chunks failed)."""
     score: _builtins.float
-    """P(spoof) of the whole recording: the mean of its chunks' scores, weighted by their seconds."""
+    """P(spoof) of the whole recording: the mean of its chunks' scores, weighted by their seconds of speech; absent
+    without speech.
+    """
     label: _builtins.str
-    """"spoof" or "bonafide": score compared with threshold."""
+    """"spoof" or "bonafide": score compared with threshold; "no_speech" when there is none."""
     threshold: _builtins.float
     """A score at or above it is labelled spoof."""
     audio_seconds: _builtins.float
@@ -120,9 +124,11 @@ class AnalyzeAudioResponse(_message.Message):
     """Finds the call in the server's log."""
     calibrated: _builtins.bool
     """Whether scores and threshold were fitted to data; if not, they are the model's raw output and 0.5 (or a setting)."""
+    speech_seconds: _builtins.float
+    """Seconds in which somebody speaks."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """chunk_0, chunk_1, ... -> P(spoof), 0..1."""
+        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it."""
 
     @_builtins.property
     def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunkResult]:
@@ -134,13 +140,17 @@ class AnalyzeAudioResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller should know although the call succeeded, e.g. that the file was torn."""
 
+    @_builtins.property
+    def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]:
+        """Where neighbouring chunks are labelled spoof."""
+
     def __init__(
         self,
         *,
         predictions: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         error_message: _builtins.str = ...,
         chunks: _abc.Iterable[Global___ChunkResult] | None = ...,
-        score: _builtins.float = ...,
+        score: _builtins.float | None = ...,
         label: _builtins.str = ...,
         threshold: _builtins.float = ...,
         model: Global___ModelIdentity | None = ...,
@@ -148,14 +158,46 @@ class AnalyzeAudioResponse(_message.Message):
         request_id: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         calibrated: _builtins.bool = ...,
+        suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
+        speech_seconds: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "error_message", b"error_message", "label", b"label", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "error_message", b"error_message", "label", b"label", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
+
+@_typing.final
+class SuspiciousStretch(_message.Message):
+    """Part of a recording whose chunks are all labelled spoof."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_SECONDS_FIELD_NUMBER: _builtins.int
+    END_TIME_SECONDS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    start_time_seconds: _builtins.float
+    end_time_seconds: _builtins.float
+    score: _builtins.float
+    """The mean of its chunks' scores, weighted as in the whole recording."""
+    def __init__(
+        self,
+        *,
+        start_time_seconds: _builtins.float = ...,
+        end_time_seconds: _builtins.float = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time_seconds", b"end_time_seconds", "score", b"score", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
+Global___SuspiciousStretch: _TypeAlias = SuspiciousStretch  # noqa: Y015
 
 @_typing.final
 class ChunkResult(_message.Message):
@@ -168,27 +210,33 @@ class ChunkResult(_message.Message):
     START_TIME_SECONDS_FIELD_NUMBER: _builtins.int
     END_TIME_SECONDS_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    SPEECH_RATIO_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     score: _builtins.float
-    """P(spoof), 0..1."""
+    """P(spoof), 0..1; absent when the chunk has no speech."""
     start_time_seconds: _builtins.float
     end_time_seconds: _builtins.float
     label: _builtins.str
-    """"spoof" or "bonafide"."""
+    """"spoof", "bonafide" or "no_speech"."""
+    speech_ratio: _builtins.float
+    """Share of the chunk in which somebody speaks, 0..1."""
     def __init__(
         self,
         *,
         chunk_id: _builtins.str = ...,
-        score: _builtins.float = ...,
+        score: _builtins.float | None = ...,
         start_time_seconds: _builtins.float = ...,
         end_time_seconds: _builtins.float = ...,
         label: _builtins.str = ...,
+        speech_ratio: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "score", b"score", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___ChunkResult: _TypeAlias = ChunkResult  # noqa: Y015
 
@@ -225,6 +273,237 @@ class AnalyzeAudioEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___AnalyzeAudioEvent: _TypeAlias = AnalyzeAudioEvent  # noqa: Y015
+
+@_typing.final
+class LiveAudioRequest(_message.Message):
+    """Live audio: first the configuration, then audio until the caller half-closes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_FIELD_NUMBER: _builtins.int
+    AUDIO_FIELD_NUMBER: _builtins.int
+    FLUSH_FIELD_NUMBER: _builtins.int
+    audio: _builtins.bytes
+    """Samples in the configured encoding, at most 1 MiB."""
+    @_builtins.property
+    def config(self) -> Global___LiveAudioConfig: ...
+    @_builtins.property
+    def flush(self) -> Global___LiveAudioFlush:
+        """Judges what is buffered now, although it is less than a window."""
+
+    def __init__(
+        self,
+        *,
+        config: Global___LiveAudioConfig | None = ...,
+        audio: _builtins.bytes = ...,
+        flush: Global___LiveAudioFlush | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "config", b"config", "flush", b"flush", "message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "config", b"config", "flush", b"flush", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["config", "audio", "flush"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___LiveAudioRequest: _TypeAlias = LiveAudioRequest  # noqa: Y015
+
+@_typing.final
+class LiveAudioConfig(_message.Message):
+    """How the audio comes, and how it is to be judged; zero and empty take the default."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLE_RATE_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    CHUNK_DURATION_FIELD_NUMBER: _builtins.int
+    OVERLAP_DURATION_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    sample_rate: _builtins.int
+    """Hz, 8,000 to 192,000; default 16,000."""
+    encoding: _builtins.str
+    """"float32" (default), "pcm16" (both little-endian) or "mulaw"."""
+    chunk_duration: _builtins.float
+    """Seconds of a window, default 1."""
+    overlap_duration: _builtins.float
+    """Seconds that neighbouring windows share, default 0."""
+    task_id: _builtins.str
+    """The caller's own id, written to logs and traces."""
+    def __init__(
+        self,
+        *,
+        sample_rate: _builtins.int = ...,
+        encoding: _builtins.str = ...,
+        chunk_duration: _builtins.float = ...,
+        overlap_duration: _builtins.float = ...,
+        task_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_duration", b"chunk_duration", "encoding", b"encoding", "overlap_duration", b"overlap_duration", "sample_rate", b"sample_rate", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveAudioConfig: _TypeAlias = LiveAudioConfig  # noqa: Y015
+
+@_typing.final
+class LiveAudioFlush(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveAudioFlush: _TypeAlias = LiveAudioFlush  # noqa: Y015
+
+@_typing.final
+class LiveAudioEvent(_message.Message):
+    """One message of a live analysis."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def window(self) -> Global___LiveWindow: ...
+    @_builtins.property
+    def summary(self) -> Global___LiveSummary:
+        """Always the last message of a call that succeeds."""
+
+    def __init__(
+        self,
+        *,
+        window: Global___LiveWindow | None = ...,
+        summary: Global___LiveSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "summary", b"summary", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "summary", b"summary", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["window", "summary"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___LiveAudioEvent: _TypeAlias = LiveAudioEvent  # noqa: Y015
+
+@_typing.final
+class LiveWindow(_message.Message):
+    """The verdict on one window of live audio."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    START_TIME_SECONDS_FIELD_NUMBER: _builtins.int
+    END_TIME_SECONDS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SPEECH_RATIO_FIELD_NUMBER: _builtins.int
+    RUNNING_SCORE_FIELD_NUMBER: _builtins.int
+    RUNNING_LABEL_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """From 0, without gaps."""
+    start_time_seconds: _builtins.float
+    """From the start of the stream."""
+    end_time_seconds: _builtins.float
+    score: _builtins.float
+    """P(spoof), 0..1; absent when the window has no speech."""
+    label: _builtins.str
+    """"spoof", "bonafide" or "no_speech"."""
+    speech_ratio: _builtins.float
+    """Share of the window in which somebody speaks, 0..1."""
+    running_score: _builtins.float
+    """Smoothed over the windows so far; absent before any speech."""
+    running_label: _builtins.str
+    """Changes only when the running score has clearly crossed the threshold."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        start_time_seconds: _builtins.float = ...,
+        end_time_seconds: _builtins.float = ...,
+        score: _builtins.float | None = ...,
+        label: _builtins.str = ...,
+        speech_ratio: _builtins.float = ...,
+        running_score: _builtins.float | None = ...,
+        running_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "running_score", b"running_score", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "label", b"label", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__running_score: _TypeAlias = _typing.Literal["running_score"]  # noqa: Y015
+    _WhichOneofArgType__running_score: _TypeAlias = _typing.Literal["_running_score", b"_running_score"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__running_score) -> _WhichOneofReturnType__running_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___LiveWindow: _TypeAlias = LiveWindow  # noqa: Y015
+
+@_typing.final
+class LiveSummary(_message.Message):
+    """The verdict on all that was said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
+    AUDIO_SECONDS_FIELD_NUMBER: _builtins.int
+    JUDGED_SECONDS_FIELD_NUMBER: _builtins.int
+    SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SUSPICIOUS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
+    label: _builtins.str
+    threshold: _builtins.float
+    calibrated: _builtins.bool
+    audio_seconds: _builtins.float
+    judged_seconds: _builtins.float
+    """Seconds of the windows that have a score."""
+    speech_seconds: _builtins.float
+    request_id: _builtins.str
+    @_builtins.property
+    def model(self) -> Global___ModelIdentity: ...
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveWindow]: ...
+    @_builtins.property
+    def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]: ...
+    def __init__(
+        self,
+        *,
+        score: _builtins.float | None = ...,
+        label: _builtins.str = ...,
+        threshold: _builtins.float = ...,
+        model: Global___ModelIdentity | None = ...,
+        calibrated: _builtins.bool = ...,
+        audio_seconds: _builtins.float = ...,
+        judged_seconds: _builtins.float = ...,
+        speech_seconds: _builtins.float = ...,
+        windows: _abc.Iterable[Global___LiveWindow] | None = ...,
+        suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___LiveSummary: _TypeAlias = LiveSummary  # noqa: Y015
 
 @_typing.final
 class ModelIdentity(_message.Message):
