@@ -137,6 +137,12 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         ):
             await self._send(self._app.voice.analyze_bytes(data, call), call, context)
 
+    async def AnalyzeLive(  # type: ignore[override]
+        self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
+    ) -> None:
+        """Not served yet."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "live audio is served over WebSocket only")
+
     async def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Context
     ) -> audio.VoiceModelStatusResponse:

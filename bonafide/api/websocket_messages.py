@@ -1,0 +1,290 @@
+"""The frames of `/ws/detect` as types: what a client may say, and what it is answered. docs/websocket.md shows each.
+
+What a client sends is read leniently, since several generations of clients are out there: unknown fields are
+skipped. `score` is always the probability of `label`, as the first clients were told; `p_spoof` is P(spoof).
+"""
+
+import time
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bonafide.errors import InvalidRequest
+
+VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
+Encoding = Literal["float32", "pcm16", "mulaw", "container"]
+Results = Literal["reply", "push"]
+
+
+class _FromClient(BaseModel):
+    """Fields nobody knows are skipped; so is the client's own `timestamp`, whatever its unit."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Connect(_FromClient):
+    """Names the client; a client that skips it gets an id."""
+
+    type: Literal["connect"]
+    client_id: str | None = None
+
+
+class AudioChunk(_FromClient):
+    """Samples as text: base64 of little-endian float32, an array, or a string that holds a JSON array."""
+
+    type: Literal["audio_chunk"]
+    audio_data: str | list[float]
+    sample_rate: int | None = None
+    encoding: str | None = None
+
+
+class Configure(_FromClient):
+    """Changes what it names and leaves the rest."""
+
+    type: Literal["config"]
+    sample_rate: int | None = None
+    chunk_duration: float | None = None
+    overlap_duration: float | None = None
+    encoding: Encoding | None = None
+    results: Results | None = None
+
+
+class Ping(_FromClient):
+    """Asks for a sign of life."""
+
+    type: Literal["ping"]
+
+
+class AskStats(_FromClient):
+    """Asks for the session's numbers."""
+
+    type: Literal["stats"]
+
+
+class Flush(_FromClient):
+    """Judges what is buffered, although it is less than a window."""
+
+    type: Literal["flush"]
+
+
+class End(_FromClient):
+    """Judges the rest, asks for the summary, and ends the session."""
+
+    type: Literal["end"]
+
+
+ClientMessage = Connect | AudioChunk | Configure | Ping | AskStats | Flush | End
+_CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+
+
+def read_message(text: str) -> ClientMessage:
+    """Reads a text frame.
+
+    Raises:
+        InvalidRequest: not JSON, not a known type, or a field that does not fit; says which.
+    """
+    try:
+        return _CLIENT_MESSAGE.validate_json(text)
+    except ValidationError as error:
+        raise InvalidRequest(_explained(error)) from error
+
+
+def _explained(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "the frame is not JSON"
+    if first["type"] in {"union_tag_invalid", "union_tag_not_found", "model_attributes_type", "dict_type"}:
+        return "a frame is an object whose type is connect, audio_chunk, config, ping, stats, flush or end"
+    kind, *where = map(str, first["loc"])
+    return f"{kind}: {'.'.join(where[:1])}: {first['msg']}"
+
+
+class _ToClient(BaseModel):
+    """A frame, or part of one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Frame(_ToClient):
+    timestamp: float = Field(default_factory=time.time)
+
+    def text(self) -> str:
+        """As it is sent."""
+        return self.model_dump_json()
+
+
+class Model(_ToClient):
+    """Which model spoke."""
+
+    name: str
+    version: str
+    demo: bool
+
+
+class Scores(_ToClient):
+    """Both probabilities, or twice 0 without speech."""
+
+    spoof: float
+    bonafide: float
+
+
+class Running(_ToClient):
+    """The verdict so far, smoothed; `p_spoof` is null before any speech."""
+
+    label: VoiceLabel
+    p_spoof: float | None
+
+
+class Result(_ToClient):
+    """The verdict on one window. Without speech `score` is 0, as old clients need a number, and `p_spoof` is null."""
+
+    sequence: int
+    start_time_seconds: float
+    end_time_seconds: float
+    label: VoiceLabel
+    score: float
+    is_spoof: bool
+    all_scores: Scores
+    logits: list[float]
+    p_spoof: float | None
+    speech_ratio: float
+    running: Running
+
+
+class Connected(_Frame):
+    """Answers `connect`."""
+
+    type: Literal["connected"] = "connected"
+    client_id: str
+    request_id: str
+    model: Model
+
+
+class DetectionResult(_Frame):
+    """Windows were judged: `result` is the last, `windows` are all of them."""
+
+    type: Literal["detection_result"] = "detection_result"
+    client_id: str
+    result: Result
+    windows: list[Result]
+    threshold: float
+    model: Model
+    processing_time_ms: float
+    error_message: str = ""
+
+
+class Buffering(_Frame):
+    """No window is complete yet."""
+
+    type: Literal["buffering"] = "buffering"
+    client_id: str
+    buffer_duration: float
+    buffer_size: int
+    chunk_duration: float
+
+
+class InForce(_ToClient):
+    """The configuration of a session."""
+
+    sample_rate: int
+    chunk_duration: float
+    overlap_duration: float
+    encoding: Encoding | None
+    results: Results
+
+
+class ConfigUpdated(_Frame):
+    """Answers `config`."""
+
+    type: Literal["config_updated"] = "config_updated"
+    client_id: str
+    config: InForce
+
+
+class Pong(_Frame):
+    """Answers `ping`."""
+
+    type: Literal["pong"] = "pong"
+
+
+class SessionStats(_ToClient):
+    """Numbers of a session; `buffer_size` in samples."""
+
+    connected_at: float
+    total_messages: int
+    total_detections: int
+    buffer_size: int
+    buffer_duration: float
+    audio_seconds: float
+    judged_seconds: float
+    speech_seconds: float
+
+
+class Stats(_Frame):
+    """Answers `stats`."""
+
+    type: Literal["stats"] = "stats"
+    client_id: str
+    stats: SessionStats
+
+
+class TimelineWindow(_ToClient):
+    """One window of the summary."""
+
+    sequence: int
+    start_time_seconds: float
+    end_time_seconds: float
+    label: VoiceLabel
+    p_spoof: float | None
+    speech_ratio: float
+
+
+class Stretch(_ToClient):
+    """Where neighbouring windows are labelled spoof."""
+
+    start_time_seconds: float
+    end_time_seconds: float
+    p_spoof: float
+
+
+class Summary(_Frame):
+    """Answers `end`; pushed too when the server ends a session that gets its results pushed."""
+
+    type: Literal["summary"] = "summary"
+    client_id: str
+    label: VoiceLabel
+    is_spoof: bool
+    p_spoof: float | None
+    threshold: float
+    audio_seconds: float
+    judged_seconds: float
+    speech_seconds: float
+    windows: list[TimelineWindow]
+    suspicious: list[Stretch]
+    reason: Literal["end", "idle", "session_limit", "going_away"]
+    model: Model
+    calibrated: bool
+    request_id: str
+
+
+class Error(_Frame):
+    """Something was wrong; the socket stays open."""
+
+    type: Literal["error"] = "error"
+    message: str
+    code: str
+    request_id: str
+
+
+ServerMessage = Connected | DetectionResult | Buffering | ConfigUpdated | Pong | Stats | Summary | Error
+_SERVER_MESSAGE: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
+
+
+def read_answer(text: str) -> ServerMessage:
+    """Reads what a server sent, for tests and benchmarks; a field too many or too few is an error.
+
+    Raises:
+        ValidationError: not a frame of this server.
+    """
+    message: ServerMessage = _SERVER_MESSAGE.validate_json(text)
+    return message

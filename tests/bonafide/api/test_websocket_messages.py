@@ -1,0 +1,84 @@
+"""docs/websocket.md against the types: each example is a frame of ours, and each frame has its example."""
+
+import json
+import re
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from bonafide.api import websocket_messages as messages
+from bonafide.errors import InvalidRequest
+from scripts.local_service import ROOT
+
+PAGE = (ROOT / "docs" / "websocket.md").read_text()
+EXAMPLES: list[dict[str, Any]] = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def is_request(example: dict[str, Any]) -> bool:
+    asked = {"connect", "audio_chunk", "config", "ping", "flush", "end"}
+    return example["type"] in asked or (example["type"] == "stats" and "stats" not in example)
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if is_request(example)])
+def test_what_the_page_lets_a_client_send_is_understood_whole(example: dict[str, Any]) -> None:
+    read = messages.read_message(json.dumps(example)).model_dump()
+    assert {**read, "client_id": "", "timestamp": 0}.keys() >= example.keys()
+    assert {key: read[key] for key in example.keys() & read.keys()} == {
+        key: example[key] for key in example.keys() & read.keys()
+    }
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if not is_request(example)])
+def test_what_the_page_says_is_answered_is_what_we_answer(example: dict[str, Any]) -> None:
+    assert json.loads(messages.read_answer(json.dumps(example)).text()) == example
+
+
+@pytest.mark.parametrize(
+    ("union", "asked"), [(messages.ClientMessage, True), (messages.ServerMessage, False)], ids=["client", "server"]
+)
+def test_every_frame_is_on_the_page(union: Any, asked: bool) -> None:
+    shown = {example["type"] for example in EXAMPLES if is_request(example) is asked}
+    known: list[type[BaseModel]] = list(get_args(union))
+    assert shown == {get_args(kind.model_fields["type"].annotation)[0] for kind in known}
+
+
+@pytest.mark.parametrize("name", sorted(messages.Result.model_fields.keys() - {"sequence"}))
+def test_every_field_of_a_window_is_explained(name: str) -> None:
+    assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(messages.InForce.model_fields))
+def test_every_option_is_explained(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("hello", "not JSON"),
+        ("[" * 10_000, "not JSON"),
+        ("[]", "object whose type"),
+        ("1", "object whose type"),
+        ("{}", "object whose type"),
+        ('{"type": "nonsense"}', "object whose type"),
+        ('{"type": 3}', "object whose type"),
+        ('{"type": "audio_chunk"}', "audio_chunk: audio_data"),
+        ('{"type": "audio_chunk", "audio_data": [1, "x"]}', "audio_chunk: audio_data"),
+        ('{"type": "config", "chunk_duration": "long"}', "config: chunk_duration"),
+        ('{"type": "config", "encoding": "mp3"}', "config: encoding"),
+    ],
+)
+def test_what_cannot_be_read_is_told(text: str, told: str) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(told)):
+        messages.read_message(text)
+
+
+def test_old_clients_send_more_than_we_know() -> None:
+    chunk = messages.read_message(
+        '{"type": "audio_chunk", "audio_data": "[0, 1]", "sample_rate": 16000.0, "timestamp": 1, "extra": {}}'
+    )
+    assert isinstance(chunk, messages.AudioChunk)
+    assert chunk.sample_rate == 16_000
