@@ -110,6 +110,14 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
         call.complete = not call.ended.wait(0.05)
         yield from self._events(context)
 
+    def AnalyzeLive(
+        self, request_iterator: Iterator[audio.LiveAudioRequest], context: Any
+    ) -> Iterator[audio.LiveAudioEvent]:
+        self._begin("AnalyzeLive", None, context)
+        for request in request_iterator:
+            if request.HasField("flush"):
+                yield audio.LiveAudioEvent(window=audio.LiveWindow(score=self.scores[0]))
+
     def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Any
     ) -> audio.VoiceModelStatusResponse:
