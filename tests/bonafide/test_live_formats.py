@@ -1,0 +1,86 @@
+"""How live audio travels: every form gives the samples that went in, and what is none of them is told."""
+
+import base64
+import json
+from itertools import pairwise
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bonafide.errors import InvalidRequest
+from bonafide.live_formats import RawDecoder, RawEncoding, text_samples
+
+SAMPLES = np.array([0.0, 0.5, -0.5, 1.0, -1.0, 2**-15], dtype=np.float32)
+BYTES: dict[RawEncoding, bytes] = {
+    "float32": SAMPLES.astype("<f4").tobytes(),
+    "pcm16": (SAMPLES * 32_767).astype("<i2").tobytes(),
+    "mulaw": bytes(range(256)),
+}
+
+
+def ffmpeg_mulaw(data: bytes) -> NDArray[np.float32]:
+    """FFmpeg's own reading of mu-law."""
+    decoder = av.CodecContext.create("pcm_mulaw", "r")
+    assert isinstance(decoder, av.AudioCodecContext)
+    decoder.sample_rate, decoder.layout = 8_000, "mono"
+    (frame,) = decoder.decode(av.Packet(data))
+    samples: NDArray[np.float32] = frame.to_ndarray()[0].astype(np.float32)
+    return samples / np.float32(32_768)
+
+
+def test_raw_samples() -> None:
+    assert np.array_equal(RawDecoder("float32").feed(BYTES["float32"]), SAMPLES)
+    assert RawDecoder("pcm16").feed(BYTES["pcm16"]) == pytest.approx(SAMPLES, abs=2**-14)
+    assert np.array_equal(RawDecoder("mulaw").feed(BYTES["mulaw"]), ffmpeg_mulaw(BYTES["mulaw"]))
+
+
+@pytest.mark.parametrize("encoding", BYTES)
+@given(cuts=st.lists(st.integers(0, 256), max_size=8))
+def test_a_stream_may_be_cut_within_a_sample(encoding: RawEncoding, cuts: list[int]) -> None:
+    data = BYTES[encoding]
+    edges = [0, *sorted(cuts), len(data)]
+    decoder = RawDecoder(encoding)
+    parts = [decoder.feed(data[a:b]) for a, b in pairwise(edges)]
+    assert np.array_equal(np.concatenate(parts), RawDecoder(encoding).feed(data))
+
+
+@pytest.mark.parametrize(
+    "audio_data",
+    [
+        base64.b64encode(BYTES["float32"]).decode(),
+        SAMPLES.tolist(),
+        json.dumps(SAMPLES.tolist()),
+        "  " + json.dumps(SAMPLES.tolist(), indent=1),
+    ],
+    ids=["base64", "array", "string", "spaced string"],
+)
+def test_the_three_forms_of_text(audio_data: str | list[float]) -> None:
+    samples = text_samples(audio_data)
+    assert samples.dtype == np.float32
+    assert np.array_equal(samples, SAMPLES)
+
+
+@pytest.mark.parametrize("empty", ["", [], "[]"])
+def test_no_samples(empty: str | list[float]) -> None:
+    assert text_samples(empty).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "audio_data", ["not base64!", "AAAA", "AAAAAA=", "[1, 2", '["a"]', "[[1]]", "[null]", "{}", "äöü"]
+)
+def test_what_is_no_audio_is_told(audio_data: str) -> None:
+    with pytest.raises(InvalidRequest, match="audio_data"):
+        text_samples(audio_data)
+
+
+@given(st.text() | st.lists(st.floats(allow_nan=True, allow_infinity=True)))
+def test_nothing_else_comes_of_wild_text(audio_data: str | list[float]) -> None:
+    try:
+        samples = text_samples(audio_data)
+    except InvalidRequest:
+        return
+    assert samples.ndim == 1
