@@ -6,11 +6,11 @@
 import asyncio
 import contextlib
 import time
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
-from numpy.typing import NDArray
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
@@ -19,15 +19,14 @@ from bonafide.bento.batching import clamp_learned_wait
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
-from bonafide.runners import require_remote
+from bonafide.runners import Answer, require_remote
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
 from models.devices import cuda_is_available
 from models.dinov2 import DINOv2Detector
 from models.errors import ModelError
 from models.info import ModelInfo
-from models.served import load_options
-from models.wavlm import WavLMDetector
+from models.served import VoiceModel, load_options
 
 SETTINGS = Settings()
 # Batching is everything on a GPU. On a CPU it hides the hop between the processes, and delays the first answer.
@@ -48,50 +47,47 @@ prepare_environment()
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 
 
-class Detector(Protocol):
-    """What both models are to their runner."""
-
-    info: ModelInfo
-
-    def score(self, items: list[NDArray[Any]]) -> NDArray[Any]:
-        """One probability for each item, NaN for an item that cannot be judged."""
-
-
 class Scorer:
-    """What a runner does, whichever model it holds."""
+    """What a runner does, whichever model it holds.
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    Args:
+        info: the model.
+        judge: gives plain numbers for each item, NaN for one that cannot be judged.
+    """
+
+    def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
+        self._info = info
+        self._judge = judge
         self._leaving = LastOneOut(SETTINGS.drain_s)
 
     def stay_until_service_left(self) -> None:
         """Arms the order of leaving; on the event loop."""
         self._leaving.arm()
 
-    def score(self, items: list[Any]) -> list[tuple[float, float, int]]:
-        """Probability for each item, with the seconds and the size of the batch."""
+    def score(self, items: list[Any]) -> list[Answer]:
+        """What the model says of each item, with the seconds and the size of the batch."""
         self._leaving.asked()
         began = time.perf_counter()
-        scores = self._detector.score(items)
+        judged = self._judge(items)
         seconds = time.perf_counter() - began
         self._leaving.asked()
-        return [(float(score), seconds, len(items)) for score in scores]
+        return [Answer(each, seconds, len(items)) for each in judged]
 
     def info(self) -> dict[str, Any]:
         """The model's description."""
         self._leaving.asked()
-        return self._detector.info.to_dict()
+        return self._info.to_dict()
 
 
 @bentoml.service(name="WavLMRunner", **RUNNER)
 class WavLMRunner:
-    """Scores windows of speech: int16 (samples,) at 16 kHz -> P(spoof)."""
+    """Scores windows of speech: int16 (samples,) at 16 kHz -> `WindowScore`."""
 
     def __init__(self) -> None:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(ModelError):
-            detector = WavLMDetector.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
-        self.scorer = Scorer(detector)
+            model = VoiceModel.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
+        self.scorer = Scorer(model.info, model.score)
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -117,7 +113,7 @@ class DINOv2Runner:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(ModelError):
             detector = DINOv2Detector.load(SETTINGS.face_model, load_options("face", SETTINGS))
-        self.scorer = Scorer(detector)
+        self.scorer = Scorer(detector.info, lambda photos: detector.score(photos).tolist())
 
     @bentoml.on_startup
     async def started(self) -> None:

@@ -12,6 +12,7 @@ from bonafide.runners import RemoteRunner, Runner, watch
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
+from bonafide.verdict import WindowScore
 from bonafide.voice import VoiceAnalysis
 
 
@@ -37,10 +38,20 @@ class App:
         measurements = Measurements()
         self.settings = settings
         self.voice_runner = Runner(
-            "voice", voice, max_calls=settings.max_voice_calls, max_batch=voice_batch, observer=measurements
+            "voice",
+            voice,
+            read=WindowScore._make,
+            max_calls=settings.max_voice_calls,
+            max_batch=voice_batch,
+            observer=measurements,
         )
         self.face_runner = Runner(
-            "face", face, max_calls=settings.max_face_calls, max_batch=face_batch, observer=measurements
+            "face",
+            face,
+            read=float,
+            max_calls=settings.max_face_calls,
+            max_batch=face_batch,
+            observer=measurements,
         )
         self.budget = ByteBudget(settings.max_inflight_bytes)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")

@@ -19,6 +19,7 @@ from bonafide.key_value import KeyValueStore, StoreFailed
 from bonafide.memory_key_value import MemoryKeyValue
 from bonafide.redis_key_value import RedisKeyValue
 from bonafide.settings import Settings
+from bonafide.verdict import WindowScore
 
 __all__ = ["Cache", "RecordingMeta", "open_cache"]
 logger = logging.getLogger(__name__)
@@ -94,13 +95,13 @@ class Cache:
 
         await self._put(items(), _WINDOWS_AT_ONCE)
 
-    async def get_scores(self, content_id: str, model: str, indices: Sequence[int]) -> dict[int, float]:
-        """P(spoof) in 0..1 of the windows, of those asked for, that this version of the model has judged."""
+    async def get_scores(self, content_id: str, model: str, indices: Sequence[int]) -> dict[int, WindowScore]:
+        """Scores and speech of the windows, of those asked for, that this version of the model has judged."""
         keys = {codec.score_key(content_id, model, index): index for index in indices}
         return await self._get(keys, _SCORES_AT_ONCE, codec.decode_score)
 
-    async def put_scores(self, content_id: str, model: str, scores: Mapping[int, float]) -> None:
-        """Keeps P(spoof) by window index; what is no probability (NaN for a failed window) is left out."""
+    async def put_scores(self, content_id: str, model: str, scores: Mapping[int, WindowScore]) -> None:
+        """Keeps scores by window index; what is no probability (NaN for a failed window) is left out."""
 
         def items() -> Iterator[tuple[str, bytes]]:
             for index, score in scores.items():

@@ -13,11 +13,13 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.verdict import WindowScore
+
 # The version: to be raised when an old value would be read wrongly, or windows are cut in another way.
 _PREFIX = "bonafide:1:"
 PROBE_KEY = f"{_PREFIX}probe"
 _CHECKSUM = struct.Struct("<I")
-_SCORE = struct.Struct("<d")
+_SCORE = struct.Struct("<dd")
 
 
 @dataclass(frozen=True)
@@ -86,23 +88,24 @@ def decode_window(key: str, value: bytes) -> NDArray[np.int16] | None:
     return np.frombuffer(payload, dtype="<i2").astype(np.int16)
 
 
-def encode_score(key: str, score: float) -> bytes:
-    """A float64, sealed."""
-    return _seal(key, _SCORE.pack(score))
+def encode_score(key: str, score: WindowScore) -> bytes:
+    """Two float64, sealed."""
+    return _seal(key, _SCORE.pack(*score))
 
 
-def decode_score(key: str, value: bytes) -> float | None:
-    """What `encode_score` wrote under this key, else None; always in 0..1."""
+def decode_score(key: str, value: bytes) -> WindowScore | None:
+    """What `encode_score` wrote under this key, else None; both numbers always in 0..1."""
     payload = _unseal(key, value)
+    # Releases that knew nothing of speech wrote a single number.
     if payload is None or len(payload) != _SCORE.size:
         return None
-    score: float = _SCORE.unpack(payload)[0]
+    score = WindowScore(*_SCORE.unpack(payload))
     return score if is_score(score) else None
 
 
-def is_score(score: float) -> bool:
-    """Whether a number is a probability."""
-    return 0.0 <= score <= 1.0
+def is_score(score: WindowScore) -> bool:
+    """Whether both numbers lie in 0..1."""
+    return all(0.0 <= number <= 1.0 for number in score)
 
 
 def _part(text: str) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bonafide.audio import WINDOW_SECONDS, AudioLimits, AudioReader, Window
 from bonafide.cache import Cache, RecordingMeta
+from bonafide.verdict import WindowScore
 
 T = TypeVar("T")
 Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
@@ -29,14 +30,14 @@ class Slot:
         index: place in the recording, from 0.
         start_s: seconds from the start of the recording.
         end_s: seconds; the true end, before padding.
-        score: P(spoof), 0..1, from the cache.
+        score: from the cache.
         pcm: int16 (64000,), 16 kHz mono, zero-padded at the end.
     """
 
     index: int
     start_s: float
     end_s: float
-    score: float | None = None
+    score: WindowScore | None = None
     pcm: NDArray[np.int16] | None = None
 
 
@@ -95,7 +96,7 @@ class Recording:
         async for group in self._decoded_groups(after=reached):
             yield group
 
-    async def remember(self, scores: Mapping[int, float]) -> None:
+    async def remember(self, scores: Mapping[int, WindowScore]) -> None:
         """Keeps scores of this recording's windows."""
         await self._cache.put_scores(self._content_id, self._model, scores)
 

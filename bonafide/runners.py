@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import aiohttp
 from _bentoml_impl.client import RemoteProxy
@@ -23,6 +23,7 @@ from bonafide.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
 from bonafide.gate import Gate
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 GATE_BATCHES = 2
 """Batches let into BentoML's queue: one that is being computed and one that is ready to follow it."""
@@ -66,14 +67,29 @@ class ModelInfo:
     @property
     def fingerprint(self) -> str:
         """Names everything that a score depends on besides the input; part of cache keys."""
-        return f"{self.version}-{self.engine}-{self.device}-{self.precision}"
+        speech = self.details.get("speech_version")
+        return f"{self.version}-{self.engine}-{self.device}-{self.precision}" + (f"-{speech}" if speech else "")
+
+
+class Answer(NamedTuple):
+    """What travels back from a runner for each item; it arrives as a plain tuple, since BentoML drops the names.
+
+    Attributes:
+        judged: the numbers of a `WindowScore` for a window, P(fake) for a photo.
+        inference_s: seconds that the item's batch took.
+        batch_size: items in that batch.
+    """
+
+    judged: Any
+    inference_s: float
+    batch_size: int
 
 
 class RemoteRunner(Protocol):
     """The asynchronous side of a BentoML dependency: batchable `score`, and `info`."""
 
-    async def score(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
-        """Probability, seconds of inference and size of the batch for each item."""
+    async def score(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
+        """The values of an `Answer` for each item."""
 
     async def info(self) -> dict[str, Any]:
         """The model's description."""
@@ -89,22 +105,31 @@ class RunnerObserver(Protocol):
         """`active` calls are admitted now."""
 
 
-class Runner:
-    """One model behind BentoML's adaptive batching.
+class Runner(Generic[T]):
+    """One model behind BentoML's adaptive batching; `T` is what it says of an item.
 
     Args:
         name: for logs and metrics, "voice" or "face".
         remote: the asynchronous side of the BentoML dependency.
+        read: makes of `Answer.judged` what callers get.
         max_calls: calls admitted at one time.
         max_batch: items of one batch of the runner.
         observer: receives measurements.
     """
 
     def __init__(
-        self, name: str, remote: RemoteRunner, *, max_calls: int, max_batch: int, observer: RunnerObserver
+        self,
+        name: str,
+        remote: RemoteRunner,
+        *,
+        read: Callable[[Any], T],
+        max_calls: int,
+        max_batch: int,
+        observer: RunnerObserver,
     ) -> None:
         self.name = name
         self._remote = remote
+        self._read = read
         self._max_calls = max_calls
         self._active_calls = 0
         self._max_batch = max_batch
@@ -162,7 +187,7 @@ class Runner:
             self._active_calls -= 1
             self._observer.calls(self.name, self._active_calls)
 
-    async def score(self, items: Sequence[NDArray[Any]], call: Call) -> list[float]:
+    async def score(self, items: Sequence[NDArray[Any]], call: Call) -> list[T]:
         """Judges items of an admitted call; at most `max_batch` at a time keep the gate fair.
 
         Args:
@@ -170,7 +195,7 @@ class Runner:
             call: its deadline ends the wait.
 
         Returns:
-            P(spoof) or P(fake) for each item, 0..1; NaN where the model could not judge that one item.
+            For each item what its model says of it; a score is NaN where it could not judge that one item.
 
         Raises:
             DeadlineExceeded: the deadline passed.
@@ -184,21 +209,21 @@ class Runner:
             asking = asyncio.create_task(self._ask(list(items)))
             # BentoML computes a batch whether or not its caller is still there, so the room is taken until it has.
             asking.add_done_callback(lambda task: self._answered(task, weight))
-            results = await asyncio.shield(asking)
+            answers = [Answer(*values) for values in await asyncio.shield(asking)]
             total_s = time.perf_counter() - began
-        if len(results) != len(items):
-            raise Internal(f"the {self.name} runner answered {len(results)} of {len(items)} items")
-        inference_s, batch_size = max((result[1:] for result in results), default=(0.0, 0))
+        if len(answers) != len(items):
+            raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
+        inference_s, batch_size = max(((answer.inference_s, answer.batch_size) for answer in answers), default=(0.0, 0))
         self._seconds_per_item += 0.1 * (inference_s / max(1, batch_size) - self._seconds_per_item)
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
-        return [float(result[0]) for result in results]
+        return [self._read(answer.judged) for answer in answers]
 
-    def _answered(self, asking: "asyncio.Task[list[tuple[float, float, int]]]", weight: int) -> None:
+    def _answered(self, asking: "asyncio.Task[list[tuple[Any, float, int]]]", weight: int) -> None:
         self._gate.release(weight)
         if not asking.cancelled() and (error := asking.exception()) is not None:
             logger.debug("runner call failed", extra={"runner": self.name, "cause": repr(error)})
 
-    async def _ask(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+    async def _ask(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
         try:
             return await self._score_remotely(items)
         except (aiohttp.ClientError, OSError) as error:
@@ -212,7 +237,7 @@ class Runner:
                 raise DeadlineExceeded(f"the {self.name} model did not answer in time") from error
             raise Internal(f"the {self.name} model failed") from error
 
-    async def _score_remotely(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+    async def _score_remotely(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
         """Asks, and once more if the runner closed the kept-alive connection meanwhile; scoring twice is harmless."""
         try:
             return await self._remote.score(items)
@@ -240,7 +265,7 @@ class Runner:
         self._info = info
 
 
-async def watch(runners: Sequence[Runner], changed: Callable[[], Awaitable[None]]) -> None:
+async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:
     """Probes all runners every second for ever, and calls (and awaits) `changed` after each round."""
     while True:
         await asyncio.gather(*(runner.probe() for runner in runners))

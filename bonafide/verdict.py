@@ -1,8 +1,21 @@
 """From scores to verdicts: the score of a recording, and the threshold. One definition, for service and evaluation."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 DEFAULT_THRESHOLD = 0.5
+
+
+class WindowScore(NamedTuple):
+    """What the voice runner says of one window, and what is cached of it.
+
+    Attributes:
+        score: P(spoof), 0..1; NaN where the model gave none.
+        speech: share of the whole window, padding included, in which somebody speaks, 0..1.
+    """
+
+    score: float
+    speech: float
 
 
 def overall_score(scores: Sequence[float], seconds: Sequence[float]) -> float:

@@ -21,7 +21,7 @@ from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runners import ModelInfo, Runner
 from bonafide.storage import ObjectStore
-from bonafide.verdict import overall_score, threshold_in_force
+from bonafide.verdict import WindowScore, overall_score, threshold_in_force
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
@@ -107,7 +107,7 @@ class VoiceAnalysis:
     def __init__(
         self,
         *,
-        runner: Runner,
+        runner: Runner[WindowScore],
         store: ObjectStore,
         cache: Cache,
         budget: ByteBudget,
@@ -172,7 +172,7 @@ class VoiceAnalysis:
         chunks: list[ChunkScore] = []
         failed: list[Slot] = []
         async with aclosing(self._scored(recording, call)) as scored:
-            async for slot, score in scored:
+            async for slot, (score, _speech) in scored:
                 if math.isfinite(score):
                     label = self._label(score, model)
                     chunks.append(ChunkScore(slot.index, slot.start_s, slot.end_s, score, label, recording.total))
@@ -181,9 +181,9 @@ class VoiceAnalysis:
                     failed.append(slot)
         yield self._report(recording, model, chunks, failed)
 
-    async def _scored(self, recording: Recording, call: Call) -> AsyncGenerator[tuple[Slot, float], None]:
+    async def _scored(self, recording: Recording, call: Call) -> AsyncGenerator[tuple[Slot, WindowScore], None]:
         """Every window in order with its score; the next groups are decoded while earlier ones are scored."""
-        pending: deque[asyncio.Task[list[tuple[Slot, float]]]] = deque()
+        pending: deque[asyncio.Task[list[tuple[Slot, WindowScore]]]] = deque()
         try:
             async with aclosing(recording.groups()) as groups:
                 async for group in groups:
@@ -199,12 +199,12 @@ class VoiceAnalysis:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-    async def _score(self, recording: Recording, group: list[Slot], call: Call) -> list[tuple[Slot, float]]:
+    async def _score(self, recording: Recording, group: list[Slot], call: Call) -> list[tuple[Slot, WindowScore]]:
         fresh = {slot.index: slot.pcm for slot in group if slot.pcm is not None}
         scores = {slot.index: slot.score for slot in group if slot.score is not None}
         if fresh:
             new = dict(zip(fresh, await self._runner.score(list(fresh.values()), call), strict=True))
-            await recording.remember({index: score for index, score in new.items() if math.isfinite(score)})
+            await recording.remember(new)
             scores |= new
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
         return [(slot, scores[slot.index]) for slot in group]

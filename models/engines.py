@@ -1,4 +1,4 @@
-"""What computes P(spoof) for a batch. One engine is picked at load: torch on CUDA, OpenVINO on a CPU."""
+"""What computes a batch, of P(spoof) above all. One engine is picked at load: torch on CUDA, OpenVINO on a CPU."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from models.info import Device, EngineName, Precision
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.graph import SpoofGraph
+    from models.graph import Graph
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +54,10 @@ class Engine(Protocol):
     max_batch_size: int
 
     def run(self, batch: NDArray[Any]) -> "NDArray[np.float32]":
-        """P(spoof) of each item, float32 `(n,)`.
+        """What the model's graph says of each item: float32 `(n,)` for P(spoof), `(n, frames)` for speech.
 
         Args:
-            batch: what the model's graph takes, one shape for all items.
+            batch: what the graph takes, one shape for all items.
         """
 
 
@@ -78,7 +78,7 @@ class EngineModel:
 
     name: str
     version: str
-    build: Callable[[], "SpoofGraph"]
+    build: Callable[[], "Graph"]
     probe: Callable[[int, int], NDArray[Any]]
     sizes: tuple[int, ...]
     input_shape: tuple[int, ...]

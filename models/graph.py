@@ -1,6 +1,7 @@
 """The whole way from the bytes that travel to P(spoof), as one torch module, so that every engine computes the same."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,15 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 from models.labels import SpoofRule
 
 
-class SpoofGraph(nn.Module):
+class Graph(nn.Module):
+    """What an engine runs: a batch as it travels -> float32, one row for each item."""
+
+    def cast(self, dtype: torch.dtype) -> Self:
+        """Computes in `dtype`."""
+        return self.to(dtype)
+
+
+class SpoofGraph(Graph):
     """Prepares its input, runs a classifier on it, and reads P(spoof) from the logits.
 
     Input: int16 `(n, samples)` or uint8 `(n, height, width, 3)`. Output: float32 `(n,)` in 0..1.
@@ -28,7 +37,7 @@ class SpoofGraph(nn.Module):
         self.dtype = torch.float32
         use_fused_attention(model)
 
-    def cast(self, dtype: torch.dtype) -> "SpoofGraph":
+    def cast(self, dtype: torch.dtype) -> Self:
         """Computes the model in `dtype`; preparation and probabilities stay in fp32."""
         self.model.to(dtype)
         self.dtype = dtype

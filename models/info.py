@@ -64,6 +64,7 @@ class ModelInfo:
         window_samples: length of a full window in samples (voice only).
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
+        speech_version: of what finds speech beside it (voice only); None: nothing does.
     """
 
     task: Task
@@ -84,6 +85,7 @@ class ModelInfo:
     window_samples: int | None = None
     threshold: float | None = None
     calibrated: bool = False
+    speech_version: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The same as a dictionary of JSON types."""

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 _PROBABILITY_TOLERANCE = 1e-3
 """Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
-_LOGIC = ("graph.py", "pooled_wavlm.py", "openvino_engine.py")
+_LOGIC = ("graph.py", "pooled_wavlm.py", "silero.py", "openvino_engine.py")
 """Files of ours that decide what a converted model computes."""
 
 
@@ -61,7 +61,7 @@ class OpenVINOEngine:
         self._turn = threading.Lock()
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """P(spoof) of each item, float32 `(n,)`."""
+        """See `models.engines.Engine`."""
         with self._turn:
             result: NDArray[np.float32] = self._request.infer([batch])[0].astype(np.float32)  # a copy: theirs is reused
             return result

@@ -1,4 +1,4 @@
-"""A detector together with the service's own reading of media, for the command lines that judge a model.
+"""What the voice runner holds, and models with the service's own reading of media, for the commands that judge them.
 
 Beside `service.py` this is the only place where `models` and `bonafide` meet: what is measured has to pass the same
 decoder, the same cutting into windows and the same engine as what is served, and the same settings apply.
@@ -9,16 +9,51 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bonafide.audio import AudioLimits, AudioReader
 from bonafide.errors import BonafideError
 from bonafide.image import Geometry, ImageLimits, prepare, read_image
 from bonafide.settings import Settings
-from bonafide.verdict import overall_score
+from bonafide.verdict import WindowScore, overall_score
 from models.dinov2 import DINOv2Detector
 from models.engines import LoadOptions
 from models.evaluation.scoring import Part, Unreadable
 from models.info import ImageGeometry, ModelInfo, Task
+from models.speech import SpeechFinder
 from models.wavlm import WavLMDetector
+
+
+class VoiceModel:
+    """A voice model with what finds speech beside it: every window is given to both.
+
+    Attributes:
+        info: the model.
+    """
+
+    def __init__(self, detector: WavLMDetector, speech: SpeechFinder) -> None:
+        self.info = replace(detector.info, speech_version=speech.version)
+        self._detector = detector
+        self._speech = speech
+
+    @classmethod
+    def load(cls, reference: str, options: LoadOptions) -> "VoiceModel":
+        """Loads both.
+
+        Raises:
+            ModelError: one of them cannot be served.
+        """
+        return cls(WavLMDetector.load(reference, options), SpeechFinder.load(options))
+
+    def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
+        """Score and share of speech of each window, int16 `(samples,)`; NaN for what cannot be judged.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        scores, shares = self._detector.score(windows), self._speech.shares(windows)
+        return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
 
 
 class ServedModel:

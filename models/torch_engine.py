@@ -33,7 +33,7 @@ class TorchEngine:
         self._turn = threading.Lock()
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """P(spoof) of each item, float32 `(n,)`."""
+        """See `models.engines.Engine`."""
         with self._turn, torch.inference_mode():
             scores = self._graph(torch.from_numpy(batch).to(self.device))
             result: NDArray[np.float32] = scores.to("cpu", torch.float32).numpy()

@@ -1,5 +1,7 @@
 """Reports and model descriptions as protobuf messages: the one shape that gRPC sends and HTTP prints as JSON."""
 
+from typing import Any
+
 from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
@@ -74,7 +76,7 @@ def face_refusal(error: BonafideError, call: Call) -> liveness.LivenessResponse:
     )
 
 
-def voice_status(runner: Runner, threshold: float | None) -> audio.VoiceModelStatusResponse:
+def voice_status(runner: Runner[Any], threshold: float | None) -> audio.VoiceModelStatusResponse:
     """The voice model that is loaded, or that none is; `threshold` is the setting."""
     if not runner.ready:
         return audio.VoiceModelStatusResponse(status="not_loaded")
@@ -93,7 +95,7 @@ def voice_status(runner: Runner, threshold: float | None) -> audio.VoiceModelSta
     )
 
 
-def face_status(runner: Runner, threshold: float | None) -> liveness.ModelStatusResponse:
+def face_status(runner: Runner[Any], threshold: float | None) -> liveness.ModelStatusResponse:
     """The face model that is loaded, or that none is; `threshold` is the setting."""
     if not runner.ready:
         return liveness.ModelStatusResponse(status="not_loaded")

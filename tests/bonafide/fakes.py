@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.runners import Runner
+
+T = TypeVar("T")
 
 INFO: dict[str, Any] = {
     "name": "test-model",
@@ -35,11 +37,26 @@ def mean_level(item: NDArray[Any]) -> float:
     return float(np.mean(item != 0))
 
 
-class LocalRemote:
-    """Scores in this process, counts what it is asked, and waits or fails when told to."""
+def all_speech(item: NDArray[Any]) -> float:
+    """Somebody speaks all the time."""
+    return 1.0
 
-    def __init__(self, judge: Callable[[NDArray[Any]], float] = mean_level) -> None:
+
+class LocalRemote:
+    """Scores in this process, counts what it is asked, and waits or fails when told to.
+
+    Args:
+        judge: the score of a window or photo.
+        speech: the share of a window in which somebody speaks.
+    """
+
+    def __init__(
+        self,
+        judge: Callable[[NDArray[Any]], float] = mean_level,
+        speech: Callable[[NDArray[Any]], float] = all_speech,
+    ) -> None:
         self.judge = judge
+        self.speech = speech
         self.scored = 0
         self.calls = 0
         self.in_progress = 0
@@ -48,7 +65,7 @@ class LocalRemote:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def score(self, items: list[NDArray[Any]]) -> list[tuple[float, float, int]]:
+    async def score(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
         self.calls += 1
         self.in_progress += len(items)
         self.most_in_progress = max(self.most_in_progress, self.in_progress)
@@ -58,9 +75,13 @@ class LocalRemote:
             if self.errors:
                 raise self.errors.pop(0)
             self.scored += len(items)
-            return [(self.judge(item), 0.001, len(items)) for item in items]
+            return [(self._judged(item), 0.001, len(items)) for item in items]
         finally:
             self.in_progress -= len(items)
+
+    def _judged(self, item: NDArray[Any]) -> tuple[float, float] | float:
+        score = self.judge(item)
+        return (score, self.speech(item)) if item.dtype == np.int16 else score
 
     async def info(self) -> dict[str, Any]:
         return INFO
@@ -87,8 +108,10 @@ class Recorder:
         self.cached += cached
 
 
-async def ready_runner(remote: LocalRemote, *, max_calls: int = 8, max_batch: int = 4) -> Runner:
+async def ready_runner(
+    remote: LocalRemote, read: Callable[[Any], T], *, max_calls: int = 8, max_batch: int = 4
+) -> Runner[T]:
     """A runner that has been probed."""
-    runner = Runner("voice", remote, max_calls=max_calls, max_batch=max_batch, observer=Recorder())
+    runner = Runner("test", remote, read=read, max_calls=max_calls, max_batch=max_batch, observer=Recorder())
     await runner.probe()
     return runner

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import struct
 import uuid
 from collections.abc import AsyncIterator
 
@@ -16,9 +17,11 @@ from redis.asyncio import Redis
 from bonafide import cache_codec as codec
 from bonafide.cache import Cache, RecordingMeta, open_cache
 from bonafide.settings import Settings
+from bonafide.verdict import WindowScore
 from tests.servers import Server
 
 WINDOW = 64_000
+HALF = WindowScore(0.5, 0.75)
 often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -60,18 +63,18 @@ async def test_an_empty_cache_knows_nothing(cache: Cache, content: str) -> None:
 
 async def test_only_what_is_kept_comes_back(cache: Cache, content: str) -> None:
     await cache.put_windows(content, {0: window(0), 2: window(2)})
-    await cache.put_scores(content, "model", {1: 0.25, 2: 1.0})
+    await cache.put_scores(content, "model", {1: WindowScore(0.25, 0.0), 2: WindowScore(1.0, 1.0)})
     found = await cache.get_windows(content, [3, 2, 1, 0])
     assert sorted(found) == [0, 2]
     assert np.array_equal(found[2], window(2))
-    assert await cache.get_scores(content, "model", range(5)) == {1: 0.25, 2: 1.0}
+    assert await cache.get_scores(content, "model", range(5)) == {1: (0.25, 0.0), 2: (1.0, 1.0)}
 
 
 async def test_each_version_of_a_model_has_its_own_scores(cache: Cache, content: str) -> None:
-    await cache.put_scores(content, "wavlm@1", {0: 0.1})
-    await cache.put_scores(content, "wavlm@2", {0: 0.9})
-    assert await cache.get_scores(content, "wavlm@1", [0]) == {0: 0.1}
-    assert await cache.get_scores(content, "wavlm@2", [0]) == {0: 0.9}
+    await cache.put_scores(content, "wavlm@1", {0: WindowScore(0.1, 0.2)})
+    await cache.put_scores(content, "wavlm@2", {0: WindowScore(0.9, 0.8)})
+    assert await cache.get_scores(content, "wavlm@1", [0]) == {0: WindowScore(0.1, 0.2)}
+    assert await cache.get_scores(content, "wavlm@2", [0]) == {0: WindowScore(0.9, 0.8)}
     assert await cache.get_scores(content, "wavlm", [0]) == {}
 
 
@@ -109,9 +112,9 @@ async def test_a_window_that_was_read_is_the_readers_own(cache: Cache, content: 
 
 async def test_numbers_of_numpy_are_numbers(cache: Cache, content: str) -> None:
     numbers = np.array([0.5, 0.25], np.float32)
-    await cache.put_scores(content, "model", dict(enumerate(numbers)))
+    await cache.put_scores(content, "model", {0: WindowScore(*numbers)})
     await cache.put_recording(content, RecordingMeta(np.int64(1), numbers[0], ()))  # type: ignore[arg-type]
-    assert await cache.get_scores(content, "model", [0, 1]) == {0: 0.5, 1: 0.25}
+    assert await cache.get_scores(content, "model", [0]) == {0: (0.5, 0.25)}
     assert await cache.get_recording(content) == RecordingMeta(1, 0.5, ())
 
 
@@ -121,9 +124,12 @@ async def test_a_window_of_another_kind_is_a_mistake(cache: Cache, content: str)
 
 
 async def test_what_is_no_probability_is_not_kept(cache: Cache, content: str) -> None:
-    wild = {0: math.nan, 1: math.inf, 2: -0.001, 3: 1.001, 4: 0.5, 5: 0.0, 6: 1.0}
+    numbers = [math.nan, math.inf, -0.001, 1.001, 0.5, 0.0, 1.0]
+    wild = {index: WindowScore(number, 0.5) for index, number in enumerate(numbers)}
+    wild |= {index + 10: WindowScore(0.5, number) for index, number in enumerate(numbers)}
     await cache.put_scores(content, "model", wild)
-    assert await cache.get_scores(content, "model", list(wild)) == {4: 0.5, 5: 0.0, 6: 1.0}
+    found = await cache.get_scores(content, "model", list(wild))
+    assert found == {index: wild[index] for index in (4, 5, 6, 14, 15, 16)}
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3600.25])
@@ -140,20 +146,22 @@ async def test_windows_are_not_kept_when_they_must_not_be(valkey_server: Server,
     for chosen in (Settings(cache_windows=False), redis_settings(valkey_server, cache_windows=False)):
         cache = open_cache(chosen)
         await cache.put_windows(content, {0: window(0)})
-        await cache.put_scores(content, "model", {0: 0.5})
+        await cache.put_scores(content, "model", {0: HALF})
         assert await cache.get_windows(content, [0]) == {}
-        assert await cache.get_scores(content, "model", [0]) == {0: 0.5}
+        assert await cache.get_scores(content, "model", [0]) == {0: HALF}
         await cache.close()
 
 
 @given(
     contents=st.lists(st.text(max_size=20), min_size=2, max_size=2, unique=True),
     models=st.lists(st.text(max_size=20), min_size=2, max_size=2, unique=True),
-    scores=st.dictionaries(st.integers(0, 10**6), st.floats(0, 1), max_size=20),
+    scores=st.dictionaries(
+        st.integers(0, 10**6), st.builds(WindowScore, st.floats(0, 1), st.floats(0, 1)), max_size=20
+    ),
 )
 @often
 async def test_scores_come_back_exactly_and_under_no_other_name(
-    cache: Cache, content: str, contents: list[str], models: list[str], scores: dict[int, float]
+    cache: Cache, content: str, contents: list[str], models: list[str], scores: dict[int, WindowScore]
 ) -> None:
     unique = uuid.uuid4().hex
     one, two = (unique + text for text in contents)
@@ -210,11 +218,13 @@ def test_garbage_is_nothing(value: bytes) -> None:
 @given(
     flip=st.integers(0, 10**9),
     cut=st.integers(0, 10**9),
-    score=st.floats(0, 1),
+    score=st.builds(WindowScore, st.floats(0, 1), st.floats(0, 1)),
     samples=arrays(np.int16, st.integers(1, 300)),
 )
 @often
-def test_a_damaged_or_foreign_value_is_nothing(flip: int, cut: int, score: float, samples: NDArray[np.int16]) -> None:
+def test_a_damaged_or_foreign_value_is_nothing(
+    flip: int, cut: int, score: WindowScore, samples: NDArray[np.int16]
+) -> None:
     for value, decode in (
         (codec.encode_score("key", score), codec.decode_score),
         (codec.encode_window("key", samples), codec.decode_window),
@@ -235,14 +245,19 @@ def test_facts_that_make_no_sense_are_nothing(payload: str) -> None:
 
 @pytest.mark.parametrize("score", [math.nan, -0.1, 1.1, math.inf])
 def test_a_score_that_makes_no_sense_is_nothing(score: float) -> None:
-    assert codec.decode_score("key", codec.encode_score("key", score)) is None
+    assert codec.decode_score("key", codec.encode_score("key", WindowScore(score, 0.5))) is None
+    assert codec.decode_score("key", codec.encode_score("key", WindowScore(0.5, score))) is None
+
+
+def test_a_score_of_a_release_that_knew_nothing_of_speech_is_nothing() -> None:
+    assert codec.decode_score("key", codec._seal("key", struct.pack("<d", 0.5))) is None
 
 
 async def test_every_key_in_redis_has_an_end_date(valkey_server: Server, content: str) -> None:
     cache = open_cache(redis_settings(valkey_server, cache_ttl_s=77))
     await cache.put_recording(content, RecordingMeta(1, 4.0, ()))
     await cache.put_windows(content, {0: window(0)})
-    await cache.put_scores(content, "model", {0: 0.5})
+    await cache.put_scores(content, "model", {0: HALF})
     async with Redis(port=valkey_server.port) as redis:
         keys = [key async for key in redis.scan_iter(f"bonafide:1:{content}*")]
         assert len(keys) == 3
@@ -252,7 +267,7 @@ async def test_every_key_in_redis_has_an_end_date(valkey_server: Server, content
 
 async def test_what_others_wrote_into_redis_is_nothing(valkey_server: Server, content: str) -> None:
     cache = open_cache(redis_settings(valkey_server))
-    scores = dict.fromkeys(range(4), 0.5)
+    scores = dict.fromkeys(range(4), HALF)
     await cache.put_scores(content, "model", scores)
     await cache.put_windows(content, {index: window(index, 100) for index in range(4)})
     score_keys = [codec.score_key(content, "model", index) for index in range(4)]
@@ -263,7 +278,7 @@ async def test_what_others_wrote_into_redis_is_nothing(valkey_server: Server, co
             await redis.rpush(keys[0], "a list")
             await redis.set(keys[1], b"0.5")
             await redis.copy(keys[3], keys[2], replace=True)
-    assert await cache.get_scores(content, "model", range(4)) == {3: 0.5}
+    assert await cache.get_scores(content, "model", range(4)) == {3: HALF}
     assert list(await cache.get_windows(content, range(4))) == [3]
     await cache.put_scores(content, "model", scores)  # over a list too
     assert await cache.get_scores(content, "model", range(4)) == scores

@@ -16,11 +16,13 @@ from pydantic import SecretStr
 from bonafide.cache import Cache, RecordingMeta, open_cache
 from bonafide.redis_key_value import RedisKeyValue
 from bonafide.settings import Settings
+from bonafide.verdict import WindowScore
 from tests.proxy import proxy_to
 from tests.servers import Server, start_valkey
 
 TIMEOUT_S = 0.4
 PAUSE_S = 0.3
+HALF = WindowScore(0.5, 0.5)
 
 
 @dataclass
@@ -58,13 +60,13 @@ async def everything(cache: Cache) -> None:
     await cache.get_windows("content", range(900))
     await cache.put_recording("content", RecordingMeta(900, 3600.0, ()))
     await cache.put_windows("content", {index: np.zeros(64_000, np.int16) for index in range(40)})
-    await cache.put_scores("content", "model", dict.fromkeys(range(900), 0.5))
+    await cache.put_scores("content", "model", dict.fromkeys(range(900), HALF))
 
 
 async def works(cache: Cache) -> bool:
     content = uuid.uuid4().hex
-    await cache.put_scores(content, "model", {0: 0.5})
-    return await cache.get_scores(content, "model", [0]) == {0: 0.5}
+    await cache.put_scores(content, "model", {0: HALF})
+    return await cache.get_scores(content, "model", [0]) == {0: HALF}
 
 
 async def until_it_works(cache: Cache) -> None:
@@ -160,7 +162,7 @@ async def test_what_came_before_a_cut_is_kept(server: Server) -> None:
 async def test_cancelled_calls_do_not_mix_up_answers(server: Server) -> None:
     failures = Failures()
     async with proxy_to(server.port) as proxy, cache_on(proxy.port, failures, timeout_s=5) as cache:
-        scores = {index: index / 1000 for index in range(1000)}
+        scores = {index: WindowScore(index / 1000, 0.5) for index in range(1000)}
         windows = {index: np.full(64_000, index, np.int16) for index in range(32)}
         await cache.put_scores("content", "model", scores)
         await cache.put_windows("content", windows)
@@ -183,7 +185,7 @@ async def test_cancelled_calls_do_not_mix_up_answers(server: Server) -> None:
                 cache.get_recording("nothing"),
             )
             # All of them are hits: what belongs to another key would be a miss.
-            assert found[0] == {index: index / 1000}
+            assert found[0] == {index: scores[index]}
             assert np.array_equal(found[1][index], windows[index])
             assert found[2] is None
             await asyncio.wait(tasks)

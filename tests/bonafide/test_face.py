@@ -15,7 +15,7 @@ LIMITS = ImageLimits(max_bytes=1_000_000, max_pixels=10_000_000)
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
-    runner = await ready_runner(remote, max_calls=max_calls)
+    runner = await ready_runner(remote, float, max_calls=max_calls)
     return FaceJudgement(runner=runner, pool=ThreadPoolExecutor(1, "decode"), limits=LIMITS, threshold=threshold)
 
 

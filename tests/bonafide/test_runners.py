@@ -1,6 +1,7 @@
 import asyncio
 import time
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -9,20 +10,20 @@ from bentoml.exceptions import BentoMLException
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded, Unavailable
-from bonafide.runners import GATE_BATCHES, require_remote
-from tests.bonafide.fakes import LocalRemote, ready_runner
+from bonafide.runners import GATE_BATCHES, ModelInfo, require_remote
+from tests.bonafide.fakes import INFO, LocalRemote, ready_runner
 
-ITEM = np.ones(4, np.int16)
+ITEM = np.ones(4, np.uint8)
 
 
 async def test_scores_in_order() -> None:
-    runner = await ready_runner(LocalRemote())
-    items = [np.array([0, 0, 0, 1], np.int16), np.array([1, 1, 1, 1], np.int16)]
+    runner = await ready_runner(LocalRemote(), float)
+    items = [np.array([0, 0, 0, 1], np.uint8), np.array([1, 1, 1, 1], np.uint8)]
     assert await runner.score(items, Call.within(5)) == [0.25, 1.0]
 
 
 async def test_one_call_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
-    runner = await ready_runner(LocalRemote(), max_calls=2)
+    runner = await ready_runner(LocalRemote(), float, max_calls=2)
     with runner.admit(), runner.admit():
         began = time.monotonic()
         with pytest.raises(Overloaded) as refused, runner.admit():
@@ -35,7 +36,7 @@ async def test_one_call_too_many_is_refused_at_once_and_told_when_to_come_again(
 
 async def test_only_a_few_batches_wait_in_bentoml() -> None:
     remote = LocalRemote()
-    runner = await ready_runner(remote, max_batch=4)
+    runner = await ready_runner(remote, float, max_batch=4)
     await asyncio.gather(*(runner.score([ITEM] * 3, Call.within(5)) for _ in range(20)))
     assert remote.most_in_progress <= GATE_BATCHES * 4
     assert remote.scored == 60
@@ -44,7 +45,7 @@ async def test_only_a_few_batches_wait_in_bentoml() -> None:
 async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
     remote = LocalRemote()
     remote.open.clear()
-    runner = await ready_runner(remote)
+    runner = await ready_runner(remote, float)
     with pytest.raises(DeadlineExceeded):
         await runner.score([ITEM], Call.within(0.05))
     remote.open.set()
@@ -54,7 +55,7 @@ async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
 async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_until_it_is_computed() -> None:
     remote = LocalRemote()
     remote.open.clear()
-    runner = await ready_runner(remote, max_batch=4)
+    runner = await ready_runner(remote, float, max_batch=4)
     tasks = [asyncio.create_task(runner.score([ITEM] * 4, Call.within(5))) for _ in range(6)]
     await asyncio.sleep(0.01)
     assert remote.calls == GATE_BATCHES
@@ -71,7 +72,7 @@ async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_un
 
 async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
     remote = LocalRemote()
-    runner = await ready_runner(remote)
+    runner = await ready_runner(remote, float)
     remote.errors = [aiohttp.ServerDisconnectedError()]
     assert await runner.score([ITEM], Call.within(5)) == [1.0]
     remote.errors = [aiohttp.ServerDisconnectedError(), aiohttp.ServerDisconnectedError()]
@@ -94,7 +95,7 @@ async def test_what_the_runner_raises_becomes_an_error_of_the_table(
     raised: Exception, expected: type[BonafideError]
 ) -> None:
     remote = LocalRemote()
-    runner = await ready_runner(remote)
+    runner = await ready_runner(remote, float)
     remote.errors = [raised]
     with pytest.raises(expected):
         await runner.score([ITEM], Call.within(5))
@@ -102,12 +103,21 @@ async def test_what_the_runner_raises_becomes_an_error_of_the_table(
 
 async def test_a_wrong_number_of_answers_is_an_error() -> None:
     class Short(LocalRemote):
-        async def score(self, items: list[np.ndarray]) -> list[tuple[float, float, int]]:
+        async def score(self, items: list[np.ndarray]) -> list[tuple[Any, float, int]]:
             return (await super().score(items))[:-1]
 
-    runner = await ready_runner(Short())
+    runner = await ready_runner(Short(), float)
     with pytest.raises(Internal, match="1 of 2"):
         await runner.score([ITEM, ITEM], Call.within(5))
+
+
+def test_scores_are_cached_by_model_and_by_what_finds_speech() -> None:
+    prints = {
+        ModelInfo.from_dict(INFO | changed).fingerprint
+        for changed in ({}, {"version": "other"}, {"speech_version": "one"}, {"speech_version": "two"})
+    }
+    assert len(prints) == 4
+    assert ModelInfo.from_dict(INFO | {"speech_version": None}).fingerprint in prints
 
 
 def test_a_runner_built_inside_the_service_is_refused() -> None:

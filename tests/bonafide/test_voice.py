@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bonafide.calls import Call
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.storage import ObjectStat, ObjectStore, open_store
+from bonafide.verdict import WindowScore
 from bonafide.voice import AudioReport, ChunkScore, VoiceAnalysis, VoiceEvents, report_of
 from tests.bonafide.fakes import LocalRemote, Recorder, ready_runner
 from tests.media import wav
@@ -78,7 +80,7 @@ async def house(root: Path, *, cache_windows: bool = True, max_calls: int = 8) -
     remote, observer = LocalRemote(), Recorder()
     pool = ThreadPoolExecutor(2)
     voice = VoiceAnalysis(
-        runner=await ready_runner(remote, max_calls=max_calls, max_batch=2),
+        runner=await ready_runner(remote, WindowScore._make, max_calls=max_calls, max_batch=2),
         store=store,
         cache=cache,
         budget=ByteBudget(10_000_000),
@@ -135,7 +137,7 @@ async def test_a_retry_scores_only_what_is_missing(tmp_path: Path, cache_windows
         here.put("a.wav", recording())
         outcomes = iter([None, OSError("gone"), OSError("gone"), OSError("gone")])
 
-        async def failing(items: list[np.ndarray]) -> list[tuple[float, float, int]]:
+        async def failing(items: list[np.ndarray]) -> list[tuple[Any, float, int]]:
             if (error := next(outcomes, None)) is not None:
                 raise error
             return await LocalRemote.score(here.remote, items)

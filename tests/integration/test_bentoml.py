@@ -46,15 +46,16 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
     poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
     address = f"tcp://127.0.0.1:{listening_port(process_of(service, 'WavLMRunner'))}"
     async with RemoteProxy(address, service=WavLMRunner).to_async as remote:
-        well = [(await remote.score([window]))[0][0] for window in windows]
+        well = [(await remote.score([window]))[0][0][0] for window in windows]
         mixed = await asyncio.gather(
             *(remote.score([poison.get(index, window)]) for index, window in enumerate(windows))
         )
         together = await remote.score([poison.get(index, window) for index, window in enumerate(windows)])
     await asyncio.sleep(0.1)  # aiohttp closes its connections a moment later
     for answers in ([answer[0] for answer in mixed], together):
-        for index, (score, _seconds, _items) in enumerate(answers):
+        for index, ((score, speech), _seconds, _items) in enumerate(answers):
             assert np.isnan(score) if index in poison else score == pytest.approx(well[index], abs=0.01)
+            assert np.isnan(speech) if index in poison else 0 <= speech <= 1
 
 
 async def test_a_lone_call_after_a_burst_does_not_wait_for_company(client: AsyncBonafideClient, face_jpg: Path) -> None:

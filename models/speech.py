@@ -1,0 +1,102 @@
+"""In how much of a window somebody speaks: int16 windows of 16 kHz in, shares in 0..1 out.
+
+The weights are silero-vad's, in `bundled/speech`; whatever engine runs the voice model runs them too.
+"""
+
+import hashlib
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalog import BUNDLED
+from models.engines import Engine, EngineModel, LoadOptions, open_engine
+from models.preprocessing import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from models.graph import Graph
+
+WEIGHTS = BUNDLED / "speech" / "model.safetensors"
+FRAME_SAMPLES = 512
+SPEECH_PROBABILITY = 0.5
+"""A frame counts as speech from here on, as silero-vad's authors recommend."""
+_MOST_SAMPLES = 60 * SAMPLE_RATE
+
+
+class SpeechFinder:
+    """Silero's voice activity detector on an engine. Make one with `load`.
+
+    Attributes:
+        version: changes with everything that changes a share.
+    """
+
+    def __init__(self, engine: Engine, version: str) -> None:
+        self.version = version
+        self._engine = engine
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> "SpeechFinder":
+        """Opens it on the engine that the options name, always in fp32, and warms it up.
+
+        Raises:
+            ModelError: the engine cannot be had, or cannot run it.
+        """
+        version = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+        model = EngineModel(
+            name="silero-vad",
+            version=version,
+            build=_build,
+            probe=_probe,
+            sizes=(125 * FRAME_SAMPLES, 32 * FRAME_SAMPLES),
+            input_shape=(-1, -1),
+            cpu_batch=4,
+            cuda_batch=64,
+        )
+        return cls(open_engine(model, replace(options, precision="fp32")), version)
+
+    def shares(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+        """Share of each window's frames in which somebody speaks, float32 `(n,)` in 0..1.
+
+        What is no window (not int16, not one-dimensional, empty, longer than a minute) gives NaN.
+
+        Args:
+            windows: int16 arrays `(samples,)`, 16 kHz mono; lengths may differ.
+        """
+        shares = np.full(len(windows), np.nan, dtype=np.float32)
+        fitting = [index for index, window in enumerate(windows) if isinstance(window, np.ndarray) and _fits(window)]
+        starts = [*range(0, len(fitting), self._engine.max_batch_size), len(fitting)]
+        for start, end in pairwise(starts):
+            batch = fitting[start:end]
+            shares[batch] = self._batch([windows[index] for index in batch])
+        return shares
+
+    def _batch(self, windows: list[NDArray[np.int16]]) -> list[float]:
+        frames = [-(-len(window) // FRAME_SAMPLES) for window in windows]
+        # What follows a window changes nothing in the frames before, so the shorter ones may end in zeros.
+        padded = np.zeros((len(windows), max(frames) * FRAME_SAMPLES), np.int16)
+        for row, window in zip(padded, windows, strict=True):
+            row[: len(window)] = window
+        speech = self._engine.run(padded) >= SPEECH_PROBABILITY
+        return [float(row[:count].mean()) for row, count in zip(speech, frames, strict=True)]
+
+
+def _fits(window: NDArray[Any]) -> bool:
+    return window.dtype == np.int16 and window.ndim == 1 and 0 < window.shape[0] <= _MOST_SAMPLES
+
+
+def _build() -> "Graph":
+    from models.silero import SileroGraph
+
+    return SileroGraph.load(WEIGHTS)
+
+
+def _probe(count: int, samples: int) -> NDArray[np.int16]:
+    """Syllables of a buzzing voice, since an engine that is compared on silence may be wrong about speech."""
+    time = np.arange(samples) / SAMPLE_RATE
+    pitch = 110.0 + 30.0 * np.arange(count)[:, None]
+    buzz = sum(np.sin(2 * np.pi * harmonic * pitch * time) / harmonic for harmonic in range(1, 16))
+    syllables = np.sin(2 * np.pi * 2 * time).clip(0, 1)
+    noise = np.random.default_rng(0).normal(0.0, 100.0, (count, samples))
+    return (4000.0 * buzz * syllables + noise).astype(np.int16)
