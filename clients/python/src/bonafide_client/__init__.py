@@ -1,6 +1,7 @@
 """Client of the Bonafide service: is this voice, is this face, real or fake?
 
 `BonafideClient` blocks, `AsyncBonafideClient` awaits; both have the same verbs, results and errors.
+`AudioDetectionClient` judges speech while it is spoken.
 """
 
 from .aio import AsyncBonafideClient
@@ -19,6 +20,7 @@ from .errors import (
     Unavailable,
     UnreadableMedia,
 )
+from .live import AudioDetectionClient, LiveSummary, LiveWindow, file_blocks, microphone
 from .media import Source
 from .results import (
     AudioEvent,
@@ -34,6 +36,7 @@ from .version import __version__
 
 __all__ = [
     "AsyncBonafideClient",
+    "AudioDetectionClient",
     "AudioEvent",
     "AudioReport",
     "BonafideClient",
@@ -45,6 +48,8 @@ __all__ = [
     "Health",
     "Internal",
     "InvalidRequest",
+    "LiveSummary",
+    "LiveWindow",
     "ModelIdentity",
     "ModelStatus",
     "ObjectNotFound",
@@ -57,4 +62,6 @@ __all__ = [
     "Unavailable",
     "UnreadableMedia",
     "__version__",
+    "file_blocks",
+    "microphone",
 ]

@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from .peer import Peer, start
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BONAFIDE_ADDRESS", "BONAFIDE_API_KEY", "NO_COLOR", "FORCE_COLOR"):
+    for name in ("BONAFIDE_ADDRESS", "BONAFIDE_LIVE_URL", "BONAFIDE_API_KEY", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -28,6 +30,20 @@ def address(peer: Peer) -> Iterator[str]:
     server, address = start(peer)
     yield address
     server.stop(None).wait()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, and one that nobody trusts."""
+    for name in ("own", "other"):
+        subprocess.run(
+            ["openssl",  # noqa: S607
+             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2", "-subj", "/CN=peer",
+             "-addext", "subjectAltName=IP:127.0.0.1"],
+            cwd=tmp_path, check=True, capture_output=True,
+        )  # fmt: skip
+    return tmp_path
 
 
 class Twin:

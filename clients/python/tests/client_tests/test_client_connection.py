@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -108,20 +107,6 @@ async def test_default_deadlines(twin: Twin, peer: Peer) -> None:
         await twin.ask(verb, *args, timeout_s=None)
         remaining = peer.calls[-1].timeout_s
         assert remaining is None or remaining > 1e6
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, and one that nobody trusts."""
-    for name in ("own", "other"):
-        subprocess.run(
-            ["openssl",  # noqa: S607
-             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2", "-subj", "/CN=peer",
-             "-addext", "subjectAltName=IP:127.0.0.1"],
-            cwd=tmp_path, check=True, capture_output=True,
-        )  # fmt: skip
-    return tmp_path
 
 
 @pytest.mark.slow

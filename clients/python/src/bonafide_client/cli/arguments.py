@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..connection import AUDIO_TIMEOUT_S, DEFAULT_ADDRESS, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Tls
+from ..live.channel import DEFAULT_URL
 from ..version import __version__
 
 USAGE = 2
@@ -25,6 +26,7 @@ exit codes, the first that applies:
 _ENVIRONMENT = """\
 environment:
   BONAFIDE_ADDRESS   host:port of the service, as --address
+  BONAFIDE_LIVE_URL  WebSocket of the service, as --url of live
   BONAFIDE_API_KEY   the API key itself; --api-key-file goes before it
   NO_COLOR           set to anything: no colours
 """
@@ -42,6 +44,13 @@ examples:
   bonafide face *.jpg --json | jq -r 'select(.error) | .file'
   bonafide face selfie.png && echo welcome
 """
+_LIVE_EXAMPLES = """\
+examples:
+  bonafide live call.mp3                          window by window, as fast as the service takes it
+  bonafide live call.mp3 --realtime               as fast as it plays
+  bonafide live --microphone                      until Ctrl-C; then the verdict on all of it
+  bonafide live --microphone --json | jq .running_label
+"""
 _STATUS_EXAMPLES = """\
 examples:
   bonafide status
@@ -54,7 +63,7 @@ examples:
 class Options:
     """What the user asked for; `names` are files or, with a `bucket`, keys of stored recordings."""
 
-    verb: Literal["audio", "face", "status"]
+    verb: Literal["audio", "face", "live", "status"]
     names: tuple[str, ...]
     bucket: str | None
     address: str | None
@@ -64,6 +73,18 @@ class Options:
     concurrency: int
     json: bool
     quiet: bool
+    live: "LiveOptions | None" = None
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What `bonafide live` knows besides; `file` is None for the microphone."""
+
+    file: str | None
+    url: str | None
+    realtime: bool
+    chunk_duration: float | None
+    overlap_duration: float | None
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -81,6 +102,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error(str(error))
     if api_key == "":
         parser.error(f"{found.api_key_file} is empty")
+    if found.verb == "live" and (found.file is None) != found.microphone:
+        parser.error("either a FILE or --microphone")
     if found.bucket is None and found.names.count("-") > 1:
         parser.error("standard input (-) can be read only once")
     return Options(
@@ -94,6 +117,9 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         concurrency=found.concurrency,
         json=found.json,
         quiet=found.quiet,
+        live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap)
+        if found.verb == "live"
+        else None,
     )
 
 
@@ -105,25 +131,34 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bonafide {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,status}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,live,status}")
 
-    audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES, AUDIO_TIMEOUT_S)
+    audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES)
     audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
     audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
     _several(audio)
+    _grpc(audio, AUDIO_TIMEOUT_S)
 
-    face = _verb(verbs, "face", "judge photos of faces", _FACE_EXAMPLES, FACE_TIMEOUT_S)
+    face = _verb(verbs, "face", "judge photos of faces", _FACE_EXAMPLES)
     face.add_argument("names", nargs="+", metavar="FILE", help="a photo; - is standard input")
     _several(face)
+    _grpc(face, FACE_TIMEOUT_S)
+
+    live = _verb(verbs, "live", "judge speech while it is spoken", _LIVE_EXAMPLES)
+    live.add_argument("file", nargs="?", metavar="FILE", help="a recording, sent as a stream")
+    live.add_argument("--microphone", action="store_true", help="listen to the microphone, until Ctrl-C")
+    live.add_argument("--realtime", action="store_true", help="send a file no faster than it plays")
+    live.add_argument("--chunk", type=_seconds, metavar="SECONDS", help="length of a window, 0.25 to 4")
+    live.add_argument("--overlap", type=_seconds, metavar="SECONDS", help="what neighbouring windows share")
+    live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_URL}")
 
     status = _verb(
         verbs,
         "status",
         "show whether the service is ready, and its models",
         _STATUS_EXAMPLES,
-        STATUS_TIMEOUT_S,
     )
-    status.set_defaults(names=[], concurrency=1)
+    _grpc(status, STATUS_TIMEOUT_S)
     return parser
 
 
@@ -132,7 +167,6 @@ def _verb(
     name: str,
     what: str,
     examples: str,
-    timeout_s: float,
 ) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         name,
@@ -141,19 +175,22 @@ def _verb(
         epilog=f"{examples}\n{_EXIT_CODES}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(bucket=None)
+    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1)
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
-    parser.add_argument("--timeout", type=_seconds, default=timeout_s, metavar="SECONDS",
-                        help="deadline of each call, 0: none (default: %(default)g)")  # fmt: skip
     way = parser.add_argument_group("the way to the service")
-    way.add_argument("--address", metavar="HOST:PORT", help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}")
     way.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the API key")
     way.add_argument("--tls", action="store_true", help="encrypt; implied by the three below")
     way.add_argument("--ca", metavar="FILE", help="root certificates to trust (PEM)")
     way.add_argument("--cert", metavar="FILE", help="the client's certificate (PEM), for mutual TLS")
     way.add_argument("--key", metavar="FILE", help="the client's private key (PEM)")
     return parser
+
+
+def _grpc(parser: argparse.ArgumentParser, timeout_s: float) -> None:
+    parser.add_argument("--address", metavar="HOST:PORT", help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}")
+    parser.add_argument("--timeout", type=_seconds, default=timeout_s, metavar="SECONDS",
+                        help="deadline of each call, 0: none (default: %(default)g)")  # fmt: skip
 
 
 def _several(parser: argparse.ArgumentParser) -> None:

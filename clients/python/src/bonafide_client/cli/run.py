@@ -15,6 +15,7 @@ from ..media import Source
 from ..results import AudioReport, ChunkScore, FaceReport, Progress
 from . import documents, render
 from .arguments import USAGE, Options
+from .live import listen
 from .outcome import GENUINE, UNANSWERED, Outcome, exit_code
 from .printer import Printer
 from .progress import Bar, Bars
@@ -22,6 +23,8 @@ from .progress import Bar, Bars
 
 async def run(options: Options) -> int:
     """Asks the service; results go to stdout, errors and progress to stderr. Returns the exit code."""
+    if options.live is not None:
+        return await listen(options, options.live)
     try:
         client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
     except (OSError, ValueError) as error:

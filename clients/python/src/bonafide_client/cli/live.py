@@ -1,0 +1,75 @@
+"""`bonafide live`: a line per window while a recording or the microphone is heard, and the verdict at the end."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+
+from ..errors import BonafideError
+from ..live import AudioDetectionClient, LiveSummary, file_blocks, microphone
+from ..live.sources import Block
+from . import documents, render, render_live
+from .arguments import USAGE, LiveOptions, Options
+from .outcome import GENUINE, SPOOF, UNJUDGED, Outcome
+from .printer import Printer
+
+_EXIT_CODES = {"bonafide": GENUINE, "spoof": SPOOF, "no_speech": UNJUDGED}
+
+
+async def listen(options: Options, live: LiveOptions) -> int:
+    """Streams, and prints what comes back. Returns the exit code."""
+    out, err = Printer(sys.stdout), Printer(sys.stderr)
+    name = live.file or "microphone"
+    try:
+        client = AudioDetectionClient(
+            live.url,
+            api_key=options.api_key,
+            tls=options.tls,
+            chunk_duration=live.chunk_duration,
+            overlap_duration=live.overlap_duration,
+        )
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"bonafide: error: {error}\n")
+        return USAGE
+    try:
+        summary = await _stream(client, live, options, out)
+    except (BonafideError, OSError) as error:
+        if options.json:
+            out.document({"file": name} | documents.error_document(error))
+        err.print(render.error(name, error))
+        return Outcome(name, None, error).exit_code
+    if options.json:
+        out.document({"type": "summary"} | asdict(summary))
+    else:
+        out.print(render_live.summary(name, summary))
+        if not options.quiet:
+            out.print(render.model(summary.model))
+    return _EXIT_CODES[summary.label]
+
+
+async def _stream(client: AudioDetectionClient, live: LiveOptions, options: Options, out: Printer) -> LiveSummary:
+    blocks = file_blocks(live.file, realtime=live.realtime) if live.file else _until_interrupted(microphone())
+    async with client, aclosing(blocks), aclosing(client.stream(blocks)) as windows:
+        async for window in windows:
+            if options.json:
+                out.document({"type": "window"} | asdict(window))
+            elif not options.quiet:
+                out.print(render_live.window(window, blocks=out.blocks))
+        return await client.end()
+
+
+async def _until_interrupted(blocks: AsyncGenerator[Block, None]) -> AsyncGenerator[Block, None]:
+    """The blocks until Ctrl-C, which then does not end the process: the verdict is still to come."""
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    try:
+        async with aclosing(blocks):
+            async for block in blocks:
+                yield block
+                if interrupted.is_set():
+                    return
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,35 @@
+"""Live windows and their summary for eyes; knows nothing of calls."""
+
+from rich.text import Text
+
+from ..live import LiveSummary, LiveWindow
+from .render import bar, clock, printable
+
+_STYLES = {"spoof": "red", "bonafide": "green", "no_speech": "dim"}
+_NAMES = {"spoof": "SPOOF", "bonafide": "BONA FIDE", "no_speech": "NO SPEECH"}
+
+
+def window(window: LiveWindow, *, blocks: bool) -> Text:
+    """One window and the verdict so far, in a line. `blocks`: the bar may use Unicode blocks."""
+    style = _STYLES[window.label]
+    return Text.assemble(
+        (f"{clock(window.start_s):>8}  {clock(window.end_s):>8}  ", "dim"),
+        (f"{_number(window.score)}  {bar(window.score or 0.0, blocks)}  {window.label:<9}", style),
+        ("  so far ", "dim"),
+        (f"{window.running_label} {_number(window.running_score)}", _STYLES[window.running_label]),
+    )
+
+
+def summary(name: str, summary: LiveSummary) -> Text:
+    """The verdict on all of it, in a line."""
+    return Text.assemble(
+        (f"{_NAMES[summary.label]:<9}", f"bold {_STYLES[summary.label]}"),
+        f"  score {_number(summary.score)}, threshold {summary.threshold:.3f}; ",
+        f"judged {summary.judged_seconds:.1f} of {summary.audio_seconds:.1f} s, speech {summary.speech_seconds:.1f} s",
+        (" (demo model)", "yellow") if summary.model.demo else "",
+        f"  {printable(name)}",
+    )
+
+
+def _number(score: float | None) -> str:
+    return "  -  " if score is None else f"{score:.3f}"

@@ -1,0 +1,146 @@
+"""The WebSocket under a live session: opened with key and TLS, its refusals and closures told as our errors."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import ssl
+from collections.abc import AsyncGenerator
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+
+from ..connection import Tls
+from ..errors import (
+    BonafideError,
+    Forbidden,
+    Internal,
+    InvalidRequest,
+    Overloaded,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    from_code,
+)
+from ..version import __version__
+
+DEFAULT_URL = "ws://127.0.0.1:3000/ws/detect"
+
+_OPEN_S, _CLOSE_S = 10.0, 3.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 5.0
+_MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""A summary lists every window of a session."""
+_STATUS: dict[int, type[BonafideError]] = {
+    401: Unauthenticated, 403: Forbidden, 429: Overloaded, 502: Unavailable, 503: Unavailable, 504: Unavailable,
+}  # fmt: skip
+_FINAL: dict[int, type[BonafideError]] = {
+    1000: Unavailable, 1002: Internal, 1003: InvalidRequest, 1007: InvalidRequest, 1008: Unavailable, 1009: TooLarge,
+}  # fmt: skip
+"""Closures after which the same would only happen again."""
+
+
+class Channel:
+    """Where the service is, and how it is reached.
+
+    Raises:
+        ValueError: an address or a key that can never work.
+        OSError: a file of `tls` cannot be read.
+    """
+
+    def __init__(self, url: str | None, api_key: str | None, tls: Tls | None) -> None:
+        self.url = url or os.environ.get("BONAFIDE_LIVE_URL") or DEFAULT_URL
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError(f"{self.url!r} is no address of a WebSocket; give one such as {DEFAULT_URL}")
+        api_key = os.environ.get("BONAFIDE_API_KEY", "") if api_key is None else api_key
+        if not all("!" <= char <= "~" for char in api_key):
+            raise ValueError("the API key holds a character that cannot travel in a header")
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._ssl = tls_context(tls or Tls()) if parts.scheme == "wss" else None
+        # An http_proxy in the environment is not meant for this machine itself.
+        self._local = parts.hostname == "localhost" or parts.hostname.startswith("127.") or parts.hostname == "::1"
+
+    async def open(self) -> ClientConnection:
+        """Connects, once.
+
+        Raises:
+            BonafideError: why it was not possible.
+        """
+        try:
+            return await connect(
+                self.url,
+                additional_headers=self._headers,
+                user_agent_header=f"bonafide-client/{__version__}",
+                ssl=self._ssl,
+                proxy=None if self._local else True,
+                compression=None,  # noise and speech do not shrink
+                open_timeout=_OPEN_S,
+                close_timeout=_CLOSE_S,
+                max_size=_MAX_ANSWER_BYTES,
+            )
+        except InvalidStatus as error:
+            raise _refusal(error) from error
+        except InvalidURI as error:
+            raise InvalidRequest(str(error)) from error
+        except (OSError, WebSocketException) as error:
+            raise Unavailable(f"no connection to {self.url}: {error or type(error).__name__}") from error
+
+    async def reopen(self, within_s: float) -> ClientConnection:
+        """Connects, again and again with growing pauses, until `within_s` seconds have passed.
+
+        Raises:
+            BonafideError: why the last attempt failed, or one after which no other can succeed.
+        """
+        clock = asyncio.get_running_loop().time
+        end, wait_s = clock() + within_s, _FIRST_WAIT_S
+        while True:
+            # Clients of a service that restarts do not all come back in the same moment.
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            try:
+                return await self.open()
+            except BonafideError as error:
+                if not error.retryable or clock() > end:
+                    raise
+                wait_s = max(wait_s, error.retry_after_s or 0.0)
+
+
+async def received(connection: ClientConnection) -> AsyncGenerator[str | bytes, None]:
+    """What arrives, until the connection breaks in a way that another may mend.
+
+    Raises:
+        BonafideError: the service closed it for good, and why.
+    """
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            yield await connection.recv()
+    if kind := _FINAL.get(connection.close_code or 0):
+        reason = connection.close_reason or f"code {connection.close_code}"
+        raise kind(f"the service closed the session: {reason}")
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """The context for these files. Raises OSError when one cannot be read."""
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.cert is not None:
+        context.load_cert_chain(tls.cert, tls.key)
+    return context
+
+
+def _refusal(error: InvalidStatus) -> BonafideError:
+    """A refused handshake is an HTTP answer with the error as JSON, unless a proxy gave it."""
+    status, headers = error.response.status_code, error.response.headers
+    try:
+        told = json.loads(error.response.body or b"")["error"]
+        code, message, request_id = told["code"], told["message"], told["request_id"]
+    except (ValueError, LookupError, TypeError):
+        code, message, request_id = "", f"the handshake was refused with HTTP status {status}", ""
+    try:
+        retry_after_s = float(headers.get("retry-after", ""))
+    except ValueError:
+        retry_after_s = None
+    if code:
+        return from_code(code, message, request_id, retry_after_s=retry_after_s)
+    return _STATUS.get(status, InvalidRequest)(message, retry_after_s=retry_after_s)

@@ -1,0 +1,116 @@
+"""From the service's frames to results. What could turn a verdict into its opposite is refused here."""
+
+import json
+from typing import Any, cast
+
+from ..errors import Internal
+from ..results import ModelIdentity
+from .results import JudgedWindow, LiveLabel, LiveSummary, LiveWindow, Stretch
+
+
+def message(frame: str | bytes) -> dict[str, Any]:
+    """A frame's JSON object.
+
+    Raises:
+        Internal: it is none, or does not say its type.
+    """
+    try:
+        found = json.loads(frame)
+        if isinstance(found["type"], str):
+            return cast(dict[str, Any], found)
+    except (ValueError, LookupError, TypeError):
+        pass
+    raise Internal("the service sent a frame that is no message of a Bonafide service")
+
+
+def error_fields(message: dict[str, Any]) -> tuple[str, str, str]:
+    """Code, message and request id of an `error`."""
+    return str(message.get("code", "")), str(message.get("message", "")), str(message.get("request_id", ""))
+
+
+def overlap_s(message: dict[str, Any]) -> float:
+    """What neighbouring windows share, from a `config_updated`. Raises Internal when it is not said."""
+    try:
+        return float(message["config"]["overlap_duration"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise Internal(f"the service sent a configuration that cannot be understood: {error!r}") from error
+
+
+def windows(message: dict[str, Any], before: int, start_s: float) -> tuple[LiveWindow, ...]:
+    """The windows of a `detection_result`.
+
+    Args:
+        message: the frame.
+        before: windows of earlier connections, which the service does not know of.
+        start_s: where this connection's audio begins in the stream.
+
+    Raises:
+        Internal: a label or a score that no Bonafide service gives.
+    """
+    try:
+        found = tuple(
+            LiveWindow(
+                **_place(window, before, start_s),
+                running_label=_label(window["running"]["label"]),
+                running_score=_score(window["running"]["p_spoof"]),
+            )
+            for window in message["windows"]
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise Internal(f"the service sent a result that cannot be understood: {error!r}") from error
+    if not found:
+        raise Internal("the service sent a result without a window")
+    return found
+
+
+def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary:
+    """The summary of this connection's audio; arguments and errors as for `windows`."""
+    try:
+        model = message["model"]
+        return LiveSummary(
+            label=_label(message["label"]),
+            score=_score(message["p_spoof"]),
+            threshold=float(message["threshold"]),
+            windows=tuple(JudgedWindow(**_place(window, before, start_s)) for window in message["windows"]),
+            suspicious=tuple(
+                Stretch(
+                    start_s + stretch["start_time_seconds"],
+                    start_s + stretch["end_time_seconds"],
+                    float(stretch["p_spoof"]),
+                )
+                for stretch in message["suspicious"]
+            ),
+            audio_seconds=start_s + message["audio_seconds"],
+            judged_seconds=float(message["judged_seconds"]),
+            speech_seconds=float(message["speech_seconds"]),
+            model=ModelIdentity(model["name"], model["version"], model["demo"]),
+            calibrated=message["calibrated"],
+            request_id=message["request_id"],
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error
+
+
+def _place(window: dict[str, Any], before: int, start_s: float) -> dict[str, Any]:
+    return {
+        "sequence": before + window["sequence"],
+        "start_s": start_s + window["start_time_seconds"],
+        "end_s": start_s + window["end_time_seconds"],
+        "label": _label(window["label"]),
+        "score": _score(window["p_spoof"]),
+        "speech_ratio": float(window["speech_ratio"]),
+    }
+
+
+def _label(label: object) -> LiveLabel:
+    if label in ("spoof", "bonafide", "no_speech"):
+        return label
+    raise ValueError(f"label {label!r}")
+
+
+def _score(score: object) -> float | None:
+    if score is None:
+        return None
+    if isinstance(score, (int, float)) and 0 <= score <= 1:
+        return float(score)
+    raise ValueError(f"score {score!r}")

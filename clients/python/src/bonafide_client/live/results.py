@@ -1,0 +1,113 @@
+"""What a live session answers, as frozen dataclasses. A score is P(spoof), 0..1, or None without speech."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Literal, TypeAlias
+
+from ..results import ModelIdentity
+
+LiveLabel: TypeAlias = Literal["spoof", "bonafide", "no_speech"]
+
+
+@dataclass(frozen=True)
+class JudgedWindow:
+    """The score of one window. Sequence and times go on through reconnections."""
+
+    sequence: int
+    start_s: float
+    """From the start of the stream."""
+    end_s: float
+    label: LiveLabel
+    score: float | None
+    """P(spoof), whatever the label; None when too little of the window is speech."""
+    speech_ratio: float
+
+    @property
+    def is_spoof(self) -> bool:
+        """Whether this window is labelled spoof."""
+        return self.label == "spoof"
+
+
+@dataclass(frozen=True)
+class LiveWindow(JudgedWindow):
+    """The score of one window as it comes, and the verdict so far."""
+
+    running_label: LiveLabel
+    """Changes only when the running score has clearly crossed the threshold."""
+    running_score: float | None
+    """P(spoof), smoothed over the last seconds of speech."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Where neighbouring windows are labelled spoof; `score` is their mean, weighted by seconds of speech."""
+
+    start_s: float
+    end_s: float
+    score: float
+
+
+@dataclass(frozen=True)
+class LiveSummary:
+    """The verdict on all that was said."""
+
+    label: LiveLabel
+    score: float | None
+    """P(spoof): the mean of the windows, weighted by their seconds of speech."""
+    threshold: float
+    """A score at or above it is labelled spoof."""
+    windows: tuple[JudgedWindow, ...]
+    suspicious: tuple[Stretch, ...]
+    audio_seconds: float
+    judged_seconds: float
+    speech_seconds: float
+    model: ModelIdentity
+    calibrated: bool
+    request_id: str
+    """Finds the session, or the last part of one that was resumed, in the service's log."""
+
+    @property
+    def is_spoof(self) -> bool:
+        """Whether the whole is labelled spoof."""
+        return self.label == "spoof"
+
+    def after(self, earlier: tuple[JudgedWindow, ...]) -> "LiveSummary":
+        """The summary of a resumed session, together with the windows that were judged before it."""
+        if not earlier:
+            return self
+        windows = earlier + self.windows
+        fresh_s = _fresh_s(windows)
+        speech_s = [window.speech_ratio * seconds for window, seconds in zip(windows, fresh_s, strict=True)]
+        score = _mean(zip(windows, speech_s, strict=True))
+        return replace(
+            self,
+            label="no_speech" if score is None else "spoof" if score >= self.threshold else "bonafide",
+            score=score,
+            windows=windows,
+            suspicious=tuple(_stretches(zip(windows, speech_s, strict=True))),
+            judged_seconds=sum(
+                seconds for window, seconds in zip(windows, fresh_s, strict=True) if window.score is not None
+            ),
+            speech_seconds=sum(speech_s),
+        )
+
+
+def _fresh_s(windows: Sequence[JudgedWindow]) -> list[float]:
+    """Seconds of each window that no earlier one held."""
+    ends = [0.0, *(window.end_s for window in windows)]
+    return [window.end_s - max(window.start_s, end) for window, end in zip(windows, ends, strict=False)]
+
+
+def _mean(weighted: Iterable[tuple[JudgedWindow, float]]) -> float | None:
+    judged = [(window.score, weight) for window, weight in weighted if window.score is not None]
+    total = sum(weight for _, weight in judged)
+    return sum(score * weight for score, weight in judged) / total if total else None
+
+
+def _stretches(weighted: Iterable[tuple[JudgedWindow, float]]) -> Iterable[Stretch]:
+    for is_spoof, neighbours in groupby(weighted, lambda pair: pair[0].is_spoof):
+        stretch = list(neighbours)
+        score = _mean(stretch)
+        if is_spoof and score is not None:
+            yield Stretch(stretch[0][0].start_s, stretch[-1][0].end_s, score)

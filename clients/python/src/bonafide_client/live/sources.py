@@ -1,0 +1,101 @@
+"""Where live audio comes from: a file, or the microphone. Yields blocks: mono float32 bytes and their sample rate."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncGenerator, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidRequest, Unavailable, UnreadableMedia
+from .samples import SAMPLE_BYTES
+
+Block = tuple[bytes, int]
+
+_BLOCK_S = 0.25
+_MOST_WAITING = 240
+"""Blocks of the microphone that may wait: a minute."""
+
+
+async def file_blocks(path: str | PathLike[str], *, realtime: bool = False) -> AsyncGenerator[Block, None]:
+    """The audio of a file, at its own rate, all channels averaged.
+
+    Args:
+        path: anything that FFmpeg decodes.
+        realtime: yield it as fast as it would play, not as fast as it can be read.
+
+    Raises:
+        InvalidRequest: the package `av` is not installed.
+        OSError: the file cannot be opened.
+        UnreadableMedia: it is no recording.
+    """
+    av = _package("av", "files")
+    blocks = _decoded(av, path)
+    clock = asyncio.get_running_loop().time
+    start_s, played_s = clock(), 0.0
+    try:
+        while block := await asyncio.to_thread(next, blocks, None):
+            yield block
+            played_s += len(block[0]) / SAMPLE_BYTES / block[1]
+            if realtime:
+                await asyncio.sleep(start_s + played_s - clock())
+    except av.FFmpegError as error:
+        raise UnreadableMedia(f"{path}: {error.strerror}") from error
+
+
+async def microphone(sample_rate: int = 16_000, device: int | str | None = None) -> AsyncGenerator[Block, None]:
+    """What the microphone hears, until the generator is closed.
+
+    Args:
+        sample_rate: Hz.
+        device: number or name as `python -m sounddevice` lists them; None takes the system's choice.
+
+    Raises:
+        InvalidRequest: the package `sounddevice`, or the PortAudio library that it needs, is not installed.
+        Unavailable: there is no microphone, or whoever takes the blocks is a minute behind.
+    """
+    sounddevice = _package("sounddevice", "microphone")
+    loop = asyncio.get_running_loop()
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def hear(data: Any, _frames: int, _time: Any, _status: Any) -> None:  # in PortAudio's own thread
+        loop.call_soon_threadsafe(heard.put_nowait, bytes(data))
+
+    try:
+        stream = sounddevice.RawInputStream(
+            samplerate=sample_rate, channels=1, dtype="float32", blocksize=round(_BLOCK_S * sample_rate),
+            device=device, callback=hear,
+        )  # fmt: skip
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise Unavailable(f"no microphone can be opened: {error}") from error
+    with stream:
+        while heard.qsize() < _MOST_WAITING:
+            yield await heard.get(), sample_rate
+    raise Unavailable("the service takes audio too slowly: the microphone is a minute ahead")
+
+
+def _decoded(av: Any, path: str | PathLike[str]) -> Iterator[Block]:
+    with Path(path).open("rb") as file, av.open(file) as container:
+        if not container.streams.audio:
+            raise UnreadableMedia(f"{path} holds no audio")
+        resampler, gathered, rate = None, bytearray(), 0
+        for frame in container.decode(audio=0):
+            if resampler is None:
+                rate = frame.sample_rate
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate)
+            for part in resampler.resample(frame):
+                gathered += part.to_ndarray().mean(axis=0, dtype="<f4").tobytes()
+            if len(gathered) >= _BLOCK_S * rate * SAMPLE_BYTES:
+                yield bytes(gathered), rate
+                gathered.clear()
+        if gathered:
+            yield bytes(gathered), rate
+
+
+def _package(name: str, extra: str) -> Any:
+    """An optional package."""
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # sounddevice: OSError, when PortAudio is not there
+        told = f"this needs the package {name}: pip install 'bonafide-client[{extra}]' ({error})"
+        raise InvalidRequest(told) from error

@@ -1,0 +1,89 @@
+"""`bonafide live` as a script or a person meets it."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bonafide_client.cli import main
+
+from .live_peer import LivePeer
+from .test_client_command import bonafide
+from .test_live_sources import write_wav
+
+
+@pytest.fixture
+def live() -> Iterator[LivePeer]:
+    """The peer on a loop of its own, beside the processes that the tests wait for."""
+    peer, listens, done = LivePeer(), threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with peer.listening():
+            listens.set()
+            await done.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert listens.wait(20)
+    yield peer
+    loop.call_soon_threadsafe(done.set)
+    thread.join(20)
+    loop.close()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Three seconds, of which the peer takes the last two for spoof."""
+    levels = np.repeat([0.1, 0.8, 0.9], 8_000) * 32768
+    return write_wav(tmp_path / "a.wav", levels.astype(np.int16)[:, None], 8_000)
+
+
+def test_a_line_per_window_and_the_verdict(live: LivePeer, recording: Path) -> None:
+    done = bonafide("live", recording, "--url", live.url)
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second, _, verdict, model, demo = [line.split() for line in done.stdout.splitlines()]
+    assert first == ["0:00.0", "0:01.0", "0.100", "##..................", "bonafide", "so", "far", "bonafide", "0.100"]
+    assert second[2:5] == ["0.800", "################....", "spoof"]
+    assert " ".join(verdict[:4]) == "SPOOF score 0.600, threshold"
+    assert model[:2] == ["model", "wavlm-peer"]
+    assert demo[0] == "DEMONSTRATION"
+
+
+def test_json_has_a_document_per_window_and_one_for_the_summary(
+    live: LivePeer, recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BONAFIDE_LIVE_URL", live.url)
+    assert main(["live", str(recording), "--json", "--chunk", "1.5", "--overlap", "0.5"]) == 1
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [document["type"] for document in documents] == ["window"] * 3 + ["summary"]
+    assert (documents[1]["start_s"], documents[1]["end_s"], documents[1]["sequence"]) == (1.0, 2.5, 1)
+    assert documents[-1]["label"] == "spoof"
+    assert live.connections[0][1]["chunk_duration"] == 1.5
+
+
+def test_exit_codes(live: LivePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = write_wav(tmp_path / "quiet.wav", np.zeros((8_000, 1), np.int16), 8_000)
+    short = write_wav(tmp_path / "short.wav", np.zeros((80, 1), np.int16), 8_000)
+
+    def bonafide_live(*words: str | Path) -> tuple[int, str]:
+        try:
+            code = main(["live", *map(str, words)])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, capsys.readouterr().out
+
+    code, out = bonafide_live(quiet, "--url", live.url, "-q")
+    assert (code, out.count("\n"), out[:9]) == (0, 1, "BONA FIDE")
+    code, out = bonafide_live(short, "--url", live.url)
+    assert (code, out[:9]) == (3, "NO SPEECH")
+    code, out = bonafide_live("none.wav", "--url", live.url, "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (3, "file_error")
+    assert bonafide_live(quiet, "--url", "ws://127.0.0.1:1/")[0] == 4
+    assert bonafide_live(quiet, "--url", "http://localhost")[0] == 2
+    assert bonafide_live()[0] == 2
+    assert bonafide_live(quiet, "--microphone")[0] == 2
