@@ -14,14 +14,19 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
+from bonafide.api.security import KeyGate
 from bonafide.app import App
 from bonafide.bento.batching import clamp_learned_wait
 from bonafide.bento.environment import prepare_environment
+from bonafide.bento.https import https_options, serve_newest_certificate
+from bonafide.bento.listening import http_host
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
+from bonafide.exposure import require_private, require_protection
 from bonafide.runners import Answer, require_remote
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
+from bonafide.tls import ServerTls
 from models.devices import cuda_is_available
 from models.dinov2 import DINOv2Detector
 from models.errors import ModelError
@@ -45,6 +50,7 @@ RUNNER: Any = {
 
 prepare_environment()
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
+serve_newest_certificate(SETTINGS)
 
 
 class Scorer:
@@ -91,7 +97,9 @@ class WavLMRunner:
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Takes over the signals."""
+        """Refuses a public port, and takes over the signals."""
+        with refusal_to_start(RuntimeError):
+            require_private("WavLMRunner", http_host(), SETTINGS)
         self.scorer.stay_until_service_left()
 
     @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
@@ -117,7 +125,9 @@ class DINOv2Runner:
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Takes over the signals."""
+        """Refuses a public port, and takes over the signals."""
+        with refusal_to_start(RuntimeError):
+            require_private("DINOv2Runner", http_host(), SETTINGS)
         self.scorer.stay_until_service_left()
 
     @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
@@ -142,6 +152,7 @@ HTTP = HttpApi()
     logging=NO_ACCESS_LOG,
     runner_probe={"enabled": False},  # waits 12 s for a dead runner; `__is_ready__` knows at once
     http={"host": "127.0.0.1", "port": 3000},
+    **https_options(SETTINGS),
 )
 @bentoml.asgi_app(HTTP.routes())
 class Bonafide:
@@ -152,22 +163,22 @@ class Bonafide:
 
     def __init__(self) -> None:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(RuntimeError):
-            voice = require_remote(self.voice, "WavLMRunner")
-            face = require_remote(self.face, "DINOv2Runner")
-        self.app = App(
-            SETTINGS,
-            voice=voice,
-            face=face,
-            voice_batch=VOICE_BATCH,
-            face_batch=FACE_BATCH,
-        )
+        with refusal_to_start(RuntimeError, OSError, ValueError):
+            require_protection(http_host(), SETTINGS)
+            self.tls = ServerTls.of(SETTINGS)
+            self.app = App(
+                SETTINGS,
+                voice=require_remote(self.voice, "WavLMRunner"),
+                face=require_remote(self.face, "DINOv2Runner"),
+                voice_batch=VOICE_BATCH,
+                face_batch=FACE_BATCH,
+            )
         self.stopping: asyncio.Task[None] | None = None
 
     @bentoml.on_startup
     async def started(self) -> None:
         """Opens gRPC beside BentoML's HTTP, on the same event loop."""
-        self.grpc = GrpcServer(self.app, BentoMLContainer.tracer_provider.get())
+        self.grpc = GrpcServer(self.app, BentoMLContainer.tracer_provider.get(), self.tls)
         with refusal_to_start(RuntimeError):
             await self.grpc.start()
         HTTP.app = self.app
@@ -194,3 +205,6 @@ class Bonafide:
     async def __is_ready__(self) -> bool:
         """For `/readyz`: whether both runners answered within the last seconds."""
         return self.app.ready and self.stopping is None
+
+
+Bonafide.add_asgi_middleware(KeyGate, access=HTTP.access)  # type: ignore[attr-defined]  # BentoML made it a Service

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from bonafide.access import Access
 from bonafide.audio import AudioLimits
 from bonafide.budget import ByteBudget
 from bonafide.cache import open_cache
@@ -24,6 +25,10 @@ class App:
         face: asynchronous side of the face runner.
         voice_batch: windows of one batch of the voice runner.
         face_batch: photos of one batch of the face runner.
+
+    Raises:
+        OSError: the file of API keys cannot be read.
+        ValueError: the API keys are malformed.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class App:
     ) -> None:
         measurements = Measurements()
         self.settings = settings
+        self.access = Access.of(settings)
         self.voice_runner = Runner(
             "voice",
             voice,

@@ -84,6 +84,24 @@ class Settings(BaseSettings):
     grpc_ports: Annotated[tuple[int, ...], NoDecode] = (50051, 50052)
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
 
+    # Who may call
+    keys_file: Path | None = None
+    """File of API keys' hashes, read again when it changes; `python -m bonafide.keys` says more."""
+    keys: SecretStr = SecretStr("")
+    """The lines of such a file themselves, instead of a file; with neither, no key is asked for."""
+    key_calls_per_minute: int = Field(0, ge=0)
+    """Calls a minute for each key that has no limit of its own; 0: no limit."""
+    allow_public: bool = False
+    """Listen on other addresses than loopback although no key or certificate is asked for."""
+
+    # TLS of gRPC and HTTP, read again when a file changes
+    tls_cert: Path | None = None
+    """PEM file of the certificate chain; unset: no TLS."""
+    tls_key: Path | None = None
+    """PEM file of its private key."""
+    tls_client_ca: Path | None = None
+    """PEM file of authorities; only callers with a certificate of theirs are let in (mutual TLS)."""
+
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)
     """Largest recording, uploaded or stored."""
@@ -157,6 +175,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
 
+    @field_validator("keys_file", "tls_cert", "tls_key", "tls_client_ca", mode="before")
+    @classmethod
+    def _no_path_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("voice_max_batch", "face_max_batch", mode="after")
     @classmethod
     def _batch_of_two(cls, value: int) -> int:
@@ -171,6 +194,25 @@ class Settings(BaseSettings):
         ):
             raise ValueError("MINIO_ENDPOINT is set, so MINIO_ACCESS_KEY and MINIO_SECRET_KEY must be set too")
         return self
+
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> "Settings":
+        if self.keys_file is not None and self.keys.get_secret_value():
+            raise ValueError("BONAFIDE_KEYS_FILE and BONAFIDE_KEYS are both set; one must be enough")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("BONAFIDE_TLS_CERT and BONAFIDE_TLS_KEY go together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError("BONAFIDE_TLS_CLIENT_CA needs BONAFIDE_TLS_CERT and BONAFIDE_TLS_KEY")
+        return self
+
+    @property
+    def asks_who_calls(self) -> bool:
+        """Whether a caller must have a key or a certificate."""
+        return self.keys_file is not None or bool(self.keys.get_secret_value()) or self.tls_client_ca is not None
 
     @cached_property
     def compiled_dir(self) -> Path:

@@ -84,6 +84,26 @@ def bind_task(task_id: str) -> None:
     trace.get_current_span().set_attribute("bonafide.task_id", task_id)
 
 
+def bind_caller(caller: str) -> None:
+    """Names who calls in the log lines of the running call."""
+    if caller:
+        structlog.contextvars.bind_contextvars(caller=caller)
+
+
+def refused(transport: str, method: str, call: Call, error: BonafideError) -> None:
+    """Counts and logs a call that was not let in."""
+    with structlog.contextvars.bound_contextvars(request_id=call.request_id):
+        _ended(transport, method, error.code.value, 0.0, logging.WARNING)
+
+
+def _ended(transport: str, method: str, code: str, seconds: float, level: int) -> None:
+    CALLS.labels(transport, method, code).inc()
+    CALL_SECONDS.labels(transport, method).observe(seconds)
+    trace.get_current_span().set_attribute("bonafide.code", code)
+    extra = {"transport": transport, "method": method, "code": code, "seconds": round(seconds, 4)}
+    logger.log(level, "call", extra=extra)
+
+
 @asynccontextmanager
 async def observed(transport: str, method: str, call: Call, level: int = logging.INFO) -> AsyncIterator[None]:
     """Binds the call's ids to all log lines and the current span, counts and times it, and logs how it ended.
@@ -99,8 +119,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
     """
     began = time.perf_counter()
     code = "ok"
-    span = trace.get_current_span()
-    span.set_attribute("bonafide.request_id", call.request_id)
+    trace.get_current_span().set_attribute("bonafide.request_id", call.request_id)
     with structlog.contextvars.bound_contextvars(request_id=call.request_id, task_id=""):
         try:
             bind_task(call.task_id)
@@ -119,15 +138,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
             logger.exception("call failed")
             raise Internal(f"internal error; see the log for request {call.request_id}") from error
         finally:
-            seconds = time.perf_counter() - began
-            CALLS.labels(transport, method, code).inc()
-            CALL_SECONDS.labels(transport, method).observe(seconds)
-            span.set_attribute("bonafide.code", code)
-            logger.log(
-                level,
-                "call",
-                extra={"transport": transport, "method": method, "code": code, "seconds": round(seconds, 4)},
-            )
+            _ended(transport, method, code, time.perf_counter() - began, level)
 
 
 def configure_logging(level: str, style: str) -> None:

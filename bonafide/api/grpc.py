@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, NoReturn
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -12,10 +11,13 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 
 from bonafide.api import messages
+from bonafide.api.grpc_calls import Context, abort, begin
+from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
-from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, TooLarge, UnreadableMedia
+from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.telemetry import bind_task, observed
+from bonafide.tls import ServerTls
 from bonafide.voice import VoiceEvents, report_of
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
@@ -23,18 +25,6 @@ from proto import liveness_api_pb2 as liveness
 
 logger = logging.getLogger(__name__)
 
-STATUS = {
-    ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.UNREADABLE_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.OBJECT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    ErrorCode.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
-    ErrorCode.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
-    ErrorCode.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ErrorCode.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
-    ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
-}
 VOICE_SERVICE = audio.DESCRIPTOR.services_by_name["AudioAnalysis"].full_name
 FACE_SERVICE = liveness.DESCRIPTOR.services_by_name["LivenessService"].full_name
 
@@ -43,29 +33,6 @@ _SPARE_BYTES = 64 * 1024
 _SPARE_CALLS = 64
 """Status and health calls let in beside a full house."""
 _PART_BYTES = 4 * 1024 * 1024
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-
-def _begin(context: Context, limit_s: float, task_id: str = "") -> Call:
-    """Makes a `Call` of a gRPC context; the caller learns its request id from the trailing metadata."""
-    metadata = dict(context.invocation_metadata() or ())
-    remaining = context.time_remaining()
-    call = Call.within(
-        limit_s if remaining is None else min(limit_s, remaining),
-        request_id=str(metadata.get("x-request-id", "")),
-        task_id=task_id,
-    )
-    context.set_trailing_metadata((("x-request-id", call.request_id),))
-    return call
-
-
-async def _abort(context: Context, call: Call, error: BonafideError) -> NoReturn:
-    """Ends the call with the error's status."""
-    trailer = [("x-request-id", call.request_id), ("bonafide-error-code", error.code.value)]
-    if isinstance(error, Overloaded):
-        trailer.append(("retry-after-s", f"{error.retry_after_s:g}"))
-    await context.abort(STATUS[error.code], error.message, tuple(trailer))
 
 
 class _Servicer:
@@ -91,12 +58,12 @@ class _Servicer:
     @asynccontextmanager
     async def _call(self, method: str, context: Context, limit_s: float, task_id: str = "") -> AsyncIterator[Call]:
         """As `_running`; a `BonafideError` becomes a status."""
-        call = _begin(context, limit_s, task_id)
+        call = begin(context, limit_s, task_id)
         try:
             async with self._running(method, context, call):
                 yield call
         except BonafideError as error:
-            await _abort(context, call, error)
+            await abort(context, call, error)
 
 
 class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
@@ -165,14 +132,14 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
 
     async def PredictLiveness(self, request: liveness.LivenessRequest, context: Context) -> liveness.LivenessResponse:
         """Judges a photo; what is wrong with the image itself is told with status OK, as old clients expect."""
-        call = _begin(context, self._app.settings.face_timeout_s)
+        call = begin(context, self._app.settings.face_timeout_s)
         try:
             async with self._running("PredictLiveness", context, call):
                 return messages.face_response(await self._app.face.judge(request.image_data, call), call)
         except (InvalidRequest, UnreadableMedia, TooLarge) as error:
             return messages.face_refusal(error, call)
         except BonafideError as error:
-            await _abort(context, call, error)
+            await abort(context, call, error)
         raise AssertionError("a call that fails is aborted")
 
     async def GetModelStatus(
@@ -188,14 +155,16 @@ class GrpcServer:
     Args:
         app: the use cases.
         tracer_provider: where spans go; BentoML's own, so that one configuration serves all transports.
+        tls: certificates; None: no TLS.
     """
 
-    def __init__(self, app: App, tracer_provider: TracerProvider | None = None) -> None:
+    def __init__(self, app: App, tracer_provider: TracerProvider | None = None, tls: ServerTls | None = None) -> None:
         settings = app.settings
         largest = max(settings.max_image_bytes, _PART_BYTES) + _SPARE_BYTES
         self._app = app
         self._host = settings.grpc_host
         self._ports = settings.grpc_ports
+        self._tls = tls
         tracer = trace.get_tracer(__name__, tracer_provider=tracer_provider)
         self._server = grpc.aio.server(
             options=[
@@ -204,6 +173,7 @@ class GrpcServer:
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
+            interceptors=[KeyInterceptor(app.access)],
             maximum_concurrent_rpcs=settings.max_voice_calls + settings.max_face_calls + _SPARE_CALLS,
         )
         audio_analyzer_pb2_grpc.add_AudioAnalysisServicer_to_server(AudioAnalysis(app, tracer), self._server)
@@ -221,10 +191,15 @@ class GrpcServer:
             RuntimeError: a port is taken.
         """
         await self.report_health()
-        bound = [self._server.add_insecure_port(f"{self._host}:{port}") for port in self._ports]
+        bound = [self._bind(f"{self._host}:{port}") for port in self._ports]
         await self._server.start()
-        logger.info("gRPC listens", extra={"host": self._host, "ports": bound})
+        logger.info("gRPC listens", extra={"host": self._host, "ports": bound, "tls": self._tls is not None})
         return bound
+
+    def _bind(self, address: str) -> int:
+        if self._tls is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, server_credentials(self._tls))
 
     async def report_health(self) -> None:
         """Tells health checks which runners answer; the whole is healthy when both do."""

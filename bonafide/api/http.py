@@ -19,11 +19,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bonafide.access import Access
 from bonafide.api import messages
 from bonafide.api.openapi import OPENAPI
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
-from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, Unavailable
+from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, Unauthenticated, Unavailable
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 
@@ -65,6 +66,10 @@ class HttpApi:
 
     def __init__(self) -> None:
         self.app: App | None = None
+
+    def access(self) -> Access | None:
+        """Who may call; None before the service has started."""
+        return None if self.app is None else self.app.access
 
     def routes(self) -> Starlette:
         """The mountable application."""
@@ -148,13 +153,21 @@ class HttpApi:
             except _CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)
             except BonafideError as error:
-                if isinstance(error, Overloaded):
-                    headers["retry-after"] = str(math.ceil(error.retry_after_s))
-                body = {"code": error.code.value, "message": error.message, "request_id": call.request_id}
-                return JSONResponse({"error": body}, status_code=STATUS[error.code], headers=headers)
+                return refusal(error, call)
 
         endpoint.__name__ = handler.__name__
         return endpoint
+
+
+def refusal(error: BonafideError, call: Call) -> Response:
+    """The answer to a call that fails."""
+    headers = {"x-request-id": call.request_id}
+    if isinstance(error, Overloaded):
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
+    body = {"code": error.code.value, "message": error.message, "request_id": call.request_id}
+    return JSONResponse({"error": body}, status_code=STATUS[error.code], headers=headers)
 
 
 def _time_limit(request: Request, app: App) -> float:

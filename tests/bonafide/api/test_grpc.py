@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from bonafide.api.grpc import FACE_SERVICE, STATUS, VOICE_SERVICE, GrpcServer
+from bonafide.api.grpc import FACE_SERVICE, VOICE_SERVICE, GrpcServer
+from bonafide.api.grpc_calls import STATUS
 from bonafide.app import App
 from bonafide.errors import ErrorCode
 from proto import audio_analyzer_pb2 as audio

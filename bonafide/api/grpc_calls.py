@@ -1,0 +1,44 @@
+"""A gRPC context as a `Call`, and an error as a gRPC status."""
+
+from typing import Any, NoReturn
+
+import grpc
+
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, ErrorCode, Overloaded
+
+STATUS = {
+    ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.UNREADABLE_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.OBJECT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorCode.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorCode.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    ErrorCode.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def begin(context: Context, limit_s: float, task_id: str = "") -> Call:
+    """Makes a `Call` of a gRPC context; the caller learns its request id from the trailing metadata."""
+    metadata = dict(context.invocation_metadata() or ())
+    remaining = context.time_remaining()
+    call = Call.within(
+        limit_s if remaining is None else min(limit_s, remaining),
+        request_id=str(metadata.get("x-request-id", "")),
+        task_id=task_id,
+    )
+    context.set_trailing_metadata((("x-request-id", call.request_id),))
+    return call
+
+
+async def abort(context: Context, call: Call, error: BonafideError) -> NoReturn:
+    """Ends the call with the error's status."""
+    trailer = [("x-request-id", call.request_id), ("bonafide-error-code", error.code.value)]
+    if isinstance(error, Overloaded):
+        trailer.append(("retry-after-s", f"{error.retry_after_s:g}"))
+    await context.abort(STATUS[error.code], error.message, tuple(trailer))

@@ -1,0 +1,76 @@
+"""gRPC: asks for a key before a message is received, and encrypts with the newest certificate."""
+
+from __future__ import annotations  # gRPC has its generic classes for type checkers only
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health
+
+from bonafide.access import Access
+from bonafide.api.grpc_calls import Context, abort, begin
+from bonafide.api.security import presented_key
+from bonafide.errors import BonafideError
+from bonafide.telemetry import bind_caller, refused
+from bonafide.tls import ServerTls, TlsMaterial
+
+_OPEN = f"/{health.SERVICE_NAME}/"
+"""Health checks have no keys."""
+_REFUSAL_LIMIT_S = 10.0
+
+
+class KeyInterceptor(grpc.aio.ServerInterceptor):
+    """Lets in calls with a known key, and everybody to health."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """See gRPC. Runs in the context of the call, before its first message is taken from the connection."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_OPEN):  # without a handler gRPC answers UNIMPLEMENTED
+            return handler
+        metadata = {
+            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
+        }
+        try:
+            bind_caller(self._access.admit(presented_key(metadata)))
+        except BonafideError as error:
+            return _refusal(method.rpartition("/")[2], error)
+        return handler
+
+
+def _refusal(method: str, error: BonafideError) -> grpc.RpcMethodHandler[Any, Any]:
+    """Ends a call of any kind; a handler of streams, because others would first receive the whole request."""
+
+    async def refuse(_requests: object, context: Context) -> None:
+        call = begin(context, _REFUSAL_LIMIT_S)
+        refused("grpc", method, call, error)
+        await abort(context, call, error)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def server_credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    """Credentials for one port, which remembers what it used last; asks for the newest files with each connection."""
+    used = tls.current
+
+    def newer() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal used
+        if (newest := tls.current) is used:
+            return None
+        used = newest
+        return _configuration(newest)
+
+    asks_callers = used.client_ca is not None
+    return grpc.dynamic_ssl_server_credentials(_configuration(used), newer, asks_callers)  # type: ignore[arg-type]
+
+
+def _configuration(material: TlsMaterial) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(material.key, material.cert)], material.client_ca)

@@ -1,0 +1,95 @@
+"""HTTP and WebSocket: asks for a key before a body is read or a socket is accepted. gRPC's twin is grpc_security.py."""
+
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bonafide.access import Access
+from bonafide.api.http import refusal
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, Unavailable
+from bonafide.telemetry import bind_caller, refused
+
+OPEN = frozenset({"/", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})
+"""Health checks and what describes the service: they tell nothing of callers. All other paths ask for a key."""
+OPEN_FOLDERS = ("/assets/", "/static_content/")
+SUBPROTOCOL = "bonafide"
+"""What the service answers to a browser that offers it beside its key; Chrome wants one of its offers chosen."""
+KEY_SUBPROTOCOL = "bonafide.key."
+"""Browsers cannot set a socket's headers: `new WebSocket(url, ["bonafide", "bonafide.key." + key])`."""
+_REFUSAL_LIMIT_S = 10.0
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """The key that stands in headers or metadata with lower-case names, if any."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    return headers.get("x-api-key") or None
+
+
+class KeyGate:
+    """ASGI middleware around everything BentoML serves, its own routes too: what is not `OPEN` needs a key.
+
+    Args:
+        app: what stands behind.
+        access: who may call; None while the service starts.
+    """
+
+    def __init__(self, app: ASGIApp, access: Callable[[], Access | None]) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI. Never raises: BentoML would let the caller wait."""
+        if scope["type"] not in ("http", "websocket") or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            if (access := self._access()) is None:
+                raise Unavailable("the service is starting")
+            bind_caller(access.admit(presented_key(headers) or _offered_key(scope)))
+        except BonafideError as error:
+            call = Call.within(_REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
+            refused(scope["type"], "access", call, error)
+            await _refuse(scope, receive, send, refusal(error, call))
+            return
+        await self._app(scope, receive, _choosing(scope, send))
+
+
+def _is_open(scope: Scope) -> bool:
+    path = scope["path"]
+    # A browser asks without its key whether it may call from another site's page; there is nothing in the answer.
+    asks_first = scope["type"] == "http" and scope["method"] == "OPTIONS"
+    return asks_first or path in OPEN or path.startswith(OPEN_FOLDERS)
+
+
+def _offered_key(scope: Scope) -> str | None:
+    for offer in scope.get("subprotocols", ()):
+        if offer.startswith(KEY_SUBPROTOCOL):
+            return str(offer.removeprefix(KEY_SUBPROTOCOL))
+    return None
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    """Answers a request, or a socket's handshake, which is refused with 1008 where a server cannot answer it."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await response(scope, receive, send)
+
+
+def _choosing(scope: Scope, send: Send) -> Send:
+    """Chooses our subprotocol when a socket is accepted whose caller offered it. The key is never sent back."""
+    if SUBPROTOCOL not in scope.get("subprotocols", ()):
+        return send
+
+    async def choose(message: Message) -> None:
+        if message["type"] == "websocket.accept" and message.get("subprotocol") is None:
+            message = {**message, "subprotocol": SUBPROTOCOL}
+        await send(message)
+
+    return choose

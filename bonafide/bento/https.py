@@ -1,0 +1,49 @@
+"""HTTPS: BentoML reads the certificate once, and by default allows TLS 1.2 only the ciphers of TLS 1.0.
+
+Its servers make their context in `uvicorn.config.create_ssl_context`; ours there gives each connection the newest.
+"""
+
+import ssl
+from typing import Any
+
+import uvicorn.config
+
+from bonafide.bento.startup import refusal_to_start
+from bonafide.settings import Settings
+from bonafide.tls import ServerTls
+
+
+class NewestContext(ssl.SSLContext):
+    """A context that stands for whichever is the newest when a connection begins."""
+
+    tls: ServerTls
+
+    @classmethod
+    def of(cls, tls: ServerTls) -> "NewestContext":
+        """Stands for the context of these files."""
+        context = cls(ssl.PROTOCOL_TLS_SERVER)
+        context.tls = tls
+        return context
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        """See `ssl`; event loops call it once for each connection."""
+        return self.tls.current.context.wrap_bio(*arguments, **options)
+
+
+def https_options(settings: Settings) -> dict[str, Any]:
+    """The `ssl` part of a BentoML service's configuration."""
+    if settings.tls_cert is None:
+        return {}
+    return {"ssl": {"enabled": True, "certfile": str(settings.tls_cert), "keyfile": str(settings.tls_key)}}
+
+
+def serve_newest_certificate(settings: Settings) -> None:
+    """Makes the HTTP server of this process, which is not there yet, take the newest files with each connection."""
+
+    def create_ssl_context(*_arguments: Any, **_options: Any) -> ssl.SSLContext:
+        with refusal_to_start(OSError):
+            tls = ServerTls.of(settings)
+        assert tls is not None  # noqa: S101 - BentoML calls it only with a certificate
+        return NewestContext.of(tls)
+
+    uvicorn.config.create_ssl_context = create_ssl_context

@@ -1,0 +1,44 @@
+"""Whether files have changed since the last look: keys and certificates are replaced while the service runs."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+_Signature = tuple[int, int, int] | None
+
+
+class FileChanges:
+    """Compares what `stat` says of some files; cheap enough to be asked with every call.
+
+    Args:
+        paths: the files; a link is followed, so that a mounted Kubernetes secret is noticed too.
+        period_s: least seconds between two looks.
+    """
+
+    def __init__(self, paths: Sequence[Path], period_s: float = 1.0) -> None:
+        self._paths = tuple(paths)
+        self._period_s = period_s
+        self._seen = self._look()
+        self._next_look = time.monotonic() + period_s
+
+    def changed(self) -> bool:
+        """True once after each change. Ask before reading, so that a change while reading is found by the next look."""
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + self._period_s
+        seen = self._look()
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        return True
+
+    def _look(self) -> tuple[_Signature, ...]:
+        return tuple(_signature(path) for path in self._paths)
+
+
+def _signature(path: Path) -> _Signature:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
