@@ -14,12 +14,14 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
+from bonafide.api.private import PrivateServer
 from bonafide.api.security import KeyGate
 from bonafide.app import App
 from bonafide.bento.batching import clamp_learned_wait
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
+from bonafide.bento.metrics import metrics
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.exposure import require_private, require_protection
@@ -178,9 +180,13 @@ class Bonafide:
     @bentoml.on_startup
     async def started(self) -> None:
         """Opens gRPC beside BentoML's HTTP, on the same event loop."""
+        self.private = PrivateServer(metrics, lambda: self.taking_calls)
         self.grpc = GrpcServer(self.app, BentoMLContainer.tracer_provider.get(), self.tls)
         with refusal_to_start(RuntimeError):
             await self.grpc.start()
+        if SETTINGS.metrics_port is not None:
+            with refusal_to_start(OSError):
+                await self.private.start(SETTINGS.metrics_host, SETTINGS.metrics_port)
         HTTP.app = self.app
         self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
         drain_on_signal(self.stop_taking_calls, SETTINGS.drain_s)
@@ -200,11 +206,19 @@ class Bonafide:
         with contextlib.suppress(asyncio.CancelledError):
             await self.watching
         HTTP.app = None
+        await self.private.stop()
         await self.app.close()
 
-    async def __is_ready__(self) -> bool:
-        """For `/readyz`: whether both runners answered within the last seconds."""
+    @property
+    def taking_calls(self) -> bool:
+        """Whether both runners answered within the last seconds, and nobody has told the service to leave."""
         return self.app.ready and self.stopping is None
 
+    async def __is_ready__(self) -> bool:
+        """For `/readyz`."""
+        return self.taking_calls
 
-Bonafide.add_asgi_middleware(KeyGate, access=HTTP.access)  # type: ignore[attr-defined]  # BentoML made it a Service
+
+Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
+    KeyGate, access=HTTP.access, metrics_moved=SETTINGS.metrics_port is not None
+)

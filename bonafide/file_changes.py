@@ -4,6 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+LOOK_S = 1.0
+"""Least seconds between two looks at the same files."""
+
 _Signature = tuple[int, int, int] | None
 
 
@@ -12,20 +15,20 @@ class FileChanges:
 
     Args:
         paths: the files; a link is followed, so that a mounted Kubernetes secret is noticed too.
-        period_s: least seconds between two looks.
+        look_s: least seconds between two looks.
     """
 
-    def __init__(self, paths: Sequence[Path], period_s: float = 1.0) -> None:
+    def __init__(self, paths: Sequence[Path], look_s: float = LOOK_S) -> None:
         self._paths = tuple(paths)
-        self._period_s = period_s
+        self._look_s = look_s
         self._seen = self._look()
-        self._next_look = time.monotonic() + period_s
+        self._next_look = time.monotonic() + look_s
 
     def changed(self) -> bool:
         """True once after each change. Ask before reading, so that a change while reading is found by the next look."""
         if time.monotonic() < self._next_look:
             return False
-        self._next_look = time.monotonic() + self._period_s
+        self._next_look = time.monotonic() + self._look_s
         seen = self._look()
         if seen == self._seen:
             return False

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonafide.file_changes import FileChanges
+from bonafide.file_changes import LOOK_S, FileChanges
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +50,16 @@ class KeyStore:
 
     Args:
         source: a file, or the lines themselves.
+        look_s: least seconds between two looks at the file.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: a line is malformed, or there is no key at all.
     """
 
-    def __init__(self, source: Path | str) -> None:
+    def __init__(self, source: Path | str, look_s: float = LOOK_S) -> None:
         self._path = source if isinstance(source, Path) else None
-        self._changes = FileChanges([source]) if isinstance(source, Path) else None
+        self._changes = FileChanges([source], look_s) if isinstance(source, Path) else None
         self._keys = parse(source.read_text() if isinstance(source, Path) else source)
         if not self._keys:
             raise ValueError("there is no API key, so nobody could call; `python -m bonafide.keys new NAME` makes one")

@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     tls_client_ca: Path | None = None
     """PEM file of authorities; only callers with a certificate of theirs are let in (mutual TLS)."""
 
+    # For operators alone
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Port of `/metrics`, `/livez` and `/readyz` without key and TLS; the public port then has no `/metrics`."""
+    metrics_host: str = "127.0.0.1"
+    """Address that this port listens on."""
+
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)
     """Largest recording, uploaded or stored."""

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bonafide.file_changes import FileChanges
+from bonafide.file_changes import LOOK_S, FileChanges
 from bonafide.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,15 @@ class ServerTls:
         cert: the chain of certificates, PEM.
         key: its private key, PEM.
         client_ca: authorities of the callers' certificates (mutual TLS), PEM.
+        look_s: least seconds between two looks at the files.
 
     Raises:
         OSError: a file cannot be read, or they do not fit together.
     """
 
-    def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None, look_s: float = LOOK_S) -> None:
         self._cert, self._key, self._client_ca = cert, key, client_ca
-        self._changes = FileChanges([path for path in (cert, key, client_ca) if path is not None])
+        self._changes = FileChanges([path for path in (cert, key, client_ca) if path is not None], look_s)
         self._lock = threading.Lock()
         self._material = self._read()
 

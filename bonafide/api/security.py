@@ -36,16 +36,21 @@ class KeyGate:
     Args:
         app: what stands behind.
         access: who may call; None while the service starts.
+        metrics_moved: whether `/metrics` is served on a private port, and not here.
     """
 
-    def __init__(self, app: ASGIApp, access: Callable[[], Access | None]) -> None:
+    def __init__(self, app: ASGIApp, access: Callable[[], Access | None], metrics_moved: bool = False) -> None:
         self._app = app
         self._access = access
+        self._metrics_moved = metrics_moved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. Never raises: BentoML would let the caller wait."""
         if scope["type"] not in ("http", "websocket") or _is_open(scope):
             await self._app(scope, receive, send)
+            return
+        if self._metrics_moved and scope["path"] == "/metrics":
+            await Response(status_code=404)(scope, receive, send)
             return
         headers = Headers(scope=scope)
         try:

@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide import keys
 from bonafide.keys import KEY_PREFIX, KeyStore, main, new_key, parse
 from scripts.local_service import ROOT
-
-
-@pytest.fixture(autouse=True)
-def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = keys.FileChanges
-    monkeypatch.setattr(keys, "FileChanges", lambda paths: real(paths, period_s=0))
 
 
 def test_a_key_is_found_by_itself_alone() -> None:
@@ -93,7 +86,7 @@ def test_the_file_is_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture
     file = tmp_path / "keys"
     (first, first_line), (second, second_line) = new_key("first"), new_key("second")
     file.write_text(first_line)
-    store = KeyStore(file)
+    store = KeyStore(file, look_s=0)
     assert store.find(second) is None
     file.write_text(f"{first_line}\n{second_line}\n")
     assert store.find(first) is not None

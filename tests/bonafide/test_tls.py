@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bonafide import tls
 from bonafide.bento.https import NewestContext
 from bonafide.settings import Settings
 from bonafide.tls import ServerTls
 from tests.certificates import Authority, Certificate
-
-
-@pytest.fixture(autouse=True)
-def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = tls.FileChanges
-    monkeypatch.setattr(tls, "FileChanges", lambda paths: real(paths, period_s=0))
 
 
 @pytest.fixture
@@ -57,7 +50,7 @@ def served_name(context: ssl.SSLContext, trust: Path, client: Certificate | None
             assert connection.recv(5) == b"hello"
             certificate = connection.getpeercert()
             assert certificate is not None
-            return dict(part[0] for part in certificate["subject"])["commonName"]  # type: ignore[misc, index]
+            return dict(part[0] for part in certificate["subject"])["commonName"]  # type: ignore[misc]
     finally:
         thread.join()
 
@@ -83,7 +76,7 @@ def test_a_renewed_certificate_is_shown_to_the_next_connection(
     authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     served, renewed = authority.sign("served"), authority.sign("renewed")
-    context = NewestContext.of(ServerTls(served.cert, served.key, None))
+    context = NewestContext.of(ServerTls(served.cert, served.key, None, look_s=0))
     assert served_name(context, authority.cert) == "served"
     with caplog.at_level(logging.ERROR):
         served.cert.write_bytes(renewed.cert.read_bytes())
@@ -104,7 +97,7 @@ def test_callers_without_a_certificate_are_not_let_in_and_an_authority_can_be_re
     stranger = other_authority.sign("stranger")
     callers_authority = tmp_path / "callers.pem"
     callers_authority.write_bytes(authority.cert.read_bytes())
-    context = NewestContext.of(ServerTls(served.cert, served.key, callers_authority))
+    context = NewestContext.of(ServerTls(served.cert, served.key, callers_authority, look_s=0))
     assert served_name(context, authority.cert, caller) == "served"
     for wrong in (None, stranger):
         with pytest.raises(OSError, match="SSL"):

@@ -11,7 +11,7 @@ import pytest
 
 from bonafide.keys import new_key
 from bonafide_client import AsyncBonafideClient, Overloaded, Tls, Unauthenticated, Unavailable
-from scripts.local_service import LocalService, running, start
+from scripts.local_service import LocalService, free_ports, running, start
 from tests.certificates import Authority, Certificate
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
@@ -23,7 +23,9 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(f"{bank_line}\n{batch_line}\n")
     recording = encode(speech_like(8), 16_000)
-    with running(tmp_path / "log", {"BONAFIDE_KEYS_FILE": str(keys)}) as service:
+    (metrics_port,) = free_ports(1)
+    environment = {"BONAFIDE_KEYS_FILE": str(keys), "BONAFIDE_METRICS_PORT": str(metrics_port)}
+    with running(tmp_path / "log", environment) as service:
         async with (
             AsyncBonafideClient(service.address, api_key=bank) as client,
             httpx.AsyncClient(base_url=service.url, timeout=60) as http,
@@ -42,9 +44,14 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
                 headers = {"x-api-key": key}
                 for path in ("/livez", "/readyz", "/health"):
                     assert (await http.get(path, headers=headers)).status_code == 200
-                for path in ("/metrics", "/stats", "/model_status"):
+                for path in ("/stats", "/model_status", "/schema.json/", "/anything"):
                     assert (await http.get(path, headers=headers)).status_code == 401
                 assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
+
+            assert (await http.get("/metrics", headers={"x-api-key": bank})).status_code == 404
+            private = f"http://127.0.0.1:{metrics_port}"
+            assert 'code="unauthenticated"' in (await http.get(f"{private}/metrics")).text
+            assert (await http.get(f"{private}/readyz")).status_code == 200
 
             async with AsyncBonafideClient(service.address, api_key=batch) as often:
                 await often.voice_status()

@@ -9,7 +9,6 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from bonafide import tls
 from bonafide.access import Access
 from bonafide.api.grpc import GrpcServer
 from bonafide.app import App
@@ -90,12 +89,13 @@ async def test_health_is_open_and_reflection_is_not(channel: grpc.aio.Channel) -
     watch = stub.Watch(health_pb2.HealthCheckRequest())
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     watch.cancel()
-    reflect = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    reflect: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
     assert (await refusal(reflect().read())).code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_an_unknown_method_is_told_so(channel: grpc.aio.Channel) -> None:
-    error = await refusal(channel.unary_unary("/liveness.LivenessService/DropTables")(b""))
+    drop: Any = channel.unary_unary("/liveness.LivenessService/DropTables")
+    error = await refusal(drop(b""))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -120,16 +120,12 @@ async def status(port: int, trust: Path, client: Certificate | None = None) -> l
         return answer
 
 
-async def test_mutual_tls_with_files_that_are_replaced(
-    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = tls.FileChanges
-    monkeypatch.setattr(tls, "FileChanges", lambda paths: real(paths, period_s=0))
+async def test_mutual_tls_with_files_that_are_replaced(app: App, tmp_path: Path) -> None:
     old, new = Authority(tmp_path, "old-ca"), Authority(tmp_path, "new-ca")
     served, caller, stranger = old.sign("served"), old.sign("caller"), new.sign("stranger")
     callers_authority = tmp_path / "callers.pem"
     callers_authority.write_bytes(old.cert.read_bytes())
-    async with serving(app, ServerTls(served.cert, served.key, callers_authority)) as port:
+    async with serving(app, ServerTls(served.cert, served.key, callers_authority, look_s=0)) as port:
         assert (await status(port, old.cert, caller)).is_loaded
         for trust, client in ((old.cert, None), (old.cert, stranger), (new.cert, caller)):
             error = await refusal(status(port, trust, client))

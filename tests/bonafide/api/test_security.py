@@ -59,8 +59,8 @@ async def test_who_shows_a_key_is_let_in(client: httpx.AsyncClient, headers: dic
 @pytest.mark.parametrize("headers", NOT_SHOWN)
 @pytest.mark.parametrize("path", ["/detect_audio", "/stats", "/metrics", "/unknown", "//health", "/health/", "/HEALTH"])
 async def test_who_does_not_is_answered_401(client: httpx.AsyncClient, headers: dict[str, str], path: str) -> None:
-    encoded = {name: value.encode("utf-8") for name, value in headers.items()}
-    answer = await client.get(f"http://test{path}", headers={**encoded, "x-request-id": b"req-1"})
+    encoded = {name.encode(): value.encode() for name, value in headers.items()}
+    answer = await client.get(f"http://test{path}", headers={**encoded, b"x-request-id": b"req-1"})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["x-request-id"] == "req-1"
@@ -102,6 +102,13 @@ async def test_before_the_service_has_started_nobody_is_let_in() -> None:
 async def test_without_keys_everybody_is() -> None:
     transport = httpx.ASGITransport(behind(Access(None)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/stats")).text == "let in"
+
+
+async def test_metrics_that_have_moved_are_not_here_for_anybody() -> None:
+    gate = KeyGate(behind(Access(None)), lambda: Access(None), metrics_moved=True)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(gate), base_url="http://test") as client:
+        assert (await client.get("/metrics")).status_code == 404
         assert (await client.get("/stats")).text == "let in"
 
 
@@ -157,10 +164,13 @@ async def test_other_scopes_pass() -> None:
     async def app(scope: object, receive: object, send: object) -> None:
         passed.append("lifespan")
 
-    async def nothing(*_: object) -> dict[str, object]:
+    async def receive() -> dict[str, object]:
         return {}
 
-    await KeyGate(app, lambda: None)({"type": "lifespan"}, nothing, nothing)
+    async def send(message: object) -> None:
+        raise AssertionError("nothing is sent")
+
+    await KeyGate(app, lambda: None)({"type": "lifespan"}, receive, send)
     assert passed == ["lifespan"]
 
 

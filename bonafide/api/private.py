@@ -1,0 +1,57 @@
+"""A port for operators alone: metrics and probes, without keys and TLS, whatever the public ports ask for."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from aiohttp import web
+
+logger = logging.getLogger(__name__)
+
+
+class PrivateServer:
+    """Serves `/metrics`, `/livez` and `/readyz` on the running event loop.
+
+    Args:
+        metrics: the metrics and their content type; called in a thread.
+        ready: whether calls are taken now.
+    """
+
+    def __init__(self, metrics: Callable[[], tuple[bytes, str]], ready: Callable[[], bool]) -> None:
+        self._metrics = metrics
+        self._ready = ready
+        routes = web.Application()
+        routes.add_routes(
+            [
+                web.get("/metrics", self._answer_metrics),
+                web.get("/livez", self._answer_livez),
+                web.get("/readyz", self._answer_readyz),
+            ]
+        )
+        self._runner = web.AppRunner(routes, access_log=None)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        bound = int(self._runner.addresses[0][1])
+        logger.info("metrics and probes listen", extra={"host": host, "port": bound})
+        return bound
+
+    async def stop(self) -> None:
+        """Closes the port and what is connected to it."""
+        await self._runner.cleanup()
+
+    async def _answer_metrics(self, _request: web.Request) -> web.Response:
+        body, content_type = await asyncio.to_thread(self._metrics)
+        return web.Response(body=body, headers={"content-type": content_type})
+
+    async def _answer_livez(self, _request: web.Request) -> web.Response:
+        return web.Response(text="\n")
+
+    async def _answer_readyz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="\n", status=200 if self._ready() else 503)
