@@ -34,10 +34,11 @@ class Gate:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # our turn had come already
+            if not turn.cancelled():  # our turn had come already
                 self.release(weight)
             else:
-                self._waiting.remove(entry)
+                if entry in self._waiting:  # else a release in between has dropped it
+                    self._waiting.remove(entry)
                 self.release(0)
             raise
         return weight

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -88,13 +88,15 @@ class Recording:
         reached = 0
         if meta := await self._cache.get_recording(self._content_id):
             self.total, self.seconds, self.warnings = meta.windows, meta.seconds, meta.warnings
-            async for group in self._cached_groups(meta):
-                reached = group[-1].index + 1
-                yield group
+            async with aclosing(self._cached_groups(meta)) as cached:
+                async for group in cached:
+                    reached = group[-1].index + 1
+                    yield group
             if reached == meta.windows:
                 return
-        async for group in self._decoded_groups(after=reached):
-            yield group
+        async with aclosing(self._decoded_groups(after=reached)) as decoded:
+            async for group in decoded:
+                yield group
 
     async def remember(self, scores: Mapping[int, WindowScore]) -> None:
         """Keeps scores of this recording's windows."""

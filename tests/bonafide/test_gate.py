@@ -62,6 +62,18 @@ async def test_a_waiter_cancelled_in_the_moment_of_its_turn_gives_it_back() -> N
     assert gate.try_acquire(1)
 
 
+async def test_room_given_back_between_the_cancelling_and_its_being_noticed() -> None:
+    gate = Gate(1)
+    await gate.acquire(1)
+    waiter = asyncio.create_task(gate.acquire(1))
+    await settle()
+    waiter.cancel()
+    gate.release(1)
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert gate.try_acquire(1)
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), capacity=st.integers(1, 6))
 def test_nothing_leaks_whoever_is_cancelled(seed: int, capacity: int) -> None:
