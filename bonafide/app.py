@@ -8,7 +8,7 @@ from bonafide.audio import AudioLimits
 from bonafide.budget import ByteBudget
 from bonafide.cache import open_cache
 from bonafide.face import FaceJudgement
-from bonafide.image import ImageLimits
+from bonafide.photo import PhotoReader
 from bonafide.runners import RemoteRunner, Runner, watch
 from bonafide.settings import Settings
 from bonafide.storage import open_store
@@ -76,7 +76,7 @@ class App:
         self.face = FaceJudgement(
             runner=self.face_runner,
             pool=self._pool,
-            limits=ImageLimits.of(settings),
+            reader=PhotoReader.of(settings),
             threshold=settings.face_threshold,
         )
 

@@ -1,6 +1,6 @@
 """The use case of faces: the bytes of a photo become live or fake.
 
-bytes -> RGB, upright -> resized and cropped for the model -> P(fake) -> report
+bytes -> faces, and the array that the model wants -> P(fake) -> report
 """
 
 import asyncio
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from bonafide.calls import Call
 from bonafide.errors import Internal
-from bonafide.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.face_finder import Face
+from bonafide.image import Geometry
+from bonafide.photo import PhotoReader
+from bonafide.photo_quality import Reason
 from bonafide.runners import ModelInfo, Runner
 from bonafide.verdict import threshold_in_force
 
@@ -22,12 +25,16 @@ class FaceReport:
     Attributes:
         fake: P(fake), 0..1; P(live) is its complement.
         label: "fake" if `fake >= threshold`, else "live".
+        faces: all that were found, the largest first.
+        reason: why the verdict should not be relied on, or None.
     """
 
     fake: float
     label: str
     threshold: float
     model: ModelInfo
+    faces: tuple[Face, ...]
+    reason: Reason | None
 
     @property
     def live(self) -> float:
@@ -44,14 +51,17 @@ class FaceJudgement:
     """Judges photos.
 
     Args:
-        pool: decodes; bounded, shared with the recordings.
+        pool: decodes and looks for faces; bounded, shared with the recordings.
+        reader: does so.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
     """
 
-    def __init__(self, *, runner: Runner[float], pool: Executor, limits: ImageLimits, threshold: float | None) -> None:
+    def __init__(
+        self, *, runner: Runner[float], pool: Executor, reader: PhotoReader, threshold: float | None
+    ) -> None:
         self._runner = runner
         self._pool = pool
-        self._limits = limits
+        self._reader = reader
         self._threshold = threshold
 
     async def judge(self, data: bytes, call: Call) -> FaceReport:
@@ -64,9 +74,10 @@ class FaceJudgement:
             model = self._runner.info
             geometry = Geometry(**model.details["geometry"])
             loop = asyncio.get_running_loop()
-            photo = await loop.run_in_executor(self._pool, lambda: prepare(read_image(data, self._limits), geometry))
-            (fake,) = await self._runner.score([photo], call)
+            photo = await loop.run_in_executor(self._pool, self._reader.read, data, geometry)
+            (fake,) = await self._runner.score([photo.pixels], call)
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")
         threshold = threshold_in_force(self._threshold, model.threshold)
-        return FaceReport(fake, "fake" if fake >= threshold else "live", threshold, model)
+        label = "fake" if fake >= threshold else "live"
+        return FaceReport(fake, label, threshold, model, photo.faces, photo.reason)

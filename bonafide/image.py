@@ -88,6 +88,16 @@ class Geometry:
     crop_width: int | None
     resample: int
 
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after the resize."""
+        if (edge := self.resize_shortest_edge) is not None:
+            if width <= height:
+                return edge, int(edge * height / width)
+            return int(edge * width / height), edge
+        if self.resize_width is not None and self.resize_height is not None:
+            return self.resize_width, self.resize_height
+        return width, height
+
 
 def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
     """Decodes a photo and turns it upright.
@@ -131,8 +141,8 @@ def prepare(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
     Returns:
         uint8 array (height, width, 3).
     """
-    size = _resized(image.width, image.height, geometry)
-    if size is not None:
+    size = geometry.resized(image.width, image.height)
+    if size != image.size:
         image = image.resize(size, resample=Image.Resampling(geometry.resample))
     pixels: NDArray[np.uint8] = np.asarray(image)
     if geometry.crop_height is None or geometry.crop_width is None:
@@ -167,17 +177,6 @@ def _from_16_bit_grey(image: Image.Image) -> Image.Image:
     if (hidden := image.info.get("transparency")) is not None:
         grey[wide == hidden] = 255
     return Image.fromarray(grey).convert("RGB")
-
-
-def _resized(width: int, height: int, geometry: Geometry) -> tuple[int, int] | None:
-    """Width and height after the resize, or None where there is none."""
-    if (edge := geometry.resize_shortest_edge) is not None:
-        if width <= height:
-            return edge, int(edge * height / width)
-        return int(edge * width / height), edge
-    if geometry.resize_width is not None and geometry.resize_height is not None:
-        return geometry.resize_width, geometry.resize_height
-    return None
 
 
 def _centre(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -45,6 +45,18 @@ class Settings(BaseSettings):
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
+    face_crop: bool = False
+    """Whether the largest face is judged, instead of the whole picture; only where one is found."""
+    face_crop_margin: float = Field(0.5, ge=0.0, le=4.0)
+    """With `face_crop`: how much of the face's longer side is kept around it on each side."""
+    face_several_share: float = Field(0.5, gt=0.0, le=1.0)
+    """Reason `several_faces`: another face has at least this share of the largest one's size."""
+    face_min_pixels: float = Field(48.0, ge=0.0)
+    """Reason `small_face`: of the largest face's shorter side, fewer pixels than this reach the model."""
+    face_min_brightness: float = Field(40.0, ge=0.0, le=255.0)
+    """Reason `dark`: the face's mean luminance, 0 to 255, is less."""
+    face_min_sharpness: float = Field(20.0, ge=0.0)
+    """Reason `blurred`: the variance of the Laplacian of the face, scaled to 64 x 64, is less."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False

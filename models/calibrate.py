@@ -7,6 +7,7 @@ what the service will hear or see, that the model was not trained on, and that i
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
 
 def _calibrated(scored: Scored, calibration: Calibration) -> Scored:
     scores = calibration.apply(np.asarray(scored.scores, np.float32)).tolist()
-    return Scored(tuple(scores), scored.seconds, scored.problem)
+    return replace(scored, scores=tuple(scores))
 
 
 def _parser() -> argparse.ArgumentParser:

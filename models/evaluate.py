@@ -16,7 +16,7 @@ from rich.console import Console
 from models.arguments import REFERENCES, new_parser, overrides, run
 from models.evaluation.datasets import read_dataset, sample
 from models.evaluation.progress import progress
-from models.evaluation.report import DEFINITIONS, Judged, report
+from models.evaluation.report import DEFINITIONS, Judged, reason_counts, report
 from models.evaluation.score_file import ScoreFile
 from models.evaluation.scoring import Scored, score_files
 from models.evaluation.table import show
@@ -147,6 +147,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "level": "photo" if task == "face" else arguments.level,
         "threshold": {"value": threshold, "origin": origin},
         **report(judged, threshold, rounds=arguments.rounds),
+        "reasons": reason_counts(dataset.trials, [each.reason for each in scored]),
         "not_scored": without,
         "definitions": DEFINITIONS,
     }

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from bonafide.audio import AudioLimits, AudioReader
 from bonafide.errors import BonafideError
-from bonafide.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.image import Geometry
+from bonafide.photo import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore, overall_score
 from models.dinov2 import DINOv2Detector
@@ -78,6 +79,7 @@ class ServedModel:
             WavLMDetector.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
         )
         self._settings = settings
+        self._photos = PhotoReader.of(settings) if task == "face" else None
 
     @property
     def info(self) -> ModelInfo:
@@ -88,7 +90,8 @@ class ServedModel:
     def identity(self) -> str:
         """Names everything that a score depends on besides the file."""
         info = self.info
-        return f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
+        model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
+        return model if self._photos is None else f"{model}; {self._photos.identity}"
 
     def read(self, path: Path) -> list[Part]:
         """Makes of a file what the service would give to the model; may run on several threads at a time.
@@ -99,7 +102,9 @@ class ServedModel:
         """
         data = path.read_bytes()
         try:
-            return self._windows(data) if self.info.geometry is None else self._photo(data, self.info.geometry)
+            if self._photos is None or self.info.geometry is None:
+                return self._windows(data)
+            return self._photo(data, self._photos, self.info.geometry)
         except BonafideError as error:
             raise Unreadable(error.message) from error
 
@@ -111,9 +116,9 @@ class ServedModel:
         with AudioReader(data, AudioLimits.of(self._settings)) as reader:
             return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
 
-    def _photo(self, data: bytes, wanted: ImageGeometry) -> list[Part]:
-        geometry = Geometry(**asdict(wanted))
-        return [Part(prepare(read_image(data, ImageLimits.of(self._settings)), geometry), 1.0)]
+    def _photo(self, data: bytes, reader: PhotoReader, wanted: ImageGeometry) -> list[Part]:
+        photo = reader.read(data, Geometry(**asdict(wanted)))
+        return [Part(photo.pixels, 1.0, photo.reason or "")]
 
 
 def settings_for(task: Task, **given: Any) -> Settings:

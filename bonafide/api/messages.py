@@ -5,6 +5,7 @@ from typing import Any
 from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
+from bonafide.face_finder import Face
 from bonafide.runners import ModelInfo, Runner
 from bonafide.verdict import threshold_in_force
 from bonafide.voice import AudioReport, ChunkScore
@@ -61,6 +62,8 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
         demo=report.model.demo,
         request_id=call.request_id,
         calibrated=report.model.calibrated,
+        reason=report.reason or "",
+        faces=[_face_box(face) for face in report.faces],
     )
 
 
@@ -113,6 +116,12 @@ def face_status(runner: Runner[Any], threshold: float | None) -> liveness.ModelS
         precision=info.precision,
         threshold=threshold_in_force(threshold, info.threshold),
         calibrated=info.calibrated,
+    )
+
+
+def _face_box(face: Face) -> liveness.FaceBox:
+    return liveness.FaceBox(
+        left=face.left, top=face.top, width=face.width, height=face.height, confidence=face.confidence
     )
 
 

@@ -21,6 +21,7 @@ DEFINITIONS = {
     "worst_apcer": "APCER of the species that does best at the threshold",
     "bpcer": "share of bona fide items at or above the threshold (ISO/IEC 30107-3)",
     "acer": "mean of worst_apcer and bpcer",
+    "reasons": "scored photos whose verdict should not be relied on, by the gravest reason; they count in all figures",
     "low, high": "95 % interval; bootstrap over speakers or persons, or over items where they are not known",
 }
 
@@ -104,6 +105,22 @@ def group(judged: Judged, threshold: float, *, rounds: int) -> dict[str, Any]:
         for name, value, lower, upper in zip(names, values, low, high, strict=True)
     }
     return counts | figures
+
+
+def reason_counts(trials: Sequence[Trial], reasons: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many items have a reason not to rely on their verdict: by reason, bona fide and spoof.
+
+    Args:
+        trials: what was scored.
+        reasons: one for each of them, empty where there is none.
+    """
+    return {
+        reason: {
+            "bonafide": sum(found == reason and not trial.spoof for trial, found in zip(trials, reasons, strict=True)),
+            "spoof": sum(found == reason and trial.spoof for trial, found in zip(trials, reasons, strict=True)),
+        }
+        for reason in sorted(set(reasons) - {""})
+    }
 
 
 Measure = Callable[[Floats], list[float]]

@@ -7,8 +7,8 @@ from typing import IO, Any, Self
 
 from models.evaluation.trials import DataError
 
-Entry = tuple[tuple[float, ...], tuple[float, ...], str]
-"""Scores per part, seconds per part, problem."""
+Entry = tuple[tuple[float, ...], tuple[float, ...], str, str]
+"""Scores per part, seconds per part, problem, reason."""
 
 
 class ScoreFile:
@@ -57,16 +57,15 @@ class ScoreFile:
         """
         return self._entries[str(path.absolute())]
 
-    def add(self, path: Path, scores: tuple[float, ...], seconds: tuple[float, ...], problem: str) -> None:
+    def add(self, path: Path, scores: tuple[float, ...], seconds: tuple[float, ...], problem: str, reason: str) -> None:
         """Remembers what was found out about a file."""
         name = str(path.absolute())
-        self._entries[name] = (scores, seconds, problem)
+        self._entries[name] = (scores, seconds, problem, reason)
         self._stamps[name] = _stamp(path)
         if self._file:
             numbers = [score if math.isfinite(score) else None for score in scores]
-            self._write(
-                {"path": name, "stamp": self._stamps[name], "scores": numbers, "seconds": seconds, "problem": problem}
-            )
+            row = {"scores": numbers, "seconds": seconds, "problem": problem, "reason": reason}
+            self._write({"path": name, "stamp": self._stamps[name], **row})
 
     def _load(self, path: Path, model: str) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
@@ -82,7 +81,7 @@ class ScoreFile:
         for line in lines[1:]:
             row = json.loads(line)
             scores = tuple(math.nan if score is None else float(score) for score in row["scores"])
-            self._entries[row["path"]] = (scores, tuple(row["seconds"]), row["problem"])
+            self._entries[row["path"]] = (scores, tuple(row["seconds"]), row["problem"], row.get("reason", ""))
             self._stamps[row["path"]] = row["stamp"]
 
     def _write(self, row: dict[str, Any]) -> None:

@@ -25,10 +25,12 @@ class Part:
     Attributes:
         array: int16 `(samples,)` or uint8 `(height, width, 3)`.
         seconds: of true audio in the window; 1 for a photo.
+        reason: why a photo's verdict should not be relied on, or empty.
     """
 
     array: NDArray[Any]
     seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Scored:
         scores: P(spoof) per part; NaN where there is none.
         seconds: per part.
         problem: why there are no parts, or empty.
+        reason: why the verdict should not be relied on, or empty.
     """
 
     scores: tuple[float, ...] = ()
     seconds: tuple[float, ...] = ()
     problem: str = ""
+    reason: str = ""
 
 
 Reader = Callable[[Path], list[Part]]
@@ -93,7 +97,7 @@ def score_files(
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         for group in _groups(_read_ahead(pool, fresh, read, 2 * threads), batch):
             for path, scored in _score(group, model):
-                kept.add(path, scored.scores, scored.seconds, scored.problem)
+                kept.add(path, scored.scores, scored.seconds, scored.problem, scored.reason)
             advanced(len(group))
     return [Scored(*kept.get(path)) for path in paths]
 
@@ -130,4 +134,5 @@ def _score(group: Sequence[_Read], model: Model) -> Iterator[tuple[Path, Scored]
     scores = iter(model.score([part.array for file in group for part in file.parts]).tolist())
     for file in group:
         found = tuple(float(score) for score in islice(scores, len(file.parts)))
-        yield file.path, Scored(found, tuple(part.seconds for part in file.parts), file.problem)
+        reason = file.parts[0].reason if file.parts else ""
+        yield file.path, Scored(found, tuple(part.seconds for part in file.parts), file.problem, reason)

@@ -43,6 +43,13 @@ def show(document: Mapping[str, Any], console: Console) -> None:
     for title, groups in (("attack", document["attacks"]), ("source", document["sources"])):
         if groups:
             console.print(_breakdown(title, groups))
+    if reasons := document["reasons"]:
+        table = Table(title="weak photos", caption="scored all the same")
+        for column in ("reason", "bona fide", "spoof"):
+            table.add_column(column, justify="left" if column == "reason" else "right")
+        for name, counts in reasons.items():
+            table.add_row(name, str(counts["bonafide"]), str(counts["spoof"]))
+        console.print(table)
 
 
 def _breakdown(title: str, groups: Mapping[str, Any]) -> Table:

@@ -3,20 +3,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bonafide.calls import Call
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
 from bonafide.face import FaceJudgement
-from bonafide.image import ImageLimits, read_image
+from bonafide.image import Geometry
+from bonafide.photo import Photo, PhotoReader
+from bonafide.photo_quality import Reason
+from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote, ready_runner
 from tests.media import encode_image, photo
+from tests.portraits import no_face, portrait
 
-LIMITS = ImageLimits(max_bytes=1_000_000, max_pixels=10_000_000)
+READER = PhotoReader.of(Settings(decode_threads=2, face_min_pixels=0))
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
     runner = await ready_runner(remote, float, max_calls=max_calls)
-    return FaceJudgement(runner=runner, pool=ThreadPoolExecutor(1, "decode"), limits=LIMITS, threshold=threshold)
+    return FaceJudgement(runner=runner, pool=ThreadPoolExecutor(1, "decode"), reader=READER, threshold=threshold)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +50,19 @@ async def test_the_model_gets_the_shape_it_asked_for() -> None:
 async def test_photos_are_decoded_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
 
-    def watched(data: bytes, limits: ImageLimits) -> object:
+    def watched(data: bytes, geometry: Geometry) -> Photo:
         threads.append(threading.current_thread().name)
-        return read_image(data, limits)
+        return PhotoReader.read(READER, data, geometry)
 
-    monkeypatch.setattr("bonafide.face.read_image", watched)
+    monkeypatch.setattr(READER, "read", watched)
     await (await judgement(LocalRemote())).judge(encode_image(photo()), Call.within(5))
     assert threads[0].startswith("decode")
+
+
+@pytest.mark.parametrize(("picture", "reason", "faces"), [(portrait(), None, 1), (no_face(), Reason.NO_FACE, 0)])
+async def test_a_reason_stands_beside_the_verdict(picture: Image.Image, reason: Reason | None, faces: int) -> None:
+    report = await (await judgement(LocalRemote(lambda item: 0.9))).judge(encode_image(picture), Call.within(5))
+    assert (report.label, report.reason, len(report.faces)) == ("fake", reason, faces)
 
 
 async def test_errors() -> None:

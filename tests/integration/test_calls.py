@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from bonafide_client import AsyncBonafideClient, AudioReport, ChunkScore, ObjectNotFound, UnreadableMedia
 from scripts.local_service import ROOT, LocalService
 from tests.media import encode, encode_image, photo, speech_like
+from tests.portraits import black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 
 BONAFIDE = Path(sys.executable).parent / "bonafide"
 
@@ -66,6 +68,29 @@ async def test_a_photo_gets_the_same_answer_over_grpc_and_http(
     answer = (await http.post("/predict_liveness", content=face_jpg.read_bytes())).json()
     assert answer["probabilities"]["fake"] == pytest.approx(report.score, abs=0.02)
     assert answer["predicted_class"] == report.label
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason", "faces"),
+    [
+        (portrait(), "", 1),
+        (no_face(), "no_face", 0),
+        (black(), "no_face", 0),
+        (two_faces(0.7), "several_faces", 2),
+        (small_face(), "small_face", 1),
+        (dark_face(), "dark", 1),
+        (blurred_face(), "blurred", 1),
+    ],
+)
+async def test_a_photo_says_why_not_to_rely_on_its_verdict(
+    client: AsyncBonafideClient, http: httpx.AsyncClient, picture: Image.Image, reason: str, faces: int
+) -> None:
+    data = encode_image(picture, "PNG")
+    report = await client.predict_liveness(data)
+    assert (report.reason, len(report.faces)) == (reason, faces)
+    assert report.label in ("live", "fake")
+    answer = (await http.post("/predict_liveness", content=data)).json()
+    assert (answer["success"], answer["reason"], len(answer["faces"])) == (True, reason, faces)
 
 
 def test_the_command(service: LocalService) -> None:

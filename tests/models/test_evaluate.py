@@ -61,6 +61,7 @@ def test_photos_get_the_scores_that_the_detector_gives(tiny_face: Path, photos: 
     document = read_report(tmp_path / "out")
     assert document["threshold"] == {"value": 0.3, "origin": "--threshold"}
     assert document["level"] == "photo"
+    assert document["reasons"] == {"no_face": {"bonafide": 3, "spoof": 3}}
     assert (tmp_path / "out/det.png").stat().st_size > 1000
     assert (tmp_path / "out/histogram.png").stat().st_size > 1000
 

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from PIL import Image
 
 from bonafide.api.grpc import FACE_SERVICE, VOICE_SERVICE, GrpcServer
 from bonafide.api.grpc_calls import STATUS
@@ -22,6 +23,7 @@ from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
 from tests.bonafide.fakes import LocalRemote
 from tests.media import encode_image, photo, wav
+from tests.portraits import no_face, two_faces
 
 VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
 
@@ -175,6 +177,20 @@ async def test_a_photo(face: Any) -> None:
     assert answer.predicted_class in ("live", "fake")
     assert answer.is_live == (answer.predicted_class == "live")
     assert answer.confidence == max(answer.probabilities.fake, answer.probabilities.live)
+
+
+async def test_a_photo_comes_with_its_faces_and_a_reason(face: Any) -> None:
+    async def judged(picture: Image.Image) -> Any:
+        return await face.PredictLiveness(liveness.LivenessRequest(image_data=encode_image(picture)))
+
+    several = await judged(two_faces(0.7))
+    assert several.success
+    assert several.reason == "several_faces"
+    left, right = several.faces
+    assert left.left < 0.5 < right.left
+    assert all(0 < getattr(left, name) < 1 for name in ("left", "top", "width", "height", "confidence"))
+    none = await judged(no_face())
+    assert (none.success, none.reason, len(none.faces)) == (True, "no_face", 0)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a photo", b"x" * 1_000_001])

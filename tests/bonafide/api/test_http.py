@@ -13,6 +13,7 @@ from bonafide.app import App
 from bonafide.errors import ErrorCode
 from tests.bonafide.fakes import LocalRemote
 from tests.media import encode_image, photo, wav
+from tests.portraits import two_faces
 
 VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
 
@@ -73,6 +74,15 @@ async def test_a_photo(client: httpx.AsyncClient) -> None:
     assert body["success"] is True
     assert body["predicted_class"] == ("live" if body["is_live"] else "fake")
     assert body["probabilities"]["fake"] + body["probabilities"]["live"] == pytest.approx(1)
+    assert (body["reason"], body["faces"]) == ("no_face", [])
+
+
+async def test_a_photo_comes_with_its_faces_and_a_reason(client: httpx.AsyncClient) -> None:
+    body = (await client.post("/predict_liveness", content=encode_image(two_faces()))).json()
+    assert body["reason"] == "several_faces"
+    assert [set(face) for face in body["faces"]] == [{"left", "top", "width", "height", "confidence"}] * 2
+    described = (await client.get("/docs.json")).json()["paths"]["/predict_liveness"]["post"]["responses"]["200"]
+    assert {"reason", "faces"} <= set(described["content"]["application/json"]["schema"]["properties"])
 
 
 @pytest.mark.parametrize(

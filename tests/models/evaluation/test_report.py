@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from models.evaluation.plots import det_curve, score_histogram
-from models.evaluation.report import Judged, report
+from models.evaluation.report import Judged, reason_counts, report
 from models.evaluation.trials import BONAFIDE, Trial
 
 
@@ -67,6 +67,13 @@ def test_a_source_of_one_class_has_one_rate() -> None:
     assert "eer" not in sources["debian"]
     assert "apcer" not in sources["debian"]
     assert sources["flite"]["apcer"]["value"] == 0.0
+
+
+def test_reasons_are_counted_by_class() -> None:
+    trials = [Trial(Path(str(index)), BONAFIDE if index < 3 else "print", "a") for index in range(5)]
+    counts = reason_counts(trials, ["", "dark", "dark", "no_face", "dark"])
+    assert counts == {"dark": {"bonafide": 2, "spoof": 1}, "no_face": {"bonafide": 0, "spoof": 1}}
+    assert reason_counts(trials, [""] * 5) == {}
 
 
 def test_pictures(tmp_path: Path) -> None:

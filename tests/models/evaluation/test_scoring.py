@@ -83,6 +83,22 @@ def test_a_stopped_run_is_taken_up(paths: list[Path], tmp_path: Path) -> None:
     assert third.batches == []
 
 
+def test_a_reason_is_kept_with_the_scores(tmp_path: Path) -> None:
+    def read_photo(path: Path) -> list[Part]:
+        return [Part(np.array([path.read_bytes()[0]]), 1.0, "dark" if path.name == "0" else "")]
+
+    photos = [tmp_path / "0", tmp_path / "1"]
+    for path in photos:
+        path.write_bytes(b"a")
+    file = tmp_path / "scores.jsonl"
+    for _ in range(2):
+        with ScoreFile(file, "m") as kept:
+            scored = score_files(
+                photos, read=read_photo, model=Counting(), batch=4, threads=1, kept=kept, advanced=lambda count: None
+            )
+        assert [each.reason for each in scored] == ["dark", ""]
+
+
 def test_a_line_torn_by_a_crash_is_scored_again(paths: list[Path], tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     with ScoreFile(file, "m") as kept:

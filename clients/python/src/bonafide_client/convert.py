@@ -13,6 +13,7 @@ from .results import (
     AudioEvent,
     AudioReport,
     ChunkScore,
+    FaceBox,
     FaceLabel,
     FaceReport,
     Health,
@@ -84,6 +85,8 @@ def face_report(message: liveness.LivenessResponse) -> FaceReport:
         model=ModelIdentity(message.model_name, message.model_version, message.demo),
         request_id=request_id,
         calibrated=message.calibrated,
+        reason=message.reason,
+        faces=tuple(_face_box(face) for face in message.faces),
     )
 
 
@@ -128,6 +131,11 @@ def _chunk(message: audio.ChunkResult, total_chunks: int | None, request_id: str
         end_s=message.end_time_seconds,
         total_chunks=total_chunks,
     )
+
+
+def _face_box(message: liveness.FaceBox) -> FaceBox:
+    numbers = (message.left, message.top, message.width, message.height, message.confidence)
+    return FaceBox(*(_short(number) for number in numbers))
 
 
 def _identity(message: audio.ModelIdentity) -> ModelIdentity:

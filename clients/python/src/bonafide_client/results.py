@@ -57,6 +57,18 @@ class AudioReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceBox:
+    """Where a face is, as shares of the picture's width and height, 0..1."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    confidence: float
+    """How sure the finder is, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
 class FaceReport:
     """The verdict on a photo."""
 
@@ -71,6 +83,10 @@ class FaceReport:
     request_id: str
     calibrated: bool = False
     """Whether scores and threshold were fitted to data."""
+    reason: str = ""
+    """Why not to rely on the verdict: `no_face`, `several_faces`, `small_face`, `dark`, `blurred`; else empty."""
+    faces: tuple[FaceBox, ...] = ()
+    """The faces that were found, the largest first."""
 
     @property
     def is_live(self) -> bool:

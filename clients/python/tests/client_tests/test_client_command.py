@@ -125,6 +125,17 @@ def test_a_bona_fide_verdict_that_lacks_chunks_is_not_success(address: str, peer
     assert "not all of it was judged: chunk_3 could not be scored" in done.stdout
 
 
+@pytest.mark.parametrize(("scores", "code"), [([0.2], 3), ([0.9], 1)])
+def test_a_live_verdict_not_to_rely_on_is_not_success(
+    address: str, peer: Peer, files: list[Path], scores: list[float], code: int
+) -> None:
+    peer.scores = scores
+    peer.face.reason = "small_face"
+    done = bonafide("face", files[0], "--address", address)
+    assert done.returncode == code
+    assert "(small_face)" in done.stdout
+
+
 def test_a_missing_file(address: str, files: list[Path]) -> None:
     done = bonafide("face", "none.jpg", files[0], "--address", address)
     assert done.returncode == 3
@@ -222,7 +233,7 @@ def test_json_of_stored_recordings_faces_and_status(address: str, peer: Peer, fi
             "file": str(files[0]), "is_live": True, "confidence": 0.9, "predicted_class": "live",
             "probabilities": {"fake": 0.1, "live": 0.9}, "success": True, "error_message": "", "threshold": 0.5,
             "model_name": "dino-peer", "model_version": "v2", "demo": False, "request_id": REQUEST_ID, "error_code": "",
-            "calibrated": True,
+            "calibrated": True, "reason": "", "faces": [],
         }
     ]  # fmt: skip
     (status,) = documents(bonafide("status", "--json", "--address", address).stdout)

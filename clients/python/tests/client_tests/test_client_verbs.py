@@ -9,6 +9,7 @@ from bonafide_client import (
     AudioReport,
     BonafideClient,
     ChunkScore,
+    FaceBox,
     FaceReport,
     ModelIdentity,
     ModelStatus,
@@ -83,7 +84,17 @@ async def test_predict_liveness_of_a_fake(twin: Twin, peer: Peer, tmp_path: Path
     path.write_bytes(b"x" * 300_000)
     report = await twin.ask("predict_liveness", path)
     assert (report.label, report.is_live, report.score, report.confidence) == ("fake", False, 0.875, 0.875)
+    assert (report.reason, report.faces) == ("", ())
     assert len(peer.calls[0].request.image_data) == 300_000
+
+
+async def test_why_not_to_rely_on_a_verdict_and_where_the_faces_are(twin: Twin, peer: Peer) -> None:
+    peer.face.reason = "several_faces"
+    peer.face.faces.add(left=0.1, top=0.2, width=0.3, height=0.4, confidence=0.95)
+    peer.face.faces.add(left=0.6, top=0.2, width=0.2, height=0.25, confidence=0.9)
+    report = await twin.ask("predict_liveness", b"photo")
+    assert report.reason == "several_faces"
+    assert report.faces == (FaceBox(0.1, 0.2, 0.3, 0.4, 0.95), FaceBox(0.6, 0.2, 0.2, 0.25, 0.9))
 
 
 async def test_the_two_status_calls(twin: Twin) -> None:

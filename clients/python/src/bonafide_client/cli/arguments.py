@@ -20,7 +20,7 @@ exit codes, the first that applies:
     4  at least one file got no answer: service unreachable, overloaded, deadline
        passed, key refused, or a bug of the service; the same call may work later
     3  at least one file cannot be judged, or not all of it: unreadable, too large,
-       not found, not allowed
+       not found, not allowed, a photo without one clear face
     0  every file is bona fide or live (status: both models are ready)
 """
 _ENVIRONMENT = """\

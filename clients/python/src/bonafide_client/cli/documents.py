@@ -72,4 +72,6 @@ def _face(report: FaceReport) -> dict[str, Any]:
         "request_id": report.request_id,
         "error_code": "",
         "calibrated": report.calibrated,
+        "reason": report.reason,
+        "faces": [asdict(face) for face in report.faces],
     }

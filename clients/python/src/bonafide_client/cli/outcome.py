@@ -26,11 +26,11 @@ class Outcome:
                 return SPOOF
             case AudioReport(label="bonafide", error_message=""):
                 return GENUINE
-            case FaceReport(label="live"):
+            case FaceReport(label="live", reason=""):
                 return GENUINE
             case Unavailable() | Overloaded() | DeadlineExceeded() | Unauthenticated() | Internal():
                 return UNANSWERED
-            case _:  # bad input, a file that is not there, or a verdict that lacks some chunks
+            case _:  # bad input, a file that is not there, a verdict that lacks some chunks, or one not to rely on
                 return UNJUDGED
 
 

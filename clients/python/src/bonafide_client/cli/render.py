@@ -44,6 +44,7 @@ def face(name: str, report: FaceReport, *, blocks: bool) -> Text:
         f"  P(fake) {report.score:.3f} ",
         (bar(report.score, blocks), _STYLES[report.label]),
         f" threshold {report.threshold:.3f}",
+        (f" ({printable(report.reason)})" if report.reason else "", "yellow"),
         _demo(report.model),
         f"  {printable(name)}",
     )
