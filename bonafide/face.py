@@ -56,9 +56,7 @@ class FaceJudgement:
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
     """
 
-    def __init__(
-        self, *, runner: Runner[float], pool: Executor, reader: PhotoReader, threshold: float | None
-    ) -> None:
+    def __init__(self, *, runner: Runner[float], pool: Executor, reader: PhotoReader, threshold: float | None) -> None:
         self._runner = runner
         self._pool = pool
         self._reader = reader

@@ -1,0 +1,88 @@
+"""What each step of judging a photo costs: milliseconds of processor time on one core, a markdown table on stdout.
+
+The photo is the sample portrait, enlarged. Its face is near, so one look finds it; `far` photos take a second look.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from benchmarks.tables import machine, markdown_table
+from bonafide.face_finder import FaceFinder
+from bonafide.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.photo_quality import QualityLimits, reason_against
+from bonafide.settings import Settings
+from models.dinov2 import DINOv2Detector
+from models.served import load_options, settings_for
+
+SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "face.jpg"
+SCALES = (1.0, 2.0, 4.0, 9.0)
+
+
+def milliseconds(run: Callable[[], object], rounds: int) -> str:
+    """Median of processor time, which other work on the machine disturbs little."""
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        run()
+        spent.append(1000 * (time.process_time() - began))
+    return f"{statistics.median(spent):.1f}"
+
+
+def jpeg(scale: float, wall: bool = False) -> bytes:
+    """The portrait, so many times as large; `wall`: at a third of that, in the middle of a grey wall."""
+    with Image.open(SAMPLE) as image:
+        width, height = (round(edge * scale) for edge in image.size)
+        photo = image.convert("RGB").resize((width, height))
+    if wall:
+        small = photo.resize((width // 3, height // 3))
+        photo = Image.new("RGB", photo.size, (128, 128, 128))
+        photo.paste(small, (width // 3, height // 3))
+    out = BytesIO()
+    photo.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def row(name: str, data: bytes, finder: FaceFinder, detector: DINOv2Detector, rounds: int) -> list[str]:
+    """One photo: its pixels, and the cost of each step."""
+    settings = Settings()
+    limits, quality = ImageLimits.of(settings), QualityLimits.of(settings)
+    geometry = Geometry(**detector.info.to_dict()["geometry"])
+    photo = read_image(data, limits)
+    faces = finder.find(photo)
+    assert len(faces) == 1
+    pixels = prepare(photo, geometry)
+    whole = (0, 0, *photo.size)
+    steps: list[Callable[[], object]] = [
+        lambda: read_image(data, limits),
+        lambda: finder.find(photo),
+        lambda: reason_against(photo, faces, whole, geometry, quality),
+        lambda: prepare(photo, geometry),
+        lambda: detector.score([pixels]),
+    ]
+    return [f"{photo.width} x {photo.height}{name}", *(milliseconds(step, rounds) for step in steps)]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="of each step; the median counts")
+    rounds: int = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    settings = settings_for("face", engine_threads=1)
+    detector = DINOv2Detector.load("bundled", load_options("face", settings))
+    finder = FaceFinder(1)
+    rows = [row("", jpeg(scale), finder, detector, rounds) for scale in SCALES]
+    rows.append(row(", far", jpeg(SCALES[1], wall=True), finder, detector, rounds))
+    print(f"{machine()}; model in {detector.info.engine}, {detector.info.precision}")
+    print(markdown_table(["photo", "decoding", "faces", "reason", "resizing", "bundled model"], rows))
+
+
+if __name__ == "__main__":
+    main()
