@@ -29,6 +29,8 @@ GATE_BATCHES = 2
 """Batches let into BentoML's queue: one that is being computed and one that is ready to follow it."""
 _PROBE_PERIOD_S = 1.0
 _PROBE_TIMEOUT_S = 3.0
+_PATIENCE_S = 6.0
+"""A runner that says nothing for so long is gone; one late answer only tells that its machine is busy."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,12 @@ class Runner(Generic[T]):
         self._gate = Gate(GATE_BATCHES * max_batch)
         self._observer = observer
         self._info: ModelInfo | None = None
+        self._heard_at = -math.inf
         self._seconds_per_item = 0.1
 
     @property
     def ready(self) -> bool:
-        """Whether the runner answered its last probe."""
+        """Whether the runner has answered within the last seconds."""
         return self._info is not None
 
     @property
@@ -252,6 +255,8 @@ class Runner(Generic[T]):
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 info = ModelInfo.from_dict(await self._remote.info())
         except (aiohttp.ClientError, OSError, TimeoutError, BentoMLException) as error:
+            if isinstance(error, TimeoutError) and time.monotonic() - self._heard_at < _PATIENCE_S:
+                return
             if self._info is not None:
                 logger.warning("runner stopped answering", extra={"runner": self.name, "cause": repr(error)})
             self._info = None
@@ -263,6 +268,7 @@ class Runner(Generic[T]):
                        "engine": info.engine, "device": info.device, "precision": info.precision},
             )  # fmt: skip
         self._info = info
+        self._heard_at = time.monotonic()
 
 
 async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:

@@ -84,6 +84,7 @@ class LocalRemote:
         return (score, self.speech(item)) if item.dtype == np.int16 else score
 
     async def info(self) -> dict[str, Any]:
+        await self.open.wait()
         return INFO
 
 

@@ -126,3 +126,20 @@ def test_a_runner_built_inside_the_service_is_refused() -> None:
 
     with pytest.raises(RuntimeError, match="--development"):
         require_remote(Local(), "WavLMRunner")
+
+
+async def test_one_late_answer_of_a_busy_runner_turns_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.runners._PROBE_TIMEOUT_S", 0.01)
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    remote.open.clear()
+    await runner.probe()
+    assert runner.ready
+    monkeypatch.setattr("bonafide.runners._PATIENCE_S", 0.0)
+    await runner.probe()
+    assert not runner.ready
+    with pytest.raises(Unavailable):
+        _ = runner.info
+    remote.open.set()
+    await runner.probe()
+    assert runner.ready

@@ -103,7 +103,7 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
     assert await client.health("liveness.LivenessService") == "SERVING"
     runner.suspend()
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while await client.health("liveness.LivenessService") == "SERVING":
                 await asyncio.sleep(0.1)
         assert await client.health("audioanalyzer.AudioAnalysis") == "SERVING"
