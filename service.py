@@ -17,7 +17,7 @@ from bonafide.api.http import HttpApi
 from bonafide.api.private import PrivateServer
 from bonafide.api.security import KeyGate
 from bonafide.app import App
-from bonafide.bento.batching import clamp_learned_wait
+from bonafide.bento.batching import clamp_learned_wait, look_every
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
@@ -52,6 +52,7 @@ RUNNER: Any = {
 
 prepare_environment()
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
+look_every(0.001 if ON_CUDA else 0.004)
 serve_newest_certificate(SETTINGS)
 
 

@@ -1,13 +1,15 @@
 """Fails when an upgrade of BentoML changes what `bonafide.bento.batching` corrects."""
 
+import asyncio
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 
 from bonafide.bento import batching
-from bonafide.bento.batching import clamp_learned_wait
+from bonafide.bento.batching import clamp_learned_wait, look_every
 
 LONG = 0.4
 
@@ -48,3 +50,28 @@ def test_the_dispatcher_still_has_such_an_optimizer() -> None:
 def test_a_wait_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="positive"):
         clamp_learned_wait(0)
+
+
+async def test_a_busy_engine_is_looked_at_no_more_often_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CorkDispatcher, "TICKET_INTERVAL", 0.001)
+    look_every(0.05)
+    looks = 0
+
+    class Engine:
+        def is_locked(self) -> bool:
+            nonlocal looks
+            looks += 1
+            return True
+
+    engine: Any = Engine()
+    dispatcher: Any = CorkDispatcher(20_000, 8, shared_sema=engine, fallback=lambda: None, get_batch_size=lambda _: 1)
+    call = asyncio.create_task(dispatcher(lambda batch: batch)(1))
+    await asyncio.sleep(0.5)
+    dispatcher.shutdown()
+    await call
+    assert 1 <= looks <= 11
+
+
+def test_looking_without_a_pause_is_refused() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        look_every(0)
