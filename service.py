@@ -24,7 +24,7 @@ from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
-from bonafide.exposure import require_private, require_protection
+from bonafide.exposure import UnprotectedError, require_private, require_protection
 from bonafide.runners import Answer, require_remote
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
@@ -94,15 +94,14 @@ class WavLMRunner:
 
     def __init__(self) -> None:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(ModelError):
+        with refusal_to_start(UnprotectedError, ModelError):
+            require_private("WavLMRunner", http_host(), SETTINGS)
             model = VoiceModel.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
         self.scorer = Scorer(model.info, model.score)
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Refuses a public port, and takes over the signals."""
-        with refusal_to_start(RuntimeError):
-            require_private("WavLMRunner", http_host(), SETTINGS)
+        """Takes over the signals."""
         self.scorer.stay_until_service_left()
 
     @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
@@ -122,15 +121,14 @@ class DINOv2Runner:
 
     def __init__(self) -> None:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(ModelError):
+        with refusal_to_start(UnprotectedError, ModelError):
+            require_private("DINOv2Runner", http_host(), SETTINGS)
             detector = DINOv2Detector.load(SETTINGS.face_model, load_options("face", SETTINGS))
         self.scorer = Scorer(detector.info, lambda photos: detector.score(photos).tolist())
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Refuses a public port, and takes over the signals."""
-        with refusal_to_start(RuntimeError):
-            require_private("DINOv2Runner", http_host(), SETTINGS)
+        """Takes over the signals."""
         self.scorer.stay_until_service_left()
 
     @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
@@ -166,7 +164,7 @@ class Bonafide:
 
     def __init__(self) -> None:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(RuntimeError, OSError, ValueError):
+        with refusal_to_start(UnprotectedError, RuntimeError, OSError, ValueError):
             require_protection(http_host(), SETTINGS)
             self.tls = ServerTls.of(SETTINGS)
             self.app = App(

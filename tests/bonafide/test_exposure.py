@@ -1,6 +1,6 @@
 import pytest
 
-from bonafide.exposure import is_public, require_private, require_protection
+from bonafide.exposure import UnprotectedError, is_public, require_private, require_protection
 from bonafide.settings import Settings
 
 
@@ -31,7 +31,7 @@ def test_public_only_with_protection(http: str, grpc: str, protection: dict[str,
     if enough:
         require_protection(http, settings)
     else:
-        with pytest.raises(RuntimeError, match="BONAFIDE_KEYS_FILE"):
+        with pytest.raises(UnprotectedError, match="BONAFIDE_KEYS_FILE"):
             require_protection(http, settings)
 
 
@@ -43,5 +43,5 @@ def test_loopback_needs_nothing() -> None:
 def test_a_runner_is_helped_by_no_key() -> None:
     require_private("WavLMRunner", "127.0.0.1", Settings())
     require_private("WavLMRunner", "0.0.0.0", Settings(allow_public=True))
-    with pytest.raises(RuntimeError, match="WavLMRunner on"):
+    with pytest.raises(UnprotectedError, match="WavLMRunner on"):
         require_private("WavLMRunner", "0.0.0.0", Settings.model_validate({"keys": "a line"}))

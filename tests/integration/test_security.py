@@ -1,8 +1,11 @@
 """Keys, TLS and public addresses, through the running service."""
 
 import asyncio
+import os
 import re
 import ssl
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from bonafide.keys import new_key
 from bonafide_client import AsyncBonafideClient, Overloaded, Tls, Unauthenticated, Unavailable
-from scripts.local_service import LocalService, free_ports, running, start
+from scripts.local_service import ROOT, LocalService, free_ports, running, start
 from tests.certificates import Authority, Certificate
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
@@ -47,6 +50,7 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
                 for path in ("/stats", "/model_status", "/schema.json/", "/anything"):
                     assert (await http.get(path, headers=headers)).status_code == 401
                 assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
+            assert b"unauthenticated" in await _curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
 
             assert (await http.get("/metrics", headers={"x-api-key": bank})).status_code == 404
             private = f"http://127.0.0.1:{metrics_port}"
@@ -73,17 +77,6 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
     assert '"caller": "bank"' in log
     for secret in (bank, batch, later, "wrong-wrong-wrong", *re.findall(r"sha256:(\S+)", bank_line + batch_line)):
         assert secret not in log
-
-
-@pytest.mark.slow
-async def test_a_large_upload_without_a_key_learns_why(tmp_path: Path) -> None:
-    with running(tmp_path / "log", {"BONAFIDE_KEYS": new_key("bank")[1]}) as service:
-        curl = await asyncio.create_subprocess_exec(
-            "curl", "-sS", "--data-binary", "@-", f"{service.url}/detect_audio",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        answer, _ = await asyncio.wait_for(curl.communicate(b"x" * 50_000_000), 60)
-        assert b"unauthenticated" in answer
 
 
 @pytest.mark.slow
@@ -145,29 +138,32 @@ def _https(service: LocalService, trusted: Authority, shown: Certificate | None)
     )
 
 
+async def _curl(url: str, body: bytes) -> bytes:
+    """What a client reads that is refused while it sends."""
+    command = ("curl", "-sS", "--data-binary", "@-", url)
+    pipe = asyncio.subprocess.PIPE
+    curl = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    answer, _ = await asyncio.wait_for(curl.communicate(body), 60)
+    return answer
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "environment",
-    [{"BENTOML_HOST": "0.0.0.0"}, {"BONAFIDE_GRPC_HOST": "0.0.0.0"}, {"BONAFIDE_KEYS": "bank sha256:abc"}],
+    ("name", "environment", "reason"),
+    [
+        ("Bonafide", {"BENTOML_HOST": "0.0.0.0"}, "BONAFIDE_KEYS_FILE"),
+        ("Bonafide", {"BONAFIDE_TLS_CERT": "none.pem", "BONAFIDE_TLS_KEY": "none.pem"}, "No such file"),
+        ("WavLMRunner", {"BENTOML_HOST": "0.0.0.0"}, "runs what it is sent"),
+    ],
 )
-def test_what_strangers_could_call_and_keys_that_cannot_be_read_end_the_start(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    service = start(tmp_path / "log", environment)
-    try:
-        service.process.wait(120)
-    finally:
-        if service.process.poll() is None:
-            service.stop()
-    log = service.log.read_text()
-    assert "cannot start" in log
-    assert "BONAFIDE_ALLOW_PUBLIC" in log or "API keys, line 1" in log
-
-
-@pytest.mark.slow
-async def test_public_addresses_with_keys_or_when_it_is_said(tmp_path: Path) -> None:
-    key, line = new_key("bank")
-    public = {"BENTOML_HOST": "0.0.0.0", "BONAFIDE_GRPC_HOST": "[::]"}
-    with running(tmp_path / "log", {**public, "BONAFIDE_KEYS": line}) as service:
-        async with AsyncBonafideClient(service.address, api_key=key) as client:
-            assert (await client.voice_status()).is_loaded
+def test_what_strangers_could_call_does_not_start(name: str, environment: dict[str, str], reason: str) -> None:
+    """Each on its own, with nobody to ask: it must not come to that."""
+    command = [sys.executable, "-m", "bentoml_cli._internal.start", "start-http-server", "service:Bonafide"]
+    host = environment.get("BENTOML_HOST", "127.0.0.1")
+    command += ["--service-name", name, "--port", str(free_ports(1)[0]), "--host", host]
+    command += [f"--depends={runner}=http://127.0.0.1:1" for runner in ("WavLMRunner", "DINOv2Runner")]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert "cannot start" in ended.stdout
+    assert reason in ended.stdout
