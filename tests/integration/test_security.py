@@ -148,6 +148,7 @@ async def _curl(url: str, body: bytes) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(660)
 @pytest.mark.parametrize(
     ("name", "environment", "reason"),
     [
@@ -163,7 +164,7 @@ def test_what_strangers_could_call_does_not_start(name: str, environment: dict[s
     command += ["--service-name", name, "--port", str(free_ports(1)[0]), "--host", host]
     command += [f"--depends={runner}=http://127.0.0.1:1" for runner in ("WavLMRunner", "DINOv2Runner")]
     ended = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False
     )
     assert "cannot start" in ended.stdout
     assert reason in ended.stdout
