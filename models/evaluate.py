@@ -25,7 +25,7 @@ from models.info import ModelInfo, Task
 from models.served import ServedModel, settings_for
 
 DEFAULT_THRESHOLD = 0.5
-_EPILOG = """\
+DATA_FORMS = """\
 DATA is one of:
   manifest.jsonl | manifest.csv        path, label, subject, source, licence, attack, split
   ASVspoof2019.LA.cm.eval.trl.txt      files are looked for beside the folder of the lists
@@ -34,10 +34,13 @@ DATA is one of:
   release_in_the_wild/meta.csv
   metas/intra_test/test_label.json     CelebA-Spoof; the .txt list has no attack species
   a folder                             with bonafide (or live) and spoof in it; spoof/NAME/ names an attack
-
+"""
+_EPILOG = f"""\
+{DATA_FORMS}
 examples:
   python -m models.evaluate --model bundled --data manifest.jsonl --split dev
-  python -m models.evaluate --model microsoft/wavlm-base --data meta.csv --limit 1000 --scores wild.jsonl
+  python -m models.evaluate --model bundled --data manifest.jsonl --split test --unseen projection
+  python -m models.evaluate --model my-model/ --data release_in_the_wild/meta.csv --limit 1000 --scores wild.jsonl
 """
 
 
@@ -131,6 +134,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         The document that is written as `report.json`.
     """
     dataset, task = read_trials(arguments)
+    unseen = _unseen(arguments.unseen, dataset)
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)))
     scored = score_trials(served, dataset.trials, arguments)
     by_window = task == "voice" and arguments.level == "window"
@@ -146,13 +150,27 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         },
         "level": "photo" if task == "face" else arguments.level,
         "threshold": {"value": threshold, "origin": origin},
-        **report(judged, threshold, rounds=arguments.rounds),
+        "balanced": arguments.balanced,
+        **report(judged, threshold, rounds=arguments.rounds, balanced=arguments.balanced, unseen=unseen),
         "reasons": reason_counts(dataset.trials, [each.reason for each in scored]),
         "not_scored": without,
         "definitions": DEFINITIONS,
     }
     _write(document, judged, arguments.out)
     return document
+
+
+def _unseen(given: str, dataset: Dataset) -> list[str]:
+    """The attack families that `--unseen` names.
+
+    Raises:
+        DataError: the data have no such attack.
+    """
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    known = sorted({trial.attack for trial in dataset.trials if trial.spoof})
+    if wrong := sorted(set(names) - set(known)):
+        raise DataError(f"--unseen: no attack here is called {', '.join(wrong)}; there are {', '.join(known)}")
+    return names
 
 
 def _threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
@@ -183,6 +201,10 @@ def _parser() -> argparse.ArgumentParser:
         default="recording",
         help="what counts as one item of a voice (%(default)s; the service's overall score)",
     )
+    parser.add_argument(
+        "--unseen", default="", metavar="NAME,NAME", help="attacks that training never had: figures of their own"
+    )
+    parser.add_argument("--balanced", action="store_true", help="let every attack count the same, not every item")
     parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     return parser
 

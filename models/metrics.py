@@ -73,6 +73,11 @@ class Ranking:
         )
 
 
+def eer(scores: ArrayLike, spoof: ArrayLike, weights: Floats | None = None) -> float:
+    """Equal error rate of scores, 0..1; see `Ranking` and `equal_error_rate`."""
+    return equal_error_rate(Ranking(scores, spoof).curve(weights))
+
+
 def equal_error_rate(curve: ErrorCurve) -> float:
     """The rate, 0..1, at which as many spoofs are accepted as bona fide items are refused.
 
@@ -158,6 +163,19 @@ def threshold_for_bpcer(bonafide: ArrayLike, bpcer: float) -> float:
     below = distinct[allowed]  # the highest score that must not be refused
     above = distinct[allowed - 1] if allowed else 1.0
     return float((below + above) / 2) if above > below else float(np.nextafter(below, 2.0))
+
+
+def family_weights(attacks: Sequence[str]) -> Floats:
+    """Weights that let every attack family count the same, whatever number of items it has.
+
+    Args:
+        attacks: family of each item; bona fide items are a family too.
+
+    Returns:
+        float64 (n,); the items of a family sum up to 1.
+    """
+    _, index, counts = np.unique(np.asarray(attacks, np.str_), return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[index], np.float64)
 
 
 def bootstrap(

@@ -22,6 +22,7 @@ DEFINITIONS = {
     "bpcer": "share of bona fide items at or above the threshold (ISO/IEC 30107-3)",
     "acer": "mean of worst_apcer and bpcer",
     "reasons": "scored photos whose verdict should not be relied on, by the gravest reason; they count in all figures",
+    "balanced": "whether every attack family counts the same in figures over several of them; else every item does",
     "low, high": "95 % interval; bootstrap over speakers or persons, or over items where they are not known",
 }
 
@@ -63,32 +64,42 @@ class Judged:
         return Judged(self.scores[chosen], self.attacks[chosen], self.subjects[chosen], self.sources[chosen])
 
 
-def report(judged: Judged, threshold: float, *, rounds: int = 1000) -> dict[str, Any]:
+def report(
+    judged: Judged, threshold: float, *, rounds: int = 1000, balanced: bool = False, unseen: Sequence[str] = ()
+) -> dict[str, Any]:
     """All figures, as JSON types.
 
     Args:
         judged: at least one item.
         threshold: for the rates at a threshold.
         rounds: of the bootstrap.
+        balanced: let every attack family count the same, whatever number of items it has.
+        unseen: attack families that the model never met in training; they and the others get figures of their own.
 
     Returns:
-        `overall`, `attacks` by species (each against all bona fide items) and `sources` by name, each of them a
-        dictionary of counts and figures; a figure is `{"value", "low", "high"}`. A group without one of the classes has
-        only the rate of the other.
+        `overall`, `attacks` by species, `training` by whether it had them (each against all bona fide items) and
+        `sources` by name, each of them a dictionary of counts and figures; a figure is `{"value", "low", "high"}`. A
+        group without one of the classes has only the rate of the other.
     """
-    bonafide = judged.attacks == BONAFIDE
     species = sorted(set(judged.attacks.tolist()) - {BONAFIDE})
     sources = sorted(set(judged.sources.tolist()) - {""})
+    novelty = {"seen": sorted(set(species) - set(unseen)), "unseen": sorted(set(species) & set(unseen))}
+
+    def figures(chosen: Flags) -> dict[str, Any]:
+        return group(judged.where(chosen), threshold, rounds=rounds, balanced=balanced)
+
+    def against_bonafide(names: Sequence[str]) -> dict[str, Any]:
+        return figures(np.isin(judged.attacks, [BONAFIDE, *names]))
+
     return {
-        "overall": group(judged, threshold, rounds=rounds),
-        "attacks": {
-            name: group(judged.where(bonafide | (judged.attacks == name)), threshold, rounds=rounds) for name in species
-        },
-        "sources": {name: group(judged.where(judged.sources == name), threshold, rounds=rounds) for name in sources},
+        "overall": group(judged, threshold, rounds=rounds, balanced=balanced),
+        "attacks": {name: against_bonafide([name]) for name in species},
+        "training": {kind: against_bonafide(names) for kind, names in novelty.items() if unseen and names},
+        "sources": {name: figures(judged.sources == name) for name in sources},
     }
 
 
-def group(judged: Judged, threshold: float, *, rounds: int) -> dict[str, Any]:
+def group(judged: Judged, threshold: float, *, rounds: int, balanced: bool = False) -> dict[str, Any]:
     """Counts and figures of one group of items."""
     spoof = judged.spoof
     counts = {
@@ -98,8 +109,11 @@ def group(judged: Judged, threshold: float, *, rounds: int) -> dict[str, Any]:
         "spoof_subjects": len(set(judged.subjects[spoof].tolist())),
     }
     names, measure = _both(judged, threshold) if spoof.any() and not spoof.all() else _single(judged, threshold)
-    values = measure(np.ones(len(spoof)))
-    low, high = metrics.bootstrap(measure, spoof, judged.subjects.tolist(), rounds=rounds)
+    weights = metrics.family_weights(judged.attacks.tolist()) if balanced else np.ones(len(spoof))
+    values = measure(weights)
+    low, high = metrics.bootstrap(
+        lambda times: measure(weights * times), spoof, judged.subjects.tolist(), rounds=rounds
+    )
     figures = {
         name: {"value": float(value), "low": float(lower), "high": float(upper)}
         for name, value, lower, upper in zip(names, values, low, high, strict=True)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,7 +62,15 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadFile:
+    """What reading made of a file.
+
+    Attributes:
+        path: the file.
+        parts: what the model would be given.
+        problem: why there are no parts, or empty.
+    """
+
     path: Path
     parts: list[Part]
     problem: str = ""
@@ -94,33 +102,34 @@ def score_files(
     """
     fresh = [path for path in dict.fromkeys(paths) if path not in kept]
     advanced(len(paths) - len(fresh))
-    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-        for group in _groups(_read_ahead(pool, fresh, read, 2 * threads), batch):
-            for path, scored in _score(group, model):
-                kept.add(path, scored.scores, scored.seconds, scored.problem, scored.reason)
-            advanced(len(group))
+    for group in _groups(read_ahead(fresh, read, threads), batch):
+        for path, scored in _score(group, model):
+            kept.add(path, scored.scores, scored.seconds, scored.problem, scored.reason)
+        advanced(len(group))
     return [Scored(*kept.get(path)) for path in paths]
 
 
-def _read_ahead(pool: ThreadPoolExecutor, paths: Iterable[Path], read: Reader, ahead: int) -> Iterator[_Read]:
-    def one(path: Path) -> _Read:
+def read_ahead(paths: Iterable[Path], read: Reader, threads: int) -> Iterator[ReadFile]:
+    """Reads files in their order, on threads, a few ahead of whoever takes them."""
+
+    def one(path: Path) -> ReadFile:
         try:
-            return _Read(path, read(path))
+            return ReadFile(path, read(path))
         except Unreadable as error:
-            return _Read(path, [], str(error))
+            return ReadFile(path, [], str(error))
 
-    waiting: deque[Future[_Read]] = deque()
-    remaining = iter(paths)
-    waiting.extend(pool.submit(one, path) for path in islice(remaining, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(one, path) for path in islice(remaining, 1))
-        yield result
+    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+        remaining = iter(paths)
+        waiting = deque(pool.submit(one, path) for path in islice(remaining, 2 * threads))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(one, path) for path in islice(remaining, 1))
+            yield result
 
 
-def _groups(files: Iterator[_Read], batch: int) -> Iterator[list[_Read]]:
+def _groups(files: Iterator[ReadFile], batch: int) -> Iterator[list[ReadFile]]:
     """Files that together fill a batch of parts."""
-    group: list[_Read] = []
+    group: list[ReadFile] = []
     for file in files:
         group.append(file)
         if sum(len(each.parts) for each in group) >= batch:
@@ -130,7 +139,7 @@ def _groups(files: Iterator[_Read], batch: int) -> Iterator[list[_Read]]:
         yield group
 
 
-def _score(group: Sequence[_Read], model: Model) -> Iterator[tuple[Path, Scored]]:
+def _score(group: Sequence[ReadFile], model: Model) -> Iterator[tuple[Path, Scored]]:
     scores = iter(model.score([part.array for file in group for part in file.parts]).tolist())
     for file in group:
         found = tuple(float(score) for score in islice(scores, len(file.parts)))

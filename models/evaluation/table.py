@@ -40,9 +40,9 @@ def show(document: Mapping[str, Any], console: Console) -> None:
         f"threshold {threshold['value']:.4g} ({threshold['origin']})"
     )
     console.print(table)
-    for title, groups in (("attack", document["attacks"]), ("source", document["sources"])):
-        if groups:
-            console.print(_breakdown(title, groups))
+    for title, groups in (("attack", "attacks"), ("novelty", "training"), ("source", "sources")):
+        if document[groups]:
+            console.print(_breakdown(title, document[groups]))
     if reasons := document["reasons"]:
         table = Table(title="weak photos", caption="scored all the same")
         for column in ("reason", "bona fide", "spoof"):
@@ -53,7 +53,7 @@ def show(document: Mapping[str, Any], console: Console) -> None:
 
 
 def _breakdown(title: str, groups: Mapping[str, Any]) -> Table:
-    rates = ("eer", "apcer") if title == "attack" else ("eer", "apcer", "bpcer")
+    rates = ("eer", "apcer", "bpcer") if title == "source" else ("eer", "apcer")
     table = Table(title=f"per {title}")
     table.add_column(title, overflow="fold", min_width=14)
     for column in ("bona fide", "spoof", *(rate.upper() for rate in rates)):

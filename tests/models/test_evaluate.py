@@ -50,7 +50,7 @@ def read_report(folder: Path) -> dict[str, object]:
 def test_photos_get_the_scores_that_the_detector_gives(tiny_face: Path, photos: Path, tmp_path: Path) -> None:
     scores = tmp_path / "scores.jsonl"
     arguments = ["--model", str(tiny_face), "--data", str(photos), "--out", str(tmp_path / "out")]
-    main([*arguments, "--scores", str(scores), "--rounds", "20", "--threshold", "0.3"])
+    main([*arguments, "--scores", str(scores), "--rounds", "20", "--threshold", "0.3", "--unseen", "screen"])
     detector = DINOv2Detector.load(str(tiny_face), options(tmp_path / "models", precision="fp32", threads=1))
     assert detector.info.geometry is not None
     rows = [json.loads(line) for line in scores.read_text().splitlines()[1:]]
@@ -62,6 +62,7 @@ def test_photos_get_the_scores_that_the_detector_gives(tiny_face: Path, photos: 
     assert document["threshold"] == {"value": 0.3, "origin": "--threshold"}
     assert document["level"] == "photo"
     assert document["reasons"] == {"no_face": {"bonafide": 3, "spoof": 3}}
+    assert document["training"] == {"unseen": document["attacks"]["screen"]}  # type: ignore[index]
     assert (tmp_path / "out/det.png").stat().st_size > 1000
     assert (tmp_path / "out/histogram.png").stat().st_size > 1000
 
@@ -94,6 +95,7 @@ def test_recordings_and_their_windows(
         (["--model", "{face}", "--data", "{photos}", "--spoof-label", "elephant"], "AmbiguousLabels"),
         (["--model", "{face}", "--data", "{photos}", "--split", "dev"], "no split 'dev'"),
         (["--model", "{face}", "--data", "{photos}", "--limit", "1"], "at least 2"),
+        (["--model", "{face}", "--data", "{photos}", "--unseen", "print"], "no attack here is called print; there are"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

@@ -94,6 +94,15 @@ def test_perfect_inverted_and_useless_detectors(scores: list[float], eer: float,
     assert metrics.area_under_curve(curve) == pytest.approx(auc)
 
 
+def test_families_count_the_same() -> None:
+    # 90 items of an easy family, 10 of one that is always missed.
+    scores = [0.0] * 50 + [1.0] * 90 + [-1.0] * 10
+    spoof = [False] * 50 + [True] * 100
+    weights = metrics.family_weights(["-"] * 50 + ["easy"] * 90 + ["hard"] * 10)
+    assert metrics.eer(scores, spoof) == pytest.approx(0.1)
+    assert metrics.eer(scores, spoof, weights) == pytest.approx(0.5)
+
+
 def test_min_dcf_by_hand() -> None:
     # Costs 0.95 per refused and 0.5 per accepted share, over 0.5. Refusing nobody but catching half costs 0.5.
     scores = [0.1, 0.2, 0.6, 0.3, 0.7]

@@ -48,6 +48,25 @@ def test_figures_are_those_of_counting() -> None:
     json.dumps(document, allow_nan=False)
 
 
+def test_attacks_never_seen_have_figures_of_their_own() -> None:
+    items = judged()
+    document = report(items, 0.4, rounds=20, unseen=["screen"])
+    assert document["training"]["unseen"] == document["attacks"]["screen"]
+    assert document["training"]["seen"] == document["attacks"]["print"]
+    assert report(items, 0.4, rounds=20)["training"] == {}
+
+
+def test_balanced_figures_let_every_attack_count_the_same() -> None:
+    items = judged()
+    plain, balanced = (report(items, 0.4, rounds=50, balanced=choice) for choice in (False, True))
+    rates = [each["apcer"]["value"] for each in plain["attacks"].values()]
+    assert balanced["overall"]["apcer"]["value"] == pytest.approx(sum(rates) / 2)
+    assert plain["overall"]["apcer"]["value"] != pytest.approx(sum(rates) / 2, abs=0.01)
+    for name in ("print", "screen"):
+        assert balanced["attacks"][name]["eer"] == pytest.approx(plain["attacks"][name]["eer"])
+    assert balanced["overall"]["apcer"]["low"] < sum(rates) / 2 < balanced["overall"]["apcer"]["high"]
+
+
 def test_every_interval_holds_its_value() -> None:
     document = report(judged(), 0.5, rounds=200)
     for group in (document["overall"], *document["attacks"].values(), *document["sources"].values()):

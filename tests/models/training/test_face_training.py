@@ -7,10 +7,11 @@ import torch
 from PIL import Image
 from transformers import Dinov2ForImageClassification
 
+from models.served import ServedModel, settings_for
 from models.training.data.face_attacks import PRINT
 from models.training.data.face_photo import LIVE, take
 from models.training.data.manifest import Item, Split
-from models.training.face import Recipe, read_recipe, score, train
+from models.training.face import Recipe, read_recipe, train
 from models.training.face_model import build, leave_out_patches, whitening
 from models.training.face_photos import MEAN, STD
 
@@ -79,7 +80,9 @@ def test_training_writes_a_folder_that_scores_and_goes_on_where_it_stopped(tmp_p
     work, output = tmp_path / "work", tmp_path / "model"
     train(tiny, items, work, output, workers=0)
     first = Dinov2ForImageClassification.from_pretrained(output)
-    scores = score(first, items, tiny.shape)
+    settings = settings_for("face", models_dir=tmp_path / "models", engine="torch", engine_threads=1)
+    served = ServedModel(str(output), "face", settings)
+    scores = served.detector.score([part.array for item in items for part in served.read(item.path)])
     assert scores.shape == (24,)
     assert ((scores > 0) & (scores < 1)).all()
     assert sorted(path.name for path in work.glob("checkpoint-*"))[-1] == "checkpoint-4"

@@ -1,0 +1,109 @@
+"""What all trainings share around transformers' Trainer: settings, log lines, and weights that come back whole."""
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+def settings(folder: Path, *, seed: int, look_every: int, **others: Any) -> TrainingArguments:
+    """Looks at the dev split and saves a checkpoint every so often, and keeps the last and the best by `eer`.
+
+    Args:
+        folder: for checkpoints.
+        seed: of everything that is drawn.
+        look_every: steps between two looks.
+        others: what else `TrainingArguments` takes.
+    """
+    return TrainingArguments(
+        output_dir=str(folder),
+        seed=seed,
+        lr_scheduler_type="cosine",
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=look_every,
+        save_steps=look_every,
+        save_total_limit=2,
+        metric_for_best_model="eer",
+        greater_is_better=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        **others,
+    )
+
+
+def run(trainer: Trainer, last: Path | None) -> Path:
+    """Trains, from a checkpoint on if there is one, and gives the checkpoint with the least dev error.
+
+    Raises:
+        RuntimeError: none was saved.
+    """
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Progress())
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    best = trainer.state.best_model_checkpoint
+    if best is None:
+        raise RuntimeError("no checkpoint was measured: the dev split is looked at less often than there are steps")
+    log.info("best dev EER %.1f %%, in %s", 100 * float(trainer.state.best_metric or 0.0), best)
+    return Path(best)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in a folder, which may not exist."""
+    found = get_last_checkpoint(str(folder)) if folder.is_dir() else None  # type: ignore[no-untyped-call]
+    return None if found is None else Path(found)
+
+
+def restore(model: PreTrainedModel, checkpoint: Path) -> None:
+    """Gives a model the weights of a checkpoint, all of them.
+
+    Trainer itself does not rename keys as `from_pretrained` does, and passes over those that it does not know: of a
+    DINOv2, whose attention has other names on disk than in memory, it would leave half as it was. So a model has to be
+    restored before its Trainer resumes, and instead of `load_best_model_at_end`.
+    """
+    saved = type(model).from_pretrained(checkpoint, dtype=model.dtype)
+    model.load_state_dict(saved.state_dict())
+
+
+class Progress(TrainerCallback):
+    """Logs step, loss, dev error and the time that is left."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called by the Trainer."""
+        self._began, self._first = time.monotonic(), state.global_step
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Called by the Trainer; picks what is worth a line."""
+        logs = logs or {}
+        errors = [
+            f"{name.removeprefix('eval_')} {100 * rate:.1f} %" for name, rate in logs.items() if "eval_eer" in name
+        ]
+        if errors:
+            self._say(state, f"dev {', '.join(errors)}")
+        elif "loss" in logs:
+            self._say(state, f"loss {float(logs['loss']):.4f}")
+
+    def _say(self, state: TrainerState, what: str) -> None:
+        done = state.global_step - self._first
+        left = (time.monotonic() - self._began) / done * (state.max_steps - state.global_step) if done else 0.0
+        ahead = f", {timedelta(seconds=round(left))} left" if left else ""
+        log.info("step %d of %d: %s%s", state.global_step, state.max_steps, what, ahead)
