@@ -46,8 +46,13 @@ def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def run(command: Callable[[], None]) -> None:
-    """Runs a command; what the user can put right is told in a sentence, with exit status 2."""
+def run(command: Callable[[], None], *, kept: str = "what is in the score file is kept") -> None:
+    """Runs a command; what the user can put right is told in a sentence, with exit status 2.
+
+    Args:
+        command: what to do.
+        kept: what to tell whoever stops it.
+    """
     console = Console(stderr=True)
     handler = RichHandler(console=console, show_path=False, show_time=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
@@ -57,5 +62,5 @@ def run(command: Callable[[], None]) -> None:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(WRONG_USE)
     except KeyboardInterrupt:
-        console.print("stopped; what is in the score file is kept")
+        console.print(f"stopped; {kept}")
         sys.exit(130)

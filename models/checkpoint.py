@@ -108,6 +108,42 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
         UnsupportedModel: transformers knows no classifier of this kind.
         CheckpointMismatch: the weights do not fill it exactly.
     """
+    model, report = _from_pretrained(checkpoint, task)
+    refuse_mismatch(
+        checkpoint.folder.name,
+        missing=report["missing_keys"],
+        unexpected=[key for key in report["unexpected_keys"] if not _HARMLESS_EXTRA.search(key)],
+        misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
+    )
+    return model.eval().requires_grad_(False)
+
+
+def load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]) -> tuple["PreTrainedModel", bool]:
+    """A classifier of these classes, on the CPU in fp32; only its head may be missing in the checkpoint.
+
+    Returns:
+        The model, and whether its head is the checkpoint's rather than a random one.
+
+    Raises:
+        UnsupportedModel: transformers knows no classifier of this kind.
+        CheckpointMismatch: the weights do not fill what is below the head.
+    """
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+    model, report = _from_pretrained(checkpoint, task, **names)
+    body = f"{model.base_model_prefix}."
+    absent = [key for key in report["missing_keys"] if not _HARMLESS_EXTRA.search(key)]
+    misshapen = [str(entry[0]) for entry in report["mismatched_keys"]]
+    refuse_mismatch(
+        checkpoint.folder.name,
+        missing=[key for key in absent if key.startswith(body)],
+        unexpected=[],
+        misshapen=[key for key in misshapen if key.startswith(body)],
+    )
+    return model, not absent and not misshapen
+
+
+def _from_pretrained(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["PreTrainedModel", dict[str, Any]]:
+    """The classifier, and what transformers says of its keys."""
     from safetensors import SafetensorError
     from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
     from transformers.utils.logging import disable_progress_bar
@@ -116,14 +152,16 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     auto: Any = AutoModelForAudioClassification if task == "voice" else AutoModelForImageClassification
     name = checkpoint.folder.name
     try:
-        model, report = auto.from_pretrained(
+        loaded: tuple[PreTrainedModel, dict[str, Any]] = auto.from_pretrained(
             checkpoint.folder,
             local_files_only=True,
             trust_remote_code=False,
             dtype="float32",
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            **config,
         )
+        return loaded
     except UnpicklingError as error:
         raise CheckpointMismatch(
             f"the weights of {name} hold more than tensors, and unpickling them could run code of a stranger; "
@@ -133,14 +171,6 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
         raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
     except (ValueError, KeyError, OSError) as error:
         raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
-    refuse_mismatch(
-        name,
-        missing=report["missing_keys"],
-        unexpected=[key for key in report["unexpected_keys"] if not _HARMLESS_EXTRA.search(key)],
-        misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
-    )
-    classifier: PreTrainedModel = model.eval().requires_grad_(False)
-    return classifier
 
 
 def refuse_mismatch(

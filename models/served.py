@@ -57,6 +57,44 @@ class VoiceModel:
         return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
 
 
+class MediaReader:
+    """The service's way from a file to what its models are given.
+
+    Args:
+        settings: the service's, for its limits.
+        geometry: how a photo is prepared; None: the files are recordings.
+
+    Attributes:
+        identity: names what it does to a file besides decoding it; empty for recordings.
+    """
+
+    def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
+        self._settings = settings
+        self._photos = None if geometry is None else PhotoReader.of(settings)
+        self._geometry = None if geometry is None else Geometry(**asdict(geometry))
+        self.identity = "" if self._photos is None else self._photos.identity
+
+    def read(self, path: Path) -> list[Part]:
+        """The windows of a recording, or a photo; may run on several threads at a time.
+
+        Raises:
+            Unreadable: the service would refuse the file.
+            OSError: the file cannot be read at all.
+        """
+        data = path.read_bytes()
+        try:
+            if self._photos is None or self._geometry is None:
+                return self._windows(data)
+            photo = self._photos.read(data, self._geometry)
+            return [Part(photo.pixels, 1.0, photo.reason or "")]
+        except BonafideError as error:
+            raise Unreadable(error.message) from error
+
+    def _windows(self, data: bytes) -> list[Part]:
+        with AudioReader(data, AudioLimits.of(self._settings)) as reader:
+            return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
+
+
 class ServedModel:
     """A loaded model and how the service would ask it.
 
@@ -68,6 +106,7 @@ class ServedModel:
 
     Attributes:
         detector: scores windows or photos.
+        read: makes of a file what the detector is given; see `MediaReader.read`.
 
     Raises:
         ModelError: the model cannot be served.
@@ -78,8 +117,8 @@ class ServedModel:
         self.detector: WavLMDetector | DINOv2Detector = (
             WavLMDetector.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
         )
-        self._settings = settings
-        self._photos = PhotoReader.of(settings) if task == "face" else None
+        self._reader = MediaReader(settings, self.detector.info.geometry)
+        self.read = self._reader.read
 
     @property
     def info(self) -> ModelInfo:
@@ -91,34 +130,11 @@ class ServedModel:
         """Names everything that a score depends on besides the file."""
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
-        return model if self._photos is None else f"{model}; {self._photos.identity}"
-
-    def read(self, path: Path) -> list[Part]:
-        """Makes of a file what the service would give to the model; may run on several threads at a time.
-
-        Raises:
-            Unreadable: the service would refuse the file.
-            OSError: the file cannot be read at all.
-        """
-        data = path.read_bytes()
-        try:
-            if self._photos is None or self.info.geometry is None:
-                return self._windows(data)
-            return self._photo(data, self._photos, self.info.geometry)
-        except BonafideError as error:
-            raise Unreadable(error.message) from error
+        return f"{model}; {self._reader.identity}" if self._reader.identity else model
 
     def combined(self, scores: Sequence[float], seconds: Sequence[float]) -> float:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
         return overall_score(scores, seconds)
-
-    def _windows(self, data: bytes) -> list[Part]:
-        with AudioReader(data, AudioLimits.of(self._settings)) as reader:
-            return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
-
-    def _photo(self, data: bytes, reader: PhotoReader, wanted: ImageGeometry) -> list[Part]:
-        photo = reader.read(data, Geometry(**asdict(wanted)))
-        return [Part(photo.pixels, 1.0, photo.reason or "")]
 
 
 def settings_for(task: Task, **given: Any) -> Settings:

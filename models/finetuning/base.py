@@ -1,0 +1,120 @@
+"""The checkpoint that a fine-tuning begins with: what it is, its classes, and its preparation of input."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from models.catalog import ModelFiles, find_model
+from models.checkpoint import Checkpoint, fingerprint, load_for_training, read_checkpoint
+from models.engines import LoadOptions
+from models.errors import AmbiguousLabels, UnsupportedModel
+from models.graph import PrepareImage, PrepareVoice
+from models.info import ImageGeometry, Task
+from models.labels import SpoofRule, spoof_rule
+from models.preprocessing import image_preparation, voice_preparation
+
+logger = logging.getLogger(__name__)
+
+_NEW_CLASSES: Mapping[Task, tuple[str, str]] = {"voice": ("bonafide", "spoof"), "face": ("live", "spoof")}
+
+
+@dataclass(frozen=True)
+class Base:
+    """A checkpoint that can be fine-tuned.
+
+    Attributes:
+        task: voices or faces.
+        files: where it lies.
+        checkpoint: its description.
+        labels: classes of the result by index: the checkpoint's own two, where their names tell which one is spoof.
+        spoof: index of the class that means spoof.
+        keeps_classes: whether `labels` are the checkpoint's own, and so its head is worth going on with.
+        prepare: makes of raw windows or photos what the model takes, as the service does.
+        geometry: preparation of a photo before that (face only).
+    """
+
+    task: Task
+    files: ModelFiles
+    checkpoint: Checkpoint
+    labels: tuple[str, ...]
+    spoof: int
+    keeps_classes: bool
+    prepare: nn.Module
+    geometry: ImageGeometry | None
+
+    @property
+    def version(self) -> str:
+        """12 hex digits over weights, configuration, preprocessing and classes."""
+        facts = {"config": self.checkpoint.config, "processor": self.checkpoint.processor}
+        return fingerprint(self.checkpoint.weights, facts, SpoofRule(self.spoof))
+
+    def classifier(self) -> PreTrainedModel:
+        """The model to train, on the CPU in fp32; its head is random where the checkpoint has none that fits.
+
+        Raises:
+            ModelError: the checkpoint's weights cannot be loaded.
+        """
+        model, has_head = load_for_training(self.checkpoint, self.task, self.labels)
+        if not self.keeps_classes:
+            _forget_head(model)
+        logger.info(
+            "%s: %s, classes %s", self.files.name, "its own head" if has_head and self.keeps_classes else "a new head",
+            ", ".join(f"{index} {label}" for index, label in enumerate(self.labels)),
+        )  # fmt: skip
+        return model
+
+
+def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
+    """Finds a checkpoint, and if need be downloads it.
+
+    Args:
+        reference: `bundled`, a folder, a hub id, or `bento:<tag>`.
+        task: voices or faces.
+        options: folders, whether the hub may be asked, and the class that means spoof when its name does not tell.
+
+    Raises:
+        ModelError: there is none, or nothing of its kind can be served.
+    """
+    files = find_model(reference, task, options.models_dir, offline=options.offline)
+    if files.is_pth:
+        raise UnsupportedModel(f"{reference!r} is a .pth file, which can be served but not fine-tuned; give a folder")
+    checkpoint = read_checkpoint(files.path)
+    prepare, geometry = _preparation(checkpoint, task)
+    labels, spoof, own = _classes(checkpoint, task, options.spoof_label)
+    return Base(task, files, checkpoint, labels, spoof, own, prepare, geometry)
+
+
+def _preparation(checkpoint: Checkpoint, task: Task) -> tuple[nn.Module, ImageGeometry | None]:
+    if task == "voice":
+        return PrepareVoice(voice_preparation(checkpoint.processor).normalize), None
+    wanted = image_preparation(checkpoint.processor)
+    return PrepareImage(wanted.rescale, wanted.mean, wanted.std), wanted.geometry
+
+
+def _classes(checkpoint: Checkpoint, task: Task, spoof_label: str | None) -> tuple[tuple[str, ...], int, bool]:
+    """Names by index, which one is spoof, and whether they are the checkpoint's own."""
+    labels = checkpoint.id2label
+    if len(labels) == 2:
+        try:
+            rule = spoof_rule(labels, spoof_label, setting="--spoof-label")
+            return tuple(labels[index] for index in range(2)), rule.index, True
+        except AmbiguousLabels:
+            if spoof_label:
+                raise
+    return _NEW_CLASSES[task], 1, False
+
+
+def _forget_head(model: PreTrainedModel) -> None:
+    """Starts everything anew that is not the body: a head for other classes says nothing about these."""
+    for name, part in model.named_children():
+        if name != model.base_model_prefix:
+            part.apply(_reset)
+
+
+def _reset(module: Any) -> None:
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()

@@ -1,0 +1,47 @@
+"""A handful of recordings and photos that even a tiny random model can learn to tell apart, as people keep them."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from models.training.data import manifest
+from models.training.data.manifest import Item, Split
+from models.training.data.voice_audio import RATE, decode, save
+from tests.media import encode_image, photo
+
+SAMPLES = Path(__file__).parents[3] / "data" / "objects" / "samples"
+SIZES: dict[Split, int] = {"train": 12, "dev": 8, "test": 8}
+
+
+def recordings(folder: Path) -> Path:
+    """A manifest of pieces of a real recording, and of the same with a whistle in them."""
+    speech = decode(SAMPLES / "call.mp3")
+    items = []
+    for split, count in SIZES.items():
+        for index in range(count):
+            spoof = index % 2 == 1
+            start, seconds = 3000 * (count + index), 9 if index == 0 else 3
+            sound = np.roll(speech, -start)[: seconds * RATE]
+            if spoof:
+                sound = sound + 0.1 * np.sin(2 * np.pi * 2500 * np.arange(len(sound)) / RATE)
+            path = folder / f"{split}-{index}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(sound.astype(np.float32), path)
+            label, attack = ("spoof", "whistle") if spoof else ("bonafide", "-")
+            items.append(Item(path, label, path.stem, "made", "CC0", attack, split))  # type: ignore[arg-type]
+    manifest.write(items, folder / "manifest.jsonl")
+    return folder / "manifest.jsonl"
+
+
+def photos(folder: Path) -> Path:
+    """Folders train, dev and test with live photos and striped ones in them."""
+    for split, count in SIZES.items():
+        for index in range(count):
+            pixels = np.asarray(photo(90, 80, seed=100 * count + index), np.int16)
+            if index % 2:
+                pixels = pixels + 90 * (np.arange(pixels.shape[1]) // 4 % 2)[None, :, None]
+            path = folder / split / ("spoof/stripes" if index % 2 else "live") / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_image(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "PNG"))
+    return folder
