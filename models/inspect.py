@@ -12,14 +12,14 @@ from models.arguments import REFERENCES, new_parser, overrides, run
 from models.errors import ModelError
 from models.evaluation.trials import DataError
 from models.info import ImageGeometry, ModelInfo, Task
-from models.inspection import Inspection, advice_for, guess_task, inspect
+from models.inspection import SECONDS_PER_WINDOW, Inspection, advice_for, guess_task, inspect
 from models.served import load_options, settings_for
 
 _EPILOG = """\
 Exit status: 0 it can be served, 1 it cannot, 2 the command was wrong.
 
 examples:
-  python -m models.inspect bundled --task face
+  python -m models.inspect bundled
   python -m models.inspect my-checkpoint/ --engine torch
 """
 
@@ -28,7 +28,7 @@ def show(found: Inspection, console: Console) -> None:
     """Prints a model's facts."""
     info = found.info
     alone, batched = found.item_ms
-    item = "window of 4 s" if info.task == "voice" else "photo"
+    item = f"window of {SECONDS_PER_WINDOW} s" if info.task == "voice" else "photo"
     table = Table(show_header=False, title=f"{info.name} {info.version}")
     rows = {
         "task": info.task,
@@ -42,12 +42,20 @@ def show(found: Inspection, console: Console) -> None:
         "parameters": f"{found.parameters / 1e6:.2f} million, {found.megabytes:.1f} MB",
         "engine": f"{info.engine}, {info.device}, {info.precision}",
         "cost here": f"{alone:.1f} ms per {item}, {batched:.1f} ms in batches of {info.max_batch_size}",
+        "on one core": _on_one_core(found, item),
     }
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table, markup=False)
     for sentence in found.advice:
         console.print(f"- {sentence}", markup=False, highlight=False)
+
+
+def _on_one_core(found: Inspection, item: str) -> str:
+    if found.core_ms is None:
+        return "not measured, as it runs on CUDA"
+    speed = f", {1000 * SECONDS_PER_WINDOW / found.core_ms:.0f} times real time" if found.info.task == "voice" else ""
+    return f"{found.core_ms:.1f} ms of CPU time per {item}{speed}"
 
 
 def _input(info: ModelInfo) -> str:
@@ -67,15 +75,16 @@ def _preparation(geometry: ImageGeometry) -> str:
     return ", ".join(steps)
 
 
-def _task(arguments: argparse.Namespace) -> Task:
+def _tasks(arguments: argparse.Namespace) -> Sequence[Task]:
+    """What to look at; the bundled models are two."""
     if arguments.task:
-        task: Task = arguments.task
-        return task
-    options = load_options("voice", settings_for("voice", **overrides(arguments)))
-    guessed = guess_task(arguments.model, options)
+        return [arguments.task]
+    if arguments.model.strip() == "bundled":
+        return ["voice", "face"]
+    guessed = guess_task(arguments.model, load_options("voice", settings_for("voice", **overrides(arguments))))
     if guessed is None:
         raise DataError(f"cannot tell whether {arguments.model!r} is for voices or faces; say so with --task")
-    return guessed
+    return [guessed]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -89,15 +98,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         console = Console()
         logging.getLogger("models").setLevel(logging.ERROR)  # what it would warn of is told below
         try:
-            task = _task(arguments)
-            options = load_options(task, settings_for(task, **overrides(arguments)))
-            found = inspect(arguments.model, task, options)
+            for task in _tasks(arguments):
+                options = load_options(task, settings_for(task, **overrides(arguments)))
+                show(inspect(arguments.model, task, options), console)
         except ModelError as error:
             console.print(f"{arguments.model} cannot be served: {type(error).__name__}", style="red", markup=False)
             console.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
             console.print(advice_for(error), markup=False, highlight=False, soft_wrap=True)
             sys.exit(1)
-        show(found, console)
 
     run(command)
 

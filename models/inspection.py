@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,7 +19,7 @@ from models.info import ModelInfo, Task
 from models.wavlm import WavLMDetector
 
 _REPEATS = 7
-_SECONDS_PER_WINDOW = 4
+SECONDS_PER_WINDOW = 4
 _SLOW_PHOTO_MS = 500.0
 _ADVICE: dict[type[ModelError], str] = {
     ModelUnavailable: "Nothing can be had under this name. Check the spelling, or give a folder that holds the model.",
@@ -40,6 +40,7 @@ class Inspection:
         megabytes: size of its weights on disk.
         licence: as its model card states it; None: not stated.
         item_ms: median milliseconds per item, alone and in a full batch.
+        core_ms: median milliseconds of CPU time per item, alone, with one thread; None on CUDA.
         advice: what to know before serving it.
     """
 
@@ -49,6 +50,7 @@ class Inspection:
     megabytes: float
     licence: str | None
     item_ms: tuple[float, float]
+    core_ms: float | None
     advice: tuple[str, ...]
 
 
@@ -59,22 +61,22 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         ModelError: it cannot be served; `advice_for` knows more.
     """
     files = find_model(reference, task, options.models_dir, offline=options.offline)
-    detector: WavLMDetector | DINOv2Detector
-    if task == "voice":
-        voice = detector = WavLMDetector.load(reference, options)
-        item_ms = _cost(lambda count: voice.score(_windows(voice.info, count)), detector.info.max_batch_size)
-    else:
-        face = detector = DINOv2Detector.load(reference, options)
-        item_ms = _cost(lambda count: face.score(_photos(face.info, count)), detector.info.max_batch_size)
+    info, score = _loaded(reference, task, options)
+    item_ms = _median_ms(score, 1), _median_ms(score, info.max_batch_size) / info.max_batch_size
+    core_ms = None
+    if info.device == "cpu":
+        _, score_on_one_core = _loaded(reference, task, replace(options, threads=1))
+        core_ms = _median_ms(score_on_one_core, 1, clock=time.process_time)
     weights = _weight_files(files.path)
     return Inspection(
-        info=detector.info,
-        spoof=_spoof_in_words(detector.info),
+        info=info,
+        spoof=_spoof_in_words(info),
         parameters=sum(map(_parameters, weights)),
         megabytes=sum(path.stat().st_size for path in weights) / 1e6,
         licence=licence(files.path if files.path.is_dir() else files.path.parent),
         item_ms=item_ms,
-        advice=tuple(_advice(detector.info, item_ms, files.path, weights)),
+        core_ms=core_ms,
+        advice=tuple(_advice(info, item_ms, files.path, weights)),
     )
 
 
@@ -100,6 +102,15 @@ def guess_task(reference: str, options: LoadOptions) -> Task | None:
     return "face" if "image_processor_type" in processor or "image_mean" in processor else None
 
 
+def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo, Callable[[int], object]]:
+    """A model, and what gives it so many items to score."""
+    if task == "voice":
+        voice = WavLMDetector.load(reference, options)
+        return voice.info, lambda count: voice.score(_windows(voice.info, count))
+    face = DINOv2Detector.load(reference, options)
+    return face.info, lambda count: face.score(_photos(face.info, count))
+
+
 def _windows(info: ModelInfo, count: int) -> list[Any]:
     noise = np.random.default_rng(0).normal(0, 2000, (count, info.window_samples or 0))
     return list(noise.astype(np.int16))
@@ -111,17 +122,12 @@ def _photos(info: ModelInfo, count: int) -> list[Any]:
     return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
-def _cost(score: Callable[[int], object], batch: int) -> tuple[float, float]:
-    """Median milliseconds per item, alone and in a full batch."""
-    return _median_ms(score, 1), _median_ms(score, batch) / batch
-
-
-def _median_ms(score: Callable[[int], object], count: int) -> float:
+def _median_ms(score: Callable[[int], object], count: int, clock: Callable[[], float] = time.perf_counter) -> float:
     times = []
     for _ in range(_REPEATS):
-        began = time.perf_counter()
+        began = clock()
         score(count)
-        times.append(1000 * (time.perf_counter() - began))
+        times.append(1000 * (clock() - began))
     return median(times)
 
 
@@ -164,7 +170,7 @@ def _advice(info: ModelInfo, item_ms: tuple[float, float], path: Path, weights: 
         found.append(
             "Its weights are pickled; they are read without running code, but safetensors are safer to pass on."
         )
-    if info.task == "voice" and item_ms[1] > 1000 * _SECONDS_PER_WINDOW:
+    if info.task == "voice" and item_ms[1] > 1000 * SECONDS_PER_WINDOW:
         found.append("It is slower than speech on this machine: a live call cannot be followed.")
     if info.task == "face" and item_ms[0] > _SLOW_PHOTO_MS:
         found.append(f"A photo takes more than {_SLOW_PHOTO_MS / 1000:g} s on this machine.")

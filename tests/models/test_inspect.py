@@ -26,7 +26,7 @@ def test_a_voice_model(tiny_voice: Path, tmp_path: Path) -> None:
     assert found.parameters == sum(value.numel() for value in model.state_dict().values())
     assert found.spoof == "1: spoof"
     assert found.licence is None
-    assert all(0 < cost < 10_000 for cost in found.item_ms)
+    assert all(0 < cost < 10_000 for cost in (*found.item_ms, found.core_ms or 0))
     assert any("not calibrated" in sentence for sentence in found.advice)
     assert any("no licence" in sentence for sentence in found.advice)
 
@@ -44,7 +44,7 @@ def test_a_calibrated_face_model_with_a_card(
     assert (found.licence, found.advice) == ("apache-2.0", ())
     main([str(folder)])
     shown = capsys.readouterr().out
-    for text in ("0: live, 1: spoof", "56 x 56 pixels", "apache-2.0", "0.25, calibrated", "ms per photo"):
+    for text in ("0: live, 1: spoof", "56 x 56 pixels", "apache-2.0", "0.25, calibrated", "ms of CPU time per photo"):
         assert text in shown
 
 
@@ -87,10 +87,25 @@ def test_nothing_there_and_nothing_said(capsys: pytest.CaptureFixture[str]) -> N
         main(["no/such-model", "--offline"])
     assert stopped.value.code == 1
     assert "cannot be served: ModelUnavailable" in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_does_not_say_what_it_is_for(
+    tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_face, tmp_path / "face")
+    (folder / "preprocessor_config.json").write_text("{}")
     with pytest.raises(SystemExit) as stopped:
-        main(["bundled"])
+        main([str(folder)])
     assert stopped.value.code == 2
     assert "--task" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_both_bundled_models(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["bundled"])
+    shown = capsys.readouterr().out
+    for text in ("bonafide-voice-demo", "times real time", "bonafide-face-demo", "per photo", "apache-2.0"):
+        assert text in shown
 
 
 @pytest.mark.parametrize(
