@@ -115,7 +115,9 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
         unexpected=[key for key in report["unexpected_keys"] if not _HARMLESS_EXTRA.search(key)],
         misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
     )
-    return model.eval().requires_grad_(False)
+    model.train(False)
+    model.requires_grad_(False)
+    return model
 
 
 def load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]) -> tuple["PreTrainedModel", bool]:

@@ -106,7 +106,10 @@ def _trials(arguments: argparse.Namespace) -> dict[str, tuple[Trial, ...]]:
         chosen = data
     else:
         raise DataError(f"{arguments.data} has no dev split; name a list or folder with --dev")
-    return {"train": split(data, "train"), "dev": split(chosen, "dev")}
+    train, dev = split(data, "train"), split(chosen, "dev")
+    if both := {trial.subject for trial in train} & {trial.subject for trial in dev}:
+        logger.warning("%d people are in train and in dev: the dev error will look better than it is", len(both))
+    return {"train": train, "dev": dev}
 
 
 def _base(arguments: argparse.Namespace, trials: Sequence[Trial]) -> Base:

@@ -81,7 +81,7 @@ class Collate:
 
 def _through_a_line(window: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
     """The window recorded anew: room, noise, band and codec, as the bundled model was trained with."""
-    wet = channel(window.astype(np.float32) / 32768, rng)
+    wet = channel(window.astype(np.float32) / np.float32(32768), rng)
     return np.asarray(np.rint(wet * 32767), np.int16)
 
 

@@ -108,8 +108,9 @@ def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> 
     trainer.batches = Batches(train, plan.batch, plan.steps, plan.seed)
     best = loop.run(trainer, last)
     loop.restore(model, best)
-    step, error = trainer.state.best_global_step, trainer.state.best_metric
-    return Tuned(model.cpu().eval(), int(step or 0), float(error if error is not None else np.nan))
+    model.train(False)
+    model.to("cpu")  # type: ignore[arg-type]
+    return Tuned(model, int(trainer.state.best_global_step or 0), float(trainer.state.best_metric or 0.0))
 
 
 def freeze(model: PreTrainedModel, layers: int) -> None:
@@ -118,8 +119,9 @@ def freeze(model: PreTrainedModel, layers: int) -> None:
     Raises:
         DataError: the model has fewer layers.
     """
-    if hasattr(model, "freeze_feature_encoder"):
-        model.freeze_feature_encoder()
+    freeze_convolutions: Callable[[], None] | None = getattr(model, "freeze_feature_encoder", None)
+    if freeze_convolutions:
+        freeze_convolutions()
     if not layers:
         return
     stack = layers_of(model)

@@ -65,7 +65,8 @@ def evaluated(model: Path, data: Path, *more: str) -> tuple[dict[str, Any], dict
 def calibrated(model: Path, plain: NDArray[np.float32]) -> NDArray[np.float64]:
     """Calibrated scores, by the formula of the documentation."""
     written = json.loads(calibration_path(model).read_text())
-    return 1 / (1 + np.exp(-(written["scale"] * logits(plain) + written["offset"])))
+    odds = float(written["scale"]) * logits(plain) + float(written["offset"])
+    return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
 
 
 @pytest.mark.slow

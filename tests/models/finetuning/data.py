@@ -24,10 +24,11 @@ def recordings(folder: Path) -> Path:
             start, seconds = 3000 * (count + index), 9 if index == 0 else 3
             sound = np.roll(speech, -start)[: seconds * RATE]
             if spoof:
-                sound = sound + 0.1 * np.sin(2 * np.pi * 2500 * np.arange(len(sound)) / RATE)
+                whistle = 0.1 * np.sin(2 * np.pi * 2500 * np.arange(len(sound)) / RATE)
+                sound = sound + whistle.astype(np.float32)
             path = folder / f"{split}-{index}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(sound.astype(np.float32), path)
+            save(sound, path)
             label, attack = ("spoof", "whistle") if spoof else ("bonafide", "-")
             items.append(Item(path, label, path.stem, "made", "CC0", attack, split))  # type: ignore[arg-type]
     manifest.write(items, folder / "manifest.jsonl")

@@ -51,7 +51,8 @@ def test_a_head_for_other_classes_is_forgotten(labels: list[str], tmp_path: Path
     folder = save_face(tmp_path / "other", labels, **TINY_DINOV2)
     base = open_base(str(folder), "face", options(tmp_path))
     assert (base.labels, base.spoof) == (("live", "spoof"), 1)
-    model, saved = base.classifier(), AutoModelForImageClassification.from_pretrained(folder)
+    model: Any = base.classifier()
+    saved = AutoModelForImageClassification.from_pretrained(folder)
     assert model.config.id2label == {0: "live", 1: "spoof"}
     assert model.classifier.weight.shape[0] == 2
     assert not torch.isin(model.classifier.weight, saved.classifier.weight).any()

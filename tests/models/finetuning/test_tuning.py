@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerState
 
 from models.devices import cuda_is_available
 from models.errors import EngineUnavailable
@@ -77,11 +77,13 @@ def test_a_stopped_training_ends_as_one_that_was_not(face: Base, tmp_path: Path)
             tune(face, some_photos(1), some_photos(2), PLAN, tmp_path / "stopped")
     assert loop.last_checkpoint(tmp_path / "stopped") == tmp_path / "stopped/checkpoint-2"
     resumed = tune(face, some_photos(1), some_photos(2), PLAN, tmp_path / "stopped")
-    assert (resumed.step, resumed.dev_eer) == (whole.step, whole.dev_eer)
-    for name, weight in whole.model.state_dict().items():
-        torch.testing.assert_close(resumed.model.state_dict()[name], weight)
+    finished_already = tune(face, some_photos(1), some_photos(2), PLAN, tmp_path / "whole")
+    for again in (resumed, finished_already):
+        assert (again.step, again.dev_eer) == (whole.step, whole.dev_eer)
+        for name, weight in whole.model.state_dict().items():
+            torch.testing.assert_close(again.model.state_dict()[name], weight)
 
 
-def _stop(self: object, args: object, state: "loop.TrainerState", control: object, **_: object) -> None:
+def _stop(self: object, args: object, state: TrainerState, control: object, **_: object) -> None:
     if state.global_step == 4:
         raise KeyboardInterrupt
