@@ -18,7 +18,7 @@ from tests.models.checkpoints import TINY_DINOV2, options, plain_face_scores, pl
 from tests.models.finetuning.data import SAMPLES, photos, recordings
 from tests.models.finetuning.test_base import bare_wavlm
 
-TRAINING = ["--steps", "30", "--batch", "8", "--learning-rate", "3e-3", "--looks", "3", "--device", "cpu"]
+TRAINING = ["--learning-rate", "3e-3", "--looks", "2", "--device", "cpu", "--threads", "1"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +35,9 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A body without a head, tuned on a manifest and calibrated."""
     folder = tmp_path_factory.mktemp("voice")
     data, out = recordings(folder / "data"), folder / "my-voice"
-    finetune.main(["--base", str(bare_wavlm(folder / "body")), "--data", str(data), "--out", str(out), *TRAINING])
+    base = bare_wavlm(folder / "body")
+    steps = ["--steps", "14", "--batch", "6"]
+    finetune.main(["--base", str(base), "--data", str(data), "--out", str(out), *steps, *TRAINING])
     calibrate.main(["--model", str(out), "--data", str(data), "--split", "dev", "--bpcer", "0.2"])
     return out
 
@@ -47,7 +49,8 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, out = photos(folder / "data"), folder / "my-face"
     base = save_face(folder / "base", ["spoof", "live"], **TINY_DINOV2)
     splits = ["--data", str(data / "train"), "--dev", str(data / "dev")]
-    finetune.main(["--base", str(base), *splits, "--out", str(out), "--frozen", "1", "--vary", *TRAINING])
+    steps = ["--epochs", "20", "--batch", "8", "--frozen", "1", "--vary"]
+    finetune.main(["--base", str(base), *splits, "--out", str(out), *steps, *TRAINING])
     calibrate.main(["--model", str(out), "--data", str(data / "dev"), "--bpcer", "0.2"])
     return out
 
@@ -76,7 +79,7 @@ def test_a_tuned_voice_model_scores_as_plain_transformers_does(voice: Path) -> N
     assert report["model"]["labels"] == ["bonafide", "spoof"]
     assert report["model"]["calibrated"] is True
     assert report["overall"]["eer"]["value"] <= 0.25
-    assert len(scores) == 8
+    assert len(scores) == 6
     assert len(scores["test-0.wav"]) == 3
     for name, found in scores.items():
         samples = np.frombuffer((data / name).read_bytes()[44:], "<i2")
@@ -90,7 +93,7 @@ def test_a_tuned_face_model_keeps_its_first_class_as_the_spoof(face: Path) -> No
     report, scores = evaluated(face, face.parent / "data" / "test")
     assert (report["model"]["labels"], report["model"]["spoof_index"]) == (["spoof", "live"], 0)
     assert report["overall"]["eer"]["value"] <= 0.25
-    assert len(scores) == 8
+    assert len(scores) == 6
     for path in sorted((face.parent / "data" / "test").rglob("*.png")):
         plain = plain_face_scores(face, [np.asarray(Image.open(path))], spoof=0)
         assert scores[path.name] == pytest.approx(calibrated(face, plain).tolist(), abs=2e-3), path
@@ -125,7 +128,7 @@ def test_the_folder_tells_what_was_done(voice: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert not voice.with_name("my-voice.training").exists()
     card = (voice / "README.md").read_text()
-    for text in ("base_model: body", "1 is spoof", "| whistle | 6 | 4 |", "| bona fide | 8 | 6 |", "dev EER as served"):
+    for text in ("base_model: body", "1 is spoof", "| whistle | 6 | 3 |", "| bona fide | 8 | 5 |", "dev EER as served"):
         assert text in card
     assert inspect(str(voice), "voice", options(tmp_path)).spoof == "1: spoof"
 

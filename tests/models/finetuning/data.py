@@ -11,7 +11,7 @@ from models.training.data.voice_audio import RATE, decode, save
 from tests.media import encode_image, photo
 
 SAMPLES = Path(__file__).parents[3] / "data" / "objects" / "samples"
-SIZES: dict[Split, int] = {"train": 12, "dev": 8, "test": 8}
+SIZES: dict[Split, int] = {"train": 12, "dev": 6, "test": 6}
 
 
 def recordings(folder: Path) -> Path:
