@@ -8,6 +8,7 @@ from bonafide.audio import AudioLimits
 from bonafide.budget import ByteBudget
 from bonafide.cache import open_cache
 from bonafide.face import FaceJudgement
+from bonafide.live.sessions import LiveSessions
 from bonafide.photo import PhotoReader
 from bonafide.runners import RemoteRunner, Runner, watch
 from bonafide.settings import Settings
@@ -73,6 +74,11 @@ class App:
             threshold=settings.voice_threshold,
             observer=measurements,
         )
+        # Of its own: behind the decoders of long recordings, live windows would come late.
+        self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self.live = LiveSessions(
+            runner=self.voice_runner, pool=self._live_pool, settings=settings, observer=measurements
+        )
         self.face = FaceJudgement(
             runner=self.face_runner,
             pool=self._pool,
@@ -94,3 +100,4 @@ class App:
         await self._cache.close()
         await self._store.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._live_pool.shutdown(wait=False, cancel_futures=True)

@@ -90,6 +90,26 @@ class Settings(BaseSettings):
     drain_s: float = Field(20.0, ge=0.0)
     """How long calls in flight may go on after SIGTERM."""
 
+    # Live sessions: WebSocket, telephony, gRPC
+    live_max_sessions: int = Field(256, ge=0)
+    """Live sessions open at one time; one more is refused."""
+    live_max_sessions_per_caller: int = Field(64, ge=1)
+    """Of these, how many one caller may have who has to say who they are."""
+    live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
+    """Largest WebSocket message; a larger one closes the socket with 1009."""
+    live_max_message_s: float = Field(60.0, ge=1.0)
+    """Most audio in one message."""
+    live_idle_s: float = Field(60.0, gt=0.0)
+    """A session ends that has said nothing for so long."""
+    live_max_session_s: float = Field(4 * 3600.0, gt=0.0)
+    """Longest session, in time and in audio."""
+    live_timeout_s: float = Field(30.0, gt=0.0)
+    """Longest time for the scores of a few windows; after it they go without."""
+    live_send_timeout_s: float = Field(10.0, gt=0.0)
+    """A session is cut off that does not read what it is sent for so long."""
+    live_ping_s: float = Field(20.0, gt=0.0)
+    """Time between WebSocket pings, and for their answer; a dead connection is found after both."""
+
     # gRPC
     grpc_host: str = "127.0.0.1"
     """Address that gRPC listens on."""

@@ -1,11 +1,12 @@
 """A live voice as a state machine: audio in, windows to be scored out; scores in, verdicts out. No I/O, no clock.
 
-Whatever the messages, the same audio gives the same windows, each fed to the model once. `live` drives it.
+Whatever the messages, the same audio gives the same windows, each fed to the model once. `live.stream` drives it.
 """
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 from bonafide.audio import WINDOW_SECONDS
 from bonafide.cutting import Cut, WindowCutter
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.live.running_verdict import RunningVerdict
 from bonafide.resampling import SAMPLE_RATE, resample
-from bonafide.running_verdict import RunningVerdict
 
 LEAST_RATE, MOST_RATE = 8_000, 192_000
 LEAST_SECONDS = 0.25
 """Of a window, and between the starts of two; what is left at the end is judged only if it is as long."""
+LEAST_SPEECH = 0.1
+"""Share of a window that has to be speech for its score to mean anything."""
 
 _LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of another encoding
 _MOST_RATE_CHANGES = 16
@@ -70,28 +73,36 @@ class Ending(StrEnum):
     GOING_AWAY = "going_away"
 
 
-@dataclass(frozen=True, eq=False)
-class LiveWindow:
-    """A window to be scored.
+class Place(NamedTuple):
+    """Where a window lies.
 
     Attributes:
         sequence: 0, 1, 2, ... through the session.
-        start_s: place in the stream.
-        end_s: place in the stream; closer to the start than `chunk_s` when it was flushed.
+        start_s: seconds from the start of the stream.
+        end_s: seconds; closer to the start than `chunk_s` when the window was flushed.
         fresh_s: seconds of it that no earlier window held.
-        samples: float32 array (n,) at `rate`, mono.
-        rate: in Hz.
     """
 
     sequence: int
     start_s: float
     end_s: float
     fresh_s: float
+
+
+class LiveWindow(NamedTuple):
+    """A window to be scored.
+
+    Attributes:
+        samples: float32 array (n,) at `rate`, mono.
+        rate: in Hz.
+    """
+
+    place: Place
     samples: NDArray[np.float32]
     rate: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WindowVerdict:
     """A judged window.
 
@@ -99,22 +110,21 @@ class WindowVerdict:
         score: P(spoof), 0..1; None without speech.
         label: "spoof", "bonafide" or "no_speech".
         speech: share of the window in which somebody speaks, 0..1.
-        speech_s: seconds of speech in it that no earlier window held.
-        fresh_s: seconds of it that no earlier window held.
         running_score: smoothed P(spoof) so far; None before any speech.
         running_label: changes only when `running_score` has clearly crossed the threshold.
     """
 
-    sequence: int
-    start_s: float
-    end_s: float
+    place: Place
     score: float | None
     label: str
     speech: float
-    speech_s: float
-    fresh_s: float
     running_score: float | None
     running_label: str
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech that no earlier window held."""
+        return self.speech * self.place.fresh_s
 
 
 class LiveSession:
@@ -126,7 +136,6 @@ class LiveSession:
         config: in force.
         threshold: a score at or above it is labelled spoof.
         verdicts: of all windows judged so far, in order.
-        audio_s: seconds heard.
     """
 
     def __init__(self, limits: LiveLimits, threshold: float, now: float) -> None:
@@ -147,6 +156,11 @@ class LiveSession:
         self._rest_rate = SAMPLE_RATE
 
     @property
+    def rate(self) -> int:
+        """Of the audio heard last, in Hz."""
+        return self._rest_rate if self._cutter is None else self._cutter.rate
+
+    @property
     def audio_s(self) -> float:
         """Seconds heard."""
         if self._cutter is None:
@@ -161,7 +175,7 @@ class LiveSession:
     @property
     def waiting_s(self) -> float:
         """Seconds that no window has held yet."""
-        return self.waiting_samples / (self._rest_rate if self._cutter is None else self._cutter.rate)
+        return self.waiting_samples / self.rate
 
     @property
     def due_at(self) -> float:
@@ -184,6 +198,20 @@ class LiveSession:
             self._put_back()
             self.config = config
 
+    def check(self, samples: NDArray[np.float32], rate: int) -> None:
+        """Raises what `feed` would raise of the samples themselves."""
+        if not LEAST_RATE <= rate <= MOST_RATE:
+            raise InvalidRequest(f"sample_rate must be {LEAST_RATE} to {MOST_RATE} Hz")
+        if len(samples) > self._limits.max_message_s * rate:
+            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
+        if not len(samples):
+            return
+        loudest = float(np.abs(samples).max())
+        if not math.isfinite(loudest):
+            raise UnreadableMedia("the audio holds samples that are not finite numbers")
+        if loudest > _LOUDEST:
+            raise InvalidRequest("samples lie far outside -1..1: are they integers, or in another encoding?")
+
     def feed(self, samples: NDArray[np.float32], rate: int) -> list[LiveWindow]:
         """Takes audio and returns the windows that it completes.
 
@@ -196,7 +224,7 @@ class LiveSession:
             UnreadableMedia: samples that are not finite.
             TooLarge: more seconds than a message may hold.
         """
-        self._check(samples, rate)
+        self.check(samples, rate)
         if not len(samples):
             return []
         windows = self._begin_cutter(rate) if self._cutter is None or self._cutter.rate != rate else []
@@ -213,46 +241,27 @@ class LiveSession:
         self._origin_s, self._fed, self._cuts = end_s, 0, 0
         return windows
 
-    def judge(self, window: LiveWindow, score: float, speech: float, *, silent: bool) -> WindowVerdict:
+    def judge(self, place: Place, score: float, speech: float) -> WindowVerdict:
         """Makes a scored window count.
 
         Args:
-            window: in the order in which they were handed out.
+            place: of the window; in the order in which they were handed out.
             score: P(spoof), 0..1.
             speech: share of the window in which somebody speaks, 0..1.
-            silent: whether that is too little to be judged.
         """
-        speech_s = speech * window.fresh_s
-        label = "no_speech" if silent else "spoof" if score >= self.threshold else "bonafide"
+        silent = speech < LEAST_SPEECH
         if not silent:
-            self._running.add(score, speech_s)
+            self._running.add(score, speech * place.fresh_s)
         verdict = WindowVerdict(
-            sequence=window.sequence,
-            start_s=window.start_s,
-            end_s=window.end_s,
+            place,
             score=None if silent else score,
-            label=label,
+            label="no_speech" if silent else "spoof" if score >= self.threshold else "bonafide",
             speech=speech,
-            speech_s=speech_s,
-            fresh_s=window.fresh_s,
             running_score=self._running.p_spoof,
             running_label=self._running.label,
         )
         self.verdicts.append(verdict)
         return verdict
-
-    def _check(self, samples: NDArray[np.float32], rate: int) -> None:
-        if not LEAST_RATE <= rate <= MOST_RATE:
-            raise InvalidRequest(f"sample_rate must be {LEAST_RATE} to {MOST_RATE} Hz")
-        if len(samples) > self._limits.max_message_s * rate:
-            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
-        if not len(samples):
-            return
-        loudest = float(np.abs(samples).max())
-        if not math.isfinite(loudest):
-            raise UnreadableMedia("the audio holds samples that are not finite numbers")
-        if loudest > _LOUDEST:
-            raise InvalidRequest("samples lie far outside -1..1: are they integers, or in another encoding?")
 
     def _begin_cutter(self, rate: int) -> list[LiveWindow]:
         """Makes a cutter for this rate and feeds it what waited, resampled if need be."""
@@ -271,11 +280,6 @@ class LiveSession:
         self._fed = self._cuts = 0
         return self._cut(rest)
 
-    @property
-    def rate(self) -> int:
-        """Of the audio heard last, in Hz."""
-        return self._rest_rate if self._cutter is None else self._cutter.rate
-
     def _put_back(self) -> None:
         """Takes out of the cutter what no window has held, for the next one."""
         if self._cutter is not None:
@@ -293,14 +297,12 @@ class LiveSession:
     def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
         start_s = self._origin_s + self._cuts * cutter.hop_samples / cutter.rate
         shared = cutter.window_samples - cutter.hop_samples if self._cuts else 0
-        window = LiveWindow(
-            sequence=self._sequence,
-            start_s=start_s,
+        place = Place(
+            self._sequence,
+            start_s,
             end_s=start_s + cut.valid / cutter.rate,
             fresh_s=(cut.valid - shared) / cutter.rate,
-            samples=cut.samples[: cut.valid],
-            rate=cutter.rate,
         )
         self._sequence += 1
         self._cuts += 1
-        return window
+        return LiveWindow(place, cut.samples[: cut.valid], cutter.rate)

@@ -53,6 +53,13 @@ BATCH_ITEMS = Histogram(
 )
 CHUNKS = Counter("bonafide_chunks_total", "Windows judged, by where the score came from.", ["source"])
 CACHE_FAILURES = Counter("bonafide_cache_failures_total", "Cache operations given up because the cache failed.")
+LIVE_SESSIONS = Gauge("bonafide_live_sessions", "Live sessions that are open.", multiprocess_mode="livesum")
+LIVE_WINDOWS = Counter(
+    "bonafide_live_windows_total", "Windows of live sessions, by outcome (judged, unjudged).", ["outcome"]
+)
+LIVE_SECONDS = Histogram(
+    "bonafide_live_seconds", "From the audio that completes a window to its verdict.", buckets=_SECONDS
+)
 
 
 class Measurements:
@@ -72,6 +79,17 @@ class Measurements:
         """See `bonafide.voice.VoiceObserver`."""
         CHUNKS.labels("runner").inc(scored)
         CHUNKS.labels("cache").inc(cached)
+
+    def live_sessions(self, active: int) -> None:
+        """See `bonafide.live.sessions.LiveObserver`."""
+        LIVE_SESSIONS.set(active)
+
+    def live_windows(self, judged: int, unjudged: int, seconds: float) -> None:
+        """See `bonafide.live.stream.StreamObserver`."""
+        LIVE_WINDOWS.labels("judged").inc(judged)
+        LIVE_WINDOWS.labels("unjudged").inc(unjudged)
+        if judged:
+            LIVE_SECONDS.observe(seconds)
 
     def cache_failed(self) -> None:
         """One cache operation was given up."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide.running_verdict import MEMORY_S, RunningVerdict
+from bonafide.live.running_verdict import MEMORY_S, RunningVerdict
 
 WINDOWS = st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 4)), max_size=60)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.errors import InvalidRequest
-from bonafide.live_formats import RawDecoder, RawEncoding, text_samples
+from bonafide.live.formats import RawDecoder, RawEncoding, text_samples
 
 SAMPLES = np.array([0.0, 0.5, -0.5, 1.0, -1.0, 2**-15], dtype=np.float32)
 BYTES: dict[RawEncoding, bytes] = {

@@ -1,6 +1,6 @@
 """How live audio travels: bytes or text in, float32 mono samples out. Knows no transport.
 
-Raw samples may be cut anywhere, within a sample too; containers are decoded by `live_container`.
+Raw samples may be cut anywhere, within a sample too; containers are decoded by `container`.
 """
 
 import base64

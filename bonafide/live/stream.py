@@ -1,0 +1,317 @@
+"""One live session at work: what comes is judged in order and in bounded memory, until one side ends it.
+
+inputs of an edge -> session (`streaming`) -> int16 windows (pool) -> queue, bounded in seconds -> scores (runner) ->
+outputs to the edge. Knows no transport: an edge is an async generator of inputs and a function that sends outputs.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, Internal, Overloaded
+from bonafide.gate import Gate
+from bonafide.live.summary import LiveSummary, summary_of
+from bonafide.resampling import resample, to_pcm16
+from bonafide.runners import Runner
+from bonafide.settings import Settings
+from bonafide.streaming import Ending, LiveLimits, LiveSession, LiveWindow, Place, WindowVerdict
+from bonafide.verdict import WindowScore, threshold_in_force
+
+_QUEUE_MS = 16_000
+"""Of windows that wait to be scored; when it is full, nothing more is read from the other side."""
+_LEAST_WEIGHT_MS = 50
+"""What a message weighs in the queue that brings no window, so that their number is bounded too."""
+_PIECE_S = 1.0
+"""Audio that is cut at a time: a message may be long, and its windows overlap."""
+
+
+class Audio(NamedTuple):
+    """Samples that arrived: float32 (n,), mono, at `rate` Hz. `answer`: they get exactly one output."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    answer: bool = False
+
+
+class Flush(NamedTuple):
+    """Judges what waits; gets exactly one output."""
+
+
+class Say(NamedTuple):
+    """Something to be sent when its turn comes, made then."""
+
+    make: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of audio; empty where an answer was owed and no window is complete.
+
+    Attributes:
+        verdicts: in order.
+        unjudged: sequence numbers of windows without a verdict.
+        error: why they have none.
+        waiting_s: seconds that wait for their window to fill.
+        waiting_samples: the same in samples.
+        took_s: since the audio came.
+    """
+
+    verdicts: tuple[WindowVerdict, ...]
+    unjudged: tuple[int, ...]
+    error: BonafideError | None
+    waiting_s: float
+    waiting_samples: int
+    took_s: float
+
+
+class Refused(NamedTuple):
+    """Audio that was not taken; the session goes on without it."""
+
+    error: BonafideError
+
+
+Input = Audio | Flush | Say
+Send = Callable[[object], Awaitable[None]]
+"""Gets `Judged`, `Refused`, what a `Say` made, and at the end a `LiveSummary`."""
+
+
+class SlowReader(Overloaded):
+    """The other side does not read what it is sent."""
+
+
+class StreamObserver(Protocol):
+    """Receives what is worth measuring about windows."""
+
+    def live_windows(self, judged: int, unjudged: int, seconds: float) -> None:
+        """So many windows got a verdict and so many none, `seconds` after the audio that completed them."""
+
+
+class _Ready(NamedTuple):
+    """A window as the model takes it: int16 (n,), 16 kHz mono."""
+
+    place: Place
+    pcm: NDArray[np.int16]
+
+
+class _Job(NamedTuple):
+    """Work in its turn. Of a message's pieces only the last owes the answer."""
+
+    began: float
+    windows: Sequence[_Ready] = ()
+    together: bool = False
+    answer: bool = False
+    waiting: tuple[float, int] = (0.0, 0)
+    say: Callable[[], object] | None = None
+
+
+class LiveStream:
+    """One open session: reads inputs and writes outputs, each in a task of its own. Made by `LiveSessions`.
+
+    Attributes:
+        session: its state.
+        model: what judges it.
+        call: its name in the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        runner: Runner[WindowScore],
+        pool: Executor,
+        settings: Settings,
+        observer: StreamObserver,
+        call: Call,
+    ) -> None:
+        self.model = runner.info
+        self.call = call
+        limits = LiveLimits(settings.live_max_message_s, settings.live_idle_s, settings.live_max_session_s)
+        threshold = threshold_in_force(settings.voice_threshold, self.model.threshold)
+        self.session = LiveSession(limits, threshold, _now())
+        self._runner = runner
+        self._pool = pool
+        self._settings = settings
+        self._observer = observer
+        self._room = Gate(_QUEUE_MS)
+        self._jobs: asyncio.Queue[tuple[int, _Job] | Ending] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
+        self._listening = self._left = False
+        self._verdicts: list[WindowVerdict] = []
+        self._unjudged: list[int] = []
+        self._error: BonafideError | None = None
+
+    def leave(self) -> None:
+        """Ends the session as if the other side had, but for the reason."""
+        self._left = True
+        if self._listening and self._reading is not None:
+            self._reading.cancel()
+
+    async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
+        """Judges what comes until it ends; the summary is the last output.
+
+        Args:
+            inputs: the other side's messages; their end is the end of the session.
+            send: called with one output after the other.
+
+        Raises:
+            SlowReader: `send` took too long.
+            Exception: what `inputs` or `send` raise; then nothing more is judged.
+        """
+        self._reading = asyncio.create_task(self._read(inputs))
+        writing = asyncio.create_task(self._write(send))
+        tasks = (self._reading, writing)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            return writing.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, inputs: AsyncGenerator[Input, None]) -> None:
+        ending: Ending | None = None
+        async with aclosing(inputs):
+            while ending is None:
+                try:
+                    message = await self._next(inputs)
+                except StopAsyncIteration:
+                    ending = Ending.END
+                    continue
+                if message is not None:
+                    self.session.heard(_now())
+                    await self._take(message)
+                ending = Ending.GOING_AWAY if self._left else self.session.overdue(_now())
+        await self._queue_windows(_now(), self.session.flush())
+        self._jobs.put_nowait(ending)
+
+    async def _next(self, inputs: AsyncGenerator[Input, None]) -> Input | None:
+        """The next message, or None when it is too late for one."""
+        if self._left:
+            return None
+        self._listening = True
+        timeout = asyncio.timeout_at(self.session.due_at)
+        try:
+            async with timeout:
+                return await anext(inputs)
+        except TimeoutError:
+            if timeout.expired():
+                return None
+            raise
+        except asyncio.CancelledError:
+            if self._left:
+                return None
+            raise
+        finally:
+            self._listening = False
+
+    async def _take(self, message: Input) -> None:
+        if isinstance(message, Audio):
+            await self._hear(message)
+        elif isinstance(message, Flush):
+            await self._queue_windows(_now(), self.session.flush(), together=True, answer=True)
+        else:
+            await self._queue(_Job(_now(), say=message.make))
+
+    async def _hear(self, audio: Audio) -> None:
+        began = _now()
+        try:
+            self.session.check(audio.samples, audio.rate)
+            step = max(1, round(_PIECE_S * audio.rate))
+            starts = range(0, len(audio.samples), step) or range(1)
+            for start in starts:
+                windows = self.session.feed(audio.samples[start : start + step], audio.rate)
+                last = start == starts[-1]
+                await self._queue_windows(began, windows, together=audio.answer, answer=audio.answer and last)
+        except BonafideError as error:
+            refused = Refused(error)
+            await self._queue(_Job(began, say=lambda: refused))
+
+    async def _queue_windows(
+        self, began: float, windows: list[LiveWindow], *, together: bool = False, answer: bool = False
+    ) -> None:
+        if windows or answer:
+            ready = await self._prepared(windows)
+            waiting = (self.session.waiting_s, self.session.waiting_samples)
+            await self._queue(_Job(began, ready, together, answer, waiting))
+
+    async def _queue(self, job: _Job) -> None:
+        seconds = sum(place.end_s - place.start_s for place, _ in job.windows)
+        weight = await self._room.acquire(max(_LEAST_WEIGHT_MS, round(1000 * seconds)))
+        self._jobs.put_nowait((weight, job))
+
+    async def _prepared(self, windows: list[LiveWindow]) -> list[_Ready]:
+        if not windows:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: [_ready(each) for each in windows])
+
+    async def _write(self, send: Send) -> LiveSummary:
+        while not isinstance(item := await self._jobs.get(), Ending):
+            weight, job = item
+            if job.say is not None:
+                await self._send(send, job.say())
+            else:
+                await self._judge(job, send)
+            self._room.release(weight)
+        summary = summary_of(self.session, item, self.model)
+        await self._send(send, summary)
+        return summary
+
+    async def _send(self, send: Send, output: object) -> None:
+        timeout = asyncio.timeout(self._settings.live_send_timeout_s)
+        try:
+            async with timeout:
+                await send(output)
+        except TimeoutError as error:
+            if timeout.expired():
+                raise SlowReader("results are not read") from error
+            raise
+
+    async def _judge(self, job: _Job, send: Send) -> None:
+        """Scores a job's windows; each group is sent at once, unless they are to be answered together."""
+        size = self._runner.max_batch
+        for first in range(0, len(job.windows), size):
+            await self._score(job.windows[first : first + size])
+            if not job.together:
+                await self._send_judged(job, send)
+        if job.answer:
+            await self._send_judged(job, send)
+
+    async def _send_judged(self, job: _Job, send: Send) -> None:
+        took_s = _now() - job.began
+        judged = Judged(tuple(self._verdicts), tuple(self._unjudged), self._error, *job.waiting, took_s)
+        self._verdicts, self._unjudged, self._error = [], [], None
+        self._observer.live_windows(len(judged.verdicts), len(judged.unjudged), took_s)
+        await self._send(send, judged)
+
+    async def _score(self, windows: Sequence[_Ready]) -> None:
+        call = self.call.lasting(self._settings.live_timeout_s)
+        try:
+            scores = await self._runner.score([pcm for _, pcm in windows], call)
+        except BonafideError as error:
+            self._error = error
+            self._unjudged += [place.sequence for place, _ in windows]
+            return
+        for (place, _), (score, speech) in zip(windows, scores, strict=True):
+            if math.isfinite(score):
+                self._verdicts.append(self.session.judge(place, score, speech))
+            else:
+                self._error = Internal("the voice model gave no score")
+                self._unjudged.append(place.sequence)
+
+
+def _ready(window: LiveWindow) -> _Ready:
+    return _Ready(window.place, to_pcm16(resample(window.samples[np.newaxis], window.rate))[0])
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

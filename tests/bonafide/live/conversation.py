@@ -1,0 +1,111 @@
+"""A live session in this process: inputs are put in one by one, outputs are kept."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.calls import Call
+from bonafide.live.sessions import LiveSessions
+from bonafide.live.stream import Audio, Input, LiveStream
+from bonafide.settings import Settings
+from bonafide.verdict import WindowScore
+from tests.bonafide.fakes import LocalRemote, ready_runner
+
+
+class Recorder:
+    """Keeps what it observes."""
+
+    def __init__(self) -> None:
+        self.most_sessions = self.sessions = 0
+        self.judged = self.unjudged = 0
+
+    def live_sessions(self, active: int) -> None:
+        self.sessions = active
+        self.most_sessions = max(self.most_sessions, active)
+
+    def live_windows(self, judged: int, unjudged: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.judged += judged
+        self.unjudged += unjudged
+
+
+@asynccontextmanager
+async def live_sessions(
+    remote: LocalRemote, recorder: Recorder | None = None, **limits: Any
+) -> AsyncIterator[LiveSessions]:
+    runner = await ready_runner(remote, WindowScore._make)
+    with ThreadPoolExecutor(1) as pool:
+        settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
+        yield LiveSessions(runner=runner, pool=pool, settings=settings, observer=recorder or Recorder())
+
+
+class Conversation:
+    """The other side of a session.
+
+    Attributes:
+        outputs: what was sent so far.
+        hold: while it is clear, nothing that is sent arrives.
+    """
+
+    def __init__(self, stream: LiveStream) -> None:
+        self.stream = stream
+        self._inputs: asyncio.Queue[Input | Exception | None] = asyncio.Queue()
+        self.outputs: list[Any] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.running = asyncio.create_task(stream.run(self._messages(), self._send))
+
+    def say(self, *inputs: Input | Exception) -> None:
+        for each in inputs:
+            self._inputs.put_nowait(each)
+
+    def end(self) -> None:
+        self._inputs.put_nowait(None)
+
+    @property
+    def unread(self) -> int:
+        """Inputs that were not taken yet."""
+        return self._inputs.qsize()
+
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    async def _messages(self) -> AsyncGenerator[Input, None]:
+        while (message := await self._inputs.get()) is not None:
+            if isinstance(message, Exception):
+                raise message
+            yield message
+
+    async def _send(self, output: object) -> None:
+        await self.hold.wait()
+        self.outputs.append(output)
+
+
+@asynccontextmanager
+async def conversation(remote: LocalRemote, **limits: Any) -> AsyncIterator[Conversation]:
+    async with live_sessions(remote, **limits) as sessions:
+        with sessions.open(Call.within(60)) as stream:
+            talk = Conversation(stream)
+            try:
+                yield talk
+            finally:
+                talk.running.cancel()
+                await asyncio.gather(talk.running, return_exceptions=True)
+
+
+def level(share: float, seconds: float = 1.0, rate: int = 16_000) -> NDArray[np.float32]:
+    """Samples of which this share is not zero, in every window: what `LocalRemote` gives for a score."""
+    samples = np.zeros((round(seconds * 100), rate // 100), dtype=np.float32)
+    samples[:, : round(share * rate / 100)] = 0.5
+    return samples.ravel()
+
+
+def audio(share: float, seconds: float = 1.0, *, answer: bool = False) -> Audio:
+    return Audio(level(share, seconds), 16_000, answer)

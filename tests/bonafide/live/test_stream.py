@@ -1,0 +1,200 @@
+"""One live session at work: answers in order, none lost, bounded waiting, and every way it can end."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bonafide.errors import Internal, Unavailable
+from bonafide.live.stream import Audio, Flush, Judged, Refused, Say, SlowReader
+from bonafide.live.summary import LiveSummary
+from bonafide.streaming import Ending, LiveConfig
+from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.live.conversation import Conversation, audio, conversation
+
+
+def scores(output: object) -> list[float | None]:
+    assert isinstance(output, Judged)
+    return [None if verdict.score is None else round(verdict.score, 2) for verdict in output.verdicts]
+
+
+async def ended(talk: Conversation) -> LiveSummary:
+    async with asyncio.timeout(30):
+        summary = await talk.running
+    assert talk.outputs[-1] is summary
+    return summary
+
+
+async def test_each_message_that_asks_for_an_answer_gets_one_in_its_turn() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.say(
+            audio(0.2, 0.5, answer=True),
+            Say(lambda: "pong"),
+            audio(0.2, 0.5, answer=True),
+            audio(0.6, 2.25, answer=True),
+            Flush(),
+            Flush(),
+        )
+        talk.end()
+        summary = await ended(talk)
+        first, pong, second, third, fourth, fifth, _ = talk.outputs
+        assert (scores(first), first.waiting_s, first.waiting_samples) == ([], 0.5, 8_000)
+        assert pong == "pong"
+        assert scores(second) == [0.2]
+        assert scores(third) == [0.6, 0.6]
+        assert scores(fourth) == [0.6]
+        assert (scores(fifth), fifth.waiting_s) == ([], 0.0)
+        assert [each.place.sequence for each in summary.windows] == [0, 1, 2, 3]
+        assert (summary.audio_s, summary.judged_s, summary.ending) == (3.25, 3.25, Ending.END)
+
+
+async def test_pushed_windows_come_as_they_are_judged_and_audio_without_one_gets_nothing() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.say(audio(0.2, 0.5), audio(0.2, 0.5), audio(0.6, 3.0))
+        talk.end()
+        summary = await ended(talk)
+        pushed = [score for output in talk.outputs[:-1] for score in scores(output)]
+        assert pushed == [0.2, 0.6, 0.6, 0.6]
+        assert summary.score == pytest.approx(0.5, abs=0.01)
+
+
+async def test_the_last_seconds_are_judged_when_a_session_ends() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.say(audio(0.2, 0.6))
+        talk.end()
+        summary = await ended(talk)
+        assert [(each.place.end_s, round(each.score or 0, 2)) for each in summary.windows] == [(0.6, 0.2)]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.floats(0.01, 3), st.booleans()), max_size=10))
+async def test_as_many_answers_as_were_asked_for(messages: list[tuple[float, bool]]) -> None:
+    async with conversation(LocalRemote()) as talk:
+        for seconds, answer in messages:
+            talk.say(audio(0.5, seconds, answer=answer), Say(lambda: "next"))
+        talk.end()
+        summary = await ended(talk)
+        groups: list[list[object]] = [[]]
+        for output in talk.outputs[:-1]:
+            groups.append([]) if output == "next" else groups[-1].append(output)
+        for (_, answer), group in zip(messages, groups, strict=False):
+            assert not answer or len(group) == 1
+        sequences = [v.place.sequence for group in groups for judged in group for v in judged.verdicts]  # type: ignore[attr-defined]
+        assert sequences == list(range(len(sequences)))
+        assert [each.place.sequence for each in summary.windows][: len(sequences)] == sequences
+
+
+async def test_audio_that_cannot_be_taken_is_refused_and_the_session_goes_on() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.say(Audio(np.array([np.nan], np.float32), 16_000, True), Audio(np.zeros(8, np.float32), 1, False))
+        talk.say(audio(0.4, 1.0, answer=True))
+        talk.end()
+        await ended(talk)
+        assert [output.error.code for output in talk.outputs[:2]] == ["unreadable_media", "invalid_request"]
+        assert all(isinstance(output, Refused) for output in talk.outputs[:2])
+        assert scores(talk.outputs[2]) == [0.4]
+
+
+async def test_windows_that_get_no_score_are_named_and_the_next_ones_get_theirs() -> None:
+    remote = LocalRemote()
+    remote.errors = [OSError("gone"), OSError("gone")]
+    async with conversation(remote) as talk:
+        talk.say(audio(0.4, 2.0, answer=True), audio(0.4, 1.0, answer=True))
+        talk.end()
+        summary = await ended(talk)
+        first, second, _ = talk.outputs
+        assert (first.verdicts, first.unjudged) == ((), (0, 1))
+        assert isinstance(first.error, Unavailable)
+        assert [each.place.sequence for each in second.verdicts] == [2]
+        assert (summary.audio_s, summary.judged_s) == (3.0, 1.0)
+
+
+async def test_a_window_the_model_cannot_judge_does_not_count() -> None:
+    async with conversation(LocalRemote(judge=lambda window: np.nan if window.any() else 0.1)) as talk:
+        talk.say(audio(0.5, 1.0, answer=True), audio(0.0, 1.0, answer=True))
+        talk.end()
+        summary = await ended(talk)
+        assert talk.outputs[0].unjudged == (0,)
+        assert isinstance(talk.outputs[0].error, Internal)
+        assert summary.score == pytest.approx(0.1)
+
+
+async def test_windows_without_speech_are_not_scored() -> None:
+    async with conversation(LocalRemote(speech=lambda window: 0.0)) as talk:
+        talk.say(audio(0.9, 2.0, answer=True))
+        talk.end()
+        summary = await ended(talk)
+        assert scores(talk.outputs[0]) == [None, None]
+        assert (summary.score, summary.label, summary.judged_s, summary.audio_s) == (None, "no_speech", 0.0, 2.0)
+
+
+async def test_one_long_message_with_overlap_is_judged_piece_by_piece() -> None:
+    remote = LocalRemote()
+    async with conversation(remote) as talk:
+        talk.stream.session.configure(LiveConfig(4.0, 3.75))
+        talk.say(audio(0.5, 40.0, answer=True))
+        talk.end()
+        summary = await ended(talk)
+        assert len(talk.outputs) == 2
+        assert len(talk.outputs[0].verdicts) == len(summary.windows) == 145
+        assert summary.judged_s == pytest.approx(40.0)
+
+
+async def test_who_sends_faster_than_is_judged_waits() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    async with conversation(remote) as talk:
+        talk.say(*[audio(0.5)] * 100)
+        await talk.wait_for(lambda: talk.unread < 90)
+        await asyncio.sleep(0.2)
+        assert talk.unread > 60
+        remote.open.set()
+        talk.end()
+        assert len((await ended(talk)).windows) == 100
+
+
+async def test_so_does_who_asks_more_than_they_read() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.hold.clear()
+        talk.say(*[Say(lambda: "pong")] * 2_000)
+        await talk.wait_for(lambda: talk.unread < 1_900)
+        await asyncio.sleep(0.2)
+        assert talk.unread > 1_000
+        talk.hold.set()
+        talk.end()
+        await ended(talk)
+        assert talk.outputs.count("pong") == 2_000
+
+
+async def test_who_does_not_read_is_cut_off() -> None:
+    async with conversation(LocalRemote(), send_timeout_s=0.1) as talk:
+        talk.hold.clear()
+        talk.say(audio(0.5))
+        with pytest.raises(SlowReader):
+            await ended(talk)
+
+
+async def test_who_says_nothing_is_ended() -> None:
+    async with conversation(LocalRemote(), idle_s=0.2) as talk:
+        talk.say(audio(0.3))
+        summary = await ended(talk)
+        assert (summary.ending, len(summary.windows)) == (Ending.IDLE, 1)
+
+
+async def test_no_session_outlasts_its_limit() -> None:
+    async with conversation(LocalRemote(), max_session_s=3.0) as talk:
+        talk.say(*[audio(0.3)] * 9)
+        summary = await ended(talk)
+        assert (summary.ending, summary.audio_s) == (Ending.SESSION_LIMIT, 4.0)
+
+
+async def test_what_the_edge_raises_ends_the_session_at_once() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    async with conversation(remote) as talk:
+        talk.say(audio(0.3), ConnectionResetError("gone"))
+        with pytest.raises(ConnectionResetError):
+            await ended(talk)
+        assert talk.outputs == []
