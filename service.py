@@ -16,6 +16,7 @@ from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
 from bonafide.api.private import PrivateServer
 from bonafide.api.security import KeyGate
+from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
 from bonafide.bento.batching import clamp_learned_wait, look_every
 from bonafide.bento.environment import prepare_environment
@@ -24,6 +25,7 @@ from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
+from bonafide.bento.websockets import serve_websockets
 from bonafide.exposure import UnprotectedError, require_private, require_protection
 from bonafide.runners import Answer, require_remote
 from bonafide.settings import Settings
@@ -54,6 +56,7 @@ prepare_environment()
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 look_every(0.001 if ON_CUDA else 0.004)
 serve_newest_certificate(SETTINGS)
+serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
 
 
 class Scorer:
@@ -143,6 +146,7 @@ class DINOv2Runner:
 
 
 HTTP = HttpApi()
+LIVE = WebSocketApi(lambda: HTTP.app)
 
 
 @bentoml.service(
@@ -155,7 +159,7 @@ HTTP = HttpApi()
     http={"host": "127.0.0.1", "port": 3000},
     **https_options(SETTINGS),
 )
-@bentoml.asgi_app(HTTP.routes())
+@bentoml.asgi_app(HTTP.routes(*LIVE.routes()))
 class Bonafide:
     """Takes calls over gRPC and HTTP."""
 

@@ -74,10 +74,15 @@ class App:
             threshold=settings.voice_threshold,
             observer=measurements,
         )
-        # Of its own: behind the decoders of long recordings, live windows would come late.
+        # Of their own: behind the decoders of long recordings, live windows would come late.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._live_threads = ThreadPoolExecutor(max(1, settings.live_max_sessions), thread_name_prefix="container")
         self.live = LiveSessions(
-            runner=self.voice_runner, pool=self._live_pool, settings=settings, observer=measurements
+            runner=self.voice_runner,
+            pool=self._live_pool,
+            threads=self._live_threads,
+            settings=settings,
+            observer=measurements,
         )
         self.face = FaceJudgement(
             runner=self.face_runner,
@@ -99,5 +104,5 @@ class App:
         """Gives back connections and threads."""
         await self._cache.close()
         await self._store.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._live_pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._live_pool, self._live_threads):
+            pool.shutdown(wait=False, cancel_futures=True)

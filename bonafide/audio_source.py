@@ -1,8 +1,19 @@
 """What FFmpeg is given to read: the recording's bytes, seekable, with a bound on the CPU time between two packets."""
 
 import time
+from typing import Protocol
 
 from bonafide.errors import UnreadableMedia
+
+
+class Source(Protocol):
+    """What FFmpeg reads. It may be a file that can seek, too."""
+
+    def allow(self, cpu_s: float) -> None:
+        """Grants the reading thread `cpu_s` seconds of work, from now on."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end."""
 
 
 class AudioSource:

@@ -23,7 +23,7 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from bonafide.audio_source import AudioSource
+from bonafide.audio_source import AudioSource, Source
 from bonafide.containers import (
     ACCEPTED,
     bare_flac,
@@ -119,23 +119,33 @@ class MonoDecoder:
             TooLarge: more channels or a higher sample rate than allowed.
         """
         found = identify(self._data)
-        self._open_ended = wav_is_open_ended(self._data[found.offset : found.offset + _HEADER_BYTES])
-        _bound_ffmpeg()
+        head = self._data[found.offset : found.offset + _HEADER_BYTES]
+        self._open_ended = wav_is_open_ended(head)
         refuse_swollen_tags(self._data, found.demuxers[0])
         source = AudioSource(self._data, found.offset)
         if found.demuxers == ("flac",):
             source = AudioSource(self._data, *bare_flac(self._data, found.offset))
-        with _open(source, found.demuxers) as container:
-            demuxer = container.format.name.split(",")[0]
+        yield from self.decode(source, found.demuxers, head)
+        if self._damaged_packets:
+            self.warnings.append(f"damaged packets that were skipped: {self._damaged_packets}")
+        if found.demuxers == ("ogg",) and ends_inside_page(self._data):
+            self.torn = True
+
+    def decode(self, source: Source, demuxers: tuple[str, ...], head: bytes = b"") -> Iterator[Block]:
+        """As `blocks`, of whatever `source` gives: for streams that are no file.
+
+        Args:
+            source: where FFmpeg reads.
+            demuxers: who may open it, see `containers.identify`.
+            head: the first bytes, for what the container promises.
+        """
+        _bound_ffmpeg()
+        with _open(source, demuxers) as container:
             stream = self._pick(container)
-            if promises_length(self._data[found.offset : found.offset + _HEADER_BYTES], demuxer):
+            if promises_length(head, container.format.name.split(",")[0]):
                 self.promised_seconds = _stated_seconds(container, stream)
             for frame in self._frames(container, stream, source):
                 yield from self._mono(frame)
-        if self._damaged_packets:
-            self.warnings.append(f"damaged packets that were skipped: {self._damaged_packets}")
-        if demuxer == "ogg" and ends_inside_page(self._data):
-            self.torn = True
 
     def _pick(self, container: InputContainer) -> AudioStream:
         streams = container.streams.audio
@@ -153,7 +163,7 @@ class MonoDecoder:
         self._check(stream.codec_context.sample_rate, stream.codec_context.channels)
         return stream
 
-    def _frames(self, container: InputContainer, stream: AudioStream, source: AudioSource) -> Iterator[AudioFrame]:
+    def _frames(self, container: InputContainer, stream: AudioStream, source: Source) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = _decoder(stream)
         barren = 0
@@ -177,7 +187,7 @@ class MonoDecoder:
             self.torn = True
 
     def _packets(
-        self, container: InputContainer, stream: AudioStream, source: AudioSource
+        self, container: InputContainer, stream: AudioStream, source: Source
     ) -> "Iterator[Packet[AudioStream]]":
         errors = 0
         packets = container.demux(stream)
@@ -235,7 +245,7 @@ class MonoDecoder:
             raise UnreadableMedia("the audio has no channels")
 
 
-def _open(source: AudioSource, demuxers: tuple[str, ...]) -> InputContainer:
+def _open(source: Source, demuxers: tuple[str, ...]) -> InputContainer:
     source.allow(_CPU_S_PER_STEP)
     try:
         container = av.open(

@@ -27,6 +27,16 @@ _LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of anot
 _MOST_RATE_CHANGES = 16
 
 
+def check_rate(rate: int) -> None:
+    """Refuses a sample rate that nobody speaks at.
+
+    Raises:
+        InvalidRequest: outside 8,000..192,000 Hz.
+    """
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise InvalidRequest(f"sample_rate must be {LEAST_RATE} to {MOST_RATE} Hz")
+
+
 @dataclass(frozen=True)
 class LiveConfig:
     """How a voice is to be judged.
@@ -200,8 +210,7 @@ class LiveSession:
 
     def check(self, samples: NDArray[np.float32], rate: int) -> None:
         """Raises what `feed` would raise of the samples themselves."""
-        if not LEAST_RATE <= rate <= MOST_RATE:
-            raise InvalidRequest(f"sample_rate must be {LEAST_RATE} to {MOST_RATE} Hz")
+        check_rate(rate)
         if len(samples) > self._limits.max_message_s * rate:
             raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
         if not len(samples):

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from bonafide.access import Access
 from bonafide.api import messages
@@ -71,10 +71,11 @@ class HttpApi:
         """Who may call; None before the service has started."""
         return None if self.app is None else self.app.access
 
-    def routes(self) -> Starlette:
-        """The mountable application."""
+    def routes(self, *others: BaseRoute) -> Starlette:
+        """The mountable application; `others` are routes of other edges."""
         return Starlette(
             routes=[
+                *others,
                 Route("/detect_audio", self._answer(self.detect_audio), methods=["POST"]),
                 Route("/analyze_audio", self._answer(self.analyze_audio), methods=["POST"]),
                 Route("/predict_liveness", self._answer(self.predict_liveness), methods=["POST"]),
@@ -121,7 +122,7 @@ class HttpApi:
 
     async def stats(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """How full the house is."""
-        return {
+        runners = {
             runner.name: {
                 "active_calls": runner.active_calls,
                 "max_calls": runner.max_calls,
@@ -129,6 +130,8 @@ class HttpApi:
             }
             for runner in (app.voice_runner, app.face_runner)
         }
+        live = {"active_sessions": app.live.active, "max_sessions": app.settings.live_max_sessions}
+        return {**runners, "live": live}
 
     async def docs(self, _app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The OpenAPI document, shown by BentoML's page at `/`."""

@@ -30,14 +30,22 @@ class LiveSessions:
     Args:
         runner: scores their windows; its places for recordings' calls are not theirs.
         pool: resamples.
+        threads: decodes containers, each in a thread of its own; as many as there may be sessions.
         observer: receives measurements.
     """
 
     def __init__(
-        self, *, runner: Runner[WindowScore], pool: Executor, settings: Settings, observer: LiveObserver
+        self,
+        *,
+        runner: Runner[WindowScore],
+        pool: Executor,
+        threads: Executor,
+        settings: Settings,
+        observer: LiveObserver,
     ) -> None:
         self._runner = runner
         self._pool = pool
+        self._threads = threads
         self._settings = settings
         self._observer = observer
         self._open: set[LiveStream] = set()
@@ -74,7 +82,12 @@ class LiveSessions:
         if caller and self._by_caller[caller] >= self._settings.live_max_sessions_per_caller:
             raise Overloaded(f"{self._by_caller[caller]} live sessions of yours are open", _COME_AGAIN_S)
         stream = LiveStream(
-            runner=self._runner, pool=self._pool, settings=self._settings, observer=self._observer, call=call
+            runner=self._runner,
+            pool=self._pool,
+            threads=self._threads,
+            settings=self._settings,
+            observer=self._observer,
+            call=call,
         )
         self._open.add(stream)
         self._by_caller[caller] += 1

@@ -15,9 +15,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio import AudioLimits
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, Overloaded
 from bonafide.gate import Gate
+from bonafide.live.container import ContainerStream
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.resampling import resample, to_pcm16
 from bonafide.runners import Runner
@@ -126,6 +128,7 @@ class LiveStream:
         *,
         runner: Runner[WindowScore],
         pool: Executor,
+        threads: Executor,
         settings: Settings,
         observer: StreamObserver,
         call: Call,
@@ -137,6 +140,8 @@ class LiveStream:
         self.session = LiveSession(limits, threshold, _now())
         self._runner = runner
         self._pool = pool
+        self._threads = threads
+        self._container: ContainerStream | None = None
         self._settings = settings
         self._observer = observer
         self._room = Gate(_QUEUE_MS)
@@ -153,8 +158,16 @@ class LiveStream:
         if self._listening and self._reading is not None:
             self._reading.cancel()
 
+    def begin_container(self) -> ContainerStream:
+        """A decoder for a container that begins now; the one before it is done."""
+        if self._container is not None:
+            self._container.close()
+        limits = AudioLimits.of(self._settings)
+        self._container = ContainerStream(self._threads, limits, self._settings.live_max_message_s)
+        return self._container
+
     async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
-        """Judges what comes until it ends; the summary is the last output.
+        """Judges what comes until it ends. The last output is the summary; it alone tells of the rest under a window.
 
         Args:
             inputs: the other side's messages; their end is the end of the session.
@@ -177,6 +190,8 @@ class LiveStream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._container is not None:
+                self._container.close()
 
     async def _read(self, inputs: AsyncGenerator[Input, None]) -> None:
         ending: Ending | None = None
@@ -191,7 +206,7 @@ class LiveStream:
                     self.session.heard(_now())
                     await self._take(message)
                 ending = Ending.GOING_AWAY if self._left else self.session.overdue(_now())
-        await self._queue_windows(_now(), self.session.flush())
+        await self._queue_windows(_now(), self.session.flush(), together=True)
         self._jobs.put_nowait(ending)
 
     async def _next(self, inputs: AsyncGenerator[Input, None]) -> Input | None:
@@ -263,6 +278,7 @@ class LiveStream:
                 await self._judge(job, send)
             self._room.release(weight)
         summary = summary_of(self.session, item, self.model)
+        self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary
 

@@ -39,9 +39,11 @@ async def live_sessions(
     remote: LocalRemote, recorder: Recorder | None = None, **limits: Any
 ) -> AsyncIterator[LiveSessions]:
     runner = await ready_runner(remote, WindowScore._make)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(4) as threads:
         settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
-        yield LiveSessions(runner=runner, pool=pool, settings=settings, observer=recorder or Recorder())
+        yield LiveSessions(
+            runner=runner, pool=pool, threads=threads, settings=settings, observer=recorder or Recorder()
+        )
 
 
 class Conversation:

@@ -22,9 +22,9 @@ def scores(output: object) -> list[float | None]:
 
 async def ended(talk: Conversation) -> LiveSummary:
     async with asyncio.timeout(30):
-        summary = await talk.running
-    assert talk.outputs[-1] is summary
-    return summary
+        await talk.running
+    assert talk.running.result() is talk.outputs[-1]
+    return talk.running.result()
 
 
 async def test_each_message_that_asks_for_an_answer_gets_one_in_its_turn() -> None:

@@ -1,0 +1,64 @@
+"""How BentoML's server treats WebSockets: it passes none of uvicorn's settings on, so they are set here.
+
+Without it a message may have 16 MiB, compressed ones unpack to a thousand times what arrived, and a connection whose
+other side does not read stays for as long as its TCP does.
+"""
+
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
+
+GRACE_S = 5.0
+"""From the close frame until the connection is cut, if the other side does not read it."""
+
+_config_init = uvicorn.Config.__init__
+
+
+class CuttableWebSocket(WebSocketsSansIOProtocol):
+    """Closes for good, whatever still waits to be read; handlers find `cut` in the `state` of their scope."""
+
+    def connection_made(self, transport: Any) -> None:
+        """See uvicorn."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "cut": self.cut}
+
+    def cut(self, code: int, reason: str) -> None:
+        """Sends the close frame past what waits, and soon afterwards resets the connection."""
+        self.stop_keepalive()
+        if self.conn.state is State.OPEN:
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._close_for_good()
+
+    def keepalive_timeout(self) -> None:
+        """See uvicorn, whose own close waits for the dead side to read."""
+        super().keepalive_timeout()
+        self._close_for_good()
+
+    def _close_for_good(self) -> None:
+        self.transport.close()
+        self.loop.call_later(GRACE_S, self.transport.abort)
+
+
+def serve_websockets(max_message_bytes: int, ping_s: float) -> None:
+    """Makes every server that this process starts later treat WebSockets so.
+
+    Args:
+        max_message_bytes: a larger message closes its socket with 1009.
+        ping_s: seconds between pings, and for the answer to one.
+    """
+    ours = {
+        "ws": CuttableWebSocket,
+        "ws_max_size": max_message_bytes,
+        "ws_ping_interval": ping_s,
+        "ws_ping_timeout": ping_s,
+        "ws_per_message_deflate": False,
+    }
+
+    def init(self: uvicorn.Config, *args: Any, **options: Any) -> None:
+        _config_init(self, *args, **{**ours, **options})
+
+    uvicorn.Config.__init__ = init  # type: ignore[method-assign]

@@ -1,0 +1,127 @@
+"""`/ws/detect` behind a real port of this process, with a model whose scores anybody can foretell."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import uvicorn
+from starlette.applications import Starlette
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from bonafide.api.websocket import WebSocketApi
+from bonafide.api.websocket_messages import ServerMessage, read_answer
+from bonafide.app import App
+from bonafide.bento.websockets import CuttableWebSocket
+from bonafide.live.sessions import LiveSessions
+from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.live.conversation import live_sessions
+from tests.servers import free_port
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals of this process alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass
+class SocketServer:
+    """A running server.
+
+    Attributes:
+        remote: the model.
+        sessions: the open ones.
+        server: uvicorn's.
+        port: on 127.0.0.1.
+    """
+
+    remote: LocalRemote
+    sessions: LiveSessions
+    server: uvicorn.Server
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/detect"
+
+    def connections(self) -> int:
+        """TCP connections that uvicorn holds."""
+        return len(self.server.server_state.connections)
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(60):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def socket_server(
+    remote: LocalRemote | None = None, *, message_bytes: int = 2**20, ping_s: float = 20.0, **limits: Any
+) -> AsyncIterator[SocketServer]:
+    """Serves for as long as the block lasts; `limits` are settings without their `live_`."""
+    remote = remote or LocalRemote()
+    async with live_sessions(remote, **limits) as sessions:
+        app = cast(App, SimpleNamespace(live=sessions))
+        config = uvicorn.Config(
+            Starlette(routes=WebSocketApi(lambda: app).routes()),
+            host="127.0.0.1",
+            port=free_port(),
+            log_config=None,
+            lifespan="off",
+            ws=CuttableWebSocket,
+            ws_max_size=message_bytes,
+            ws_ping_interval=ping_s,
+            ws_ping_timeout=ping_s,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=1,
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve())
+        found = SocketServer(remote, sessions, server, config.port)
+        await found.until(lambda: server.started)
+        try:
+            yield found
+        finally:
+            server.should_exit = server.force_exit = True
+            await serving
+
+
+class Client:
+    """A socket that speaks JSON and insists on frames of the documented kinds."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def send(self, message: str | bytes) -> None:
+        await self.socket.send(message)
+
+    async def receive(self) -> Any:
+        async with asyncio.timeout(60):
+            text = await self.socket.recv()
+        assert isinstance(text, str)
+        answer: ServerMessage = read_answer(text)
+        return answer
+
+    async def ask(self, message: str | bytes) -> Any:
+        await self.send(message)
+        return await self.receive()
+
+    async def closed(self) -> tuple[int | None, str | None]:
+        """Code and reason of the server's close; frames before it are read and dropped."""
+        with suppress(ConnectionClosed):
+            async with asyncio.timeout(60):
+                while True:
+                    await self.socket.recv()
+        return self.socket.close_code, self.socket.close_reason
+
+
+@asynccontextmanager
+async def client(url: str, **options: Any) -> AsyncIterator[Client]:
+    async with connect(url, compression=None, max_size=None, **options) as socket:
+        yield Client(socket)

@@ -1,0 +1,358 @@
+"""`/ws/detect` through a real port: the old protocol, what may be opted into, and every way to misbehave."""
+
+import asyncio
+import base64
+import json
+import socket
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.bonafide.api.socket_server import SocketServer, client, socket_server
+from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.live.conversation import level
+from tests.media import encode, speech_like
+
+
+def frame(kind: str, **fields: Any) -> str:
+    return json.dumps({"type": kind, "timestamp": 1.0, **fields})
+
+
+def chunk(share: float, seconds: float = 1.0, form: str = "base64", rate: int = 16_000) -> str:
+    samples = level(share, seconds, rate)
+    data: dict[str, Any] = {
+        "base64": base64.b64encode(samples.astype("<f4").tobytes()).decode(),
+        "json": samples.tolist(),
+        "string": json.dumps(samples.tolist()),
+    }
+    return frame("audio_chunk", client_id="c", audio_data=data[form], sample_rate=rate, encoding=form)
+
+
+async def test_what_an_old_client_does() -> None:
+    async with socket_server() as server, client(server.url) as old:
+        hello = await old.ask(frame("connect", client_id="old-1"))
+        assert (hello.type, hello.client_id) == ("connected", "old-1")
+        for form in ("base64", "json", "string"):
+            assert (await old.ask(chunk(0.75, 0.5, form))).type == "buffering"
+            found = await old.ask(chunk(0.75, 0.5, form))
+            assert (found.result.label, found.result.is_spoof) == ("spoof", True)
+            assert found.result.score == found.result.all_scores.spoof == pytest.approx(0.75, abs=0.01)
+            assert np.exp(found.result.logits) == pytest.approx([0.75, 0.25], abs=0.01)
+        found = await old.ask(chunk(0.25))
+        assert (found.result.label, found.result.is_spoof) == ("bonafide", False)
+        assert found.result.score == found.result.all_scores.bonafide == pytest.approx(0.75, abs=0.01)
+        assert (await old.ask(frame("ping"))).type == "pong"
+        stats = (await old.ask(frame("stats"))).stats
+        assert (stats.total_messages, stats.total_detections, stats.audio_seconds) == (10, 4, 4.0)
+
+
+async def test_one_frame_for_a_chunk_of_several_windows() -> None:
+    async with socket_server() as server, client(server.url) as old:
+        found = await old.ask(chunk(0.6, 3.5))
+        assert [window.sequence for window in found.windows] == [0, 1, 2]
+        assert found.result == found.windows[-1]
+        rest = await old.ask(chunk(0.6, 0.25))
+        assert (rest.type, rest.buffer_duration, rest.buffer_size) == ("buffering", 0.75, 12_000)
+
+
+async def test_answers_come_in_the_order_of_the_frames() -> None:
+    async with socket_server() as server, client(server.url) as fast:
+        kinds = []
+        for index in range(60):
+            message, kind = (
+                (chunk(0.5, 1.0), "detection_result"),
+                (frame("ping"), "pong"),
+                (chunk(0.5, 0.1), "buffering"),
+                (frame("flush"), "buffering"),
+                ("nonsense", "error"),
+                (frame("config", chunk_duration=1.0 + 0.01 * (index % 2)), "config_updated"),
+            )[index % 6]
+            await fast.send(message)
+            kinds.append(kind)
+        seen = [(await fast.receive()).type for _ in kinds]
+        assert {k: seen.count(k) for k in kinds} | {"detection_result": 0, "buffering": 0} == {
+            k: kinds.count(k) for k in kinds
+        } | {"detection_result": 0, "buffering": 0}
+        fixed = [index for index, kind in enumerate(kinds) if kind in ("pong", "error", "config_updated")]
+        assert [seen[index] for index in fixed] == [kinds[index] for index in fixed]
+
+
+async def test_what_is_wrong_is_told_and_the_socket_stays_open() -> None:
+    wrong = {
+        "not json": "invalid_request",
+        "[1, 2]": "invalid_request",
+        frame("dance"): "invalid_request",
+        frame("audio_chunk"): "invalid_request",
+        frame("audio_chunk", audio_data="???"): "invalid_request",
+        frame("audio_chunk", audio_data=[0.1], sample_rate=1): "invalid_request",
+        frame("audio_chunk", audio_data=[1e9]): "invalid_request",
+        '{"type": "audio_chunk", "audio_data": [NaN]}': "unreadable_media",
+        frame("config", chunk_duration=10): "invalid_request",
+        frame("config", overlap_duration=1): "invalid_request",
+        frame("config", sample_rate=44): "invalid_request",
+        frame("config", encoding="mp3"): "invalid_request",
+        frame(
+            "audio_chunk", audio_data=base64.b64encode(bytes(8_000 * 61 * 4)).decode(), sample_rate=8_000
+        ): "too_large",
+    }
+    async with socket_server(message_bytes=2**22) as server, client(server.url) as clumsy:
+        for message, code in wrong.items():
+            answer = await clumsy.ask(message)
+            assert (answer.type, answer.code) == ("error", code), message[:80]
+        assert (await clumsy.ask(b"\0\0\0\0")).code == "invalid_request"
+        assert (await clumsy.ask(chunk(0.5))).type == "detection_result"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate"), [("float32", 16_000), ("pcm16", 48_000), ("mulaw", 8_000)], ids=["float32", "pcm16", "mulaw"]
+)
+async def test_binary_frames(encoding: str, rate: int) -> None:
+    silence = {"float32": b"\0\0\0\0", "pcm16": b"\0\0", "mulaw": b"\xff"}[encoding]
+    loud = {"float32": np.float32(0.5).tobytes(), "pcm16": b"\0\x40", "mulaw": b"\x9f"}[encoding]
+    data = (loud * (rate // 2) + silence * (rate - rate // 2)) * 2
+    async with socket_server() as server, client(server.url) as binary:
+        asked = {"encoding": encoding} if encoding == "mulaw" else {"encoding": encoding, "sample_rate": rate}
+        in_force = (await binary.ask(frame("config", **asked))).config
+        assert (in_force.sample_rate, in_force.encoding) == (rate, encoding)
+        answers = [await binary.ask(data[start : start + 3_001]) for start in range(0, len(data), 3_001)]
+        windows = [window for answer in answers if answer.type == "detection_result" for window in answer.windows]
+        assert [window.p_spoof for window in windows] == pytest.approx([0.5, 0.5], abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["webm", "opus"])
+async def test_a_container_stream(kind: str) -> None:
+    data = encode(speech_like(3.2, 48_000), 48_000, kind)
+    async with socket_server() as server, client(server.url) as recorder:
+        for _ in range(2):  # a second recording begins with its own header
+            await recorder.ask(frame("config", encoding="container"))
+            answers = [await recorder.ask(data[start : start + 2_000]) for start in range(0, len(data), 2_000)]
+            assert {answer.type for answer in answers} == {"detection_result", "buffering"}
+            (await recorder.ask(frame("flush")))
+        summary = await recorder.ask(frame("end"))
+        assert summary.audio_seconds == pytest.approx(6.4, abs=0.2)
+
+
+async def test_a_broken_container_is_told_once_for_each_frame() -> None:
+    async with socket_server() as server, client(server.url) as recorder:
+        await recorder.ask(frame("config", encoding="container"))
+        assert (await recorder.ask(b"RIFF" + bytes(100))).code == "unreadable_media"
+        assert (await recorder.ask(bytes(100))).code == "invalid_request"
+        await recorder.ask(frame("config", encoding="float32"))
+        assert (await recorder.ask(level(0.5).tobytes())).type == "detection_result"
+
+
+async def test_results_are_pushed_to_who_asks_for_it() -> None:
+    async with socket_server() as server, client(server.url) as listener:
+        await listener.ask(frame("config", results="push", encoding="float32"))
+        for _ in range(10):
+            await listener.send(level(0.7, 0.25).tobytes())
+        first, second = await listener.receive(), await listener.receive()
+        assert [window.sequence for window in first.windows + second.windows] == [0, 1]
+        flushed = await listener.ask(frame("flush"))
+        assert (flushed.result.start_time_seconds, flushed.result.end_time_seconds) == (2.0, 2.5)
+        assert (await listener.ask(frame("ping"))).type == "pong"
+        assert (await listener.ask(b"\xff" * 4)).code == "unreadable_media"
+        summary = await listener.ask(frame("end"))
+        assert (summary.type, summary.reason, len(summary.windows)) == ("summary", "end", 3)
+        assert await listener.closed() == (1000, "")
+
+
+async def test_the_end_gets_one_answer_that_tells_of_the_rest() -> None:
+    async with socket_server(LocalRemote(speech=lambda window: 0.5)) as server, client(server.url) as old:
+        await old.ask(chunk(0.8))
+        await old.ask(chunk(0.8, 0.5))
+        summary = await old.ask(frame("end"))
+        assert (summary.label, summary.audio_seconds, summary.judged_seconds) == ("spoof", 1.5, 1.5)
+        assert (summary.speech_seconds, summary.p_spoof) == (0.75, pytest.approx(0.8, abs=0.01))
+        assert await old.closed() == (1000, "")
+
+
+async def test_without_speech_there_is_no_score_but_a_number_for_old_clients() -> None:
+    async with socket_server(LocalRemote(speech=lambda window: 0.02)) as server, client(server.url) as old:
+        result = (await old.ask(chunk(0.9))).result
+        assert (result.label, result.score, result.is_spoof, result.p_spoof) == ("no_speech", 0.0, False, None)
+        assert (result.all_scores.spoof, result.all_scores.bonafide, result.logits) == (0.0, 0.0, [])
+
+
+async def test_a_model_that_fails_is_told_and_the_socket_stays_open() -> None:
+    remote = LocalRemote()
+    async with socket_server(remote) as server, client(server.url) as old:
+        remote.errors = [OSError("gone")]
+        answer = await old.ask(chunk(0.5))
+        assert (answer.type, answer.code) == ("error", "unavailable")
+        assert "window" in answer.message
+        assert (await old.ask(chunk(0.5))).windows[0].sequence == 1
+
+
+async def test_a_full_house_refuses_at_the_handshake() -> None:
+    async with socket_server(max_sessions=2) as server, AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(client(server.url))
+        with pytest.raises(InvalidStatus) as refused:
+            await stack.enter_async_context(client(server.url))
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["retry-after"] == "5"
+        assert json.loads(refused.value.response.body)["error"]["code"] == "overloaded"
+
+
+async def test_a_service_that_leaves_says_so() -> None:
+    async with socket_server() as server, client(server.url) as old, client(server.url) as modern:
+        await modern.ask(frame("config", results="push"))
+        await modern.send(chunk(0.7, 1.5))
+        assert (await modern.receive()).type == "detection_result"
+        await old.ask(chunk(0.7, 0.5))
+        await server.sessions.leave(30)
+        summary = await modern.receive()
+        assert (summary.reason, len(summary.windows)) == ("going_away", 2)
+        assert await modern.closed() == await old.closed() == (1001, "going_away")
+        with pytest.raises(InvalidStatus) as refused:
+            async with client(server.url):
+                pass
+        assert refused.value.response.status_code == 503
+
+
+async def test_who_says_nothing_for_long_is_closed() -> None:
+    async with socket_server(idle_s=0.3) as server, client(server.url) as silent:
+        assert await silent.closed() == (1008, "idle")
+
+
+async def test_a_session_has_a_limit() -> None:
+    async with socket_server(max_session_s=2.0) as server, client(server.url) as endless:
+        with suppress(ConnectionClosed):
+            while True:
+                await endless.ask(chunk(0.5))
+        assert await endless.closed() == (1008, "session_limit")
+
+
+async def test_bad_utf8() -> None:
+    async with socket_server() as server, client(server.url) as broken:
+        await broken.socket.send(b"\xff\xfe", text=True)
+        assert (await broken.closed())[0] == 1007
+        await server.until(lambda: server.sessions.active == 0)
+
+
+async def test_a_message_that_is_too_large() -> None:
+    async with socket_server(message_bytes=100_000) as server, client(server.url) as large:
+        await large.socket.send(frame("audio_chunk", audio_data="A" * 100_000))
+        assert (await large.closed())[0] == 1009
+        await server.until(lambda: server.sessions.active == 0)
+    async with socket_server(message_bytes=100_000) as server, client(server.url) as large:
+        await large.socket.send("x" * 60_000 for _ in range(3))  # in fragments
+        assert (await large.closed())[0] == 1009
+
+
+async def raw_client(server: SocketServer, receive_buffer: int | None = None) -> socket.socket:
+    """A connection that has shaken hands, and does from now on only what the test does."""
+    sock = socket.socket()
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, ("127.0.0.1", server.port))
+    head = (
+        b"GET /ws/detect HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await loop.sock_sendall(sock, head)
+    assert b"101" in await loop.sock_recv(sock, 4_096)
+    return sock
+
+
+def masked(text: str) -> bytes:
+    """A text frame as a client sends it, masked with zeros."""
+    data = text.encode()
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+    return b"\x81" + size + bytes(4) + data
+
+
+async def test_half_open_connections_are_reaped() -> None:
+    async with socket_server(ping_s=0.2) as server:
+        sock = await raw_client(server)  # never answers a ping
+        await server.until(lambda: server.sessions.active == 1)
+        await server.until(lambda: server.sessions.active == 0 and server.connections() == 0)
+        sock.close()
+
+
+async def test_who_never_reads_is_cut_off_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.bento.websockets.GRACE_S", 0.2)
+    async with socket_server(send_timeout_s=0.5) as server:
+        sock = await raw_client(server, receive_buffer=4_096)
+        loop = asyncio.get_running_loop()
+
+        async def flood() -> None:
+            while True:
+                await loop.sock_sendall(sock, masked(frame("stats")) * 100)
+
+        flooding = asyncio.create_task(flood())
+        await server.until(lambda: server.sessions.active == 1)
+        await server.until(lambda: server.sessions.active == 0 and server.connections() == 0)
+        await asyncio.wait([flooding], timeout=60)
+        assert isinstance(flooding.exception(), ConnectionError)
+        sock.close()
+
+
+async def test_who_leaves_in_the_midst_leaves_nothing() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    async with socket_server(remote) as server:
+        for _ in range(5):
+            async with client(server.url) as gone:
+                await gone.send(chunk(0.5))
+                await server.until(lambda: remote.calls > 0)
+                gone.socket.transport.abort()
+        remote.open.set()
+        await server.until(lambda: server.sessions.active == 0 and server.connections() == 0)
+
+
+TEXTS = st.one_of(
+    st.text(max_size=200),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+        max_leaves=10,
+    ).map(json.dumps),
+    st.builds(
+        lambda kind, fields: json.dumps({"type": kind, **fields}),
+        st.sampled_from(["connect", "audio_chunk", "config", "ping", "stats", "flush"]),
+        st.dictionaries(
+            st.sampled_from(
+                ["client_id", "audio_data", "sample_rate", "encoding", "chunk_duration", "overlap_duration", "results"]
+            ),
+            st.sampled_from(
+                ["float32", "pcm16", "container", "reply", "AAAAAA==", "[0]", "", None, 1, 0.5, 8_000, [0, 1]]
+            )
+            | st.floats()
+            | st.lists(st.floats(-1, 1), max_size=5),
+        ),
+    ),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TEXTS | st.binary(max_size=300), max_size=20))
+async def test_wild_frames_get_one_answer_each(frames: list[str | bytes]) -> None:
+    async with socket_server() as server, client(server.url) as wild:
+        for each in frames:
+            assert (await wild.ask(each)).type in {
+                "connected", "detection_result", "buffering", "config_updated", "pong", "stats", "error",
+            }  # fmt: skip
+        assert (await wild.ask(frame("ping"))).type == "pong"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8))
+async def test_wild_bytes_below_the_frames_harm_nobody(parts: list[bytes]) -> None:
+    async with socket_server() as server, client(server.url) as calm:
+        sock = await raw_client(server)
+        loop = asyncio.get_running_loop()
+        with suppress(ConnectionError):
+            for part in parts:
+                await loop.sock_sendall(sock, part)
+        sock.close()
+        assert (await calm.ask(chunk(0.5))).type == "detection_result"
+        await server.until(lambda: server.connections() == 1)

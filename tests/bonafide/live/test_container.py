@@ -1,0 +1,122 @@
+"""Containers that arrive in parts: the same audio as from the whole file, whatever the parts, and at once."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bonafide.audio import AudioLimits
+from bonafide.decoding import Block, MonoDecoder
+from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.live.container import ContainerStream
+from tests.hostile import mutate
+from tests.media import encode, repeat, speech_like
+
+LIMITS = AudioLimits(10**9, 10**9, 2, 96_000)
+SOUND = speech_like(3.0, 48_000)
+KINDS = ("webm", "opus", "ogg", "m4a-fragmented", "matroska")
+FILES = {kind: encode(SOUND, 48_000, kind) for kind in KINDS}
+
+
+@asynccontextmanager
+async def container(max_message_s: float = 60.0) -> AsyncIterator[ContainerStream]:
+    with ThreadPoolExecutor(1) as threads:
+        stream = ContainerStream(threads, LIMITS, max_message_s)
+        try:
+            async with asyncio.timeout(60):
+                yield stream
+        finally:
+            stream.close()
+
+
+def joined(blocks: list[Block]) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros(0, np.float32), *[block.samples for block in blocks]])
+
+
+async def decoded(parts: list[bytes]) -> NDArray[np.float32]:
+    async with container() as stream:
+        return joined([block for part in parts for block in await stream.feed(part)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_small_parts_give_what_the_file_holds(kind: str) -> None:
+    data = FILES[kind]
+    whole = joined(list(MonoDecoder(data, 2, 96_000).blocks()))
+    samples = await decoded([data[start : start + 700] for start in range(0, len(data), 700)])
+    # What the decoder would give up at the end of the file only is not there.
+    assert len(whole) - len(samples) < 48_000 * (1.1 if kind == "m4a-fragmented" else 0.1)
+    assert np.array_equal(samples, whole[: len(samples)])
+
+
+@pytest.mark.parametrize("kind", ["webm", "opus"])
+async def test_audio_comes_as_soon_as_its_bytes_do(kind: str) -> None:
+    data = FILES[kind]
+    async with container() as stream:
+        heard = 0
+        for start in range(0, len(data), 700):
+            heard += len(joined(await stream.feed(data[start : start + 700])))
+            # Ogg comes in pages of up to a second.
+            assert heard / 48_000 > 3.0 * (start + 700) / len(data) - 1.5
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, len(FILES["webm"])), max_size=6))
+async def test_any_parts_give_the_same_audio(cuts: list[int]) -> None:
+    data = FILES["webm"]
+    edges = [0, *sorted(cuts), len(data)]
+    parts = [data[a:b] for a, b in pairwise(edges)]
+    assert np.array_equal(await decoded(parts), await decoded([data]))
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "flac", "m4a"])
+async def test_other_formats_are_refused(kind: str) -> None:
+    with pytest.raises(UnreadableMedia):
+        await decoded([encode(SOUND[:, :48_000], 48_000, kind), b"\0" * 100_000])
+
+
+@pytest.mark.parametrize("data", [b"\0" * 100, b"\x1aE\xdf\xa3" + b"\xff" * 200, FILES["webm"][:60] + b"\0" * 5_000])
+async def test_what_is_broken_never_hangs(data: bytes) -> None:
+    async with container() as stream:
+        try:
+            assert joined(await stream.feed(data)).size == 0
+        except UnreadableMedia:
+            with pytest.raises(InvalidRequest, match="begin another"):
+                await stream.feed(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_mutants_end_in_audio_or_in_an_error(kind: str) -> None:
+    chance = np.random.default_rng(5)
+    for _ in range(10):
+        with suppress(UnreadableMedia, TooLarge, InvalidRequest):
+            await decoded([mutate(FILES[kind], chance), b"\0" * 1_000])
+
+
+async def test_a_part_that_unpacks_to_too_much_is_refused() -> None:
+    long = repeat(encode(np.zeros((1, 480_000), np.float32), 48_000, "webm"), 30, "webm")
+    async with container(max_message_s=60) as stream:
+        with pytest.raises(TooLarge):
+            await stream.feed(long)
+
+
+async def test_tags_are_bounded() -> None:
+    async with container() as stream:
+        await stream.feed(FILES["webm"][:100])
+        with pytest.raises(UnreadableMedia, match="tags"):
+            await stream.feed(b"\x45\xa3\x81a" * 20_000)
+
+
+async def test_a_closed_stream_keeps_no_thread() -> None:
+    before = threading.active_count()
+    for _ in range(5):
+        async with container() as stream:
+            await stream.feed(FILES["webm"][:5_000])
+    assert threading.active_count() <= before
