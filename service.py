@@ -194,15 +194,16 @@ class Bonafide:
         self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
         drain_on_signal(self.stop_taking_calls, SETTINGS.drain_s)
 
-    def stop_taking_calls(self) -> None:
-        """Begins to drain gRPC; HTTP is drained by BentoML's server."""
+    async def stop_taking_calls(self) -> None:
+        """Begins to drain gRPC, and lets live sessions say their last word; HTTP is drained by BentoML's server."""
         if self.stopping is None:
             self.stopping = asyncio.create_task(self.grpc.stop(SETTINGS.drain_s))
+            await self.app.live.leave(SETTINGS.drain_s / 2)
 
     @bentoml.on_shutdown
     async def stopped(self) -> None:
         """Waits for the calls in flight, then lets go of everything."""
-        self.stop_taking_calls()
+        await self.stop_taking_calls()
         assert self.stopping is not None  # noqa: S101
         await self.stopping
         self.watching.cancel()

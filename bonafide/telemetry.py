@@ -108,6 +108,11 @@ def bind_caller(caller: str) -> None:
         structlog.contextvars.bind_contextvars(caller=caller)
 
 
+def bound_caller() -> str:
+    """Whose call is running; empty where no keys are asked for."""
+    return str(structlog.contextvars.get_contextvars().get("caller", ""))
+
+
 def refused(transport: str, method: str, call: Call, error: BonafideError) -> None:
     """Counts and logs a call that was not let in."""
     with structlog.contextvars.bound_contextvars(request_id=call.request_id):

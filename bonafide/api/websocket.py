@@ -8,21 +8,20 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 
-from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bonafide.api import websocket_messages as messages
-from bonafide.api.http import STATUS
+from bonafide.api.http import refusal
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
-from bonafide.errors import BonafideError, InvalidRequest, Overloaded, Unavailable
+from bonafide.errors import BonafideError, InvalidRequest, Unavailable
 from bonafide.live.container import ContainerStream, joined
 from bonafide.live.formats import RawDecoder, text_samples
 from bonafide.live.stream import Audio, Flush, Input, Judged, LiveStream, Refused, Say, SlowReader
 from bonafide.live.summary import LiveSummary
 from bonafide.streaming import Ending, LiveConfig, WindowVerdict, check_rate
-from bonafide.telemetry import observed
+from bonafide.telemetry import bound_caller, observed
 
 GOING_AWAY, POLICY, INTERNAL = 1001, 1008, 1011
 _CLOSE = {
@@ -58,7 +57,7 @@ class WebSocketApi:
             async with observed("websocket", "detect", call):
                 if app is None:
                     raise Unavailable("the service is starting")
-                with app.live.open(call) as stream:
+                with app.live.open(call, bound_caller()) as stream:
                     await websocket.accept()
                     await _Conversation(websocket, stream).run()
         except BonafideError as error:
@@ -71,13 +70,11 @@ class WebSocketApi:
 
 
 async def refuse(websocket: WebSocket, error: BonafideError, call: Call, *, full: bool) -> None:
-    """Answers the handshake with an error: 503 when nobody could be let in, else what HTTP answers."""
-    status = 503 if full else STATUS[error.code]
-    headers = {"x-request-id": call.request_id}
-    if isinstance(error, Overloaded | Unavailable):
-        headers["retry-after"] = str(math.ceil(error.retry_after_s if isinstance(error, Overloaded) else 1.0))
-    body = {"code": error.code.value, "message": error.message, "request_id": call.request_id}
-    await websocket.send_denial_response(JSONResponse({"error": body}, status_code=status, headers=headers))
+    """Answers the handshake with an error as HTTP would, but with 503 when nobody could be let in."""
+    response = refusal(error, call)
+    if full:
+        response.status_code = 503
+    await websocket.send_denial_response(response)
 
 
 class _Conversation:

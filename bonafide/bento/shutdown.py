@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 logger = logging.getLogger(__name__)
@@ -31,19 +31,35 @@ def _pass_on(signum: int, previous: _Handler) -> None:
         os.kill(os.getpid(), signum)
 
 
-def drain_on_signal(begin: Callable[[], None], limit_s: float) -> None:
-    """In the service: calls `begin` on SIGTERM or SIGINT, passes it on, and forces the exit after `limit_s`.
+def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> None:
+    """In the service: on SIGTERM or SIGINT awaits `begin`, then passes the signal on; forces the exit after `limit_s`.
 
-    Must run on the event loop's thread. uvicorn itself would wait for open connections without end.
+    uvicorn closes WebSockets as soon as it has the signal, and waits for open connections without end. Signals that
+    come while `begin` runs are one with the first: Ctrl-C in a terminal is followed by the supervisor's SIGTERM. Must
+    run on the event loop's thread.
     """
     loop = asyncio.get_running_loop()
+    leaving: asyncio.Task[None] | None = None
+
+    async def leave(received: int, previous: _Handler) -> None:
+        try:
+            await begin()
+        finally:
+            _pass_on(received, previous)
+
+    def told(received: int, previous: _Handler) -> None:
+        nonlocal leaving
+        if leaving is None:
+            loop.call_later(limit_s, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
+            leaving = loop.create_task(leave(received, previous))
+        elif leaving.done():
+            _pass_on(received, previous)
+
     for signum in SIGNALS:
         previous: _Handler = signal.getsignal(signum)
 
         def handle(received: int, _frame: FrameType | None, previous: _Handler = previous) -> None:
-            loop.call_soon_threadsafe(begin)
-            loop.call_later(limit_s, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
-            _pass_on(received, previous)
+            loop.call_soon_threadsafe(told, received, previous)
 
         signal.signal(signum, handle)
 

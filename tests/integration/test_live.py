@@ -1,0 +1,163 @@
+"""Live voices through the running service: right verdicts, shared batches, flat memory, and the last word."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from bonafide.decoding import MonoDecoder
+from scripts.local_service import LocalService, running
+from tests.integration.processes import process_of
+from tests.integration.waiting import until
+from tests.media import speech_like
+
+MIB = 2**20
+RATE = 16_000
+PATIENCE_S = 60.0
+
+
+def url(service: LocalService) -> str:
+    return f"ws://127.0.0.1:{service.http_port}/ws/detect"
+
+
+@asynccontextmanager
+async def socket(service: LocalService, **config: Any) -> AsyncIterator[ClientConnection]:
+    async with connect(url(service), compression=None, max_size=None) as connection:
+        if config:
+            assert (await ask(connection, {"type": "config", **config}))["type"] == "config_updated"
+        yield connection
+
+
+async def receive(connection: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE_S):
+        answer: dict[str, Any] = json.loads(await connection.recv())
+    return answer
+
+
+async def ask(connection: ClientConnection, message: dict[str, Any] | bytes) -> dict[str, Any]:
+    await connection.send(message if isinstance(message, bytes) else json.dumps(message))
+    return await receive(connection)
+
+
+def chunk(samples: NDArray[np.float32], rate: int) -> dict[str, Any]:
+    data = base64.b64encode(samples.astype("<f4").tobytes()).decode()
+    return {"type": "audio_chunk", "audio_data": data, "sample_rate": rate, "encoding": "base64"}
+
+
+async def live_sessions(service: LocalService) -> int:
+    async with httpx.AsyncClient(timeout=10) as http:
+        return int((await http.get(f"{service.url}/stats")).json()["live"]["active_sessions"])
+
+
+async def none_left(service: LocalService) -> None:
+    async def gone() -> bool:
+        return await live_sessions(service) == 0
+
+    await until(gone, PATIENCE_S)
+
+
+async def test_the_same_four_seconds_get_the_same_score_as_in_a_recording(
+    service: LocalService, http: httpx.AsyncClient, call_mp3: Path
+) -> None:
+    blocks = list(MonoDecoder(call_mp3.read_bytes(), 2, 96_000).blocks())
+    samples, rate = np.concatenate([block.samples for block in blocks]), blocks[0].rate
+    recording = (await http.post("/detect_audio", content=call_mp3.read_bytes())).json()
+    async with socket(service, chunk_duration=4.0) as connection:
+        answers = [await ask(connection, chunk(part, rate)) for part in np.array_split(samples, 23)]
+        windows = [window for answer in answers for window in answer.get("windows", [])]
+        summary = await ask(connection, {"type": "end"})
+    whole = recording["chunks"][:2]
+    assert [window["p_spoof"] for window in windows] == pytest.approx([each["score"] for each in whole], abs=0.01)
+    assert summary["model"]["version"] == recording["model"]["version"]
+    assert summary["audio_seconds"] == pytest.approx(recording["audio_seconds"])
+    assert len(summary["windows"]) == 3
+
+
+async def test_windows_of_many_sockets_meet_in_one_batch(service: LocalService, http: httpx.AsyncClient) -> None:
+    async def batched() -> float:
+        """Voice windows that came out of batches of two and more."""
+        lines = (await http.get("/metrics")).text.splitlines()
+        buckets = {
+            line.split('le="')[1].split('"')[0]: float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith("bonafide_batch_items_bucket") and 'runner="voice"' in line
+        }
+        return buckets.get("+Inf", 0.0) - buckets.get("1.0", 0.0)
+
+    before = await batched()
+    message = chunk(speech_like(1.0)[0], RATE)
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(socket(service)) for _ in range(12)]
+        assert await live_sessions(service) == 12
+        for _ in range(3):
+            answers = await asyncio.gather(*(ask(connection, message) for connection in sockets))
+            assert {answer["type"] for answer in answers} == {"detection_result"}
+    assert await batched() > before
+    await none_left(service)
+
+
+@pytest.mark.slow
+async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_reads(service: LocalService) -> None:
+    process = process_of(service, "Bonafide")
+    second = speech_like(1.0)[0].astype("<f4").tobytes()
+
+    async def hasty(seconds: int) -> None:
+        """Sends as fast as it is let: some hundred times real time."""
+        async with socket(service, encoding="float32", results="push", chunk_duration=4.0) as connection:
+            sending = asyncio.create_task(_send_all(connection, [second] * seconds))
+            windows = 0
+            while windows < seconds // 4:
+                windows += len((await receive(connection))["windows"])
+            await sending
+
+    async def deaf() -> None:
+        """Asks and asks, and never reads, until it is cut off."""
+        async with connect(url(service), compression=None, max_queue=1) as connection:
+            with suppress(ConnectionClosed):
+                async with asyncio.timeout(PATIENCE_S):
+                    while True:
+                        await connection.send('{"type": "stats"}')
+
+    await hasty(40)
+    before = process.memory_info().rss
+    await asyncio.gather(hasty(400), hasty(400), deaf(), deaf())
+    assert process.memory_info().rss - before < 64 * MIB
+    await none_left(service)
+
+
+async def _send_all(connection: ClientConnection, messages: list[bytes]) -> None:
+    for message in messages:
+        await connection.send(message)
+
+
+@pytest.mark.slow
+async def test_a_service_that_stops_gives_its_sockets_their_last_word(tmp_path: Path) -> None:
+    env = {"BONAFIDE_LIVE_MAX_SESSIONS": "2"}
+    with running(tmp_path / "log", env) as service:
+        async with socket(service, encoding="float32", results="push") as modern, socket(service) as old:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url(service))
+            assert refused.value.response.status_code == 503
+            async with httpx.AsyncClient(timeout=10) as http:
+                assert (await http.get(f"{service.url}/health")).status_code == 200
+            await modern.send(speech_like(1.5)[0].astype("<f4").tobytes())
+            assert (await receive(modern))["type"] == "detection_result"
+            await ask(old, chunk(speech_like(0.5)[0], RATE))
+            stopping = asyncio.create_task(asyncio.to_thread(service.stop))
+            summary = await receive(modern)
+            assert (summary["type"], summary["reason"], len(summary["windows"])) == ("summary", "going_away", 2)
+            for connection in (modern, old):
+                with pytest.raises(ConnectionClosed):
+                    await receive(connection)
+                assert connection.close_code == 1001
+            assert await stopping == 0
