@@ -276,7 +276,7 @@ Global___AnalyzeAudioEvent: _TypeAlias = AnalyzeAudioEvent  # noqa: Y015
 
 @_typing.final
 class LiveAudioRequest(_message.Message):
-    """Live audio: first the configuration, then audio until the caller half-closes."""
+    """Live audio until the caller half-closes; without a configuration before it, the defaults count."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -320,9 +320,9 @@ class LiveAudioConfig(_message.Message):
     OVERLAP_DURATION_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
     sample_rate: _builtins.int
-    """Hz, 8,000 to 192,000; default 16,000."""
+    """Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw; a container says itself."""
     encoding: _builtins.str
-    """"float32" (default), "pcm16" (both little-endian) or "mulaw"."""
+    """"float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream."""
     chunk_duration: _builtins.float
     """Seconds of a window, default 1."""
     overlap_duration: _builtins.float
@@ -405,6 +405,7 @@ class LiveWindow(_message.Message):
     SPEECH_RATIO_FIELD_NUMBER: _builtins.int
     RUNNING_SCORE_FIELD_NUMBER: _builtins.int
     RUNNING_LABEL_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """From 0, without gaps."""
     start_time_seconds: _builtins.float
@@ -420,6 +421,8 @@ class LiveWindow(_message.Message):
     """Smoothed over the windows so far; absent before any speech."""
     running_label: _builtins.str
     """Changes only when the running score has clearly crossed the threshold."""
+    error_message: _builtins.str
+    """Empty, or why the window has neither score nor label."""
     def __init__(
         self,
         *,
@@ -431,10 +434,11 @@ class LiveWindow(_message.Message):
         speech_ratio: _builtins.float = ...,
         running_score: _builtins.float | None = ...,
         running_label: _builtins.str = ...,
+        error_message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "running_score", b"running_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "label", b"label", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__running_score: _TypeAlias = _typing.Literal["running_score"]  # noqa: Y015
     _WhichOneofArgType__running_score: _TypeAlias = _typing.Literal["_running_score", b"_running_score"]  # noqa: Y015
@@ -464,6 +468,7 @@ class LiveSummary(_message.Message):
     WINDOWS_FIELD_NUMBER: _builtins.int
     SUSPICIOUS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
     label: _builtins.str
@@ -474,6 +479,8 @@ class LiveSummary(_message.Message):
     """Seconds of the windows that have a score."""
     speech_seconds: _builtins.float
     request_id: _builtins.str
+    reason: _builtins.str
+    """"end", or why the server ended the session: "idle", "session_limit", "going_away"; then an error status follows."""
     @_builtins.property
     def model(self) -> Global___ModelIdentity: ...
     @_builtins.property
@@ -494,10 +501,11 @@ class LiveSummary(_message.Message):
         windows: _abc.Iterable[Global___LiveWindow] | None = ...,
         suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
         request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
