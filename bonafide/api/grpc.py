@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 
 from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
+from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
@@ -30,9 +31,12 @@ FACE_SERVICE = liveness.DESCRIPTOR.services_by_name["LivenessService"].full_name
 
 _SPARE_BYTES = 64 * 1024
 """What a message may hold besides its media."""
+_SPARE_S = 60.0
+"""What a live call may take beyond its session, which ends first and says so."""
 _SPARE_CALLS = 64
 """Status and health calls let in beside a full house."""
 _PART_BYTES = 4 * 1024 * 1024
+_KEEPALIVE_MS = 20_000
 
 
 class _Servicer:
@@ -107,8 +111,9 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
     ) -> None:
-        """Not served yet."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "live audio is served over WebSocket only")
+        """Judges live audio; one message per window, then the summary."""
+        async with self._call("AnalyzeLive", context, self._app.settings.live_max_session_s + _SPARE_S) as call:
+            await analyze_live(self._app.live, requests, context.write, call)
 
     async def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Context
@@ -172,9 +177,13 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),  # a second service on the same port is a mistake worth an error
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # a caller who is gone without a word is found
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
             ],
             interceptors=[KeyInterceptor(app.access)],
-            maximum_concurrent_rpcs=settings.max_voice_calls + settings.max_face_calls + _SPARE_CALLS,
+            maximum_concurrent_rpcs=(
+                settings.max_voice_calls + settings.max_face_calls + settings.live_max_sessions + _SPARE_CALLS
+            ),
         )
         audio_analyzer_pb2_grpc.add_AudioAnalysisServicer_to_server(AudioAnalysis(app, tracer), self._server)
         liveness_api_pb2_grpc.add_LivenessServiceServicer_to_server(LivenessService(app, tracer), self._server)

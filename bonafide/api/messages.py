@@ -33,7 +33,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         score=report.score,
         label=report.label,
         threshold=report.threshold,
-        model=_identity(report.model),
+        model=identity(report.model),
         audio_seconds=report.audio_seconds,
         request_id=call.request_id,
         warnings=report.warnings,
@@ -86,7 +86,7 @@ def voice_status(runner: Runner[Any], threshold: float | None) -> audio.VoiceMod
     info = runner.info
     return audio.VoiceModelStatusResponse(
         status="loaded",
-        model=_identity(info),
+        model=identity(info),
         model_type=info.architecture,
         local_path=info.local_path,
         is_loaded=True,
@@ -125,5 +125,6 @@ def _face_box(face: Face) -> liveness.FaceBox:
     )
 
 
-def _identity(info: ModelInfo) -> audio.ModelIdentity:
+def identity(info: ModelInfo) -> audio.ModelIdentity:
+    """Which model spoke."""
     return audio.ModelIdentity(name=info.name, version=info.version, demo=info.demo)

@@ -15,12 +15,12 @@ from bonafide.api import websocket_messages as messages
 from bonafide.api.http import refusal
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
-from bonafide.errors import BonafideError, InvalidRequest, Unavailable
-from bonafide.live.container import ContainerStream, joined
-from bonafide.live.formats import RawDecoder, text_samples
+from bonafide.errors import BonafideError, Unavailable
+from bonafide.live.formats import text_samples
+from bonafide.live.intake import Intake
 from bonafide.live.stream import Audio, Flush, Input, Judged, LiveStream, Refused, Say, SlowReader
 from bonafide.live.summary import LiveSummary
-from bonafide.streaming import Ending, LiveConfig, WindowVerdict, check_rate
+from bonafide.streaming import Ending, WindowVerdict
 from bonafide.telemetry import bound_caller, observed
 
 GOING_AWAY, POLICY, INTERNAL = 1001, 1008, 1011
@@ -30,8 +30,6 @@ _CLOSE = {
     Ending.SESSION_LIMIT: (POLICY, "session_limit"),
     Ending.GOING_AWAY: (GOING_AWAY, "going_away"),
 }
-_MULAW_RATE = 8_000
-_DEFAULT_RATE = 16_000
 _LEAST_PROBABILITY = 1e-7  # its logarithm still is a number
 
 
@@ -84,9 +82,7 @@ class _Conversation:
         self._websocket = websocket
         self._stream = stream
         self._client_id = uuid.uuid4().hex
-        self._rate = _DEFAULT_RATE
-        self._encoding: messages.Encoding | None = None
-        self._decoder: RawDecoder | ContainerStream | None = None
+        self._intake = Intake(stream)
         self._push = False
         self._connected_at = time.time()
         self._messages = 0
@@ -122,7 +118,7 @@ class _Conversation:
     def _input(self, message: messages.ClientMessage) -> Input:
         match message:
             case messages.AudioChunk():
-                rate = self._rate if message.sample_rate is None else message.sample_rate
+                rate = self._intake.rate if message.sample_rate is None else message.sample_rate
                 return Audio(text_samples(message.audio_data), rate, answer=not self._push)
             case messages.Configure():
                 updated = self._configure(message)
@@ -141,40 +137,26 @@ class _Conversation:
         return Say(messages.Pong)
 
     async def _binary(self, data: bytes) -> Input:
-        if self._decoder is None:
-            raise InvalidRequest("a binary frame came before a config that names its encoding")
-        if isinstance(self._decoder, RawDecoder):
-            return Audio(self._decoder.feed(data), self._rate, answer=not self._push)
-        samples, rate = joined(await self._decoder.feed(data))
-        return Audio(samples, rate or self._stream.session.rate, answer=not self._push)
+        samples, rate = await self._intake.samples(data)
+        return Audio(samples, rate, answer=not self._push)
 
     def _configure(self, wanted: messages.Configure) -> messages.ConfigUpdated:
-        """Changes everything that is named, or nothing."""
-        session = self._stream.session
-        rate = wanted.sample_rate
-        if rate is None:
-            rate = _MULAW_RATE if wanted.encoding == "mulaw" else self._rate
-        check_rate(rate)
-        config = LiveConfig(
-            session.config.chunk_s if wanted.chunk_duration is None else wanted.chunk_duration,
-            session.config.overlap_s if wanted.overlap_duration is None else wanted.overlap_duration,
+        self._intake.configure(
+            rate=wanted.sample_rate,
+            encoding=wanted.encoding,
+            chunk_s=wanted.chunk_duration,
+            overlap_s=wanted.overlap_duration,
         )
-        session.configure(config)
-        self._rate = rate
-        if wanted.encoding is not None:
-            self._encoding = wanted.encoding
-            self._decoder = (
-                self._stream.begin_container() if wanted.encoding == "container" else RawDecoder(wanted.encoding)
-            )
         if wanted.results is not None:
             self._push = wanted.results == "push"
+        config = self._stream.session.config
         return messages.ConfigUpdated(
             client_id=self._client_id,
             config=messages.InForce(
-                sample_rate=rate,
+                sample_rate=self._intake.rate,
                 chunk_duration=config.chunk_s,
                 overlap_duration=config.overlap_s,
-                encoding=self._encoding,
+                encoding=self._intake.encoding,
                 results="push" if self._push else "reply",
             ),
         )
@@ -195,7 +177,8 @@ class _Conversation:
         return output  # type: ignore[return-value]  # what a `Say` made is a frame
 
     def _judged(self, judged: Judged) -> messages.ServerMessage:
-        names = f"no verdict on the windows {', '.join(map(str, judged.unjudged))}" if judged.unjudged else ""
+        sequences = ", ".join(str(place.sequence) for place in judged.unjudged)
+        names = f"no verdict on the windows {sequences}"
         if judged.verdicts:
             windows = [_result(verdict) for verdict in judged.verdicts]
             return messages.DetectionResult(

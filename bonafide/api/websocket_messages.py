@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
+from bonafide.live.intake import Encoding
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
-Encoding = Literal["float32", "pcm16", "mulaw", "container"]
 Results = Literal["reply", "push"]
 
 

@@ -59,7 +59,7 @@ class Judged:
 
     Attributes:
         verdicts: in order.
-        unjudged: sequence numbers of windows without a verdict.
+        unjudged: windows without a verdict.
         error: why they have none.
         waiting_s: seconds that wait for their window to fill.
         waiting_samples: the same in samples.
@@ -67,7 +67,7 @@ class Judged:
     """
 
     verdicts: tuple[WindowVerdict, ...]
-    unjudged: tuple[int, ...]
+    unjudged: tuple[Place, ...]
     error: BonafideError | None
     waiting_s: float
     waiting_samples: int
@@ -149,7 +149,7 @@ class LiveStream:
         self._reading: asyncio.Task[None] | None = None
         self._listening = self._left = False
         self._verdicts: list[WindowVerdict] = []
-        self._unjudged: list[int] = []
+        self._unjudged: list[Place] = []
         self._error: BonafideError | None = None
 
     def leave(self) -> None:
@@ -315,14 +315,14 @@ class LiveStream:
             scores = await self._runner.score([pcm for _, pcm in windows], call)
         except BonafideError as error:
             self._error = error
-            self._unjudged += [place.sequence for place, _ in windows]
+            self._unjudged += [place for place, _ in windows]
             return
         for (place, _), (score, speech) in zip(windows, scores, strict=True):
             if math.isfinite(score):
                 self._verdicts.append(self.session.judge(place, score, speech))
             else:
                 self._error = Internal("the voice model gave no score")
-                self._unjudged.append(place.sequence)
+                self._unjudged.append(place)
 
 
 def _ready(window: LiveWindow) -> _Ready:

@@ -1,0 +1,147 @@
+"""gRPC: `AnalyzeLive`, live audio in both directions. Translates, and decides nothing."""
+
+from __future__ import annotations  # gRPC has its generic classes for type checkers only
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import cast
+
+from bonafide.api import messages
+from bonafide.calls import Call, printable_id
+from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
+from bonafide.live.intake import ENCODINGS, MULAW_RATE, Encoding, Intake
+from bonafide.live.sessions import LiveSessions
+from bonafide.live.stream import Audio, Flush, Input, Judged, Refused, SlowReader
+from bonafide.live.summary import LiveSummary
+from bonafide.resampling import SAMPLE_RATE
+from bonafide.streaming import Ending, LiveConfig, WindowVerdict
+from bonafide.telemetry import bind_task, bound_caller
+from proto import audio_analyzer_pb2 as audio
+
+_MAX_PART_BYTES = 1024 * 1024
+_SETTLE_S = 30.0
+"""How long a caller who was too slow may still come for what waits, and then for the status."""
+_ENDED: dict[Ending, Callable[[], BonafideError]] = {
+    Ending.IDLE: lambda: DeadlineExceeded("nothing was sent for too long"),
+    Ending.SESSION_LIMIT: lambda: DeadlineExceeded("the session has lasted as long as one may"),
+    Ending.GOING_AWAY: lambda: Unavailable("the service is going away"),
+}
+
+
+class _Writer:
+    """Writes events one by one. A write goes on when its caller gives up: gRPC cannot end a call in the midst of it."""
+
+    def __init__(self, write: Callable[[audio.LiveAudioEvent], Awaitable[None]]) -> None:
+        self._write = write
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self, event: audio.LiveAudioEvent) -> None:
+        """Returns when there is room for another event."""
+        self._writing = asyncio.ensure_future(self._write(event))
+        await asyncio.shield(self._writing)
+
+    async def settles(self, within_s: float) -> bool:
+        """Whether no write is on its way (any more), or none after so many seconds."""
+        if self._writing is not None:
+            await asyncio.wait((self._writing,), timeout=within_s)
+        return self._writing is None or self._writing.done()
+
+
+async def analyze_live(
+    sessions: LiveSessions,
+    requests: AsyncIterator[audio.LiveAudioRequest],
+    write: Callable[[audio.LiveAudioEvent], Awaitable[None]],
+    call: Call,
+) -> None:
+    """Serves one call until its caller half-closes, or the server ends it.
+
+    Raises:
+        BonafideError: audio or a configuration that cannot be taken, or an end that the caller did not ask for.
+    """
+    writer = _Writer(write)
+    with sessions.open(call, bound_caller()) as stream:
+        intake = Intake(stream)
+        intake.configure(encoding="float32")
+
+        async def inputs() -> AsyncGenerator[Input, None]:
+            async for request in requests:
+                match request.WhichOneof("message"):
+                    case "config":
+                        bind_task(printable_id(request.config.task_id))
+                        _configure(intake, request.config)
+                    case "audio":
+                        if len(request.audio) > _MAX_PART_BYTES:
+                            raise TooLarge(f"{len(request.audio)} bytes in one message; at most {_MAX_PART_BYTES}")
+                        yield Audio(*await intake.samples(request.audio))
+                    case "flush":
+                        yield Flush()
+                    case _:
+                        raise InvalidRequest("a message is a config, audio or flush")
+
+        async def send(output: object) -> None:
+            match output:
+                case Judged():
+                    for verdict in output.verdicts:
+                        await writer.write(audio.LiveAudioEvent(window=_window(verdict)))
+                    for place in output.unjudged:
+                        window = audio.LiveWindow(
+                            sequence=place.sequence,
+                            start_time_seconds=place.start_s,
+                            end_time_seconds=place.end_s,
+                            error_message=output.error.message if output.error else "",
+                        )
+                        await writer.write(audio.LiveAudioEvent(window=window))
+                case Refused(error):
+                    raise error
+                case LiveSummary():
+                    await writer.write(audio.LiveAudioEvent(summary=_summary(output, call)))
+
+        try:
+            summary = await stream.run(inputs(), send)
+        except SlowReader as error:
+            if not await writer.settles(_SETTLE_S):
+                raise asyncio.CancelledError from error  # gRPC drops the call, and sends no status
+            raise
+    if ended := _ENDED.get(summary.ending):
+        raise ended()
+
+
+def _configure(intake: Intake, config: audio.LiveAudioConfig) -> None:
+    encoding = config.encoding or "float32"
+    if encoding not in ENCODINGS:
+        raise InvalidRequest(f"encoding must be one of {', '.join(ENCODINGS)}")
+    intake.configure(
+        rate=config.sample_rate or (MULAW_RATE if encoding == "mulaw" else SAMPLE_RATE),
+        encoding=cast(Encoding, encoding),
+        chunk_s=config.chunk_duration or LiveConfig.chunk_s,
+        overlap_s=config.overlap_duration,
+    )
+
+
+def _window(verdict: WindowVerdict) -> audio.LiveWindow:
+    return audio.LiveWindow(
+        sequence=verdict.place.sequence,
+        start_time_seconds=verdict.place.start_s,
+        end_time_seconds=verdict.place.end_s,
+        score=verdict.score,
+        label=verdict.label,
+        speech_ratio=verdict.speech,
+        running_score=verdict.running_score,
+        running_label=verdict.running_label,
+    )
+
+
+def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
+    return audio.LiveSummary(
+        score=summary.score,
+        label=summary.label,
+        threshold=summary.threshold,
+        model=messages.identity(summary.model),
+        calibrated=summary.model.calibrated,
+        audio_seconds=summary.audio_s,
+        judged_seconds=summary.judged_s,
+        speech_seconds=summary.speech_s,
+        windows=map(_window, summary.windows),
+        request_id=call.request_id,
+        reason=summary.ending.value,
+    )
