@@ -170,8 +170,8 @@ async def test_a_full_house_and_a_callers_share(tmp_path: Path) -> None:
 
 async def test_a_caller_who_goes_leaves_nothing(tmp_path: Path) -> None:
     remote = LocalRemote()
-    remote.open.clear()
     async with calling(tmp_path, remote) as (app, stub):
+        remote.open.clear()
         call = stub.AnalyzeLive()
         await call.write(heard(level(0.5).tobytes()))
         await until(lambda: remote.calls == 1)
@@ -204,44 +204,31 @@ async def test_a_service_that_leaves_gives_the_summary(tmp_path: Path) -> None:
 
 
 async def test_who_does_not_read_is_cut_off_and_told_when_they_do(tmp_path: Path) -> None:
-    async with calling(tmp_path, LocalRemote(), send_timeout_s=0.3) as (app, stub):
-        async with flooded(stub, app) as call:
-            with suppress(grpc.aio.AioRpcError):
-                while True:
-                    await call.read()
+    remote = LocalRemote()
+    async with calling(tmp_path, remote, send_timeout_s=0.3) as (app, stub):
+        call = await unread(stub, remote)
+        with suppress(grpc.aio.AioRpcError):
+            while True:
+                await call.read()
         assert await call.code() is Code.RESOURCE_EXHAUSTED
         await until(lambda: app.live.active == 0)
 
 
 async def test_who_never_reads_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bonafide.api.grpc_live._SETTLE_S", 0.1)
-    async with calling(tmp_path, LocalRemote(), send_timeout_s=0.3) as (app, stub), flooded(stub, app) as call:
+    remote = LocalRemote()
+    async with calling(tmp_path, remote, send_timeout_s=0.3) as (app, stub):
+        call = await unread(stub, remote)
         await until(lambda: app.live.active == 0)
         call.cancel()
 
 
-@asynccontextmanager
-async def flooded(stub: Any, app: App) -> AsyncIterator[Any]:
-    """A call that gets more windows than fit between here and there, and reads none of them."""
-    call = stub.AnalyzeLive()
-    await call.write(config(encoding="mulaw", chunk_duration=0.25))
-
-    written = 0
-
-    async def flood() -> None:
-        nonlocal written
-        while True:
-            await call.write(heard(b"\x9f" * 480_000))
-            written += 1
-
-    flooding = asyncio.create_task(flood())
-    await until(lambda: app.live.active == 1)
-    before = -1
-    while written != before:  # until nothing goes through any more
-        before = written
+async def unread(stub: Any, remote: LocalRemote) -> Any:
+    """A call with more windows than fit between here and there, none of which was read; nothing moves any more."""
+    part = heard(b"\x9f" * 480_000)
+    call = stub.AnalyzeLive(iter([config(encoding="mulaw", chunk_duration=0.25), part, part, part]))
+    scored = 0
+    while not scored or scored != remote.scored:
+        scored = remote.scored
         await asyncio.sleep(2)
-    try:
-        yield call
-    finally:
-        flooding.cancel()
-        await asyncio.gather(flooding, return_exceptions=True)
+    return call

@@ -298,8 +298,8 @@ async def test_who_never_reads_is_cut_off_and_leaves_nothing(monkeypatch: pytest
 
 async def test_who_leaves_in_the_midst_leaves_nothing() -> None:
     remote = LocalRemote()
-    remote.open.clear()
     async with socket_server(remote) as server:
+        remote.open.clear()
         for _ in range(5):
             async with client(server.url) as gone:
                 await gone.send(chunk(0.5))

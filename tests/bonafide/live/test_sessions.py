@@ -56,8 +56,8 @@ async def test_leaving_gives_everybody_their_last_word() -> None:
 
 async def test_leaving_does_not_wait_for_ever() -> None:
     remote = LocalRemote()
-    remote.open.clear()
     async with live_sessions(remote) as sessions:
+        remote.open.clear()
         with sessions.open(Call.within(9)) as stream:
             talk = Conversation(stream)
             talk.say(audio(0.7))

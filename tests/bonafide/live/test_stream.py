@@ -144,8 +144,8 @@ async def test_one_long_message_with_overlap_is_judged_piece_by_piece() -> None:
 
 async def test_who_sends_faster_than_is_judged_waits() -> None:
     remote = LocalRemote()
-    remote.open.clear()
     async with conversation(remote) as talk:
+        remote.open.clear()
         talk.say(*[audio(0.5)] * 100)
         await talk.wait_for(lambda: talk.unread < 90)
         await asyncio.sleep(0.2)
@@ -192,8 +192,8 @@ async def test_no_session_outlasts_its_limit() -> None:
 
 async def test_what_the_edge_raises_ends_the_session_at_once() -> None:
     remote = LocalRemote()
-    remote.open.clear()
     async with conversation(remote) as talk:
+        remote.open.clear()
         talk.say(audio(0.3), ConnectionResetError("gone"))
         with pytest.raises(ConnectionResetError):
             await ended(talk)
