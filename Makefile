@@ -34,7 +34,7 @@ test: setup ## Run all tests
 	$(BIN)/python -m pytest
 
 test-quick: setup ## Run the tests that take less than a few seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not deploy"
 
 lint: setup ## Check style, types and the wire contracts
 	$(BIN)/ruff check .
@@ -47,8 +47,9 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: setup ## Generate the protobuf stubs of the service and the client
+proto: setup ## Generate the protobuf stubs of the service and the clients (those for Go need Go)
 	$(BIN)/python proto/generate.py
+	if command -v go >/dev/null; then $(BIN)/python proto/generate_go.py; else echo "no Go: its stubs stay as they are"; fi
 
 lock: | $(UV) ## Resolve the pinned versions anew
 	$(UV) pip compile pyproject.toml --group dev --group training --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock

@@ -1,10 +1,11 @@
-"""Real servers for tests: MinIO and Valkey on free loopback ports, in folders of their own, stopped by pid.
+"""Real servers for tests: MinIO, Valkey and PostgreSQL on free loopback ports, in folders of their own, stopped by pid.
 
 `minio_server` and `valkey_server` are fixtures: import them in a conftest.py. `start_minio` and
 `start_valkey` give a test a server of its own, to stop, to kill and to start again.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -125,6 +126,32 @@ def start_minio(folder: Path) -> Server:
     env = {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_BROWSER": "off"}
     env |= {"MINIO_UPDATE": "off", "HOME": str(folder)}
     server = Server(command, port, ready, folder / "minio.log", env)
+    server.start()
+    return server
+
+
+def start_postgres(folder: Path) -> Server:
+    """A PostgreSQL with a database `postgres` and a user `bonafide`; skips the test where it is not installed.
+
+    Args:
+        folder: empty; PostgreSQL does not run as root, so root gives it to the user `postgres`.
+    """
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not binaries:
+        pytest.skip("no PostgreSQL (Debian: postgresql)")
+    bin_dir, data, port = binaries[-1].parent, folder / "data", free_port()
+    as_other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    if as_other:
+        shutil.chown(folder, "postgres", "postgres")
+    make = [*as_other, bin_dir / "initdb", "--pgdata", data, "--auth=trust", "--username=bonafide", "--no-sync"]
+    subprocess.run(make, check=True, capture_output=True, cwd=folder)
+    options = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off"]
+
+    def ready() -> bool:
+        ask = [bin_dir / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        return subprocess.run(ask, check=False).returncode == 0
+
+    server = Server([*as_other, str(binaries[-1]), "-D", str(data), *options], port, ready, folder / "postgres.log")
     server.start()
     return server
 

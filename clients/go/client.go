@@ -1,0 +1,221 @@
+// Package bonafide asks a Bonafide service whether voices and faces are real.
+//
+//	client, err := bonafide.Dial("dns:///bonafide:50051", bonafide.WithTLS(config), bonafide.WithKey(key))
+//	report, err := client.AnalyzeObject(ctx, "calls", "2026/a.wav", taskID)
+//
+// Answers are the messages of the wire contract. A call whose context has no deadline is given one. Calls that are
+// safe to repeat are repeated for about three seconds while the service is unavailable; an upload is not.
+package bonafide
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
+	"bonafide/clients/go/audioanalyzer"
+	"bonafide/clients/go/liveness"
+)
+
+// Deadlines of calls whose context has none; the service's own limits for such calls.
+const (
+	AudioTimeout  = 10 * time.Minute
+	FaceTimeout   = 30 * time.Second
+	StatusTimeout = 10 * time.Second
+)
+
+const partBytes = 256 * 1024
+
+// Client is one balanced connection to a service. Safe for concurrent use; make one and keep it.
+type Client struct {
+	conn   *grpc.ClientConn
+	audio  audioanalyzer.AudioAnalysisClient
+	face   liveness.LivenessServiceClient
+	health grpc_health_v1.HealthClient
+}
+
+// Dial prepares a client; the connection is made with the first call. A target is host:port, or dns:///host:port,
+// whose addresses are called in turn.
+func Dial(target string, options ...Option) (*Client, error) {
+	conn, err := connect(target, options)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		conn:   conn,
+		audio:  audioanalyzer.NewAudioAnalysisClient(conn),
+		face:   liveness.NewLivenessServiceClient(conn),
+		health: grpc_health_v1.NewHealthClient(conn),
+	}, nil
+}
+
+// Close ends the connection and what runs on it.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// AnalyzeObject judges a stored recording and answers when all of it is scored. The task id is the caller's own, for
+// the service's log.
+func (c *Client) AnalyzeObject(
+	ctx context.Context, bucket, key, taskID string,
+) (*audioanalyzer.AnalyzeAudioResponse, error) {
+	return ask(ctx, AudioTimeout, c.audio.AnalyzeAudio, stored(bucket, key, taskID))
+}
+
+// StreamObject judges a stored recording and yields each chunk as it is scored, then the summary. The call starts with
+// the loop and is cancelled when the loop is left.
+func (c *Client) StreamObject(
+	ctx context.Context, bucket, key, taskID string,
+) iter.Seq2[*audioanalyzer.AnalyzeAudioEvent, error] {
+	return func(yield func(*audioanalyzer.AnalyzeAudioEvent, error) bool) {
+		ctx, cancel := within(ctx, AudioTimeout)
+		defer cancel()
+		stream, err := c.audio.AnalyzeAudioStream(ctx, stored(bucket, key, taskID))
+		if err != nil {
+			yield(nil, failure(err, nil))
+			return
+		}
+		complete := false
+		for event, err := range received(stream) {
+			complete = event.GetSummary() != nil
+			if !yield(event, err) || err != nil {
+				return
+			}
+		}
+		if !complete {
+			yield(nil, errTorn)
+		}
+	}
+}
+
+// AnalyzeUpload judges a recording that is sent along, read part by part.
+func (c *Client) AnalyzeUpload(
+	ctx context.Context, recording io.Reader, taskID string,
+) (*audioanalyzer.AnalyzeAudioResponse, error) {
+	ctx, cancel := within(ctx, AudioTimeout)
+	defer cancel()
+	stream, err := c.audio.AnalyzeUpload(ctx)
+	if err != nil {
+		return nil, failure(err, nil)
+	}
+	// The service may end the call before it has everything; its reason is then in what is received.
+	if err := send(stream, recording, taskID); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	for event, err := range received(stream) {
+		if err != nil {
+			return nil, err
+		}
+		if summary := event.GetSummary(); summary != nil {
+			return summary, nil
+		}
+	}
+	return nil, errTorn
+}
+
+// PredictLiveness judges a photo of a face. A photo that cannot be judged is an *Error.
+func (c *Client) PredictLiveness(ctx context.Context, photo []byte) (*liveness.LivenessResponse, error) {
+	answer, err := ask(ctx, FaceTimeout, c.face.PredictLiveness, &liveness.LivenessRequest{ImageData: photo})
+	if err == nil && !answer.GetSuccess() {
+		return nil, &Error{
+			Code:      answer.GetErrorCode(),
+			Status:    codes.InvalidArgument,
+			Message:   answer.GetErrorMessage(),
+			RequestID: answer.GetRequestId(),
+		}
+	}
+	return answer, err
+}
+
+// VoiceStatus tells which voice model answers.
+func (c *Client) VoiceStatus(ctx context.Context) (*audioanalyzer.VoiceModelStatusResponse, error) {
+	return ask(ctx, StatusTimeout, c.audio.GetVoiceModelStatus, &audioanalyzer.VoiceModelStatusRequest{})
+}
+
+// FaceStatus tells which face model answers.
+func (c *Client) FaceStatus(ctx context.Context) (*liveness.ModelStatusResponse, error) {
+	return ask(ctx, StatusTimeout, c.face.GetModelStatus, &liveness.ModelStatusRequest{})
+}
+
+// Serving tells whether the service takes calls: all of it (""), or one gRPC service of it by name.
+func (c *Client) Serving(ctx context.Context, service string) (bool, error) {
+	answer, err := ask(ctx, StatusTimeout, c.health.Check, &grpc_health_v1.HealthCheckRequest{Service: service})
+	return answer.GetStatus() == grpc_health_v1.HealthCheckResponse_SERVING, err
+}
+
+func stored(bucket, key, taskID string) *audioanalyzer.AnalyzeAudioRequest {
+	return &audioanalyzer.AnalyzeAudioRequest{MinioBucketName: bucket, MinioObjectKey: key, TaskId: taskID}
+}
+
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+func ask[Request, Response any](
+	ctx context.Context,
+	timeout time.Duration,
+	method func(context.Context, Request, ...grpc.CallOption) (Response, error),
+	request Request,
+) (Response, error) {
+	ctx, cancel := within(ctx, timeout)
+	defer cancel()
+	var trailer metadata.MD
+	answer, err := method(ctx, request, grpc.Trailer(&trailer))
+	if err != nil {
+		return answer, failure(err, trailer)
+	}
+	return answer, nil
+}
+
+type receiver[Event any] interface {
+	Recv() (Event, error)
+	Trailer() metadata.MD
+}
+
+// received yields what a stream brings until it ends; an error is the last thing it yields.
+func received[Event any](stream receiver[Event]) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for {
+			event, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(event, failure(err, stream.Trailer()))
+				return
+			}
+			if !yield(event, nil) {
+				return
+			}
+		}
+	}
+}
+
+// send returns io.EOF when the service has ended the call, or what the recording's reader returned.
+func send(
+	stream grpc.BidiStreamingClient[audioanalyzer.AnalyzeUploadRequest, audioanalyzer.AnalyzeAudioEvent],
+	recording io.Reader,
+	taskID string,
+) error {
+	for buffer := make([]byte, partBytes); ; {
+		n, err := io.ReadFull(recording, buffer)
+		if n > 0 {
+			if err := stream.Send(&audioanalyzer.AnalyzeUploadRequest{Data: buffer[:n], TaskId: taskID}); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return stream.CloseSend()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

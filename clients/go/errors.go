@@ -1,0 +1,67 @@
+package bonafide
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+var errTorn = errors.New("the service ended the call without a verdict")
+
+// Error is what the service said when a call failed.
+type Error struct {
+	// Code is the service's word for what happened, such as "overloaded"; empty when the call did not reach it.
+	Code   string
+	Status codes.Code
+	// Message is written for people.
+	Message string
+	// RequestID finds the call in the service's log.
+	RequestID string
+	// RetryAfter is when to come again; 0 when the service did not say.
+	RetryAfter time.Duration
+}
+
+// Error says all of it in one line.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("bonafide: %s: %s", e.Status, e.Message)
+	if e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
+	}
+	return text
+}
+
+// GRPCStatus lets status.Code and its kin understand the error.
+func (e *Error) GRPCStatus() *status.Status { return status.New(e.Status, e.Message) }
+
+// Temporary tells whether the same call may succeed later.
+func (e *Error) Temporary() bool {
+	return e.Status == codes.Unavailable || e.Status == codes.ResourceExhausted || e.Status == codes.DeadlineExceeded
+}
+
+func failure(err error, trailer metadata.MD) error {
+	said, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	first := func(name string) string {
+		if values := trailer.Get(name); len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	failed := &Error{
+		Code:      first("bonafide-error-code"),
+		Status:    said.Code(),
+		Message:   said.Message(),
+		RequestID: first("x-request-id"),
+	}
+	if seconds, err := strconv.ParseFloat(first("retry-after-s"), 64); err == nil {
+		failed.RetryAfter = time.Duration(seconds * float64(time.Second))
+	}
+	return failed
+}

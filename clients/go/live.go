@@ -1,0 +1,48 @@
+package bonafide
+
+import (
+	"context"
+	"iter"
+
+	"google.golang.org/grpc"
+
+	"bonafide/clients/go/audioanalyzer"
+)
+
+// Live is speech that is judged while it is spoken. One goroutine may send while another reads the events.
+type Live struct {
+	stream grpc.BidiStreamingClient[audioanalyzer.LiveAudioRequest, audioanalyzer.LiveAudioEvent]
+}
+
+// Live begins; it lasts until End and the summary, and is broken off when the context is cancelled. It has no deadline
+// but the context's.
+func (c *Client) Live(ctx context.Context, config *audioanalyzer.LiveAudioConfig) (*Live, error) {
+	stream, err := c.audio.AnalyzeLive(ctx)
+	if err != nil {
+		return nil, failure(err, nil)
+	}
+	live := &Live{stream}
+	return live, live.send(&audioanalyzer.LiveAudioRequest{
+		Message: &audioanalyzer.LiveAudioRequest_Config{Config: config},
+	})
+}
+
+// Send sends samples in the configured encoding, at most 1 MiB. io.EOF means that the call has ended; Events says why.
+func (l *Live) Send(samples []byte) error {
+	return l.send(&audioanalyzer.LiveAudioRequest{Message: &audioanalyzer.LiveAudioRequest_Audio{Audio: samples}})
+}
+
+// Flush has what is buffered judged now, although it is less than a window.
+func (l *Live) Flush() error {
+	return l.send(&audioanalyzer.LiveAudioRequest{
+		Message: &audioanalyzer.LiveAudioRequest_Flush{Flush: &audioanalyzer.LiveAudioFlush{}},
+	})
+}
+
+// End says that nothing more comes; the summary follows.
+func (l *Live) End() error { return l.stream.CloseSend() }
+
+// Events yields each window as it is judged, then the summary. An error is the last thing it yields.
+func (l *Live) Events() iter.Seq2[*audioanalyzer.LiveAudioEvent, error] { return received(l.stream) }
+
+func (l *Live) send(request *audioanalyzer.LiveAudioRequest) error { return l.stream.Send(request) }
