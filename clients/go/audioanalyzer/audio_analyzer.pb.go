@@ -534,7 +534,7 @@ func (*AnalyzeAudioEvent_Chunk) isAnalyzeAudioEvent_Event() {}
 
 func (*AnalyzeAudioEvent_Summary) isAnalyzeAudioEvent_Event() {}
 
-// Live audio: first the configuration, then audio until the caller half-closes.
+// Live audio until the caller half-closes; without a configuration before it, the defaults count.
 type LiveAudioRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -638,9 +638,9 @@ func (*LiveAudioRequest_Flush) isLiveAudioRequest_Message() {}
 // How the audio comes, and how it is to be judged; zero and empty take the default.
 type LiveAudioConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Hz, 8,000 to 192,000; default 16,000.
+	// Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw; a container says itself.
 	SampleRate uint32 `protobuf:"varint,1,opt,name=sample_rate,json=sampleRate,proto3" json:"sample_rate,omitempty"`
-	// "float32" (default), "pcm16" (both little-endian) or "mulaw".
+	// "float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream.
 	Encoding string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
 	// Seconds of a window, default 1.
 	ChunkDuration float64 `protobuf:"fixed64,3,opt,name=chunk_duration,json=chunkDuration,proto3" json:"chunk_duration,omitempty"`
@@ -854,7 +854,9 @@ type LiveWindow struct {
 	// Smoothed over the windows so far; absent before any speech.
 	RunningScore *float32 `protobuf:"fixed32,7,opt,name=running_score,json=runningScore,proto3,oneof" json:"running_score,omitempty"`
 	// Changes only when the running score has clearly crossed the threshold.
-	RunningLabel  string `protobuf:"bytes,8,opt,name=running_label,json=runningLabel,proto3" json:"running_label,omitempty"`
+	RunningLabel string `protobuf:"bytes,8,opt,name=running_label,json=runningLabel,proto3" json:"running_label,omitempty"`
+	// Empty, or why the window has neither score nor label.
+	ErrorMessage  string `protobuf:"bytes,9,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -945,6 +947,13 @@ func (x *LiveWindow) GetRunningLabel() string {
 	return ""
 }
 
+func (x *LiveWindow) GetErrorMessage() string {
+	if x != nil {
+		return x.ErrorMessage
+	}
+	return ""
+}
+
 // The verdict on all that was said.
 type LiveSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -961,6 +970,8 @@ type LiveSummary struct {
 	Windows       []*LiveWindow        `protobuf:"bytes,9,rep,name=windows,proto3" json:"windows,omitempty"`
 	Suspicious    []*SuspiciousStretch `protobuf:"bytes,10,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
 	RequestId     string               `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// "end", or why the server ended the session: "idle", "session_limit", "going_away"; then an error status follows.
+	Reason        string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1068,6 +1079,13 @@ func (x *LiveSummary) GetSuspicious() []*SuspiciousStretch {
 func (x *LiveSummary) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *LiveSummary) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -1359,7 +1377,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x0eLiveAudioEvent\x123\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.audioanalyzer.LiveWindowH\x00R\x06window\x126\n" +
 	"\asummary\x18\x02 \x01(\v2\x1a.audioanalyzer.LiveSummaryH\x00R\asummaryB\a\n" +
-	"\x05event\"\xbf\x02\n" +
+	"\x05event\"\xe4\x02\n" +
 	"\n" +
 	"LiveWindow\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12,\n" +
@@ -1369,9 +1387,10 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\tR\x05label\x12!\n" +
 	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatio\x12(\n" +
 	"\rrunning_score\x18\a \x01(\x02H\x01R\frunningScore\x88\x01\x01\x12#\n" +
-	"\rrunning_label\x18\b \x01(\tR\frunningLabelB\b\n" +
+	"\rrunning_label\x18\b \x01(\tR\frunningLabel\x12#\n" +
+	"\rerror_message\x18\t \x01(\tR\ferrorMessageB\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\xc3\x03\n" +
+	"\x0e_running_score\"\xdb\x03\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1389,7 +1408,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	" \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
 	"suspicious\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\v \x01(\tR\trequestIdB\b\n" +
+	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reasonB\b\n" +
 	"\x06_score\"Q\n" +
 	"\rModelIdentity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
