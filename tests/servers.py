@@ -143,12 +143,20 @@ def start_postgres(folder: Path) -> Server:
     as_other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
     if as_other:
         shutil.chown(folder, "postgres", "postgres")
-    make = [*as_other, bin_dir / "initdb", "--pgdata", data, "--auth=trust", "--username=bonafide", "--no-sync"]
+    make = [
+        *as_other,
+        str(bin_dir / "initdb"),
+        "--pgdata",
+        str(data),
+        "--auth=trust",
+        "--username=bonafide",
+        "--no-sync",
+    ]
     subprocess.run(make, check=True, capture_output=True, cwd=folder)
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off"]
 
     def ready() -> bool:
-        ask = [bin_dir / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        ask = [str(bin_dir / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         return subprocess.run(ask, check=False).returncode == 0
 
     server = Server([*as_other, str(binaries[-1]), "-D", str(data), *options], port, ready, folder / "postgres.log")
