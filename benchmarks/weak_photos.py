@@ -78,7 +78,7 @@ def values(detector: DINOv2Detector, trials: Sequence[Trial]) -> list[list[str]]
             measured.append((seen, brightness(light), sharpness(light)))
     cuts = np.percentile(np.array(measured), PERCENTILES, axis=0).T
     names = ("pixels seen", "brightness", "sharpness")
-    return [[name, *(f"{cut:.0f}" for cut in row)] for name, row in zip(names, cuts, strict=True)]
+    return [[name, *(f"{cut:.3g}" for cut in row)] for name, row in zip(names, cuts, strict=True)]
 
 
 def _changed(path: Path, change: Change) -> bytes:

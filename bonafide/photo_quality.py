@@ -103,10 +103,14 @@ def brightness(light: NDArray[np.float32]) -> float:
 
 
 def sharpness(light: NDArray[np.float32]) -> float:
-    """Variance of the Laplacian: small where there are neither edges nor noise."""
+    """Variance of the Laplacian, as a share of that of the luminance, so that light and contrast do not count.
+
+    Real photos have 0.05 to 0.5; 0 where nothing varies.
+    """
+    contrast = float(light.var())
     inner = light[1:-1, 1:-1]
     laplacian = light[:-2, 1:-1] + light[2:, 1:-1] + light[1:-1, :-2] + light[1:-1, 2:] - 4 * inner
-    return float(laplacian.var())
+    return float(laplacian.var()) / contrast if contrast else 0.0
 
 
 def _seen(start: int, stop: int, length: int, resized: int, crop: int | None) -> float:

@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     """Reason `small_face`: of the largest face's shorter side, fewer pixels than this reach the model."""
     face_min_brightness: float = Field(40.0, ge=0.0, le=255.0)
     """Reason `dark`: the face's mean luminance, 0 to 255, is less."""
-    face_min_sharpness: float = Field(20.0, ge=0.0)
-    """Reason `blurred`: the variance of the Laplacian of the face, scaled to 64 x 64, is less."""
+    face_min_sharpness: float = Field(0.035, ge=0.0)
+    """Reason `blurred`: of the face, scaled to 64 x 64, the Laplacian varies less than this share of the luminance."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False

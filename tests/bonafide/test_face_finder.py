@@ -45,6 +45,11 @@ def test_it_is_found_anywhere_in_a_wide_picture(at: tuple[int, int]) -> None:
     assert overlap(face.box(wide.size), expected) > 0.5
 
 
+@pytest.mark.parametrize("share", [0.5, 0.14, 0.08])
+def test_a_face_may_be_a_small_share_of_the_longer_edge(share: float) -> None:
+    assert len(FINDER.find(small_face(share * 400 / (FACE[2] - FACE[0])))) == 1
+
+
 def test_a_mirrored_face() -> None:
     (face,) = FINDER.find(portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     assert overlap(face.box((320, 400)), (320 - FACE[2], FACE[1], 320 - FACE[0], FACE[3])) > 0.8

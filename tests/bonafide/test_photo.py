@@ -56,7 +56,7 @@ def test_limits_are_settings() -> None:
     assert reason(two_faces(0.7), face_several_share=0.9, face_min_pixels=0) is None
     assert reason(small_face(), face_min_pixels=10) is None
     assert reason(dark_face(), face_min_brightness=5) != "dark"
-    assert reason(blurred_face(), face_min_sharpness=1) is None
+    assert reason(blurred_face(), face_min_sharpness=0.001) is None
     assert reason(portrait(), face_min_pixels=180) == "small_face"
 
 

@@ -74,6 +74,7 @@ def test_the_measures_follow_what_they_measure() -> None:
     assert lights == pytest.approx([lights[0], lights[0] / 2, lights[0] / 5, 0], abs=1)
     edges = [sharpness(luminance(blurred_face(radius), FACE)) for radius in (0.0, 1.0, 2.0, 4.0)]
     assert edges == sorted(edges, reverse=True)
+    assert sharpness(luminance(dark_face(0.5), FACE)) == pytest.approx(edges[0], rel=0.05)
     assert sharpness(luminance(Image.new("RGB", (9, 9), "white"), (0, 0, 9, 9))) == 0
 
 
