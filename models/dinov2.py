@@ -1,5 +1,6 @@
 """The face detector: prepared RGB photos in, P(fake) out. DINOv2 first; other image classifiers load the same way."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,12 +9,12 @@ from numpy.typing import NDArray
 from models.calibration import Calibration, read_calibration
 from models.catalog import find_model
 from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.detector import Detector, model_info
 from models.engines import Engine, EngineModel, LoadOptions, open_engine
 from models.errors import UnsupportedModel
 from models.info import ImageGeometry, ModelInfo
 from models.labels import spoof_rule
 from models.preprocessing import image_preparation
-from models.scoring import score_each
 
 if TYPE_CHECKING:
     from models.graph import SpoofGraph
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _SETTING = "BONAFIDE_FACE_SPOOF_LABEL"
 
 
-class DINOv2Detector:
+class DINOv2Detector(Detector):
     """A loaded face model. Make one with `load`.
 
     Attributes:
@@ -31,9 +32,7 @@ class DINOv2Detector:
     def __init__(
         self, engine: Engine, info: ModelInfo, geometry: ImageGeometry, calibration: Calibration | None = None
     ) -> None:
-        self.info = info
-        self._engine = engine
-        self._calibration = calibration
+        super().__init__(engine, info, calibration)
         self._shape = (geometry.height, geometry.width, 3)
 
     @classmethod
@@ -85,24 +84,17 @@ class DINOv2Detector:
             ),
             options,
         )
-        info = ModelInfo(
+        info = model_info(
+            files,
+            engine,
+            calibration,
             task="face",
-            name=files.name,
-            version=calibration.version if calibration else version,
+            version=version,
             architecture=str((checkpoint.config.get("architectures") or [checkpoint.model_type])[0]),
-            reference=reference,
-            local_path=str(files.path),
-            demo=files.demo,
             labels=tuple(labels[index] for index in range(len(labels))),
-            spoof_index=None if rule.inverted else rule.index,
-            engine=engine.name,
-            device=engine.device,
-            precision=engine.precision,
-            max_batch_size=engine.max_batch_size,
-            geometry=geometry,
-            threshold=calibration.threshold if calibration else None,
-            calibrated=calibration is not None,
+            rule=rule,
         )
+        info = replace(info, geometry=geometry)
         return cls(engine, info, geometry, calibration)
 
     def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -114,8 +106,7 @@ class DINOv2Detector:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores = score_each(self._engine, images, self._fits)
-        return self._calibration.apply(scores) if self._calibration else scores
+        return self._score(images, self._fits)
 
     def _fits(self, image: NDArray[Any]) -> bool:
         return image.dtype == np.uint8 and image.shape == self._shape

@@ -1,6 +1,7 @@
 """The voice detector: windows of 16 kHz speech in, P(spoof) out. WavLM first; wav2vec2 and HuBERT load the same way."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.detector import Detector, model_info
 from models.engines import Engine, EngineModel, LoadOptions, open_engine
 from models.errors import UnsupportedModel
 from models.info import ModelInfo
 from models.labels import SpoofRule, spoof_rule
 from models.preprocessing import SAMPLE_RATE, VoicePreparation, voice_preparation
-from models.scoring import score_each
 
 if TYPE_CHECKING:
     from models.graph import SpoofGraph
@@ -53,7 +54,7 @@ WAVLM_BASE: Mapping[str, Any] = {
 }
 
 
-class WavLMDetector:
+class WavLMDetector(Detector):
     """A loaded voice model. Make one with `load`.
 
     Attributes:
@@ -63,9 +64,7 @@ class WavLMDetector:
     def __init__(
         self, engine: Engine, info: ModelInfo, least_samples: int, calibration: Calibration | None = None
     ) -> None:
-        self.info = info
-        self._engine = engine
-        self._calibration = calibration
+        super().__init__(engine, info, calibration)
         self._least_samples = least_samples
 
     @classmethod
@@ -96,25 +95,17 @@ class WavLMDetector:
             ),
             options,
         )
-        info = ModelInfo(
+        info = model_info(
+            files,
+            engine,
+            calibration,
             task="voice",
-            name=files.name,
-            version=calibration.version if calibration else source.version,
+            version=source.version,
             architecture=source.architecture,
-            reference=reference,
-            local_path=str(files.path),
-            demo=files.demo,
             labels=source.labels,
-            spoof_index=None if source.rule.inverted else source.rule.index,
-            engine=engine.name,
-            device=engine.device,
-            precision=engine.precision,
-            max_batch_size=engine.max_batch_size,
-            sample_rate=SAMPLE_RATE,
-            window_samples=WINDOW_SAMPLES,
-            threshold=calibration.threshold if calibration else None,
-            calibrated=calibration is not None,
+            rule=source.rule,
         )
+        info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
         return cls(engine, info, least_samples, calibration)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
@@ -129,8 +120,7 @@ class WavLMDetector:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores = score_each(self._engine, windows, self._fits)
-        return self._calibration.apply(scores) if self._calibration else scores
+        return self._score(windows, self._fits)
 
     def _fits(self, window: NDArray[Any]) -> bool:
         return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MOST_SAMPLES

@@ -26,8 +26,7 @@ def det_curve(judged: Judged, path: Path, *, title: str) -> None:
         path: of the PNG.
         title: written above.
     """
-    figure = Figure(figsize=(6.4, 6.0), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(6.0)
     axes = figure.subplots()
     species = sorted(set(judged.attacks.tolist()) - {BONAFIDE})
     bonafide = judged.attacks == BONAFIDE
@@ -66,8 +65,7 @@ def score_histogram(judged: Judged, threshold: float, path: Path, *, title: str)
         path: of the PNG.
         title: written above.
     """
-    figure = Figure(figsize=(6.4, 4.0), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(4.0)
     axes = figure.subplots()
     for name, members, colour in (("bona fide", ~judged.spoof, "tab:blue"), ("spoof", judged.spoof, "tab:red")):
         if members.any():
@@ -77,6 +75,13 @@ def score_histogram(judged: Judged, threshold: float, path: Path, *, title: str)
     axes.set(xlim=(0, 1), xlabel="score, P(spoof)", ylabel="% of the class", title=title)
     axes.legend(fontsize="small")
     figure.savefig(path)
+
+
+def _figure(height: float) -> Figure:
+    """An empty picture of this height in inches, without any window."""
+    figure = Figure(figsize=(6.4, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _deviate(rates: Floats) -> Floats:

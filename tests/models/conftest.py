@@ -35,3 +35,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny DINOv2 classifier: live, spoof; 56 x 56 pixels cut out of a shorter side of 64."""
     return save_face(tmp_path_factory.mktemp("checkpoints") / "tiny-face", ["live", "spoof"], **TINY_DINOV2)
+
+
+@pytest.fixture
+def own_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a command line keep its models below `tmp_path`, and compute exactly, on one thread."""
+    monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
+    monkeypatch.setenv("BONAFIDE_PRECISION", "fp32")

@@ -14,12 +14,7 @@ from models.dinov2 import DINOv2Detector
 from tests.media import encode_image, photo
 from tests.models.checkpoints import apply, options
 
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
-    monkeypatch.setenv("BONAFIDE_PRECISION", "fp32")
+pytestmark = pytest.mark.usefixtures("own_models_folder")
 
 
 @pytest.fixture

@@ -13,11 +13,7 @@ from models.inspect import main
 from models.inspection import guess_task, inspect
 from tests.models.checkpoints import options
 
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
+pytestmark = pytest.mark.usefixtures("own_models_folder")
 
 
 def test_a_voice_model(tiny_voice: Path, tmp_path: Path) -> None:

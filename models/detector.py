@@ -1,0 +1,63 @@
+"""What both detectors share: an engine, the calibration beside the weights, and the facts that they tell."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import Calibration
+from models.catalog import ModelFiles
+from models.engines import Engine
+from models.info import ModelInfo, Task
+from models.labels import SpoofRule
+from models.scoring import score_each
+
+
+class Detector:
+    """A loaded model.
+
+    Attributes:
+        info: what it is and how it runs.
+    """
+
+    def __init__(self, engine: Engine, info: ModelInfo, calibration: Calibration | None) -> None:
+        self.info = info
+        self._engine = engine
+        self._calibration = calibration
+
+    def _score(self, items: Sequence[Any], fits: Callable[[NDArray[Any]], bool]) -> NDArray[np.float32]:
+        """Scores, calibrated if there is a calibration; see `score_each`."""
+        scores = score_each(self._engine, items, fits)
+        return self._calibration.apply(scores) if self._calibration else scores
+
+
+def model_info(
+    files: ModelFiles,
+    engine: Engine,
+    calibration: Calibration | None,
+    *,
+    task: Task,
+    version: str,
+    architecture: str,
+    labels: tuple[str, ...],
+    rule: SpoofRule,
+) -> ModelInfo:
+    """The facts that models of either task have; `version` is that of the uncalibrated model."""
+    return ModelInfo(
+        task=task,
+        name=files.name,
+        version=calibration.version if calibration else version,
+        architecture=architecture,
+        reference=files.reference,
+        local_path=str(files.path),
+        demo=files.demo,
+        labels=labels,
+        spoof_index=None if rule.inverted else rule.index,
+        engine=engine.name,
+        device=engine.device,
+        precision=engine.precision,
+        max_batch_size=engine.max_batch_size,
+        threshold=calibration.threshold if calibration else None,
+        calibrated=calibration is not None,
+    )
