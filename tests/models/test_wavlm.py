@@ -156,6 +156,7 @@ def test_info_says_what_serves(tiny_voice: Path, workspace: Path) -> None:
         "window_samples": 64000,
         "threshold": None,
         "calibrated": False,
+        "speech_version": None,
     }
 
 
