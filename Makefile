@@ -7,7 +7,11 @@ PYTHON ?= python3
 DRAIN_S ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo test test-quick lint format proto lock minio bench clean
+# Optional, for the JavaScript client, the page and the Kotlin client: Debian packages nodejs npm chromium maven
+# (Node 20.10 or newer: Debian 13).
+JS := $(if $(shell command -v npm),clients/js/node_modules/ready)
+
+.PHONY: help setup serve demo test test-quick lint format proto lock minio bench clean js kotlin screenshots
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,10 +34,10 @@ serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
 demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
 	$(BIN)/python -m scripts.demo
 
-test: setup ## Run all tests
+test: setup $(JS) ## Run all tests
 	$(BIN)/python -m pytest
 
-test-quick: setup ## Run the tests that take less than a few seconds each
+test-quick: setup $(JS) ## Run the tests that take less than a few seconds each
 	$(BIN)/python -m pytest -m "not slow and not deploy"
 
 lint: setup ## Check style, types and the wire contracts
@@ -47,12 +51,22 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+clients/js/node_modules/ready: clients/js/package-lock.json
+	cd clients/js && npm ci --silent --no-audit --no-fund && touch node_modules/ready \
+	  || echo "npm could not fetch TypeScript: the tests that need it are skipped"
+
+js: clients/js/node_modules/ready ## Compile the JavaScript client, for the page too (needs Node and npm)
+	cd clients/js && npm run --silent build && npm run --silent page && npm run --silent check
+
 proto: setup ## Generate the protobuf stubs of the service and the clients (those for Go need Go)
 	$(BIN)/python proto/generate.py
 	if command -v go >/dev/null; then $(BIN)/python proto/generate_go.py; else echo "no Go: its stubs stay as they are"; fi
 
 lock: | $(UV) ## Resolve the pinned versions anew
 	$(UV) pip compile pyproject.toml --group dev --group training --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+
+screenshots: setup ## Take the pictures of the page in docs/ (needs Chromium)
+	$(BIN)/python -m scripts.screenshots $(if $(VOICE),--voice $(VOICE))
 
 minio: ## Build the pinned MinIO that the tests use (needs Go)
 	scripts/minio.sh

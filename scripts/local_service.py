@@ -50,6 +50,11 @@ class LocalService:
         return f"http://127.0.0.1:{self.http_port}"
 
     @property
+    def live_url(self) -> str:
+        """WebSocket of live voices."""
+        return f"ws://127.0.0.1:{self.http_port}/ws/detect"
+
+    @property
     def address(self) -> str:
         """GRPC target."""
         return f"127.0.0.1:{self.grpc_ports[0]}"

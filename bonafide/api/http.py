@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from bonafide.access import Access
 from bonafide.api import messages
 from bonafide.api.openapi import OPENAPI
+from bonafide.api.web import web_routes
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, Unauthenticated, Unavailable
@@ -83,6 +84,7 @@ class HttpApi:
                 Route("/health", self._answer(self.health, logging.DEBUG), methods=["GET"]),
                 Route("/stats", self._answer(self.stats, logging.DEBUG), methods=["GET"]),
                 Route("/docs.json", self._answer(self.docs, logging.DEBUG), methods=["GET"]),
+                *web_routes(),
             ]
         )
 

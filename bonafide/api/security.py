@@ -12,9 +12,9 @@ from bonafide.calls import Call
 from bonafide.errors import BonafideError, Unavailable
 from bonafide.telemetry import bind_caller, refused
 
-OPEN = frozenset({"/", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})
+OPEN = frozenset({"/", "/ui", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})
 """Health checks and what describes the service: they tell nothing of callers. All other paths ask for a key."""
-OPEN_FOLDERS = ("/assets/", "/static_content/")
+OPEN_FOLDERS = ("/assets/", "/static_content/", "/ui/")
 SUBPROTOCOL = "bonafide"
 """What the service answers to a browser that offers it beside its key; Chrome wants one of its offers chosen."""
 KEY_SUBPROTOCOL = "bonafide.key."

@@ -1,0 +1,249 @@
+/** The live client: a stream of audio in, verdicts out, over as many connections as the network makes necessary. */
+
+import { BonafideError } from "./errors.js";
+import type { Connected, DetectionMessage, DetectionResult, Summary } from "./messages.js";
+import { toFloats, type Encoding, type Samples } from "./samples.js";
+import { LiveSession, type Answer, type Frame, type Request, type Windowing } from "./session.js";
+
+/** What is needed of a WebSocket; browsers, React Native and Node (from 22 on) have one. */
+export interface SocketLike {
+  readonly readyState: number;
+  binaryType: string;
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: (() => void) | null;
+  send(data: Frame): void;
+  close(code?: number): void;
+}
+
+export interface Options {
+  /** What this client calls itself in the service's log. */
+  clientId?: string;
+  /** Sent as a subprotocol, since a browser cannot set headers. */
+  apiKey?: string;
+  /** Seconds of a window, 0.25 to 4; shorter ones answer sooner and know less. */
+  chunkDuration?: number;
+  /** Seconds that neighbouring windows share. */
+  overlapDuration?: number;
+  /** How long a lost service is looked for, in milliseconds; default a minute. */
+  reconnectMs?: number;
+  /** How long an answer may take before the connection counts as broken; default 30 s. */
+  answerMs?: number;
+  /** Most seconds of audio without an answer; more is refused as `overloaded`. Default 30. */
+  mostAhead?: number;
+  /** Instead of the global one. */
+  WebSocket?: new (url: string, protocols?: string[]) => SocketLike;
+}
+
+export type State = "idle" | "connecting" | "connected" | "reconnecting" | "ended";
+
+const OPEN = 1;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 5_000;
+/** Closures after which the same would only happen again. */
+const FINAL: Record<number, string> = {
+  1000: "unavailable",
+  1002: "internal",
+  1003: "invalid_request",
+  1007: "invalid_request",
+  1008: "unavailable",
+  1009: "too_large",
+};
+
+/** Judges speech while it is spoken. One client is one stream. */
+export class AudioDetectionClient {
+  /** Called with each judged window, in order. */
+  onDetectionResult: (result: DetectionResult, message: DetectionMessage) => void = () => {};
+  /** Called with each error, also with those that a promise tells. */
+  onError: (error: BonafideError) => void = () => {};
+  onStateChange: (state: State) => void = () => {};
+
+  private readonly session: LiveSession;
+  private socket: SocketLike | null = null;
+  private current: State = "idle";
+  private connection: Promise<Connected> | null = null;
+  private greeted: ((answer: Connected) => void) | null = null;
+  private refused: ((error: BonafideError) => void) | null = null;
+  private ended: BonafideError | null = null;
+  private lostAt = 0;
+  private waitMs = FIRST_WAIT_MS;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private watch: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly url: string,
+    private readonly options: Options = {},
+  ) {
+    const windowing: Windowing = {};
+    if (options.chunkDuration !== undefined) windowing.chunk_duration = options.chunkDuration;
+    if (options.overlapDuration !== undefined) windowing.overlap_duration = options.overlapDuration;
+    this.session = new LiveSession(options.clientId ?? `js-${Math.random().toString(36).slice(2, 12)}`, windowing);
+  }
+
+  get state(): State {
+    return this.current;
+  }
+
+  /** Connects, and answers which model listens. Fails at once when the service is not there, or refuses. */
+  connect(): Promise<Connected> {
+    this.connection ??= new Promise((resolve, reject) => {
+      if (this.ended) return reject(this.ended);
+      this.greeted = resolve;
+      this.refused = reject;
+      this.become("connecting");
+      this.open();
+    });
+    return this.connection;
+  }
+
+  /**
+   * Sends some audio; answers the last window that it completed, or null when it completed none.
+   * @param buffer mono samples
+   * @param rate samples per second, 8,000 to 192,000
+   * @param encoding how they travel
+   */
+  async sendAudioChunk(buffer: Samples, rate = 16_000, encoding: Encoding = "float32"): Promise<DetectionResult | null> {
+    const most = this.options.mostAhead ?? 30;
+    if (this.session.unansweredSeconds > most) {
+      throw this.told(new BonafideError("overloaded", `${most} seconds of audio wait for an answer already`));
+    }
+    const answer = await this.ask({ kind: "audio", audio: { samples: toFloats(buffer), rate, encoding } });
+    return answer.detection?.result ?? null;
+  }
+
+  /** Judges what the service holds although it is less than a window; null when it is too short. */
+  async flush(): Promise<DetectionResult | null> {
+    return (await this.ask({ kind: "flush" })).detection?.result ?? null;
+  }
+
+  /** Judges the rest, ends the session, and answers the verdict on all of it. */
+  async end(): Promise<Summary> {
+    const { summary } = await this.ask({ kind: "end" });
+    return summary as Summary; // the session lets no other answer through
+  }
+
+  /** Closes the connection; what waits for an answer fails. `end` asks for the summary first. */
+  disconnect(): void {
+    this.finish(new BonafideError("unavailable", "the client has disconnected"), false);
+  }
+
+  private ask(request: Request): Promise<Answer> {
+    const answer = new Promise<Answer>((settle, fail) => {
+      if (this.ended ?? !this.connection) {
+        return fail(this.ended ?? new BonafideError("unavailable", "not connected: call connect() first"));
+      }
+      this.send(this.session.ask({ ...request, settle, fail }));
+    });
+    answer.catch(() => {}); // `onError` tells it too; nobody has to await
+    return answer;
+  }
+
+  private send(frames: readonly Frame[]): void {
+    if (this.socket?.readyState !== OPEN) return; // what is unanswered is sent when the connection stands
+    for (const frame of frames) this.socket.send(frame);
+    this.expect();
+  }
+
+  /** Watches for an answer, if one is awaited. */
+  private expect(): void {
+    if (!this.session.waiting.length) return;
+    this.watch ??= setTimeout(() => this.drop("no answer came for long"), this.options.answerMs ?? 30_000);
+  }
+
+  private open(): void {
+    const Socket = this.options.WebSocket ?? (globalThis as { WebSocket?: Options["WebSocket"] }).WebSocket;
+    if (!Socket) {
+      return this.finish(new BonafideError("invalid_request", "no WebSocket here: give one in the options"), true);
+    }
+    const { apiKey } = this.options;
+    const socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.send(this.session.opened());
+    socket.onmessage = ({ data }) => this.take(String(data));
+    socket.onclose = ({ code, reason }) => this.lost(code, reason);
+    socket.onerror = () => this.drop(""); // Node 20 says no more when it cannot connect
+  }
+
+  private take(text: string): void {
+    let answer;
+    try {
+      answer = this.session.received(text);
+    } catch (error) {
+      const told = error instanceof BonafideError ? error : new BonafideError("internal", "the service sent no JSON");
+      return this.finish(told, true);
+    }
+    if (!answer) return;
+    clearTimeout(this.watch);
+    this.watch = undefined;
+    this.expect();
+    this.deliver(answer);
+  }
+
+  private deliver({ request, connected, detection, summary, error }: Answer): void {
+    if (connected) {
+      this.waitMs = FIRST_WAIT_MS;
+      this.lostAt = 0;
+      this.become("connected");
+      this.greeted?.(connected);
+    }
+    for (const window of detection?.windows ?? []) {
+      this.onDetectionResult(window, detection as DetectionMessage);
+    }
+    if (error) request.fail?.(this.told(error));
+    else request.settle?.({ request, ...(detection && { detection }), ...(summary && { summary }) });
+    if (summary) this.finish(new BonafideError("unavailable", "the session has ended"), false);
+  }
+
+  /** Gives the connection up, whatever may still come over it. */
+  private drop(reason: string): void {
+    const socket = this.socket;
+    if (!socket) return;
+    socket.onopen = socket.onclose = socket.onerror = socket.onmessage = null;
+    socket.close();
+    this.lost(1006, reason);
+  }
+
+  private lost(code: number, reason: string): void {
+    clearTimeout(this.watch);
+    this.watch = undefined;
+    this.socket = null;
+    if (this.ended) return;
+    this.lostAt ||= Date.now();
+    const final = FINAL[code];
+    const given = Date.now() - this.lostAt > (this.options.reconnectMs ?? 60_000);
+    if (final || given || this.current === "connecting") {
+      const why = reason || (this.current === "connecting" ? "no connection" : `closed with code ${code}`);
+      return this.finish(new BonafideError(final ?? "unavailable", `${this.url}: ${why}`), true);
+    }
+    this.become("reconnecting");
+    // Clients of a service that restarts do not all come back in the same moment.
+    this.retry = setTimeout(() => this.open(), this.waitMs * (0.5 + Math.random() / 2));
+    this.waitMs = Math.min(2 * this.waitMs, LONGEST_WAIT_MS);
+  }
+
+  /** Ends everything that waits; the first reason counts. */
+  private finish(reason: BonafideError, failed: boolean): void {
+    if (this.ended) return;
+    this.ended = reason;
+    clearTimeout(this.retry);
+    clearTimeout(this.watch);
+    if (failed) this.told(reason);
+    this.refused?.(reason);
+    for (const request of this.session.waiting) request.fail?.(reason);
+    this.socket?.close(1000);
+    this.become("ended");
+  }
+
+  private told(error: BonafideError): BonafideError {
+    this.onError(error);
+    return error;
+  }
+
+  private become(state: State): void {
+    if (state === this.current) return;
+    this.current = state;
+    this.onStateChange(state);
+  }
+}

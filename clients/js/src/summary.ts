@@ -1,0 +1,55 @@
+/** The summary of a stream that went on over several connections, of which the service knows the last. */
+
+import type { JudgedWindow, Stretch, Summary } from "./messages.js";
+
+/** `summary`, together with the windows that were judged before it. */
+export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary): Summary {
+  if (!earlier.length) return summary;
+  const windows = [...earlier, ...summary.windows];
+  const heard = windows.map((window, index) => {
+    const fresh = window.end_time_seconds - Math.max(window.start_time_seconds, windows[index - 1]?.end_time_seconds ?? 0);
+    return { window, fresh, speech: window.speech_ratio * fresh };
+  });
+  const score = mean(heard);
+  const isSpoof = score !== null && score >= summary.threshold;
+  return {
+    ...summary,
+    label: score === null ? "no_speech" : isSpoof ? "spoof" : "bonafide",
+    is_spoof: isSpoof,
+    p_spoof: score,
+    windows,
+    suspicious: stretches(heard),
+    judged_seconds: sum(heard.map(({ window, fresh }) => (window.p_spoof === null ? 0 : fresh))),
+    speech_seconds: sum(heard.map(({ speech }) => speech)),
+  };
+}
+
+interface Heard {
+  window: JudgedWindow;
+  /** Seconds of speech in it that no earlier window held. */
+  speech: number;
+}
+
+function stretches(heard: readonly Heard[]): Stretch[] {
+  const groups: Heard[][] = [];
+  heard.forEach((one, index) => {
+    if (one.window.label !== "spoof") return;
+    if (heard[index - 1]?.window.label === "spoof") groups.at(-1)?.push(one);
+    else groups.push([one]);
+  });
+  return groups.map((group) => ({
+    start_time_seconds: group[0]!.window.start_time_seconds,
+    end_time_seconds: group.at(-1)!.window.end_time_seconds,
+    p_spoof: mean(group) ?? 0,
+  }));
+}
+
+function mean(heard: readonly Heard[]): number | null {
+  const judged = heard.filter(({ window }) => window.p_spoof !== null);
+  const weight = sum(judged.map(({ speech }) => speech));
+  return weight ? sum(judged.map(({ window, speech }) => (window.p_spoof ?? 0) * speech)) / weight : null;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

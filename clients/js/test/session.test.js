@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { BonafideError } from "../dist/errors.js";
+import { LiveSession } from "../dist/session.js";
+
+const RATE = 1_000;
+
+/** The service's side of one connection; a window's score is its mean sample. */
+class Service {
+  buffer = [];
+  start = 0;
+  count = 0;
+  windows = [];
+  overlap = 0;
+
+  answer(frame) {
+    if (typeof frame !== "string") {
+      this.buffer.push(...new Float32Array(frame));
+      return this.judged(RATE);
+    }
+    const message = JSON.parse(frame);
+    switch (message.type) {
+      case "connect":
+        return { type: "connected", client_id: message.client_id };
+      case "config":
+        this.overlap = message.overlap_duration ?? 0;
+        return { type: "config_updated", config: { overlap_duration: this.overlap } };
+      case "flush":
+        return this.judged(Math.max(RATE / 4, this.buffer.length), true);
+      case "end":
+        return {
+          type: "summary", threshold: 0.5, audio_seconds: (this.start + this.buffer.length) / RATE,
+          windows: this.windows, suspicious: [], label: "bonafide", is_spoof: false, p_spoof: 0,
+        };
+    }
+  }
+
+  judged(length, whole = false) {
+    const windows = [];
+    while (this.buffer.length >= length) {
+      const part = this.buffer.slice(0, length);
+      const p_spoof = part.reduce((sum, sample) => sum + sample, 0) / length;
+      windows.push({
+        sequence: this.count++, start_time_seconds: this.start / RATE, end_time_seconds: (this.start + length) / RATE,
+        p_spoof, label: p_spoof >= 0.5 ? "spoof" : "bonafide", speech_ratio: 1,
+      });
+      const hop = whole ? length : length - this.overlap * RATE;
+      this.buffer.splice(0, hop);
+      this.start += hop;
+    }
+    this.windows.push(...windows);
+    return windows.length ? { type: "detection_result", windows } : { type: "buffering" };
+  }
+}
+
+/** Streams a ramp; after each number of answers in `cuts` the connection breaks, with what was under way. */
+function stream(size, cuts, windowing = {}, errors = []) {
+  const session = new LiveSession("test", windowing);
+  const answers = [];
+  let service = new Service();
+  let wire = session.opened();
+  let untilCut = cuts.shift() ?? Infinity;
+  const pump = () => {
+    while (wire.length) {
+      if (untilCut-- <= 0) {
+        untilCut = cuts.shift() ?? Infinity;
+        service = new Service();
+        wire = session.opened();
+        continue;
+      }
+      const frame = wire.shift();
+      let message = service.answer(frame);
+      if (typeof frame !== "string" && errors.length) message = { type: "error", code: errors.shift(), message: "as told" };
+      answers.push(session.received(JSON.stringify(message)));
+    }
+  };
+  const audio = Float32Array.from({ length: 5_400 }, (_, index) => index / 5_400);
+  for (let at = 0; at < audio.length; at += size) {
+    const samples = audio.subarray(at, at + size);
+    wire.push(...session.ask({ kind: "audio", audio: { samples, rate: RATE, encoding: "float32" } }));
+    if (at % 3 === 0) pump(); // sometimes more than one frame is under way
+  }
+  wire.push(...session.ask({ kind: "flush" }), ...session.ask({ kind: "end" }));
+  pump();
+  return {
+    windows: answers.flatMap((answer) => answer?.detection?.windows ?? []),
+    summary: answers.at(-1).summary,
+    errors: answers.flatMap((answer) => answer?.error ?? []),
+  };
+}
+
+test("wherever connections break, the windows are the same", () => {
+  for (const windowing of [{}, { chunk_duration: 1, overlap_duration: 0.5 }]) {
+    for (const size of [100, 333, 1_000, 2_500]) {
+      const whole = stream(size, [], windowing);
+      assert.equal(whole.windows.at(-1).end_time_seconds, 5.4);
+      for (let cut = 0; cut < 40; cut += 3) {
+        const torn = stream(size, [cut, 7, 5], windowing);
+        assert.deepEqual(torn.windows, whole.windows, `size ${size}, cut after ${cut}`);
+        assert.equal(torn.summary.windows.length, whole.windows.length);
+        assert.equal(torn.summary.audio_seconds, 5.4);
+      }
+    }
+  }
+});
+
+test("the summary of a resumed stream covers all of it", () => {
+  const { summary } = stream(500, [9]);
+  assert.deepEqual([summary.label, summary.is_spoof], ["bonafide", false]);
+  assert.ok(Math.abs(summary.p_spoof - 0.5) < 0.01);
+  assert.equal(summary.suspicious.length, 1);
+  assert.equal(summary.suspicious[0].start_time_seconds, 3);
+  assert.equal(summary.suspicious[0].end_time_seconds, 5.4);
+});
+
+test("what was not judged for an error is kept, what was refused is not", () => {
+  const judgedLater = stream(500, [6], {}, ["unavailable", "overloaded"]);
+  assert.deepEqual(judgedLater.errors.map((error) => [error.code, error.retryable]), [["unavailable", true], ["overloaded", true]]);
+  assert.equal(judgedLater.windows.at(-1).end_time_seconds, 5.4);
+});
+
+test("an answer that no service gives is refused", () => {
+  for (const message of [{ type: "summary" }, { type: "error", code: "internal", message: "" }]) {
+    const session = new LiveSession("test", {});
+    session.opened();
+    assert.throws(() => session.received(JSON.stringify(message)), BonafideError);
+  }
+  const session = new LiveSession("test", {});
+  session.opened();
+  assert.equal(session.received('{"type": "news"}'), null);
+  session.received('{"type": "connected"}');
+  assert.throws(() => session.received('{"type": "pong-like", "type": "connected"}'), /nothing was asked/);
+});
+
+test("text encodings travel as the first clients sent them", () => {
+  const session = new LiveSession("test", {});
+  session.opened();
+  for (const encoding of ["json", "base64"]) {
+    const frames = session.ask({ kind: "audio", audio: { samples: Float32Array.of(0, 0.5), rate: 8_000, encoding } });
+    assert.equal(frames.length, 1);
+    const { timestamp, ...message } = JSON.parse(frames[0]);
+    assert.equal(typeof timestamp, "number");
+    assert.deepEqual(message, {
+      type: "audio_chunk", client_id: "test", sample_rate: 8_000, encoding,
+      audio_data: encoding === "json" ? [0, 0.5] : "AAAAAAAAAD8=",
+    });
+  }
+});

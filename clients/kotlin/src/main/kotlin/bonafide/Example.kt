@@ -1,0 +1,2 @@
+package bonafide
+fun main() = println("hello")

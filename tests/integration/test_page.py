@@ -1,0 +1,248 @@
+"""The page at /ui as people use it: in Chromium, with a microphone that plays what the test wants it to hear."""
+
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.async_api import Browser, Page
+
+from bonafide.keys import new_key
+from bonafide_client import AudioDetectionClient, file_blocks
+from scripts.local_service import LocalService, running
+from tests.browser import chromium, opened
+from tests.node import axe
+
+pytestmark = pytest.mark.slow
+
+RATE = 48_000
+WIDTHS = {"phone": {"width": 320, "height": 640}, "desktop": {"width": 1280, "height": 800}}
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+async def ready(page: Page) -> None:
+    await page.wait_for_selector("#state[data-state=ready]")
+
+
+def speech(path: Path) -> NDArray[np.int16]:
+    """int16 array (samples,) at `RATE`."""
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+
+def write_wav(path: Path, samples: NDArray[np.int16]) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+async def running_scores(service: LocalService, recording: Path) -> list[float]:
+    """The running score after each window of two seconds, as the page asks for them."""
+    async with AudioDetectionClient(service.live_url, chunk_duration=2.0) as client:
+        windows = [window async for window in client.stream(file_blocks(recording))]
+    return [window.running_score for window in windows if window.running_score is not None]
+
+
+@asynccontextmanager
+async def locked_between(
+    service: LocalService, real: Path, synthetic: Path, folder: Path
+) -> AsyncIterator[tuple[str, str]]:
+    """A service that takes one for bona fide and the other for spoof, and asks for a key: its page and that key.
+
+    The demonstration model takes the sample of a real voice for a synthetic one, though for a less clear one.
+    """
+    highest, lowest = max(await running_scores(service, real)), min(await running_scores(service, synthetic))
+    assert highest < lowest
+    key, line = new_key("page")
+    (folder / "keys").write_text(f"{line}\n")
+    environment = {
+        "BONAFIDE_VOICE_THRESHOLD": str(highest + (lowest - highest) / 4),
+        "BONAFIDE_KEYS_FILE": str(folder / "keys"),
+    }
+    with running(folder / "log", environment) as locked:
+        yield f"{locked.url}/ui/", key
+
+
+async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(
+    service: LocalService, call_mp3: Path, tmp_path: Path
+) -> None:
+    spoof_mp3 = call_mp3.with_name("call_spoof.mp3")
+    heard = np.concatenate([speech(call_mp3)[: 4 * RATE], speech(spoof_mp3), speech(spoof_mp3)])
+    async with (
+        locked_between(service, call_mp3, spoof_mp3, tmp_path) as (url, key),
+        chromium(microphone=write_wav(tmp_path / "heard.wav", heard)) as browser,
+        opened(browser, url) as page,
+    ):
+        await page.fill("#key", key)
+        await page.click("#key-form button")
+        await ready(page)
+        await page.click("#record")
+        await page.wait_for_selector("#voice-verdict[data-label=bonafide]")
+        await page.wait_for_selector("#voice-verdict[data-label=spoof]")
+        assert await page.inner_text("#voice-title") == "Spoof"
+        await page.click("#record")
+        await page.wait_for_selector("#voice[data-phase=judged]")
+        labels = [await cell.text_content() for cell in await page.query_selector_all("#windows td:last-child")]
+        assert labels.index("bona fide") < labels.index("spoof")
+        assert await page.is_visible("#play")
+
+
+async def test_the_microphone_is_asked_for_sound_as_it_is(browser: Browser, service: LocalService) -> None:
+    async with opened(browser, f"{service.url}/ui/") as page:
+        await ready(page)
+        await page.evaluate("""() => {
+            const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media);
+            media.getUserMedia = async (wanted) => {
+                const stream = await ask(wanted);
+                window.asked = [wanted.audio, stream.getAudioTracks()[0].getSettings()];
+                return stream;
+            };
+        }""")
+        await page.click("#record")
+        await page.wait_for_selector("#record[aria-pressed=true]")
+        off = {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}
+        wanted, got = await page.evaluate("window.asked")
+        assert wanted == off
+        assert {name: got[name] for name in off} == off
+        await page.wait_for_timeout(500)
+        await page.keyboard.press("Enter")  # the focus stays on the button
+        await page.wait_for_selector("#voice[data-phase=judged]")
+        assert await page.inner_text("#voice-title") == "No speech"
+
+
+async def test_a_recording_gets_the_verdict_of_the_service(
+    browser: Browser, service: LocalService, http: httpx.AsyncClient, call_mp3: Path
+) -> None:
+    answer = (await http.post("/detect_audio", content=call_mp3.read_bytes())).json()
+    async with opened(browser, f"{service.url}/ui/") as page:
+        await ready(page)
+        await page.set_input_files("#recording-file", call_mp3)
+        await page.wait_for_selector("#voice[data-phase=judged]")
+        assert await page.get_attribute("#voice-verdict", "data-label") == answer["label"]
+        assert await page.inner_text("#voice-number") == f"{100 * answer['score']:.0f} %"
+        assert len(await page.query_selector_all("#windows tr")) == len(answer["chunks"])
+        assert await page.inner_text("#clock") == "0:11.0"
+        for fact in (answer["model"]["name"], answer["model"]["version"]):
+            assert fact in await page.inner_text("footer")
+        assert await page.is_visible("#demo")
+
+        await page.focus("#timeline")
+        for key in ("End", "Home", "ArrowRight"):
+            await page.keyboard.press(key)
+        assert "0:04.0 to 0:08.0" in (await page.get_attribute("#timeline", "aria-valuetext") or "")
+
+        await page.click("#play")
+        await page.wait_for_selector("#play[aria-pressed=true]")
+        await page.click("#play")
+
+        await page.set_input_files("#recording-file", Path(__file__))
+        await page.wait_for_selector("#voice-verdict[data-label=unsure]")
+        assert "cannot be read" in await page.inner_text("#voice-title")
+
+
+async def test_a_dropped_photo_gets_the_verdict_of_the_service(
+    browser: Browser, service: LocalService, http: httpx.AsyncClient, face_jpg: Path
+) -> None:
+    answer = (await http.post("/predict_liveness", content=face_jpg.read_bytes())).json()
+    async with opened(browser, f"{service.url}/ui/#face") as page:
+        await ready(page)
+        await page.evaluate(
+            """async ([bytes]) => {
+                const data = new DataTransfer();
+                data.items.add(new File([new Uint8Array(bytes)], "face.jpg", { type: "image/jpeg" }));
+                const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+                document.querySelector("#face-drop").dispatchEvent(drop);
+            }""",
+            [list(face_jpg.read_bytes())],
+        )
+        await page.wait_for_selector("#face[data-phase=judged]")
+        assert await page.get_attribute("#face-verdict", "data-label") == answer["predicted_class"]
+        assert len(await page.query_selector_all(".face-box")) == len(answer["faces"])
+        await page.set_input_files("#photo-file", Path(__file__))
+        await page.wait_for_selector("#face-verdict[data-label=unsure]")
+        assert "cannot be read" in await page.inner_text("#face-title")
+
+
+async def test_a_photo_of_the_camera_says_why_it_should_not_be_relied_on(
+    browser: Browser, service: LocalService
+) -> None:
+    async with opened(browser, f"{service.url}/ui/") as page:
+        await ready(page)
+        await page.focus("#voice-tab")
+        await page.keyboard.press("ArrowRight")
+        assert await page.evaluate("document.activeElement.id") == "face-tab"
+        await page.focus("#take-photo")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#camera:not([hidden])")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#face[data-phase=judged]")
+        assert "No face was found" in await page.inner_text("#face-detail")
+        assert await page.evaluate("document.querySelector('#camera').srcObject === null")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_everybody_can_use_it(browser: Browser, service: LocalService, scheme: Any, width: str) -> None:
+    source = axe()
+    async with opened(browser, f"{service.url}/ui/", viewport=WIDTHS[width], color_scheme=scheme) as page:
+        await ready(page)
+        for name, file in (("voice", "call.mp3"), ("face", "face.jpg")):
+            await page.click(f"#{name}-tab")
+            for judged in (False, True):
+                if judged:
+                    kind = "recording" if name == "voice" else "photo"
+                    await page.set_input_files(f"#{kind}-file", f"samples/{file}")
+                    await page.wait_for_selector(f"#{name}[data-phase=judged]")
+                await page.wait_for_timeout(400)  # colours change slowly
+                scrolls = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+                assert not await page.evaluate(scrolls)
+                await page.evaluate(source)
+                found = await page.evaluate("axe.run().then((found) => found.violations)")
+                assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+async def test_the_javascript_client_resumes_in_a_browser(browser: Browser, service: LocalService) -> None:
+    async with opened(browser, f"{service.url}/ui/") as page:
+        found = await page.evaluate(
+            """async (url) => {
+                const { AudioDetectionClient } = await import("/ui/client/index.js");
+                const sockets = [];
+                class Socket extends WebSocket {
+                    constructor(...words) { super(...words); sockets.push(this); }
+                }
+                const client = new AudioDetectionClient(url, { WebSocket: Socket });
+                const windows = [], states = [];
+                client.onDetectionResult = (result) => windows.push([result.sequence, result.end_time_seconds]);
+                client.onStateChange = (state) => states.push(state);
+                await client.connect();
+                const chunk = new Float32Array(8_000);
+                const answers = [], encodings = ["float32", "pcm16", "base64", "json"];
+                for (let number = 0; number < 8; number++) {
+                    answers.push(client.sendAudioChunk(chunk, 16_000, encodings[number % 4]));
+                    if (number === 3) sockets[0].close(4000);
+                }
+                await Promise.all(answers);
+                const summary = await client.end();
+                return { windows, states, sockets: sockets.length, seconds: summary.audio_seconds };
+            }""",
+            service.live_url,
+        )
+    assert found["windows"] == [[number, number + 1] for number in range(4)]
+    assert found["states"] == ["connecting", "connected", "reconnecting", "connected", "ended"]
+    assert (found["sockets"], found["seconds"]) == (2, 4)

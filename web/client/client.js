@@ -1,0 +1,211 @@
+/** The live client: a stream of audio in, verdicts out, over as many connections as the network makes necessary. */
+import { BonafideError } from "./errors.js";
+import { toFloats } from "./samples.js";
+import { LiveSession } from "./session.js";
+const OPEN = 1;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 5_000;
+/** Closures after which the same would only happen again. */
+const FINAL = {
+    1000: "unavailable",
+    1002: "internal",
+    1003: "invalid_request",
+    1007: "invalid_request",
+    1008: "unavailable",
+    1009: "too_large",
+};
+/** Judges speech while it is spoken. One client is one stream. */
+export class AudioDetectionClient {
+    url;
+    options;
+    /** Called with each judged window, in order. */
+    onDetectionResult = () => { };
+    /** Called with each error, also with those that a promise tells. */
+    onError = () => { };
+    onStateChange = () => { };
+    session;
+    socket = null;
+    current = "idle";
+    connection = null;
+    greeted = null;
+    refused = null;
+    ended = null;
+    lostAt = 0;
+    waitMs = FIRST_WAIT_MS;
+    retry;
+    watch;
+    constructor(url, options = {}) {
+        this.url = url;
+        this.options = options;
+        const windowing = {};
+        if (options.chunkDuration !== undefined)
+            windowing.chunk_duration = options.chunkDuration;
+        if (options.overlapDuration !== undefined)
+            windowing.overlap_duration = options.overlapDuration;
+        this.session = new LiveSession(options.clientId ?? `js-${Math.random().toString(36).slice(2, 12)}`, windowing);
+    }
+    get state() {
+        return this.current;
+    }
+    /** Connects, and answers which model listens. Fails at once when the service is not there, or refuses. */
+    connect() {
+        this.connection ??= new Promise((resolve, reject) => {
+            if (this.ended)
+                return reject(this.ended);
+            this.greeted = resolve;
+            this.refused = reject;
+            this.become("connecting");
+            this.open();
+        });
+        return this.connection;
+    }
+    /**
+     * Sends some audio; answers the last window that it completed, or null when it completed none.
+     * @param buffer mono samples
+     * @param rate samples per second, 8,000 to 192,000
+     * @param encoding how they travel
+     */
+    async sendAudioChunk(buffer, rate = 16_000, encoding = "float32") {
+        const most = this.options.mostAhead ?? 30;
+        if (this.session.unansweredSeconds > most) {
+            throw this.told(new BonafideError("overloaded", `${most} seconds of audio wait for an answer already`));
+        }
+        const answer = await this.ask({ kind: "audio", audio: { samples: toFloats(buffer), rate, encoding } });
+        return answer.detection?.result ?? null;
+    }
+    /** Judges what the service holds although it is less than a window; null when it is too short. */
+    async flush() {
+        return (await this.ask({ kind: "flush" })).detection?.result ?? null;
+    }
+    /** Judges the rest, ends the session, and answers the verdict on all of it. */
+    async end() {
+        const { summary } = await this.ask({ kind: "end" });
+        return summary; // the session lets no other answer through
+    }
+    /** Closes the connection; what waits for an answer fails. `end` asks for the summary first. */
+    disconnect() {
+        this.finish(new BonafideError("unavailable", "the client has disconnected"), false);
+    }
+    ask(request) {
+        const answer = new Promise((settle, fail) => {
+            if (this.ended ?? !this.connection) {
+                return fail(this.ended ?? new BonafideError("unavailable", "not connected: call connect() first"));
+            }
+            this.send(this.session.ask({ ...request, settle, fail }));
+        });
+        answer.catch(() => { }); // `onError` tells it too; nobody has to await
+        return answer;
+    }
+    send(frames) {
+        if (this.socket?.readyState !== OPEN)
+            return; // what is unanswered is sent when the connection stands
+        for (const frame of frames)
+            this.socket.send(frame);
+        this.expect();
+    }
+    /** Watches for an answer, if one is awaited. */
+    expect() {
+        if (!this.session.waiting.length)
+            return;
+        this.watch ??= setTimeout(() => this.drop("no answer came for long"), this.options.answerMs ?? 30_000);
+    }
+    open() {
+        const Socket = this.options.WebSocket ?? globalThis.WebSocket;
+        if (!Socket) {
+            return this.finish(new BonafideError("invalid_request", "no WebSocket here: give one in the options"), true);
+        }
+        const { apiKey } = this.options;
+        const socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);
+        this.socket = socket;
+        socket.binaryType = "arraybuffer";
+        socket.onopen = () => this.send(this.session.opened());
+        socket.onmessage = ({ data }) => this.take(String(data));
+        socket.onclose = ({ code, reason }) => this.lost(code, reason);
+        socket.onerror = () => this.drop(""); // Node 20 says no more when it cannot connect
+    }
+    take(text) {
+        let answer;
+        try {
+            answer = this.session.received(text);
+        }
+        catch (error) {
+            const told = error instanceof BonafideError ? error : new BonafideError("internal", "the service sent no JSON");
+            return this.finish(told, true);
+        }
+        if (!answer)
+            return;
+        clearTimeout(this.watch);
+        this.watch = undefined;
+        this.expect();
+        this.deliver(answer);
+    }
+    deliver({ request, connected, detection, summary, error }) {
+        if (connected) {
+            this.waitMs = FIRST_WAIT_MS;
+            this.lostAt = 0;
+            this.become("connected");
+            this.greeted?.(connected);
+        }
+        for (const window of detection?.windows ?? []) {
+            this.onDetectionResult(window, detection);
+        }
+        if (error)
+            request.fail?.(this.told(error));
+        else
+            request.settle?.({ request, ...(detection && { detection }), ...(summary && { summary }) });
+        if (summary)
+            this.finish(new BonafideError("unavailable", "the session has ended"), false);
+    }
+    /** Gives the connection up, whatever may still come over it. */
+    drop(reason) {
+        const socket = this.socket;
+        if (!socket)
+            return;
+        socket.onopen = socket.onclose = socket.onerror = socket.onmessage = null;
+        socket.close();
+        this.lost(1006, reason);
+    }
+    lost(code, reason) {
+        clearTimeout(this.watch);
+        this.watch = undefined;
+        this.socket = null;
+        if (this.ended)
+            return;
+        this.lostAt ||= Date.now();
+        const final = FINAL[code];
+        const given = Date.now() - this.lostAt > (this.options.reconnectMs ?? 60_000);
+        if (final || given || this.current === "connecting") {
+            const why = reason || (this.current === "connecting" ? "no connection" : `closed with code ${code}`);
+            return this.finish(new BonafideError(final ?? "unavailable", `${this.url}: ${why}`), true);
+        }
+        this.become("reconnecting");
+        // Clients of a service that restarts do not all come back in the same moment.
+        this.retry = setTimeout(() => this.open(), this.waitMs * (0.5 + Math.random() / 2));
+        this.waitMs = Math.min(2 * this.waitMs, LONGEST_WAIT_MS);
+    }
+    /** Ends everything that waits; the first reason counts. */
+    finish(reason, failed) {
+        if (this.ended)
+            return;
+        this.ended = reason;
+        clearTimeout(this.retry);
+        clearTimeout(this.watch);
+        if (failed)
+            this.told(reason);
+        this.refused?.(reason);
+        for (const request of this.session.waiting)
+            request.fail?.(reason);
+        this.socket?.close(1000);
+        this.become("ended");
+    }
+    told(error) {
+        this.onError(error);
+        return error;
+    }
+    become(state) {
+        if (state === this.current)
+            return;
+        this.current = state;
+        this.onStateChange(state);
+    }
+}

@@ -1,0 +1,2 @@
+export { AudioDetectionClient } from "./client.js";
+export { BonafideError } from "./errors.js";

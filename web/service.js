@@ -1,0 +1,75 @@
+/** The service's HTTP routes; an error is thrown as `ServiceError` with the service's own code and words. */
+
+export class ServiceError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {string} requestId
+   */
+  constructor(code, message, requestId = "") {
+    super(message);
+    this.code = code;
+    this.requestId = requestId;
+  }
+}
+
+/** Where the service is, beside this page: it may stand behind a proxy's path. */
+export const BASE = new URL("..", document.baseURI);
+
+let key = "";
+
+/**
+ * Sends a key with everything from now on; it is kept in this page's memory only.
+ * @param {string} secret
+ */
+export function useKey(secret) {
+  key = secret;
+}
+
+/** The live channel: its address, and what a client of it has to know. */
+export const live = {
+  get url() {
+    const url = new URL("ws/detect", BASE);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    return url.href;
+  },
+  // Two seconds: one tells the model little, four are long to wait for.
+  options: () => ({ chunkDuration: 2, ...(key && { apiKey: key }) }),
+};
+
+/**
+ * @param {Blob} recording
+ * @param {AbortSignal} signal
+ */
+export const detectAudio = (recording, signal) => ask("detect_audio", { method: "POST", body: recording, signal });
+
+/**
+ * @param {Blob} photo
+ * @param {AbortSignal} signal
+ */
+export const predictLiveness = (photo, signal) => ask("predict_liveness", { method: "POST", body: photo, signal });
+
+/** The models that answer, and what is known of them. */
+export const modelStatus = () => ask("model_status", { signal: AbortSignal.timeout(10_000) });
+
+/**
+ * @param {string} route
+ * @param {RequestInit} request
+ * @returns {Promise<any>}
+ */
+async function ask(route, request) {
+  let answer, document;
+  try {
+    const headers = new Headers(key ? { authorization: `Bearer ${key}` } : {});
+    answer = await fetch(new URL(route, BASE), { ...request, headers });
+    document = await answer.json();
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    throw new ServiceError("unavailable", "No answer came back.");
+  }
+  if (!answer.ok) {
+    const { code = "internal", message = answer.statusText, request_id = "" } = document.error ?? {};
+    throw new ServiceError(code, message, request_id);
+  }
+  return document;
+}

@@ -1,0 +1,266 @@
+/** The panel that judges voices: live from the microphone, or a recording as a whole. */
+
+import { AudioDetectionClient } from "./client/index.js";
+import { acceptFiles, element, Verdict } from "./elements.js";
+import { Microphone } from "./microphone.js";
+import { Player } from "./player.js";
+import { detectAudio, live } from "./service.js";
+import { Take } from "./take.js";
+import { Timeline } from "./timeline.js";
+import { clock, errorWords, percent, suspiciousWords, VOICE_WORDS, WINDOW_WORDS } from "./words.js";
+
+/** Larger files are judged too, but their waveform is not drawn: decoded, they would fill the memory of a phone. */
+const MOST_DRAWN_BYTES = 48 * 1024 * 1024;
+
+export class VoicePanel {
+  constructor() {
+    this.panel = element("voice");
+    this.verdict = new Verdict("voice");
+    this.record = /** @type {HTMLButtonElement} */ (element("record"));
+    this.timeline = new Timeline(
+      /** @type {HTMLCanvasElement} */ (element("timeline")),
+      (text) => (element("readout").textContent = text),
+    );
+    this.player = new Player(element("play"), this.timeline);
+    this.asking = new AbortController();
+    this.starting = false;
+    /** @type {{client: AudioDetectionClient, microphone: Microphone, take: Take} | null} */
+    this.recording = null;
+    /** What makes the present recording's scores less certain. */
+    this.note = "";
+    this.record.addEventListener("click", () => this.#press());
+    acceptFiles(
+      element("open-recording"),
+      /** @type {HTMLInputElement} */ (element("recording-file")),
+      element("voice-drop"),
+      (file) => this.judge(file),
+    );
+    if (!Microphone.possible) {
+      this.record.disabled = true;
+      this.verdict.show("", ["Is this voice real?", "Open a recording. (Browsers give the microphone only to pages over https.)"]);
+    }
+  }
+
+  /** @param {number} threshold a score at or above it is spoof */
+  set threshold(threshold) {
+    this.timeline.threshold = threshold;
+    this.timeline.refresh();
+  }
+
+  /** The panel goes out of sight. */
+  leave() {
+    if (this.recording) this.stop();
+    this.player.audio.pause();
+  }
+
+  async #press() {
+    if (this.starting) return; // not disabled meanwhile: a button that is loses the keyboard's focus
+    if (this.recording) return this.stop();
+    this.starting = true;
+    await this.start();
+    this.starting = false;
+  }
+
+  /** Records, and asks window by window. */
+  async start() {
+    this.#clear("recording");
+    this.timeline.live = true;
+    this.verdict.show("", ["Listening …", "Waiting for the microphone."]);
+    const client = new AudioDetectionClient(live.url, live.options());
+    const take = new Take();
+    client.onDetectionResult = (result) => this.#heard(result);
+    client.onStateChange = (state) => this.#changed(state);
+    client.onError = (error) => console.warn(error.code, error.message);
+    try {
+      const hear = (/** @type {Float32Array} */ samples, /** @type {number} */ rate) => {
+        take.push(samples, rate);
+        this.#draw(samples, rate);
+        client.sendAudioChunk(samples, rate, "pcm16").catch((error) => this.#failed(error));
+      };
+      await client.connect();
+      this.recording = { client, take, microphone: await Microphone.open(hear, () => this.stop()) };
+      this.#showRecording(true);
+      const altered = this.recording.microphone.alterations.join(" and ");
+      if (altered) this.note = `This browser insists on ${altered}, so the scores may mislead.`;
+      this.verdict.show("", ["Listening …", this.note || "Speak, or hold a loudspeaker near."]);
+    } catch (error) {
+      client.disconnect();
+      this.#fail(error);
+    }
+  }
+
+  /** Ends the recording, and shows the verdict on all of it. */
+  async stop() {
+    if (!this.recording) return;
+    const { client, microphone, take } = this.recording;
+    this.recording = null;
+    this.panel.dataset.phase = "judging";
+    this.#showRecording(false);
+    await microphone.close();
+    const sound = take.wav();
+    if (sound) this.player.load(sound);
+    try {
+      const summary = await client.end();
+      this.#verdict(summary.label, summary.p_spoof, summary.suspicious, this.note);
+    } catch (error) {
+      this.#fail(error);
+    }
+    client.disconnect();
+  }
+
+  /**
+   * Judges a recording as a whole.
+   * @param {File} file
+   */
+  async judge(file) {
+    if (this.recording) await this.stop();
+    this.#clear("judging");
+    this.verdict.show("", ["Judging …", file.name]);
+    const { signal } = this.asking;
+    this.player.load(file);
+    const drawn = this.#drawFile(file, signal);
+    try {
+      const answer = await detectAudio(file, signal);
+      await drawn;
+      for (const chunk of answer.chunks) {
+        this.#window({
+          start: chunk.start_time_seconds,
+          end: chunk.end_time_seconds,
+          score: chunk.score ?? null,
+          label: chunk.label,
+        });
+      }
+      this.threshold = answer.threshold;
+      this.#showClock(answer.audio_seconds);
+      const notes = [...answer.warnings, answer.error_message].filter(Boolean).join(" ");
+      this.#verdict(answer.label, answer.score ?? null, answer.suspicious ?? [], notes);
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
+  }
+
+  /** @param {"recording" | "judging"} phase */
+  #clear(phase) {
+    this.asking.abort();
+    this.asking = new AbortController();
+    this.player.unload();
+    this.timeline.clear();
+    element("windows").replaceChildren();
+    element("windows-details").hidden = true;
+    this.note = "";
+    this.#showClock(0);
+    this.panel.dataset.phase = phase;
+  }
+
+  /** @param {import("./client/index.js").DetectionResult} result */
+  #heard(result) {
+    this.#window({
+      start: result.start_time_seconds,
+      end: result.end_time_seconds,
+      score: result.p_spoof,
+      label: result.label,
+    });
+    if (!this.recording) return;
+    const { label, p_spoof } = result.running;
+    if (p_spoof === null) return this.verdict.show("", ["Listening …", "Nobody was heard speaking yet."]);
+    const [title, detail] = VOICE_WORDS[label];
+    this.verdict.show(label, [title, `So far: ${detail.toLowerCase()}`], percent(p_spoof));
+  }
+
+  /** @param {import("./client/index.js").State} state */
+  #changed(state) {
+    if (state === "reconnecting") {
+      this.verdict.show("unsure", ["Connecting again …", "The connection broke. What you say is kept meanwhile."]);
+    }
+  }
+
+  /** @param {any} error of one chunk */
+  #failed(error) {
+    if (this.recording?.client.state === "ended") {
+      const { microphone } = this.recording;
+      this.recording = null;
+      this.#showRecording(false);
+      microphone.close();
+      this.#fail(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    this.panel.dataset.phase = "judged";
+    this.timeline.live = false;
+    this.timeline.refresh();
+    this.verdict.show("unsure", errorWords(error));
+  }
+
+  /**
+   * @param {string} label
+   * @param {number | null} score
+   * @param {{start_time_seconds: number, end_time_seconds: number}[]} suspicious
+   * @param {string} note
+   */
+  #verdict(label, score, suspicious, note) {
+    this.panel.dataset.phase = "judged";
+    this.timeline.live = false;
+    this.timeline.refresh();
+    const [title, detail] = VOICE_WORDS[label] ?? [label, ""];
+    const colour = label === "no_speech" ? "unsure" : label;
+    const words = [detail, suspiciousWords(suspicious, this.timeline.seconds), note].filter(Boolean).join(" ");
+    this.verdict.show(colour, [title, words], score === null ? "" : percent(score));
+  }
+
+  /** @param {import("./timeline.js").ScoredWindow} window */
+  #window(window) {
+    this.timeline.add(window);
+    element("windows-details").hidden = false;
+    const row = document.createElement("tr");
+    const score = window.score === null ? "–" : percent(window.score);
+    const label = WINDOW_WORDS[window.label] ?? window.label;
+    for (const text of [clock(window.start, true), clock(window.end, true), score, label]) {
+      const cell = row.insertCell();
+      cell.textContent = text;
+      cell.dataset.label = text === label ? window.label : "";
+    }
+    element("windows").append(row);
+  }
+
+  /**
+   * @param {Float32Array} samples
+   * @param {number} rate
+   */
+  #draw(samples, rate) {
+    this.timeline.peaks.push(samples, rate);
+    this.timeline.refresh();
+    this.#showClock(this.timeline.peaks.seconds);
+  }
+
+  /**
+   * Draws a file's waveform, if the browser can decode it; the service decodes for itself.
+   * @param {File} file
+   * @param {AbortSignal} signal
+   */
+  async #drawFile(file, signal) {
+    if (file.size > MOST_DRAWN_BYTES) return;
+    const context = new OfflineAudioContext(1, 1, 16_000);
+    let sound;
+    try {
+      sound = await context.decodeAudioData(await file.arrayBuffer());
+    } catch {
+      return; // a format that only the service knows
+    }
+    if (!signal.aborted) this.#draw(sound.getChannelData(0), sound.sampleRate);
+  }
+
+  /** @param {boolean} on */
+  #showRecording(on) {
+    this.record.setAttribute("aria-pressed", String(on));
+    const label = this.record.querySelector("span");
+    if (label) label.textContent = on ? "Stop" : "Record";
+    element("open-recording").hidden = on;
+  }
+
+  /** @param {number} seconds */
+  #showClock(seconds) {
+    element("clock").textContent = clock(seconds, true);
+  }
+}
