@@ -6,6 +6,7 @@ voice by default, which the demonstration model takes for synthetic. Needs Chrom
 
 import argparse
 import asyncio
+import io
 import shutil
 import tempfile
 import wave
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import av
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
 from scripts.local_service import ROOT, LocalService, running
@@ -94,7 +96,8 @@ async def _page(
 
 async def _shoot(page: Page, name: str) -> None:
     await page.wait_for_timeout(600)  # colours and markers move slowly
-    await page.screenshot(path=DOCS / f"ui-{name}.png")
+    picture = Image.open(io.BytesIO(await page.screenshot()))
+    picture.quantize(256, dither=Image.Dither.NONE).save(DOCS / f"ui-{name}.png", optimize=True)
 
 
 async def main() -> None:

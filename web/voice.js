@@ -68,7 +68,10 @@ export class VoicePanel {
     this.verdict.show("", ["Listening …", "Waiting for the microphone."]);
     const client = new AudioDetectionClient(live.url, live.options());
     const take = new Take();
-    client.onDetectionResult = (result) => this.#heard(result);
+    client.onDetectionResult = (result) => {
+      this.#heard(result);
+      this.#soFar(result.running);
+    };
     client.onStateChange = (state) => this.#changed(state);
     client.onError = (error) => console.warn(error.code, error.message);
     try {
@@ -101,6 +104,8 @@ export class VoicePanel {
     if (sound) this.player.load(sound);
     try {
       const summary = await client.end();
+      // What was left at the end, less than a window, is judged in the summary only.
+      for (const window of summary.windows.slice(this.timeline.windows.length)) this.#heard(window);
       this.#verdict(summary.label, summary.p_spoof, summary.suspicious, this.note);
     } catch (error) {
       this.#fail(error);
@@ -152,16 +157,19 @@ export class VoicePanel {
     this.panel.dataset.phase = phase;
   }
 
-  /** @param {import("./client/index.js").DetectionResult} result */
-  #heard(result) {
+  /** @param {import("./client/index.js").JudgedWindow} window */
+  #heard(window) {
     this.#window({
-      start: result.start_time_seconds,
-      end: result.end_time_seconds,
-      score: result.p_spoof,
-      label: result.label,
+      start: window.start_time_seconds,
+      end: window.end_time_seconds,
+      score: window.p_spoof,
+      label: window.label,
     });
+  }
+
+  /** @param {import("./client/index.js").DetectionResult["running"]} running */
+  #soFar({ label, p_spoof }) {
     if (!this.recording) return;
-    const { label, p_spoof } = result.running;
     if (p_spoof === null) return this.verdict.show("", ["Listening …", "Nobody was heard speaking yet."]);
     const [title, detail] = VOICE_WORDS[label];
     this.verdict.show(label, [title, `So far: ${detail.toLowerCase()}`], percent(p_spoof));
