@@ -79,6 +79,7 @@ async def locked_between(
         yield f"{locked.url}/ui/", key
 
 
+@pytest.mark.timeout(900)  # starts a service of its own, and listens as long as the voices speak
 async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(
     service: LocalService, call_mp3: Path, tmp_path: Path
 ) -> None:
