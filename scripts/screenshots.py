@@ -46,7 +46,9 @@ def _decoded(path: Path) -> NDArray[np.int16]:
 
 
 def _levelled(samples: NDArray[np.int16]) -> NDArray[np.float64]:
-    return samples * (20_000.0 / np.abs(samples.astype(np.int32)).max())
+    levels = samples.astype(np.float64)
+    levels *= 20_000.0 / np.abs(levels).max()
+    return levels
 
 
 async def take(browser: Browser, service: LocalService) -> None:

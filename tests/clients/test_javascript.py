@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.node import FOLDER, ROOT, node, tsc
+from scripts.local_service import ROOT
+from tests.node import FOLDER, node, tsc
 
 PAGE = ROOT / "web"
 
