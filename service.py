@@ -178,7 +178,7 @@ class Bonafide:
                 voice_batch=VOICE_BATCH,
                 face_batch=FACE_BATCH,
             )
-        self.stopping: asyncio.Task[None] | None = None
+        self.leaving: asyncio.Task[None] | None = None
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -192,20 +192,25 @@ class Bonafide:
                 await self.private.start(SETTINGS.metrics_host, SETTINGS.metrics_port)
         HTTP.app = self.app
         self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
-        drain_on_signal(self.stop_taking_calls, SETTINGS.drain_s)
+        drain_on_signal(self.leave, SETTINGS.drain_s + 1)
 
-    async def stop_taking_calls(self) -> None:
-        """Begins to drain gRPC, and lets live sessions say their last word; HTTP is drained by BentoML's server."""
-        if self.stopping is None:
-            self.stopping = asyncio.create_task(self.grpc.stop(SETTINGS.drain_s))
-            await self.app.live.leave(SETTINGS.drain_s / 2)
+    def leave(self) -> "asyncio.Task[None]":
+        """Begins to leave, once; done when nothing is at work any more."""
+        if self.leaving is None:
+            self.leaving = asyncio.create_task(self.see_out())
+        return self.leaving
+
+    async def see_out(self) -> None:
+        """Health says no first, and balancers get time to look; then no work is taken, and what was taken is ended."""
+        await self.grpc.say_not_serving()
+        await asyncio.sleep(min(SETTINGS.drain_notice_s, SETTINGS.drain_s))
+        grace_s = max(0.0, SETTINGS.drain_s - SETTINGS.drain_notice_s)
+        await asyncio.gather(HTTP.leave(grace_s), self.grpc.stop(grace_s), self.app.live.leave(grace_s / 2))
 
     @bentoml.on_shutdown
     async def stopped(self) -> None:
-        """Waits for the calls in flight, then lets go of everything."""
-        await self.stop_taking_calls()
-        assert self.stopping is not None  # noqa: S101
-        await self.stopping
+        """Lets go of everything."""
+        await self.leave()
         self.watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.watching
@@ -216,7 +221,7 @@ class Bonafide:
     @property
     def taking_calls(self) -> bool:
         """Whether both runners answered within the last seconds, and nobody has told the service to leave."""
-        return self.app.ready and self.stopping is None
+        return self.app.ready and self.leaving is None
 
     async def __is_ready__(self) -> bool:
         """For `/readyz`."""

@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     """Longest time of a photo's judgement whose caller gave no deadline."""
     drain_s: float = Field(20.0, ge=0.0)
     """How long calls in flight may go on after SIGTERM."""
+    drain_notice_s: float = Field(1.0, ge=0.0)
+    """How much of that calls are still taken in, while health and readiness say no: until balancers have looked."""
 
     # Live sessions: WebSocket, telephony, gRPC
     live_max_sessions: int = Field(256, ge=0)

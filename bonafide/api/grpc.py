@@ -217,7 +217,10 @@ class GrpcServer:
             status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
             await self._health.set(service, status)
 
-    async def stop(self, grace_s: float) -> None:
-        """Turns health to NOT_SERVING for good, refuses new calls, and gives those in flight `grace_s` seconds."""
+    async def say_not_serving(self) -> None:
+        """Turns health to NOT_SERVING for good; calls are still taken."""
         await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls, and returns when those in flight have ended; after `grace_s` seconds they are cut off."""
         await self._server.stop(grace_s)

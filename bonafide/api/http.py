@@ -7,8 +7,8 @@ that a body names, and do not notice that the caller went away.
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
@@ -44,6 +44,7 @@ STATUS = {
 TIMEOUT_HEADER = "x-timeout-seconds"
 _MAX_JSON_BYTES = 64 * 1024
 _CLIENT_CLOSED = 499
+_GOING_AWAY = "the service is going away"
 
 T = TypeVar("T")
 
@@ -67,6 +68,18 @@ class HttpApi:
 
     def __init__(self) -> None:
         self.app: App | None = None
+        self._work: set[asyncio.Task[Any]] = set()
+        self._leaving = False
+        self._cut_off = False
+
+    async def leave(self, grace_s: float) -> None:
+        """Refuses new work, and returns when what is at work has ended; after `grace_s` seconds it is cut off."""
+        self._leaving = True
+        if self._work:
+            await asyncio.wait(self._work, timeout=grace_s)
+        self._cut_off = True
+        for task in self._work:
+            task.cancel()
 
     def access(self) -> Access | None:
         """Who may call; None before the service has started."""
@@ -139,6 +152,31 @@ class HttpApi:
         """The OpenAPI document, shown by BentoML's page at `/`."""
         return OPENAPI
 
+    @contextmanager
+    def _at_work(self, request: Request) -> Iterator[None]:
+        """Lets `leave` wait for a call; questions about the service itself are answered to the end.
+
+        Raises:
+            Unavailable: the service leaves, or has left before the call was done.
+        """
+        if request.method != "POST":
+            yield
+            return
+        if self._leaving:
+            raise Unavailable(_GOING_AWAY)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._work.add(task)
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            if not self._cut_off or isinstance(error, _CallerGone):
+                raise
+            task.uncancel()
+            raise Unavailable(_GOING_AWAY) from error
+        finally:
+            self._work.discard(task)
+
     def _answer(
         self, handler: Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]], level: int = logging.INFO
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -152,8 +190,9 @@ class HttpApi:
                     if (app := self.app) is None:
                         raise Unavailable("the service is starting")
                     call = call.lasting(_time_limit(request, app))
-                    async with call.time_limit():
-                        answer = await handler(app, request, call)
+                    with self._at_work(request):
+                        async with call.time_limit():
+                            answer = await handler(app, request, call)
                 return JSONResponse(answer if isinstance(answer, dict) else _fields(answer), headers=headers)
             except _CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)

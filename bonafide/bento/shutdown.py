@@ -1,7 +1,7 @@
 """Who leaves first: BentoML sends SIGTERM to runners and service at once, so each decides here how long it stays.
 
-The service tells its transports to drain at once. A runner stays for as long as somebody still asks it for anything
-(a service asks it every second until it has gone itself), at most for the drain time.
+The service sees its calls out before uvicorn hears of it. A runner stays for as long as somebody still asks it for
+anything (a service asks it every second until it has gone itself), at most for the drain time and a little more.
 """
 
 import asyncio
@@ -18,6 +18,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUIET_S = 2.5
 """A runner that nobody asked for so long has no service left: they ask every second."""
 _TICK_S = 0.25
+_FORCE_S = 3.0
+"""For uvicorn to end when nothing is left to be done."""
+LATER_S = 5.0
+"""A runner stays so much longer than its service may take to leave."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -32,25 +36,28 @@ def _pass_on(signum: int, previous: _Handler) -> None:
 
 
 def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> None:
-    """In the service: on SIGTERM or SIGINT awaits `begin`, then passes the signal on; forces the exit after `limit_s`.
+    """In the service: on SIGTERM or SIGINT awaits `begin`, `limit_s` at most, then passes the signal on.
 
-    uvicorn closes WebSockets as soon as it has the signal, and waits for open connections without end. Signals that
-    come while `begin` runs are one with the first: Ctrl-C in a terminal is followed by the supervisor's SIGTERM. Must
-    run on the event loop's thread.
+    uvicorn closes WebSockets as soon as it has the signal, and waits for open connections without end, so soon
+    afterwards the exit is forced. Signals that come while `begin` runs are one with the first: Ctrl-C in a terminal is
+    followed by the supervisor's SIGTERM. Must run on the event loop's thread.
     """
     loop = asyncio.get_running_loop()
     leaving: asyncio.Task[None] | None = None
 
     async def leave(received: int, previous: _Handler) -> None:
         try:
-            await begin()
+            async with asyncio.timeout(limit_s):
+                await begin()
+        except TimeoutError:
+            logger.warning("not everything ended in time", extra={"limit_s": limit_s})
         finally:
             _pass_on(received, previous)
+            loop.call_later(_FORCE_S, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
 
     def told(received: int, previous: _Handler) -> None:
         nonlocal leaving
         if leaving is None:
-            loop.call_later(limit_s, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
             leaving = loop.create_task(leave(received, previous))
         elif leaving.done():
             _pass_on(received, previous)
@@ -96,7 +103,7 @@ class LastOneOut:
             self._leaving = asyncio.get_running_loop().create_task(self._leave(signum, previous))
 
     async def _leave(self, signum: int, previous: _Handler) -> None:
-        end = time.monotonic() + self._drain_s
+        end = time.monotonic() + self._drain_s + LATER_S
         while time.monotonic() < min(end, self._last_asked + QUIET_S):  # noqa: ASYNC110 - every request moves it
             await asyncio.sleep(_TICK_S)
         _pass_on(signum, previous)

@@ -150,30 +150,6 @@ async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalServ
 
 
 @pytest.mark.slow
-async def test_calls_in_flight_survive_sigterm(tmp_path: Path) -> None:
-    with running(tmp_path / "log", {"BONAFIDE_DRAIN_S": "60"}) as service:
-        recording = encode(speech_like(240), 16_000)
-        async with AsyncBonafideClient(service.address) as client, httpx.AsyncClient(timeout=120) as http:
-            calls = [asyncio.create_task(client.analyze_file(recording + bytes([n]))) for n in range(4)]
-            posts = [
-                asyncio.create_task(http.post(f"{service.url}/detect_audio", content=recording + bytes([n, n])))
-                for n in range(4)
-            ]
-            async with asyncio.timeout(30):
-                while True:
-                    stats = (await http.get(f"{service.url}/stats")).json()
-                    if stats["voice"]["active_calls"] == 8:
-                        break
-                    await asyncio.sleep(0.02)
-            stopping = asyncio.create_task(asyncio.to_thread(service.stop, 90))
-            reports = await asyncio.gather(*calls)
-            answers = await asyncio.gather(*posts)
-            assert [len(report.chunks) for report in reports] == [60] * 4
-            assert [answer.status_code for answer in answers] == [200] * 4
-            assert await stopping == 0
-
-
-@pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
     service: LocalService, client: AsyncBonafideClient, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from bonafide.keys import new_key
 from bonafide_client import AsyncBonafideClient, Overloaded, Tls, Unauthenticated, Unavailable
@@ -50,6 +53,7 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
                 for path in ("/stats", "/model_status", "/schema.json/", "/anything"):
                     assert (await http.get(path, headers=headers)).status_code == 401
                 assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
+            await _check_sockets(service, bank)
             assert b"unauthenticated" in await _curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
 
             assert (await http.get("/metrics", headers={"x-api-key": bank})).status_code == 404
@@ -136,6 +140,21 @@ def _https(service: LocalService, trusted: Authority, shown: Certificate | None)
         timeout=30,
         limits=httpx.Limits(max_keepalive_connections=0),
     )
+
+
+async def _check_sockets(service: LocalService, key: str) -> None:
+    """A key in a header, or as a browser offers it; who has none gets no socket."""
+    address = f"ws://127.0.0.1:{service.http_port}/ws/detect"
+    offered = [Subprotocol("bonafide"), Subprotocol(f"bonafide.key.{key}")]
+    for given in ({"additional_headers": {"x-api-key": key}}, {"subprotocols": offered}):
+        async with connect(address, **given) as socket:  # type: ignore[arg-type]
+            await socket.send('{"type": "ping"}')
+            assert "pong" in str(await socket.recv())
+            assert socket.subprotocol == ("bonafide" if "subprotocols" in given else None)
+    for wrong in ([], [Subprotocol("bonafide.key.wrong-wrong-wrong")]):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(address, subprotocols=wrong or None)
+        assert refused.value.response.status_code == 401
 
 
 async def _curl(url: str, body: bytes) -> bytes:

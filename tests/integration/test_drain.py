@@ -1,0 +1,135 @@
+"""SIGTERM under load of every kind: health says no first, what was taken is ended, and newcomers are told why not."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from bonafide_client import AsyncBonafideClient, BonafideError, Unavailable
+from proto import audio_analyzer_pb2 as audio
+from proto import audio_analyzer_pb2_grpc
+from scripts.local_service import LocalService, running
+from tests.integration.test_live import RATE, receive, socket
+from tests.integration.waiting import Stopwatch, until, wait_active
+from tests.media import encode, encode_image, photo, speech_like
+
+PHOTO = encode_image(photo())
+DRAIN_S, NOTICE_S = 240.0, 10.0
+
+
+async def live_call(service: LocalService, began: asyncio.Event) -> tuple[audio.LiveSummary, grpc.StatusCode]:
+    """A live call over gRPC that goes on for as long as it is let; the summary and the status it ends with."""
+
+    async def requests() -> AsyncIterator[audio.LiveAudioRequest]:
+        yield audio.LiveAudioRequest(config=audio.LiveAudioConfig(sample_rate=RATE))
+        while True:
+            yield audio.LiveAudioRequest(audio=speech_like(1)[0].astype("<f4").tobytes())
+            await asyncio.sleep(1)
+
+    summary = audio.LiveSummary()
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        stub: Any = audio_analyzer_pb2_grpc.AudioAnalysisStub(channel)
+        call = stub.AnalyzeLive(requests())
+        with suppress(grpc.RpcError):
+            async for event in call:
+                began.set()
+                if event.HasField("summary"):
+                    summary = event.summary
+        return summary, await call.code()
+
+
+async def photos(service: LocalService, answers: list[int]) -> None:
+    """Asks for one photo after the other over one connection, until an answer is not 200."""
+    async with httpx.AsyncClient(timeout=60) as http:
+        while not answers or answers[-1] == 200:
+            answers.append((await http.post(f"{service.url}/predict_liveness", content=PHOTO)).status_code)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
+    environment = {"BONAFIDE_DRAIN_S": str(DRAIN_S), "BONAFIDE_DRAIN_NOTICE_S": str(NOTICE_S)}
+    recording = encode(speech_like(120), 16_000)
+    began = asyncio.Event()
+    answers: list[int] = []
+    with running(tmp_path / "log", environment) as service:
+        async with (
+            AsyncBonafideClient(service.address) as client,
+            httpx.AsyncClient(base_url=service.url, timeout=DRAIN_S) as http,
+            socket(service, encoding="float32", results="push") as live,
+        ):
+            calls = [asyncio.create_task(client.analyze_file(recording + bytes([n]))) for n in range(3)]
+            posts = [
+                asyncio.create_task(http.post("/detect_audio", content=recording + bytes([n, n]))) for n in range(3)
+            ]
+            listening = asyncio.create_task(live_call(service, began))
+            asking = [asyncio.create_task(photos(service, answers)) for _ in range(2)]
+            await wait_active(service, 6, 60)
+            await live.send(speech_like(1.5)[0].astype("<f4").tobytes())
+            assert (await receive(live))["type"] == "detection_result"
+            await asyncio.wait_for(began.wait(), 60)
+
+            service.process.send_signal(signal.SIGTERM)
+
+            async def said_no() -> bool:
+                return await client.health() == "NOT_SERVING" and (await http.get("/readyz")).status_code == 503
+
+            await until(said_no, NOTICE_S)
+            assert (await client.predict_liveness(PHOTO)).label  # taken in until balancers have looked
+
+            async def newcomers_refused() -> bool:
+                answer = await http.post("/predict_liveness", content=PHOTO)
+                if answer.status_code == 200:
+                    return False
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+                return True
+
+            await until(newcomers_refused, 60)
+            stopwatch = Stopwatch()
+            async with AsyncBonafideClient(service.address) as newcomer:
+                with pytest.raises(Unavailable):
+                    await newcomer.predict_liveness(PHOTO, timeout_s=30)
+            assert stopwatch.seconds < 25
+            assert (await http.get("/livez")).status_code == 200
+
+            await asyncio.wait_for(asyncio.gather(*asking), 60)
+            assert answers.count(503) == len(answers) - answers.count(200) >= 1
+            summary = await receive(live)
+            while summary["type"] != "summary":
+                summary = await receive(live)
+            assert (summary["reason"], len(summary["windows"])) == ("going_away", 2)
+            await live.wait_closed()
+            assert live.close_code == 1001
+            last, status = await listening
+            assert (len(last.windows) >= 1, status) == (True, grpc.StatusCode.UNAVAILABLE)
+
+            assert [len(report.chunks) for report in await asyncio.gather(*calls)] == [30] * 3
+            assert [len((await post).json()["chunks"]) for post in posts] == [30] * 3
+        assert await asyncio.to_thread(service.process.wait, 60) == 0
+    assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.slow
+async def test_who_takes_too_long_is_told_and_nobody_stays(tmp_path: Path) -> None:
+    environment = {"BONAFIDE_DRAIN_S": "4"}
+    recording = encode(speech_like(1200), 16_000)
+    with running(tmp_path / "log", environment) as service:
+        async with AsyncBonafideClient(service.address) as client, httpx.AsyncClient(timeout=120) as http:
+            call = asyncio.create_task(client.analyze_file(recording))
+            post = asyncio.create_task(http.post(f"{service.url}/detect_audio", content=recording + b"\0"))
+            await wait_active(service, 2, 60)
+            stopwatch = Stopwatch()
+            service.process.send_signal(signal.SIGTERM)
+            with pytest.raises(BonafideError) as cut:
+                await call
+            assert cut.value.grpc_status is grpc.StatusCode.UNAVAILABLE
+            answer = await post
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+        assert await asyncio.to_thread(service.process.wait, 60) == 0
+        assert stopwatch.seconds < 40
