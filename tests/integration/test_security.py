@@ -147,7 +147,7 @@ async def _check_sockets(service: LocalService, key: str) -> None:
     address = f"ws://127.0.0.1:{service.http_port}/ws/detect"
     offered = [Subprotocol("bonafide"), Subprotocol(f"bonafide.key.{key}")]
     for given in ({"additional_headers": {"x-api-key": key}}, {"subprotocols": offered}):
-        async with connect(address, **given) as socket:  # type: ignore[arg-type]
+        async with connect(address, **given) as socket:
             await socket.send('{"type": "ping"}')
             assert "pong" in str(await socket.recv())
             assert socket.subprotocol == ("bonafide" if "subprotocols" in given else None)
