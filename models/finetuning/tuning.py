@@ -97,6 +97,7 @@ def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> 
             weight_decay=0.01,
             per_device_eval_batch_size=2 * plan.batch,
             logging_steps=max(1, plan.steps // (4 * plan.looks)),
+            eval_on_start=base.keeps_classes,  # tells what there is to improve
             use_cpu=not on_cuda,
             bf16=on_cuda and torch.cuda.is_bf16_supported(including_emulation=False),
         ),
