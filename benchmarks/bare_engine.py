@@ -130,9 +130,10 @@ def _load(task: Task, reference: str, options: Any) -> tuple[Callable[[int, int]
     from benchmarks.inputs import prepared_photos, windows
 
     if task == "voice":
-        from models.wavlm import WINDOW_SAMPLES, WavLMDetector
+        from models.served import VoiceModel
+        from models.wavlm import WINDOW_SAMPLES
 
-        voice = WavLMDetector.load(reference, options)
+        voice = VoiceModel.load(reference, options)
         sounds = windows(_ITEMS, WINDOW_SAMPLES) * 2
         return lambda size, first: voice.score(sounds[first : first + size]), voice.info.to_dict()
 

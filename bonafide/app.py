@@ -14,7 +14,7 @@ from bonafide.runners import RemoteRunner, Runner, watch
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
-from bonafide.verdict import WindowScore
+from bonafide.verdict import SpeechCheck, WindowScore
 from bonafide.voice import VoiceAnalysis
 
 
@@ -72,6 +72,7 @@ class App:
             pool=self._pool,
             limits=AudioLimits.of(settings),
             threshold=settings.voice_threshold,
+            speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
         )
         # Of their own: behind the decoders of long recordings, live windows would come late.

@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """Reason `dark`: the face's mean luminance, 0 to 255, is less."""
     face_min_sharpness: float = Field(0.035, ge=0.0)
     """Reason `blurred`: of the face, scaled to 64 x 64, the Laplacian varies less than this share of the luminance."""
+    min_speech_ratio: float = Field(0.1, ge=0.0, le=1.0)
+    """A window is judged when somebody speaks in at least this share of it; 0: every window is judged."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bonafide.audio import AudioLimits
+from bonafide.audio import WINDOW_SECONDS, AudioLimits
 from bonafide.budget import ByteBudget
 from bonafide.cache import Cache
 from bonafide.calls import Call
@@ -21,7 +21,15 @@ from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runners import ModelInfo, Runner
 from bonafide.storage import ObjectStore
-from bonafide.verdict import WindowScore, overall_score, threshold_in_force
+from bonafide.verdict import (
+    SpeechCheck,
+    SuspiciousStretch,
+    WindowScore,
+    label_of,
+    overall_score,
+    suspicious_stretches,
+    threshold_in_force,
+)
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
@@ -35,22 +43,31 @@ class ChunkScore:
         index: place in the recording, from 0.
         start_s: seconds from the start of the recording.
         end_s: seconds; the last window of a recording may be shorter than the others.
-        score: P(spoof), 0..1.
-        label: "spoof" or "bonafide".
+        score: P(spoof), 0..1; None without speech.
+        label: "spoof", "bonafide" or "no_speech".
+        speech_ratio: share of its time in which somebody speaks, 0..1.
+        weight: of its score in that of the recording.
         total: windows in the recording, 0 while not known.
     """
 
     index: int
     start_s: float
     end_s: float
-    score: float
+    score: float | None
     label: str
+    speech_ratio: float
+    weight: float
     total: int = field(default=0, compare=False)
 
     @property
     def chunk_id(self) -> str:
         """The name on the wire, `chunk_<index>`."""
         return f"chunk_{self.index}"
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds in which somebody speaks."""
+        return self.speech_ratio * (self.end_s - self.start_s)
 
 
 @dataclass(frozen=True)
@@ -59,19 +76,23 @@ class AudioReport:
 
     Attributes:
         chunks: in order; windows that could not be scored are absent and named in `error_message`.
-        score: mean of the chunks' scores weighted by their seconds, 0..1.
-        label: "spoof" if `score >= threshold`, else "bonafide".
+        score: mean of the chunks' scores weighted by their seconds of speech, 0..1; None without speech.
+        label: "spoof" if `score >= threshold`, else "bonafide"; "no_speech" without a score.
         audio_seconds: length of the recording as far as it could be read.
+        speech_seconds: of it, those in which somebody speaks.
+        suspicious: where neighbouring chunks are labelled spoof.
         warnings: what the caller should know although the call succeeded.
-        error_message: names the windows without a score, or empty.
+        error_message: names the windows that could not be scored, or says that there is no speech; else empty.
     """
 
     chunks: tuple[ChunkScore, ...]
-    score: float
+    score: float | None
     label: str
     threshold: float
     model: ModelInfo
     audio_seconds: float
+    speech_seconds: float
+    suspicious: tuple[SuspiciousStretch, ...]
     warnings: tuple[str, ...]
     error_message: str
 
@@ -102,6 +123,7 @@ class VoiceAnalysis:
         budget: bounds the bytes of stored recordings in memory; uploads are counted where they arrive.
         pool: runs the decoder; bounded, shared with the photos.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
+        speech: tells which windows are judged.
     """
 
     def __init__(
@@ -114,6 +136,7 @@ class VoiceAnalysis:
         pool: Executor,
         limits: AudioLimits,
         threshold: float | None,
+        speech: SpeechCheck,
         observer: VoiceObserver,
     ) -> None:
         self._runner = runner
@@ -123,6 +146,7 @@ class VoiceAnalysis:
         self._pool = pool
         self._limits = limits
         self._threshold = threshold
+        self._speech = speech
         self._observer = observer
 
     async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
@@ -172,13 +196,12 @@ class VoiceAnalysis:
         chunks: list[ChunkScore] = []
         failed: list[Slot] = []
         async with aclosing(self._scored(recording, call)) as scored:
-            async for slot, (score, _speech) in scored:
-                if math.isfinite(score):
-                    label = self._label(score, model)
-                    chunks.append(ChunkScore(slot.index, slot.start_s, slot.end_s, score, label, recording.total))
-                    yield chunks[-1]
-                else:
+            async for slot, score in scored:
+                if (chunk := self._chunk(slot, score, model, recording.total)) is None:
                     failed.append(slot)
+                else:
+                    chunks.append(chunk)
+                    yield chunk
         yield self._report(recording, model, chunks, failed)
 
     async def _scored(self, recording: Recording, call: Call) -> AsyncGenerator[tuple[Slot, WindowScore], None]:
@@ -209,23 +232,42 @@ class VoiceAnalysis:
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
         return [(slot, scores[slot.index]) for slot in group]
 
-    def _label(self, score: float, model: ModelInfo) -> str:
-        return "spoof" if score >= threshold_in_force(self._threshold, model.threshold) else "bonafide"
+    def _chunk(self, slot: Slot, judged: WindowScore, model: ModelInfo, total: int) -> ChunkScore | None:
+        """The window's verdict; None: it has speech, but no score."""
+        seconds = slot.end_s - slot.start_s
+        ratio = judged.speech_ratio(WINDOW_SECONDS, seconds)
+        score = judged.score if self._speech.passes(ratio) else None
+        if not math.isfinite(ratio) or (score is not None and not math.isfinite(score)):
+            return None
+        label = label_of(score, self._threshold_for(model))
+        return ChunkScore(
+            slot.index, slot.start_s, slot.end_s, score, label, ratio, self._speech.weight(ratio, seconds), total
+        )
+
+    def _threshold_for(self, model: ModelInfo) -> float:
+        return threshold_in_force(self._threshold, model.threshold)
 
     def _report(
         self, recording: Recording, model: ModelInfo, chunks: list[ChunkScore], failed: list[Slot]
     ) -> AudioReport:
-        if not chunks:
-            raise Internal("the voice model gave no score for any chunk")
-        score = overall_score([chunk.score for chunk in chunks], [chunk.end_s - chunk.start_s for chunk in chunks])
-        names = ", ".join(f"chunk_{slot.index}" for slot in failed)
+        judged = [(chunk.score, chunk.weight) for chunk in chunks if chunk.score is not None]
+        if failed and not judged:
+            raise Internal("the voice model gave no score for any chunk with speech")
+        score = overall_score([score for score, _ in judged], [weight for _, weight in judged])
+        if failed:
+            error_message = "no score for " + ", ".join(f"chunk_{slot.index}" for slot in failed)
+        else:
+            error_message = "" if judged else "no speech was found"
+        threshold = self._threshold_for(model)
         return AudioReport(
             chunks=tuple(chunks),
             score=score,
-            label=self._label(score, model),
-            threshold=threshold_in_force(self._threshold, model.threshold),
+            label=label_of(score, threshold),
+            threshold=threshold,
             model=model,
             audio_seconds=recording.seconds,
+            speech_seconds=sum(chunk.speech_s for chunk in chunks),
+            suspicious=suspicious_stretches(chunks),
             warnings=recording.warnings,
-            error_message=f"no score for {names}" if names else "",
+            error_message=error_message,
         )

@@ -18,7 +18,7 @@ from models import metrics
 from models.arguments import new_parser, overrides, run
 from models.calibration import Calibration, calibration_path, fit, write_calibration
 from models.evaluate import add_data_options, judged_items, read_trials, score_trials
-from models.evaluation.scoring import Scored
+from models.evaluation.score_file import Scored
 from models.evaluation.trials import DataError
 from models.served import ServedModel, settings_for
 

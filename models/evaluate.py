@@ -6,7 +6,6 @@ photos that the service's own decoder made (`models.served`).
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from models.arguments import REFERENCES, new_parser, overrides, run
 from models.evaluation.datasets import read_dataset, sample
 from models.evaluation.progress import progress
 from models.evaluation.report import DEFINITIONS, Judged, reason_counts, report
-from models.evaluation.score_file import ScoreFile
-from models.evaluation.scoring import Scored, score_files
+from models.evaluation.score_file import Scored, ScoreFile
+from models.evaluation.scoring import score_files
 from models.evaluation.table import show
 from models.evaluation.trials import DataError, Dataset, Trial, chosen_split, task_of
 from models.info import ModelInfo, Task
@@ -90,7 +89,7 @@ def score_trials(served: ServedModel, trials: Sequence[Trial], arguments: argpar
         return score_files(
             [trial.path for trial in trials],
             read=served.read,
-            model=served.detector,
+            model=served,
             batch=batch,
             threads=arguments.readers,
             kept=kept,
@@ -101,7 +100,7 @@ def score_trials(served: ServedModel, trials: Sequence[Trial], arguments: argpar
 def judged_items(
     served: ServedModel, trials: Sequence[Trial], scored: Sequence[Scored], *, by_window: bool = False
 ) -> tuple[Judged, list[dict[str, str]]]:
-    """One score per recording or photo, or per window.
+    """One score per recording or photo, or per window; windows without speech are left out.
 
     Returns:
         What has a score, and path and problem of each file that has none.
@@ -113,18 +112,29 @@ def judged_items(
     scores: list[float] = []
     without = []
     for trial, result in zip(trials, scored, strict=True):
-        parts = [(s, t) for s, t in zip(result.scores, result.seconds, strict=True) if math.isfinite(s)]
-        if not parts:
-            without.append({"path": str(trial.path), "problem": result.problem or "the model gave no score"})
+        combined = served.combined(result)
+        if combined is None:
+            without.append({"path": str(trial.path), "problem": result.problem or _no_score(served, result)})
             continue
-        values, seconds = zip(*parts, strict=True)
-        found = list(values) if by_window else [served.combined(values, seconds)]
+        found = [score for score, _ in served.judged(result)] if by_window else [combined]
         kept += [trial] * len(found)
         scores += found
     if len({trial.spoof for trial in kept}) < 2:
         problem = f", such as {without[0]['path']}: {without[0]['problem']}" if without else ""
         raise DataError(f"one of the classes has no scored item; {len(without)} files have no score{problem}")
     return Judged.of(kept, scores), without
+
+
+def _no_score(served: ServedModel, result: Scored) -> str:
+    if any(map(served.has_speech, result.speech)):
+        return "the model gave no score"
+    return "no speech was found"
+
+
+def count_windows(served: ServedModel, scored: Sequence[Scored]) -> dict[str, int]:
+    """How many windows there are, and how many of them the service would not judge for want of speech."""
+    ratios = [ratio for result in scored for ratio in result.speech]
+    return {"all": len(ratios), "no_speech": sum(not served.has_speech(ratio) for ratio in ratios)}
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -149,6 +159,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             "files": len(dataset.trials),
         },
         "level": "photo" if task == "face" else arguments.level,
+        **({"windows": count_windows(served, scored)} if task == "voice" else {}),
         "threshold": {"value": threshold, "origin": origin},
         "balanced": arguments.balanced,
         **report(judged, threshold, rounds=arguments.rounds, balanced=arguments.balanced, unseen=unseen),
@@ -224,6 +235,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         document = evaluate(arguments)
         console = Console()
         show(document, console)
+        if silent := document.get("windows", {}).get("no_speech"):
+            console.print(f"{silent} of {document['windows']['all']} windows have no speech and do not count")
         if document["not_scored"]:
             console.print(f"{len(document['not_scored'])} files have no score; report.json names them", style="yellow")
         console.print(f"written: {arguments.out}/report.json, det.png, histogram.png", highlight=False)

@@ -44,6 +44,8 @@ def show(found: Inspection, console: Console) -> None:
         "cost here": f"{alone:.1f} ms per {item}, {batched:.1f} ms in batches of {info.max_batch_size}",
         "on one core": _on_one_core(found, item),
     }
+    if found.speech_core_ms is not None:
+        rows["finding speech"] = f"{found.speech_core_ms:.1f} ms of CPU time on top"
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table, markup=False)

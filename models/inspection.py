@@ -16,6 +16,7 @@ from models.dinov2 import DINOv2Detector
 from models.engines import LoadOptions
 from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
 from models.info import ModelInfo, Task
+from models.speech import SpeechFinder
 from models.wavlm import WavLMDetector
 
 _REPEATS = 7
@@ -41,6 +42,7 @@ class Inspection:
         licence: as its model card states it; None: not stated.
         item_ms: median milliseconds per item, alone and in a full batch.
         core_ms: median milliseconds of CPU time per item, alone, with one thread; None on CUDA.
+        speech_core_ms: the same for what finds speech in the window; None for photos too.
         advice: what to know before serving it.
     """
 
@@ -51,6 +53,7 @@ class Inspection:
     licence: str | None
     item_ms: tuple[float, float]
     core_ms: float | None
+    speech_core_ms: float | None
     advice: tuple[str, ...]
 
 
@@ -63,10 +66,14 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
     files = find_model(reference, task, options.models_dir, offline=options.offline)
     info, score = _loaded(reference, task, options)
     item_ms = _median_ms(score, 1), _median_ms(score, info.max_batch_size) / info.max_batch_size
-    core_ms = None
+    core_ms = speech_core_ms = None
     if info.device == "cpu":
-        _, score_on_one_core = _loaded(reference, task, replace(options, threads=1))
+        one_thread = replace(options, threads=1)
+        _, score_on_one_core = _loaded(reference, task, one_thread)
         core_ms = _median_ms(score_on_one_core, 1, clock=time.process_time)
+        if task == "voice":
+            finder, windows = SpeechFinder.load(one_thread), _windows(info)
+            speech_core_ms = _median_ms(lambda count: finder.shares(windows[:count]), 1, clock=time.process_time)
     weights = _weight_files(files.path)
     return Inspection(
         info=info,
@@ -76,6 +83,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         licence=licence(files.path if files.path.is_dir() else files.path.parent),
         item_ms=item_ms,
         core_ms=core_ms,
+        speech_core_ms=speech_core_ms,
         advice=tuple(_advice(info, item_ms, files.path, weights)),
     )
 
@@ -106,19 +114,23 @@ def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo
     """A model, and what gives it so many items to score."""
     if task == "voice":
         voice = WavLMDetector.load(reference, options)
-        return voice.info, lambda count: voice.score(_windows(voice.info, count))
+        windows = _windows(voice.info)
+        return voice.info, lambda count: voice.score(windows[:count])
     face = DINOv2Detector.load(reference, options)
-    return face.info, lambda count: face.score(_photos(face.info, count))
+    photos = _photos(face.info)
+    return face.info, lambda count: face.score(photos[:count])
 
 
-def _windows(info: ModelInfo, count: int) -> list[Any]:
-    noise = np.random.default_rng(0).normal(0, 2000, (count, info.window_samples or 0))
+def _windows(info: ModelInfo) -> list[Any]:
+    """A batch."""
+    noise = np.random.default_rng(0).normal(0, 2000, (info.max_batch_size, info.window_samples or 0))
     return list(noise.astype(np.int16))
 
 
-def _photos(info: ModelInfo, count: int) -> list[Any]:
+def _photos(info: ModelInfo) -> list[Any]:
+    """A batch."""
     assert info.geometry is not None  # noqa: S101
-    shape = (count, info.geometry.height, info.geometry.width, 3)
+    shape = (info.max_batch_size, info.geometry.height, info.geometry.width, 3)
     return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 

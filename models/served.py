@@ -4,6 +4,7 @@ Beside `service.py` this is the only place where `models` and `bonafide` meet: w
 decoder, the same cutting into windows and the same engine as what is served, and the same settings apply.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio import AudioLimits, AudioReader
+from bonafide.audio import WINDOW_SECONDS, AudioLimits, AudioReader
 from bonafide.errors import BonafideError
 from bonafide.image import Geometry
 from bonafide.photo import PhotoReader
 from bonafide.settings import Settings
-from bonafide.verdict import WindowScore, overall_score
+from bonafide.verdict import SpeechCheck, WindowScore, overall_score
 from models.dinov2 import DINOv2Detector
 from models.engines import LoadOptions
+from models.evaluation.score_file import Scored
 from models.evaluation.scoring import Part, Unreadable
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import SpeechFinder
@@ -31,11 +33,12 @@ class VoiceModel:
 
     Attributes:
         info: the model.
+        detector: the voice model alone.
     """
 
     def __init__(self, detector: WavLMDetector, speech: SpeechFinder) -> None:
         self.info = replace(detector.info, speech_version=speech.version)
-        self._detector = detector
+        self.detector = detector
         self._speech = speech
 
     @classmethod
@@ -53,7 +56,7 @@ class VoiceModel:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores, shares = self._detector.score(windows), self._speech.shares(windows)
+        scores, shares = self.detector.score(windows), self._speech.shares(windows)
         return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
 
 
@@ -105,8 +108,8 @@ class ServedModel:
         calibrated: whether a calibration beside the weights is applied.
 
     Attributes:
-        detector: scores windows or photos.
-        read: makes of a file what the detector is given; see `MediaReader.read`.
+        detector: the model alone; scores windows or photos.
+        read: makes of a file what the model is given; see `MediaReader.read`.
 
     Raises:
         ModelError: the model cannot be served.
@@ -114,27 +117,63 @@ class ServedModel:
 
     def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
         options = replace(load_options(task, settings), calibrated=calibrated)
-        self.detector: WavLMDetector | DINOv2Detector = (
-            WavLMDetector.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
+        self._model: VoiceModel | DINOv2Detector = (
+            VoiceModel.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
         )
-        self._reader = MediaReader(settings, self.detector.info.geometry)
+        self.detector = self._model.detector if isinstance(self._model, VoiceModel) else self._model
+        self._check = SpeechCheck(settings.min_speech_ratio)
+        self._reader = MediaReader(settings, self.info.geometry)
         self.read = self._reader.read
 
     @property
     def info(self) -> ModelInfo:
         """The model."""
-        return self.detector.info
+        return self._model.info
 
     @property
     def identity(self) -> str:
         """Names everything that a score depends on besides the file."""
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
-        return f"{model}; {self._reader.identity}" if self._reader.identity else model
+        return f"{model}; {self._reader.identity or f'speech {info.speech_version}'}"
 
-    def combined(self, scores: Sequence[float], seconds: Sequence[float]) -> float:
+    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
+        """P(spoof) of each part, NaN where there is none, and the share of it in which somebody speaks; 1 for photos.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        if isinstance(self._model, DINOv2Detector):
+            return [(score, 1.0) for score in self._model.score([part.array for part in parts]).tolist()]
+        answers = self._model.score([part.array for part in parts])
+        return [(answer.score, _ratio(answer, part)) for answer, part in zip(answers, parts, strict=True)]
+
+    def has_speech(self, ratio: float) -> bool:
+        """Whether the service judges a window with this share of speech."""
+        return self._check.passes(ratio)
+
+    def judged(self, scored: Scored) -> list[tuple[float, float]]:
+        """Score and weight of each part that counts: it has speech, and the model gave it a score."""
+        return [
+            (score, self._check.weight(ratio, seconds))
+            for score, seconds, ratio in zip(scored.scores, scored.seconds, scored.speech, strict=True)
+            if self._check.passes(ratio) and math.isfinite(score)
+        ]
+
+    def combined(self, scored: Scored) -> float | None:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
-        return overall_score(scores, seconds)
+        judged = self.judged(scored)
+        return overall_score([score for score, _ in judged], [weight for _, weight in judged])
+
+
+def speech_ratios(speech: SpeechFinder, parts: Sequence[Part]) -> list[float]:
+    """Share of each window in which somebody speaks, 0..1, as the service counts it."""
+    shares = speech.shares([part.array for part in parts]).tolist()
+    return [_ratio(WindowScore(math.nan, share), part) for share, part in zip(shares, parts, strict=True)]
+
+
+def _ratio(answer: WindowScore, part: Part) -> float:
+    return answer.speech_ratio(WINDOW_SECONDS, part.seconds)
 
 
 def settings_for(task: Task, **given: Any) -> Settings:

@@ -47,23 +47,35 @@ RECIPES: dict[str, tuple[str, str, str, dict[str, str]]] = {
 }
 _ENCODER_RATES = {"opus": 48_000, "webm": 48_000, "amr": 8_000, "wav-g722": 16_000}
 _BIT_RATES = {"libopencore_amrnb": 12_200}
+# Hz, of five vowels: first, second, third formant.
+_FORMANTS = np.array(
+    [(730, 530, 390, 570, 640), (1090, 1840, 1990, 840, 1190), (2440, 2480, 2550, 2410, 2390)], np.float32
+)
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
 
 
 def speech_like(seconds: float, rate: int = 16_000, channels: int = 1, seed: int = 0) -> NDArray[np.float32]:
-    """A voice-like sound: harmonics of a wandering pitch, syllables, a little noise.
+    """Babble that a detector of speech takes for speech: a wandering pitch, eight vowels a second, a little noise.
 
     Returns:
         float32 array (channels, samples), within -0.9..0.9; the channels differ by their noise.
     """
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
-    pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * time + seed)
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
-    voice = sum(np.sin(k * phase) / k for k in range(1, 12) if 180 * k < rate / 2)
-    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
-    noise = random.normal(0.0, 0.01, (channels, len(time)))
-    return np.clip(0.3 * voice * envelope + noise, -0.9, 0.9).astype(np.float32)
+    pitch = 130 + 20 * np.sin(2 * np.pi * 0.7 * time + seed)
+    phase = 2 * np.pi * (np.cumsum(pitch) / rate % 1)
+    syllable, place = np.divmod(time * 8, 1)
+    # Each vowel is another one than the one before, and glides into the next.
+    order = np.cumsum(random.integers(1, _FORMANTS.shape[1], round(8 * seconds) + 3)) % _FORMANTS.shape[1]
+    now, glide = syllable.astype(int), np.clip((place - 0.6) / 0.4, 0, 1)
+    pitch32, phase32, glide32 = (values.astype(np.float32) for values in (pitch, phase, glide))
+    voice = np.zeros(len(time), np.float32)
+    for vowels, level, width in zip(_FORMANTS, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
+        formant = vowels[order[now]] * (1 - glide32) + vowels[order[now + 1]] * glide32
+        for harmonic in range(1, int(min(rate / 2, 4_000) / 150)):
+            voice += level / (1 + ((harmonic * pitch32 - formant) / width) ** 2) * np.sin(harmonic * phase32)
+    noise = random.normal(0.0, 0.003, (channels, len(time)))
+    return np.clip(0.25 * voice * np.sqrt(np.sin(np.pi * place)) + noise, -0.9, 0.9).astype(np.float32)
 
 
 def encode(sound: NDArray[np.float32], rate: int, kind: str = "wav", bit_rate: int | None = None) -> bytes:

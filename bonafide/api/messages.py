@@ -7,27 +7,28 @@ from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
 from bonafide.face_finder import Face
 from bonafide.runners import ModelInfo, Runner
-from bonafide.verdict import threshold_in_force
+from bonafide.verdict import SuspiciousStretch, threshold_in_force
 from bonafide.voice import AudioReport, ChunkScore
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
 
 def chunk_result(chunk: ChunkScore) -> audio.ChunkResult:
-    """One scored window."""
+    """One window's verdict."""
     return audio.ChunkResult(
         chunk_id=chunk.chunk_id,
         score=chunk.score,
         start_time_seconds=chunk.start_s,
         end_time_seconds=chunk.end_s,
         label=chunk.label,
+        speech_ratio=chunk.speech_ratio,
     )
 
 
 def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioResponse:
     """The verdict on a recording."""
     return audio.AnalyzeAudioResponse(
-        predictions={chunk.chunk_id: chunk.score for chunk in report.chunks},
+        predictions={chunk.chunk_id: chunk.score for chunk in report.chunks if chunk.score is not None},
         error_message=report.error_message,
         chunks=[chunk_result(chunk) for chunk in report.chunks],
         score=report.score,
@@ -38,6 +39,15 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         request_id=call.request_id,
         warnings=report.warnings,
         calibrated=report.model.calibrated,
+        suspicious=[suspicious_stretch(stretch) for stretch in report.suspicious],
+        speech_seconds=report.speech_seconds,
+    )
+
+
+def suspicious_stretch(stretch: SuspiciousStretch) -> audio.SuspiciousStretch:
+    """Where neighbouring windows are labelled spoof."""
+    return audio.SuspiciousStretch(
+        start_time_seconds=stretch.start_s, end_time_seconds=stretch.end_s, score=stretch.score
     )
 
 

@@ -2,13 +2,30 @@
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
 from models.evaluation.trials import DataError
 
-Entry = tuple[tuple[float, ...], tuple[float, ...], str, str]
-"""Scores per part, seconds per part, problem, reason."""
+
+@dataclass(frozen=True)
+class Scored:
+    """What the model said of one file.
+
+    Attributes:
+        scores: P(spoof) per part; NaN where there is none.
+        seconds: per part.
+        speech: share of each part in which somebody speaks, 0..1; 1 for a photo.
+        problem: why there are no parts, or empty.
+        reason: why the verdict should not be relied on, or empty.
+    """
+
+    scores: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+    speech: tuple[float, ...] = ()
+    problem: str = ""
+    reason: str = ""
 
 
 class ScoreFile:
@@ -25,7 +42,7 @@ class ScoreFile:
     """
 
     def __init__(self, path: Path | None, model: str) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Scored] = {}
         self._stamps: dict[str, list[int]] = {}
         self._file: IO[str] | None = None
         if path is None:
@@ -49,7 +66,7 @@ class ScoreFile:
         if self._file:
             self._file.close()
 
-    def get(self, path: Path) -> Entry:
+    def get(self, path: Path) -> Scored:
         """What is known of a file.
 
         Raises:
@@ -57,15 +74,23 @@ class ScoreFile:
         """
         return self._entries[str(path.absolute())]
 
-    def add(self, path: Path, scores: tuple[float, ...], seconds: tuple[float, ...], problem: str, reason: str) -> None:
+    def add(self, path: Path, scored: Scored) -> None:
         """Remembers what was found out about a file."""
         name = str(path.absolute())
-        self._entries[name] = (scores, seconds, problem, reason)
+        self._entries[name] = scored
         self._stamps[name] = _stamp(path)
         if self._file:
-            numbers = [score if math.isfinite(score) else None for score in scores]
-            row = {"scores": numbers, "seconds": seconds, "problem": problem, "reason": reason}
-            self._write({"path": name, "stamp": self._stamps[name], **row})
+            self._write(
+                {
+                    "path": name,
+                    "stamp": self._stamps[name],
+                    "scores": [score if math.isfinite(score) else None for score in scored.scores],
+                    "seconds": scored.seconds,
+                    "speech": [share if math.isfinite(share) else None for share in scored.speech],
+                    "problem": scored.problem,
+                    "reason": scored.reason,
+                }
+            )
 
     def _load(self, path: Path, model: str) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
@@ -80,14 +105,28 @@ class ScoreFile:
             path.write_bytes(b"".join(lines))
         for line in lines[1:]:
             row = json.loads(line)
-            scores = tuple(math.nan if score is None else float(score) for score in row["scores"])
-            self._entries[row["path"]] = (scores, tuple(row["seconds"]), row["problem"], row.get("reason", ""))
+            try:
+                self._entries[row["path"]] = Scored(
+                    scores=_numbers(row["scores"]),
+                    seconds=tuple(row["seconds"]),
+                    speech=_numbers(row["speech"]),
+                    problem=row["problem"],
+                    reason=row["reason"],
+                )
+            except KeyError as error:
+                raise DataError(
+                    f"{path} is of a release that told no {error}; name another one, or remove it"
+                ) from error
             self._stamps[row["path"]] = row["stamp"]
 
     def _write(self, row: dict[str, Any]) -> None:
         assert self._file is not None  # noqa: S101
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
+
+
+def _numbers(row: list[float | None]) -> tuple[float, ...]:
+    return tuple(math.nan if number is None else float(number) for number in row)
 
 
 def _stamp(path: Path) -> list[int]:

@@ -8,10 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.score_file import ScoreFile
+from models.evaluation.score_file import Scored, ScoreFile
 
 
 class Unreadable(Exception):
@@ -33,23 +32,6 @@ class Part:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What the model said of one file.
-
-    Attributes:
-        scores: P(spoof) per part; NaN where there is none.
-        seconds: per part.
-        problem: why there are no parts, or empty.
-        reason: why the verdict should not be relied on, or empty.
-    """
-
-    scores: tuple[float, ...] = ()
-    seconds: tuple[float, ...] = ()
-    problem: str = ""
-    reason: str = ""
-
-
 Reader = Callable[[Path], list[Part]]
 """From a file to parts; raises `Unreadable`."""
 
@@ -57,8 +39,8 @@ Reader = Callable[[Path], list[Part]]
 class Model(Protocol):
     """What scores parts."""
 
-    def score(self, items: list[Any]) -> NDArray[np.float32]:
-        """P(spoof) of each, NaN where there is none."""
+    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
+        """P(spoof) of each, NaN where there is none, and its share of speech."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +73,7 @@ def score_files(
     Args:
         paths: files; the same one twice is scored once.
         read: makes parts of a file, on several threads at a time.
-        model: scores parts; lists of many windows or photos.
+        model: scores parts, many at a time.
         batch: parts given to the model at a time.
         threads: of reading.
         kept: earlier scores, which are used, and where new ones go as soon as they are known.
@@ -104,9 +86,9 @@ def score_files(
     advanced(len(paths) - len(fresh))
     for group in _groups(read_ahead(fresh, read, threads), batch):
         for path, scored in _score(group, model):
-            kept.add(path, scored.scores, scored.seconds, scored.problem, scored.reason)
+            kept.add(path, scored)
         advanced(len(group))
-    return [Scored(*kept.get(path)) for path in paths]
+    return [kept.get(path) for path in paths]
 
 
 def read_ahead(paths: Iterable[Path], read: Reader, threads: int) -> Iterator[ReadFile]:
@@ -140,8 +122,16 @@ def _groups(files: Iterator[ReadFile], batch: int) -> Iterator[list[ReadFile]]:
 
 
 def _score(group: Sequence[ReadFile], model: Model) -> Iterator[tuple[Path, Scored]]:
-    scores = iter(model.score([part.array for file in group for part in file.parts]).tolist())
+    answers = iter(model.score([part for file in group for part in file.parts]))
     for file in group:
-        found = tuple(float(score) for score in islice(scores, len(file.parts)))
-        reason = file.parts[0].reason if file.parts else ""
-        yield file.path, Scored(found, tuple(part.seconds for part in file.parts), file.problem, reason)
+        found = list(islice(answers, len(file.parts)))
+        yield (
+            file.path,
+            Scored(
+                scores=tuple(score for score, _ in found),
+                seconds=tuple(part.seconds for part in file.parts),
+                speech=tuple(speech for _, speech in found),
+                problem=file.problem,
+                reason=file.parts[0].reason if file.parts else "",
+            ),
+        )

@@ -112,7 +112,8 @@ class TestWindows:
     def test_unusual_rates(self, rate: int) -> None:
         windows, reader = read(wav(speech_like(5.0, rate)[0], rate))
         assert reader.seconds == pytest.approx(5.0)
-        assert likeness(windows[0].pcm, pcm(wav(speech_like(5.0, 16_000)[0], 16_000))[:WINDOW_SAMPLES]) > 0.9
+        like = likeness(windows[0].pcm, pcm(wav(speech_like(5.0, 16_000)[0], 16_000))[:WINDOW_SAMPLES])
+        assert like > (0.8 if rate == 4_000 else 0.9)  # above half its rate, a recording has nothing
 
     def test_eight_channels_become_their_mean(self) -> None:
         sound = np.random.default_rng(1).integers(-30_000, 30_000, (70_000, 8)).astype(np.int16)

@@ -1,14 +1,102 @@
+from dataclasses import dataclass
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bonafide.verdict import overall_score
+from bonafide.verdict import SpeechCheck, SuspiciousStretch, label_of, overall_score, suspicious_stretches
 
 
-def test_windows_weigh_by_their_seconds() -> None:
+@dataclass(frozen=True)
+class Window:
+    start_s: float
+    end_s: float
+    score: float | None
+    label: str
+    weight: float
+
+
+def windows(*scores: float | None, weight: float = 4.0) -> list[Window]:
+    """Four seconds each, the threshold at 0.5; None: no speech."""
+    return [
+        Window(4.0 * index, 4.0 * index + 4, score, label_of(score, 0.5), weight) for index, score in enumerate(scores)
+    ]
+
+
+def places(judged: list[Window]) -> list[tuple[float, float]]:
+    return [(stretch.start_s, stretch.end_s) for stretch in suspicious_stretches(judged)]
+
+
+def test_windows_weigh_by_what_is_said_in_them() -> None:
     assert overall_score([0.9, 0.1], [4.0, 1.0]) == pytest.approx((0.9 * 4 + 0.1) / 5)
     assert overall_score([0.3], [0.5]) == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize(("scores", "seconds"), [([], []), ([0.1], [1.0, 2.0])])
-def test_what_has_no_verdict(scores: list[float], seconds: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"no score|zip"):
-        overall_score(scores, seconds)
+def test_without_a_judged_window_there_is_no_score() -> None:
+    assert overall_score([], []) is None
+    with pytest.raises(ValueError, match="zip"):
+        overall_score([0.1], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("score", "label"), [(0.7, "spoof"), (0.70001, "spoof"), (0.69, "bonafide"), (0.0, "bonafide"), (None, "no_speech")]
+)
+def test_labels(score: float | None, label: str) -> None:
+    assert label_of(score, 0.7) == label
+
+
+def test_a_window_with_enough_speech_is_judged_and_weighs_its_seconds_of_speech() -> None:
+    check = SpeechCheck(0.25)
+    assert check.passes(0.25)
+    assert not check.passes(0.249)
+    assert check.weight(0.5, 4.0) == 2.0
+
+
+def test_at_zero_everything_is_judged_and_weighs_its_seconds() -> None:
+    check = SpeechCheck(0.0)
+    assert check.passes(0.0)
+    assert check.weight(0.0, 3.0) == check.weight(1.0, 3.0) == 3.0
+
+
+def test_neighbours_labelled_spoof_are_a_stretch() -> None:
+    assert suspicious_stretches(windows(0.1, 0.5, 0.75, 0.2, 1.0)) == (
+        SuspiciousStretch(4.0, 12.0, 0.625),
+        SuspiciousStretch(16.0, 20.0, 1.0),
+    )
+    assert suspicious_stretches(windows(0.1, None, 0.4)) == ()
+    assert suspicious_stretches([]) == ()
+
+
+def test_a_pause_within_a_stretch_belongs_to_it_and_one_at_its_ends_does_not() -> None:
+    assert places(windows(None, 0.9, None, None, 0.9, None, None, 0.1)) == [(4.0, 20.0)]
+    assert places(windows(0.9, None)) == [(0.0, 4.0)]
+    assert places(windows(0.9, None, 0.1, None, 0.9)) == [(0.0, 4.0), (16.0, 20.0)]
+
+
+def test_a_window_that_is_missing_ends_a_stretch() -> None:
+    judged = windows(0.9, 0.9, 0.9, None, 0.9)
+    assert places(judged[:1] + judged[2:]) == [(0.0, 4.0), (8.0, 20.0)]
+    assert places(judged[:3] + judged[4:]) == [(0.0, 12.0), (16.0, 20.0)]
+
+
+def test_windows_may_overlap() -> None:
+    half = [Window(0.5 * index, 0.5 * index + 1, 0.9, "spoof", 0.5) for index in range(5)]
+    assert places(half) == [(0.0, 3.0)]
+
+
+def test_a_stretch_weighs_as_the_recording_does() -> None:
+    (stretch,) = suspicious_stretches([Window(0, 4, 0.6, "spoof", 4.0), Window(4, 8, 0.9, "spoof", 1.0)])
+    assert stretch.score == pytest.approx((4 * 0.6 + 0.9) / 5)
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=30))
+def test_stretches_hold_every_spoof_and_no_bona_fide_window(scores: list[float | None]) -> None:
+    judged = windows(*scores)
+    stretches = suspicious_stretches(judged)
+    for window in judged:
+        inside = sum(stretch.start_s <= window.start_s < stretch.end_s for stretch in stretches)
+        assert inside == 1 if window.label == "spoof" else inside <= 1
+        assert not (inside and window.label == "bonafide")
+    assert all(stretch.score >= 0.5 - 1e-9 for stretch in stretches)
+    assert all(one.end_s < two.start_s for one, two in pairwise(stretches))

@@ -16,9 +16,9 @@ from bonafide.calls import Call
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.storage import ObjectStat, ObjectStore, open_store
-from bonafide.verdict import WindowScore
+from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
 from bonafide.voice import AudioReport, ChunkScore, VoiceAnalysis, VoiceEvents, report_of
-from tests.bonafide.fakes import LocalRemote, Recorder, ready_runner
+from tests.bonafide.fakes import LocalRemote, Recorder, mean_level, ready_runner
 from tests.media import wav
 
 LIMITS = AudioLimits(max_bytes=10_000_000, max_seconds=1000, max_channels=8, max_sample_rate=192_000)
@@ -73,7 +73,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(root: Path, *, cache_windows: bool = True, max_calls: int = 8) -> AsyncIterator[House]:
+async def house(
+    root: Path, *, cache_windows: bool = True, max_calls: int = 8, min_speech_ratio: float = 0.1
+) -> AsyncIterator[House]:
     settings = Settings(objects_dir=root, cache_windows=cache_windows)
     store = CountingStore(open_store(settings))
     cache = open_cache(settings)
@@ -87,6 +89,7 @@ async def house(root: Path, *, cache_windows: bool = True, max_calls: int = 8) -
         pool=pool,
         limits=LIMITS,
         threshold=0.5,
+        speech=SpeechCheck(min_speech_ratio),
         observer=observer,
     )
     yield House(voice, remote, store, observer, root, pool)
@@ -109,7 +112,9 @@ async def test_every_chunk_comes_in_order_with_its_place_then_the_report(tmp_pat
     assert [chunk.label for chunk in chunks] == ["bonafide", "bonafide", "spoof", "spoof", "spoof"]
     assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.5) / 18)
     assert report.label == "bonafide"
-    assert report.audio_seconds == pytest.approx(18)
+    assert report.audio_seconds == report.speech_seconds == pytest.approx(18)
+    assert report.suspicious == (SuspiciousStretch(8, 18, (4 * (0.5 + 0.75) + 2 * 0.5) / 10),)
+    assert report.error_message == ""
     assert report.model.name == "test-model"
 
 
@@ -178,6 +183,65 @@ async def test_a_window_without_a_score_is_named_and_the_others_stand(tmp_path: 
         assert [chunk.index for chunk in report.chunks] == [1, 2, 3, 4]
         here.remote.judge = lambda item: float("nan")
         with pytest.raises(Internal):
+            await report_of(here.voice.analyze_bytes(recording(12), Call.within(10)))
+
+
+async def test_windows_without_speech_have_no_score_and_do_not_count(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.remote.speech = mean_level
+        here.remote.judge = lambda item: 0.9 if item.all() else 0.3
+        here.put("a.wav", recording())
+        report = await report_of(here.stored("a.wav"))
+        again = await report_of(here.stored("a.wav"))
+        assert here.remote.scored == 5, "the share of speech is cached with the score"
+    assert again == report
+    # of the last window, half is padding: somebody speaks in all that was recorded
+    assert [chunk.speech_ratio for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert [chunk.score for chunk in report.chunks] == [None, 0.3, 0.3, 0.3, 0.3]
+    assert [chunk.label for chunk in report.chunks] == ["no_speech", *["bonafide"] * 4]
+    assert report.speech_seconds == pytest.approx(1 + 2 + 3 + 2)
+    assert report.error_message == ""
+
+
+async def test_windows_weigh_their_seconds_of_speech(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.remote.speech = mean_level
+        here.remote.judge = lambda item: 0.9 if item[: 4 * 16_000].mean() == 500 else 0.3
+        report = await report_of(here.voice.analyze_bytes(recording(16), Call.within(10)))
+    assert [chunk.score for chunk in report.chunks] == [None, 0.3, 0.9, 0.3]
+    assert report.score == pytest.approx((1 * 0.3 + 2 * 0.9 + 3 * 0.3) / 6)
+    assert report.suspicious == (SuspiciousStretch(8, 12, 0.9),)
+
+
+async def test_a_recording_without_speech_has_no_score_and_says_so(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.remote.speech = lambda item: 0.02
+        report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+    assert (report.score, report.label, report.error_message) == (None, "no_speech", "no speech was found")
+    assert len(report.chunks) == 5
+    assert report.speech_seconds == pytest.approx(4 * 0.08 + 2 * 0.04)
+    assert report.suspicious == ()
+
+
+async def test_with_the_check_off_every_window_is_judged(tmp_path: Path) -> None:
+    async with house(tmp_path, min_speech_ratio=0) as here:
+        here.remote.speech = lambda item: 0.0
+        report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+    assert [chunk.score for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.5])
+    assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.5) / 18)
+    assert (report.speech_seconds, report.error_message) == (0, "")
+
+
+async def test_a_window_without_speech_needs_no_score(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        here.remote.judge = lambda item: 0.9 if item.all() else float("nan")
+        here.remote.speech = lambda item: float(item.all())
+        report = await report_of(here.voice.analyze_bytes(recording(20), Call.within(10)))
+        assert [chunk.label for chunk in report.chunks] == [*["no_speech"] * 4, "spoof"]
+        assert report.error_message == ""
+        here.remote.speech = lambda item: float(item.any())
+        here.remote.judge = lambda item: float("nan")
+        with pytest.raises(Internal, match="any chunk with speech"):
             await report_of(here.voice.analyze_bytes(recording(12), Call.within(10)))
 
 

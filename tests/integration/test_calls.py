@@ -35,7 +35,8 @@ async def test_the_same_recording_gets_the_same_answer_whichever_way_it_comes(
     named = (await http.post("/analyze_audio", json={"bucket": "samples", "key": "call.mp3"})).json()
 
     assert [chunk.chunk_id for chunk in stored.chunks] == ["chunk_0", "chunk_1", "chunk_2"]
-    assert all(0 <= chunk.score <= 1 for chunk in stored.chunks)
+    assert all(chunk.score is not None and 0 <= chunk.score <= 1 for chunk in stored.chunks)
+    assert 4 < stored.speech_seconds < 11
     assert stored.audio_seconds == pytest.approx(11, abs=0.1)
     # bf16 may round the last digits differently in another batch
     scores = pytest.approx([chunk.score for chunk in stored.chunks], abs=0.01)
@@ -45,6 +46,7 @@ async def test_the_same_recording_gets_the_same_answer_whichever_way_it_comes(
     for answer in (posted, named):
         assert [chunk["score"] for chunk in answer["chunks"]] == scores
         assert answer["label"] == stored.label
+        assert answer["speech_seconds"] == pytest.approx(stored.speech_seconds, abs=0.1)
         assert answer["model"]["version"] == stored.model.version
 
 

@@ -36,7 +36,7 @@ async def client(stored: StoredService) -> AsyncIterator[AsyncBonafideClient]:
 
 
 def scores(report: AudioReport) -> list[float]:
-    return [chunk.score for chunk in report.chunks]
+    return [chunk.score for chunk in report.chunks if chunk.score is not None]
 
 
 def long_recording(minutes: int, seed: int) -> bytes:

@@ -81,6 +81,31 @@ def test_recordings_and_their_windows(
     assert "1 files have no score" in shown
 
 
+def test_windows_without_speech_are_left_out_and_counted(
+    tiny_voice: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silence = np.zeros(8 * 16_000, np.float32)
+    scores = tmp_path / "scores.jsonl"
+    arguments = ["--model", str(tiny_voice), "--data", str(recordings), "--rounds", "20", "--scores", str(scores)]
+    main([*arguments, "--out", str(tmp_path / "before")])
+    capsys.readouterr()
+    for index in range(4):
+        path = recordings / ("bonafide" if index % 2 else "spoof") / f"{index}.wav"
+        path.write_bytes(encode(np.concatenate([silence, speech_like(5.0, seed=index)[0]]), 16_000))
+    (recordings / "bonafide/silent.wav").write_bytes(encode(silence, 16_000))
+    main([*arguments, "--out", str(tmp_path / "after")])
+    before, after = (read_report(tmp_path / name) for name in ("before", "after"))
+    assert before["windows"] == {"all": 8, "no_speech": 0}
+    assert after["windows"] == {"all": 18, "no_speech": 10}
+    for figure in ("eer", "cllr", "auc"):
+        assert after["overall"][figure] == pytest.approx(before["overall"][figure])  # type: ignore[index]
+    ((path, problem),) = (entry.values() for entry in after["not_scored"])  # type: ignore[attr-defined]
+    assert (Path(path).name, problem) == ("silent.wav", "no speech was found")
+    assert "10 of 18 windows have no speech" in capsys.readouterr().out
+    main([*arguments, "--out", str(tmp_path / "again"), "--level", "window"])
+    assert read_report(tmp_path / "again")["overall"]["bonafide"] == 4  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -23,6 +23,7 @@ def test_a_voice_model(tiny_voice: Path, tmp_path: Path) -> None:
     assert found.spoof == "1: spoof"
     assert found.licence is None
     assert all(0 < cost < 10_000 for cost in (*found.item_ms, found.core_ms or 0))
+    assert found.speech_core_ms is None or 0 < found.speech_core_ms < 10_000
     assert any("not calibrated" in sentence for sentence in found.advice)
     assert any("no licence" in sentence for sentence in found.advice)
 
@@ -37,7 +38,7 @@ def test_a_calibrated_face_model_with_a_card(
     found = inspect(str(folder), "face", options(tmp_path, threads=1))
     model = AutoModelForImageClassification.from_pretrained(folder)
     assert found.parameters == sum(value.numel() for value in model.state_dict().values())
-    assert (found.licence, found.advice) == ("apache-2.0", ())
+    assert (found.licence, found.advice, found.speech_core_ms) == ("apache-2.0", (), None)
     main([str(folder)])
     shown = capsys.readouterr().out
     for text in ("0: live, 1: spoof", "56 x 56 pixels", "apache-2.0", "0.25, calibrated", "ms of CPU time per photo"):

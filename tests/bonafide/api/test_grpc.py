@@ -93,6 +93,36 @@ async def test_a_stored_recording(voice: Any, stored: audio.AnalyzeAudioRequest)
     assert answer.model.demo
 
 
+async def test_silence_has_no_score_and_no_prediction(
+    voice: Any, remote: LocalRemote, stored: audio.AnalyzeAudioRequest
+) -> None:
+    remote.speech = lambda item: 0.01
+    answer = await voice.AnalyzeAudio(stored)
+    assert (dict(answer.predictions), answer.label) == ({}, "no_speech")
+    assert not answer.HasField("score")
+    assert answer.error_message == "no speech was found"
+    assert [(c.label, c.HasField("score")) for c in answer.chunks] == [("no_speech", False)] * 2
+    events = [event async for event in voice.AnalyzeAudioStream(stored)]
+    assert [event.WhichOneof("event") for event in events] == ["chunk", "chunk", "summary"]
+    assert not events[0].chunk.HasField("score")
+
+
+async def test_speech_and_suspicious_stretches_are_told(voice: Any, stored: audio.AnalyzeAudioRequest) -> None:
+    answer = await voice.AnalyzeAudio(stored)
+    assert answer.speech_seconds == 5.0
+    assert [c.speech_ratio for c in answer.chunks] == [1.0, 1.0]
+    (stretch,) = answer.suspicious
+    assert (stretch.start_time_seconds, stretch.end_time_seconds, stretch.score) == (0.0, 4.0, 1.0)
+
+
+async def test_a_score_of_zero_is_there(voice: Any, remote: LocalRemote, stored: audio.AnalyzeAudioRequest) -> None:
+    remote.judge = lambda item: 0.0
+    answer = await voice.AnalyzeAudio(stored)
+    assert answer.HasField("score")
+    assert all(chunk.HasField("score") for chunk in answer.chunks)
+    assert answer.predictions["chunk_1"] == 0.0
+
+
 async def test_the_stream_sends_each_chunk_then_the_summary(voice: Any, stored: audio.AnalyzeAudioRequest) -> None:
     events = [event async for event in voice.AnalyzeAudioStream(stored)]
     assert [event.WhichOneof("event") for event in events] == ["chunk", "chunk", "summary"]

@@ -11,6 +11,7 @@ import pytest
 from bonafide.api.http import STATUS, HttpApi
 from bonafide.app import App
 from bonafide.errors import ErrorCode
+from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
 from tests.media import encode_image, photo, wav
 from tests.portraits import two_faces
@@ -56,6 +57,32 @@ async def test_the_body_is_the_recording_whatever_its_content_type(
     assert body["model"] == {"name": "test-model", "version": "0123456789ab", "demo": True}
     assert body["audio_seconds"] == 5.0
     assert body["error_message"] == ""
+
+
+async def test_silence_has_no_score_and_no_prediction(client: httpx.AsyncClient, remote: LocalRemote) -> None:
+    judged = (await client.post("/detect_audio", content=VOICE)).json()
+    assert (judged["speech_seconds"], judged["chunks"][0]["speech_ratio"]) == (5.0, 1.0)
+    assert judged["suspicious"] == [{"start_time_seconds": 0.0, "end_time_seconds": 4.0, "score": 1.0}]
+    remote.speech = lambda item: 0.0
+    silence = (await client.post("/detect_audio", content=VOICE[:-2])).json()
+    assert "score" not in silence
+    assert "score" not in silence["chunks"][0]
+    assert (silence["predictions"], silence["suspicious"], silence["speech_seconds"]) == ({}, [], 0.0)
+    assert (silence["label"], silence["error_message"]) == ("no_speech", "no speech was found")
+
+
+async def test_with_the_speech_check_off_everything_is_judged(remote: LocalRemote, tmp_path: Path) -> None:
+    remote.speech = lambda item: 0.0
+    api = HttpApi()
+    api.app = App(
+        Settings(objects_dir=tmp_path, min_speech_ratio=0), voice=remote, face=remote, voice_batch=4, face_batch=4
+    )
+    await api.app.voice_runner.probe()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
+        answer = (await client.post("/detect_audio", content=VOICE)).json()
+    await api.app.close()
+    assert answer["predictions"].keys() == {"chunk_0", "chunk_1"}
+    assert (answer["label"], answer["error_message"]) == ("spoof", "")
 
 
 async def test_a_stored_recording_gets_the_same_answer(client: httpx.AsyncClient, tmp_path: Path) -> None:

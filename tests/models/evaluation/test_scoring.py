@@ -2,15 +2,14 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from models.evaluation.score_file import ScoreFile
-from models.evaluation.scoring import Part, Scored, Unreadable, score_files
+from models.evaluation.score_file import Scored, ScoreFile
+from models.evaluation.scoring import Part, Unreadable, score_files
 from models.evaluation.trials import DataError
 
 
@@ -21,12 +20,12 @@ class Counting:
         self.batches: list[int] = []
         self._stop_after = stop_after
 
-    def score(self, items: list[Any]) -> NDArray[np.float32]:
+    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
         if len(self.batches) >= self._stop_after:
             raise KeyboardInterrupt
-        self.batches.append(len(items))
-        values = np.array([item[0] for item in items], np.float32)
-        return np.where(values == 255, np.nan, values / 100)
+        self.batches.append(len(parts))
+        values = [float(part.array[0]) for part in parts]
+        return [(math.nan if value == 255 else value / 100, value / 255) for value in values]
 
 
 def read(path: Path) -> list[Part]:
@@ -59,6 +58,7 @@ def test_every_file_gets_its_own_scores_in_order(paths: list[Path]) -> None:
     assert done == len(paths)
     assert scored[0].scores == pytest.approx((0.1, 0.2))
     assert scored[0].seconds == (4.0, 1.0)
+    assert scored[0].speech == pytest.approx((10 / 255, 20 / 255))
     assert scored[1] == Scored(problem="the recording is empty")
     assert math.isnan(scored[3].scores[0])
     assert scored[3].scores[1] == pytest.approx(0.4)
@@ -126,6 +126,15 @@ def test_scores_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:
     ScoreFile(file, "one").__exit__()
     with pytest.raises(DataError, match="scores of one, not of two"):
         ScoreFile(file, "two")
+
+
+def test_scores_without_speech_are_not_read(paths: list[Path], tmp_path: Path) -> None:
+    file = tmp_path / "scores.jsonl"
+    with ScoreFile(file, "m") as kept:
+        run(paths[:1], Counting(), kept)
+    file.write_text(file.read_text().replace('"speech"', '"other"'))
+    with pytest.raises(DataError, match="no 'speech'"):
+        ScoreFile(file, "m")
 
 
 @pytest.mark.parametrize("content", ["", "hello\n", "[1]\n", '{"path": 1}\n'])

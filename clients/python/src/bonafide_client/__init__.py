@@ -32,6 +32,7 @@ from .results import (
     ModelIdentity,
     ModelStatus,
     Progress,
+    Stretch,
 )
 from .version import __version__
 
@@ -58,6 +59,7 @@ __all__ = [
     "Overloaded",
     "Progress",
     "Source",
+    "Stretch",
     "Tls",
     "TooLarge",
     "Unauthenticated",

@@ -19,6 +19,7 @@ from .results import (
     Health,
     ModelIdentity,
     ModelStatus,
+    Stretch,
     VoiceLabel,
 )
 
@@ -34,7 +35,7 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
     request_id = message.request_id
     return AudioReport(
         label=_voice_label(message.label, request_id),
-        score=_probability(message.score, request_id),
+        score=_voice_score(message, request_id),
         threshold=_short(message.threshold),
         chunks=tuple(_chunk(chunk, None, request_id) for chunk in message.chunks),
         audio_seconds=message.audio_seconds,
@@ -43,6 +44,8 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
         error_message=message.error_message,
         warnings=tuple(message.warnings),
         calibrated=message.calibrated,
+        suspicious=tuple(_stretch(stretch, request_id) for stretch in message.suspicious),
+        speech_seconds=message.speech_seconds,
     )
 
 
@@ -125,10 +128,11 @@ def _status(
 def _chunk(message: audio.ChunkResult, total_chunks: int | None, request_id: str) -> ChunkScore:
     return ChunkScore(
         chunk_id=message.chunk_id,
-        score=_probability(message.score, request_id),
+        score=_voice_score(message, request_id),
         label=_voice_label(message.label, request_id),
         start_s=message.start_time_seconds,
         end_s=message.end_time_seconds,
+        speech_ratio=_short(message.speech_ratio),
         total_chunks=total_chunks,
     )
 
@@ -142,8 +146,22 @@ def _identity(message: audio.ModelIdentity) -> ModelIdentity:
     return ModelIdentity(message.name, message.version, message.demo)
 
 
+def _stretch(message: audio.SuspiciousStretch, request_id: str) -> Stretch:
+    score = _probability(message.score, request_id)
+    return Stretch(message.start_time_seconds, message.end_time_seconds, score)
+
+
+def _voice_score(message: audio.AnalyzeAudioResponse | audio.ChunkResult, request_id: str) -> float | None:
+    """None without speech; a service that knows nothing of speech leaves out a score of 0."""
+    if message.label != "no_speech":
+        return _probability(message.score, request_id)
+    if message.HasField("score"):
+        raise _nonsense("a score for what has no speech", request_id)
+    return None
+
+
 def _voice_label(label: str, request_id: str) -> VoiceLabel:
-    if label not in ("spoof", "bonafide"):
+    if label not in ("spoof", "bonafide", "no_speech"):
         raise _nonsense(f"label {label!r}", request_id)
     return cast(VoiceLabel, label)
 

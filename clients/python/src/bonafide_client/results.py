@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-VoiceLabel: TypeAlias = Literal["spoof", "bonafide"]
+VoiceLabel: TypeAlias = Literal["spoof", "bonafide", "no_speech"]
 FaceLabel: TypeAlias = Literal["fake", "live"]
 Health: TypeAlias = Literal["SERVING", "NOT_SERVING", "UNKNOWN", "SERVICE_UNKNOWN"]
 
@@ -23,12 +23,24 @@ class ChunkScore:
     """The score of one chunk of a recording, from `start_s` to `end_s` seconds."""
 
     chunk_id: str
-    score: float
+    score: float | None
+    """None without speech."""
     label: VoiceLabel
     start_s: float
     end_s: float
+    speech_ratio: float = 0.0
+    """Share of the chunk in which somebody speaks, 0..1."""
     total_chunks: int | None = field(default=None, compare=False)
     """While scores arrive: how many chunks the recording has, once that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Where neighbouring chunks are labelled spoof; `score` is their mean, weighted by seconds of speech."""
+
+    start_s: float
+    end_s: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,8 @@ class AudioReport:
     """The verdict on a recording; its chunks are in the order of the recording."""
 
     label: VoiceLabel
-    score: float
+    score: float | None
+    """None without speech."""
     threshold: float
     """A score at or above it is labelled spoof."""
     chunks: tuple[ChunkScore, ...]
@@ -44,11 +57,15 @@ class AudioReport:
     model: ModelIdentity
     request_id: str
     error_message: str
-    """Empty, or which chunks could not be scored; the verdict then stands on the others alone."""
+    """Empty, or which chunks could not be scored (the verdict stands on the others), or that there is no speech."""
     warnings: tuple[str, ...]
     """What to know although the call succeeded, e.g. that the file was torn."""
     calibrated: bool = False
     """Whether scores and threshold were fitted to data."""
+    suspicious: tuple[Stretch, ...] = ()
+    """Where to listen first."""
+    speech_seconds: float = 0.0
+    """Seconds in which somebody speaks."""
 
     @property
     def is_spoof(self) -> bool:

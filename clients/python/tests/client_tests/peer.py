@@ -57,20 +57,22 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
     """Answers every call with `scores`, unless `failures` holds something for it.
 
     Attributes:
-        scores: P(spoof) of each chunk, and their mean; the first is P(fake) of a photo.
+        scores: P(spoof) of each chunk, and their mean; None: no speech; the first is P(fake) of a photo.
         failures: consumed one by one, by calls of any kind, before anything else happens.
         delay_s: waited before a unary answer, and before each streamed message.
         cut_after: streamed messages after which `cut` ends the call; None: never.
+        without_zeros: a score of 0 is left out, as services did that knew nothing of speech.
         silent_end: streams end with OK and without a summary.
         ends_early: an upload is refused after its first part.
     """
 
     def __init__(self) -> None:
-        self.scores: list[float] = [0.1, 0.2]
+        self.scores: list[float | None] = [0.1, 0.2]
         self.failures: deque[Failure] = deque()
         self.delay_s = 0.0
         self.cut_after: int | None = None
         self.cut = Failure(grpc.StatusCode.UNAVAILABLE, "cut")
+        self.without_zeros = False
         self.silent_end = False
         self.ends_early: Failure | None = None
         self.calls: list[Call] = []
@@ -133,7 +135,7 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
         answer = liveness.LivenessResponse()
         answer.CopyFrom(self.face)
         if answer.success and not answer.predicted_class:
-            fake = self.scores[0]
+            fake = self.scores[0] or 0.0
             answer.is_live = fake < answer.threshold
             answer.predicted_class = "live" if answer.is_live else "fake"
             answer.probabilities.fake, answer.probabilities.live = fake, 1 - fake
@@ -151,8 +153,8 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
         """The scored chunks, 4 s each."""
         return [
             audio.ChunkResult(
-                chunk_id=f"chunk_{place}", score=score, start_time_seconds=4.0 * place,
-                end_time_seconds=4.0 * place + 4, label=self._label(score),
+                chunk_id=f"chunk_{place}", score=self._told(score), start_time_seconds=4.0 * place,
+                end_time_seconds=4.0 * place + 4, label=self._label(score), speech_ratio=0.0 if score is None else 0.75,
             )
             for place, score in enumerate(self.scores)
         ]  # fmt: skip
@@ -161,13 +163,29 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
         """The verdict; a label that a test has set in `voice` stays."""
         answer = audio.AnalyzeAudioResponse()
         answer.CopyFrom(self.voice)
-        answer.score = sum(self.scores) / len(self.scores)
-        answer.label = answer.label or self._label(answer.score)
+        judged = [score for score in self.scores if score is not None]
+        mean = sum(judged) / len(judged) if judged else None
+        if (told := self._told(mean)) is not None:
+            answer.score = told
+        answer.label = answer.label or self._label(mean)
         answer.chunks.extend(self.chunks())
         answer.audio_seconds = 4.0 * len(self.scores)
+        answer.speech_seconds = 3.0 * len(judged)
+        answer.suspicious.extend(
+            audio.SuspiciousStretch(
+                start_time_seconds=chunk.start_time_seconds, end_time_seconds=chunk.end_time_seconds, score=chunk.score
+            )
+            for chunk in answer.chunks
+            if chunk.label == "spoof"
+        )
         return answer
 
-    def _label(self, score: float) -> str:
+    def _told(self, score: float | None) -> float | None:
+        return None if score == 0 and self.without_zeros else score
+
+    def _label(self, score: float | None) -> str:
+        if score is None:
+            return "no_speech"
         return "spoof" if score >= self.voice.threshold else "bonafide"
 
     def _begin(self, method: str, request: Any, context: Any) -> Call:

@@ -50,14 +50,28 @@ def test_a_bona_fide_recording(address: str, peer: Peer, files: list[Path]) -> N
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert done.stdout.isascii()
-    assert re.search(r"^0:00\.0 +0:04\.0 +0\.100 +##\.{18} +bonafide *$", done.stdout, re.MULTILINE)
-    assert re.search(r"^0:04\.0 +0:08\.0 +0\.600 +#{12}\.{8} +spoof *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^0:00\.0 +0:04\.0 +0\.100 +##\.{18} +75 % +bonafide *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^0:04\.0 +0:08\.0 +0\.600 +#{12}\.{8} +75 % +spoof *$", done.stdout, re.MULTILINE)
     assert re.search(
         r"^BONA FIDE +score 0\.350, threshold 0\.500; 1 of 2 chunks spoof, 0:08\.0 ", done.stdout, re.MULTILINE
     )
+    assert "suspicious: 0:04.0 to 0:08.0, score 0.600" in done.stdout
     assert "warning: the file is torn" in done.stdout
     assert "model wavlm-peer v1" in done.stdout
     assert "DEMONSTRATION MODEL" in done.stdout
+
+
+def test_a_recording_without_speech_is_not_judged(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.scores = [None, None]
+    peer.voice.error_message = "no speech was found"
+    done = bonafide("audio", files[0], "--address", address)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert re.search(r"^0:00\.0 +0:04\.0 +- +0 % +no_speech *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^NO SPEECH +no speech was found, 0:08\.0 ", done.stdout, re.MULTILINE)
+    (document,) = documents(bonafide("audio", files[0], "--json", "--address", address).stdout)
+    assert "score" not in document
+    assert "score" not in document["chunks"][0]
+    assert (document["label"], document["predictions"]) == ("no_speech", {})
 
 
 def test_quiet_prints_a_line_per_verdict(address: str, files: list[Path]) -> None:
@@ -72,7 +86,7 @@ def test_quiet_prints_a_line_per_verdict(address: str, files: list[Path]) -> Non
 def test_verdicts_become_exit_codes(
     address: str, peer: Peer, files: list[Path], scores: list[float], code: int
 ) -> None:
-    peer.scores = scores
+    peer.scores = [*scores]
     assert bonafide("audio", files[0], "--address", address).returncode == code
     assert bonafide("audio", "--bucket", "calls", "k", "--address", address).returncode == code
     done = bonafide("face", files[0], files[1], "--address", address)
@@ -129,7 +143,7 @@ def test_a_bona_fide_verdict_that_lacks_chunks_is_not_success(address: str, peer
 def test_a_live_verdict_not_to_rely_on_is_not_success(
     address: str, peer: Peer, files: list[Path], scores: list[float], code: int
 ) -> None:
-    peer.scores = scores
+    peer.scores = [*scores]
     peer.face.reason = "small_face"
     done = bonafide("face", files[0], "--address", address)
     assert done.returncode == code
@@ -208,8 +222,16 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
                 "start_time_seconds": 0.0,
                 "end_time_seconds": 4.0,
                 "label": "bonafide",
+                "speech_ratio": 0.75,
             },
-            {"chunk_id": "chunk_1", "score": 0.9, "start_time_seconds": 4.0, "end_time_seconds": 8.0, "label": "spoof"},
+            {
+                "chunk_id": "chunk_1",
+                "score": 0.9,
+                "start_time_seconds": 4.0,
+                "end_time_seconds": 8.0,
+                "label": "spoof",
+                "speech_ratio": 0.75,
+            },
         ],
         "score": 0.5,
         "label": "spoof",
@@ -219,6 +241,8 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
         "request_id": REQUEST_ID,
         "warnings": [],
         "calibrated": False,
+        "suspicious": [{"start_time_seconds": 4.0, "end_time_seconds": 8.0, "score": 0.9}],
+        "speech_seconds": 6.0,
     }
     assert done.stderr.count("\n") == 2, "the errors are for people too"
 

@@ -136,6 +136,13 @@ async def test_a_label_that_is_not_known_is_never_taken_for_a_verdict(twin: Twin
             await twin.ask(verb, *args)
 
 
+async def test_a_score_for_what_has_no_speech_is_refused(twin: Twin, peer: Peer) -> None:
+    peer.voice.label = "no_speech"
+    for verb, args in CALLS[:3]:
+        with pytest.raises(Internal, match="no speech"):
+            await twin.ask(verb, *args)
+
+
 @pytest.mark.parametrize("score", [-0.1, 1.1, float("nan"), float("inf")])
 async def test_a_score_that_is_no_probability_is_refused(twin: Twin, peer: Peer, score: float) -> None:
     peer.scores = [score]

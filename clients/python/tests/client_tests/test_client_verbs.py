@@ -13,14 +13,15 @@ from bonafide_client import (
     FaceReport,
     ModelIdentity,
     ModelStatus,
+    Stretch,
 )
 
 from .conftest import Twin
 from .peer import NOT_SERVING, REQUEST_ID, Peer
 
 CHUNKS = (
-    ChunkScore("chunk_0", 0.1, "bonafide", 0.0, 4.0),
-    ChunkScore("chunk_1", 0.9, "spoof", 4.0, 8.0),
+    ChunkScore("chunk_0", 0.1, "bonafide", 0.0, 4.0, speech_ratio=0.75),
+    ChunkScore("chunk_1", 0.9, "spoof", 4.0, 8.0, speech_ratio=0.75),
 )
 REPORT = AudioReport(
     label="spoof",
@@ -32,6 +33,8 @@ REPORT = AudioReport(
     request_id=REQUEST_ID,
     error_message="",
     warnings=("the file is torn",),
+    suspicious=(Stretch(4.0, 8.0, 0.9),),
+    speech_seconds=6.0,
 )
 
 
@@ -52,6 +55,27 @@ async def test_iter_object_yields_chunks_then_the_report(twin: Twin, peer: Peer)
     assert events == [*CHUNKS, REPORT]
     assert [event.total_chunks for event in events[:-1]] == [2, 2]
     assert peer.calls[0].request.task_id == "t-2"
+
+
+async def test_what_has_no_speech_has_no_score(twin: Twin, peer: Peer) -> None:
+    peer.scores = [None, 0.1, None]
+    report = await twin.ask("analyze_object", "calls", "a.wav")
+    assert [(chunk.score, chunk.label, chunk.speech_ratio) for chunk in report.chunks] == [
+        (None, "no_speech", 0.0),
+        (0.1, "bonafide", 0.75),
+        (None, "no_speech", 0.0),
+    ]
+    assert (report.score, report.label, report.suspicious, report.speech_seconds) == (0.1, "bonafide", (), 3.0)
+    peer.scores = [None]
+    report = await twin.ask("analyze_file", b"silence")
+    assert (report.score, report.label, report.is_spoof) == (None, "no_speech", False)
+
+
+async def test_a_service_that_knows_nothing_of_speech_leaves_out_zeros(twin: Twin, peer: Peer) -> None:
+    peer.without_zeros = True
+    peer.scores = [0.0]
+    report = await twin.ask("analyze_object", "calls", "a.wav")
+    assert (report.score, report.label, report.chunks[0].score) == (0.0, "bonafide", 0.0)
 
 
 async def test_analyze_file_from_a_path(twin: Twin, peer: Peer, tmp_path: Path) -> None:

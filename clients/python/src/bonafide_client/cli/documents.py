@@ -34,19 +34,20 @@ def status_document(address: str, health: str, voice: ModelStatus, face: ModelSt
 
 def _audio(report: AudioReport) -> dict[str, Any]:
     return {
-        "predictions": {chunk.chunk_id: chunk.score for chunk in report.chunks},
+        "predictions": {chunk.chunk_id: chunk.score for chunk in report.chunks if chunk.score is not None},
         "error_message": report.error_message,
         "chunks": [
             {
                 "chunk_id": chunk.chunk_id,
-                "score": chunk.score,
+                **_score(chunk.score),
                 "start_time_seconds": chunk.start_s,
                 "end_time_seconds": chunk.end_s,
                 "label": chunk.label,
+                "speech_ratio": chunk.speech_ratio,
             }
             for chunk in report.chunks
         ],
-        "score": report.score,
+        **_score(report.score),
         "label": report.label,
         "threshold": report.threshold,
         "model": asdict(report.model),
@@ -54,7 +55,16 @@ def _audio(report: AudioReport) -> dict[str, Any]:
         "request_id": report.request_id,
         "warnings": list(report.warnings),
         "calibrated": report.calibrated,
+        "suspicious": [
+            {"start_time_seconds": stretch.start_s, "end_time_seconds": stretch.end_s, "score": stretch.score}
+            for stretch in report.suspicious
+        ],
+        "speech_seconds": report.speech_seconds,
     }
+
+
+def _score(score: float | None) -> dict[str, float]:
+    return {} if score is None else {"score": score}
 
 
 def _face(report: FaceReport) -> dict[str, Any]:

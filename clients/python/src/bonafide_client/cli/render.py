@@ -12,8 +12,8 @@ from .outcome import error_fields
 
 _BAR_CELLS = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_STYLES = {"spoof": "bold red", "fake": "bold red", "bonafide": "green", "live": "green"}
-_NAMES = {"spoof": "SPOOF", "fake": "FAKE", "bonafide": "BONA FIDE", "live": "LIVE"}
+_STYLES = {"spoof": "bold red", "fake": "bold red", "bonafide": "green", "live": "green", "no_speech": "yellow"}
+_NAMES = {"spoof": "SPOOF", "fake": "FAKE", "bonafide": "BONA FIDE", "live": "LIVE", "no_speech": "NO SPEECH"}
 
 
 def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group:
@@ -21,18 +21,20 @@ def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group
     lines: list[Table | Text] = []
     if table:
         lines += [Text(printable(name), "bold"), _chunks(report.chunks, blocks)]
-    spoofed = sum(chunk.label == "spoof" for chunk in report.chunks)
     lines.append(
         Text.assemble(
             _verdict(report.label),
-            f"  score {report.score:.3f}, threshold {report.threshold:.3f}; ",
-            f"{spoofed} of {len(report.chunks)} chunks spoof, {clock(report.audio_seconds)}",
+            "  ",
+            _findings(report),
             _demo(report.model),
             "" if table else f"  {printable(name)}",
         )
     )
+    for stretch in report.suspicious:
+        place = f"{clock(stretch.start_s)} to {clock(stretch.end_s)}"
+        lines.append(Text(f"suspicious: {place}, score {stretch.score:.3f}", _STYLES["spoof"]))
     lines += [Text(f"warning: {printable(warning)}", "yellow") for warning in report.warnings]
-    if report.error_message:
+    if report.error_message and report.score is not None:
         lines.append(Text(f"not all of it was judged: {printable(report.error_message)}", "bold yellow"))
     return Group(*lines)
 
@@ -112,17 +114,30 @@ def _chunks(chunks: Iterable[ChunkScore], blocks: bool) -> Table:
     table.add_column("to", justify="right", style="dim")
     table.add_column("score", justify="right")
     table.add_column("", width=_BAR_CELLS, no_wrap=True)
+    table.add_column("speech", justify="right")
     table.add_column("label")
     for chunk in chunks:
         style = _STYLES[chunk.label]
         table.add_row(
             clock(chunk.start_s),
             clock(chunk.end_s),
-            f"{chunk.score:.3f}",
-            Text(bar(chunk.score, blocks), style),
+            "-" if chunk.score is None else f"{chunk.score:.3f}",
+            "" if chunk.score is None else Text(bar(chunk.score, blocks), style),
+            f"{100 * chunk.speech_ratio:.0f} %",
             Text(chunk.label, style),
         )
     return table
+
+
+def _findings(report: AudioReport) -> str:
+    if report.score is None:
+        return f"{printable(report.error_message) or 'not judged'}, {clock(report.audio_seconds)}"
+    spoofed = sum(chunk.label == "spoof" for chunk in report.chunks)
+    judged = sum(chunk.score is not None for chunk in report.chunks)
+    return (
+        f"score {report.score:.3f}, threshold {report.threshold:.3f}; {spoofed} of {judged} chunks spoof, "
+        f"{clock(report.audio_seconds)}"
+    )
 
 
 def _verdict(label: str) -> tuple[str, str]:

@@ -4,8 +4,8 @@ import json
 from typing import Any, cast
 
 from ..errors import Internal
-from ..results import ModelIdentity
-from .results import JudgedWindow, LiveLabel, LiveSummary, LiveWindow, Stretch
+from ..results import ModelIdentity, Stretch
+from .results import JudgedWindow, LiveLabel, LiveSummary, LiveWindow
 
 
 def message(frame: str | bytes) -> dict[str, Any]:

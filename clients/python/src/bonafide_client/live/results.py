@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from ..results import ModelIdentity
+from ..results import ModelIdentity, Stretch
 
 LiveLabel: TypeAlias = Literal["spoof", "bonafide", "no_speech"]
 
@@ -37,15 +37,6 @@ class LiveWindow(JudgedWindow):
     """Changes only when the running score has clearly crossed the threshold."""
     running_score: float | None
     """P(spoof), smoothed over the last seconds of speech."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Where neighbouring windows are labelled spoof; `score` is their mean, weighted by seconds of speech."""
-
-    start_s: float
-    end_s: float
-    score: float
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,8 @@ def _mean(weighted: Iterable[tuple[JudgedWindow, float]]) -> float | None:
 
 
 def _stretches(weighted: Iterable[tuple[JudgedWindow, float]]) -> Iterable[Stretch]:
-    for is_spoof, neighbours in groupby(weighted, lambda pair: pair[0].is_spoof):
+    spoken = (pair for pair in weighted if pair[0].label != "no_speech")  # a pause does not end a stretch
+    for is_spoof, neighbours in groupby(spoken, lambda pair: pair[0].is_spoof):
         stretch = list(neighbours)
         score = _mean(stretch)
         if is_spoof and score is not None:

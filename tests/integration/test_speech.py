@@ -1,0 +1,82 @@
+"""Windows in which nobody speaks, through the ports: they have no score, and count for nothing."""
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bonafide_client import AsyncBonafideClient, ChunkScore
+from tests.integration.stored import BUCKET, StoredService
+from tests.media import encode, speech_like
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, 8 * 16_000).astype(np.float32)
+SILENCE = np.zeros(8 * 16_000, np.float32)
+
+
+def spoken(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    """Mono at 16 kHz."""
+    sound: NDArray[np.float32] = speech_like(seconds, seed=seed)[0]
+    return sound
+
+
+@pytest.mark.parametrize("sound", [SILENCE, NOISE], ids=["silence", "noise"])
+async def test_what_has_no_speech_is_not_judged(
+    client: AsyncBonafideClient, http: httpx.AsyncClient, sound: NDArray[np.float32]
+) -> None:
+    report = await client.analyze_file(encode(sound, 16_000))
+    assert (report.label, report.score, report.error_message) == ("no_speech", None, "no speech was found")
+    assert [(chunk.label, chunk.score) for chunk in report.chunks] == [("no_speech", None)] * 2
+    assert report.speech_seconds < 0.8
+    answer = await http.post("/detect_audio", content=encode(sound, 16_000, "flac"))
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["label"], body["predictions"], body["suspicious"]) == ("no_speech", {}, [])
+    assert body["error_message"] == "no speech was found"
+    assert "score" not in body
+    assert not any("score" in chunk for chunk in body["chunks"])
+
+
+async def test_silence_around_speech_changes_no_verdict(client: AsyncBonafideClient) -> None:
+    voice = spoken(8, seed=31)
+    alone = await client.analyze_file(encode(voice, 16_000))
+    among = await client.analyze_file(encode(np.concatenate([SILENCE, voice, NOISE, SILENCE[:20_000]]), 16_000))
+    assert [chunk.label for chunk in among.chunks] == [
+        *["no_speech"] * 2,
+        *[chunk.label for chunk in alone.chunks],
+        *["no_speech"] * 3,
+    ]
+    assert among.label == alone.label
+    # bf16 may round the last digits differently in another batch
+    assert among.score == pytest.approx(alone.score, abs=0.01)
+    assert among.speech_seconds == pytest.approx(alone.speech_seconds, abs=0.5)
+    assert among.error_message == ""
+    assert [(s.start_s - 8, s.end_s - 8) for s in among.suspicious] == [(s.start_s, s.end_s) for s in alone.suspicious]
+
+
+async def test_a_second_of_speech_in_a_window_is_judged(client: AsyncBonafideClient) -> None:
+    report = await client.analyze_file(encode(np.concatenate([SILENCE[:32_000], spoken(1), SILENCE[:16_000]]), 16_000))
+    (chunk,) = report.chunks
+    assert chunk.score is not None
+    assert 0.1 <= chunk.speech_ratio <= 0.5
+
+
+async def test_a_short_recording_that_is_all_speech_is_judged(client: AsyncBonafideClient) -> None:
+    report = await client.analyze_file(encode(spoken(0.6, seed=2), 16_000))
+    (chunk,) = report.chunks
+    assert chunk.score is not None
+    assert report.score == chunk.score
+    assert report.audio_seconds == pytest.approx(0.6)
+    assert chunk.speech_ratio > 0.5
+
+
+async def test_a_repeated_call_knows_the_speech_from_the_cache(stored: StoredService) -> None:
+    stored.put(encode(np.concatenate([spoken(6, seed=32), SILENCE]), 16_000), "pauses.wav")
+    async with AsyncBonafideClient(stored.service.address) as client:
+        first = await client.analyze_object(BUCKET, "pauses.wav")
+        before = await stored.chunks()
+        events = [event async for event in client.iter_object(BUCKET, "pauses.wav")]
+    assert (await stored.chunks() - before).runner == 0
+    assert [chunk.label == "no_speech" for chunk in first.chunks] == [False, False, True, True]
+    chunks = tuple(event for event in events if isinstance(event, ChunkScore))
+    assert chunks == first.chunks
+    assert [chunk.speech_ratio for chunk in chunks] == [chunk.speech_ratio for chunk in first.chunks]
