@@ -58,6 +58,9 @@ clients/js/node_modules/ready: clients/js/package-lock.json
 js: clients/js/node_modules/ready ## Compile the JavaScript client, for the page too (needs Node and npm)
 	cd clients/js && npm run --silent build && npm run --silent page && npm run --silent check
 
+kotlin: ## Compile the Kotlin client, and fetch what its test needs (needs Maven and a JDK)
+	cd clients/kotlin && mvn --batch-mode --quiet compile exec:java && touch target/fetched
+
 proto: setup ## Generate the protobuf stubs of the service and the clients (those for Go need Go)
 	$(BIN)/python proto/generate.py
 	if command -v go >/dev/null; then $(BIN)/python proto/generate_go.py; else echo "no Go: its stubs stay as they are"; fi
