@@ -56,8 +56,16 @@ async def photos(service: LocalService, answers: list[int]) -> None:
 async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
     environment = {"BONAFIDE_DRAIN_S": str(DRAIN_S), "BONAFIDE_DRAIN_NOTICE_S": str(NOTICE_S)}
     recording = encode(speech_like(120), 16_000)
-    began = asyncio.Event()
+    began, finish = asyncio.Event(), asyncio.Event()
     answers: list[int] = []
+
+    async def held_up() -> AsyncIterator[bytes]:
+        """A short recording that is still arriving when the service is told to leave."""
+        short = encode(speech_like(1.5), 16_000)
+        yield short[:100]
+        await finish.wait()
+        yield short[100:]
+
     with running(tmp_path / "log", environment) as service:
         async with (
             AsyncBonafideClient(service.address) as client,
@@ -68,6 +76,7 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             posts = [
                 asyncio.create_task(http.post("/detect_audio", content=recording + bytes([n, n]))) for n in range(3)
             ]
+            held = asyncio.create_task(http.post("/detect_audio", content=held_up()))
             listening = asyncio.create_task(live_call(service, began))
             asking = [asyncio.create_task(photos(service, answers)) for _ in range(2)]
             await wait_active(service, 6, 60)
@@ -75,6 +84,7 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             assert (await receive(live))["type"] == "detection_result"
             await asyncio.wait_for(began.wait(), 60)
 
+            told = service.log.stat().st_size
             service.process.send_signal(signal.SIGTERM)
 
             async def said_no() -> bool:
@@ -97,6 +107,8 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
                     await newcomer.predict_liveness(PHOTO, timeout_s=30)
             assert stopwatch.seconds < 25
             assert (await http.get("/livez")).status_code == 200
+            finish.set()
+            assert (await held).status_code == 200
 
             await asyncio.wait_for(asyncio.gather(*asking), 60)
             assert answers.count(503) == len(answers) - answers.count(200) >= 1
@@ -112,7 +124,7 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             assert [len(report.chunks) for report in await asyncio.gather(*calls)] == [30] * 3
             assert [len((await post).json()["chunks"]) for post in posts] == [30] * 3
         assert await asyncio.to_thread(service.process.wait, 60) == 0
-    assert "Traceback" not in service.log.read_text()
+    assert b"Traceback" not in service.log.read_bytes()[told:]
 
 
 @pytest.mark.slow
