@@ -19,7 +19,7 @@ def fit(
 
     Args:
         model: Changed in place; its last layer norm must be as initialised.
-        batches: `{"input_values": float32 (batch, samples), "labels": int64 (batch,)}`.
+        batches: `{"features": float32 (..., frames, width), "labels": int64 (...)}` of `voice_features`.
         ridge: Weight of the squared weights in the loss.
 
     Returns:
@@ -29,8 +29,9 @@ def fit(
     features, labels = [], []
     with torch.inference_mode():
         for batch in batches:
-            features.append(model.wavlm(batch["input_values"]).last_hidden_state.mean(1))
-            labels.append(batch["labels"])
+            states = model.wavlm.encoder(batch["features"].flatten(0, -3)).last_hidden_state
+            features.append(states.mean(1))
+            labels.append(batch["labels"].flatten())
     # Copies outside inference mode, so that the regression may differentiate.
     inputs, spoof = torch.cat(features).clone(), (torch.cat(labels) == SPOOF_CLASS).float()
     mean, spread = inputs.mean(0), inputs.std(0) + 1e-4

@@ -1,4 +1,4 @@
-"""What the trainings read: manifest rows to normalised 4 s windows with labels."""
+"""What the training hears: manifest rows to freshly recorded, normalised 4 s windows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -6,15 +6,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, Sampler
+from scipy.signal import resample
+from torch.utils.data import Dataset
 
 from models.training.data.manifest import SPOOF, Item
 from models.training.data.voice_audio import WINDOW, Samples, load
 from models.training.data.voice_channel import channel
 
 SPOOF_CLASS = 1
+FOUR = (1 - SPOOF_CLASS, SPOOF_CLASS, SPOOF_CLASS, 1 - SPOOF_CLASS)
+"""Classes of a four, see `fours`."""
 TAIL_SHARE = 0.12
 """Share of training windows that end in zeros, as the last window of a recording does."""
+SPEED_SHARE = 0.6
+"""Share of training windows that are played 12 % slower to 14 % faster."""
 
 
 def normalise(samples: Samples) -> Samples:
@@ -26,85 +31,70 @@ Draw = tuple[int, int]
 """Which item, and the seed of its recording chain."""
 
 
-class Windows(Dataset[dict[str, torch.Tensor]]):
-    """Windows as `WavLMForSequenceClassification` takes them.
+class Recordings(Dataset[dict[str, torch.Tensor]]):
+    """New recordings of dry windows: `{"input_values": float32 (64000,), "speech": float32 ()}`.
 
-    Items are `{"input_values": float32 (samples,), "labels": int64 ()}`. Asked with a number it gives the
-    file as it is; asked with a `Draw` it gives `crop` samples of a new recording of it.
+    `speech` is the share of the window before the zeros at its end. The same `Draw` gives the same recording.
     """
 
-    def __init__(self, items: Sequence[Item], crop: int = WINDOW) -> None:
-        self.items = list(items)
-        self.crop = crop
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
 
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, key: int | Draw) -> dict[str, torch.Tensor]:
-        index, seed = key if isinstance(key, tuple) else (key, None)
-        item = self.items[index]
-        samples = load(item.path)
-        if seed is not None:
-            samples = vary(samples, np.random.default_rng(seed), self.crop)
-        label = SPOOF_CLASS if item.label == SPOOF else 1 - SPOOF_CLASS
-        return {"input_values": torch.from_numpy(normalise(samples)), "labels": torch.tensor(label)}
+    def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
+        index, seed = draw
+        samples, speech = vary(load(self.items[index].path), np.random.default_rng(seed))
+        return {"input_values": torch.from_numpy(normalise(samples)), "speech": torch.tensor(speech)}
 
 
-class Pairs(Sampler[list[Draw]]):
-    """Batches of fours: a real window, a copy of that very window recorded alike, a synthetic voice, a real one.
+def fours(items: Sequence[Item], count: int, seed: int) -> Iterator[list[Draw]]:
+    """Draws a real window, a copy of that very window recorded alike, a synthetic voice, another real window.
 
     The pair differs in nothing but the vocoder, so neither words, voice nor line can tell it apart. Speakers and
-    families are drawn nearly evenly, and both classes make up half of every batch.
+    families are drawn nearly evenly, and both classes make up half of every four.
     """
+    weights = sampling_weights(items).numpy()
+    real = np.array([index for index, item in enumerate(items) if item.label != SPOOF])
+    window = {(items[index].subject, items[index].path.name): index for index in real}
+    copies: dict[int, list[int]] = {}
+    for index, item in enumerate(items):
+        if item.label == SPOOF and (source := window.get((item.subject, item.path.name))) is not None:
+            copies.setdefault(source, []).append(index)
+    copied = {index for group in copies.values() for index in group}
+    spoken = np.array([n for n, item in enumerate(items) if item.label == SPOOF and n not in copied])
+    sources = np.array(sorted(copies))
+    rng = np.random.default_rng(seed)
 
-    def __init__(self, items: Sequence[Item], batch_size: int, batches: int, seed: int) -> None:
-        self.batch_size, self.batches, self.seed = batch_size, batches, seed
-        self.weights = sampling_weights(items).numpy()
-        self.real = np.array([index for index, item in enumerate(items) if item.label != SPOOF])
-        window = {(items[index].subject, items[index].path.name): index for index in self.real}
-        self.copies: dict[int, list[int]] = {}
-        for index, item in enumerate(items):
-            if item.label == SPOOF and (source := window.get((item.subject, item.path.name))) is not None:
-                self.copies.setdefault(source, []).append(index)
-        copied = {index for copies in self.copies.values() for index in copies}
-        self.spoken = np.array([n for n, item in enumerate(items) if item.label == SPOOF and n not in copied])
+    def draw(among: NDArray[np.int64]) -> int:
+        return int(rng.choice(among, p=weights[among] / weights[among].sum()))
 
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        rng = np.random.default_rng(self.seed)
-        sources = np.array(sorted(self.copies))
-
-        def draw(among: NDArray[np.int64]) -> int:
-            weights = self.weights[among]
-            return int(rng.choice(among, p=weights / weights.sum()))
-
-        for _ in range(self.batches):
-            batch: list[Draw] = []
-            while len(batch) < self.batch_size:
-                source, seed = draw(sources), int(rng.integers(2**31))
-                batch += [(source, seed), (int(rng.choice(self.copies[source])), seed)]
-                batch += [(draw(self.spoken), int(rng.integers(2**31))), (draw(self.real), int(rng.integers(2**31)))]
-            yield batch[: self.batch_size]
+    for _ in range(count):
+        original, alike = draw(sources), int(rng.integers(2**31))
+        pair = [(original, alike), (int(rng.choice(copies[original])), alike)]
+        yield [*pair, (draw(spoken), int(rng.integers(2**31))), (draw(real), int(rng.integers(2**31)))]
 
 
-def vary(samples: Samples, rng: np.random.Generator, crop: int = WINDOW) -> Samples:
-    """A new recording of a dry window: shifted, sent through a chain, sometimes cut short by zeros.
+def vary(samples: Samples, rng: np.random.Generator) -> tuple[Samples, float]:
+    """A new recording of a dry window: shifted, faster or slower, sent through a chain, sometimes cut short by zeros.
+
+    Played faster or slower, a voice is as good as another speaker's, and no vocoder is involved.
 
     Args:
         samples: float32 (64000,).
         rng: Decides.
-        crop: How many samples of it to give, at most 64,000.
 
     Returns:
-        float32 (crop,).
+        float32 (64000,), and the share of it that lies before the zeros.
     """
     shifted = np.roll(samples, int(rng.integers(WINDOW)))
-    wet = channel(shifted[:crop], rng)
+    if rng.random() < SPEED_SHARE:
+        played = np.resize(shifted, WINDOW * int(rng.integers(88, 115)) // 100)
+        shifted = np.asarray(resample(played, WINDOW), np.float32)
+    wet = channel(shifted, rng)
+    end = WINDOW
     if rng.random() < TAIL_SHARE:
-        wet[int(rng.uniform(0.2, 0.95) * crop) :] = 0
-    return wet
+        end = int(rng.uniform(0.2, 0.95) * WINDOW)
+        wet[end:] = 0
+    return wet, end / WINDOW
 
 
 def sampling_weights(items: Sequence[Item]) -> torch.Tensor:

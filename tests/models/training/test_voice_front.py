@@ -1,5 +1,6 @@
 """The teacher put into WavLM hears what the teacher hears; random weights do as well as Whisper's for that."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from transformers import WavLMForSequenceClassification, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from models.training import voice_front, voice_head, voice_model, voice_teacher
-from models.training.data.voice_audio import WINDOW
+from models.training.data.manifest import Item
+from models.training.data.voice_audio import WINDOW, save
 from models.training.data.voice_channel import channel
-from models.training.voice_windows import SPOOF_CLASS, normalise
+from models.training.voice_features import HeardFours, hear, hear_fours
+from models.training.voice_windows import FOUR, SPOOF_CLASS, normalise
 
 SETTINGS = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 6, "intermediate_size": 64}
 
@@ -98,13 +101,47 @@ def test_saved_in_halves_loaded_in_whole(student: WavLMForSequenceClassification
 def test_the_head_learns_which_side_is_which(student: WavLMForSequenceClassification, speech: torch.Tensor) -> None:
     torch.manual_seed(0)
     noise = torch.randn(6, WINDOW)
-    batch = {
-        "input_values": torch.cat([speech, noise]),
-        "labels": torch.tensor([1 - SPOOF_CLASS] * 6 + [SPOOF_CLASS] * 6),
-    }
-    count, _ = voice_head.fit(student, [batch], ridge=0.01)
+    samples = torch.cat([speech, noise])
+    truth = torch.tensor([1 - SPOOF_CLASS] * 6 + [SPOOF_CLASS] * 6)
+    count, _ = voice_head.fit(student, [{"features": hear(student, samples), "labels": truth}], ridge=0.01)
     student.train(False)
     with torch.inference_mode():
-        predicted = student(batch["input_values"]).logits.argmax(-1)
+        predicted = student(samples).logits.argmax(-1)
     assert count == 12
-    assert (predicted == batch["labels"]).all()
+    assert (predicted == truth).all()
+
+
+def test_heard_once_is_as_good_as_heard_again(student: WavLMForSequenceClassification, speech: torch.Tensor) -> None:
+    """Training behind the front is training of the model that ships, but for bfloat16."""
+    student.train(False)
+    truth = torch.tensor([0, 1, 0, 1, 0, 1])
+    with torch.inference_mode():
+        whole = student(speech).logits
+        behind = voice_model.Layers(student)(hear(student, speech), truth)["logits"]
+    assert torch.allclose(whole, behind, atol=0.02 * float(whole.abs().max()))
+
+
+def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
+    student: WavLMForSequenceClassification, speech: torch.Tensor, tmp_path: Path
+) -> None:
+    items = []
+    for number, (attack, subject) in enumerate([("-", "a"), ("lpc", "a"), ("espeak", "espeak/de"), ("-", "b")]):
+        path = tmp_path / attack / subject / "0000.wav"
+        save(speech[number].numpy() / 20, path)
+        label = "bonafide" if attack == "-" else "spoof"
+        items.append(Item(path, label, subject, "s", "l", attack, "train"))  # type: ignore[arg-type]
+
+    def heard(folder: str) -> np.ndarray:
+        hear_fours(student, items, count=3, seed=5, workers=0, folder=tmp_path / folder)
+        return np.load(tmp_path / folder / "features.npy")
+
+    whole = heard("whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
+    features, told = (np.load(tmp_path / "stopped" / name, mmap_mode="r+") for name in ("features.npy", "speech.npy"))
+    features[1:], told[1:] = 0, 0
+    features.flush(), told.flush()
+    assert np.array_equal(heard("stopped"), whole)
+    crops = HeardFours(tmp_path / "whole", crop=50)
+    assert len(crops) == 3
+    assert crops[0]["features"].shape == (4, 50, 384)
+    assert crops[0]["labels"].tolist() == list(FOUR)
