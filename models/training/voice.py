@@ -18,25 +18,15 @@ import numpy as np
 import torch
 import yaml
 from torch.utils.data import DataLoader
-from transformers import (
-    EvalPrediction,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-    WavLMForSequenceClassification,
-)
-from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import EvalPrediction, Trainer, TrainingArguments, WavLMForSequenceClassification, set_seed
 
-from models.training import voice_front, voice_head, voice_model, voice_teacher
+from models.metrics import eer, family_weights
+from models.training import loop, voice_front, voice_head, voice_model, voice_teacher
 from models.training.data import manifest
 from models.training.data.manifest import Item
 from models.training.data.packages import data_dir
 from models.training.data.voice_audio import load
 from models.training.voice_features import HeardFours, HeardWindows, hear_fours
-from models.training.voice_metrics import eer, family_weights
 from models.training.voice_windows import SPOOF_CLASS, normalise, vary
 
 log = logging.getLogger(__name__)
@@ -77,25 +67,6 @@ class Schedule:
     loader_workers: int
 
 
-class Progress(TrainerCallback):
-    """Logs step, loss and dev error as they come."""
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        """Called by the Trainer; picks what is worth a line."""
-        logs = logs or {}
-        if "eval_eer" in logs:
-            log.info("step %d of %d: dev EER %.1f %%", state.global_step, state.max_steps, 100 * logs["eval_eer"])
-        elif "loss" in logs:
-            log.info("step %d of %d: loss %.4f", state.global_step, state.max_steps, float(logs["loss"]))
-
-
 def train(settings: dict[str, Any], data: Path, out: Path, begin: Path | None = None) -> Path:
     """Trains, or goes on with a training that was stopped.
 
@@ -108,6 +79,7 @@ def train(settings: dict[str, Any], data: Path, out: Path, begin: Path | None = 
     Returns:
         The folder of the finished model.
     """
+    set_seed(settings["seed"])
     plan = Schedule(**settings["training"])
     items = manifest.read(data)
     dev = [item for item in items if item.split == "dev"]
@@ -130,22 +102,13 @@ def train(settings: dict[str, Any], data: Path, out: Path, begin: Path | None = 
         train_dataset=HeardFours(out / _HEARD, plan.crop_frames),
         eval_dataset=HeardWindows(model, dev),
         compute_metrics=_dev_metrics(dev),
-        callbacks=[Progress()],
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=_checkpoint(out))
+    loop.run(trainer, loop.last_checkpoint(out))
     folder = out / "model"
     voice_model.save(model, folder)
-    best = float(trainer.state.best_metric or 1.0)
-    result = {"dev_eer": best, "step": trainer.state.best_global_step, "settings": settings}
+    result = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
-    log.info("best dev EER %.1f %% at step %s: %s", 100 * best, result["step"], folder)
     return folder
-
-
-def _checkpoint(out: Path) -> str | None:
-    found: str | None = get_last_checkpoint(str(out))  # type: ignore[no-untyped-call]
-    return found
 
 
 def _loaded(folder: Path) -> WavLMForSequenceClassification:
@@ -167,30 +130,19 @@ def _front(settings: dict[str, Any], items: list[Item]) -> WavLMForSequenceClass
 
 
 def _arguments(plan: Schedule, seed: int, out: Path) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(out),
+    return loop.settings(
+        out,
+        seed=seed,
+        look_every=plan.eval_steps,
         max_steps=plan.steps,
         per_device_train_batch_size=plan.fours_per_step,
         per_device_eval_batch_size=16,
         learning_rate=plan.learning_rate,
         warmup_steps=plan.warmup_steps,
         weight_decay=plan.weight_decay,
-        lr_scheduler_type="cosine",
-        eval_strategy="steps",
-        save_strategy="steps",
-        eval_steps=plan.eval_steps,
-        save_steps=plan.eval_steps,
-        save_total_limit=2,
         logging_steps=50,
-        load_best_model_at_end=True,
         eval_on_start=True,
-        metric_for_best_model="eer",
-        greater_is_better=False,
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        report_to=[],
-        disable_tqdm=True,
-        seed=seed,
+        load_best_model_at_end=True,
     )
 
 

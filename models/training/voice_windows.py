@@ -1,6 +1,5 @@
 """What the training hears: manifest rows to freshly recorded, normalised 4 s windows."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample
 from torch.utils.data import Dataset
 
+from models.training.balance import sampling_weights
 from models.training.data.manifest import SPOOF, Item
 from models.training.data.voice_audio import WINDOW, Samples, load
 from models.training.data.voice_channel import channel
@@ -52,7 +52,7 @@ def fours(items: Sequence[Item], count: int, seed: int) -> Iterator[list[Draw]]:
     The pair differs in nothing but the vocoder, so neither words, voice nor line can tell it apart. Speakers and
     families are drawn nearly evenly, and both classes make up half of every four.
     """
-    weights = sampling_weights(items).numpy()
+    weights = sampling_weights([item.attack for item in items], [item.subject for item in items])
     real = np.array([index for index, item in enumerate(items) if item.label != SPOOF])
     window = {(items[index].subject, items[index].path.name): index for index in real}
     copies: dict[int, list[int]] = {}
@@ -95,23 +95,3 @@ def vary(samples: Samples, rng: np.random.Generator) -> tuple[Samples, float]:
         end = int(rng.uniform(0.2, 0.95) * WINDOW)
         wet[end:] = 0
     return wet, end / WINDOW
-
-
-def sampling_weights(items: Sequence[Item]) -> torch.Tensor:
-    """How often each item is drawn: both classes half, families and speakers near to equal.
-
-    Returns:
-        float64 (items,), unnormalised. Families count the same; within a family (and within the bona fide
-        class) a speaker counts as the square root of its windows.
-    """
-    families = Counter(item.attack for item in items)
-    spoofs = max(1, sum(family != "-" for family in families))
-    voices = Counter((item.attack, item.subject) for item in items)
-    shares: dict[str, float] = defaultdict(float)
-    for (attack, _), count in voices.items():
-        shares[attack] += count**0.5
-    weights = [
-        (1.0 if item.label != SPOOF else 1.0 / spoofs) / shares[item.attack] / voices[item.attack, item.subject] ** 0.5
-        for item in items
-    ]
-    return torch.tensor(weights, dtype=torch.float64)

@@ -12,7 +12,7 @@ from models.training.data.voice_channel import channel
 from models.training.data.voice_copies import COPIES, griffin_lim
 from models.training.data.voice_sources import DEV_LANGUAGES, SOURCES, TEST_LANGUAGES, split_of_language
 from models.training.data.voice_tts import VOICES
-from models.training.voice_windows import FOUR, fours, normalise, sampling_weights, vary
+from models.training.voice_windows import FOUR, fours, normalise, vary
 
 
 def speech(seconds: float, seed: int = 0) -> np.ndarray:
@@ -122,20 +122,6 @@ def test_normalise_survives_silence() -> None:
     loud = normalise(speech(1))
     assert abs(loud.mean()) < 1e-4
     assert loud.std() == pytest.approx(1, abs=1e-3)
-
-
-def test_classes_and_families_are_drawn_evenly() -> None:
-    def row(n: int, subject: str, attack: str) -> Item:
-        label = "bonafide" if attack == "-" else "spoof"
-        return Item(Path(f"{attack}{subject}{n}"), label, subject, "s", "l", attack, "train")  # type: ignore[arg-type]
-
-    items = [row(n, "a", "-") for n in range(16)] + [row(n, "b", "-") for n in range(4)]
-    items += [row(n, "v", "espeak") for n in range(30)] + [row(n, "a", "lpc") for n in range(5)]
-    weights = sampling_weights(items).numpy()
-    weights /= weights.sum()
-    assert weights[:20].sum() == pytest.approx(0.5)
-    assert weights[:16].sum() == pytest.approx(2 * weights[16:20].sum())
-    assert weights[20:50].sum() == pytest.approx(0.25)
 
 
 def test_speaker_names_are_read_off_paths() -> None:
