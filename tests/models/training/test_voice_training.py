@@ -1,4 +1,4 @@
-"""The loop behind the bundled voice model, two steps of it: what learns, what stays, and that a second go begins there."""
+"""The loop behind the bundled voice model, two steps of it: what learns, what stays, where a second go begins."""
 
 from pathlib import Path
 from typing import Any
