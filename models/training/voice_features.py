@@ -89,8 +89,8 @@ def hear_fours(
     shape = (count, len(FOUR), *hear(model, torch.zeros(1, WINDOW)).shape[1:])
     files = [folder / "features.npy", folder / "speech.npy"]
     mode = "r+" if all(file.exists() for file in files) else "w+"
-    features = open_memmap(files[0], mode, np.float16, shape)  # type: ignore[no-untyped-call]
-    speech = open_memmap(files[1], mode, np.float32, shape[:2])  # type: ignore[no-untyped-call]
+    features = open_memmap(files[0], mode, np.float16, shape)
+    speech = open_memmap(files[1], mode, np.float32, shape[:2])
     missing = np.flatnonzero(speech[:, 0] == 0)
     draws = list(fours(items, count, seed))
     loader = DataLoader(Recordings(items), batch_sampler=[draws[n] for n in missing], num_workers=workers)

@@ -127,13 +127,14 @@ def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
     items = []
     for number, (attack, subject) in enumerate([("-", "a"), ("lpc", "a"), ("espeak", "espeak/de"), ("-", "b")]):
         path = tmp_path / attack / subject / "0000.wav"
-        save(speech[number].numpy() / 20, path)
+        save((speech[number].numpy() / 20).astype(np.float32), path)
         label = "bonafide" if attack == "-" else "spoof"
         items.append(Item(path, label, subject, "s", "l", attack, "train"))  # type: ignore[arg-type]
 
     def heard(folder: str) -> np.ndarray:
         hear_fours(student, items, count=3, seed=5, workers=0, folder=tmp_path / folder)
-        return np.load(tmp_path / folder / "features.npy")
+        features: np.ndarray = np.load(tmp_path / folder / "features.npy")
+        return features
 
     whole = heard("whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
