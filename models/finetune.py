@@ -1,8 +1,8 @@
 """Fine-tunes a checkpoint on own data: `python -m models.finetune --base REF --data DATA --out FOLDER`.
 
 A base and labelled files in, a folder out that the service loads as it is. Files are read by the service's own decoder,
-so that training sees what serving sees. The dev split chooses among the checkpoints, and the finished folder is judged
-on it once more by the engine that serves.
+and windows without speech left out, so that training sees what serving judges. The dev split chooses among the
+checkpoints, and the finished folder is judged on it once more by the engine that serves.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from models.finetuning.tuning import Plan, tune
 from models.info import Task
 from models.inspection import guess_task
 from models.metrics import eer
-from models.served import MediaReader, ServedModel, load_options, settings_for
+from models.served import ServedModel, judged_reader, load_options, settings_for
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def finetune(arguments: argparse.Namespace) -> Path:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     _same_as_before(work, {"base": base.version, "data": _fingerprint(trials), **_choices(arguments)})
-    read = MediaReader(settings, base.geometry).read
+    read = judged_reader(settings, base.geometry)
     train, dev = (_decoded(trials[split], read, work / split, arguments.readers) for split in ("train", "dev"))
     plan = _plan(arguments, len(train.trials))
     tuned = tune(base, train, dev, plan, work / "checkpoints")
@@ -153,7 +153,7 @@ def _decoded(trials: Sequence[Trial], read: Any, folder: Path, readers: int) -> 
     with progress(f"reading {folder.name}", len(trials)) as advanced:
         found = decoded(trials, read, folder, threads=readers, advanced=advanced)
     for path, problem in found.problems.items():
-        logger.warning("left out, as the service would refuse it: %s: %s", path, problem)
+        logger.warning("left out, as the service would not judge it: %s: %s", path, problem)
     logger.info("%s: %d items of %d files", folder.name, len(found.trials), len(trials))
     return found
 

@@ -22,7 +22,7 @@ from bonafide.verdict import SpeechCheck, WindowScore, overall_score
 from models.dinov2 import DINOv2Detector
 from models.engines import LoadOptions
 from models.evaluation.score_file import Scored
-from models.evaluation.scoring import Part, Unreadable
+from models.evaluation.scoring import Part, Reader, Unreadable
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import SpeechFinder
 from models.wavlm import WavLMDetector
@@ -164,6 +164,28 @@ class ServedModel:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
         judged = self.judged(scored)
         return overall_score([score for score, _ in judged], [weight for _, weight in judged])
+
+
+def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
+    """Reads what the service would judge of a file: a photo, or the windows of a recording in which somebody speaks.
+
+    Args:
+        settings: the service's, for its limits and what finds speech.
+        geometry: how a photo is prepared; None: the files are recordings.
+    """
+    read = MediaReader(settings, geometry).read
+    if geometry is not None:
+        return read
+    speech, check = SpeechFinder.load(load_options("voice", settings)), SpeechCheck(settings.min_speech_ratio)
+
+    def judged(path: Path) -> list[Part]:
+        parts = read(path)
+        found = [part for part, ratio in zip(parts, speech_ratios(speech, parts), strict=True) if check.passes(ratio)]
+        if not found:
+            raise Unreadable("nobody speaks in it")
+        return found
+
+    return judged
 
 
 def speech_ratios(speech: SpeechFinder, parts: Sequence[Part]) -> list[float]:

@@ -8,12 +8,15 @@ import torch
 
 from bonafide.audio import AudioLimits, AudioReader
 from bonafide.settings import Settings
+from models.evaluation.scoring import Unreadable
 from models.evaluation.trials import BONAFIDE, DataError, Trial
 from models.finetuning.decoded import Decoded, decoded
 from models.finetuning.examples import Batches, Collate, Examples
 from models.graph import PrepareVoice
-from models.served import MediaReader
+from models.served import MediaReader, judged_reader, settings_for
+from models.training.data.voice_audio import RATE, decode, save
 from tests.media import encode, speech_like
+from tests.models.finetuning.data import SAMPLES
 
 
 def trials(folder: Path) -> list[Trial]:
@@ -40,6 +43,17 @@ def test_training_sees_the_windows_that_serving_sees(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.arrays[:3], served)
     assert found.spoof.tolist() == [False] * 3 + [True, False, True, True]
     assert [Path(path).name for path in found.problems] == ["torn.wav"]
+
+
+def test_windows_without_speech_are_left_out(tmp_path: Path, workspace: Path) -> None:
+    read = judged_reader(settings_for("voice", models_dir=workspace, engine_threads=1), None)
+    speech = decode(SAMPLES / "call.mp3")[: 4 * RATE]
+    save(np.concatenate([np.zeros(4 * RATE, np.float32), speech, np.zeros(RATE, np.float32)]), tmp_path / "pauses.wav")
+    (part,) = read(tmp_path / "pauses.wav")
+    assert np.abs(part.array.astype(float)).max() > 1000
+    save(np.zeros(6 * RATE, np.float32), tmp_path / "silence.wav")
+    with pytest.raises(Unreadable, match="nobody speaks"):
+        read(tmp_path / "silence.wav")
 
 
 def test_files_are_read_once(tmp_path: Path) -> None:
