@@ -1,0 +1,46 @@
+"""The summary of a session that was resumed, put together from its parts."""
+
+import pytest
+
+from bonafide_client import ModelIdentity, Stretch
+from bonafide_client.live.results import JudgedWindow, LiveLabel, LiveSummary
+
+
+def window(second: int, score: float | None, speech_ratio: float = 0.5) -> JudgedWindow:
+    label: LiveLabel = "no_speech" if score is None else "spoof" if score >= 0.5 else "bonafide"
+    return JudgedWindow(second, float(second), second + 1.0, label, score, 0.0 if score is None else speech_ratio)
+
+
+def summary(*windows: JudgedWindow) -> LiveSummary:
+    """What the service tells of the last part alone."""
+    return LiveSummary(
+        label="no_speech",
+        score=None,
+        threshold=0.5,
+        windows=windows,
+        suspicious=(),
+        audio_seconds=9.0,
+        judged_seconds=0.0,
+        speech_seconds=0.0,
+        model=ModelIdentity("model", "v1", demo=True),
+        calibrated=False,
+        request_id="req-1",
+    )
+
+
+def test_a_pause_within_a_stretch_does_not_end_it_and_one_at_its_end_is_no_part_of_it() -> None:
+    earlier = (window(0, 0.1), window(1, 0.9), window(2, None))
+    whole = summary(window(3, 0.7), window(4, None), window(5, 0.2), window(6, 0.6)).after(earlier)
+    assert whole.suspicious == (Stretch(1.0, 4.0, pytest.approx(0.8)), Stretch(6.0, 7.0, 0.6))  # type: ignore[arg-type]
+
+
+def test_windows_weigh_their_seconds_of_speech() -> None:
+    whole = summary(window(2, 0.9, speech_ratio=0.2)).after((window(0, 0.1, speech_ratio=0.6), window(1, None)))
+    assert whole.score == pytest.approx((0.6 * 0.1 + 0.2 * 0.9) / 0.8)
+    assert (whole.label, whole.judged_seconds) == ("bonafide", 2.0)
+    assert whole.speech_seconds == pytest.approx(0.8)
+
+
+def test_without_speech_there_is_no_verdict() -> None:
+    whole = summary().after((window(0, None),))
+    assert (whole.score, whole.label, whole.suspicious) == (None, "no_speech", ())
