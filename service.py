@@ -16,6 +16,7 @@ from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
 from bonafide.api.private import PrivateServer
 from bonafide.api.security import KeyGate
+from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
 from bonafide.bento.batching import clamp_learned_wait, look_every
@@ -229,5 +230,8 @@ class Bonafide:
 
 
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
-    KeyGate, access=HTTP.access, metrics_moved=SETTINGS.metrics_port is not None
+    KeyGate,
+    access=HTTP.access,
+    metrics_moved=SETTINGS.metrics_port is not None,
+    signed=frozenset({TWILIO_PATH}) if SETTINGS.twilio_auth_token else frozenset(),
 )

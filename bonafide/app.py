@@ -9,6 +9,8 @@ from bonafide.budget import ByteBudget
 from bonafide.cache import open_cache
 from bonafide.face import FaceJudgement
 from bonafide.live.sessions import LiveSessions
+from bonafide.live.verdicts import CallVerdicts
+from bonafide.live.webhook import Webhook
 from bonafide.photo import PhotoReader
 from bonafide.runners import RemoteRunner, Runner, watch
 from bonafide.settings import Settings
@@ -85,6 +87,8 @@ class App:
             settings=settings,
             observer=measurements,
         )
+        self.calls = CallVerdicts.of(settings)
+        self.webhook = Webhook.of(settings)
         self.face = FaceJudgement(
             runner=self.face_runner,
             pool=self._pool,
@@ -103,6 +107,9 @@ class App:
 
     async def close(self) -> None:
         """Gives back connections and threads."""
+        if self.webhook is not None:
+            await self.webhook.close()
+        await self.calls.close()
         await self._cache.close()
         await self._store.close()
         for pool in (self._pool, self._live_pool, self._live_threads):

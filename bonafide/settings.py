@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -111,6 +111,16 @@ class Settings(BaseSettings):
     """Longest time for the scores of a few windows; after it they go without."""
     live_send_timeout_s: float = Field(10.0, gt=0.0)
     """A session is cut off that does not read what it is sent for so long."""
+    call_verdict_ttl_s: int = Field(3600, ge=1)
+    """How long the verdict on a phone call is readable by its id."""
+    webhook_url: HttpUrl | None = None
+    """Where verdicts on phone calls are posted; unset: nowhere."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Signs what is posted (HMAC-SHA256, header `x-bonafide-signature`); empty: unsigned."""
+    twilio_auth_token: SecretStr | None = None
+    """Token of the Twilio account; `/ws/twilio` then takes only what it has signed, and asks for no API key."""
+    twilio_url: str | None = None
+    """The address of `/ws/twilio` as Twilio is told it, `wss://...`: it is what is signed."""
     live_ping_s: float = Field(20.0, gt=0.0)
     """Time between WebSocket pings, and for their answer; a dead connection is found after both."""
 
@@ -255,6 +265,12 @@ class Settings(BaseSettings):
     def asks_who_calls(self) -> bool:
         """Whether a caller must have a key or a certificate."""
         return self.keys_file is not None or bool(self.keys.get_secret_value()) or self.tls_client_ca is not None
+
+    @model_validator(mode="after")
+    def _signatures_need_the_address(self) -> "Settings":
+        if self.twilio_auth_token is not None and not self.twilio_url:
+            raise ValueError("BONAFIDE_TWILIO_AUTH_TOKEN is set, so BONAFIDE_TWILIO_URL must be set too")
+        return self
 
     @cached_property
     def compiled_dir(self) -> Path:

@@ -146,6 +146,7 @@ class LiveSession:
         config: in force.
         threshold: a score at or above it is labelled spoof.
         verdicts: of all windows judged so far, in order.
+        running: the verdict so far.
     """
 
     def __init__(self, limits: LiveLimits, threshold: float, now: float) -> None:
@@ -154,7 +155,7 @@ class LiveSession:
         self.verdicts: list[WindowVerdict] = []
         self._limits = limits
         self._began = self._heard_at = now
-        self._running = RunningVerdict(threshold)
+        self.running = RunningVerdict(threshold)
         self._sequence = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
@@ -260,14 +261,14 @@ class LiveSession:
         """
         silent = speech < LEAST_SPEECH
         if not silent:
-            self._running.add(score, speech * place.fresh_s)
+            self.running.add(score, speech * place.fresh_s)
         verdict = WindowVerdict(
             place,
             score=None if silent else score,
             label="no_speech" if silent else "spoof" if score >= self.threshold else "bonafide",
             speech=speech,
-            running_score=self._running.p_spoof,
-            running_label=self._running.label,
+            running_score=self.running.p_spoof,
+            running_label=self.running.label,
         )
         self.verdicts.append(verdict)
         return verdict

@@ -60,6 +60,11 @@ LIVE_WINDOWS = Counter(
 LIVE_SECONDS = Histogram(
     "bonafide_live_seconds", "From the audio that completes a window to its verdict.", buckets=_SECONDS
 )
+WEBHOOKS = Counter(
+    "bonafide_webhooks_total",
+    "Verdicts posted, by outcome (delivered, refused, failed, dropped).",
+    ["outcome"],
+)
 
 
 class Measurements:

@@ -5,6 +5,7 @@ that a body names, and do not notice that the caller went away.
 """
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -25,7 +26,15 @@ from bonafide.api.openapi import OPENAPI
 from bonafide.api.web import web_routes
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
-from bonafide.errors import BonafideError, ErrorCode, InvalidRequest, Overloaded, Unauthenticated, Unavailable
+from bonafide.errors import (
+    BonafideError,
+    ErrorCode,
+    InvalidRequest,
+    ObjectNotFound,
+    Overloaded,
+    Unauthenticated,
+    Unavailable,
+)
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 
@@ -96,6 +105,7 @@ class HttpApi:
                 Route("/model_status", self._answer(self.model_status, logging.DEBUG), methods=["GET"]),
                 Route("/health", self._answer(self.health, logging.DEBUG), methods=["GET"]),
                 Route("/stats", self._answer(self.stats, logging.DEBUG), methods=["GET"]),
+                Route("/calls/{call_id}", self._answer(self.call_verdict, logging.DEBUG), methods=["GET"]),
                 Route("/docs.json", self._answer(self.docs, logging.DEBUG), methods=["GET"]),
                 *web_routes(),
             ]
@@ -147,6 +157,14 @@ class HttpApi:
         }
         live = {"active_sessions": app.live.active, "max_sessions": app.settings.live_max_sessions}
         return {**runners, "live": live}
+
+    async def call_verdict(self, app: App, request: Request, _call: Call) -> dict[str, Any]:
+        """The verdict on a phone call, while it lasts and for a while after."""
+        document = await app.calls.get(request.path_params["call_id"])
+        if document is None:
+            raise ObjectNotFound("no verdict on a call of this id is kept")
+        verdict: dict[str, Any] = json.loads(document)
+        return verdict
 
     async def docs(self, _app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The OpenAPI document, shown by BentoML's page at `/`."""

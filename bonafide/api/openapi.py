@@ -4,6 +4,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from bonafide.api.twilio_messages import CallVerdict
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
@@ -74,6 +75,8 @@ _MODELS = {
         "face": _schema(liveness.ModelStatusResponse.DESCRIPTOR),
     },
 }
+_CALL = CallVerdict.model_json_schema(ref_template="#/components/schemas/{model}")
+_SCHEMAS = _CALL.pop("$defs")
 _ANY = {"type": "object"}
 
 OPENAPI: dict[str, Any] = {
@@ -88,7 +91,9 @@ OPENAPI: dict[str, Any] = {
         "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _RAW)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
+        "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
         "/health": {"get": _operation("Whether both models answer", _ANY)},
-        "/stats": {"get": _operation("How many calls are in progress", _ANY)},
+        "/stats": {"get": _operation("How many calls and live sessions are in progress", _ANY)},
     },
+    "components": {"schemas": _SCHEMAS},
 }

@@ -37,16 +37,24 @@ class KeyGate:
         app: what stands behind.
         access: who may call; None while the service starts.
         metrics_moved: whether `/metrics` is served on a private port, and not here.
+        signed: paths whose handlers ask for a signature instead.
     """
 
-    def __init__(self, app: ASGIApp, access: Callable[[], Access | None], metrics_moved: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Callable[[], Access | None],
+        metrics_moved: bool = False,
+        signed: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
+        self._signed = signed
         self._access = access
         self._metrics_moved = metrics_moved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. Never raises: BentoML would let the caller wait."""
-        if scope["type"] not in ("http", "websocket") or _is_open(scope):
+        if scope["type"] not in ("http", "websocket") or _is_open(scope) or scope["path"] in self._signed:
             await self._app(scope, receive, send)
             return
         if self._metrics_moved and scope["path"] == "/metrics":

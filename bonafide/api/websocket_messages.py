@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.intake import Encoding
+from bonafide.streaming import WindowVerdict
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
 Results = Literal["reply", "push"]
@@ -237,6 +238,18 @@ class TimelineWindow(_ToClient):
     label: VoiceLabel
     p_spoof: float | None
     speech_ratio: float
+
+
+def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
+    """A judged window in a summary."""
+    return TimelineWindow(
+        sequence=verdict.place.sequence,
+        start_time_seconds=verdict.place.start_s,
+        end_time_seconds=verdict.place.end_s,
+        label=verdict.label,
+        p_spoof=verdict.score,
+        speech_ratio=verdict.speech,
+    )
 
 
 class Stretch(_ToClient):

@@ -7,6 +7,7 @@ other side does not read stays for as long as its TCP does.
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
@@ -23,6 +24,12 @@ class CuttableWebSocket(WebSocketsSansIOProtocol):
         """See uvicorn."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "cut": self.cut}
+
+    async def send(self, message: Any) -> None:
+        """See uvicorn, which takes it for a mistake when something is said to a side that has just broken off."""
+        if self.close_sent and self.handshake_complete:
+            raise ClientDisconnected
+        await super().send(message)
 
     def cut(self, code: int, reason: str) -> None:
         """Sends the close frame past what waits, and soon afterwards resets the connection."""

@@ -17,6 +17,9 @@ from bonafide.api.websocket_messages import ServerMessage, read_answer
 from bonafide.app import App
 from bonafide.bento.websockets import CuttableWebSocket
 from bonafide.live.sessions import LiveSessions
+from bonafide.live.verdicts import CallVerdicts
+from bonafide.live.webhook import Webhook
+from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import live_sessions
 from tests.servers import free_port
@@ -37,18 +40,24 @@ class SocketServer:
     Attributes:
         remote: the model.
         sessions: the open ones.
+        calls: the verdicts on phone calls.
         server: uvicorn's.
         port: on 127.0.0.1.
     """
 
     remote: LocalRemote
     sessions: LiveSessions
+    calls: CallVerdicts
     server: uvicorn.Server
     port: int
 
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws/detect"
+
+    @property
+    def phone_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/twilio"
 
     def connections(self) -> int:
         """TCP connections that uvicorn holds."""
@@ -62,12 +71,19 @@ class SocketServer:
 
 @asynccontextmanager
 async def socket_server(
-    remote: LocalRemote | None = None, *, message_bytes: int = 2**20, ping_s: float = 20.0, **limits: Any
+    remote: LocalRemote | None = None,
+    *,
+    message_bytes: int = 2**20,
+    ping_s: float = 20.0,
+    settings: Settings | None = None,
+    webhook: Webhook | None = None,
+    **limits: Any,
 ) -> AsyncIterator[SocketServer]:
     """Serves for as long as the block lasts; `limits` are settings without their `live_`."""
-    remote = remote or LocalRemote()
+    remote, settings = remote or LocalRemote(), settings or Settings()
+    calls = CallVerdicts.of(settings)
     async with live_sessions(remote, **limits) as sessions:
-        app = cast(App, SimpleNamespace(live=sessions))
+        app = cast(App, SimpleNamespace(live=sessions, settings=settings, calls=calls, webhook=webhook))
         config = uvicorn.Config(
             Starlette(routes=WebSocketApi(lambda: app).routes()),
             host="127.0.0.1",
@@ -83,7 +99,7 @@ async def socket_server(
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve())
-        found = SocketServer(remote, sessions, server, config.port)
+        found = SocketServer(remote, sessions, calls, server, config.port)
         await found.until(lambda: server.started)
         try:
             yield found

@@ -206,15 +206,23 @@ async def test_a_caller_who_leaves_frees_the_place(app: App, remote: LocalRemote
     assert sent[0]["status"] == 499
 
 
+async def test_the_verdict_on_a_phone_call(client: httpx.AsyncClient, app: App) -> None:
+    assert (await client.get("/calls/CA1")).status_code == 404
+    await app.calls.put("CA1", b'{"call_id": "CA1"}')
+    assert (await client.get("/calls/CA1")).json() == {"call_id": "CA1"}
+
+
 async def test_status_health_stats_and_docs(client: httpx.AsyncClient, app: App) -> None:
     status = (await client.get("/model_status")).json()
     assert status["voice"]["status"] == status["face"]["status"] == "loaded"
     assert status["voice"]["model"]["demo"] is True
     assert (await client.get("/health")).json() == {"status": "healthy", "runners": {"voice": True, "face": True}}
-    assert (await client.get("/stats")).json()["voice"] == {"active_calls": 0, "max_calls": 2, "ready": True}
+    stats = (await client.get("/stats")).json()
+    assert stats["voice"] == {"active_calls": 0, "max_calls": 2, "ready": True}
+    assert stats["live"] == {"active_sessions": 0, "max_sessions": 256}
     paths = (await client.get("/docs.json")).json()["paths"]
     assert set(paths) == {
-        "/detect_audio", "/analyze_audio", "/predict_liveness", "/model_status", "/health", "/stats",
+        "/detect_audio", "/analyze_audio", "/predict_liveness", "/model_status", "/health", "/stats", "/calls/{call_id}",
     }  # fmt: skip
     answer = paths["/predict_liveness"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     photo_answer = json.loads((await client.post("/predict_liveness", content=encode_image(photo()))).content)

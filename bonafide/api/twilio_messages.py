@@ -1,0 +1,133 @@
+"""The frames of a Twilio media stream, as its public documentation has them, and the verdict on a phone call."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bonafide.api.websocket_messages import Model, Stretch, TimelineWindow, VoiceLabel
+from bonafide.errors import InvalidRequest
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class MediaFormat(_Frame):
+    """How the samples come; the provider has only one."""
+
+    encoding: str
+    sample_rate: int = Field(alias="sampleRate")
+    channels: int = 1
+
+
+class StartOfCall(_Frame):
+    """Which call it is."""
+
+    call_sid: str = Field(alias="callSid", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    tracks: list[str] = Field(default_factory=list)
+    media_format: MediaFormat = Field(alias="mediaFormat")
+
+
+class Connected(_Frame):
+    """The first frame; tells nothing of the call."""
+
+    event: Literal["connected"]
+
+
+class Start(_Frame):
+    """Comes once, before any media."""
+
+    event: Literal["start"]
+    stream_sid: str = Field(alias="streamSid", max_length=64)
+    start: StartOfCall
+
+
+class Payload(_Frame):
+    """Base64 of mu-law samples at 8 kHz."""
+
+    track: str = "inbound"
+    payload: str
+
+
+class Media(_Frame):
+    """A few samples, usually 20 ms."""
+
+    event: Literal["media"]
+    media: Payload
+
+
+class MarkName(_Frame):
+    """What a mark is called."""
+
+    name: str = Field(max_length=128)
+
+
+class Mark(_Frame):
+    """Wants to be answered by the same mark."""
+
+    event: Literal["mark"]
+    mark: MarkName
+
+
+class MarkAnswer(BaseModel):
+    """What is sent back."""
+
+    event: Literal["mark"] = "mark"
+    stream_sid: str = Field(serialization_alias="streamSid")
+    mark: MarkName
+
+
+class Stop(_Frame):
+    """The last frame."""
+
+    event: Literal["stop"]
+
+
+class Dtmf(_Frame):
+    """A key was pressed; of no interest here."""
+
+    event: Literal["dtmf"]
+
+
+PhoneMessage = Connected | Start | Media | Mark | Stop | Dtmf
+_PHONE_MESSAGE: TypeAdapter[PhoneMessage] = TypeAdapter(Annotated[PhoneMessage, Field(discriminator="event")])
+
+
+def read_phone_message(text: str) -> PhoneMessage | None:
+    """Reads a frame; None for an event that the provider may have added since.
+
+    Raises:
+        InvalidRequest: not JSON, or a known event without its fields.
+    """
+    try:
+        return _PHONE_MESSAGE.validate_json(text)
+    except ValidationError as error:
+        first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if first["type"] == "union_tag_invalid":
+            return None
+        where = ".".join(map(str, first["loc"])) or "the frame"
+        raise InvalidRequest(f"{where}: {first['msg']}") from error
+
+
+class CallVerdict(BaseModel):
+    """What is known of a call: while it lasts the running verdict, afterwards that on all of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    call_id: str
+    stream_id: str
+    status: Literal["in_progress", "done"]
+    label: VoiceLabel
+    is_spoof: bool
+    p_spoof: float | None
+    threshold: float
+    audio_seconds: float
+    judged_seconds: float
+    speech_seconds: float
+    windows: list[TimelineWindow]
+    suspicious: list[Stretch]
+    reason: str
+    model: Model
+    calibrated: bool
+    request_id: str
+    timestamp: float

@@ -1,0 +1,104 @@
+"""Delivers verdicts on phone calls to the one address that the settings name; never to one that a caller names."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from contextlib import suppress
+
+import httpx
+import tenacity
+
+from bonafide.settings import Settings
+from bonafide.telemetry import WEBHOOKS
+
+logger = logging.getLogger(__name__)
+
+SIGNATURE_HEADER = "x-bonafide-signature"
+_ATTEMPTS = 5
+_FIRST_PAUSE_S = 0.5
+_TIMEOUT_S = 5.0
+_MOST_PENDING = 200
+_CONNECTIONS = 8
+
+
+class _TryAgain(Exception):
+    """The other side was not there, or said that it has a problem."""
+
+
+class Webhook:
+    """Posts JSON documents, each in a task of its own; tries again when the other side has a problem.
+
+    Args:
+        url: where to.
+        secret: signs each document, so that the other side knows who sent it; empty: unsigned.
+        first_pause_s: before the second attempt; it doubles with each.
+    """
+
+    def __init__(self, url: str, secret: str, first_pause_s: float = _FIRST_PAUSE_S) -> None:
+        self._url = url
+        self._secret = secret.encode()
+        self._pause = tenacity.wait_exponential(multiplier=first_pause_s)
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(_TIMEOUT_S, pool=None),
+            limits=httpx.Limits(max_connections=_CONNECTIONS),
+            follow_redirects=False,
+        )
+        self._pending: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Webhook | None":
+        """The one that the settings name, if any."""
+        if settings.webhook_url is None:
+            return None
+        return cls(str(settings.webhook_url), settings.webhook_secret.get_secret_value())
+
+    def post(self, document: bytes) -> None:
+        """Delivers a document some time soon."""
+        if len(self._pending) >= _MOST_PENDING:
+            self._ended("dropped")
+            return
+        task = asyncio.create_task(self._deliver(document))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+
+    async def close(self, within_s: float = _TIMEOUT_S) -> None:
+        """Waits for what is on its way, so long at most."""
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=within_s)
+        for task in list(self._pending):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._http.aclose()
+
+    async def _deliver(self, document: bytes) -> None:
+        attempts = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=self._pause,
+            reraise=True,
+        )
+        try:
+            status: int = await attempts(self._attempt, document)
+        except _TryAgain as error:
+            self._ended("failed", str(error))
+        else:
+            self._ended("delivered" if status < 400 else "refused", f"status {status}")
+
+    async def _attempt(self, document: bytes) -> int:
+        headers = {"content-type": "application/json"}
+        if self._secret:
+            headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(self._secret, document, hashlib.sha256).hexdigest()
+        try:
+            answer = await self._http.post(self._url, content=document, headers=headers)
+        except httpx.TransportError as error:
+            raise _TryAgain(type(error).__name__) from error
+        if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise _TryAgain(f"status {answer.status_code}")
+        return answer.status_code
+
+    def _ended(self, outcome: str, cause: str = "") -> None:
+        WEBHOOKS.labels(outcome).inc()
+        if outcome != "delivered":
+            logger.error("a verdict was not delivered", extra={"outcome": outcome, "cause": cause})

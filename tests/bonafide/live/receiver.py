@@ -1,0 +1,57 @@
+"""A web server that keeps what is posted to it, and answers as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Receiver:
+    """What arrived.
+
+    Attributes:
+        answers: status codes to answer with, one by one; then 200.
+    """
+
+    url: str = ""
+    heads: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    _talks: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = field(default_factory=dict)
+
+    async def wait_for(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(self.bodies) < count:
+                await asyncio.sleep(0.01)
+
+    async def hang_up(self) -> None:
+        for task, writer in self._talks.items():
+            writer.transport.abort()
+            if task is not None:
+                await asyncio.wait([task])
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._talks[asyncio.current_task()] = writer
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = next(int(line[15:]) for line in head.lower().splitlines() if line.startswith("content-length"))
+                self.bodies.append(await reader.readexactly(length))
+                self.heads.append(head)
+                status = self.answers.pop(0) if self.answers else 200
+                location = "location: http://127.0.0.1:1/\r\n" if status == 302 else ""
+                writer.write(f"HTTP/1.1 {status} X\r\n{location}content-length: 0\r\n\r\n".encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver()
+    async with await asyncio.start_server(found.take, "127.0.0.1", 0) as server:
+        found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/verdicts"
+        yield found
+        await found.hang_up()
