@@ -16,13 +16,11 @@ from bonafide.cutting import Cut, WindowCutter
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.running_verdict import RunningVerdict
 from bonafide.resampling import SAMPLE_RATE, resample
+from bonafide.verdict import SpeechCheck, label_of
 
 LEAST_RATE, MOST_RATE = 8_000, 192_000
 LEAST_SECONDS = 0.25
 """Of a window, and between the starts of two; what is left at the end is judged only if it is as long."""
-LEAST_SPEECH = 0.1
-"""Share of a window that has to be speech for its score to mean anything."""
-
 _LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of another encoding
 _MOST_RATE_CHANGES = 16
 
@@ -120,6 +118,7 @@ class WindowVerdict:
         score: P(spoof), 0..1; None without speech.
         label: "spoof", "bonafide" or "no_speech".
         speech: share of the window in which somebody speaks, 0..1.
+        weight: what it counts for, see `SpeechCheck.weight`; audio that an earlier window held counts once.
         running_score: smoothed P(spoof) so far; None before any speech.
         running_label: changes only when `running_score` has clearly crossed the threshold.
     """
@@ -128,8 +127,19 @@ class WindowVerdict:
     score: float | None
     label: str
     speech: float
+    weight: float
     running_score: float | None
     running_label: str
+
+    @property
+    def start_s(self) -> float:
+        """Seconds from the start of the stream."""
+        return self.place.start_s
+
+    @property
+    def end_s(self) -> float:
+        """Seconds from the start of the stream."""
+        return self.place.end_s
 
     @property
     def speech_s(self) -> float:
@@ -149,11 +159,12 @@ class LiveSession:
         running: the verdict so far.
     """
 
-    def __init__(self, limits: LiveLimits, threshold: float, now: float) -> None:
+    def __init__(self, limits: LiveLimits, threshold: float, speech: SpeechCheck, now: float) -> None:
         self.config = LiveConfig()
         self.threshold = threshold
         self.verdicts: list[WindowVerdict] = []
         self._limits = limits
+        self._speech = speech
         self._began = self._heard_at = now
         self.running = RunningVerdict(threshold)
         self._sequence = 0
@@ -259,14 +270,16 @@ class LiveSession:
             score: P(spoof), 0..1.
             speech: share of the window in which somebody speaks, 0..1.
         """
-        silent = speech < LEAST_SPEECH
-        if not silent:
-            self.running.add(score, speech * place.fresh_s)
+        counts = self._speech.passes(speech)
+        weight = self._speech.weight(speech, place.fresh_s)
+        if counts:
+            self.running.add(score, weight)
         verdict = WindowVerdict(
             place,
-            score=None if silent else score,
-            label="no_speech" if silent else "spoof" if score >= self.threshold else "bonafide",
+            score=score if counts else None,
+            label=label_of(score if counts else None, self.threshold),
             speech=speech,
+            weight=weight,
             running_score=self.running.p_spoof,
             running_label=self.running.label,
         )

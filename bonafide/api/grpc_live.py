@@ -142,6 +142,7 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         judged_seconds=summary.judged_s,
         speech_seconds=summary.speech_s,
         windows=map(_window, summary.windows),
+        suspicious=map(messages.suspicious_stretch, summary.suspicious),
         request_id=call.request_id,
         reason=summary.ending.value,
     )

@@ -173,7 +173,7 @@ class DetectConversation:
             judged_seconds=summary.judged_s,
             speech_seconds=summary.speech_s,
             windows=[messages.timeline_window(each) for each in summary.windows],
-            suspicious=[],
+            suspicious=[messages.stretch(each) for each in summary.suspicious],
             reason=summary.ending.value,
             model=self._model,
             calibrated=summary.model.calibrated,

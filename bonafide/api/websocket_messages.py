@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from bonafide.errors import InvalidRequest
 from bonafide.live.intake import Encoding
 from bonafide.streaming import WindowVerdict
+from bonafide.verdict import SuspiciousStretch
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
 Results = Literal["reply", "push"]
@@ -258,6 +259,11 @@ class Stretch(_ToClient):
     start_time_seconds: float
     end_time_seconds: float
     p_spoof: float
+
+
+def stretch(found: SuspiciousStretch) -> Stretch:
+    """A suspicious stretch in a summary."""
+    return Stretch(start_time_seconds=found.start_s, end_time_seconds=found.end_s, p_spoof=found.score)
 
 
 class Summary(_Frame):

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from starlette.websockets import WebSocket
 
 from bonafide.api import twilio_messages as phone
-from bonafide.api.websocket_messages import Model, timeline_window
+from bonafide.api.websocket_messages import Model, stretch, timeline_window
 from bonafide.app import App
 from bonafide.errors import InvalidRequest
 from bonafide.live.intake import MULAW_RATE, Intake
@@ -119,7 +119,7 @@ class PhoneConversation:
             judged_seconds=summary.judged_s,
             speech_seconds=summary.speech_s,
             windows=[timeline_window(each) for each in summary.windows] if done else [],
-            suspicious=[],
+            suspicious=[stretch(each) for each in summary.suspicious],
             reason=summary.ending.value if done else "",
             model=Model(name=summary.model.name, version=summary.model.version, demo=summary.model.demo),
             calibrated=summary.model.calibrated,

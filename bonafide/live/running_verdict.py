@@ -5,6 +5,8 @@ In: scores with their seconds of speech, in order. Out: one probability and one 
 
 import math
 
+from bonafide.verdict import BONAFIDE, NO_SPEECH, SPOOF, label_of
+
 MEMORY_S = 6.0
 """Seconds of speech after which a score weighs 1/e of a new one. A clear change of voice shows after about as many."""
 MARGIN = 0.4
@@ -29,28 +31,28 @@ class RunningVerdict:
             threshold: a score at or above it means spoof, 0..1.
         """
         self.p_spoof: float | None = None
-        self.label = "no_speech"
+        self.label = NO_SPEECH
         self._threshold = threshold
         self._to_spoof, self._to_bonafide = _moved(threshold, MARGIN), _moved(threshold, -MARGIN)
         self._sum = self._weight = 0.0
 
-    def add(self, score: float, speech_s: float) -> None:
+    def add(self, score: float, weight: float) -> None:
         """Takes the next window into account.
 
         Args:
             score: P(spoof), 0..1.
-            speech_s: seconds of speech in it that no earlier window held, above 0.
+            weight: seconds of speech in it that no earlier window held, above 0.
         """
-        fading = math.exp(-speech_s / MEMORY_S)
-        self._sum = self._sum * fading + score * speech_s
-        self._weight = self._weight * fading + speech_s
+        fading = math.exp(-weight / MEMORY_S)
+        self._sum = self._sum * fading + score * weight
+        self._weight = self._weight * fading + weight
         self.p_spoof = min(1.0, self._sum / self._weight)
-        if self.label == "no_speech":
-            self.label = "spoof" if self.p_spoof >= self._threshold else "bonafide"
-        elif self.label == "bonafide" and self.p_spoof >= self._to_spoof:
-            self.label = "spoof"
-        elif self.label == "spoof" and self.p_spoof < self._to_bonafide:
-            self.label = "bonafide"
+        if self.label == NO_SPEECH:
+            self.label = label_of(self.p_spoof, self._threshold)
+        elif self.label == BONAFIDE and self.p_spoof >= self._to_spoof:
+            self.label = SPOOF
+        elif self.label == SPOOF and self.p_spoof < self._to_bonafide:
+            self.label = BONAFIDE
 
 
 def _moved(probability: float, log_odds: float) -> float:

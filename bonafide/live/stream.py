@@ -25,7 +25,7 @@ from bonafide.resampling import resample, to_pcm16
 from bonafide.runners import Runner
 from bonafide.settings import Settings
 from bonafide.streaming import Ending, LiveLimits, LiveSession, LiveWindow, Place, WindowVerdict
-from bonafide.verdict import WindowScore, threshold_in_force
+from bonafide.verdict import SpeechCheck, WindowScore, threshold_in_force
 
 _QUEUE_MS = 16_000
 """Of windows that wait to be scored; when it is full, nothing more is read from the other side."""
@@ -137,7 +137,7 @@ class LiveStream:
         self.call = call
         limits = LiveLimits(settings.live_max_message_s, settings.live_idle_s, settings.live_max_session_s)
         threshold = threshold_in_force(settings.voice_threshold, self.model.threshold)
-        self.session = LiveSession(limits, threshold, _now())
+        self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now())
         self._runner = runner
         self._pool = pool
         self._threads = threads

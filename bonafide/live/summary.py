@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bonafide.runners import ModelInfo
 from bonafide.streaming import Ending, LiveSession, WindowVerdict
-from bonafide.verdict import overall_score
+from bonafide.verdict import SuspiciousStretch, label_of, overall_score, suspicious_stretches
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class LiveSummary:
         judged_s: seconds of the windows that have a score.
         speech_s: seconds in which somebody speaks.
         windows: all that were judged, in order.
+        suspicious: where neighbouring windows are labelled spoof.
         ending: why it ended.
     """
 
@@ -28,22 +29,24 @@ class LiveSummary:
     judged_s: float
     speech_s: float
     windows: tuple[WindowVerdict, ...]
+    suspicious: tuple[SuspiciousStretch, ...]
     ending: Ending
     model: ModelInfo
 
 
 def summary_of(session: LiveSession, ending: Ending, model: ModelInfo) -> LiveSummary:
     """Sums a session up."""
-    scored = [(each.score, each.speech_s, each.place.fresh_s) for each in session.verdicts if each.score is not None]
-    score = overall_score([each[0] for each in scored], [each[1] for each in scored]) if scored else None
+    scored = [(each.score, each) for each in session.verdicts if each.score is not None]
+    score = overall_score([score for score, _ in scored], [each.weight for _, each in scored])
     return LiveSummary(
         score=score,
-        label="no_speech" if score is None else "spoof" if score >= session.threshold else "bonafide",
+        label=label_of(score, session.threshold),
         threshold=session.threshold,
         audio_s=session.audio_s,
-        judged_s=sum(each[2] for each in scored),
+        judged_s=sum(each.place.fresh_s for _, each in scored),
         speech_s=sum(each.speech_s for each in session.verdicts),
         windows=tuple(session.verdicts),
+        suspicious=suspicious_stretches(session.verdicts),
         ending=ending,
         model=model,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.streaming import LEAST_SECONDS, Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, WindowVerdict
+from bonafide.verdict import SpeechCheck
 
 RATE = 8_000
 LIMITS = LiveLimits(max_message_s=30.0, idle_s=60.0, max_session_s=3_600.0)
@@ -23,7 +24,7 @@ def ramp(count: int, first: int = 0) -> NDArray[np.float32]:
 
 
 def session(config: LiveConfig | None = None, threshold: float = 0.5) -> LiveSession:
-    made = LiveSession(LIMITS, threshold, now=0.0)
+    made = LiveSession(LIMITS, threshold, SpeechCheck(0.1), now=0.0)
     made.configure(config or LiveConfig())
     return made
 
@@ -179,7 +180,7 @@ def test_when_a_session_is_over() -> None:
 
 
 def test_more_audio_than_a_session_may_hold_ends_it_too() -> None:
-    live = LiveSession(LiveLimits(30.0, 60.0, 10.0), 0.5, now=0.0)
+    live = LiveSession(LiveLimits(30.0, 60.0, 10.0), 0.5, SpeechCheck(0.1), now=0.0)
     live.feed(ramp(RATE * 10), RATE)
     assert live.overdue(0.0) is None
     live.feed(ramp(1), RATE)

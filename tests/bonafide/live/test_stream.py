@@ -198,3 +198,12 @@ async def test_what_the_edge_raises_ends_the_session_at_once() -> None:
         with pytest.raises(ConnectionResetError):
             await ended(talk)
         assert talk.outputs == []
+
+
+async def test_the_summary_tells_where_to_listen_again() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.say(audio(0.1, 2.0), audio(0.9, 3.0), audio(0.1, 1.0), audio(0.8, 1.0))
+        talk.end()
+        summary = await ended(talk)
+        found = [(each.start_s, each.end_s, round(each.score, 2)) for each in summary.suspicious]
+        assert found == [(2.0, 5.0, 0.9), (6.0, 7.0, 0.8)]
