@@ -10,7 +10,7 @@ import pytest
 from scripts.local_service import ROOT
 
 GO = ROOT / "clients/go"
-MODULES = (GO, GO / "cmd/backend")
+BACKEND = GO / "cmd/backend"
 _USUAL = "/usr/local/go/bin"
 
 

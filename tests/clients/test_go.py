@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from scripts.local_service import ROOT
-from tests.clients.go import GO, MODULES, go
+from tests.clients.go import BACKEND, GO, go
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # the first run compiles gRPC
+pytestmark = pytest.mark.timeout(1800)  # the first run compiles gRPC
 
 
+@pytest.mark.slow
 def test_the_committed_stubs_are_what_the_contracts_generate(tmp_path: Path) -> None:
     go(GO, "version")
     subprocess.run([sys.executable, ROOT / "proto/generate_go.py", "--out", tmp_path], check=True)
@@ -20,7 +21,8 @@ def test_the_committed_stubs_are_what_the_contracts_generate(tmp_path: Path) -> 
     assert made == {path: (GO / path).read_text() for path in made}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+@pytest.mark.deploy
+@pytest.mark.parametrize("module", [GO, BACKEND], ids=lambda module: module.name)
 def test_vetted_and_tidy(module: Path, tmp_path: Path) -> None:
     go(module, "vet", "./...")
     assert go(module, "mod", "tidy", "-diff") == ""
@@ -32,6 +34,11 @@ def test_vetted_and_tidy(module: Path, tmp_path: Path) -> None:
     assert go(module, "run", "cmd/gofmt", "-l", ".") == ""
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_its_own_tests(module: Path) -> None:
-    go(module, "test", "./...")
+@pytest.mark.slow
+def test_the_clients_own_tests() -> None:
+    go(GO, "test", "./...")
+
+
+@pytest.mark.deploy
+def test_the_backends_own_tests() -> None:
+    go(BACKEND, "test", "./...")

@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 
 from bonafide.keys import new_key
 from scripts.local_service import ROOT, LocalService, running
-from tests.clients.go import GO, go
+from tests.clients.go import BACKEND, go
 from tests.integration.processes import process_of
 from tests.media import encode, speech_like
 from tests.servers import (
@@ -120,7 +120,7 @@ class Backend:
 
 @pytest.fixture(scope="module")
 def backend(folder: Path, minio: Server, postgres: Server, service: LocalService, key: tuple[str, str]) -> Backend:
-    go(GO / "cmd/backend", "build", "-o", folder / "backend", ".")
+    go(BACKEND, "build", "-o", folder / "backend", ".")
     (folder / "key").write_text(key[0] + "\n")
     port = free_port()
     environment = {

@@ -106,6 +106,10 @@ async def test_mutual_tls_on_grpc_and_http_with_a_renewed_certificate(tmp_path: 
             assert (await http.post("/predict_liveness", content=encode_image(photo()))).status_code == 200
             async with AsyncBonafideClient(service.address, tls=trust) as client:
                 assert (await client.predict_liveness(encode_image(photo()))).label
+            address = f"wss://127.0.0.1:{service.http_port}/ws/detect"
+            async with connect(address, ssl=_trusting(authority, caller)) as socket:
+                await socket.send('{"type": "ping"}')
+                assert "pong" in str(await socket.recv())
 
             async with _https(service, authority, None) as stranger:
                 with pytest.raises(httpx.TransportError):
@@ -129,14 +133,18 @@ async def test_mutual_tls_on_grpc_and_http_with_a_renewed_certificate(tmp_path: 
     assert not set(served.key.read_text().splitlines()) & set(log.splitlines())
 
 
-def _https(service: LocalService, trusted: Authority, shown: Certificate | None) -> httpx.AsyncClient:
-    """A client with new connections only, so that each shows what is served now."""
-    context = ssl.create_default_context(cafile=trusted.cert)
+def _trusting(authority: Authority, shown: Certificate | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authority.cert)
     if shown is not None:
         context.load_cert_chain(shown.cert, shown.key)
+    return context
+
+
+def _https(service: LocalService, trusted: Authority, shown: Certificate | None) -> httpx.AsyncClient:
+    """A client with new connections only, so that each shows what is served now."""
     return httpx.AsyncClient(
         base_url=f"https://127.0.0.1:{service.http_port}",
-        verify=context,
+        verify=_trusting(trusted, shown),
         timeout=30,
         limits=httpx.Limits(max_keepalive_connections=0),
     )
