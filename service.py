@@ -32,11 +32,11 @@ from bonafide.runners import Answer, require_remote
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
 from bonafide.tls import ServerTls
+from models.configured import VoiceModel, load_options
 from models.devices import cuda_is_available
 from models.dinov2 import DINOv2Detector
 from models.errors import ModelError
 from models.info import ModelInfo
-from models.served import VoiceModel, load_options
 
 SETTINGS = Settings()
 # Batching is everything on a GPU. On a CPU it hides the hop between the processes, and delays the first answer.

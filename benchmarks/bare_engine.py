@@ -130,7 +130,7 @@ def _load(task: Task, reference: str, options: Any) -> tuple[Callable[[int, int]
     from benchmarks.inputs import prepared_photos, windows
 
     if task == "voice":
-        from models.served import VoiceModel
+        from models.configured import VoiceModel
         from models.wavlm import WINDOW_SAMPLES
 
         voice = VoiceModel.load(reference, options)

@@ -18,11 +18,11 @@ from bonafide.face_finder import FaceFinder
 from bonafide.image import Geometry
 from bonafide.photo import PhotoReader
 from bonafide.photo_quality import Reason, brightness, luminance, seen_pixels, sharpness
+from models.configured import load_options, settings_for
 from models.dinov2 import DINOv2Detector
 from models.evaluation.datasets import read_dataset, sample
 from models.evaluation.trials import Trial, chosen_split
 from models.metrics import Ranking, equal_error_rate
-from models.served import load_options, settings_for
 from models.training.data.packages import data_dir
 
 Change = Callable[[Image.Image], Image.Image]

@@ -24,8 +24,8 @@ class App:
     """The use cases and what they share.
 
     Args:
-        voice: asynchronous side of the voice runner.
-        face: asynchronous side of the face runner.
+        voice: the voice runner's replicas.
+        face: the face runner's replicas.
         voice_batch: windows of one batch of the voice runner.
         face_batch: photos of one batch of the face runner.
 
@@ -110,6 +110,8 @@ class App:
         if self.webhook is not None:
             await self.webhook.close()
         await self.calls.close()
+        await self.voice_runner.close()
+        await self.face_runner.close()
         await self._cache.close()
         await self._store.close()
         for pool in (self._pool, self._live_pool, self._live_threads):

@@ -14,7 +14,7 @@ class Gate:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._free = capacity
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
 
     def try_acquire(self, weight: int) -> bool:
         """Takes `weight` units if they are free now and nobody waits."""
@@ -25,29 +25,35 @@ class Gate:
 
     async def acquire(self, weight: int) -> int:
         """Waits for `weight` units, and returns how many to give back."""
-        weight = min(weight, self._capacity)
-        if self.try_acquire(weight):
-            return weight
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        fitting = min(weight, self._capacity)
+        if self.try_acquire(fitting):
+            return fitting
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         entry = (weight, turn)
         self._waiting.append(entry)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if not turn.cancelled():  # our turn had come already
-                self.release(weight)
+                self.release(turn.result())
             else:
                 if entry in self._waiting:  # else a release in between has dropped it
                     self._waiting.remove(entry)
                 self.release(0)
             raise
-        return weight
 
     def release(self, weight: int) -> None:
         """Gives `weight` units back and lets in who fits now."""
         self._free += weight
-        while self._waiting and self._waiting[0][0] <= self._free:
+        while self._waiting and min(self._waiting[0][0], self._capacity) <= self._free:
             waiting, turn = self._waiting.popleft()
             if not turn.done():
-                self._free -= waiting
-                turn.set_result(None)
+                taken = min(waiting, self._capacity)
+                self._free -= taken
+                turn.set_result(taken)
+
+    def resize(self, capacity: int) -> None:
+        """Changes the capacity; who is inside stays inside."""
+        grown = capacity - self._capacity
+        self._capacity = capacity
+        self.release(grown)

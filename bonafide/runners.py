@@ -21,16 +21,14 @@ from numpy.typing import NDArray
 from bonafide.calls import Call
 from bonafide.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
 from bonafide.gate import Gate
+from bonafide.replicas import Remote, Replicas
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GATE_BATCHES = 2
-"""Batches let into BentoML's queue: one that is being computed and one that is ready to follow it."""
+"""Batches let into the queue of each replica: one that is being computed and one that is ready to follow it."""
 _PROBE_PERIOD_S = 1.0
-_PROBE_TIMEOUT_S = 3.0
-_PATIENCE_S = 6.0
-"""A runner that says nothing for so long is gone; one late answer only tells that its machine is busy."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +86,20 @@ class Answer(NamedTuple):
 
 
 class RemoteRunner(Protocol):
-    """The asynchronous side of a BentoML dependency: batchable `score`, and `info`."""
+    """A runner from afar: batchable `score`, and `info`; see `bonafide.replicas.Replicas`."""
+
+    @property
+    def replicas(self) -> int:
+        """How many processes share the work, as of the last `info`."""
 
     async def score(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
         """The values of an `Answer` for each item."""
 
     async def info(self) -> dict[str, Any]:
-        """The model's description."""
+        """The model's description; comes within seconds, or OSError."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
 
 
 class RunnerObserver(Protocol):
@@ -106,13 +111,16 @@ class RunnerObserver(Protocol):
     def calls(self, runner: str, active: int) -> None:
         """`active` calls are admitted now."""
 
+    def replicas(self, runner: str, serving: int) -> None:
+        """So many processes of it serve now."""
+
 
 class Runner(Generic[T]):
     """One model behind BentoML's adaptive batching; `T` is what it says of an item.
 
     Args:
         name: for logs and metrics, "voice" or "face".
-        remote: the asynchronous side of the BentoML dependency.
+        remote: its replicas.
         read: makes of `Answer.judged` what callers get.
         max_calls: calls admitted at one time.
         max_batch: items of one batch of the runner.
@@ -138,7 +146,7 @@ class Runner(Generic[T]):
         self._gate = Gate(GATE_BATCHES * max_batch)
         self._observer = observer
         self._info: ModelInfo | None = None
-        self._heard_at = -math.inf
+        self._silence = ""
         self._seconds_per_item = 0.1
 
     @property
@@ -228,7 +236,7 @@ class Runner(Generic[T]):
 
     async def _ask(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
         try:
-            return await self._score_remotely(items)
+            return await self._remote.score(items)
         except (aiohttp.ClientError, OSError) as error:
             self._info = None
             logger.warning("runner unreachable", extra={"runner": self.name, "cause": repr(error)})
@@ -240,27 +248,19 @@ class Runner(Generic[T]):
                 raise DeadlineExceeded(f"the {self.name} model did not answer in time") from error
             raise Internal(f"the {self.name} model failed") from error
 
-    async def _score_remotely(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
-        """Asks, and once more if the runner closed the kept-alive connection meanwhile; scoring twice is harmless."""
-        try:
-            return await self._remote.score(items)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError):
-                raise
-            return await self._remote.score(items)
-
     async def probe(self) -> None:
         """Asks the runner for its model once; afterwards `ready` and `info` are true to what it answered."""
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                info = ModelInfo.from_dict(await self._remote.info())
-        except (aiohttp.ClientError, OSError, TimeoutError, BentoMLException) as error:
-            if isinstance(error, TimeoutError) and time.monotonic() - self._heard_at < _PATIENCE_S:
-                return
-            if self._info is not None:
-                logger.warning("runner stopped answering", extra={"runner": self.name, "cause": repr(error)})
-            self._info = None
+            info = ModelInfo.from_dict(await self._remote.info())
+        except (OSError, KeyError) as error:  # a runner of another release may not say all that is needed
+            if self._info is not None or repr(error) != self._silence:
+                level = logging.WARNING if self._info is not None else logging.INFO
+                logger.log(level, "runner does not answer", extra={"runner": self.name, "cause": repr(error)})
+            self._info, self._silence = None, repr(error)
+            self._observer.replicas(self.name, 0)
             return
+        self._gate.resize(GATE_BATCHES * self._max_batch * max(1, self._remote.replicas))
+        self._observer.replicas(self.name, self._remote.replicas)
         if info != self._info:
             logger.info(
                 "runner answers",
@@ -268,7 +268,10 @@ class Runner(Generic[T]):
                        "engine": info.engine, "device": info.device, "precision": info.precision},
             )  # fmt: skip
         self._info = info
-        self._heard_at = time.monotonic()
+
+    async def close(self) -> None:
+        """Closes the connections to the runner."""
+        await self._remote.close()
 
 
 async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:
@@ -280,7 +283,7 @@ async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[
 
 
 def require_remote(dependency: object, name: str) -> RemoteRunner:
-    """The asynchronous side of a BentoML dependency.
+    """The replicas behind a BentoML dependency.
 
     Raises:
         RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
@@ -291,4 +294,9 @@ def require_remote(dependency: object, name: str) -> RemoteRunner:
             f"{name} was built inside the service process, unbatched. Serve without --development, and start a service "
             f"on its own only with --depends {name}=http://host:port."
         )
-    return cast(RemoteRunner, dependency.to_async)
+    known = dependency.to_async
+
+    async def connect(url: str) -> Remote:
+        return cast(Remote, await RemoteProxy(url, service=known.service).to_async.__aenter__())
+
+    return Replicas(known.url, connect)

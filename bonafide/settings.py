@@ -1,4 +1,7 @@
-"""Every setting of the service, read once at start from the environment, `.env` and an optional YAML file."""
+"""Every setting of the service, read once at start from the environment, `.env` and optional YAML files.
+
+docs/deploy.md has them as a table, made by `scripts/settings_table.py` from this file.
+"""
 
 import os
 from functools import cached_property
@@ -15,6 +18,8 @@ from pydantic_settings import (
 )
 
 MIB = 1024 * 1024
+SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
+"""Settings that travel with the code: a Bento built around other models names them there."""
 
 
 def _cache_home() -> Path:
@@ -25,11 +30,16 @@ def _cache_home() -> Path:
 class Settings(BaseSettings):
     """All settings; names in the environment are `BONAFIDE_<NAME>` unless an alias is given.
 
-    Order of precedence: environment, `.env`, the YAML file named by `BONAFIDE_CONFIG`, defaults.
+    Order of precedence: environment, `.env`, the YAML file named by `BONAFIDE_CONFIG`, `SHIPPED`, defaults.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="BONAFIDE_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="BONAFIDE_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     # Models
@@ -129,6 +139,8 @@ class Settings(BaseSettings):
     """Address that gRPC listens on."""
     grpc_ports: Annotated[tuple[int, ...], NoDecode] = (50051, 50052)
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
+    grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
+    """Age at which callers are asked to connect anew, so that they meet new replicas; calls go on. 0: no limit."""
 
     # Who may call
     keys_file: Path | None = None
@@ -286,10 +298,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Adds the YAML file; see pydantic-settings."""
+        """Adds the YAML files; see pydantic-settings."""
         sources = [init_settings, env_settings, dotenv_settings]
         if path := os.environ.get("BONAFIDE_CONFIG"):
             if not Path(path).is_file():
                 raise FileNotFoundError(f"BONAFIDE_CONFIG names {path}, which is not a file")
             sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
+        sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=SHIPPED))
         return tuple(sources)

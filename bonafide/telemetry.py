@@ -33,6 +33,9 @@ CALL_SECONDS = Histogram(
 ACTIVE_CALLS = Gauge(
     "bonafide_active_calls", "Calls admitted and not yet answered.", ["runner"], multiprocess_mode="livesum"
 )
+RUNNER_REPLICAS = Gauge(
+    "bonafide_runner_replicas", "Processes of a runner that serve.", ["runner"], multiprocess_mode="livemax"
+)
 INFERENCE_SECONDS = Histogram(
     "bonafide_inference_seconds",
     "Time of the engine for the batch an item was in.",
@@ -79,6 +82,10 @@ class Measurements:
     def calls(self, runner: str, active: int) -> None:
         """See `bonafide.runners.RunnerObserver`."""
         ACTIVE_CALLS.labels(runner).set(active)
+
+    def replicas(self, runner: str, serving: int) -> None:
+        """See `bonafide.runners.RunnerObserver`."""
+        RUNNER_REPLICAS.labels(runner).set(serving)
 
     def chunks(self, *, scored: int, cached: int) -> None:
         """See `bonafide.voice.VoiceObserver`."""

@@ -35,7 +35,7 @@ def new_parser(program: str, description: str, epilog: str) -> argparse.Argument
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says about the model, by the names of `models.served.settings_for`."""
+    """What the command line says about the model, by the names of `models.configured.settings_for`."""
     given = {
         "engine": arguments.engine,
         "precision": arguments.precision,

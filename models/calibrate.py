@@ -17,10 +17,11 @@ from rich.console import Console
 from models import metrics
 from models.arguments import new_parser, overrides, run
 from models.calibration import Calibration, calibration_path, fit, write_calibration
+from models.configured import settings_for
 from models.evaluate import add_data_options, judged_items, read_trials, score_trials
 from models.evaluation.score_file import Scored
 from models.evaluation.trials import DataError
-from models.served import ServedModel, settings_for
+from models.served import ServedModel
 
 _EPILOG = """\
 The calibration is fitted to single windows or photos, by logistic regression on their log odds, both classes weighing

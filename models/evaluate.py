@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from models.arguments import REFERENCES, new_parser, overrides, run
+from models.configured import settings_for
 from models.evaluation.datasets import read_dataset, sample
 from models.evaluation.progress import progress
 from models.evaluation.report import DEFINITIONS, Judged, reason_counts, report
@@ -21,7 +22,7 @@ from models.evaluation.scoring import score_files
 from models.evaluation.table import show
 from models.evaluation.trials import DataError, Dataset, Trial, chosen_split, task_of
 from models.info import ModelInfo, Task
-from models.served import ServedModel, settings_for
+from models.served import ServedModel
 
 DEFAULT_THRESHOLD = 0.5
 DATA_FORMS = """\

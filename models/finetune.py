@@ -21,6 +21,7 @@ import torch
 from rich.console import Console
 
 from models.arguments import new_parser, overrides, run
+from models.configured import load_options, settings_for
 from models.evaluate import DATA_FORMS
 from models.evaluation.datasets import read_dataset
 from models.evaluation.progress import progress
@@ -32,7 +33,7 @@ from models.finetuning.tuning import Plan, tune
 from models.info import Task
 from models.inspection import guess_task
 from models.metrics import eer
-from models.served import ServedModel, judged_reader, load_options, settings_for
+from models.served import ServedModel, judged_reader
 
 logger = logging.getLogger(__name__)
 

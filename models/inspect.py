@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from models.arguments import REFERENCES, new_parser, overrides, run
+from models.configured import load_options, settings_for
 from models.errors import ModelError
 from models.evaluation.trials import DataError
 from models.info import ImageGeometry, ModelInfo, Task
 from models.inspection import SECONDS_PER_WINDOW, Inspection, advice_for, guess_task, inspect
-from models.served import load_options, settings_for
 
 _EPILOG = """\
 Exit status: 0 it can be served, 1 it cannot, 2 the command was wrong.

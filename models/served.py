@@ -1,17 +1,14 @@
-"""What the voice runner holds, and models with the service's own reading of media, for the commands that judge them.
+"""A detector together with the service's own reading of media, for the command lines that judge a model.
 
-Beside `service.py` this is the only place where `models` and `bonafide` meet: what is measured has to pass the same
-decoder, the same cutting into windows and the same engine as what is served, and the same settings apply.
+Beside `service.py` and `models/configured.py` this is the only place where `models` and `bonafide` meet: what is
+measured has to pass the same decoder, the same cutting into windows and the same engine as what is served, and the
+same settings apply.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bonafide.audio import WINDOW_SECONDS, AudioLimits, AudioReader
 from bonafide.errors import BonafideError
@@ -19,45 +16,12 @@ from bonafide.image import Geometry
 from bonafide.photo import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import SpeechCheck, WindowScore, overall_score
+from models.configured import VoiceModel, load_options
 from models.dinov2 import DINOv2Detector
-from models.engines import LoadOptions
 from models.evaluation.score_file import Scored
 from models.evaluation.scoring import Part, Reader, Unreadable
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import SpeechFinder
-from models.wavlm import WavLMDetector
-
-
-class VoiceModel:
-    """A voice model with what finds speech beside it: every window is given to both.
-
-    Attributes:
-        info: the model.
-        detector: the voice model alone.
-    """
-
-    def __init__(self, detector: WavLMDetector, speech: SpeechFinder) -> None:
-        self.info = replace(detector.info, speech_version=speech.version)
-        self.detector = detector
-        self._speech = speech
-
-    @classmethod
-    def load(cls, reference: str, options: LoadOptions) -> "VoiceModel":
-        """Loads both.
-
-        Raises:
-            ModelError: one of them cannot be served.
-        """
-        return cls(WavLMDetector.load(reference, options), SpeechFinder.load(options))
-
-    def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
-        """Score and share of speech of each window, int16 `(samples,)`; NaN for what cannot be judged.
-
-        Raises:
-            InferenceFailed: the engine itself is broken.
-        """
-        scores, shares = self.detector.score(windows), self._speech.shares(windows)
-        return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
 
 
 class MediaReader:
@@ -196,27 +160,3 @@ def speech_ratios(speech: SpeechFinder, parts: Sequence[Part]) -> list[float]:
 
 def _ratio(answer: WindowScore, part: Part) -> float:
     return answer.speech_ratio(WINDOW_SECONDS, part.seconds)
-
-
-def settings_for(task: Task, **given: Any) -> Settings:
-    """The service's settings, with those that are given instead; `spoof_label` is the one of the task.
-
-    Raises:
-        pydantic.ValidationError: a setting is wrong.
-    """
-    if "spoof_label" in given:
-        given[f"{task}_spoof_label"] = given.pop("spoof_label")
-    return Settings(**given)
-
-
-def load_options(task: Task, settings: Settings) -> LoadOptions:
-    """How the service's settings load a model."""
-    return LoadOptions(
-        engine=settings.engine,
-        precision=settings.precision,
-        models_dir=settings.models_dir,
-        compiled_dir=settings.compiled_dir,
-        offline=settings.offline,
-        spoof_label=settings.voice_spoof_label if task == "voice" else settings.face_spoof_label,
-        threads=settings.engine_threads,
-    )

@@ -171,8 +171,10 @@ class GrpcServer:
         self._ports = settings.grpc_ports
         self._tls = tls
         tracer = trace.get_tracer(__name__, tracer_provider=tracer_provider)
+        age = [("grpc.max_connection_age_ms", int(settings.grpc_max_connection_age_s * 1000))]
         self._server = grpc.aio.server(
             options=[
+                *(age if settings.grpc_max_connection_age_s else []),
                 ("grpc.max_receive_message_length", largest),
                 ("grpc.so_reuseport", 0),  # a second service on the same port is a mistake worth an error
                 ("grpc.keepalive_permit_without_calls", 1),

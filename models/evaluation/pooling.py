@@ -16,11 +16,12 @@ from rich.console import Console
 
 from models.arguments import new_parser, overrides, run
 from models.calibration import logits
+from models.configured import settings_for
 from models.evaluate import add_data_options, read_trials, score_trials
 from models.evaluation.report import Judged, group
 from models.evaluation.trials import BONAFIDE, DataError, Trial
 from models.metrics import Flags, Floats, Ranking, equal_error_threshold, refused_rate
-from models.served import ServedModel, settings_for
+from models.served import ServedModel
 
 _EPILOG = """\
 example:

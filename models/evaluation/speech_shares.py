@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from models.arguments import run
+from models.configured import load_options, settings_for
 from models.evaluation.progress import progress
 from models.evaluation.scoring import Part
 from models.evaluation.trials import AUDIO_SUFFIXES, DataError
 from models.preprocessing import SAMPLE_RATE
-from models.served import MediaReader, load_options, settings_for, speech_ratios
+from models.served import MediaReader, speech_ratios
 from models.speech import SpeechFinder
 from models.training.data import manifest
 

@@ -84,6 +84,9 @@ def hear_fours(
         workers: Processes that record.
         folder: Holds `features.npy` (count, 4, frames, width) and `speech.npy` (count, 4), the share of each
             window before the zeros at its end; 0 where a stopped run has not been yet.
+
+    Raises:
+        ValueError: The folder holds another number of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape = (count, len(FOUR), *hear(model, torch.zeros(1, WINDOW)).shape[1:])
@@ -91,6 +94,8 @@ def hear_fours(
     mode = "r+" if all(file.exists() for file in files) else "w+"
     features = open_memmap(files[0], mode, np.float16, shape)
     speech = open_memmap(files[1], mode, np.float32, shape[:2])
+    if features.shape != shape:
+        raise ValueError(f"{files[0]} was written for {len(features)} fours, not {count}: remove it")
     missing = np.flatnonzero(speech[:, 0] == 0)
     draws = list(fours(items, count, seed))
     loader = DataLoader(Recordings(items), batch_sampler=[draws[n] for n in missing], num_workers=workers)

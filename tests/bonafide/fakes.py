@@ -84,8 +84,14 @@ class LocalRemote:
         return (score, self.speech(item)) if item.dtype == np.int16 else score
 
     async def info(self) -> dict[str, Any]:
-        await self.open.wait()
         return INFO
+
+    @property
+    def replicas(self) -> int:
+        return 1
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class Recorder:
@@ -103,6 +109,9 @@ class Recorder:
 
     def calls(self, runner: str, active: int) -> None:
         assert active >= 0
+
+    def replicas(self, runner: str, serving: int) -> None:
+        assert serving >= 0
 
     def chunks(self, *, scored: int, cached: int) -> None:
         self.scored += scored

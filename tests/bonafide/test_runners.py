@@ -3,7 +3,6 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
 from bentoml.exceptions import BentoMLException
@@ -70,17 +69,6 @@ async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_un
     assert remote.calls == GATE_BATCHES + 1
 
 
-async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
-    remote = LocalRemote()
-    runner = await ready_runner(remote, float)
-    remote.errors = [aiohttp.ServerDisconnectedError()]
-    assert await runner.score([ITEM], Call.within(5)) == [1.0]
-    remote.errors = [aiohttp.ServerDisconnectedError(), aiohttp.ServerDisconnectedError()]
-    with pytest.raises(Unavailable):
-        await runner.score([ITEM], Call.within(5))
-    assert not runner.ready
-
-
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [
@@ -99,6 +87,19 @@ async def test_what_the_runner_raises_becomes_an_error_of_the_table(
     remote.errors = [raised]
     with pytest.raises(expected):
         await runner.score([ITEM], Call.within(5))
+    assert runner.ready == (expected is not Unavailable)
+
+
+async def test_a_second_replica_lets_twice_as_much_in() -> None:
+    class Two(LocalRemote):
+        @property
+        def replicas(self) -> int:
+            return 2
+
+    remote = Two()
+    runner = await ready_runner(remote, float, max_batch=4)
+    await asyncio.gather(*(runner.score([ITEM] * 4, Call.within(5)) for _ in range(20)))
+    assert remote.most_in_progress == 2 * GATE_BATCHES * 4
 
 
 async def test_a_wrong_number_of_answers_is_an_error() -> None:
@@ -128,18 +129,23 @@ def test_a_runner_built_inside_the_service_is_refused() -> None:
         require_remote(Local(), "WavLMRunner")
 
 
-async def test_one_late_answer_of_a_busy_runner_turns_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bonafide.runners._PROBE_TIMEOUT_S", 0.01)
-    remote = LocalRemote()
+@pytest.mark.parametrize("gone", [ConnectionError("nobody answers"), KeyError("what an older release does not tell")])
+async def test_a_runner_that_is_gone_is_not_ready_until_it_answers_again(gone: Exception) -> None:
+    class Gone(LocalRemote):
+        gone: Exception | None = None
+
+        async def info(self) -> dict[str, Any]:
+            if self.gone:
+                raise self.gone
+            return await super().info()
+
+    remote = Gone()
     runner = await ready_runner(remote, float)
-    remote.open.clear()
-    await runner.probe()
-    assert runner.ready
-    monkeypatch.setattr("bonafide.runners._PATIENCE_S", 0.0)
+    remote.gone = gone
     await runner.probe()
     assert not runner.ready
     with pytest.raises(Unavailable):
         _ = runner.info
-    remote.open.set()
+    remote.gone = None
     await runner.probe()
     assert runner.ready

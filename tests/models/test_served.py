@@ -1,11 +1,11 @@
-"""Models and service meet in two files only, so that each can be understood, and changed, without the other."""
+"""Models and service meet in three files only, so that each can be understood, and changed, without the other."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-from models.served import settings_for
+from models.configured import reference_of, settings_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,9 +20,9 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_models_know_the_service_in_one_file_and_the_service_knows_no_models() -> None:
+def test_models_know_the_service_in_two_files_and_the_service_knows_no_models() -> None:
     meeting = {path.relative_to(ROOT) for path in (ROOT / "models").rglob("*.py") if "bonafide" in imported(path)}
-    assert meeting == {Path("models/served.py")}
+    assert meeting == {Path("models/configured.py"), Path("models/served.py")}
     assert not [path for path in (ROOT / "bonafide").rglob("*.py") if "models" in imported(path)]
 
 
@@ -32,3 +32,4 @@ def test_settings_come_from_the_service_unless_given(monkeypatch: pytest.MonkeyP
     assert settings_for("face").engine == "torch"
     given = settings_for("voice", engine="openvino", spoof_label="fake")
     assert (given.engine, given.voice_spoof_label, given.face_spoof_label) == ("openvino", "fake", "2")
+    assert reference_of("face", settings_for("face", face_model="some/model")) == "some/model"

@@ -8,12 +8,13 @@ import torch
 
 from bonafide.audio import AudioLimits, AudioReader
 from bonafide.settings import Settings
+from models.configured import settings_for
 from models.evaluation.scoring import Unreadable
 from models.evaluation.trials import BONAFIDE, DataError, Trial
 from models.finetuning.decoded import Decoded, decoded
 from models.finetuning.examples import Batches, Collate, Examples
 from models.graph import PrepareVoice
-from models.served import MediaReader, judged_reader, settings_for
+from models.served import MediaReader, judged_reader
 from models.training.data.voice_audio import RATE, decode, save
 from tests.media import encode, speech_like
 from tests.models.finetuning.data import SAMPLES

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from transformers import Dinov2ForImageClassification
 
-from models.served import ServedModel, settings_for
+from models.configured import settings_for
+from models.served import ServedModel
 from models.training.data.face_attacks import PRINT
 from models.training.data.face_photo import LIVE, take
 from models.training.data.manifest import Item, Split

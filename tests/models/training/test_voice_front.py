@@ -142,6 +142,8 @@ def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
     features[1:], told[1:] = 0, 0
     features.flush(), told.flush()
     assert np.array_equal(heard("stopped"), whole)
+    with pytest.raises(ValueError, match="written for 3 fours, not 4"):
+        hear_fours(student, items, count=4, seed=5, workers=0, folder=tmp_path / "whole")
     crops = HeardFours(tmp_path / "whole", crop=50)
     assert len(crops) == 3
     assert crops[0]["features"].shape == (4, 50, 384)

@@ -1,0 +1,78 @@
+"""Models as the service's settings ask for them: which one, how it is loaded, and what the voice runner holds.
+
+Nothing else in `models` but `served.py` knows the service.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.settings import Settings
+from bonafide.verdict import WindowScore
+from models.engines import LoadOptions
+from models.info import Task
+from models.speech import SpeechFinder
+from models.wavlm import WavLMDetector
+
+
+class VoiceModel:
+    """A voice model with what finds speech beside it: every window is given to both.
+
+    Attributes:
+        info: the model.
+        detector: the voice model alone.
+    """
+
+    def __init__(self, detector: WavLMDetector, speech: SpeechFinder) -> None:
+        self.info = replace(detector.info, speech_version=speech.version)
+        self.detector = detector
+        self._speech = speech
+
+    @classmethod
+    def load(cls, reference: str, options: LoadOptions) -> "VoiceModel":
+        """Loads both.
+
+        Raises:
+            ModelError: one of them cannot be served.
+        """
+        return cls(WavLMDetector.load(reference, options), SpeechFinder.load(options))
+
+    def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
+        """Score and share of speech of each window, int16 `(samples,)`; NaN for what cannot be judged.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        scores, shares = self.detector.score(windows), self._speech.shares(windows)
+        return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
+
+
+def settings_for(task: Task, **given: Any) -> Settings:
+    """The service's settings, with those that are given instead; `spoof_label` is the one of the task.
+
+    Raises:
+        pydantic.ValidationError: a setting is wrong.
+    """
+    if "spoof_label" in given:
+        given[f"{task}_spoof_label"] = given.pop("spoof_label")
+    return Settings(**given)
+
+
+def load_options(task: Task, settings: Settings) -> LoadOptions:
+    """How the service's settings load a model."""
+    return LoadOptions(
+        engine=settings.engine,
+        precision=settings.precision,
+        models_dir=settings.models_dir,
+        compiled_dir=settings.compiled_dir,
+        offline=settings.offline,
+        spoof_label=settings.voice_spoof_label if task == "voice" else settings.face_spoof_label,
+        threads=settings.engine_threads,
+    )
+
+
+def reference_of(task: Task, settings: Settings) -> str:
+    """Which model the settings name."""
+    return settings.voice_model if task == "voice" else settings.face_model
