@@ -11,7 +11,7 @@ DRAIN_S ?= 20
 # (Node 20.10 or newer: Debian 13).
 JS := $(if $(shell command -v npm),clients/js/node_modules/ready)
 
-.PHONY: help setup serve demo test test-quick lint format proto lock minio bench clean js kotlin screenshots
+.PHONY: help setup serve demo bento image test test-quick test-deploy lint format proto lock minio tools bench clean js kotlin screenshots
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,11 +34,21 @@ serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
 demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
 	$(BIN)/python -m scripts.demo
 
-test: setup $(JS) ## Run all tests
+bento: setup ## Build the Bento; VOICE= and FACE= put other models in (a folder, .pth, bento:tag, hub id)
+	$(BIN)/python -m scripts.bento --voice "$(VOICE)" --face "$(FACE)"
+
+image: bento ## Build the image of the newest Bento (TORCH_INDEX, BASE_IMAGE, BACKEND: see scripts/image.sh)
+	scripts/image.sh
+
+test: setup $(JS) ## Run all tests but those of test-deploy
 	$(BIN)/python -m pytest
 
 test-quick: setup $(JS) ## Run the tests that take less than a few seconds each
 	$(BIN)/python -m pytest -m "not slow and not deploy"
+
+test-deploy: setup tools ## Test image, network namespaces, nginx and more; as root, see docs/deploy.md for what it needs
+	$(BIN)/python -m pytest -m deploy
+	deploy/test-image.sh
 
 lint: setup ## Check style, types and the wire contracts
 	$(BIN)/ruff check .
@@ -67,6 +77,11 @@ proto: setup ## Generate the protobuf stubs of the service and the clients (thos
 
 lock: | $(UV) ## Resolve the pinned versions anew
 	$(UV) pip compile pyproject.toml --group dev --group training --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+	$(UV) pip compile pyproject.toml --constraint requirements.lock --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o deploy/image/requirements.lock
+
+tools: ## Build Helm and the loader of compose files into the user's cache (needs Go); without them their tests are skipped
+	scripts/helm.sh
+	scripts/compose_go.sh
 
 screenshots: setup ## Take the pictures of the page in docs/ (needs Chromium)
 	$(BIN)/python -m scripts.screenshots $(if $(VOICE),--voice $(VOICE))

@@ -1,4 +1,4 @@
-"""Starts this checkout's service on free loopback ports, and stops it: for the demonstration, tests and benchmarks."""
+"""Starts this checkout's service, or a Bento, on free loopback ports, and stops it: for demo, tests and benchmarks."""
 
 import os
 import signal
@@ -88,20 +88,28 @@ class LocalService:
             raise
 
 
-def start(log: Path, env: Mapping[str, str] | None = None, *arguments: str) -> LocalService:
-    """Starts `bentoml serve` in the checkout on free ports, and does not wait for it.
+def start(
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    *arguments: str,
+    target: str = "service:Bonafide",
+    folder: Path = ROOT,
+) -> LocalService:
+    """Starts `bentoml serve` on free ports, and does not wait for it.
 
     Args:
         log: file for everything the processes write.
         env: added to the environment.
         arguments: added to the command line.
+        target: what is served: this checkout's service, or a Bento.
+        folder: where the command is run.
     """
     http_port, *grpc_ports = free_ports(3)
-    command = [str(Path(sys.executable).parent / "bentoml"), "serve", "service:Bonafide", *arguments]
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", target, *arguments]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -116,9 +124,15 @@ def start(log: Path, env: Mapping[str, str] | None = None, *arguments: str) -> L
 
 
 @contextmanager
-def running(log: Path, env: Mapping[str, str] | None = None, *arguments: str) -> Iterator[LocalService]:
-    """A service that is ready, stopped at the end of the block."""
-    service = start(log, env, *arguments)
+def running(
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    *arguments: str,
+    target: str = "service:Bonafide",
+    folder: Path = ROOT,
+) -> Iterator[LocalService]:
+    """A service that is ready, stopped at the end of the block; see `start`."""
+    service = start(log, env, *arguments, target=target, folder=folder)
     try:
         service.wait_ready()
         yield service

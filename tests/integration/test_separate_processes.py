@@ -1,37 +1,17 @@
 """As on Kubernetes: each runner and the service started on its own, found by address."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from scripts.local_service import ROOT, LocalService, free_ports
-
-
-@contextmanager
-def part(name: str, log: Path, port: int, *arguments: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
-    command = [sys.executable, "-m", "bentoml_cli._internal.start", "start-http-server", "service:Bonafide"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*command, "--service-name", name, "--host", "127.0.0.1", "--port", str(port), *arguments],
-            cwd=ROOT,
-            stdout=out,
-            stderr=out,
-            env={**os.environ, **environment},
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
+from scripts.local_service import LocalService, free_ports
+from tests.integration.parts import part
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_three_processes_find_each_other(tmp_path: Path, call_mp3: Path) -> None:
     voice, face, http, grpc = free_ports(4)
     with ExitStack() as stack:
@@ -45,7 +25,7 @@ def test_three_processes_find_each_other(tmp_path: Path, call_mp3: Path) -> None
             part("Bonafide", tmp_path / "service", http, *addresses, BONAFIDE_GRPC_PORTS=str(grpc))
         )
         service = LocalService(process, http, (grpc, grpc), tmp_path / "service")
-        service.wait_ready()
+        service.wait_ready(400)
         answer = httpx.post(f"{service.url}/detect_audio", content=call_mp3.read_bytes(), timeout=60)
         assert len(answer.json()["chunks"]) == 3
         assert 'bonafide_chunks_total{source="runner"} 3.0' in httpx.get(f"{service.url}/metrics").text

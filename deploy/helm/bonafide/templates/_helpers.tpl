@@ -1,0 +1,104 @@
+{{- define "bonafide.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{/* What a component's pods are found by: (root, component). */}}
+{{- define "bonafide.selector" -}}
+app.kubernetes.io/name: bonafide
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "bonafide.labels" -}}
+{{ include "bonafide.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{/* The name of a component's objects: (root, component). */}}
+{{- define "bonafide.component" -}}
+{{ include "bonafide.name" .root }}{{ if ne .component "service" }}-{{ .component }}{{ end }}
+{{- end }}
+
+{{- define "bonafide.image" -}}
+{{ .root.Values.image.repository }}:{{ .values.imageTag | default .root.Values.image.tag | default (printf "%s-cpu" .root.Chart.AppVersion) }}
+{{- end }}
+
+{{/* Nothing is run as root, gains rights or writes outside its volumes. */}}
+{{- define "bonafide.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Seconds from the deletion of a pod to its end: the door, the drain, and leaving. */}}
+{{- define "bonafide.gracePeriod" -}}
+{{ add .Values.preStopSeconds .Values.drainSeconds 15 }}
+{{- end }}
+
+{{/* Who may call has to be decided. */}}
+{{- define "bonafide.checked" -}}
+{{- with .Values.security }}
+{{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
+{{- fail "set security.keysSecret, security.clientCaSecret or security.allowPublic=true: who may call has to be decided" }}
+{{- end }}
+{{- if not (or $.Values.networkPolicy.enabled $.Values.networkPolicy.elsewhere) }}
+{{- fail "runners run what they are sent: networkPolicy.enabled, or networkPolicy.elsewhere=true if something else keeps others out" }}
+{{- end }}
+{{- if and .clientCaSecret (not .tlsSecret) }}
+{{- fail "security.clientCaSecret needs security.tlsSecret" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "bonafide.env" -}}
+{{- $own := dict "BONAFIDE_DRAIN_S" .root.Values.drainSeconds "HOME" "/tmp" -}}
+{{- if eq .component "service" -}}
+  {{- $_ := set $own "BONAFIDE_GRPC_MAX_CONNECTION_AGE_S" .values.grpcMaxConnectionAgeSeconds -}}
+  {{- $_ := set $own "BONAFIDE_METRICS_HOST" "0.0.0.0" -}}
+  {{- with .root.Values.security -}}
+    {{- if .keysSecret }}{{ $_ := set $own "BONAFIDE_KEYS_FILE" "/etc/bonafide/keys/keys" }}{{ end -}}
+    {{- if .tlsSecret -}}
+      {{- $_ := set $own "BONAFIDE_TLS_CERT" "/etc/bonafide/tls/tls.crt" -}}
+      {{- $_ := set $own "BONAFIDE_TLS_KEY" "/etc/bonafide/tls/tls.key" -}}
+    {{- end -}}
+    {{- if .clientCaSecret }}{{ $_ := set $own "BONAFIDE_TLS_CLIENT_CA" "/etc/bonafide/client-ca/ca.crt" }}{{ end -}}
+    {{- if .allowPublic }}{{ $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" }}{{ end -}}
+  {{- end -}}
+  {{- with .root.Values.minio -}}
+    {{- if .endpoint -}}
+      {{- $_ := set $own "MINIO_ENDPOINT" .endpoint -}}
+      {{- $_ := set $own "MINIO_SECURE" .secure -}}
+    {{- end -}}
+    {{- with .allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
+  {{- end -}}
+  {{- if .root.Values.redis.enabled -}}
+    {{- $_ := set $own "REDIS_HOST" (printf "%s-redis" (include "bonafide.name" .root)) -}}
+    {{- $_ := set $own "REDIS_PORT" 6379 -}}
+  {{- else if .root.Values.redis.host -}}
+    {{- $_ := set $own "REDIS_HOST" .root.Values.redis.host -}}
+    {{- $_ := set $own "REDIS_PORT" .root.Values.redis.port -}}
+  {{- end -}}
+{{- else -}}
+  {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper .component)) (get .root.Values.models .component) -}}
+  {{- $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" -}}
+  {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
+{{- end -}}
+{{- range $name, $value := merge (dict) .root.Values.settings $own }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- if eq .component "service" }}
+{{- if .root.Values.minio.endpoint }}
+- name: MINIO_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ required "minio.existingSecret holds the keys" .root.Values.minio.existingSecret }}, key: access-key}}
+- name: MINIO_SECRET_KEY
+  valueFrom: {secretKeyRef: {name: {{ .root.Values.minio.existingSecret }}, key: secret-key}}
+{{- end }}
+{{- with .root.Values.redis.existingSecret }}
+- name: REDIS_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: password}}
+{{- end }}
+{{- end }}
+{{- end }}

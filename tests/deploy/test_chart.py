@@ -1,0 +1,169 @@
+"""The Helm chart, rendered by the real Helm for several installations."""
+
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.tools import DEPLOY, built, output, setting_variables
+
+CHART = DEPLOY / "helm" / "bonafide"
+INSTALLATIONS = sorted((CHART / "ci").glob("*.yaml"), key=lambda path: path.name)
+Manifest = dict[str, Any]
+
+
+def rendered(values: Path, *options: str) -> list[Manifest]:
+    text = output(built("helm.sh"), "template", "release", CHART, "--namespace", "fraud", "--values", values, *options)
+    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
+    return {manifest["metadata"]["name"]: manifest for manifest in manifests if manifest["kind"] == kind}
+
+
+def environment(container: Manifest) -> dict[str, str]:
+    return {each["name"]: each.get("value", "from a secret") for each in container["env"]}
+
+
+@pytest.fixture(params=INSTALLATIONS, ids=lambda path: path.stem)
+def values(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def test_lint(values: Path) -> None:
+    output(built("helm.sh"), "lint", CHART, "--strict", "--values", values)
+
+
+@pytest.mark.parametrize("version", ["1.27", "1.31", "1.34"])
+def test_every_manifest_is_valid(values: Path, version: str) -> None:
+    checked = 0
+    for manifest in rendered(values):
+        if manifest["apiVersion"].startswith("monitoring.coreos.com"):  # not Kubernetes' own
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the validator's own, about its resolver
+            kubernetes_validate.validate(manifest, version, strict=True)
+        checked += 1
+    assert checked >= 10
+
+
+def test_every_variable_is_a_setting(values: Path) -> None:
+    known = setting_variables() | {"HOME"}
+    for deployment in of_kind(rendered(values), "Deployment").values():
+        pod = deployment["spec"]["template"]["spec"]
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            assert set(environment(container)) <= known if "env" in container else True
+
+
+@pytest.mark.parametrize(("drain", "wanted"), [(20, 40), (600, 620)])
+def test_a_pod_may_stay_for_its_drain(drain: int, wanted: int) -> None:
+    for name in ("release-bonafide", "release-bonafide-voice", "release-bonafide-face"):
+        manifests = rendered(CHART / "ci" / "defaults.yaml", "--set", f"drainSeconds={drain}")
+        pod = of_kind(manifests, "Deployment")[name]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["terminationGracePeriodSeconds"] == wanted
+        assert environment(container)["BONAFIDE_DRAIN_S"] == str(drain)
+        assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
+
+
+def test_only_the_service_reaches_the_runners(values: Path) -> None:
+    manifests = rendered(values)
+    policies = of_kind(manifests, "NetworkPolicy")
+    deployments = of_kind(manifests, "Deployment")
+    service_labels = deployments["release-bonafide"]["spec"]["template"]["metadata"]["labels"]
+    for runner in ("release-bonafide-voice", "release-bonafide-face"):
+        spec = policies[runner]["spec"]
+        labels = deployments[runner]["spec"]["template"]["metadata"]["labels"]
+        assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+        assert not spec["podSelector"]["matchLabels"].items() <= service_labels.items()
+        assert "Ingress" in spec["policyTypes"]
+        (rule,) = spec["ingress"]
+        (source,) = rule["from"]
+        assert source.keys() == {"podSelector"}, "a namespaceSelector would open other namespaces"
+        assert source["podSelector"]["matchLabels"].items() <= service_labels.items()
+        assert source["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "service"
+
+
+def test_the_service_depends_on_names_that_exist_and_list_every_replica(values: Path) -> None:
+    manifests = rendered(values)
+    services = of_kind(manifests, "Service")
+    deployments = of_kind(manifests, "Deployment")
+    (container,) = deployments["release-bonafide"]["spec"]["template"]["spec"]["containers"]
+    depends = [argument for argument in container["args"] if argument.startswith("--depends=")]
+    assert {each.split("=")[1] for each in depends} == {"WavLMRunner", "DINOv2Runner"}
+    for each in depends:
+        host, port = each.split("=")[2].removeprefix("http://").split(":")
+        assert services[host]["spec"]["clusterIP"] == "None"
+        assert services[host]["spec"]["ports"][0]["port"] == int(port)
+        (runner,) = deployments[host]["spec"]["template"]["spec"]["containers"]
+        assert f"--service-name={each.split('=')[1]}" in runner["args"]
+
+
+def test_pods_have_no_rights(values: Path) -> None:
+    for deployment in of_kind(rendered(values), "Deployment").values():
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False, "a Service called redis would set REDIS_PORT to a URL"
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ([], "who may call has to be decided"),
+        (["--set=security.allowPublic=true", "--set=networkPolicy.enabled=false"], "runners run what they are sent"),
+        (["--set=security.clientCaSecret=callers"], "needs security.tlsSecret"),
+    ],
+)
+def test_what_would_not_be_safe_does_not_install(options: list[str], why: str) -> None:
+    command = [str(built("helm.sh")), "template", "release", str(CHART), *options]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert why in refused.stderr
+
+
+def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:
+    manifests = rendered(CHART / "ci" / "production.yaml")
+    deployments, scalers = of_kind(manifests, "Deployment"), of_kind(manifests, "HorizontalPodAutoscaler")
+    assert set(scalers) == {"release-bonafide", "release-bonafide-voice"}
+    for name in scalers:
+        assert "replicas" not in deployments[name]["spec"]
+    assert deployments["release-bonafide-face"]["spec"]["replicas"] == 2
+    external = [
+        metric for metric in scalers["release-bonafide-voice"]["spec"]["metrics"] if metric["type"] == "External"
+    ]
+    assert external[0]["external"]["metric"]["selector"]["matchLabels"] == {"runner": "voice", "namespace": "fraud"}
+
+
+def test_models_are_fetched_before_a_runner_starts_and_never_by_it() -> None:
+    for task in ("voice", "face"):
+        deployment = of_kind(rendered(CHART / "ci" / "production.yaml"), "Deployment")[f"release-bonafide-{task}"]
+        pod = deployment["spec"]["template"]["spec"]
+        (download,), (runner,) = pod["initContainers"], pod["containers"]
+        assert download["args"] == ["python", "-m", "models.fetch", task]
+        assert environment(runner)["BONAFIDE_OFFLINE"] == "true"
+        name = f"BONAFIDE_{task.upper()}_MODEL"
+        assert environment(download)[name] == environment(runner)[name]
+        volume = next(volume for volume in pod["volumes"] if volume["name"] == "models")
+        assert volume["persistentVolumeClaim"]["claimName"] == "release-bonafide-models"
+
+
+def test_gpus() -> None:
+    deployments = of_kind(rendered(CHART / "ci" / "gpu.yaml"), "Deployment")
+    for runner in ("voice", "face"):
+        pod = deployments[f"release-bonafide-{runner}"]["spec"]["template"]["spec"]
+        assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+        assert pod["containers"][0]["image"] == "bonafide:0.1.0-cuda"
+    service = deployments["release-bonafide"]["spec"]["template"]["spec"]["containers"][0]
+    assert "nvidia.com/gpu" not in service["resources"]["limits"]
+    assert service["image"] == "bonafide:0.1.0-cpu"

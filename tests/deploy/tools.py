@@ -1,0 +1,46 @@
+"""Commands that the deployment's files are checked with; one that is missing skips the test and says its origin."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bonafide.settings import Settings
+from scripts.local_service import ROOT
+from scripts.settings_table import variables
+
+DEPLOY = ROOT / "deploy"
+
+
+@cache
+def built(script: str) -> Path:
+    """A command that `make tools` has built."""
+    environment = {**os.environ, "BUILD": "no"}
+    found = subprocess.run([ROOT / "scripts" / script], capture_output=True, text=True, check=False, env=environment)
+    if found.returncode == 3:
+        pytest.skip(found.stderr.strip())
+    assert found.returncode == 0, found.stderr
+    return Path(found.stdout.strip())
+
+
+def installed(command: str, package: str) -> str:
+    """A command of the system."""
+    path = shutil.which(command) or shutil.which(command, path="/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"no {command} here (Debian package {package})")
+    return path
+
+
+def output(*command: str | Path, env: dict[str, str] | None = None) -> str:
+    """What a command that must succeed prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})})
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def setting_variables() -> set[str]:
+    """Every name that the service reads from its environment."""
+    return {each for name, field in Settings.model_fields.items() for each in variables(name, field)}
