@@ -3,8 +3,6 @@
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,34 +10,9 @@ import pytest
 from bonafide_client import AudioDetectionClient, file_blocks
 from scripts.local_service import ROOT, LocalService
 from tests.media import encode, speech_like
+from tests.proxy import proxy_to
 
 FOLDER = ROOT / "clients" / "kotlin"
-
-
-@asynccontextmanager
-async def breaking_once(port: int, after_bytes: int) -> AsyncIterator[int]:
-    """A port that leads to `port`; the first connection breaks when so many bytes have gone there."""
-    breaks = [after_bytes]
-
-    async def relay(near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
-        far, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        left = breaks.pop() if breaks else None
-
-        async def back() -> None:
-            while data := await far.read(65_536):
-                near_writer.write(data)
-
-        returning = asyncio.create_task(back())
-        while (left is None or left > 0) and (data := await near.read(65_536)):
-            far_writer.write(data)
-            left = None if left is None else left - len(data)
-        returning.cancel()
-        near_writer.transport.abort()
-        far_writer.transport.abort()
-
-    async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
-    assert breaks == []
 
 
 async def maven(*arguments: str) -> str:
@@ -63,9 +36,11 @@ async def test_a_stream_goes_on_over_a_connection_that_breaks(service: LocalServ
     recording.write_bytes(encode(speech_like(6.5), 16_000))
     async with AudioDetectionClient(service.live_url) as client:
         wanted = [window async for window in client.stream(file_blocks(recording))]
-    async with breaking_once(service.http_port, after_bytes=200_000) as port:
-        url = f"ws://127.0.0.1:{port}/ws/detect"
+    async with proxy_to(service.http_port) as proxy:
+        proxy.cut_after = [2_000]  # in the midst of the results
+        url = f"ws://{proxy.address}/ws/detect"
         out = await maven("compile", "exec:java", f"-Dexec.args={url} {recording}")
+    assert proxy.connections == 2
     windows = [line.split() for line in re.findall(r"window (.+)", out)]
     # What was left at the end is judged in the summary only.
     for window, same in zip(windows, wanted[:6], strict=True):

@@ -18,48 +18,20 @@ from bonafide.api.twilio_messages import CallVerdict, read_phone_message
 from bonafide.errors import InvalidRequest
 from bonafide.live.webhook import Webhook
 from bonafide.settings import Settings
+from tests import phone
 from tests.bonafide.api.socket_server import SocketServer, socket_server
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.receiver import receiver
+from tests.phone import CALL, CONNECTED, DTMF, FRAME_BYTES, STOP, STREAM, mark, media, start
 
-CALL, STREAM = "CA00000000000000000000000000000001", "MZ00000000000000000000000000000001"
 LOUD, SILENT = b"\x9f", b"\xff"
-CONNECTED = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
-START = {
-    "event": "start",
-    "sequenceNumber": "1",
-    "start": {
-        "accountSid": "AC00000000000000000000000000000001",
-        "streamSid": STREAM,
-        "callSid": CALL,
-        "tracks": ["inbound"],
-        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-        "customParameters": {"FirstName": "Jane", "LastName": "Doe"},
-    },
-    "streamSid": STREAM,
-}
-STOP = {"event": "stop", "sequenceNumber": "5", "stop": {"accountSid": "AC1", "callSid": CALL}, "streamSid": STREAM}
-DTMF = {"event": "dtmf", "streamSid": STREAM, "sequenceNumber": "5", "dtmf": {"track": "inbound_track", "digit": "1"}}
-
-
-def media(number: int, samples: bytes, track: str = "inbound") -> dict[str, Any]:
-    payload = base64.b64encode(samples).decode()
-    return {
-        "event": "media",
-        "sequenceNumber": str(number + 2),
-        "media": {"track": track, "chunk": str(number + 1), "timestamp": str(20 * number), "payload": payload},
-        "streamSid": STREAM,
-    }
-
-
-def mark(name: str) -> dict[str, Any]:
-    return {"event": "mark", "sequenceNumber": "4", "streamSid": STREAM, "mark": {"name": name}}
+START = start()
 
 
 def spoken(seconds: float, share: float) -> list[dict[str, Any]]:
     """20 ms a frame, of which this share is not silent."""
-    loud = round(160 * share)
-    return [media(number, LOUD * loud + SILENT * (160 - loud)) for number in range(round(seconds * 50))]
+    loud = round(FRAME_BYTES * share)
+    return list(phone.spoken((LOUD * loud + SILENT * (FRAME_BYTES - loud)) * round(seconds * 50)))
 
 
 @asynccontextmanager
@@ -125,8 +97,8 @@ async def test_marks_are_answered_once() -> None:
 
 async def test_only_the_caller_is_judged() -> None:
     both = [frame for n in range(200) for frame in (media(n, LOUD * 160), media(n, SILENT * 160, "outbound"))]
-    start = {**START, "start": {**START["start"], "tracks": ["inbound", "outbound"]}}  # type: ignore[dict-item]
-    async with socket_server() as server, call(server, CONNECTED, start, *both, STOP) as socket:
+    both_tracks = start(tracks=["inbound", "outbound"])
+    async with socket_server() as server, call(server, CONNECTED, both_tracks, *both, STOP) as socket:
         await closed(socket)
         found = await verdict(server)
         assert found is not None
@@ -139,8 +111,8 @@ async def test_only_the_caller_is_judged() -> None:
     [
         [media(0, LOUD)],
         [START, START],
-        [{**START, "start": {**START["start"], "mediaFormat": {"encoding": "audio/x-l16", "sampleRate": 16000}}}],  # type: ignore[dict-item]
-        [{**START, "start": {**START["start"], "callSid": "../../etc"}}],  # type: ignore[dict-item]
+        [start(mediaFormat={"encoding": "audio/x-l16", "sampleRate": 16000})],
+        [start(callSid="../../etc")],
         [START, {**media(0, LOUD), "media": {"payload": "???"}}],
         [{"event": "media"}],
         [{"no": "event"}],
