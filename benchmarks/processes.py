@@ -2,12 +2,15 @@
 
 import time
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-from scripts.local_service import LocalService
+from scripts.local_service import LocalService, start
 
 SERVERS = {"service": "Bonafide", "voice runner": "WavLMRunner", "face runner": "DINOv2Runner"}
 _START_TIMEOUT_S = 600.0
@@ -34,6 +37,16 @@ def process_of(service: LocalService, name: str) -> psutil.Process | None:
         if "--service-name" in command and command[command.index("--service-name") + 1] == name:
             return child
     return None
+
+
+@contextmanager
+def ready(folder: Path, env: dict[str, str]) -> Iterator[tuple[LocalService, dict[str, float]]]:
+    """A running service, and how long it took to start."""
+    service = start(folder / "service.log", env)
+    try:
+        yield service, start_up(service)
+    finally:
+        service.stop()
 
 
 def start_up(service: LocalService) -> dict[str, float]:

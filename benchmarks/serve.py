@@ -9,13 +9,11 @@ Usage: python -m benchmarks.serve [--quick]
 import argparse
 import asyncio
 import itertools
-import math
 import multiprocessing
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +22,11 @@ import grpc
 from benchmarks.bare_engine import BareEngine, Task, Turn, bare_engine
 from benchmarks.inputs import WINDOW_SECONDS
 from benchmarks.load import Phase, caller_of, closed_loop
-from benchmarks.processes import Memory, cpu_seconds, memory, start_up
+from benchmarks.processes import Memory, cpu_seconds, memory, ready
 from benchmarks.random_models import save_dinov2_base, save_wavlm_base
-from benchmarks.tables import load_average, machine, markdown_table
+from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from models.catalog import BUNDLED
-from scripts.local_service import LocalService, start
+from scripts.local_service import LocalService
 
 _RUNNER: dict[Task, str] = {"voice": "voice runner", "face": "face runner"}
 _SAVERS: dict[Task, Callable[[Path], None]] = {"voice": save_wavlm_base, "face": save_dinov2_base}
@@ -87,11 +85,6 @@ class Row:
     def latencies_s(self) -> list[float]:
         """Of all calls of all turns."""
         return [latency for phase in self.phases for latency in phase.latencies_s]
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that `percent` % of the values do not exceed."""
-    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
 def turn_items(rate: float, turn_s: float, multiple: int) -> int:
@@ -183,16 +176,6 @@ async def measure(service: LocalService, task: Task, engine: BareEngine, rows: S
     return f"{throughput_table(rows)}\n\nCPU time for an item:\n\n{cpu_table(task, rows, turns, count)}"
 
 
-@contextmanager
-def ready(folder: Path, env: dict[str, str]) -> Iterator[tuple[LocalService, dict[str, float]]]:
-    """A running service, and how long it took to start."""
-    service = start(folder / "service.log", env)
-    try:
-        yield service, start_up(service)
-    finally:
-        service.stop()
-
-
 def measure_service(title: str, references: dict[Task, str], tasks: Sequence[Task], folder: Path, sizes: Sizes) -> None:
     """Starts the service twice, measures it, prints its tables.
 
@@ -238,11 +221,6 @@ def base_models(folder: Path) -> dict[Task, str]:
         if saving.exitcode:
             raise RuntimeError(f"the random {task} model could not be saved")
     return references
-
-
-def say(text: str) -> None:
-    """Prints at once."""
-    print(text, flush=True)
 
 
 def arguments(command_line: Sequence[str]) -> argparse.Namespace:

@@ -1,5 +1,6 @@
 """Markdown for people: tables, and one line about the machine that names neither it nor its folders."""
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -25,6 +26,16 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(map(line, [head, rule, *rows]))
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that `percent` % of the values do not exceed."""
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
+
+
+def say(text: str) -> None:
+    """Prints at once."""
+    print(text, flush=True)
 
 
 def machine() -> str:

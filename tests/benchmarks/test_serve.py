@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.bare_engine import Turn, best_batch
 from benchmarks.load import Phase, closed_loop
-from benchmarks.serve import Row, Sizes, cpu_table, percentile, rows_of, throughput_table, turn_items
+from benchmarks.serve import Row, Sizes, cpu_table, rows_of, throughput_table, turn_items
 
 SIZES = Sizes(rounds=2, turn_s=1.0, concurrency=(1, 8), long_s=60)
 
@@ -33,11 +33,6 @@ def test_the_ratio_compares_windows_with_the_bare_turns_around_each_turn() -> No
 def test_cpu_time_is_told_for_an_item_not_for_a_call() -> None:
     table = cpu_table("voice", [row()], [Turn(1.0, 1.6), Turn(1.0, 2.0)], items=10)
     assert table.splitlines()[-1] == "| 60 s |       1 |   180.0 |     150.0 |       20.0 |       1.0 |"
-
-
-@pytest.mark.parametrize(("percent", "expected"), [(0, 1), (50, 5), (51, 6), (99, 10), (100, 10)])
-def test_percentile_is_a_value_that_was_measured(percent: float, expected: float) -> None:
-    assert percentile([3, 1, 2, 5, 4, 10, 9, 8, 7, 6], percent) == expected
 
 
 def test_a_turn_is_made_of_whole_batches_and_never_empty() -> None:

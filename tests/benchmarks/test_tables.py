@@ -1,4 +1,6 @@
-from benchmarks.tables import machine, markdown_table
+import pytest
+
+from benchmarks.tables import machine, markdown_table, percentile
 
 
 def test_columns_line_up_in_plain_text() -> None:
@@ -12,3 +14,8 @@ def test_the_machine_is_described_not_named() -> None:
     assert "cores" in text
     assert "bentoml 1.4.39" in text
     assert "/" not in text.replace("avx", "")
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, 1), (50, 5), (51, 6), (99, 10), (100, 10)])
+def test_percentile_is_a_value_that_was_measured(percent: float, expected: float) -> None:
+    assert percentile([3, 1, 2, 5, 4, 10, 9, 8, 7, 6], percent) == expected
