@@ -8,12 +8,12 @@
 # 3. podman runs it as an unprivileged user with a read-only root; gRPC, HTTP and WebSocket are called
 # 4. SIGTERM arrives under load: every call that was accepted is answered, the exit code is 0
 #
-# Everything lies in $WORK (default: the user's cache) and nothing else of the machine's containers is touched.
+# Everything lies in $WORK (some 20 GB, kept for the next run) and nothing else of the machine's containers is touched.
 # Exit status: 0 all well, 3 something that is needed is not there, else it failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-work="${WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/bonafide/containers}"
+work="${WORK:-/var/tmp/bonafide-containers}"
 for command in buildah podman debootstrap crun; do
     if ! command -v "$command" >/dev/null; then
         echo "no $command: apt-get install --no-install-recommends buildah podman crun debootstrap" >&2

@@ -43,6 +43,9 @@ for option in ${IMAGE_OPTIONS:-}; do options+=(--opt "$option"); done
 
 # Podman and buildah write the OCI format unless told; it has no health check.
 export BUILDAH_FORMAT=docker BENTOML_DO_NOT_TRACK=True
-.venv/bin/bentoml containerize bonafide:latest --backend "$backend" --image-tag "$image" "${options[@]}"
+bentoml="$PWD/.venv/bin/bentoml"
+# From there, because BentoML copies the Dockerfile there and then reads it only below the folder that it is called in.
+cd "${TMPDIR:-/tmp}"
+"$bentoml" containerize bonafide:latest --backend "$backend" --image-tag "$image" "${options[@]}"
 
 echo "$image $("$backend" images --format '{{.Size}}' "$image" | head -1)"

@@ -45,6 +45,8 @@ class Webhook:
             follow_redirects=False,
         )
         self._pending: set[asyncio.Task[None]] = set()
+        for outcome in ("delivered", "refused", "failed", "dropped"):
+            WEBHOOKS.labels(outcome)  # 0 from the start: Prometheus sees no rate in a series that begins with 1
 
     @classmethod
     def of(cls, settings: Settings) -> "Webhook | None":

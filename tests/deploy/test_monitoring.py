@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from bonafide import telemetry
 from bonafide_client import AsyncBonafideClient, AudioDetectionClient
-from scripts.local_service import LocalService, free_ports
+from scripts.local_service import LocalService, free_ports, running
 from tests.deploy.tools import DEPLOY, installed, output
 
 DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/bonafide.json").read_text())
@@ -66,6 +66,13 @@ def test_grafana_is_told_where_both_are() -> None:
 
 
 @pytest.fixture
+def service(tmp_path: Path) -> Iterator[LocalService]:
+    """One that has every metric; that of the webhook is there where one is set."""
+    with running(tmp_path / "log", {"BONAFIDE_WEBHOOK_URL": "http://127.0.0.1:9/"}) as service:
+        yield service
+
+
+@pytest.fixture
 def prometheus(service: LocalService, tmp_path: Path) -> Iterator[str]:
     """A real Prometheus with the configuration that ships, but for its target and its pace."""
     command = installed("prometheus", "prometheus")
@@ -74,7 +81,7 @@ def prometheus(service: LocalService, tmp_path: Path) -> Iterator[str]:
     assert '"bonafide:9090"' in text
     text = text.replace("bonafide:9090", f"127.0.0.1:{service.http_port}").replace("15s", "1s")
     (tmp_path / "prometheus.yml").write_text(text)
-    with (tmp_path / "log").open("wb") as log:
+    with (tmp_path / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             [command, f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
              f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log,
