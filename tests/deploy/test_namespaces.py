@@ -18,7 +18,7 @@ from tests.integration.parts import part
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1800)]
 
 PORT = 3000
 PATIENCE_S = 60.0
@@ -81,7 +81,7 @@ async def _ready(host: str) -> None:
         except httpx.TransportError:
             return False
 
-    await until(says_so, 180)
+    await until(says_so, 400)
 
 
 @asynccontextmanager

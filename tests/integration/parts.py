@@ -44,4 +44,4 @@ def part(
         yield process
     finally:
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(180) == 0
