@@ -19,6 +19,7 @@ from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
+from bonafide.audio import MOST_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, look_every
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
@@ -108,7 +109,9 @@ class WavLMRunner:
         """Takes over the signals."""
         self.scorer.stay_until_service_left()
 
-    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    @bentoml.api(
+        batchable=True, max_batch_size=VOICE_BATCH * MOST_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms
+    )
     def score(self, items: list[Any]) -> list[Any]:
         """See `Scorer.score`."""
         return self.scorer.score(items)
@@ -156,6 +159,7 @@ LIVE = WebSocketApi(lambda: HTTP.app)
     # Ours is the shorter limit; BentoML's counts a WebSocket's whole life.
     traffic={"timeout": SETTINGS.call_timeout_s + 3600},
     logging=NO_ACCESS_LOG,
+    tracing={"excluded_urls": "/ws/"},  # each frame of a live voice would be a span
     runner_probe={"enabled": False},  # waits 12 s for a dead runner; `__is_ready__` knows at once
     http={"host": "127.0.0.1", "port": 3000},
     **https_options(SETTINGS),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from bonafide.access import Access
-from bonafide.audio import AudioLimits
+from bonafide.audio import AudioLimits, window_weight
 from bonafide.budget import ByteBudget
 from bonafide.cache import open_cache
 from bonafide.face import FaceJudgement
@@ -53,6 +53,7 @@ class App:
             max_calls=settings.max_voice_calls,
             max_batch=voice_batch,
             observer=measurements,
+            weigh=window_weight,
         )
         self.face_runner = Runner(
             "face",

@@ -17,10 +17,21 @@ from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.resampling import SAMPLE_RATE, resample, to_pcm16
 from bonafide.settings import Settings
 
-__all__ = ["SAMPLE_RATE", "WINDOW_SAMPLES", "WINDOW_SECONDS", "AudioLimits", "AudioReader", "Window"]
+__all__ = [
+    "MOST_FOR_ONE",
+    "SAMPLE_RATE",
+    "WINDOW_SAMPLES",
+    "WINDOW_SECONDS",
+    "AudioLimits",
+    "AudioReader",
+    "Window",
+    "window_weight",
+]
 
 WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
+MOST_FOR_ONE = 4
+"""So many short windows, at most, take the place of a full one in a batch."""
 
 _MOST_RATE_CHANGES = 16
 _TEAR_TOLERANCE_S = 0.3  # an encoder may count its own delay
@@ -192,6 +203,11 @@ class AudioReader:
         else:
             return
         self.warnings.append(f"the file is torn after {self.seconds:.1f} s{promise}; what could be read was judged")
+
+
+def window_weight(pcm: NDArray[np.int16]) -> float:
+    """What a window costs a model, as a part of what a full one costs; pcm: int16 (samples,), 16 kHz mono."""
+    return max(len(pcm) / WINDOW_SAMPLES, 1 / MOST_FOR_ONE)
 
 
 def _continued(cutter: WindowCutter, rate: int) -> WindowCutter:

@@ -1,4 +1,4 @@
-"""A weighted semaphore, first in, first out: room at a runner, or bytes in memory."""
+"""A weighted semaphore, first in, first out: room in a queue, or bytes in memory."""
 
 import asyncio
 from collections import deque
@@ -51,9 +51,3 @@ class Gate:
                 taken = min(waiting, self._capacity)
                 self._free -= taken
                 turn.set_result(taken)
-
-    def resize(self, capacity: int) -> None:
-        """Changes the capacity; who is inside stays inside."""
-        grown = capacity - self._capacity
-        self._capacity = capacity
-        self.release(grown)

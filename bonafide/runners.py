@@ -1,7 +1,8 @@
 """The only file that talks to the BentoML runners: items in, probabilities out, with admission and deadlines.
 
-A call is first admitted (one of a bounded number, else `Overloaded` at once), then its items pass a gate that lets
-only a few batches into BentoML's own queue. What waits here can still be cancelled; what is in BentoML's cannot.
+A call is first admitted (one of a bounded number, else `Overloaded` at once), then its items wait until BentoML's own
+queue is short, and go there with those of others (`batches`). What waits here can still be cancelled; what is in
+BentoML's cannot.
 """
 
 import asyncio
@@ -18,15 +19,15 @@ from _bentoml_impl.client import RemoteProxy
 from bentoml.exceptions import BentoMLException
 from numpy.typing import NDArray
 
+from bonafide.batches import Batches
 from bonafide.calls import Call
 from bonafide.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
-from bonafide.gate import Gate
 from bonafide.replicas import Remote, Replicas
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-GATE_BATCHES = 2
+BATCHES_AHEAD = 2
 """Batches let into the queue of each replica: one that is being computed and one that is ready to follow it."""
 _PROBE_PERIOD_S = 1.0
 
@@ -125,6 +126,7 @@ class Runner(Generic[T]):
         max_calls: calls admitted at one time.
         max_batch: items of one batch of the runner.
         observer: receives measurements.
+        weigh: what an item costs, as a part of what the largest costs.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Runner(Generic[T]):
         max_calls: int,
         max_batch: int,
         observer: RunnerObserver,
+        weigh: Callable[[NDArray[Any]], float] = lambda _: 1.0,
     ) -> None:
         self.name = name
         self._remote = remote
@@ -143,7 +146,7 @@ class Runner(Generic[T]):
         self._max_calls = max_calls
         self._active_calls = 0
         self._max_batch = max_batch
-        self._gate = Gate(GATE_BATCHES * max_batch)
+        self._batches = Batches(self._ask, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
         self._observer = observer
         self._info: ModelInfo | None = None
         self._silence = ""
@@ -199,7 +202,7 @@ class Runner(Generic[T]):
             self._observer.calls(self.name, self._active_calls)
 
     async def score(self, items: Sequence[NDArray[Any]], call: Call) -> list[T]:
-        """Judges items of an admitted call; at most `max_batch` at a time keep the gate fair.
+        """Judges items of an admitted call; at most `max_batch` at a time are fair to others.
 
         Args:
             items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
@@ -215,26 +218,21 @@ class Runner(Generic[T]):
             Internal: the runner failed.
         """
         async with call.time_limit():
-            weight = await self._gate.acquire(len(items))
-            began = time.perf_counter()
-            asking = asyncio.create_task(self._ask(list(items)))
-            # BentoML computes a batch whether or not its caller is still there, so the room is taken until it has.
-            asking.add_done_callback(lambda task: self._answered(task, weight))
-            answers = [Answer(*values) for values in await asyncio.shield(asking)]
-            total_s = time.perf_counter() - began
+            answers = await self._batches.answers(items)
+        return [self._read(answer.judged) for answer in answers]
+
+    async def _ask(self, items: list[NDArray[Any]]) -> list[Answer]:
+        began = time.perf_counter()
+        answers = [Answer(*values) for values in await self._answered(items)]
+        total_s = time.perf_counter() - began
         if len(answers) != len(items):
             raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
         inference_s, batch_size = max(((answer.inference_s, answer.batch_size) for answer in answers), default=(0.0, 0))
         self._seconds_per_item += 0.1 * (inference_s / max(1, batch_size) - self._seconds_per_item)
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
-        return [self._read(answer.judged) for answer in answers]
+        return answers
 
-    def _answered(self, asking: "asyncio.Task[list[tuple[Any, float, int]]]", weight: int) -> None:
-        self._gate.release(weight)
-        if not asking.cancelled() and (error := asking.exception()) is not None:
-            logger.debug("runner call failed", extra={"runner": self.name, "cause": repr(error)})
-
-    async def _ask(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
+    async def _answered(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
         try:
             return await self._remote.score(items)
         except (aiohttp.ClientError, OSError) as error:
@@ -259,7 +257,7 @@ class Runner(Generic[T]):
             self._info, self._silence = None, repr(error)
             self._observer.replicas(self.name, 0)
             return
-        self._gate.resize(GATE_BATCHES * self._max_batch * max(1, self._remote.replicas))
+        self._batches.resize(BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
         self._observer.replicas(self.name, self._remote.replicas)
         if info != self._info:
             logger.info(

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 
     # Batching in the runners; 0 takes the engine's own choice.
     voice_max_batch: int = Field(0, ge=0, le=512)
-    """Most windows in one batch of the voice runner; 0: chosen per engine."""
+    """Most full windows in one batch of the voice runner, or four times as many of a second; 0: chosen per engine."""
     face_max_batch: int = Field(0, ge=0, le=512)
     """Most photos in one batch of the face runner; 0: chosen per engine."""
     batch_max_wait_ms: float = Field(5.0, gt=0.0)

@@ -74,26 +74,6 @@ async def test_room_given_back_between_the_cancelling_and_its_being_noticed() ->
     assert gate.try_acquire(1)
 
 
-async def test_a_larger_gate_lets_the_waiting_in_and_a_smaller_one_whoever_asked_for_more() -> None:
-    gate = Gate(2)
-    assert await gate.acquire(2) == 2
-    waiter = asyncio.create_task(gate.acquire(4))
-    await settle()
-    gate.resize(6)
-    assert await asyncio.wait_for(waiter, 1) == 4
-    late = asyncio.create_task(gate.acquire(5))
-    await settle()
-    gate.resize(3)
-    gate.release(2)
-    await settle()
-    assert not late.done(), "four are still inside"
-    gate.release(4)
-    assert await asyncio.wait_for(late, 1) == 3
-    gate.release(3)
-    assert gate.try_acquire(3)
-    assert not gate.try_acquire(1)
-
-
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), capacity=st.integers(1, 6))
 def test_nothing_leaks_whoever_is_cancelled(seed: int, capacity: int) -> None:

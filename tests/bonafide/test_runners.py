@@ -9,7 +9,7 @@ from bentoml.exceptions import BentoMLException
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded, Unavailable
-from bonafide.runners import GATE_BATCHES, ModelInfo, require_remote
+from bonafide.runners import BATCHES_AHEAD, ModelInfo, require_remote
 from tests.bonafide.fakes import INFO, LocalRemote, ready_runner
 
 ITEM = np.ones(4, np.uint8)
@@ -37,7 +37,7 @@ async def test_only_a_few_batches_wait_in_bentoml() -> None:
     remote = LocalRemote()
     runner = await ready_runner(remote, float, max_batch=4)
     await asyncio.gather(*(runner.score([ITEM] * 3, Call.within(5)) for _ in range(20)))
-    assert remote.most_in_progress <= GATE_BATCHES * 4
+    assert remote.most_in_progress <= BATCHES_AHEAD * 4
     assert remote.scored == 60
 
 
@@ -57,16 +57,16 @@ async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_un
     runner = await ready_runner(remote, float, max_batch=4)
     tasks = [asyncio.create_task(runner.score([ITEM] * 4, Call.within(5))) for _ in range(6)]
     await asyncio.sleep(0.01)
-    assert remote.calls == GATE_BATCHES
+    assert remote.calls == BATCHES_AHEAD
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     late = asyncio.create_task(runner.score([ITEM], Call.within(5)))
     await asyncio.sleep(0.01)
-    assert remote.calls == GATE_BATCHES, "cancelled callers must not let others pile up behind a busy runner"
+    assert remote.calls == BATCHES_AHEAD, "cancelled callers must not let others pile up behind a busy runner"
     remote.open.set()
     assert await late == [1.0]
-    assert remote.calls == GATE_BATCHES + 1
+    assert remote.calls == BATCHES_AHEAD + 1
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_a_second_replica_lets_twice_as_much_in() -> None:
     remote = Two()
     runner = await ready_runner(remote, float, max_batch=4)
     await asyncio.gather(*(runner.score([ITEM] * 4, Call.within(5)) for _ in range(20)))
-    assert remote.most_in_progress == 2 * GATE_BATCHES * 4
+    assert remote.most_in_progress == 2 * BATCHES_AHEAD * 4
 
 
 async def test_a_wrong_number_of_answers_is_an_error() -> None:
