@@ -43,9 +43,16 @@ class ImagePreparation:
 
 @dataclass(frozen=True)
 class VoicePreparation:
-    """Whether each window is brought to zero mean and unit variance."""
+    """What is done to a window of 16 kHz samples before a voice model hears it.
+
+    Attributes:
+        normalize: whether it is brought to zero mean and unit variance.
+        repeat_short: whether one that is shorter than a full one is repeated until it is as long. As it is, it costs
+            less, and the bundled model is as often right about it (`models.evaluation.short_windows`).
+    """
 
     normalize: bool
+    repeat_short: bool = False
 
 
 def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
@@ -89,7 +96,10 @@ def voice_preparation(processor: Mapping[str, Any]) -> VoicePreparation:
     rate = processor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise UnsupportedModel(f"the voice model listens at {rate} Hz, and only {SAMPLE_RATE} Hz is served")
-    return VoicePreparation(normalize=bool(processor.get("do_normalize", True)))
+    short = processor.get("short_windows", "as_is")
+    if short not in ("as_is", "repeated"):
+        raise UnsupportedModel(f"short_windows is {short!r}; it can be as_is or repeated")
+    return VoicePreparation(normalize=bool(processor.get("do_normalize", True)), repeat_short=short == "repeated")
 
 
 def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:

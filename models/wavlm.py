@@ -62,10 +62,17 @@ class WavLMDetector(Detector):
     """
 
     def __init__(
-        self, engine: Engine, info: ModelInfo, least_samples: int, calibration: Calibration | None = None
+        self,
+        engine: Engine,
+        info: ModelInfo,
+        least_samples: int,
+        calibration: Calibration | None = None,
+        *,
+        repeat_short: bool = False,
     ) -> None:
         super().__init__(engine, info, calibration)
         self._least_samples = least_samples
+        self._repeat_short = repeat_short
 
     @classmethod
     def load(cls, reference: str, options: LoadOptions) -> "WavLMDetector":
@@ -106,7 +113,7 @@ class WavLMDetector(Detector):
             rule=source.rule,
         )
         info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
-        return cls(engine, info, least_samples, calibration)
+        return cls(engine, info, least_samples, calibration, repeat_short=source.preparation.repeat_short)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """P(spoof) of each window, float32 `(n,)` in 0..1.
@@ -120,7 +127,15 @@ class WavLMDetector(Detector):
         Raises:
             InferenceFailed: the engine itself is broken.
         """
+        if self._repeat_short:
+            windows = [self._repeated(window) for window in windows]
         return self._score(windows, self._fits)
+
+    def _repeated(self, window: NDArray[np.int16]) -> NDArray[np.int16]:
+        """As long as a full window; what cannot be scored stays as it is."""
+        if isinstance(window, np.ndarray) and self._fits(window) and window.shape[0] < WINDOW_SAMPLES:
+            return np.resize(window, WINDOW_SAMPLES)
+        return window
 
     def _fits(self, window: NDArray[Any]) -> bool:
         return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MOST_SAMPLES
@@ -137,7 +152,7 @@ class _FolderVoice:
                 f"{files.reference!r} is a {self._checkpoint.model_type or 'nameless'!s} model, "
                 f"not one that classifies speech samples; those are: {', '.join(sorted(_RAW_SAMPLE_TYPES))}"
             )
-        self._preparation = voice_preparation(self._checkpoint.processor)
+        self.preparation = voice_preparation(self._checkpoint.processor)
         labels = self._checkpoint.id2label
         self.rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
         self.labels = tuple(labels[index] for index in range(len(labels)))
@@ -149,7 +164,7 @@ class _FolderVoice:
         from models.graph import PrepareVoice, SpoofGraph
 
         model = load_classifier(self._checkpoint, "voice")
-        return SpoofGraph(model, PrepareVoice(self._preparation.normalize), self.rule)
+        return SpoofGraph(model, PrepareVoice(self.preparation.normalize), self.rule)
 
 
 class _PthVoice:
@@ -159,7 +174,7 @@ class _PthVoice:
     architecture = "WavLM-base, pooled to 128 steps"
     labels: tuple[str, ...] = ()
     rule = SpoofRule(0)
-    _preparation = VoicePreparation(normalize=False)
+    preparation = VoicePreparation(normalize=False)
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
         if options.spoof_label:
@@ -172,7 +187,7 @@ class _PthVoice:
         from models.pooled_wavlm import load_pooled_wavlm
 
         model = load_pooled_wavlm(self._path, self.config)
-        return SpoofGraph(model, PrepareVoice(self._preparation.normalize), self.rule)
+        return SpoofGraph(model, PrepareVoice(self.preparation.normalize), self.rule)
 
 
 def _receptive_field(config: Mapping[str, Any]) -> int:

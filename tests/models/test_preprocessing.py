@@ -134,6 +134,7 @@ def test_the_same_samples_as_transformers(normalize: bool, tmp_path: Path) -> No
         {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": 8000},
         {"feature_extractor_type": "ASTFeatureExtractor", "sampling_rate": 16000},
         {"feature_extractor_type": "WhisperFeatureExtractor"},
+        {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "short_windows": "padded"},
         DINOV2_FILE,
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,20 @@ def test_info_says_what_serves(tiny_voice: Path, workspace: Path) -> None:
         "calibrated": False,
         "speech_version": None,
     }
+
+
+def test_short_windows_are_repeated_for_a_model_that_asks_for_it(tiny_voice: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "repeating"
+    shutil.copytree(tiny_voice, folder)
+    processor = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**processor, "short_windows": "repeated"}))
+    as_is, repeating = (WavLMDetector.load(str(each), options(tmp_path)) for each in (tiny_voice, folder))
+    short, full = windows(16_000), windows()
+    repeated = [np.concatenate([window] * 4) for window in short]
+    np.testing.assert_allclose(repeating.score(short), as_is.score(repeated), atol=0.02)
+    np.testing.assert_allclose(repeating.score(full), as_is.score(full), atol=0.02)
+    assert np.isnan(repeating.score([np.zeros(0, np.int16), None])).all()  # type: ignore[list-item]
+    assert repeating.info.version != as_is.info.version
 
 
 def test_unnamed_classes_are_refused_until_the_setting_tells(tmp_path: Path) -> None:
