@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     """The lines of such a file themselves, instead of a file; with neither, no key is asked for."""
     key_calls_per_minute: int = Field(0, ge=0)
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Web origins, besides the service's own, whose pages may open sockets without a key: `https://app.example.com`."""
     allow_public: bool = False
     """Listen on other addresses than loopback although no key or certificate is asked for."""
 
@@ -229,10 +231,15 @@ class Settings(BaseSettings):
     def _split_ports(cls, value: object) -> object:
         return [int(part) for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("allowed_buckets", mode="before")
+    @field_validator("allowed_buckets", "allowed_origins", mode="before")
     @classmethod
-    def _split_buckets(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("allowed_origins", mode="after")
+    @classmethod
+    def _as_browsers_say_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin.lower().rstrip("/") for origin in value)
 
     @field_validator("minio_endpoint", "redis_host", mode="after")
     @classmethod

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bonafide.api.http import refusal
+from bonafide.api.origins import require_own_page
 from bonafide.api.twilio_signature import TWILIO_PATH, require_signature
 from bonafide.api.websocket_detect import DetectConversation
 from bonafide.api.websocket_twilio import PhoneConversation
@@ -66,9 +67,12 @@ class WebSocketApi:
             async with observed("websocket", method, call):
                 if app is None:
                     raise Unavailable("the service is starting")
+                caller = bound_caller()
                 if method == "twilio":
                     require_signature(websocket.headers, app.settings)
-                with app.live.open(call, bound_caller()) as stream:
+                if not caller:  # no page knows the key of another
+                    require_own_page(websocket.headers, app.settings.allowed_origins)
+                with app.live.open(call, caller) as stream:
                     await websocket.accept()
                     try:
                         summary = await conversation(websocket, stream, app).run()
