@@ -92,6 +92,7 @@ minio: ## Build the pinned MinIO that the tests use (needs Go)
 bench: setup ## Measure the engines and the service (tables of docs/performance.md)
 	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.serve
+	$(BIN)/python -m benchmarks.live
 
 clean: ## Remove .venv and what tests leave
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
