@@ -121,7 +121,7 @@ def main(command_line: Sequence[str]) -> None:
     chosen = arguments(command_line)
     sockets = chosen.sockets or (20 if chosen.quick else 200)
     seconds = chosen.seconds or (5.0 if chosen.quick else 20.0)
-    tries = chosen.tries if chosen.tries is not None else [10] if chosen.quick else [50, 100, 125, 150, 175]
+    tries = chosen.tries if chosen.tries is not None else [10] if chosen.quick else [50, 100, 150, 225, 250]
     sounds = speech()
     say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
     env = {"BONAFIDE_LIVE_MAX_SESSIONS": "10000", "BONAFIDE_OFFLINE": "true", "BONAFIDE_LOG_FORMAT": "json"}
