@@ -9,8 +9,8 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Answers = list[tuple[Any, float, int]]
 _FIND_PERIOD_S = 5.0
 _FIND_PATIENCE_S = 0.5
@@ -57,7 +58,7 @@ class _Replica:
         """Asks for its model; returns what went wrong."""
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                self.info = await self.remote.info()
+                self.info = await _once_more(self.remote.info)
         # Whatever it is, this replica cannot be used now, and the others must not suffer.
         except Exception as error:
             silent_s = time.monotonic() - self.answered
@@ -77,26 +78,29 @@ class _Replica:
             OSError, aiohttp.ClientError: it cannot be reached, or was lost.
         """
         self.items += len(items)
-        asking = asyncio.ensure_future(self._score_once_more(items))
+        asking = asyncio.ensure_future(_once_more(lambda: self.remote.score(items)))
         losing = asyncio.ensure_future(self.lost.wait())
         try:
             await asyncio.wait((asking, losing), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
                 raise ConnectionError(f"{self.url} stopped answering")
-            return asking.result()
+            answers = asking.result()
+            self.answered = time.monotonic()
+            return answers
         finally:
             self.items -= len(items)
             losing.cancel()
             asking.cancel()
 
-    async def _score_once_more(self, items: list[NDArray[Any]]) -> Answers:
-        """Asks, and once more if the kept-alive connection was closed meanwhile; scoring twice is harmless."""
-        try:
-            return await self.remote.score(items)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError):
-                raise
-            return await self.remote.score(items)
+
+async def _once_more(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Asks, and once more if the kept-alive connection was closed meanwhile; asking twice is harmless."""
+    try:
+        return await ask()
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        return await ask()
 
 
 async def addresses_of(url: str) -> list[str]:

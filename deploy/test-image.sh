@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image and runs it, without a registry and without a docker daemon: as root, with buildah and podman.
-# Debian packages: buildah podman crun debootstrap netavark-or-containernetworking-plugins are found by apt as
-#   apt-get install --no-install-recommends buildah podman crun debootstrap
+#   apt-get install --no-install-recommends buildah podman runc debootstrap
 #
 # 1. debootstrap makes a Debian with Python, which is tagged as the base image that the Dockerfile names
 # 2. `make image` builds the image with buildah
@@ -14,9 +13,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work="${WORK:-/var/tmp/bonafide-containers}"
-for command in buildah podman debootstrap crun; do
+for command in buildah podman debootstrap runc; do
     if ! command -v "$command" >/dev/null; then
-        echo "no $command: apt-get install --no-install-recommends buildah podman crun debootstrap" >&2
+        echo "no $command: apt-get install --no-install-recommends buildah podman runc debootstrap" >&2
         exit 3
     fi
 done
@@ -38,7 +37,7 @@ default_ulimits = ["nofile=1024:4096", "nproc=1024:2048"]
 netns = "host"
 [engine]
 cgroup_manager = "cgroupfs"
-runtime = "crun"
+runtime = "runc"
 events_logger = "file"
 image_copy_tmp_dir = "$work/tmp"
 END
@@ -65,8 +64,7 @@ make --no-print-directory image | tee "$work/image.log"
 image="$(tail -1 "$work/image.log" | cut -d' ' -f1)"
 
 echo "== what it holds"
-run=(podman run --rm --network host --signature-policy "$work/policy.json")
-podman run --rm --entrypoint sh "localhost/$image" -c '
+podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '
     test "$(id -u)" = 1034
     for compiler in cc gcc g++ c++ clang ld as make rustc go pip; do
         ! command -v "$compiler" || { echo "$compiler was left in the image"; exit 1; }
@@ -75,7 +73,7 @@ podman run --rm --entrypoint sh "localhost/$image" -c '
     du -sh /app/.venv /home/bentoml/bento 2>/dev/null
     du -sm /app/.venv/lib/python3*/site-packages/* | sort -rn | head -8'
 if [[ "$image" == *-cpu ]]; then
-    podman run --rm --entrypoint sh "localhost/$image" -c '! ls /app/.venv/lib/python3*/site-packages | grep -E "^(nvidia|triton|cuda)$"'
+    podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '! ls /app/.venv/lib/python3*/site-packages | grep -E "^(nvidia|triton|cuda)$"'
 fi
 podman inspect --type image --format '{{json .Config.ExposedPorts}} {{json .HealthCheck}} {{json .Config.User}}' "localhost/$image"
 

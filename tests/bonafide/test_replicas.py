@@ -25,6 +25,7 @@ class Replica(LocalRemote):
         self.reachable = asyncio.Event()
         self.reachable.set()
         self.closed = False
+        self.dropped: list[Exception] = []
 
     async def score(self, items: list[Any]) -> list[tuple[float, float, int]]:
         await self.reachable.wait()
@@ -32,6 +33,8 @@ class Replica(LocalRemote):
 
     async def info(self) -> dict[str, Any]:
         await self.reachable.wait()
+        if self.dropped:
+            raise self.dropped.pop()
         return self.model
 
     async def close(self) -> None:
@@ -105,6 +108,26 @@ async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
         await one.score([ITEM])
     with pytest.raises(ConnectionError):
         await one.score([ITEM])
+
+
+async def test_a_probe_whose_connection_was_dropped_is_sent_once_more() -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    town.people["a"].dropped = [aiohttp.ServerDisconnectedError()]
+    assert await one.info() == INFO
+    assert not town.people["a"].dropped
+
+
+async def test_an_answer_is_a_sign_of_life_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 1.0)
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    await asyncio.sleep(1.1)
+    await one.score([ITEM])
+    town.people["a"].reachable.clear()
+    assert await one.info() == INFO, "its probe is late, but it has just answered"
 
 
 async def test_a_refused_connection_is_not_tried_again() -> None:

@@ -66,11 +66,14 @@ class Container:
                "--tmpfs=/tmp", f"--volume={NAME}:/var/lib/bonafide:U", "--cap-drop=ALL",
                "--security-opt=no-new-privileges", *options, self.image)  # fmt: skip
 
+    def runs(self) -> bool:
+        return podman("inspect", "--format={{.State.Running}}", NAME) == "true"
+
     async def wait_ready(self) -> float:
         """Returns after how many seconds `/readyz` said so."""
         began = time.monotonic()
         async with httpx.AsyncClient() as http:
-            while time.monotonic() - began < 300:
+            while time.monotonic() - began < 600 and self.runs():
                 try:
                     if (await http.get(f"{self.url}/readyz")).status_code == 200:
                         return time.monotonic() - began
