@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SETTINGS = Path(__file__).with_suffix(".yaml")
 
-_HEARD = "heard"
+_WRITTEN, _HEARD, _START = "written", "heard", "start"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Schedule:
         warmup_steps: Steps until the peak.
         weight_decay: Of AdamW.
         eval_steps: Steps between two looks at the dev split, each with a checkpoint.
-        dev_windows: How many dev windows, evenly taken, each of these looks judges.
         loader_workers: Processes that record windows.
     """
 
@@ -63,39 +62,36 @@ class Schedule:
     warmup_steps: int
     weight_decay: float
     eval_steps: int
-    dev_windows: int
     loader_workers: int
 
 
-def train(settings: dict[str, Any], data: Path, out: Path, begin: Path | None = None) -> Path:
+def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     """Trains, or goes on with a training that was stopped.
 
     Args:
         settings: The settings file as a mapping.
         data: The manifest.
-        out: Folder for checkpoints; the finished model lies in `out/model`.
-        begin: Folder of weights to begin with; without it the teacher's.
+        out: Folder for what each step leaves: `written`, the teacher as a WavLM; `heard`, the fours; `start`, with
+            its head set; checkpoints; `model`, the finished one.
 
     Returns:
         The folder of the finished model.
     """
-    set_seed(settings["seed"])
     plan = Schedule(**settings["training"])
     items = manifest.read(data)
-    dev = [item for item in items if item.split == "dev"]
-    dev = dev[:: max(1, len(dev) // plan.dev_windows)]
-    learn = [item for item in items if item.split == "train"]
-    start = out / "start"
-    if not (start / "config.json").exists():
-        first = _loaded(begin) if begin else _front(settings, learn)
+    learn, dev = ([item for item in items if item.split == split] for split in ("train", "dev"))
+    if not (out / _WRITTEN / "config.json").exists():
+        voice_model.save(_written(settings, learn), out / _WRITTEN)
+    if not (out / _START / "config.json").exists():
+        # Loaded, so that everything hears with the halves that are on disk.
+        first = _loaded(out / _WRITTEN)
         hear_fours(first, learn, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
-        if begin is None:
-            heard = DataLoader(HeardFours(out / _HEARD, plan.crop_frames), batch_size=8)
-            count, loss = voice_head.fit(first, heard, plan.head_ridge)
-            log.info("head set on %d windows, loss %.3f", count, loss)
-        voice_model.save(first, start)
-    # Loaded again, so that a resumed run and a new one begin with the same halves.
-    model = _loaded(start)
+        set_seed(settings["seed"])
+        heard = DataLoader(HeardFours(out / _HEARD, plan.crop_frames), batch_size=8)
+        count, loss = voice_head.fit(first, heard, plan.head_ridge)
+        log.info("head set on %d windows, loss %.3f", count, loss)
+        voice_model.save(first, out / _START)
+    model = _loaded(out / _START)
     trainer = Trainer(
         model=voice_model.Layers(model),
         args=_arguments(plan, settings["seed"], out),
@@ -116,7 +112,7 @@ def _loaded(folder: Path) -> WavLMForSequenceClassification:
     return model
 
 
-def _front(settings: dict[str, Any], items: list[Item]) -> WavLMForSequenceClassification:
+def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForSequenceClassification:
     """A model with the teacher written into it and a head that knows nothing."""
     model = voice_model.build(settings["model"], settings["seed"])
     rng = np.random.default_rng(settings["seed"])
@@ -168,12 +164,11 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
     parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
     parser.add_argument("--out", type=Path, default=default / "run", help="checkpoints, model (%(default)s)")
-    parser.add_argument("--start", type=Path, help="folder of weights to begin with (default: the teacher's)")
     parser.add_argument("--threads", type=int, default=1, help="threads for the model (%(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out, arguments.start)
+    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ def fit(
     """
     model.train(False)
     features, labels = [], []
-    with torch.inference_mode():
+    # In bfloat16, as `voice_model.Layers` computes them.
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for batch in batches:
             states = model.wavlm.encoder(batch["features"].flatten(0, -3)).last_hidden_state
-            features.append(states.mean(1))
+            features.append(states.float().mean(1))
             labels.append(batch["labels"].flatten())
     # Copies outside inference mode, so that the regression may differentiate.
     inputs, spoof = torch.cat(features).clone(), (torch.cat(labels) == SPOOF_CLASS).float()
