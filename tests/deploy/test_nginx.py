@@ -1,6 +1,7 @@
 """deploy/nginx.conf in a real nginx: gRPC, HTTP, WebSocket and their limits on one TLS port."""
 
 import re
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,10 @@ class Proxy:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
+    @property
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.certificate)
+
 
 @contextmanager
 def nginx(folder: Path, service: LocalService) -> Iterator[Proxy]:
@@ -52,7 +57,7 @@ def nginx(folder: Path, service: LocalService) -> Iterator[Proxy]:
         "/var/log/nginx/": f"{folder}/",
         "/run/nginx.pid": f"{folder}/pid",
         "worker_processes auto;": "worker_processes 1;\ndaemon off;\nmaster_process off;",
-        "http {\n": "http {\n" + "".join(
+        "\nhttp {\n": "\nhttp {\n" + "".join(
             f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         ),
     }.items():  # fmt: skip
@@ -66,7 +71,7 @@ def nginx(folder: Path, service: LocalService) -> Iterator[Proxy]:
         end = time.monotonic() + 30
         while time.monotonic() < end:
             try:
-                httpx.get(f"{proxy.url}/health", verify=str(certificate))
+                httpx.get(f"{proxy.url}/health", verify=proxy.tls)
                 break
             except httpx.ConnectError:
                 assert process.poll() is None
@@ -97,7 +102,7 @@ async def test_every_transport_through_nginx(
 ) -> None:
     async with (
         AsyncBonafideClient(f"localhost:{proxy.port}", tls=Tls(ca=proxy.certificate)) as client,
-        httpx.AsyncClient(base_url=proxy.url, verify=str(proxy.certificate), timeout=60) as http,
+        httpx.AsyncClient(base_url=proxy.url, verify=proxy.tls, timeout=60) as http,
         AudioDetectionClient(
             f"wss://localhost:{proxy.port}/ws/detect", tls=Tls(ca=proxy.certificate), reconnect_s=0
         ) as live,
@@ -122,7 +127,7 @@ async def test_a_long_recording_passes_and_touches_no_disk(proxy: Proxy) -> None
     assert len(recording) > 32 * MIB
     async with (
         AsyncBonafideClient(f"localhost:{proxy.port}", tls=Tls(ca=proxy.certificate)) as client,
-        httpx.AsyncClient(base_url=proxy.url, verify=str(proxy.certificate), timeout=300) as http,
+        httpx.AsyncClient(base_url=proxy.url, verify=proxy.tls, timeout=300) as http,
     ):
         assert len((await client.analyze_file(recording, timeout_s=300)).chunks) == 300
         assert (await http.post("/detect_audio", content=recording)).status_code == 200
@@ -131,6 +136,6 @@ async def test_a_long_recording_passes_and_touches_no_disk(proxy: Proxy) -> None
 
 @pytest.mark.deploy
 async def test_what_is_too_large_ends_at_the_proxy(proxy: Proxy) -> None:
-    async with httpx.AsyncClient(base_url=proxy.url, verify=str(proxy.certificate), timeout=60) as http:
+    async with httpx.AsyncClient(base_url=proxy.url, verify=proxy.tls, timeout=60) as http:
         assert (await http.post("/predict_liveness", content=b"x" * (17 * MIB))).status_code == 413
         assert (await http.post("/analyze_audio", content=b"x" * 100_000)).status_code == 413
