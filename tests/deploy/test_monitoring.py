@@ -94,6 +94,7 @@ def prometheus(service: LocalService, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.deploy
+@pytest.mark.timeout(900)
 async def test_every_query_has_an_answer_from_a_real_prometheus(
     prometheus: str, service: LocalService, call_mp3: Path, face_jpg: Path, measured: Callable[[str, str], None]
 ) -> None:
@@ -111,7 +112,7 @@ async def test_every_query_has_an_answer_from_a_real_prometheus(
         AudioDetectionClient(f"ws://127.0.0.1:{service.http_port}/ws/detect") as live,
     ):
         empty = set(queries())
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(400):
             while empty:
                 await client.analyze_file(call_mp3)
                 await client.predict_liveness(face_jpg)
