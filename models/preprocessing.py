@@ -47,12 +47,12 @@ class VoicePreparation:
 
     Attributes:
         normalize: whether it is brought to zero mean and unit variance.
-        repeat_short: whether one that is shorter than a full one is repeated until it is as long. As it is, it costs
-            less, and the bundled model is as often right about it (`models.evaluation.short_windows`).
+        repeat_short: whether one that is shorter than a full one is repeated until it is as long, as is usual where
+            it is not known how a model was trained. As it is, it costs less (`models.evaluation.short_windows`).
     """
 
     normalize: bool
-    repeat_short: bool = False
+    repeat_short: bool
 
 
 def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
@@ -96,7 +96,7 @@ def voice_preparation(processor: Mapping[str, Any]) -> VoicePreparation:
     rate = processor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise UnsupportedModel(f"the voice model listens at {rate} Hz, and only {SAMPLE_RATE} Hz is served")
-    short = processor.get("short_windows", "as_is")
+    short = processor.get("short_windows", "repeated")
     if short not in ("as_is", "repeated"):
         raise UnsupportedModel(f"short_windows is {short!r}; it can be as_is or repeated")
     return VoicePreparation(normalize=bool(processor.get("do_normalize", True)), repeat_short=short == "repeated")

@@ -68,7 +68,7 @@ class WavLMDetector(Detector):
         least_samples: int,
         calibration: Calibration | None = None,
         *,
-        repeat_short: bool = False,
+        repeat_short: bool,
     ) -> None:
         super().__init__(engine, info, calibration)
         self._least_samples = least_samples
@@ -174,7 +174,7 @@ class _PthVoice:
     architecture = "WavLM-base, pooled to 128 steps"
     labels: tuple[str, ...] = ()
     rule = SpoofRule(0)
-    preparation = VoicePreparation(normalize=False)
+    preparation = VoicePreparation(normalize=False, repeat_short=True)
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
         if options.spoof_label:

@@ -57,7 +57,12 @@ def save(model: WavLMForSequenceClassification, folder: Path) -> None:
     stored = {name: weight.half() for name, weight in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=stored)
     extractor = Wav2Vec2FeatureExtractor(  # type: ignore[no-untyped-call]
-        feature_size=1, sampling_rate=RATE, padding_value=0.0, do_normalize=True, return_attention_mask=False
+        feature_size=1,
+        sampling_rate=RATE,
+        padding_value=0.0,
+        do_normalize=True,
+        return_attention_mask=False,
+        short_windows="as_is",  # ours, for `models.preprocessing`
     )
     extractor.save_pretrained(folder)
 

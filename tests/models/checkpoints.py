@@ -117,7 +117,8 @@ def save_voice(
     spread(model, model.classifier, torch.from_numpy(np.stack(windows(16_000))).float() / 32768)
     model.save_pretrained(folder)
     extractor: Any = Wav2Vec2FeatureExtractor
-    extractor(do_normalize=normalize, return_attention_mask=False).save_pretrained(folder)
+    kept = extractor(do_normalize=normalize, return_attention_mask=False, short_windows="as_is")
+    kept.save_pretrained(folder)
     return folder
 
 
