@@ -30,6 +30,7 @@ from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
 from bonafide.exposure import UnprotectedError, require_private, require_protection
 from bonafide.runners import Answer, require_remote
+from bonafide.runners import ModelInfo as KnownModel
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
 from bonafide.tls import ServerTls
@@ -71,6 +72,7 @@ class Scorer:
 
     def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
         self._info = info
+        self._fingerprint = KnownModel.from_dict(info.to_dict()).fingerprint
         self._judge = judge
         self._leaving = LastOneOut(SETTINGS.drain_s)
 
@@ -85,7 +87,7 @@ class Scorer:
         judged = self._judge(items)
         seconds = time.perf_counter() - began
         self._leaving.asked()
-        return [Answer(each, seconds, len(items)) for each in judged]
+        return [Answer(each, seconds, len(items), self._fingerprint) for each in judged]
 
     def info(self) -> dict[str, Any]:
         """The model's description."""

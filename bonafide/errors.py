@@ -84,6 +84,10 @@ class Unavailable(BonafideError):
     code = ErrorCode.UNAVAILABLE
 
 
+class ModelChanged(Unavailable):
+    """Another model answered than the one that the call began with; begun anew it succeeds."""
+
+
 class DeadlineExceeded(BonafideError):
     """The caller's deadline, or our own limit for a call, has passed."""
 

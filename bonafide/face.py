@@ -73,7 +73,7 @@ class FaceJudgement:
             geometry = Geometry(**model.details["geometry"])
             loop = asyncio.get_running_loop()
             photo = await loop.run_in_executor(self._pool, self._reader.read, data, geometry)
-            (fake,) = await self._runner.score([photo.pixels], call)
+            (fake,) = await self._runner.score([photo.pixels], call, model)
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")
         threshold = threshold_in_force(self._threshold, model.threshold)

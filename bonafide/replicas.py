@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Answers = list[tuple[Any, float, int]]
+Answers = list[tuple[Any, float, int, str]]
 _FIND_PERIOD_S = 5.0
 _FIND_PATIENCE_S = 0.5
 _PROBE_TIMEOUT_S = 2.5

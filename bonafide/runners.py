@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from bonafide.batches import Batches
 from bonafide.calls import Call
-from bonafide.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
-from bonafide.replicas import Remote, Replicas
+from bonafide.errors import DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
+from bonafide.replicas import Answers, Remote, Replicas
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,11 +79,13 @@ class Answer(NamedTuple):
         judged: the numbers of a `WindowScore` for a window, P(fake) for a photo.
         inference_s: seconds that the item's batch took.
         batch_size: items in that batch.
+        fingerprint: of the model that answered.
     """
 
     judged: Any
     inference_s: float
     batch_size: int
+    fingerprint: str
 
 
 class RemoteRunner(Protocol):
@@ -93,7 +95,7 @@ class RemoteRunner(Protocol):
     def replicas(self) -> int:
         """How many processes share the work, as of the last `info`."""
 
-    async def score(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
+    async def score(self, items: list[NDArray[Any]]) -> Answers:
         """The values of an `Answer` for each item."""
 
     async def info(self) -> dict[str, Any]:
@@ -201,12 +203,13 @@ class Runner(Generic[T]):
             self._active_calls -= 1
             self._observer.calls(self.name, self._active_calls)
 
-    async def score(self, items: Sequence[NDArray[Any]], call: Call) -> list[T]:
+    async def score(self, items: Sequence[NDArray[Any]], call: Call, model: ModelInfo) -> list[T]:
         """Judges items of an admitted call; at most `max_batch` at a time are fair to others.
 
         Args:
             items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
             call: its deadline ends the wait.
+            model: that the call began with, and whose threshold and name it uses.
 
         Returns:
             For each item what its model says of it; a score is NaN where it could not judge that one item.
@@ -214,11 +217,14 @@ class Runner(Generic[T]):
         Raises:
             DeadlineExceeded: the deadline passed.
             Unavailable: the runner cannot be reached.
+            ModelChanged: it holds another model by now.
             Overloaded: BentoML refused.
             Internal: the runner failed.
         """
         async with call.time_limit():
             answers = await self._batches.answers(items)
+        if any(answer.fingerprint != model.fingerprint for answer in answers):
+            raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
         return [self._read(answer.judged) for answer in answers]
 
     async def _ask(self, items: list[NDArray[Any]]) -> list[Answer]:
@@ -232,7 +238,7 @@ class Runner(Generic[T]):
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
         return answers
 
-    async def _answered(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
+    async def _answered(self, items: list[NDArray[Any]]) -> Answers:
         try:
             return await self._remote.score(items)
         except (aiohttp.ClientError, OSError) as error:

@@ -195,7 +195,7 @@ class VoiceAnalysis:
         )
         chunks: list[ChunkScore] = []
         failed: list[Slot] = []
-        async with aclosing(self._scored(recording, call)) as scored:
+        async with aclosing(self._scored(recording, call, model)) as scored:
             async for slot, score in scored:
                 if (chunk := self._chunk(slot, score, model, recording.total)) is None:
                     failed.append(slot)
@@ -204,13 +204,15 @@ class VoiceAnalysis:
                     yield chunk
         yield self._report(recording, model, chunks, failed)
 
-    async def _scored(self, recording: Recording, call: Call) -> AsyncGenerator[tuple[Slot, WindowScore], None]:
+    async def _scored(
+        self, recording: Recording, call: Call, model: ModelInfo
+    ) -> AsyncGenerator[tuple[Slot, WindowScore], None]:
         """Every window in order with its score; the next groups are decoded while earlier ones are scored."""
         pending: deque[asyncio.Task[list[tuple[Slot, WindowScore]]]] = deque()
         try:
             async with aclosing(recording.groups()) as groups:
                 async for group in groups:
-                    pending.append(asyncio.create_task(self._score(recording, group, call)))
+                    pending.append(asyncio.create_task(self._score(recording, group, call, model)))
                     while len(pending) >= _GROUPS_IN_FLIGHT or (pending and pending[0].done()):
                         for item in await pending.popleft():
                             yield item
@@ -222,11 +224,13 @@ class VoiceAnalysis:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-    async def _score(self, recording: Recording, group: list[Slot], call: Call) -> list[tuple[Slot, WindowScore]]:
+    async def _score(
+        self, recording: Recording, group: list[Slot], call: Call, model: ModelInfo
+    ) -> list[tuple[Slot, WindowScore]]:
         fresh = {slot.index: slot.pcm for slot in group if slot.pcm is not None}
         scores = {slot.index: slot.score for slot in group if slot.score is not None}
         if fresh:
-            new = dict(zip(fresh, await self._runner.score(list(fresh.values()), call), strict=True))
+            new = dict(zip(fresh, await self._runner.score(list(fresh.values()), call, model), strict=True))
             await recording.remember(new)
             scores |= new
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))

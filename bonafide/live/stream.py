@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bonafide.audio import AudioLimits
 from bonafide.calls import Call
-from bonafide.errors import BonafideError, Internal, Overloaded
+from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.gate import Gate
 from bonafide.live.container import ContainerStream
 from bonafide.live.summary import LiveSummary, summary_of
@@ -312,8 +312,10 @@ class LiveStream:
     async def _score(self, windows: Sequence[_Ready]) -> None:
         call = self.call.lasting(self._settings.live_timeout_s)
         try:
-            scores = await self._runner.score([pcm for _, pcm in windows], call)
+            scores = await self._runner.score([pcm for _, pcm in windows], call, self.model)
         except BonafideError as error:
+            if isinstance(error, ModelChanged):
+                self.leave()  # a session has one threshold and one name of a model; the next has those of the new one
             self._error = error
             self._unjudged += [place for place, _ in windows]
             return

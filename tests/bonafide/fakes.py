@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.runners import Runner
+from bonafide.replicas import Answers
+from bonafide.runners import ModelInfo, Runner
 
 T = TypeVar("T")
 
@@ -30,6 +31,9 @@ INFO: dict[str, Any] = {
         "resample": 3,
     },
 }
+
+
+MODEL = ModelInfo.from_dict(INFO)
 
 
 def mean_level(item: NDArray[Any]) -> float:
@@ -57,6 +61,7 @@ class LocalRemote:
     ) -> None:
         self.judge = judge
         self.speech = speech
+        self.model = INFO
         self.scored = 0
         self.calls = 0
         self.in_progress = 0
@@ -65,7 +70,7 @@ class LocalRemote:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def score(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int]]:
+    async def score(self, items: list[NDArray[Any]]) -> Answers:
         self.calls += 1
         self.in_progress += len(items)
         self.most_in_progress = max(self.most_in_progress, self.in_progress)
@@ -75,7 +80,8 @@ class LocalRemote:
             if self.errors:
                 raise self.errors.pop(0)
             self.scored += len(items)
-            return [(self._judged(item), 0.001, len(items)) for item in items]
+            fingerprint = ModelInfo.from_dict(self.model).fingerprint
+            return [(self._judged(item), 0.001, len(items), fingerprint) for item in items]
         finally:
             self.in_progress -= len(items)
 
@@ -84,7 +90,7 @@ class LocalRemote:
         return (score, self.speech(item)) if item.dtype == np.int16 else score
 
     async def info(self) -> dict[str, Any]:
-        return INFO
+        return self.model
 
     @property
     def replicas(self) -> int:

@@ -10,10 +10,11 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from bonafide import replicas as module
-from bonafide.replicas import Replicas, addresses_of
-from tests.bonafide.fakes import INFO, LocalRemote
+from bonafide.replicas import Answers, Replicas, addresses_of
+from tests.bonafide.fakes import INFO, MODEL, LocalRemote
 
 ITEM = np.ones(4, np.uint8)
+ANSWERS = [(1.0, 0.001, 1, MODEL.fingerprint)]
 
 
 class Replica(LocalRemote):
@@ -21,13 +22,12 @@ class Replica(LocalRemote):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = INFO
         self.reachable = asyncio.Event()
         self.reachable.set()
         self.closed = False
         self.dropped: list[Exception] = []
 
-    async def score(self, items: list[Any]) -> list[tuple[float, float, int]]:
+    async def score(self, items: list[Any]) -> Answers:
         await self.reachable.wait()
         return await super().score(items)
 
@@ -35,7 +35,7 @@ class Replica(LocalRemote):
         await self.reachable.wait()
         if self.dropped:
             raise self.dropped.pop()
-        return self.model
+        return await super().info()
 
     async def close(self) -> None:
         self.closed = True
@@ -91,7 +91,7 @@ async def test_one_that_fails_is_left_and_its_work_done_by_another() -> None:
     both = town.replicas()
     await both.info()
     town.people["a"].errors = [OSError("connection refused")]
-    assert list(await asyncio.gather(both.score([ITEM]), both.score([ITEM]))) == [[(1.0, 0.001, 1)]] * 2
+    assert list(await asyncio.gather(both.score([ITEM]), both.score([ITEM]))) == [ANSWERS] * 2
     assert both.replicas == 1
     await both.info()
     assert both.replicas == 2
@@ -102,7 +102,7 @@ async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
     one = town.replicas()
     await one.info()
     town.people["a"].errors = [aiohttp.ServerDisconnectedError()]
-    assert await one.score([ITEM]) == [(1.0, 0.001, 1)]
+    assert await one.score([ITEM]) == ANSWERS
     town.people["a"].errors = [aiohttp.ServerDisconnectedError(), aiohttp.ServerDisconnectedError()]
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await one.score([ITEM])
@@ -185,7 +185,7 @@ async def test_calls_to_the_only_one_fail_when_it_vanished_and_it_may_come_back(
         await scoring
     town.people["a"].reachable.set()
     await one.info()
-    assert await one.score([ITEM]) == [(1.0, 0.001, 1)]
+    assert await one.score([ITEM]) == ANSWERS
 
 
 async def test_another_model_is_not_mixed_in_and_takes_over_with_its_majority() -> None:

@@ -8,9 +8,10 @@ import pytest
 from bentoml.exceptions import BentoMLException
 
 from bonafide.calls import Call
-from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded, Unavailable
+from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
+from bonafide.replicas import Answers
 from bonafide.runners import BATCHES_AHEAD, ModelInfo, require_remote
-from tests.bonafide.fakes import INFO, LocalRemote, ready_runner
+from tests.bonafide.fakes import INFO, MODEL, LocalRemote, ready_runner
 
 ITEM = np.ones(4, np.uint8)
 
@@ -18,7 +19,7 @@ ITEM = np.ones(4, np.uint8)
 async def test_scores_in_order() -> None:
     runner = await ready_runner(LocalRemote(), float)
     items = [np.array([0, 0, 0, 1], np.uint8), np.array([1, 1, 1, 1], np.uint8)]
-    assert await runner.score(items, Call.within(5)) == [0.25, 1.0]
+    assert await runner.score(items, Call.within(5), MODEL) == [0.25, 1.0]
 
 
 async def test_one_call_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
@@ -36,7 +37,7 @@ async def test_one_call_too_many_is_refused_at_once_and_told_when_to_come_again(
 async def test_only_a_few_batches_wait_in_bentoml() -> None:
     remote = LocalRemote()
     runner = await ready_runner(remote, float, max_batch=4)
-    await asyncio.gather(*(runner.score([ITEM] * 3, Call.within(5)) for _ in range(20)))
+    await asyncio.gather(*(runner.score([ITEM] * 3, Call.within(5), MODEL) for _ in range(20)))
     assert remote.most_in_progress <= BATCHES_AHEAD * 4
     assert remote.scored == 60
 
@@ -46,22 +47,22 @@ async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
     remote.open.clear()
     runner = await ready_runner(remote, float)
     with pytest.raises(DeadlineExceeded):
-        await runner.score([ITEM], Call.within(0.05))
+        await runner.score([ITEM], Call.within(0.05), MODEL)
     remote.open.set()
-    assert await runner.score([ITEM], Call.within(5)) == [1.0]
+    assert await runner.score([ITEM], Call.within(5), MODEL) == [1.0]
 
 
 async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_until_it_is_computed() -> None:
     remote = LocalRemote()
     remote.open.clear()
     runner = await ready_runner(remote, float, max_batch=4)
-    tasks = [asyncio.create_task(runner.score([ITEM] * 4, Call.within(5))) for _ in range(6)]
+    tasks = [asyncio.create_task(runner.score([ITEM] * 4, Call.within(5), MODEL)) for _ in range(6)]
     await asyncio.sleep(0.01)
     assert remote.calls == BATCHES_AHEAD
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    late = asyncio.create_task(runner.score([ITEM], Call.within(5)))
+    late = asyncio.create_task(runner.score([ITEM], Call.within(5), MODEL))
     await asyncio.sleep(0.01)
     assert remote.calls == BATCHES_AHEAD, "cancelled callers must not let others pile up behind a busy runner"
     remote.open.set()
@@ -86,7 +87,7 @@ async def test_what_the_runner_raises_becomes_an_error_of_the_table(
     runner = await ready_runner(remote, float)
     remote.errors = [raised]
     with pytest.raises(expected):
-        await runner.score([ITEM], Call.within(5))
+        await runner.score([ITEM], Call.within(5), MODEL)
     assert runner.ready == (expected is not Unavailable)
 
 
@@ -98,18 +99,29 @@ async def test_a_second_replica_lets_twice_as_much_in() -> None:
 
     remote = Two()
     runner = await ready_runner(remote, float, max_batch=4)
-    await asyncio.gather(*(runner.score([ITEM] * 4, Call.within(5)) for _ in range(20)))
+    await asyncio.gather(*(runner.score([ITEM] * 4, Call.within(5), MODEL) for _ in range(20)))
     assert remote.most_in_progress == 2 * BATCHES_AHEAD * 4
 
 
 async def test_a_wrong_number_of_answers_is_an_error() -> None:
     class Short(LocalRemote):
-        async def score(self, items: list[np.ndarray]) -> list[tuple[Any, float, int]]:
+        async def score(self, items: list[np.ndarray]) -> Answers:
             return (await super().score(items))[:-1]
 
     runner = await ready_runner(Short(), float)
     with pytest.raises(Internal, match="1 of 2"):
-        await runner.score([ITEM, ITEM], Call.within(5))
+        await runner.score([ITEM, ITEM], Call.within(5), MODEL)
+
+
+async def test_another_model_than_the_calls_own_gives_it_no_scores() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    model = runner.info
+    remote.model = INFO | {"version": "another"}
+    with pytest.raises(ModelChanged):
+        await runner.score([ITEM], Call.within(5), model)
+    await runner.probe()
+    assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
 
 
 def test_scores_are_cached_by_model_and_by_what_finds_speech() -> None:

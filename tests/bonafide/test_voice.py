@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from bonafide.budget import ByteBudget
 from bonafide.cache import open_cache
 from bonafide.calls import Call
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
+from bonafide.replicas import Answers
 from bonafide.settings import Settings
 from bonafide.storage import ObjectStat, ObjectStore, open_store
 from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
@@ -142,7 +142,7 @@ async def test_a_retry_scores_only_what_is_missing(tmp_path: Path, cache_windows
         here.put("a.wav", recording())
         outcomes = iter([None, OSError("gone"), OSError("gone"), OSError("gone")])
 
-        async def failing(items: list[np.ndarray]) -> list[tuple[Any, float, int]]:
+        async def failing(items: list[np.ndarray]) -> Answers:
             if (error := next(outcomes, None)) is not None:
                 raise error
             return await LocalRemote.score(here.remote, items)
@@ -163,11 +163,7 @@ async def test_with_cached_windows_another_model_needs_no_download(tmp_path: Pat
     async with house(tmp_path) as here:
         here.put("a.wav", recording())
         first = await report_of(here.stored("a.wav"))
-
-        async def renewed() -> dict[str, object]:
-            return {**await LocalRemote.info(here.remote), "version": "new"}
-
-        here.remote.info = renewed  # type: ignore[method-assign]
+        here.remote.model = here.remote.model | {"version": "new"}
         await here.voice._runner.probe()
         again = await report_of(here.stored("a.wav"))
         assert here.store.reads == 1

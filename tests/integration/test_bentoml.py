@@ -54,7 +54,7 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
         together = await remote.score([poison.get(index, window) for index, window in enumerate(windows)])
     await asyncio.sleep(0.1)  # aiohttp closes its connections a moment later
     for answers in ([answer[0] for answer in mixed], together):
-        for index, ((score, speech), _seconds, _items) in enumerate(answers):
+        for index, ((score, speech), *_told) in enumerate(answers):
             assert np.isnan(score) if index in poison else score == pytest.approx(well[index], abs=0.01)
             assert np.isnan(speech) if index in poison else 0 <= speech <= 1
 

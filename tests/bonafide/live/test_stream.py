@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bonafide.errors import Internal, Unavailable
+from bonafide.errors import Internal, ModelChanged, Unavailable
 from bonafide.live.stream import Audio, Flush, Judged, Refused, Say, SlowReader
 from bonafide.live.summary import LiveSummary
 from bonafide.streaming import Ending, LiveConfig
-from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.fakes import INFO, LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation
 
 
@@ -58,6 +58,23 @@ async def test_pushed_windows_come_as_they_are_judged_and_audio_without_one_gets
         pushed = [score for output in talk.outputs[:-1] for score in scores(output)]
         assert pushed == [0.2, 0.6, 0.6, 0.6]
         assert summary.score == pytest.approx(0.5, abs=0.01)
+
+
+async def test_a_session_ends_when_its_model_is_replaced() -> None:
+    remote = LocalRemote()
+    async with conversation(remote) as talk:
+        talk.say(audio(0.2, 1.0, answer=True))
+        while not talk.outputs:
+            await asyncio.sleep(0.01)
+        remote.model = INFO | {"version": "another"}
+        talk.say(audio(0.9, 1.0, answer=True))
+        summary = await ended(talk)
+        refused = talk.outputs[1]
+        assert isinstance(refused, Judged)
+        assert isinstance(refused.error, ModelChanged)
+        assert [place.sequence for place in refused.unjudged] == [1]
+        assert [verdict.place.sequence for verdict in summary.windows] == [0]
+        assert summary.ending is Ending.GOING_AWAY
 
 
 async def test_the_last_seconds_are_judged_when_a_session_ends() -> None:
