@@ -24,7 +24,7 @@ MARKS = (number.to_bytes(2, "big") for number in count())
 PATIENCE_S = 240.0
 
 
-@pytest.mark.slow
+@pytest.mark.deploy
 @pytest.mark.timeout(900)
 async def test_the_service_survives_its_runner(tmp_path: Path, measured: Callable[[str, str], None]) -> None:
     with running(tmp_path / "log", {"BONAFIDE_DRAIN_S": "3"}) as service:
