@@ -34,7 +34,7 @@ class DetectConversation:
         self._push = False
         self._connected_at = time.time()
         self._messages = 0
-        self._model = messages.Model(name=stream.model.name, version=stream.model.version, demo=stream.model.demo)
+        self._model = messages.model_of(stream.model)
 
     async def run(self) -> LiveSummary:
         """See `Conversation`."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.intake import Encoding
+from bonafide.runners import ModelInfo
 from bonafide.streaming import WindowVerdict
 from bonafide.verdict import SuspiciousStretch
 
@@ -228,6 +229,11 @@ class Stats(_Frame):
     type: Literal["stats"] = "stats"
     client_id: str
     stats: SessionStats
+
+
+def model_of(info: ModelInfo) -> Model:
+    """What callers are told of a model."""
+    return Model(name=info.name, version=info.version, demo=info.demo)
 
 
 class TimelineWindow(_ToClient):

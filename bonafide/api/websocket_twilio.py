@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from starlette.websockets import WebSocket
 
 from bonafide.api import twilio_messages as phone
-from bonafide.api.websocket_messages import Model, stretch, timeline_window
+from bonafide.api.websocket_messages import model_of, stretch, timeline_window
 from bonafide.app import App
 from bonafide.errors import InvalidRequest
 from bonafide.live.intake import MULAW_RATE, Intake
@@ -121,7 +121,7 @@ class PhoneConversation:
             windows=[timeline_window(each) for each in summary.windows] if done else [],
             suspicious=[stretch(each) for each in summary.suspicious],
             reason=summary.ending.value if done else "",
-            model=Model(name=summary.model.name, version=summary.model.version, demo=summary.model.demo),
+            model=model_of(summary.model),
             calibrated=summary.model.calibrated,
             request_id=self._stream.call.request_id,
             timestamp=time.time(),
