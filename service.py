@@ -19,7 +19,7 @@ from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
-from bonafide.audio import MOST_FOR_ONE
+from bonafide.audio.reader import MOST_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, look_every
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
@@ -28,16 +28,16 @@ from bonafide.bento.metrics import metrics
 from bonafide.bento.shutdown import LastOneOut, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
-from bonafide.exposure import UnprotectedError, require_private, require_protection
-from bonafide.runners import Answer, require_remote
-from bonafide.runners import ModelInfo as KnownModel
+from bonafide.runner.runner import Answer, require_remote
+from bonafide.runner.runner import ModelInfo as KnownModel
+from bonafide.security.exposure import UnprotectedError, require_private, require_protection
+from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
-from bonafide.tls import ServerTls
 from models.configured import VoiceModel, load_options
 from models.devices import cuda_is_available
-from models.dinov2 import DINOv2Detector
 from models.errors import ModelError
+from models.face_model import DINOv2Detector
 from models.info import ModelInfo
 
 SETTINGS = Settings()

@@ -131,13 +131,13 @@ def _load(task: Task, reference: str, options: Any) -> tuple[Callable[[int, int]
 
     if task == "voice":
         from models.configured import VoiceModel
-        from models.wavlm import WINDOW_SAMPLES
+        from models.voice_model import WINDOW_SAMPLES
 
         voice = VoiceModel.load(reference, options)
         sounds = windows(_ITEMS, WINDOW_SAMPLES) * 2
         return lambda size, first: voice.score(sounds[first : first + size]), voice.info.to_dict()
 
-    from models.dinov2 import DINOv2Detector
+    from models.face_model import DINOv2Detector
 
     face = DINOv2Detector.load(reference, options)
     assert face.info.geometry is not None

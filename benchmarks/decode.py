@@ -5,8 +5,8 @@ import time
 
 import torch
 
-from bonafide.audio import AudioLimits, AudioReader
-from bonafide.decoding import MonoDecoder
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.reader import AudioLimits, AudioReader
 from tests.media import encode, encoder_rate, speech_like
 
 LIMITS = AudioLimits(max_bytes=2**30, max_seconds=1e6, max_channels=16, max_sample_rate=192_000)

@@ -30,10 +30,10 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.utils.logging import disable_progress_bar
 
 from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
-from models.dinov2 import DINOv2Detector
 from models.engines import LoadOptions
 from models.errors import EngineUnavailable
-from models.wavlm import WavLMDetector
+from models.face_model import DINOv2Detector
+from models.voice_model import WavLMDetector
 
 BATCHES = (1, 4, 8)
 MODELS = ("wavlm-base", "dinov2-small", "dinov2-base")

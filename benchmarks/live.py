@@ -25,8 +25,8 @@ from benchmarks.inputs import SAMPLE_RATE
 from benchmarks.processes import Memory, cpu_seconds, memory, ready
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from benchmarks.voices import Heard, Protocol, Talk, hear
-from bonafide.decoding import MonoDecoder
-from bonafide.resampling import resample, to_pcm16
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.resampling import resample, to_pcm16
 from scripts.local_service import ROOT, LocalService
 
 _PROTOCOLS: dict[Protocol, str] = {

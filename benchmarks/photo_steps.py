@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 
 from benchmarks.tables import machine, markdown_table
-from bonafide.face_finder import FaceFinder
-from bonafide.image import Geometry, ImageLimits, prepare, read_image
-from bonafide.photo_quality import QualityLimits, reason_against
+from bonafide.photo.face_detector import FaceFinder
+from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.photo.quality import QualityLimits, reason_against
 from bonafide.settings import Settings
 from models.configured import load_options, settings_for
-from models.dinov2 import DINOv2Detector
+from models.face_model import DINOv2Detector
 
 SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "face.jpg"
 SCALES = (1.0, 2.0, 4.0, 9.0)

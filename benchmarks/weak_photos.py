@@ -14,16 +14,16 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from benchmarks.tables import markdown_table
-from bonafide.face_finder import FaceFinder
-from bonafide.image import Geometry
-from bonafide.photo import PhotoReader
-from bonafide.photo_quality import Reason, brightness, luminance, seen_pixels, sharpness
+from bonafide.photo.face_detector import FaceFinder
+from bonafide.photo.image import Geometry
+from bonafide.photo.quality import Reason, brightness, luminance, seen_pixels, sharpness
+from bonafide.photo.reader import PhotoReader
+from lab.evaluation.datasets import read_dataset, sample
+from lab.evaluation.trials import Trial, chosen_split
+from lab.metrics import Ranking, equal_error_rate
+from lab.training.data.packages import data_dir
 from models.configured import load_options, settings_for
-from models.dinov2 import DINOv2Detector
-from models.evaluation.datasets import read_dataset, sample
-from models.evaluation.trials import Trial, chosen_split
-from models.metrics import Ranking, equal_error_rate
-from models.training.data.packages import data_dir
+from models.face_model import DINOv2Detector
 
 Change = Callable[[Image.Image], Image.Image]
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)

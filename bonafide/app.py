@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from bonafide.access import Access
-from bonafide.audio import AudioLimits, window_weight
-from bonafide.budget import ByteBudget
-from bonafide.cache import open_cache
+from bonafide.audio.reader import AudioLimits, window_weight
+from bonafide.byte_budget import ByteBudget
+from bonafide.cache.cache import open_cache
 from bonafide.face import FaceJudgement
-from bonafide.live.sessions import LiveSessions
-from bonafide.live.verdicts import CallVerdicts
+from bonafide.live.call_verdicts import CallVerdicts
+from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
-from bonafide.photo import PhotoReader
-from bonafide.runners import RemoteRunner, Runner, watch
+from bonafide.photo.reader import PhotoReader
+from bonafide.runner.runner import RemoteRunner, Runner, watch
+from bonafide.security.access import Access
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.telemetry import Measurements

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from bonafide.calls import Call
 from bonafide.errors import Internal
-from bonafide.face_finder import Face
-from bonafide.image import Geometry
-from bonafide.photo import PhotoReader
-from bonafide.photo_quality import Reason
-from bonafide.runners import ModelInfo, Runner
+from bonafide.photo.face_detector import Face
+from bonafide.photo.image import Geometry
+from bonafide.photo.quality import Reason
+from bonafide.photo.reader import PhotoReader
+from bonafide.runner.runner import ModelInfo, Runner
 from bonafide.verdict import threshold_in_force
 
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio import WINDOW_SECONDS, AudioLimits, AudioReader, Window
-from bonafide.cache import Cache, RecordingMeta
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, Window
+from bonafide.cache.cache import Cache, RecordingMeta
 from bonafide.verdict import WindowScore
 
 T = TypeVar("T")

@@ -144,7 +144,7 @@ class Settings(BaseSettings):
 
     # Who may call
     keys_file: Path | None = None
-    """File of API keys' hashes, read again when it changes; `python -m bonafide.keys` says more."""
+    """File of API keys' hashes, read again when it changes; `python -m bonafide.security.keys` says more."""
     keys: SecretStr = SecretStr("")
     """The lines of such a file themselves, instead of a file; with neither, no key is asked for."""
     key_calls_per_minute: int = Field(0, ge=0)

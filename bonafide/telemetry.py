@@ -19,7 +19,7 @@ from bonafide.errors import BonafideError, Internal
 
 logger = logging.getLogger(__name__)
 
-LOGGERS = ("bonafide", "models")
+LOGGERS = ("bonafide", "models", "lab")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 CALLS = Counter(
@@ -74,17 +74,17 @@ class Measurements:
     """Writes what the use cases and runners observe to the metrics."""
 
     def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
-        """See `bonafide.runners.RunnerObserver`."""
+        """See `bonafide.runner.runner.RunnerObserver`."""
         INFERENCE_SECONDS.labels(runner).observe(inference_s)
         QUEUE_SECONDS.labels(runner).observe(max(0.0, total_s - inference_s))
         BATCH_ITEMS.labels(runner).observe(batch_size)
 
     def calls(self, runner: str, active: int) -> None:
-        """See `bonafide.runners.RunnerObserver`."""
+        """See `bonafide.runner.runner.RunnerObserver`."""
         ACTIVE_CALLS.labels(runner).set(active)
 
     def replicas(self, runner: str, serving: int) -> None:
-        """See `bonafide.runners.RunnerObserver`."""
+        """See `bonafide.runner.runner.RunnerObserver`."""
         RUNNER_REPLICAS.labels(runner).set(serving)
 
     def chunks(self, *, scored: int, cached: int) -> None:
@@ -93,7 +93,7 @@ class Measurements:
         CHUNKS.labels("cache").inc(cached)
 
     def live_sessions(self, active: int) -> None:
-        """See `bonafide.live.sessions.LiveObserver`."""
+        """See `bonafide.live.registry.LiveObserver`."""
         LIVE_SESSIONS.set(active)
 
     def live_windows(self, judged: int, unjudged: int, seconds: float) -> None:

@@ -13,14 +13,14 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bonafide.audio import WINDOW_SECONDS, AudioLimits
-from bonafide.budget import ByteBudget
-from bonafide.cache import Cache
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
+from bonafide.byte_budget import ByteBudget
+from bonafide.cache.cache import Cache
 from bonafide.calls import Call
 from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
-from bonafide.runners import ModelInfo, Runner
-from bonafide.storage import ObjectStore
+from bonafide.runner.runner import ModelInfo, Runner
+from bonafide.storage.store import ObjectStore
 from bonafide.verdict import (
     SpeechCheck,
     SuspiciousStretch,

@@ -1,6 +1,6 @@
 """What turns a model's scores into probabilities that can be believed, and the threshold that goes with them.
 
-Kept as `calibration.json` beside the weights (beside `x.pth`: `x.calibration.json`), written by `models.calibrate`,
+Kept as `calibration.json` beside the weights (beside `x.pth`: `x.calibration.json`), written by `lab.calibrate`,
 applied by the detectors after either engine.
 """
 
@@ -10,17 +10,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import UnsupportedModel
-from models.metrics import SHARPEST, Floats
 
-Method = Literal["platt", "temperature", "none"]
-_MOST_STEPS = 100
-_WAY_OUT = "fit it again with `python -m models.calibrate`, or remove it"
+Floats = NDArray[np.float64]
+SHARPEST = 1e-6
+"""Probabilities are taken as at least this far from 0 and 1: single precision cannot tell surer ones apart."""
+_WAY_OUT = "fit it again with `python -m lab.calibrate`, or remove it"
 
 
 @dataclass(frozen=True)
@@ -102,60 +102,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     fresh.replace(path)
 
 
-def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, float]:
-    """Scale and offset of the logistic regression of the truth on the scores' logits, both classes weighing the same.
-
-    Args:
-        scores: (n,), uncalibrated P(spoof), all finite.
-        spoof: bool (n,), both classes.
-        method: `platt` fits both numbers, `temperature` only the scale, `none` changes nothing.
-
-    Raises:
-        ValueError: spoofs do not score higher than bona fide items, so any fit would turn the model over.
-    """
-    if method == "none":
-        return 1.0, 0.0
-    truth = np.asarray(spoof, np.bool_)
-    x = logits(scores)
-    # Targets short of 0 and 1, after Platt: classes that do not overlap would drive the scale to infinity.
-    counts = truth.sum(), (~truth).sum()
-    target = np.where(truth, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
-    weight = np.where(truth, 0.5 / counts[0], 0.5 / counts[1])
-    columns = np.stack([x, np.ones_like(x)], 1)[:, : 2 if method == "platt" else 1]
-    solution = _regression(columns, target, weight)
-    scale, offset = float(solution[0]), float(solution[1]) if method == "platt" else 0.0
-    if scale <= 0:
-        raise ValueError(
-            "spoofs do not score higher than bona fide items here, and a calibration would turn the model over; "
-            "see with `python -m models.inspect` which class is read as spoof"
-        )
-    return scale, offset
-
-
 def logits(scores: ArrayLike) -> Floats:
     """Log odds of probabilities, kept finite."""
     sure = np.clip(np.asarray(scores, np.float64), SHARPEST, 1.0 - SHARPEST)
     return np.log(sure / (1.0 - sure))
-
-
-def _regression(columns: Floats, target: Floats, weight: Floats) -> Floats:
-    """Weighted logistic regression by Newton's method with halved steps."""
-
-    def loss(solution: Floats) -> float:
-        z = columns @ solution
-        return float((weight * (np.logaddexp(0.0, z) - target * z)).sum())
-
-    solution = np.zeros(columns.shape[1])
-    solution[0] = 1.0
-    for _ in range(_MOST_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(columns @ solution)))
-        gradient = columns.T @ (weight * (p - target))
-        curvature = columns.T @ (columns * (weight * p * (1.0 - p))[:, None])
-        step = np.linalg.solve(curvature + 1e-12 * np.eye(len(solution)), gradient)
-        size = 1.0
-        while size > 1e-6 and loss(solution - size * step) > loss(solution):
-            size /= 2
-        solution = solution - size * step
-        if np.abs(size * step).max() < 1e-9:
-            break
-    return solution

@@ -14,7 +14,7 @@ from bonafide.verdict import WindowScore
 from models.engines import LoadOptions
 from models.info import Task
 from models.speech import SpeechFinder
-from models.wavlm import WavLMDetector
+from models.voice_model import WavLMDetector
 
 
 class VoiceModel:

@@ -48,7 +48,7 @@ class VoicePreparation:
     Attributes:
         normalize: whether it is brought to zero mean and unit variance.
         repeat_short: whether one that is shorter than a full one is repeated until it is as long, as is usual where
-            it is not known how a model was trained. As it is, it costs less (`models.evaluation.short_windows`).
+            it is not known how a model was trained. As it is, it costs less (`lab.evaluation.short_windows`).
     """
 
     normalize: bool

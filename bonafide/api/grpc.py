@@ -17,8 +17,8 @@ from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.security.tls import ServerTls
 from bonafide.telemetry import bind_task, observed
-from bonafide.tls import ServerTls
 from bonafide.voice import VoiceEvents, report_of
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc

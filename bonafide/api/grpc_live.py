@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import cast
 
 from bonafide.api import messages
+from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
-from bonafide.live.intake import ENCODINGS, MULAW_RATE, Encoding, Intake
-from bonafide.live.sessions import LiveSessions
+from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, Encoding, Intake
+from bonafide.live.registry import LiveSessions
+from bonafide.live.session import Ending, LiveConfig, WindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Judged, Refused, SlowReader
 from bonafide.live.summary import LiveSummary
-from bonafide.resampling import SAMPLE_RATE
-from bonafide.streaming import Ending, LiveConfig, WindowVerdict
 from bonafide.telemetry import bind_task, bound_caller
 from proto import audio_analyzer_pb2 as audio
 

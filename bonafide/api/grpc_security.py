@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health
 
-from bonafide.access import Access
 from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.security import presented_key
 from bonafide.errors import BonafideError
+from bonafide.security.access import Access
+from bonafide.security.tls import ServerTls, TlsMaterial
 from bonafide.telemetry import bind_caller, refused
-from bonafide.tls import ServerTls, TlsMaterial
 
 _OPEN = f"/{health.SERVICE_NAME}/"
 """Health checks have no keys."""

@@ -20,7 +20,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bonafide.access import Access
 from bonafide.api import messages
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.web import web_routes
@@ -35,6 +34,7 @@ from bonafide.errors import (
     Unauthenticated,
     Unavailable,
 )
+from bonafide.security.access import Access
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 

@@ -5,8 +5,8 @@ from typing import Any
 from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
-from bonafide.face_finder import Face
-from bonafide.runners import ModelInfo, Runner
+from bonafide.photo.face_detector import Face
+from bonafide.runner.runner import ModelInfo, Runner
 from bonafide.verdict import SuspiciousStretch, threshold_in_force
 from bonafide.voice import AudioReport, ChunkScore
 from proto import audio_analyzer_pb2 as audio

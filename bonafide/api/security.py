@@ -6,10 +6,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bonafide.access import Access
 from bonafide.api.http import refusal
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Unavailable
+from bonafide.security.access import Access
 from bonafide.telemetry import bind_caller, refused
 
 OPEN = frozenset({"/", "/ui", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})

@@ -15,9 +15,9 @@ from bonafide.api.websocket_twilio import PhoneConversation
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, Unavailable
+from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream, SlowReader
 from bonafide.live.summary import LiveSummary
-from bonafide.streaming import Ending
 from bonafide.telemetry import bound_caller, observed
 
 GOING_AWAY, POLICY, INTERNAL = 1001, 1008, 1011

@@ -15,10 +15,10 @@ from bonafide.app import App
 from bonafide.calls import printable_id
 from bonafide.errors import BonafideError
 from bonafide.live.formats import text_samples
-from bonafide.live.intake import Intake
+from bonafide.live.input_decoder import Intake
+from bonafide.live.session import Ending, WindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Judged, LiveStream, Refused, Say
 from bonafide.live.summary import LiveSummary
-from bonafide.streaming import Ending, WindowVerdict
 
 _LEAST_PROBABILITY = 1e-7  # its logarithm still is a number
 

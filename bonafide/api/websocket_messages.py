@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
-from bonafide.live.intake import Encoding
-from bonafide.runners import ModelInfo
-from bonafide.streaming import WindowVerdict
+from bonafide.live.input_decoder import Encoding
+from bonafide.live.session import WindowVerdict
+from bonafide.runner.runner import ModelInfo
 from bonafide.verdict import SuspiciousStretch
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]

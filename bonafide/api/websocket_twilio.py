@@ -15,10 +15,10 @@ from bonafide.api import twilio_messages as phone
 from bonafide.api.websocket_messages import model_of, stretch, timeline_window
 from bonafide.app import App
 from bonafide.errors import InvalidRequest
-from bonafide.live.intake import MULAW_RATE, Intake
+from bonafide.live.input_decoder import MULAW_RATE, Intake
+from bonafide.live.session import Ending
 from bonafide.live.stream import Audio, Input, Judged, LiveStream, Say
 from bonafide.live.summary import LiveSummary, summary_of
-from bonafide.streaming import Ending
 from bonafide.telemetry import bind_task
 
 _WINDOW_S = 4.0

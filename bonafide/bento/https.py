@@ -9,8 +9,8 @@ from typing import Any
 import uvicorn.config
 
 from bonafide.bento.startup import refusal_to_start
+from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
-from bonafide.tls import ServerTls
 
 
 class NewestContext(ssl.SSLContext):

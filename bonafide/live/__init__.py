@@ -1,1 +1,1 @@
-"""Live voices, from a message to a verdict. `streaming` is their core, and their transports are in `api`."""
+"""Live voices, from a message to a verdict. `session` is their core, and their transports are in `api`."""

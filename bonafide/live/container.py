@@ -13,9 +13,9 @@ from threading import Condition
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio import AudioLimits
-from bonafide.containers import identify
-from bonafide.decoding import Block, MonoDecoder
+from bonafide.audio.containers import identify
+from bonafide.audio.decoding import Block, MonoDecoder
+from bonafide.audio.reader import AudioLimits
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
 
 _ACCEPTED = frozenset({"matroska", "ogg", "mov"})

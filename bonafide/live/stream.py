@@ -1,6 +1,6 @@
 """One live session at work: what comes is judged in order and in bounded memory, until one side ends it.
 
-inputs of an edge -> session (`streaming`) -> int16 windows (pool) -> queue, bounded in seconds -> scores (runner) ->
+inputs of an edge -> `session` -> int16 windows (pool) -> queue, bounded in seconds -> scores (runner) ->
 outputs to the edge. Knows no transport: an edge is an async generator of inputs and a function that sends outputs.
 """
 
@@ -15,17 +15,17 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio import AudioLimits
+from bonafide.audio.reader import AudioLimits
+from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
-from bonafide.gate import Gate
 from bonafide.live.container import ContainerStream
+from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, Place, WindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
-from bonafide.resampling import resample, to_pcm16
-from bonafide.runners import Runner
+from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
-from bonafide.streaming import Ending, LiveLimits, LiveSession, LiveWindow, Place, WindowVerdict
 from bonafide.verdict import SpeechCheck, WindowScore, threshold_in_force
+from bonafide.weighted_semaphore import Gate
 
 _QUEUE_MS = 16_000
 """Of windows that wait to be scored; when it is full, nothing more is read from the other side."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from bonafide.runners import ModelInfo
-from bonafide.streaming import Ending, LiveSession, WindowVerdict
+from bonafide.live.session import Ending, LiveSession, WindowVerdict
+from bonafide.runner.runner import ModelInfo
 from bonafide.verdict import SuspiciousStretch, label_of, overall_score, suspicious_stretches
 
 

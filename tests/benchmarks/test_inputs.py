@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import inputs
-from bonafide.audio import AudioLimits, AudioReader
+from bonafide.audio.reader import AudioLimits, AudioReader
 
 LIMITS = AudioLimits(max_bytes=2**24, max_seconds=3600.0, max_channels=2, max_sample_rate=48_000)
 

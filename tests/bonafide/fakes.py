@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.replicas import Answers
-from bonafide.runners import ModelInfo, Runner
+from bonafide.runner.replicas import Answers
+from bonafide.runner.runner import ModelInfo, Runner
 
 T = TypeVar("T")
 

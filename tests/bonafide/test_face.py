@@ -8,9 +8,9 @@ from PIL import Image
 from bonafide.calls import Call
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
 from bonafide.face import FaceJudgement
-from bonafide.image import Geometry
-from bonafide.photo import Photo, PhotoReader
-from bonafide.photo_quality import Reason
+from bonafide.photo.image import Geometry
+from bonafide.photo.quality import Reason
+from bonafide.photo.reader import Photo, PhotoReader
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote, ready_runner
 from tests.media import encode_image, photo

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonafide.audio import AudioLimits
-from bonafide.budget import ByteBudget
-from bonafide.cache import open_cache
+from bonafide.audio.reader import AudioLimits
+from bonafide.byte_budget import ByteBudget
+from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
-from bonafide.replicas import Answers
+from bonafide.runner.replicas import Answers
 from bonafide.settings import Settings
-from bonafide.storage import ObjectStat, ObjectStore, open_store
+from bonafide.storage import open_store
+from bonafide.storage.store import ObjectStat, ObjectStore
 from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
 from bonafide.voice import AudioReport, ChunkScore, VoiceAnalysis, VoiceEvents, report_of
 from tests.bonafide.fakes import LocalRemote, Recorder, mean_level, ready_runner

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from bonafide.keys import new_key
+from bonafide.security.keys import new_key
 from scripts.local_service import ROOT, LocalService, running
 from tests.clients.go import BACKEND, go
 from tests.integration.processes import process_of

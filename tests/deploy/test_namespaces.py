@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bonafide.replicas import LOST_AFTER_S
+from bonafide.runner.replicas import LOST_AFTER_S
 from bonafide_client import AsyncBonafideClient, BonafideError, Unavailable
 from tests.deploy.network import Network, network
 from tests.integration.parts import part

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from bonafide.replicas import LOST_AFTER_S
+from bonafide.runner.replicas import LOST_AFTER_S
 from bonafide_client import AsyncBonafideClient, Unavailable
 from scripts.local_service import LocalService, running
 from tests.integration.processes import process_of

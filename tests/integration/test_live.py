@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bonafide.decoding import MonoDecoder
+from bonafide.audio.decoding import MonoDecoder
 from scripts.local_service import LocalService, running
 from tests.integration.processes import process_of
 from tests.integration.waiting import until

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page
 
-from bonafide.keys import new_key
+from bonafide.security.keys import new_key
 from bonafide_client import AudioDetectionClient, file_blocks
 from scripts.local_service import LocalService, running
 from tests.browser import chromium, opened

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from bonafide.decoding import MonoDecoder
-from bonafide.resampling import resample
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.resampling import resample
 from scripts.local_service import running
 from tests import phone
 from tests.bonafide.live.receiver import receiver

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from bonafide.keys import new_key
+from bonafide.security.keys import new_key
 from bonafide_client import AsyncBonafideClient, Overloaded, Tls, Unauthenticated, Unavailable
 from scripts.local_service import ROOT, LocalService, free_ports, running, start
 from tests.certificates import Authority, Certificate

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from models.calibration import Calibration, calibration_path, fit, logits, read_calibration, write_calibration
-from models.dinov2 import DINOv2Detector
+from lab.fitting import fit
+from lab.metrics import cllr
+from models.calibration import Calibration, calibration_path, logits, read_calibration, write_calibration
 from models.errors import UnsupportedModel
-from models.metrics import cllr
-from models.wavlm import WavLMDetector
+from models.face_model import DINOv2Detector
+from models.voice_model import WavLMDetector
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, photos, save_face, save_voice, windows
 
 GOOD = Calibration(2.0, -0.5, 0.3, "0123456789ab", {"method": "platt"})

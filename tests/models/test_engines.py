@@ -14,7 +14,7 @@ from models.devices import cpu_has_bf16, cuda_is_available
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.graph import SpoofGraph
 from models.labels import SpoofRule
-from models.wavlm import WavLMDetector
+from models.voice_model import WavLMDetector
 from tests.models.checkpoints import options, windows
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_a_second_start_converts_nothing_and_needs_neither_torch_nor_weights(tin
     expected = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino")).score(windows(16_000))
     program = (
         "import sys; from pathlib import Path; import numpy; from models.engines import LoadOptions\n"
-        "from models.wavlm import WavLMDetector\n"
+        "from models.voice_model import WavLMDetector\n"
         "chosen = LoadOptions(Path(sys.argv[2]) / 'models', Path(sys.argv[2]) / 'compiled', engine='openvino')\n"
         "detector = WavLMDetector.load(sys.argv[1], chosen)\n"
         "print(*detector.score(list(numpy.load(sys.argv[3]))))\n"
@@ -155,7 +155,7 @@ def test_a_conversion_tells_nobody(tiny_voice: Path, tmp_path: Path) -> None:
     """OpenVINO's converter reports its use over the network by default, and keeps an id for that in the home folder."""
     program = (
         "import sys; from pathlib import Path; from models.engines import LoadOptions\n"
-        "from models.wavlm import WavLMDetector\n"
+        "from models.voice_model import WavLMDetector\n"
         "chosen = LoadOptions(Path(sys.argv[2]) / 'models', Path(sys.argv[2]) / 'compiled', engine='openvino')\n"
         "WavLMDetector.load(sys.argv[1], chosen)\n"
         "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from lab.training.data.voice_audio import decode
+from lab.training.speech import silero_model, silero_weights
 from models.silero import SileroGraph
 from models.speech import FRAME_SAMPLES, WEIGHTS, SpeechFinder
-from models.training.data.voice_audio import decode
-from models.training.speech import silero_model, silero_weights
 from tests.models.checkpoints import options, windows
 
 SAMPLES = Path(__file__).parents[2] / "data/objects/samples"

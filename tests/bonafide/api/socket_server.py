@@ -16,8 +16,8 @@ from bonafide.api.websocket import WebSocketApi
 from bonafide.api.websocket_messages import ServerMessage, read_answer
 from bonafide.app import App
 from bonafide.bento.websockets import CuttableWebSocket
-from bonafide.live.sessions import LiveSessions
-from bonafide.live.verdicts import CallVerdicts
+from bonafide.live.call_verdicts import CallVerdicts
+from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote

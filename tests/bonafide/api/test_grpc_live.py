@@ -10,10 +10,10 @@ import grpc
 import numpy as np
 import pytest
 
-from bonafide.access import Access
 from bonafide.api.grpc import GrpcServer
 from bonafide.app import App
-from bonafide.keys import KeyStore, new_key
+from bonafide.security.access import Access
+from bonafide.security.keys import KeyStore, new_key
 from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc

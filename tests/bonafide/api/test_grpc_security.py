@@ -9,11 +9,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from bonafide.access import Access
 from bonafide.api.grpc import GrpcServer
 from bonafide.app import App
-from bonafide.keys import KeyStore, new_key
-from bonafide.tls import ServerTls
+from bonafide.security.access import Access
+from bonafide.security.keys import KeyStore, new_key
+from bonafide.security.tls import ServerTls
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness

@@ -9,9 +9,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from bonafide.access import Access
 from bonafide.api.security import OPEN, KeyGate, presented_key
-from bonafide.keys import KeyStore, new_key
+from bonafide.security.access import Access
+from bonafide.security.keys import KeyStore, new_key
 
 KEY, LINE = new_key("bank", calls_per_minute=3)
 SHOWN = [{"authorization": f"Bearer {KEY}"}, {"authorization": f"bearer  {KEY}"}, {"x-api-key": KEY}]

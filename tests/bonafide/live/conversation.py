@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.calls import Call
-from bonafide.live.sessions import LiveSessions
+from bonafide.live.registry import LiveSessions
 from bonafide.live.stream import Audio, Input, LiveStream
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bonafide.audio import AudioLimits
-from bonafide.decoding import Block, MonoDecoder
+from bonafide.audio.decoding import Block, MonoDecoder
+from bonafide.audio.reader import AudioLimits
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.container import ContainerStream
 from tests.hostile import mutate

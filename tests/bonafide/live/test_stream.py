@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bonafide.errors import Internal, ModelChanged, Unavailable
+from bonafide.live.session import Ending, LiveConfig
 from bonafide.live.stream import Audio, Flush, Judged, Refused, Say, SlowReader
 from bonafide.live.summary import LiveSummary
-from bonafide.streaming import Ending, LiveConfig
 from tests.bonafide.fakes import INFO, LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation
 

@@ -1,0 +1,218 @@
+"""Untrusted bytes -> 4-second windows of 16 kHz mono int16, a few at a time; memory is bounded by a block.
+
+Decoding, cutting and resampling live in their own files; here they meet, and the limits are held.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.resampling import SAMPLE_RATE, resample, to_pcm16
+from bonafide.audio.windows import Cut, WindowCutter
+from bonafide.errors import TooLarge, UnreadableMedia
+from bonafide.settings import Settings
+
+__all__ = [
+    "MOST_FOR_ONE",
+    "SAMPLE_RATE",
+    "WINDOW_SAMPLES",
+    "WINDOW_SECONDS",
+    "AudioLimits",
+    "AudioReader",
+    "Window",
+    "window_weight",
+]
+
+WINDOW_SECONDS = 4
+WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
+MOST_FOR_ONE = 4
+"""So many short windows, at most, take the place of a full one in a batch."""
+
+_MOST_RATE_CHANGES = 16
+_TEAR_TOLERANCE_S = 0.3  # an encoder may count its own delay
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """What a recording may hold at most; beyond it the reader raises TooLarge.
+
+    Attributes:
+        max_bytes: size of the file.
+        max_seconds: duration, counted in decoded samples.
+        max_channels: channels of the audio stream.
+        max_sample_rate: in Hz.
+    """
+
+    max_bytes: int
+    max_seconds: float
+    max_channels: int
+    max_sample_rate: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The limits that the settings name."""
+        return cls(
+            settings.max_audio_bytes,
+            settings.max_audio_seconds,
+            settings.max_audio_channels,
+            settings.max_sample_rate,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Four seconds of a recording.
+
+    Attributes:
+        index: 0, 1, 2, ...
+        start_s: where it begins, `4 * index`.
+        end_s: where its audio truly ends; less than `start_s + 4` only for the last window.
+        pcm: int16 array (64000,), 16 kHz mono; zeros after the end of the recording.
+    """
+
+    index: int
+    start_s: float
+    end_s: float
+    pcm: NDArray[np.int16]
+
+
+class AudioReader:
+    """Iterates over a recording in lists of windows; each step decodes just enough for one list.
+
+    Nothing is decoded before the first step, so making a reader costs nothing. Steps may run on different
+    threads, one at a time; `close` may be called from any thread at any moment.
+
+    Attributes:
+        seconds: audio decoded so far.
+        warnings: sentences about what could not be read; complete after the last step.
+    """
+
+    def __init__(self, data: bytes, limits: AudioLimits, batch_windows: int = 8) -> None:
+        """Checks the size only.
+
+        Args:
+            data: the recording: WAV, FLAC, MP3, Ogg, Opus, M4A, AAC, AMR or WebM.
+            limits: what it may hold at most.
+            batch_windows: most windows of one step.
+
+        Raises:
+            UnreadableMedia: no bytes at all.
+            TooLarge: more bytes than allowed.
+        """
+        if not data:
+            raise UnreadableMedia("the recording is empty")
+        if len(data) > limits.max_bytes:
+            raise TooLarge(f"a recording of {len(data)} bytes; at most {limits.max_bytes} are accepted")
+        if batch_windows < 1:
+            raise ValueError("batch_windows must be at least 1")
+        self.seconds = 0.0
+        self._limits = limits
+        self._batch_windows = batch_windows
+        self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
+        self.warnings = self._decoder.warnings
+        self._steps = self._read()
+        self._running = Lock()
+        self._closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[Window]:
+        """Decodes the next one to `batch_windows` windows.
+
+        Raises:
+            UnreadableMedia: nothing readable, a sample that is not finite, or a rate that keeps changing.
+            TooLarge: more seconds, channels or Hz than allowed.
+        """
+        with self._running:
+            try:
+                return next(self._steps)
+            finally:
+                if self._closed:
+                    self._steps.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the decoder, or lets the step that is running do so at its end; later steps find nothing."""
+        self._closed = True
+        if self._running.acquire(blocking=False):
+            try:
+                self._steps.close()
+            finally:
+                self._running.release()
+
+    def _read(self) -> Generator[list[Window], None, None]:
+        index = 0
+        for rate, cuts in self._batches():
+            pcm = to_pcm16(resample(np.stack([cut.samples for cut in cuts]), rate))
+            windows = []
+            for cut, samples in zip(cuts, pcm, strict=True):
+                start_s = float(index * WINDOW_SECONDS)
+                windows.append(Window(index, start_s, start_s + cut.valid / rate, samples))
+                index += 1
+            yield windows
+
+    def _batches(self) -> Iterator[tuple[int, list[Cut]]]:
+        """Groups of windows of one rate, as they were cut."""
+        cutter: WindowCutter | None = None
+        waiting: list[Cut] = []
+        cut_count = rate_changes = 0
+        for samples, rate in self._decoder.blocks():
+            if cutter is None:
+                cutter = WindowCutter(rate, WINDOW_SECONDS)
+            elif cutter.rate != rate:
+                rate_changes += 1
+                if rate_changes > _MOST_RATE_CHANGES:
+                    raise UnreadableMedia("the sample rate of the recording changes again and again")
+                if waiting:
+                    yield cutter.rate, waiting
+                    waiting = []
+                cutter = _continued(cutter, rate)
+            cuts = cutter.feed(samples)
+            waiting += cuts
+            cut_count += len(cuts)
+            self.seconds = cut_count * WINDOW_SECONDS + cutter.unseen_samples / rate
+            if self.seconds > self._limits.max_seconds:
+                raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s")
+            while len(waiting) >= self._batch_windows:
+                yield rate, waiting[: self._batch_windows]
+                waiting = waiting[self._batch_windows :]
+        if cutter is None:
+            raise UnreadableMedia("no audio could be decoded from the recording")
+        self._note_tear()
+        last = cutter.flush()
+        if waiting := waiting + ([last] if last else []):
+            yield cutter.rate, waiting
+
+    def _note_tear(self) -> None:
+        promised = self._decoder.promised_seconds
+        if promised is not None and promised > self.seconds + _TEAR_TOLERANCE_S:
+            promise = f" (its header promises {promised:.1f} s)"
+        elif self._decoder.torn:
+            promise = ""
+        else:
+            return
+        self.warnings.append(f"the file is torn after {self.seconds:.1f} s{promise}; what could be read was judged")
+
+
+def window_weight(pcm: NDArray[np.int16]) -> float:
+    """What a window costs a model, as a part of what a full one costs; pcm: int16 (samples,), 16 kHz mono."""
+    return max(len(pcm) / WINDOW_SAMPLES, 1 / MOST_FOR_ONE)
+
+
+def _continued(cutter: WindowCutter, rate: int) -> WindowCutter:
+    """A cutter for the new rate that holds what the old one had not yet cut."""
+    continued = WindowCutter(rate, WINDOW_SECONDS)
+    if len(pending := cutter.pending):
+        continued.feed(resample(pending[np.newaxis], cutter.rate, rate)[0][: continued.window_samples - 1])
+    return continued

@@ -1,0 +1,56 @@
+"""A bound on the bytes of all recordings held at one time, whichever way they come; given back when their call ends."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+
+from bonafide.errors import Overloaded, TooLarge
+from bonafide.weighted_semaphore import Gate
+
+
+class ByteBudget:
+    """Shared by everything that takes whole files into memory.
+
+    Args:
+        total: bytes that may be held at one time.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._gate = Gate(total)
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncIterator[None]:
+        """Waits for room for a file whose size is known before its bytes come."""
+        weight = await self._gate.acquire(size)
+        try:
+            yield
+        finally:
+            self._gate.release(weight)
+
+    @asynccontextmanager
+    async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytes]:
+        """Gathers an upload as it arrives; waiting would only leave more callers half-way, so it never waits.
+
+        Args:
+            parts: the upload.
+            limit: most bytes of this upload.
+            declared: size the caller announced, to refuse early; the count decides.
+
+        Raises:
+            TooLarge: over `limit`.
+            Overloaded: other files hold the budget.
+        """
+        if declared > limit:
+            raise TooLarge(f"{declared} bytes are over the limit of {limit}")
+        held = 0
+        body = bytearray()
+        try:
+            async for part in parts:
+                if len(body) + len(part) > limit:
+                    raise TooLarge(f"the upload is over the limit of {limit} bytes")
+                if not self._gate.try_acquire(len(part)):
+                    raise Overloaded("too many bytes of other uploads are in progress")
+                held += len(part)
+                body += part
+            yield bytes(body)
+        finally:
+            self._gate.release(held)

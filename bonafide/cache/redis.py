@@ -1,0 +1,75 @@
+"""A key-value store in Redis or Valkey: one round trip for many keys, an end date on every one of them."""
+
+from collections.abc import Sequence
+
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from bonafide.cache.key_value import StoreFailed
+
+
+class RedisKeyValue:
+    """A `KeyValueStore` in Redis. Its caller bounds the time of each round trip by cancelling it.
+
+    Args:
+        host: Host name or address.
+        port: Port.
+        password: Password, or None.
+        timeout_s: Longest time to connect or to hang up.
+        ttl_s: Seconds that an item is kept.
+    """
+
+    def __init__(self, host: str, port: int, password: SecretStr | None, timeout_s: float, ttl_s: int) -> None:
+        self._ttl_s = ttl_s
+        self._redis = Redis(
+            host=host,
+            port=port,
+            password=password.get_secret_value() if password else None,
+            socket_connect_timeout=timeout_s,
+            # None: reads and writes are bounded from outside, which covers the waits between them too.
+            socket_timeout=None,
+            # The pool replaces connections that died while they were idle; beyond that, an outage is one.
+            retry=Retry(NoBackoff(), 0),
+            # With notifications on, redis-py no longer drops connections that hold unread answers.
+            protocol=2,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            driver_info=None,
+        )
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See `KeyValueStore.get_many`. A key that holds another type is not there."""
+        try:
+            values = await self._redis.mget(keys)
+        except Exception as error:
+            raise _failed(error) from error
+        if not isinstance(values, list) or len(values) != len(keys):
+            raise StoreFailed("an answer that is not the asked number of values")
+        return [value if isinstance(value, bytes) else None for value in values]
+
+    async def put_many(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """See `KeyValueStore.put_many`."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for key, value in items:
+                    pipeline.set(key, value, ex=self._ttl_s)
+                # Not raised by redis-py, which would put the command and so the stored data into the text.
+                answers = await pipeline.execute(raise_on_error=False)
+        except Exception as error:
+            raise _failed(error) from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise _failed(answer)
+            if answer is not True:
+                raise StoreFailed("an answer that is not OK")
+
+    async def close(self) -> None:
+        """See `KeyValueStore.close`."""
+        await self._redis.aclose()
+
+
+def _failed(error: Exception) -> StoreFailed:
+    # Of any type: what redis-py makes of the answers of a server that is no Redis is not to be foretold.
+    return StoreFailed(f"{type(error).__name__}: {error}")

@@ -1,0 +1,76 @@
+"""What the bytes of a session mean: encoding and rate as they are configured now. Shared by every transport."""
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.audio.resampling import SAMPLE_RATE
+from bonafide.errors import InvalidRequest
+from bonafide.live.container import ContainerStream, joined
+from bonafide.live.formats import RawDecoder, RawEncoding
+from bonafide.live.session import LiveConfig, check_rate
+from bonafide.live.stream import LiveStream
+
+Encoding = RawEncoding | Literal["container"]
+ENCODINGS: tuple[str, ...] = (*get_args(RawEncoding), "container")
+
+MULAW_RATE = 8_000
+
+
+class Intake:
+    """Reads the bytes of one session, and changes its configuration whole or not at all.
+
+    Attributes:
+        rate: Hz of raw samples.
+        encoding: of bytes; None until it is configured.
+    """
+
+    def __init__(self, stream: LiveStream) -> None:
+        self.rate = SAMPLE_RATE
+        self.encoding: Encoding | None = None
+        self._stream = stream
+        self._decoder: RawDecoder | ContainerStream | None = None
+
+    def configure(
+        self,
+        *,
+        rate: int | None = None,
+        encoding: Encoding | None = None,
+        chunk_s: float | None = None,
+        overlap_s: float | None = None,
+    ) -> None:
+        """Changes what is given; a container begins anew.
+
+        Raises:
+            InvalidRequest: one of them is out of range; then nothing is changed.
+        """
+        session = self._stream.session
+        if rate is None:
+            rate = MULAW_RATE if encoding == "mulaw" else self.rate
+        check_rate(rate)
+        session.configure(
+            LiveConfig(
+                session.config.chunk_s if chunk_s is None else chunk_s,
+                session.config.overlap_s if overlap_s is None else overlap_s,
+            )
+        )
+        self.rate = rate
+        if encoding is not None:
+            self.encoding = encoding
+            self._decoder = self._stream.begin_container() if encoding == "container" else RawDecoder(encoding)
+
+    async def samples(self, data: bytes) -> tuple[NDArray[np.float32], int]:
+        """The samples that arrived with these bytes, float32 (n,), and their rate in Hz.
+
+        Raises:
+            InvalidRequest: no encoding is configured, or a container failed before.
+            UnreadableMedia: a container is broken.
+            TooLarge: a container holds too much.
+        """
+        if self._decoder is None:
+            raise InvalidRequest("bytes came before a config that names their encoding")
+        if isinstance(self._decoder, RawDecoder):
+            return self._decoder.feed(data), self.rate
+        samples, rate = joined(await self._decoder.feed(data))
+        return samples, rate or self._stream.session.rate

@@ -1,0 +1,112 @@
+"""All live sessions of this process: a bounded number is let in, and all are seen out when the service leaves."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from bonafide.calls import Call
+from bonafide.errors import Overloaded, Unavailable
+from bonafide.live.stream import LiveStream, StreamObserver
+from bonafide.runner.runner import Runner
+from bonafide.settings import Settings
+from bonafide.verdict import WindowScore
+
+_COME_AGAIN_S = 5.0
+
+
+class LiveObserver(StreamObserver, Protocol):
+    """Receives what is worth measuring about sessions and their windows."""
+
+    def live_sessions(self, active: int) -> None:
+        """`active` sessions are open now."""
+
+
+class LiveSessions:
+    """Opens sessions, and knows those that are open.
+
+    Args:
+        runner: scores their windows; its places for recordings' calls are not theirs.
+        pool: resamples.
+        threads: decodes containers, each in a thread of its own; as many as there may be sessions.
+        observer: receives measurements.
+    """
+
+    def __init__(
+        self,
+        *,
+        runner: Runner[WindowScore],
+        pool: Executor,
+        threads: Executor,
+        settings: Settings,
+        observer: LiveObserver,
+    ) -> None:
+        self._runner = runner
+        self._pool = pool
+        self._threads = threads
+        self._settings = settings
+        self._observer = observer
+        self._open: set[LiveStream] = set()
+        self._by_caller: Counter[str] = Counter()
+        self._leaving = False
+        self._all_left = asyncio.Event()
+
+    @property
+    def active(self) -> int:
+        """Sessions that are open now."""
+        return len(self._open)
+
+    @property
+    def full(self) -> bool:
+        """Whether another session would be refused whoever asks."""
+        return self._leaving or len(self._open) >= self._settings.live_max_sessions
+
+    @contextmanager
+    def open(self, call: Call, caller: str = "") -> Iterator[LiveStream]:
+        """A session, for as long as the block lasts.
+
+        Args:
+            call: names the session in the log.
+            caller: who asks, for the limit of each; empty where nobody has to say.
+
+        Raises:
+            Unavailable: the service is going away, or the model does not answer.
+            Overloaded: too many sessions, in all or of this caller.
+        """
+        if self._leaving:
+            raise Unavailable("the service is going away")
+        if self.full:
+            raise Overloaded(f"{self.active} live sessions are open", _COME_AGAIN_S)
+        if caller and self._by_caller[caller] >= self._settings.live_max_sessions_per_caller:
+            raise Overloaded(f"{self._by_caller[caller]} live sessions of yours are open", _COME_AGAIN_S)
+        stream = LiveStream(
+            runner=self._runner,
+            pool=self._pool,
+            threads=self._threads,
+            settings=self._settings,
+            observer=self._observer,
+            call=call,
+        )
+        self._open.add(stream)
+        self._by_caller[caller] += 1
+        self._observer.live_sessions(self.active)
+        try:
+            yield stream
+        finally:
+            self._open.discard(stream)
+            self._by_caller -= Counter([caller])
+            self._observer.live_sessions(self.active)
+            if self._leaving and not self._open:
+                self._all_left.set()
+
+    async def leave(self, within_s: float) -> None:
+        """Lets nobody in any more, ends the open sessions, and waits for them, `within_s` seconds at most."""
+        self._leaving = True
+        for stream in self._open:
+            stream.leave()
+        if self._open:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._all_left.wait()

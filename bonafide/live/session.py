@@ -1,0 +1,331 @@
+"""A live voice as a state machine: audio in, windows to be scored out; scores in, verdicts out. No I/O, no clock.
+
+Whatever the messages, the same audio gives the same windows, each fed to the model once. `live.stream` drives it.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.audio.reader import WINDOW_SECONDS
+from bonafide.audio.resampling import SAMPLE_RATE, resample
+from bonafide.audio.windows import Cut, WindowCutter
+from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.live.running_verdict import RunningVerdict
+from bonafide.verdict import SpeechCheck, label_of
+
+LEAST_RATE, MOST_RATE = 8_000, 192_000
+LEAST_SECONDS = 0.25
+"""Of a window, and between the starts of two; what is left at the end is judged only if it is as long."""
+_LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of another encoding
+_MOST_RATE_CHANGES = 16
+
+
+def check_rate(rate: int) -> None:
+    """Refuses a sample rate that nobody speaks at.
+
+    Raises:
+        InvalidRequest: outside 8,000..192,000 Hz.
+    """
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise InvalidRequest(f"sample_rate must be {LEAST_RATE} to {MOST_RATE} Hz")
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """How a voice is to be judged.
+
+    Attributes:
+        chunk_s: seconds of a window, 0.25..4.
+        overlap_s: seconds that neighbouring windows share, 0..`chunk_s` - 0.25.
+
+    Raises:
+        InvalidRequest: outside these ranges.
+    """
+
+    chunk_s: float = 1.0
+    overlap_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not LEAST_SECONDS <= self.chunk_s <= WINDOW_SECONDS:
+            raise InvalidRequest(f"chunk_duration must be {LEAST_SECONDS} to {WINDOW_SECONDS} seconds")
+        if not 0 <= self.overlap_s <= self.chunk_s - LEAST_SECONDS:
+            raise InvalidRequest(f"overlap_duration must be 0 to chunk_duration less {LEAST_SECONDS} seconds")
+
+
+@dataclass(frozen=True)
+class LiveLimits:
+    """What a session may take.
+
+    Attributes:
+        max_message_s: seconds of audio in one message.
+        idle_s: seconds without a message.
+        max_session_s: seconds from its start, and seconds of audio.
+    """
+
+    max_message_s: float
+    idle_s: float
+    max_session_s: float
+
+
+class Ending(StrEnum):
+    """Why a session ended."""
+
+    END = "end"
+    IDLE = "idle"
+    SESSION_LIMIT = "session_limit"
+    GOING_AWAY = "going_away"
+
+
+class Place(NamedTuple):
+    """Where a window lies.
+
+    Attributes:
+        sequence: 0, 1, 2, ... through the session.
+        start_s: seconds from the start of the stream.
+        end_s: seconds; closer to the start than `chunk_s` when the window was flushed.
+        fresh_s: seconds of it that no earlier window held.
+    """
+
+    sequence: int
+    start_s: float
+    end_s: float
+    fresh_s: float
+
+
+class LiveWindow(NamedTuple):
+    """A window to be scored.
+
+    Attributes:
+        samples: float32 array (n,) at `rate`, mono.
+        rate: in Hz.
+    """
+
+    place: Place
+    samples: NDArray[np.float32]
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowVerdict:
+    """A judged window.
+
+    Attributes:
+        score: P(spoof), 0..1; None without speech.
+        label: "spoof", "bonafide" or "no_speech".
+        speech: share of the window in which somebody speaks, 0..1.
+        weight: what it counts for, see `SpeechCheck.weight`; audio that an earlier window held counts once.
+        running_score: smoothed P(spoof) so far; None before any speech.
+        running_label: changes only when `running_score` has clearly crossed the threshold.
+    """
+
+    place: Place
+    score: float | None
+    label: str
+    speech: float
+    weight: float
+    running_score: float | None
+    running_label: str
+
+    @property
+    def start_s(self) -> float:
+        """Seconds from the start of the stream."""
+        return self.place.start_s
+
+    @property
+    def end_s(self) -> float:
+        """Seconds from the start of the stream."""
+        return self.place.end_s
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech that no earlier window held."""
+        return self.speech * self.place.fresh_s
+
+
+class LiveSession:
+    """One voice from its first sample to its last.
+
+    Times are the caller's: any clock that does not go backwards.
+
+    Attributes:
+        config: in force.
+        threshold: a score at or above it is labelled spoof.
+        verdicts: of all windows judged so far, in order.
+        running: the verdict so far.
+    """
+
+    def __init__(self, limits: LiveLimits, threshold: float, speech: SpeechCheck, now: float) -> None:
+        self.config = LiveConfig()
+        self.threshold = threshold
+        self.verdicts: list[WindowVerdict] = []
+        self._limits = limits
+        self._speech = speech
+        self._began = self._heard_at = now
+        self.running = RunningVerdict(threshold)
+        self._sequence = 0
+        self._cutter: WindowCutter | None = None
+        self._rate_changes = 0
+        # Of the present cutter: where in the stream it began, the samples it got, and the windows it gave.
+        self._origin_s = 0.0
+        self._fed = self._cuts = 0
+        # What waits for a new cutter.
+        self._rest = np.zeros(0, dtype=np.float32)
+        self._rest_rate = SAMPLE_RATE
+
+    @property
+    def rate(self) -> int:
+        """Of the audio heard last, in Hz."""
+        return self._rest_rate if self._cutter is None else self._cutter.rate
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds heard."""
+        if self._cutter is None:
+            return self._origin_s + len(self._rest) / self._rest_rate
+        return self._origin_s + self._fed / self._cutter.rate
+
+    @property
+    def waiting_samples(self) -> int:
+        """Samples that no window has held yet."""
+        return len(self._rest) if self._cutter is None else self._cutter.unseen_samples
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds that no window has held yet."""
+        return self.waiting_samples / self.rate
+
+    @property
+    def due_at(self) -> float:
+        """When the session is over unless something is heard."""
+        return min(self._heard_at + self._limits.idle_s, self._began + self._limits.max_session_s)
+
+    def overdue(self, now: float) -> Ending | None:
+        """Whether the session is over, and why."""
+        if now - self._began >= self._limits.max_session_s or self.audio_s > self._limits.max_session_s:
+            return Ending.SESSION_LIMIT
+        return Ending.IDLE if now - self._heard_at >= self._limits.idle_s else None
+
+    def heard(self, now: float) -> None:
+        """Notes that the other side said something."""
+        self._heard_at = now
+
+    def configure(self, config: LiveConfig) -> None:
+        """Cuts otherwise from the next audio on; what waits for its window waits for one of the new kind."""
+        if config != self.config:
+            self._put_back()
+            self.config = config
+
+    def check(self, samples: NDArray[np.float32], rate: int) -> None:
+        """Raises what `feed` would raise of the samples themselves."""
+        check_rate(rate)
+        if len(samples) > self._limits.max_message_s * rate:
+            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
+        if not len(samples):
+            return
+        loudest = float(np.abs(samples).max())
+        if not math.isfinite(loudest):
+            raise UnreadableMedia("the audio holds samples that are not finite numbers")
+        if loudest > _LOUDEST:
+            raise InvalidRequest("samples lie far outside -1..1: are they integers, or in another encoding?")
+
+    def feed(self, samples: NDArray[np.float32], rate: int) -> list[LiveWindow]:
+        """Takes audio and returns the windows that it completes.
+
+        Args:
+            samples: float32 array (n,), mono, -1..1.
+            rate: in Hz, 8,000..192,000.
+
+        Raises:
+            InvalidRequest: another rate, one that keeps changing, or samples far beyond -1..1.
+            UnreadableMedia: samples that are not finite.
+            TooLarge: more seconds than a message may hold.
+        """
+        self.check(samples, rate)
+        if not len(samples):
+            return []
+        windows = self._begin_cutter(rate) if self._cutter is None or self._cutter.rate != rate else []
+        return windows + self._cut(samples)
+
+    def flush(self) -> list[LiveWindow]:
+        """The windows that are left, the last of them shorter than the others; a rest under 0.25 s stays."""
+        windows = self._begin_cutter(self._rest_rate) if self._cutter is None and len(self._rest) else []
+        if self._cutter is None or self.waiting_s < LEAST_SECONDS:
+            return windows
+        end_s = self.audio_s
+        if last := self._cutter.flush():
+            windows.append(self._window(last, self._cutter))
+        self._origin_s, self._fed, self._cuts = end_s, 0, 0
+        return windows
+
+    def judge(self, place: Place, score: float, speech: float) -> WindowVerdict:
+        """Makes a scored window count.
+
+        Args:
+            place: of the window; in the order in which they were handed out.
+            score: P(spoof), 0..1.
+            speech: share of the window in which somebody speaks, 0..1.
+        """
+        counts = self._speech.passes(speech)
+        weight = self._speech.weight(speech, place.fresh_s)
+        if counts:
+            self.running.add(score, weight)
+        verdict = WindowVerdict(
+            place,
+            score=score if counts else None,
+            label=label_of(score if counts else None, self.threshold),
+            speech=speech,
+            weight=weight,
+            running_score=self.running.p_spoof,
+            running_label=self.running.label,
+        )
+        self.verdicts.append(verdict)
+        return verdict
+
+    def _begin_cutter(self, rate: int) -> list[LiveWindow]:
+        """Makes a cutter for this rate and feeds it what waited, resampled if need be."""
+        if self._fed or len(self._rest):
+            if self.rate != rate:
+                self._rate_changes += 1
+            if self._rate_changes > _MOST_RATE_CHANGES:
+                raise InvalidRequest("the sample rate changes again and again")
+        self._put_back()
+        rest = self._rest
+        if len(rest) and self._rest_rate != rate:
+            rest = resample(rest[np.newaxis], self._rest_rate, rate)[0]
+        self._rest = np.zeros(0, dtype=np.float32)
+        hop_s = self.config.chunk_s - self.config.overlap_s
+        self._cutter = WindowCutter(rate, self.config.chunk_s, hop_s)
+        self._fed = self._cuts = 0
+        return self._cut(rest)
+
+    def _put_back(self) -> None:
+        """Takes out of the cutter what no window has held, for the next one."""
+        if self._cutter is not None:
+            end_s, unseen, rate = self.audio_s, self._cutter.unseen_samples, self._cutter.rate
+            pending = self._cutter.pending
+            self._rest, self._rest_rate = pending[len(pending) - unseen :], rate
+            self._origin_s = end_s - unseen / rate
+            self._cutter = None
+
+    def _cut(self, samples: NDArray[np.float32]) -> list[LiveWindow]:
+        assert self._cutter is not None  # noqa: S101
+        self._fed += len(samples)
+        return [self._window(cut, self._cutter) for cut in self._cutter.feed(samples)]
+
+    def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
+        start_s = self._origin_s + self._cuts * cutter.hop_samples / cutter.rate
+        shared = cutter.window_samples - cutter.hop_samples if self._cuts else 0
+        place = Place(
+            self._sequence,
+            start_s,
+            end_s=start_s + cut.valid / cutter.rate,
+            fresh_s=(cut.valid - shared) / cutter.rate,
+        )
+        self._sequence += 1
+        self._cuts += 1
+        return LiveWindow(place, cut.samples[: cut.valid], cutter.rate)

@@ -1,0 +1,189 @@
+"""Untrusted bytes -> an upright RGB photo -> the uint8 array that a face model is given. Knows Pillow only.
+
+Only JPEG, PNG, WebP, BMP and the first frame of a GIF are opened; the size is checked before decoding.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from bonafide.errors import TooLarge, UnreadableMedia
+from bonafide.photo.format import ACCEPTED, exif_orientation, identify
+from bonafide.settings import Settings
+
+
+class _Jpeg(JpegImageFile):
+    """Pillow's reader without its look for a resolution in the EXIF block, which warns where that is damaged."""
+
+    def _read_dpi_from_exif(self) -> None:
+        return
+
+
+_READERS: dict[str, type[ImageFile]] = {
+    "JPEG": _Jpeg,
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+}
+_WHITE = (255, 255, 255, 255)
+_MOST_SCANS = 200
+_MOST_ELONGATED = 100
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What a photo may hold at most; beyond it TooLarge.
+
+    Attributes:
+        max_bytes: size of the file.
+        max_pixels: width times height, known from the header.
+    """
+
+    max_bytes: int
+    max_pixels: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The limits that the settings name."""
+        return cls(settings.max_image_bytes, settings.max_image_pixels)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a face model wants its photo: resized first, then cropped at the centre. None leaves a step out.
+
+    Attributes:
+        resize_shortest_edge: pixels of the shorter edge; the other follows in proportion.
+        resize_height: used with `resize_width` when there is no `resize_shortest_edge`.
+        resize_width: see `resize_height`.
+        crop_height: used with `crop_width`; a smaller picture gets black borders.
+        crop_width: see `crop_height`.
+        resample: Pillow's number of the filter, as checkpoints state it (2 bilinear, 3 bicubic).
+    """
+
+    resize_shortest_edge: int | None
+    resize_height: int | None
+    resize_width: int | None
+    crop_height: int | None
+    crop_width: int | None
+    resample: int
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after the resize."""
+        if (edge := self.resize_shortest_edge) is not None:
+            if width <= height:
+                return edge, int(edge * height / width)
+            return int(edge * width / height), edge
+        if self.resize_width is not None and self.resize_height is not None:
+            return self.resize_width, self.resize_height
+        return width, height
+
+
+def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Decodes a photo and turns it upright.
+
+    Transparent parts are put on white, 16 bit greys are scaled, CMYK is converted by Pillow's formula without its
+    colour profile, and of an animation the first frame counts.
+
+    Returns:
+        A picture of mode RGB.
+
+    Raises:
+        UnreadableMedia: empty, broken, torn, a format that is not accepted, or a strip rather than a picture.
+        TooLarge: more bytes or pixels than allowed.
+    """
+    if len(data) > limits.max_bytes:
+        raise TooLarge(f"a photo of {len(data)} bytes; at most {limits.max_bytes} are accepted")
+    kind = identify(data)
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:  # each scan walks over all pixels again
+        raise UnreadableMedia("the JPEG has too many scans")
+    try:
+        with _READERS[kind](BytesIO(data)) as image:
+            _check_size(image, limits)
+            image.load()
+            orientation = exif_orientation(image.info.get("exif"))
+            upright = _UPRIGHT.get(orientation)
+            rgb = _to_rgb(image)
+            return rgb if upright is None else rgb.transpose(upright)
+    except (TooLarge, UnreadableMedia):
+        raise
+    except Exception as error:  # Pillow raises nearly anything on a broken file
+        raise UnreadableMedia(f"the {kind} cannot be decoded: it is broken or torn; send {ACCEPTED}") from error
+
+
+def prepare(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
+    """Resizes and crops a photo by the rules of transformers' `BitImageProcessor` (its Pillow backend).
+
+    Args:
+        image: of mode RGB.
+        geometry: from the checkpoint's own processor file.
+
+    Returns:
+        uint8 array (height, width, 3).
+    """
+    size = geometry.resized(image.width, image.height)
+    if size != image.size:
+        image = image.resize(size, resample=Image.Resampling(geometry.resample))
+    pixels: NDArray[np.uint8] = np.asarray(image)
+    if geometry.crop_height is None or geometry.crop_width is None:
+        return pixels
+    return _centre(pixels, geometry.crop_height, geometry.crop_width)
+
+
+def _check_size(image: ImageFile, limits: ImageLimits) -> None:
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise TooLarge(f"a photo of {width} x {height} pixels; at most {limits.max_pixels} are accepted")
+    if max(width, height) > _MOST_ELONGATED * min(width, height):
+        raise UnreadableMedia(f"{width} x {height} pixels are a strip, not a photo")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _from_16_bit_grey(image)
+    transparent = "transparency" in image.info or image.mode in {"LA", "PA", "La", "RGBA", "RGBa"}
+    if not transparent:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    if image.format == "BMP" and rgba.getchannel("A").getextrema() == (0, 0):  # an unused fourth byte, not alpha
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
+
+
+def _from_16_bit_grey(image: Image.Image) -> Image.Image:
+    """Scales 0..65535 to 0..255, where Pillow's own conversion would clip."""
+    wide = np.asarray(image).astype(np.uint32)
+    grey = ((wide * 255 + 32_767) // 65_535).astype(np.uint8)
+    if (hidden := image.info.get("transparency")) is not None:
+        grey[wide == hidden] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _centre(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The middle of the picture; black where it is smaller, an odd black row or column being the first."""
+    missing_rows, missing_columns = max(0, height - pixels.shape[0]), max(0, width - pixels.shape[1])
+    if missing_rows or missing_columns:
+        above, left = (missing_rows + 1) // 2, (missing_columns + 1) // 2
+        pixels = np.pad(pixels, ((above, missing_rows - above), (left, missing_columns - left), (0, 0)))
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width]

@@ -1,0 +1,248 @@
+"""The replicas of one runner behind one name: found by DNS, probed one by one, the least busy one is asked first.
+
+BentoML knows one URL for a runner and keeps its connections open: a balancer of connections in between would leave
+new replicas idle, and calls to one that vanished without a word would hang. Knows neither BentoML nor media.
+"""
+
+import asyncio
+import itertools
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Answers = list[tuple[Any, float, int, str]]
+_FIND_PERIOD_S = 5.0
+_FIND_PATIENCE_S = 0.5
+_PROBE_TIMEOUT_S = 2.5
+PATIENCE_S = 6.0
+"""A replica that says nothing for so long gets no more work; one late answer only tells that its machine is busy."""
+LOST_AFTER_S = 10.0
+"""After so long it is given up together with the calls that wait for it."""
+
+
+class Remote(Protocol):
+    """The asynchronous client of one replica."""
+
+    async def score(self, items: list[NDArray[Any]]) -> Answers:
+        """The values of a `bonafide.runner.runner.Answer` for each item."""
+
+    async def info(self) -> dict[str, Any]:
+        """The model's description."""
+
+    async def close(self) -> None:
+        """Closes its connections."""
+
+
+class _Replica:
+    """One address, and what is known of it."""
+
+    def __init__(self, url: str, remote: Remote) -> None:
+        self.url = url
+        self.remote = remote
+        self.items = 0
+        self.turn = 0
+        self.info: dict[str, Any] | None = None
+        self.answered = time.monotonic()
+        self.lost = asyncio.Event()
+
+    async def probe(self) -> Exception | None:
+        """Asks for its model; returns what went wrong."""
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                self.info = await _once_more(self.remote.info)
+        # Whatever it is, this replica cannot be used now, and the others must not suffer.
+        except Exception as error:
+            silent_s = time.monotonic() - self.answered
+            if not isinstance(error, TimeoutError) or silent_s > PATIENCE_S:
+                self.info = None
+            if silent_s > LOST_AFTER_S:
+                self.lost.set()
+            return error
+        self.answered = time.monotonic()
+        self.lost.clear()
+        return None
+
+    async def score(self, items: list[NDArray[Any]]) -> Answers:
+        """Scores, or gives up when the replica is lost meanwhile.
+
+        Raises:
+            OSError, aiohttp.ClientError: it cannot be reached, or was lost.
+        """
+        self.items += len(items)
+        asking = asyncio.ensure_future(_once_more(lambda: self.remote.score(items)))
+        losing = asyncio.ensure_future(self.lost.wait())
+        try:
+            await asyncio.wait((asking, losing), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise ConnectionError(f"{self.url} stopped answering")
+            answers = asking.result()
+            self.answered = time.monotonic()
+            return answers
+        finally:
+            self.items -= len(items)
+            losing.cancel()
+            asking.cancel()
+
+
+async def _once_more(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Asks, and once more if the kept-alive connection was closed meanwhile; asking twice is harmless."""
+    try:
+        return await ask()
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        return await ask()
+
+
+async def addresses_of(url: str) -> list[str]:
+    """The URL once for each address that its host has now.
+
+    Raises:
+        OSError: the name has none.
+    """
+    parts = urlsplit(url)
+    if parts.hostname is None:  # a unix socket
+        return [url]
+    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    hosts = {f"[{address[0]}]" if family == socket.AF_INET6 else str(address[0]) for family, *_, address in found}
+    return [parts._replace(netloc=f"{host}:{parts.port}").geturl() for host in sorted(hosts)]
+
+
+class Replicas:
+    """All replicas of a runner as one; a `bonafide.runner.runner.RemoteRunner`.
+
+    Only replicas that serve the same model are used together, that of the most of them: while a new version rolls
+    out, the old one is used until the new one has more.
+
+    Args:
+        url: of the runner; its host may have several addresses.
+        connect: makes the client of one address.
+        find: finds the addresses.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connect: Callable[[str], Awaitable[Remote]],
+        find: Callable[[str], Awaitable[list[str]]] = addresses_of,
+    ) -> None:
+        self._url = url
+        self._connect = connect
+        self._find = find
+        self._finding: asyncio.Task[None] | None = None
+        self._next_find = 0.0
+        self._replicas: list[_Replica] = []
+        self._serving: list[_Replica] = []
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._turns = itertools.count(1)
+
+    @property
+    def replicas(self) -> int:
+        """How many serve now."""
+        return len(self._serving)
+
+    async def info(self) -> dict[str, Any]:
+        """Looks for replicas, probes all of them, and returns the model that they serve.
+
+        Raises:
+            ConnectionError: none answers.
+        """
+        await self._look()
+        errors = await asyncio.gather(*(replica.probe() for replica in self._replicas))
+        self._choose()
+        if not self._serving:
+            raise ConnectionError(f"{self._url}: {next((error for error in errors if error), 'no address')!r}")
+        info = self._serving[0].info
+        assert info is not None  # noqa: S101
+        return info
+
+    async def score(self, items: list[NDArray[Any]]) -> Answers:
+        """Asks the replica with the fewest items in progress, and another one when it cannot be reached.
+
+        Raises:
+            OSError, aiohttp.ClientError: no replica can be reached.
+        """
+        untried = list(self._serving)
+        failure: Exception = ConnectionError(f"{self._url}: no replica answers")
+        while untried:
+            replica = min(untried, key=lambda each: (each.items, each.turn))
+            replica.turn = next(self._turns)
+            try:
+                return await replica.score(items)
+            except (aiohttp.ClientError, OSError) as error:
+                logger.warning("replica failed", extra={"replica": replica.url, "cause": repr(error)})
+                failure = error
+                untried.remove(replica)
+                self._serving = [each for each in self._serving if each is not replica]
+        raise failure
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        tasks = [*self._leaving, *([self._finding] if self._finding else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(replica.remote.close() for replica in self._replicas))
+        self._replicas = self._serving = []
+
+    async def _look(self) -> None:
+        """Asks for the addresses now and then; a slow answer is taken when it comes."""
+        if self._finding is None:
+            if time.monotonic() < self._next_find:
+                return
+            self._finding = asyncio.create_task(self._meet())
+        await asyncio.wait((self._finding,), timeout=_FIND_PATIENCE_S)
+        if self._finding.done():
+            finding, self._finding = self._finding, None
+            self._next_find = time.monotonic() + _FIND_PERIOD_S
+            finding.result()
+
+    async def _meet(self) -> None:
+        """Meets new addresses, and leaves those that are gone. When there is no answer, the known ones stay."""
+        try:
+            urls = await self._find(self._url)
+        except OSError as error:
+            logger.warning("a runner's name has no address", extra={"runner": self._url, "cause": repr(error)})
+            return
+        known = {replica.url: replica for replica in self._replicas}
+        for url in known.keys() - set(urls):
+            leaving = asyncio.create_task(self._leave(known[url]))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        self._replicas = [known.get(url) or _Replica(url, await self._connect(url)) for url in urls]
+
+    async def _leave(self, replica: _Replica) -> None:
+        """Closes a replica that its name no longer has, when its last call has ended or it is lost."""
+        while replica.items:
+            await asyncio.sleep(1)
+            await replica.probe()
+        await replica.remote.close()
+
+    def _choose(self) -> None:
+        """Serves with the largest group of one and the same model; of equal groups with the one in use."""
+        groups: list[list[_Replica]] = []
+        for replica in self._replicas:
+            if replica.info is not None:
+                same = next((group for group in groups if group[0].info == replica.info), None)
+                if same is None:
+                    groups.append(same := [])
+                same.append(replica)
+        used = {replica.url for replica in self._serving}
+        chosen = max(groups, key=lambda group: (len(group), sum(each.url in used for each in group)), default=[])
+        if {replica.url for replica in chosen} != used:
+            others = [each.url for group in groups if group is not chosen for each in group]
+            logger.log(
+                logging.WARNING if others else logging.INFO,
+                "replicas",
+                extra={"runner": self._url, "serving": [each.url for each in chosen], "other_model": others},
+            )
+        self._serving = chosen

@@ -1,0 +1,306 @@
+"""The only file that talks to the BentoML runners: items in, probabilities out, with admission and deadlines.
+
+A call is first admitted (one of a bounded number, else `Overloaded` at once), then its items wait until BentoML's own
+queue is short, and go there with those of others (`batcher`). What waits here can still be cancelled; what is in
+BentoML's cannot.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+
+import aiohttp
+from _bentoml_impl.client import RemoteProxy
+from bentoml.exceptions import BentoMLException
+from numpy.typing import NDArray
+
+from bonafide.calls import Call
+from bonafide.errors import DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
+from bonafide.runner.batcher import Batches
+from bonafide.runner.replicas import Answers, Remote, Replicas
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BATCHES_AHEAD = 2
+"""Batches let into the queue of each replica: one that is being computed and one that is ready to follow it."""
+_PROBE_PERIOD_S = 1.0
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a runner tells of its model.
+
+    Attributes:
+        name: shown in every answer.
+        version: changes with weights, configuration, preprocessing or label mapping.
+        demo: whether it is one of the small bundled models.
+        details: the runner's own dictionary, JSON types only.
+        threshold: fitted to the model: a probability at or above it means spoof (or fake); None: never fitted.
+        calibrated: whether its probabilities were fitted to data.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    local_path: str
+    demo: bool
+    engine: str
+    device: str
+    precision: str
+    max_batch_size: int
+    details: dict[str, Any]
+    threshold: float | None = None
+    calibrated: bool = False
+
+    @classmethod
+    def from_dict(cls, details: dict[str, Any]) -> "ModelInfo":
+        """Reads the dictionary that the runner's `info` returns."""
+        optional = {name: details[name] for name in ("threshold", "calibrated") if name in details}
+        required = {name for name in cls.__dataclass_fields__ if name not in ("details", "threshold", "calibrated")}
+        return cls(**{name: details[name] for name in required}, **optional, details=details)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that a score depends on besides the input; part of cache keys."""
+        speech = self.details.get("speech_version")
+        return f"{self.version}-{self.engine}-{self.device}-{self.precision}" + (f"-{speech}" if speech else "")
+
+
+class Answer(NamedTuple):
+    """What travels back from a runner for each item; it arrives as a plain tuple, since BentoML drops the names.
+
+    Attributes:
+        judged: the numbers of a `WindowScore` for a window, P(fake) for a photo.
+        inference_s: seconds that the item's batch took.
+        batch_size: items in that batch.
+        fingerprint: of the model that answered.
+    """
+
+    judged: Any
+    inference_s: float
+    batch_size: int
+    fingerprint: str
+
+
+class RemoteRunner(Protocol):
+    """A runner from afar: batchable `score`, and `info`; see `bonafide.runner.replicas.Replicas`."""
+
+    @property
+    def replicas(self) -> int:
+        """How many processes share the work, as of the last `info`."""
+
+    async def score(self, items: list[NDArray[Any]]) -> Answers:
+        """The values of an `Answer` for each item."""
+
+    async def info(self) -> dict[str, Any]:
+        """The model's description; comes within seconds, or OSError."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class RunnerObserver(Protocol):
+    """Receives what is worth measuring about a runner."""
+
+    def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
+        """One remote call of `items` items took `total_s` seconds, of which the engine used `inference_s`."""
+
+    def calls(self, runner: str, active: int) -> None:
+        """`active` calls are admitted now."""
+
+    def replicas(self, runner: str, serving: int) -> None:
+        """So many processes of it serve now."""
+
+
+class Runner(Generic[T]):
+    """One model behind BentoML's adaptive batching; `T` is what it says of an item.
+
+    Args:
+        name: for logs and metrics, "voice" or "face".
+        remote: its replicas.
+        read: makes of `Answer.judged` what callers get.
+        max_calls: calls admitted at one time.
+        max_batch: items of one batch of the runner.
+        observer: receives measurements.
+        weigh: what an item costs, as a part of what the largest costs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        remote: RemoteRunner,
+        *,
+        read: Callable[[Any], T],
+        max_calls: int,
+        max_batch: int,
+        observer: RunnerObserver,
+        weigh: Callable[[NDArray[Any]], float] = lambda _: 1.0,
+    ) -> None:
+        self.name = name
+        self._remote = remote
+        self._read = read
+        self._max_calls = max_calls
+        self._active_calls = 0
+        self._max_batch = max_batch
+        self._batches = Batches(self._ask, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
+        self._observer = observer
+        self._info: ModelInfo | None = None
+        self._silence = ""
+        self._seconds_per_item = 0.1
+
+    @property
+    def ready(self) -> bool:
+        """Whether the runner has answered within the last seconds."""
+        return self._info is not None
+
+    @property
+    def active_calls(self) -> int:
+        """Calls admitted now."""
+        return self._active_calls
+
+    @property
+    def max_calls(self) -> int:
+        """Calls admitted at one time, at most."""
+        return self._max_calls
+
+    @property
+    def max_batch(self) -> int:
+        """Most items in one batch; a good number to send at a time."""
+        return self._max_batch
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that answers now.
+
+        Raises:
+            Unavailable: the runner has not answered yet, or no longer does.
+        """
+        if self._info is None:
+            raise Unavailable(f"the {self.name} model is not ready")
+        return self._info
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Holds one of the places for calls.
+
+        Raises:
+            Overloaded: all places are taken; tells when to come again.
+        """
+        if self._active_calls >= self._max_calls:
+            wait_s = max(1.0, self._active_calls * self._seconds_per_item)
+            raise Overloaded(f"{self._active_calls} {self.name} calls are in progress", retry_after_s=math.ceil(wait_s))
+        self._active_calls += 1
+        self._observer.calls(self.name, self._active_calls)
+        try:
+            yield
+        finally:
+            self._active_calls -= 1
+            self._observer.calls(self.name, self._active_calls)
+
+    async def score(self, items: Sequence[NDArray[Any]], call: Call, model: ModelInfo) -> list[T]:
+        """Judges items of an admitted call; at most `max_batch` at a time are fair to others.
+
+        Args:
+            items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
+            call: its deadline ends the wait.
+            model: that the call began with, and whose threshold and name it uses.
+
+        Returns:
+            For each item what its model says of it; a score is NaN where it could not judge that one item.
+
+        Raises:
+            DeadlineExceeded: the deadline passed.
+            Unavailable: the runner cannot be reached.
+            ModelChanged: it holds another model by now.
+            Overloaded: BentoML refused.
+            Internal: the runner failed.
+        """
+        async with call.time_limit():
+            answers = await self._batches.answers(items)
+        if any(answer.fingerprint != model.fingerprint for answer in answers):
+            raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
+        return [self._read(answer.judged) for answer in answers]
+
+    async def _ask(self, items: list[NDArray[Any]]) -> list[Answer]:
+        began = time.perf_counter()
+        answers = [Answer(*values) for values in await self._answered(items)]
+        total_s = time.perf_counter() - began
+        if len(answers) != len(items):
+            raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
+        inference_s, batch_size = max(((answer.inference_s, answer.batch_size) for answer in answers), default=(0.0, 0))
+        self._seconds_per_item += 0.1 * (inference_s / max(1, batch_size) - self._seconds_per_item)
+        self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
+        return answers
+
+    async def _answered(self, items: list[NDArray[Any]]) -> Answers:
+        try:
+            return await self._remote.score(items)
+        except (aiohttp.ClientError, OSError) as error:
+            self._info = None
+            logger.warning("runner unreachable", extra={"runner": self.name, "cause": repr(error)})
+            raise Unavailable(f"the {self.name} model cannot be reached") from error
+        except BentoMLException as error:
+            if error.error_code.value in (429, 503):
+                raise Overloaded(f"the {self.name} model has no capacity") from error
+            if error.error_code.value == 504:
+                raise DeadlineExceeded(f"the {self.name} model did not answer in time") from error
+            raise Internal(f"the {self.name} model failed") from error
+
+    async def probe(self) -> None:
+        """Asks the runner for its model once; afterwards `ready` and `info` are true to what it answered."""
+        try:
+            info = ModelInfo.from_dict(await self._remote.info())
+        except (OSError, KeyError) as error:  # a runner of another release may not say all that is needed
+            if self._info is not None or repr(error) != self._silence:
+                level = logging.WARNING if self._info is not None else logging.INFO
+                logger.log(level, "runner does not answer", extra={"runner": self.name, "cause": repr(error)})
+            self._info, self._silence = None, repr(error)
+            self._observer.replicas(self.name, 0)
+            return
+        self._batches.resize(BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
+        self._observer.replicas(self.name, self._remote.replicas)
+        if info != self._info:
+            logger.info(
+                "runner answers",
+                extra={"runner": self.name, "model": info.name, "version": info.version, "demo": info.demo,
+                       "engine": info.engine, "device": info.device, "precision": info.precision},
+            )  # fmt: skip
+        self._info = info
+
+    async def close(self) -> None:
+        """Closes the connections to the runner."""
+        await self._remote.close()
+
+
+async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:
+    """Probes all runners every second for ever, and calls (and awaits) `changed` after each round."""
+    while True:
+        await asyncio.gather(*(runner.probe() for runner in runners))
+        await changed()
+        await asyncio.sleep(_PROBE_PERIOD_S)
+
+
+def require_remote(dependency: object, name: str) -> RemoteRunner:
+    """The replicas behind a BentoML dependency.
+
+    Raises:
+        RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
+            service started alone without `--depends`).
+    """
+    if not isinstance(dependency, RemoteProxy):
+        raise RuntimeError(
+            f"{name} was built inside the service process, unbatched. Serve without --development, and start a service "
+            f"on its own only with --depends {name}=http://host:port."
+        )
+    known = dependency.to_async
+
+    async def connect(url: str) -> Remote:
+        return cast(Remote, await RemoteProxy(url, service=known.service).to_async.__aenter__())
+
+    return Replicas(known.url, connect)

@@ -1,0 +1,62 @@
+"""Who may call, and how often. A transport hands over the key that it was shown; it never leaves this file."""
+
+import math
+from pathlib import Path
+
+from bonafide.errors import Overloaded, Unauthenticated
+from bonafide.security.keys import KeyStore
+from bonafide.security.rate_limit import RateLimit
+from bonafide.settings import Settings
+
+ANYBODY = ""
+"""The caller's name where no keys are asked for."""
+
+
+class Access:
+    """Asks every call for a known key, and lets each key call so many times a minute.
+
+    Args:
+        keys: those that may call; None: everybody may.
+        calls_per_minute: for keys without a limit of their own; 0: no limit.
+    """
+
+    def __init__(self, keys: KeyStore | None, calls_per_minute: int = 0) -> None:
+        self._keys = keys
+        self._calls_per_minute = calls_per_minute
+        self._rates = RateLimit()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Access":
+        """What the settings say.
+
+        Raises:
+            OSError: the key file cannot be read.
+            ValueError: the keys are malformed.
+        """
+        source: Path | str | None = settings.keys_file or settings.keys.get_secret_value()
+        return cls(KeyStore(source) if source else None, settings.key_calls_per_minute)
+
+    def admit(self, presented: str | None) -> str:
+        """Lets one call in.
+
+        Args:
+            presented: the key that came with the call, if any.
+
+        Returns:
+            The caller's name, or `ANYBODY`.
+
+        Raises:
+            Unauthenticated: there is no key, or it is not known.
+            Overloaded: the key has used up its calls.
+        """
+        if self._keys is None:
+            return ANYBODY
+        if not presented:
+            raise Unauthenticated("an API key is needed: `authorization: Bearer KEY` or `x-api-key: KEY`")
+        key = self._keys.find(presented)
+        if key is None:
+            raise Unauthenticated("the API key is not known")
+        per_minute = key.calls_per_minute or self._calls_per_minute
+        if per_minute and (wait_s := self._rates.take(key.name, per_minute)):
+            raise Overloaded(f"more than {per_minute} calls a minute", retry_after_s=math.ceil(wait_s))
+        return key.name

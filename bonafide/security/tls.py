@@ -1,0 +1,76 @@
+"""TLS of the service's own ports: certificate, key and the callers' authority, from files that may be replaced."""
+
+import logging
+import ssl
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bonafide.security.file_changes import LOOK_S, FileChanges
+from bonafide.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TlsMaterial:
+    """What belongs together: PEM bytes for gRPC, and the context made of the same files for HTTP.
+
+    Attributes:
+        client_ca: authorities whose certificates callers must have; None: callers need none.
+    """
+
+    context: ssl.SSLContext
+    cert: bytes
+    key: bytes = field(repr=False)
+    client_ca: bytes | None
+
+
+class ServerTls:
+    """The newest files that fit together. Safe to ask from any thread, with each new connection.
+
+    Args:
+        cert: the chain of certificates, PEM.
+        key: its private key, PEM.
+        client_ca: authorities of the callers' certificates (mutual TLS), PEM.
+        look_s: least seconds between two looks at the files.
+
+    Raises:
+        OSError: a file cannot be read, or they do not fit together.
+    """
+
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None, look_s: float = LOOK_S) -> None:
+        self._cert, self._key, self._client_ca = cert, key, client_ca
+        self._changes = FileChanges([path for path in (cert, key, client_ca) if path is not None], look_s)
+        self._lock = threading.Lock()
+        self._material = self._read()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ServerTls | None":
+        """What the settings say; None: no TLS."""
+        if settings.tls_cert is None or settings.tls_key is None:
+            return None
+        return cls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+    @property
+    def current(self) -> TlsMaterial:
+        """For a connection that begins now. Files that do not fit together, or are gone, change nothing."""
+        with self._lock:
+            if self._changes.changed():
+                try:
+                    self._material = self._read()
+                except OSError as error:
+                    logger.error("the TLS files cannot be used; those known stay", extra={"cause": str(error)})
+                else:
+                    logger.info("TLS files read again")
+            return self._material
+
+    def _read(self) -> TlsMaterial:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._cert, self._key)
+        if self._client_ca is not None:
+            context.load_verify_locations(self._client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        client_ca = None if self._client_ca is None else self._client_ca.read_bytes()
+        return TlsMaterial(context, self._cert.read_bytes(), self._key.read_bytes(), client_ca)

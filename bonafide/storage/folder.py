@@ -1,0 +1,140 @@
+"""Objects in a folder laid out `<bucket>/<key>`: the default where there is no MinIO.
+
+In: a bucket and a key. Out: the bytes of a regular file below the bucket's folder, and of no other.
+Knows storage, errors and settings.
+"""
+
+import errno
+import hashlib
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.settings import Settings
+from bonafide.storage.store import ObjectStat, check_location, check_size
+from bonafide.storage.threads import StoppableThreads, collect
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_THREADS = 16
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
+
+
+class FolderStore:
+    """An `ObjectStore` on `objects_dir`.
+
+    Symbolic links are followed as long as they stay inside their bucket; buckets themselves are real folders.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._root = settings.objects_dir
+        self._allowed_buckets = settings.allowed_buckets
+        self._max_bytes = settings.max_audio_bytes
+        self._threads = StoppableThreads(_THREADS, "folder-store")
+
+    async def stat(self, bucket: str, key: str) -> ObjectStat:
+        """See `ObjectStore.stat`."""
+        check_location(bucket, key, self._allowed_buckets)
+
+        def work(stop: threading.Event) -> ObjectStat:
+            with _opened(self._root, bucket, key) as file:
+                return _describe(file)
+
+        found = await self._run(work, bucket, key)
+        check_size(found.size, self._max_bytes)
+        return found
+
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+        """See `ObjectStore.read`."""
+        check_location(bucket, key, self._allowed_buckets)
+        check_size(expected.size, self._max_bytes)
+
+        def work(stop: threading.Event) -> bytes | None:
+            with _opened(self._root, bucket, key) as file:
+                if _describe(file) != expected:
+                    return None
+                content = collect(lambda size: os.read(file, size), expected.size, stop)
+                # Once more: somebody may have written while we read.
+                unchanged = len(content) == expected.size and _describe(file) == expected
+                return content if unchanged else None
+
+        content = await self._run(work, bucket, key)
+        if content is None:
+            raise Unavailable("the object changed while it was read, try again")
+        return content
+
+    async def healthy(self) -> bool:
+        """See `ObjectStore.healthy`: whether the folder is there."""
+        return await self._threads.run(lambda stop: os.access(self._root, os.R_OK | os.X_OK))
+
+    async def close(self) -> None:
+        """See `ObjectStore.close`."""
+        await self._threads.close()
+
+    async def _run(self, work: Callable[[threading.Event], T], bucket: str, key: str) -> T:
+        try:
+            return await self._threads.run(work)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                raise ObjectNotFound(f"no object {key!r} in bucket {bucket!r}") from None
+            if error.errno in (errno.EACCES, errno.EPERM):
+                raise Forbidden(f"the object {key!r} in bucket {bucket!r} may not be read") from None
+            if error.errno == errno.ENAMETOOLONG:
+                raise InvalidRequest("a segment of the object key is too long") from None
+            logger.warning("the objects folder failed: %s", error.strerror)
+            raise Unavailable("the object storage cannot be read, try again later") from None
+
+
+@contextmanager
+def _opened(root: Path, bucket: str, key: str) -> Iterator[int]:
+    """The descriptor of the regular file that a key names; raises OSError for everything else.
+
+    The path is resolved first and then walked component by component without following links, so a link that
+    appears between the two leads nowhere.
+    """
+    real_root = root.resolve(strict=True)
+    real_bucket = real_root / bucket
+    try:
+        real_file = (real_bucket / key).resolve(strict=True)
+    except RuntimeError:
+        raise OSError(errno.ELOOP, "a loop of links") from None
+    if not real_file.is_relative_to(real_bucket):
+        logger.warning("a link below the objects folder leads out of its bucket and is not followed")
+        raise OSError(errno.ENOENT, "outside the bucket")
+    *folders, name = real_file.relative_to(real_root).parts
+    folder = os.open(real_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in folders:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # Looked at before it is opened too: opening a device may already do something.
+        _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=False))
+        file = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        _require_regular(os.fstat(file))
+        yield file
+    finally:
+        os.close(file)
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.ENOENT, "not a regular file")
+
+
+def _describe(file: int) -> ObjectStat:
+    status = os.fstat(file)
+    # The change time too: unlike the modification time, nobody can set it back.
+    facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+    return ObjectStat(content_id=f"file-{digest}", size=status.st_size)

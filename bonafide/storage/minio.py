@@ -1,0 +1,188 @@
+"""Objects in MinIO or S3, through the blocking `minio` client in a few threads of its own.
+
+In: a bucket and a key. Out: the bytes, streamed under a limit. Knows storage, errors, settings.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+from xml.etree.ElementTree import ParseError
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from urllib3.exceptions import HTTPError
+
+from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.settings import Settings
+from bonafide.storage.store import ObjectStat, check_location, check_size
+from bonafide.storage.threads import StoppableThreads, collect
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_THREADS = 16
+_HEALTH_TIMEOUT_S = 2.0
+_ABSENT = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "ResourceNotFound"}
+# The service's own credentials are wrong: nothing that the caller did or may know.
+_OUR_FAULT = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"}
+
+
+class _Transient(Exception):
+    """A failure that may be gone in a moment; its text is for the log."""
+
+
+class MinioStore:
+    """An `ObjectStore` on MinIO, or on anything that speaks S3."""
+
+    def __init__(self, settings: Settings) -> None:
+        scheme, _, host = (settings.minio_endpoint or "").rpartition("://")
+        secure = scheme == "https" if scheme else settings.minio_secure
+        self._health_url = f"{'https' if secure else 'http'}://{host}/minio/health/live"
+        self._allowed_buckets = settings.allowed_buckets
+        self._max_bytes = settings.max_audio_bytes
+        self._attempts = settings.storage_retries + 1
+        self._http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=settings.storage_timeout_s, read=settings.storage_timeout_s),
+            maxsize=_THREADS,
+            retries=False,  # ours can be cancelled
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
+        )
+        self._client = Minio(
+            host,
+            access_key=settings.minio_access_key.get_secret_value(),
+            secret_key=settings.minio_secret_key.get_secret_value(),
+            secure=secure,
+            http_client=self._http,
+        )
+        self._threads = StoppableThreads(_THREADS, "minio")
+        # Downloads that fill the pool must not make the storage look dead.
+        self._health_thread = StoppableThreads(1, "minio-health")
+
+    async def stat(self, bucket: str, key: str) -> ObjectStat:
+        """See `ObjectStore.stat`."""
+        check_location(bucket, key, self._allowed_buckets)
+
+        def work(stop: threading.Event) -> ObjectStat:
+            return _describe(bucket, key, self._client.stat_object(bucket, key).metadata or {})
+
+        found = await self._retrying(work, bucket, key)
+        check_size(found.size, self._max_bytes)
+        return found
+
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+        """See `ObjectStore.read`."""
+        check_location(bucket, key, self._allowed_buckets)
+        check_size(expected.size, self._max_bytes)
+
+        def work(stop: threading.Event) -> bytes | None:
+            response = self._client.get_object(bucket, key)
+            try:
+                # read1 returns what has come, so a trickle of bytes cannot hide a cancelled call.
+                def read_some(size: int) -> bytes:
+                    return response.read1(size, decode_content=False) or b""
+
+                if _describe(bucket, key, response.headers) != expected:
+                    # To the HTTP client, headers that were cut off are just others; a body then fails.
+                    read_some(1)
+                    return None
+                content = collect(read_some, expected.size, stop)
+                return content if len(content) == expected.size else None
+            finally:
+                # Read to its end, the connection is back in the pool by now; otherwise it is of no use.
+                response.close()
+
+        content = await self._retrying(work, bucket, key)
+        if content is None:
+            raise Unavailable("the object changed while it was read, try again")
+        return content
+
+    async def healthy(self) -> bool:
+        """See `ObjectStore.healthy`: whether the server answers an unsigned request, with whatever."""
+
+        def work(stop: threading.Event) -> bool:
+            timeout = urllib3.Timeout(connect=_HEALTH_TIMEOUT_S, read=_HEALTH_TIMEOUT_S)
+            try:
+                answer = self._http.request("HEAD", self._health_url, timeout=timeout, redirect=False)
+            except (HTTPError, OSError):
+                return False
+            return answer.status < 500
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * _HEALTH_TIMEOUT_S):
+                return await self._health_thread.run(work)
+        return False
+
+    async def close(self) -> None:
+        """See `ObjectStore.close`; waits for one socket timeout at most."""
+        await asyncio.gather(self._threads.close(), self._health_thread.close())
+        self._http.clear()
+
+    async def _retrying(self, work: Callable[[threading.Event], T], bucket: str, key: str) -> T:
+        def attempt(stop: threading.Event) -> T:
+            try:
+                return work(stop)
+            except (MinioException, HTTPError, OSError, ParseError, ValueError) as error:
+                raise _translated(error, bucket, key) from error
+
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.1),
+            retry=retry_if_exception_type(_Transient),
+            reraise=True,
+        )
+        try:
+            return await retrying(self._threads.run, attempt)
+        except _Transient as error:
+            logger.warning("the object storage failed %d times, at last: %s", self._attempts, error)
+            raise Unavailable("the object storage does not answer, try again later") from None
+
+
+def _describe(bucket: str, key: str, headers: Mapping[str, str]) -> ObjectStat:
+    """What the headers of a HEAD or GET say of an object.
+
+    The etag alone would not do: mostly it is an MD5, and two recordings with one MD5 can be made on purpose.
+    """
+    try:
+        size, etag, modified = int(headers["content-length"]), headers["etag"], headers["last-modified"]
+    except KeyError as error:
+        raise ValueError(f"an answer without {error}") from None
+    if size < 0:
+        raise ValueError("an answer with a negative content-length")
+    facts = (bucket, key, size, etag, modified, headers.get("x-amz-version-id"))
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+    return ObjectStat(content_id=f"s3-{digest}", size=size)
+
+
+def _translated(error: Exception, bucket: str, key: str) -> BonafideError | _Transient:
+    """The error that a caller may see, or `_Transient` for what is worth another try."""
+    if isinstance(error, S3Error):
+        status, code = error.response.status, error.code or ""
+    elif isinstance(error, ServerError):
+        status, code = error.status_code, ""
+    elif isinstance(error, InvalidResponseError):
+        status, code = error._code, ""
+    else:
+        # No answer, half an answer, or one that is not S3.
+        return _Transient(f"{type(error).__name__}: {error}")
+    if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeout"):
+        return _Transient(f"HTTP {status} {code}".rstrip())
+    if code == "NoSuchBucket":
+        return ObjectNotFound(f"no bucket {bucket!r}")
+    if code in _ABSENT or status == 404:
+        return ObjectNotFound(f"no object {key!r} in bucket {bucket!r}")
+    if code in _OUR_FAULT:
+        logger.error("the object storage refuses this service's credentials: %s", code)
+        return Unavailable("the object storage refuses this service")
+    if status in (401, 403):
+        return Forbidden(f"the object {key!r} in bucket {bucket!r} may not be read")
+    logger.warning("the object storage refused a request: HTTP %d %s", status, code)
+    return InvalidRequest("the object storage refused the bucket or the key")

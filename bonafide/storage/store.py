@@ -1,0 +1,96 @@
+"""Objects that somebody else stored: recordings in MinIO or S3, or in a folder laid out `<bucket>/<key>`.
+
+In: a bucket and a key. Out: the bytes, and an id that changes whenever the content does.
+Knows errors and settings.
+"""
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from bonafide.errors import Forbidden, InvalidRequest, TooLarge
+
+MAX_KEY_BYTES = 1024
+_BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ObjectStat:
+    """What is known of an object before it is read.
+
+    Attributes:
+        content_id: Changes whenever the content does; printable ASCII, no secret.
+        size: Bytes, 0 or more.
+    """
+
+    content_id: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """Where objects come from. Every method may be cancelled at any time and then stops its work soon.
+
+    All of them but `healthy` and `close` raise `InvalidRequest` for names that no bucket or object can have,
+    `Forbidden` for a bucket outside the allowed list or an object that the storage keeps from us,
+    `ObjectNotFound`, and `Unavailable` when the storage does not answer, which is after the retries.
+    """
+
+    async def stat(self, bucket: str, key: str) -> ObjectStat:
+        """Looks an object up without reading it; raises `TooLarge` when it is over the limit."""
+
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+        """Reads the object that `stat` described, and never more than its size.
+
+        Raises `Unavailable` when the content has changed since: the caller may start again with `stat`.
+        """
+
+    async def healthy(self) -> bool:
+        """Whether the storage answers now; takes a few seconds at most and raises nothing."""
+
+    async def close(self) -> None:
+        """Stops what is in flight and lets connections and threads go."""
+
+
+def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> None:
+    """Refuses what cannot name an object, the same way for every store.
+
+    S3's own rules for buckets; for keys also no empty, `.` or `..` segment (MinIO and folders refuse them)
+    and no control character.
+
+    Raises:
+        InvalidRequest: The bucket or the key is malformed.
+        Forbidden: The bucket is not in `allowed_buckets` (empty: all are).
+    """
+    if not _BUCKET.fullmatch(bucket) or _is_ip_address(bucket):
+        raise InvalidRequest("the bucket name must be 3 to 63 lowercase letters, digits, dots and hyphens")
+    try:
+        key_bytes = len(key.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest("the object key is not valid Unicode") from None
+    if not key.strip() or key_bytes > MAX_KEY_BYTES:
+        raise InvalidRequest(f"the object key must have 1 to {MAX_KEY_BYTES} bytes, not all of them blank")
+    if any(unicodedata.category(char) == "Cc" for char in key):
+        raise InvalidRequest("the object key must not hold control characters")
+    # MinIO takes backslashes for slashes here, and spaces around dots for nothing.
+    dots = any(segment.strip() in (".", "..") for segment in re.split(r"[/\\]", key))
+    if dots or "" in key.split("/"):
+        raise InvalidRequest("the object key must not hold an empty, '.' or '..' segment")
+    if allowed_buckets and bucket not in allowed_buckets:
+        raise Forbidden(f"the bucket {bucket!r} is not one that this service may read")
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises `TooLarge` when an object of `size` bytes is over `limit`."""
+    if size > limit:
+        raise TooLarge(f"the object has {size} bytes, more than the limit of {limit}")
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""What the command lines that judge a model share: which model, on which engine, and how errors are told."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.logging import RichHandler
+
+from lab.evaluation.trials import DataError
+from models.errors import ModelError
+
+REFERENCES = "`bundled`, a folder, a .pth file (voice only), a hub id (`org/name`), or `bento:<tag>`"
+WRONG_USE = 2
+
+
+def new_parser(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser with the options about the model."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {program}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    model = parser.add_argument_group("model", "The service's settings (BONAFIDE_...) apply where nothing is given.")
+    model.add_argument("--engine", choices=("auto", "torch", "openvino"), help="default: the service's setting")
+    model.add_argument("--precision", choices=("auto", "fp32", "bf16"), help="default: the service's setting")
+    model.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine; 0: all")
+    model.add_argument("--spoof-label", metavar="NAME", help="class that means spoof, when its name does not tell")
+    model.add_argument("--offline", action="store_true", default=None, help="never ask the hub")
+    return parser
+
+
+def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says about the model, by the names of `models.configured.settings_for`."""
+    given = {
+        "engine": arguments.engine,
+        "precision": arguments.precision,
+        "engine_threads": arguments.threads,
+        "spoof_label": arguments.spoof_label,
+        "offline": arguments.offline,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def run(command: Callable[[], None], *, kept: str = "what is in the score file is kept") -> None:
+    """Runs a command; what the user can put right is told in a sentence, with exit status 2.
+
+    Args:
+        command: what to do.
+        kept: what to tell whoever stops it.
+    """
+    console = Console(stderr=True)
+    handler = RichHandler(console=console, show_path=False, show_time=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    try:
+        command()
+    except (DataError, ModelError, ValidationError) as error:
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(WRONG_USE)
+    except KeyboardInterrupt:
+        console.print(f"stopped; {kept}")
+        sys.exit(130)

@@ -1,0 +1,133 @@
+"""Fits probabilities and a threshold to data: `python -m lab.calibrate --model REF --data DATA --bpcer 0.05`.
+
+Data in, `calibration.json` beside the weights out; the service applies it at its next start. Use data that are like
+what the service will hear or see, that the model was not trained on, and that it will not be judged on.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from lab import metrics
+from lab.arguments import new_parser, overrides, run
+from lab.evaluate import add_data_options, judged_items, read_trials, score_trials
+from lab.evaluation.score_file import Scored
+from lab.evaluation.trials import DataError
+from lab.fitting import fit
+from lab.served import ServedModel
+from models.calibration import Calibration, calibration_path, write_calibration
+from models.configured import settings_for
+
+_EPILOG = """\
+The calibration is fitted to single windows or photos, by logistic regression on their log odds, both classes weighing
+the same. The threshold is then the least one at which at most a share BPCER of the bona fide recordings or photos of
+these data is refused; on other data the share will differ. DATA is what `python -m lab.evaluate` takes.
+
+example:
+  python -m lab.calibrate --model my-model/ --data manifest.jsonl --split dev --bpcer 0.01
+"""
+
+
+def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[str, float]]:
+    """Does what the options say.
+
+    Returns:
+        The calibration, the file that it was written to, and figures on the data that it was fitted to.
+
+    Raises:
+        DataError: the data do not carry a calibration.
+        ModelError: the model cannot be served.
+    """
+    dataset, task = read_trials(arguments, usual_split="dev")
+    served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)), calibrated=False)
+    scored = score_trials(served, dataset.trials, arguments)
+    items, _ = judged_items(served, dataset.trials, scored, by_window=True)
+    try:
+        scale, offset = fit(items.scores, items.spoof, arguments.method)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    version = served.info.version
+    probabilities = Calibration(scale, offset, 0.5, version)
+    whole, without = judged_items(served, dataset.trials, [_calibrated(each, probabilities) for each in scored])
+    threshold = metrics.threshold_for_bpcer(whole.scores[~whole.spoof], arguments.bpcer)
+    if threshold > 1:
+        raise DataError(
+            f"more than a share {arguments.bpcer:g} of the bona fide items gets a score of 1: no threshold keeps them"
+        )
+    figures = {
+        "bpcer": metrics.refused_rate(whole.scores[~whole.spoof], threshold),
+        "apcer": metrics.accepted_rate(whole.scores[whole.spoof], threshold),
+        "cllr_before": metrics.cllr(items.scores, items.spoof),
+        "cllr_after": metrics.cllr(probabilities.apply(items.scores.astype(np.float32)), items.spoof),
+    }
+    fitted: dict[str, Any] = {
+        "method": arguments.method,
+        "wanted_bpcer": arguments.bpcer,
+        "data": arguments.data.name,
+        "kind": dataset.kind,
+        "split": arguments.split or "",
+        "bonafide": int((~whole.spoof).sum()),
+        "spoof": int(whole.spoof.sum()),
+        "without_score": len(without),
+        **figures,
+    }
+    calibration = Calibration(scale, offset, threshold, version, fitted)
+    path = arguments.out or calibration_path(Path(served.info.local_path))
+    write_calibration(calibration, path)
+    return calibration, path, figures
+
+
+def _calibrated(scored: Scored, calibration: Calibration) -> Scored:
+    scores = calibration.apply(np.asarray(scored.scores, np.float32)).tolist()
+    return replace(scored, scores=tuple(scores))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("lab.calibrate", __doc__, _EPILOG)
+    add_data_options(parser)
+    parser.add_argument(
+        "--bpcer", type=_share, required=True, metavar="P", help="share of bona fide that may be refused"
+    )
+    parser.add_argument(
+        "--method",
+        choices=("platt", "temperature", "none"),
+        default="platt",
+        help="temperature leaves 0.5 where it is; none fits only the threshold (%(default)s)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: beside the weights, where it takes effect")
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not (0.0 <= value < 1.0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError("a BPCER lies between 0 and 1")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line."""
+    arguments = _parser().parse_args(argv)
+
+    def command() -> None:
+        calibration, path, figures = calibrate(arguments)
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"scale {calibration.scale:.4f}, offset {calibration.offset:+.4f}")
+        console.print(
+            f"threshold {calibration.threshold:.4f}: BPCER {100 * figures['bpcer']:.1f} %, "
+            f"APCER {100 * figures['apcer']:.1f} % on these data"
+        )
+        console.print(f"Cllr {figures['cllr_before']:.3f} -> {figures['cllr_after']:.3f} bits")
+        console.print(f"written: {path}")
+
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

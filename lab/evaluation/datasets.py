@@ -1,0 +1,165 @@
+"""From a path to trials with existing files: a manifest, a public set's list, or a folder with a folder per class."""
+
+import csv
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lab.evaluation.protocols import (
+    asvspoof,
+    asvspoof_kind,
+    celeba_annotations,
+    celeba_list,
+    in_the_wild,
+)
+from lab.evaluation.trials import (
+    AUDIO_SUFFIXES,
+    BONAFIDE,
+    PHOTO_SUFFIXES,
+    UNNAMED_ATTACK,
+    DataError,
+    Dataset,
+    Trial,
+)
+from lab.training.data import manifest
+
+_BONAFIDE_FOLDERS = ("bonafide", "bona-fide", "live", "real")
+_SPOOF_FOLDERS = ("spoof", "fake")
+_FORMS = (
+    "a manifest (.jsonl, or .csv with a path column), an ASVspoof 2019, 2021 or 5 list, In-the-Wild's meta.csv, "
+    "a CelebA-Spoof list, or a folder with the folders bonafide (or live) and spoof"
+)
+_MOST_NAMED = 3
+
+
+def read_dataset(data: Path, media: Path | None = None, *, allow_missing: bool = False) -> Dataset:
+    """Reads whatever `data` is, and finds the files.
+
+    Args:
+        data: see `_FORMS`.
+        media: folder of the files that a list names; by default they are looked for around the list.
+        allow_missing: leave trials out whose file does not exist.
+
+    Raises:
+        DataError: it is nothing that is known, a line of it is wrong, or files are missing.
+    """
+    if data.is_dir():
+        if (data / "meta.csv").is_file():
+            return read_dataset(data / "meta.csv", media, allow_missing=allow_missing)
+        return Dataset("folders", tuple(_folders(data)))
+    if not data.is_file():
+        raise DataError(f"there is no file or folder {str(data)!r}")
+    try:
+        dataset = _read(data, media)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{data} is no text; --data takes {_FORMS}") from error
+    if not dataset.trials:
+        raise DataError(f"{data} is empty")
+    return _existing(dataset, allow_missing=allow_missing)
+
+
+def sample(dataset: Dataset, limit: int | None) -> Dataset:
+    """At most `limit` trials, drawn at random but always the same, both classes in proportion."""
+    if limit is None or limit >= len(dataset.trials):
+        return dataset
+    rng = random.Random(0)  # noqa: S311
+    trials = list(dataset.trials)
+    kept: list[int] = []
+    for spoof in (False, True):
+        members = [index for index, trial in enumerate(trials) if trial.spoof == spoof]
+        count = round(limit * len(members) / len(trials))
+        kept += rng.sample(members, min(len(members), max(1, count)))
+    return Dataset(f"{dataset.kind}, sample of {len(kept)}", tuple(trials[index] for index in sorted(kept)))
+
+
+def _read(data: Path, media: Path | None) -> Dataset:
+    if data.suffix == ".jsonl":
+        return _manifest(data)
+    if data.suffix == ".json":
+        return Dataset("CelebA-Spoof", _placed(celeba_annotations(data), media or _celeba_root(data)))
+    with data.open(encoding="utf-8", newline="") as file:
+        first = file.readline()
+    if data.suffix == ".csv":
+        header = next(csv.reader([first]), [])
+        if {"path", "label"} <= set(header):
+            return _manifest(data)
+        if {"file", "speaker", "label"} <= set(header):
+            return Dataset("In-the-Wild", _placed(in_the_wild(data), media or data.parent))
+        raise DataError(f"{data}: the columns {', '.join(header)} are not known; --data takes {_FORMS}")
+    row = first.split()
+    if kind := asvspoof_kind(row):
+        return Dataset(kind, _found_by_name(asvspoof(data), media or _asvspoof_root(data)))
+    if len(row) == 2 and row[1] in ("0", "1"):
+        return Dataset("CelebA-Spoof", _placed(celeba_list(data), media or _celeba_root(data)))
+    raise DataError(f"{data}: its first line is of no known list; --data takes {_FORMS}")
+
+
+def _manifest(path: Path) -> Dataset:
+    try:
+        items = manifest.read(path)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    return Dataset(
+        "manifest",
+        tuple(Trial(item.path, item.attack, item.subject, item.source, item.split) for item in items),
+    )
+
+
+def _folders(root: Path) -> Iterator[Trial]:
+    """Files below the class folders; a folder within `spoof` names the attack."""
+    bonafide = [root / name for name in _BONAFIDE_FOLDERS if (root / name).is_dir()]
+    spoof = [root / name for name in _SPOOF_FOLDERS if (root / name).is_dir()]
+    if len(bonafide) != 1 or len(spoof) != 1:
+        raise DataError(
+            f"{root} needs exactly one folder of {', '.join(_BONAFIDE_FOLDERS)} and one of {', '.join(_SPOOF_FOLDERS)}"
+        )
+    for folder, is_spoof in ((bonafide[0], False), (spoof[0], True)):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() not in AUDIO_SUFFIXES | PHOTO_SUFFIXES or not path.is_file():
+                continue
+            below = path.relative_to(folder).parts
+            attack = below[0] if len(below) > 1 else UNNAMED_ATTACK
+            yield Trial(path, attack if is_spoof else BONAFIDE, subject=str(path))
+
+
+def _placed(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:
+    return tuple(replace(trial, path=root / trial.path) for trial in trials)
+
+
+def _found_by_name(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:
+    """ASVspoof lists name files without folder and suffix; they are looked for everywhere below `root`."""
+    files = {path.stem: path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES}
+    return tuple(
+        replace(trial, path=files.get(trial.path.name, root / trial.path.with_suffix(".flac"))) for trial in trials
+    )
+
+
+def _asvspoof_root(data: Path) -> Path:
+    """2019 keeps its lists in a folder beside those of the files; the others are unpacked beside each other."""
+    return data.parent.parent if data.parent.name.endswith("protocols") else data.parent
+
+
+def _celeba_root(data: Path) -> Path:
+    """The folder that holds `Data`, which the paths in the lists begin with."""
+    return next((folder for folder in data.absolute().parents if (folder / "Data").is_dir()), data.parent)
+
+
+def _existing(dataset: Dataset, *, allow_missing: bool) -> Dataset:
+    missing = [trial.path for trial in dataset.trials if not trial.path.is_file()]
+    if not missing:
+        return dataset
+    if not allow_missing or len(missing) == len(dataset.trials):
+        raise DataError(
+            f"{len(missing)} of {len(dataset.trials)} files do not exist, such as {_named(missing)}; "
+            "name their folder with --media, or leave them out with --allow-missing"
+        )
+    absent = set(missing)
+    kept = tuple(trial for trial in dataset.trials if trial.path not in absent)
+    return Dataset(f"{dataset.kind}, {len(missing)} files missing", kept)
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return ", ".join(str(path) for path in paths[:_MOST_NAMED])

@@ -1,0 +1,91 @@
+"""The two pictures of a report, as PNG: the DET curve and a histogram of the scores. Knows matplotlib."""
+
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from lab.evaluation.report import Judged
+from lab.evaluation.trials import BONAFIDE
+from lab.metrics import Floats, Ranking, equal_error_rate
+
+_TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+_FLOOR = 0.0005
+"""Rates below it lie at the edge of the DET curve."""
+_MOST_CURVES = 8
+_BINS = np.linspace(0.0, 1.0, 51)
+
+
+def det_curve(judged: Judged, path: Path, *, title: str) -> None:
+    """Draws accepted spoofs against refused bona fide items on normal-deviate axes, overall and per species.
+
+    Args:
+        judged: both classes must occur.
+        path: of the PNG.
+        title: written above.
+    """
+    figure = _figure(6.0)
+    axes = figure.subplots()
+    species = sorted(set(judged.attacks.tolist()) - {BONAFIDE})
+    bonafide = judged.attacks == BONAFIDE
+    curves = [("all attacks", judged)]
+    if 1 < len(species) <= _MOST_CURVES:
+        curves += [(name, judged.where(bonafide | (judged.attacks == name))) for name in species]
+    for name, part in curves:
+        curve = Ranking(part.scores, part.spoof).curve()
+        label = f"{name}: EER {100 * equal_error_rate(curve):.1f} %"
+        width = 2.2 if part is judged else 1.0
+        axes.step(_deviate(curve.refused), _deviate(curve.accepted), where="post", label=label, linewidth=width)
+    edges = _deviate(np.array([_FLOOR, 1 - _FLOOR]))
+    axes.plot(edges, edges, color="0.7", linewidth=0.8, linestyle=":")
+    ticks = _deviate(np.array(_TICKS))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(ticks.tolist(), [f"{100 * tick:g} %" for tick in _TICKS])
+    low, high = _deviate(np.array([_FLOOR, 0.9]))
+    axes.set(
+        xlim=(low, high),
+        ylim=(low, high),
+        xlabel="bona fide refused (BPCER)",
+        ylabel="spoofs accepted (APCER)",
+        title=title,
+    )
+    axes.grid(color="0.9")
+    axes.legend(loc="upper right", fontsize="small")
+    figure.savefig(path)
+
+
+def score_histogram(judged: Judged, threshold: float, path: Path, *, title: str) -> None:
+    """Draws how the scores of both classes are distributed, and where the threshold lies.
+
+    Args:
+        judged: at least one item.
+        threshold: drawn as a line.
+        path: of the PNG.
+        title: written above.
+    """
+    figure = _figure(4.0)
+    axes = figure.subplots()
+    for name, members, colour in (("bona fide", ~judged.spoof, "tab:blue"), ("spoof", judged.spoof, "tab:red")):
+        if members.any():
+            weights = np.full(int(members.sum()), 100.0 / members.sum())
+            axes.hist(judged.scores[members], _BINS.tolist(), weights=weights, alpha=0.55, color=colour, label=name)
+    axes.axvline(threshold, color="black", linewidth=1.0, linestyle="--", label=f"threshold {threshold:.3g}")
+    axes.set(xlim=(0, 1), xlabel="score, P(spoof)", ylabel="% of the class", title=title)
+    axes.legend(fontsize="small")
+    figure.savefig(path)
+
+
+def _figure(height: float) -> Figure:
+    """An empty picture of this height in inches, without any window."""
+    figure = Figure(figsize=(6.4, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _deviate(rates: Floats) -> Floats:
+    """Normal deviates of rates; equal rates, of which there are many, are computed once."""
+    normal = NormalDist()
+    distinct, place = np.unique(rates.clip(_FLOOR / 2, 1 - _FLOOR / 2), return_inverse=True)
+    return np.array([normal.inv_cdf(float(rate)) for rate in distinct])[place]

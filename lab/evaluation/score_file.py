@@ -1,0 +1,134 @@
+"""Scores that are kept on disk as JSON lines, so that a long evaluation can be stopped and taken up again."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from lab.evaluation.trials import DataError
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the model said of one file.
+
+    Attributes:
+        scores: P(spoof) per part; NaN where there is none.
+        seconds: per part.
+        speech: share of each part in which somebody speaks, 0..1; 1 for a photo.
+        problem: why there are no parts, or empty.
+        reason: why the verdict should not be relied on, or empty.
+    """
+
+    scores: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+    speech: tuple[float, ...] = ()
+    problem: str = ""
+    reason: str = ""
+
+
+class ScoreFile:
+    """Scores by file. The first line names the model; a line per scored file follows, written at once.
+
+    A file that has changed since (its size or time) counts as not scored. Use it as a context manager.
+
+    Args:
+        path: where it lies; None: kept in memory only.
+        model: names everything that a score depends on besides the file.
+
+    Raises:
+        DataError: the file is of another model, or no score file at all.
+    """
+
+    def __init__(self, path: Path | None, model: str) -> None:
+        self._entries: dict[str, Scored] = {}
+        self._stamps: dict[str, list[int]] = {}
+        self._file: IO[str] | None = None
+        if path is None:
+            return
+        if path.exists():
+            self._load(path, model)
+            self._file = path.open("a", encoding="utf-8")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w", encoding="utf-8")
+            self._write({"model": model})
+
+    def __contains__(self, path: Path) -> bool:
+        name = str(path.absolute())
+        return name in self._entries and self._stamps[name] == _stamp(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def get(self, path: Path) -> Scored:
+        """What is known of a file.
+
+        Raises:
+            KeyError: nothing.
+        """
+        return self._entries[str(path.absolute())]
+
+    def add(self, path: Path, scored: Scored) -> None:
+        """Remembers what was found out about a file."""
+        name = str(path.absolute())
+        self._entries[name] = scored
+        self._stamps[name] = _stamp(path)
+        if self._file:
+            self._write(
+                {
+                    "path": name,
+                    "stamp": self._stamps[name],
+                    "scores": [score if math.isfinite(score) else None for score in scored.scores],
+                    "seconds": scored.seconds,
+                    "speech": [share if math.isfinite(share) else None for share in scored.speech],
+                    "problem": scored.problem,
+                    "reason": scored.reason,
+                }
+            )
+
+    def _load(self, path: Path, model: str) -> None:
+        lines = path.read_bytes().splitlines(keepends=True)
+        try:
+            known = json.loads(lines[0])["model"]
+        except (IndexError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is no score file; name another one") from error
+        if known != model:
+            raise DataError(f"{path} holds scores of {known}, not of {model}; name another one, or remove it")
+        if not lines[-1].endswith(b"\n"):  # the last run was stopped within a line
+            lines.pop()
+            path.write_bytes(b"".join(lines))
+        for line in lines[1:]:
+            row = json.loads(line)
+            try:
+                self._entries[row["path"]] = Scored(
+                    scores=_numbers(row["scores"]),
+                    seconds=tuple(row["seconds"]),
+                    speech=_numbers(row["speech"]),
+                    problem=row["problem"],
+                    reason=row["reason"],
+                )
+            except KeyError as error:
+                raise DataError(
+                    f"{path} is of a release that told no {error}; name another one, or remove it"
+                ) from error
+            self._stamps[row["path"]] = row["stamp"]
+
+    def _write(self, row: dict[str, Any]) -> None:
+        assert self._file is not None  # noqa: S101
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+
+def _numbers(row: list[float | None]) -> tuple[float, ...]:
+    return tuple(math.nan if number is None else float(number) for number in row)
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

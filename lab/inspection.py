@@ -1,0 +1,189 @@
+"""What there is to know of a model before it serves: facts, cost on this machine, advice. Reference in, facts out."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from lab.card import licence
+from models.catalog import find_model
+from models.checkpoint import read_checkpoint
+from models.engines import LoadOptions
+from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
+from models.face_model import DINOv2Detector
+from models.info import ModelInfo, Task
+from models.speech import SpeechFinder
+from models.voice_model import WavLMDetector
+
+_REPEATS = 7
+SECONDS_PER_WINDOW = 4
+_SLOW_PHOTO_MS = 500.0
+_ADVICE: dict[type[ModelError], str] = {
+    ModelUnavailable: "Nothing can be had under this name. Check the spelling, or give a folder that holds the model.",
+    AmbiguousLabels: "Find out from the model's authors which class is the attack, and name it with the setting.",
+    CheckpointMismatch: "The weights are torn or do not fit config.json: get them again, or save them as safetensors.",
+    EngineUnavailable: "Leave BONAFIDE_ENGINE and BONAFIDE_PRECISION at auto, or serve on another machine.",
+}
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model that can be served.
+
+    Attributes:
+        info: what the service would tell of it.
+        spoof: which class is read as spoof, in words.
+        parameters: numbers in its weights.
+        megabytes: size of its weights on disk.
+        licence: as its model card states it; None: not stated.
+        item_ms: median milliseconds per item, alone and in a full batch.
+        core_ms: median milliseconds of CPU time per item, alone, with one thread; None on CUDA.
+        speech_core_ms: the same for what finds speech in the window; None for photos too.
+        advice: what to know before serving it.
+    """
+
+    info: ModelInfo
+    spoof: str
+    parameters: int
+    megabytes: float
+    licence: str | None
+    item_ms: tuple[float, float]
+    core_ms: float | None
+    speech_core_ms: float | None
+    advice: tuple[str, ...]
+
+
+def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
+    """Loads a model as the service would, and looks at it.
+
+    Raises:
+        ModelError: it cannot be served; `advice_for` knows more.
+    """
+    files = find_model(reference, task, options.models_dir, offline=options.offline)
+    info, score = _loaded(reference, task, options)
+    item_ms = _median_ms(score, 1), _median_ms(score, info.max_batch_size) / info.max_batch_size
+    core_ms = speech_core_ms = None
+    if info.device == "cpu":
+        one_thread = replace(options, threads=1)
+        _, score_on_one_core = _loaded(reference, task, one_thread)
+        core_ms = _median_ms(score_on_one_core, 1, clock=time.process_time)
+        if task == "voice":
+            finder, windows = SpeechFinder.load(one_thread), _windows(info)
+            speech_core_ms = _median_ms(lambda count: finder.shares(windows[:count]), 1, clock=time.process_time)
+    weights = _weight_files(files.path)
+    return Inspection(
+        info=info,
+        spoof=_spoof_in_words(info),
+        parameters=sum(map(_parameters, weights)),
+        megabytes=sum(path.stat().st_size for path in weights) / 1e6,
+        licence=licence(files.path if files.path.is_dir() else files.path.parent),
+        item_ms=item_ms,
+        core_ms=core_ms,
+        speech_core_ms=speech_core_ms,
+        advice=tuple(_advice(info, item_ms, files.path, weights)),
+    )
+
+
+def advice_for(error: ModelError) -> str:
+    """What to do about a model that cannot be served, beyond what its error says."""
+    return _ADVICE.get(type(error), "This model cannot be served as it is; the sentence above says why.")
+
+
+def guess_task(reference: str, options: LoadOptions) -> Task | None:
+    """Voice or face, by what the checkpoint says of itself; None: it does not say.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if reference.strip() == "bundled":
+        return None
+    files = find_model(reference, "voice", options.models_dir, offline=options.offline)
+    if files.is_pth:
+        return "voice"
+    processor = read_checkpoint(files.path).processor
+    if "sampling_rate" in processor:
+        return "voice"
+    return "face" if "image_processor_type" in processor or "image_mean" in processor else None
+
+
+def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo, Callable[[int], object]]:
+    """A model, and what gives it so many items to score."""
+    if task == "voice":
+        voice = WavLMDetector.load(reference, options)
+        windows = _windows(voice.info)
+        return voice.info, lambda count: voice.score(windows[:count])
+    face = DINOv2Detector.load(reference, options)
+    photos = _photos(face.info)
+    return face.info, lambda count: face.score(photos[:count])
+
+
+def _windows(info: ModelInfo) -> list[Any]:
+    """A batch."""
+    noise = np.random.default_rng(0).normal(0, 2000, (info.max_batch_size, info.window_samples or 0))
+    return list(noise.astype(np.int16))
+
+
+def _photos(info: ModelInfo) -> list[Any]:
+    """A batch."""
+    assert info.geometry is not None  # noqa: S101
+    shape = (info.max_batch_size, info.geometry.height, info.geometry.width, 3)
+    return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+
+
+def _median_ms(score: Callable[[int], object], count: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    times = []
+    for _ in range(_REPEATS):
+        began = clock()
+        score(count)
+        times.append(1000 * (clock() - began))
+    return median(times)
+
+
+def _spoof_in_words(info: ModelInfo) -> str:
+    if info.spoof_index is None:
+        return f"everything but one of {', '.join(info.labels)}"
+    if not info.labels:
+        return "the only logit"
+    return f"{info.spoof_index}: {info.labels[info.spoof_index]}"
+
+
+def _weight_files(path: Path) -> Sequence[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(path.glob("model*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
+
+
+def _parameters(path: Path) -> int:
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, "np") as tensors:
+            return sum(int(np.prod(tensors.get_slice(name).get_shape())) for name in tensors.keys())  # noqa: SIM118
+    import torch
+
+    content = torch.load(path, map_location="meta", weights_only=True)
+    state = content.get("model_state_dict", content)
+    return sum(tensor.numel() for tensor in state.values() if isinstance(tensor, torch.Tensor))
+
+
+def _advice(info: ModelInfo, item_ms: tuple[float, float], path: Path, weights: Sequence[Path]) -> list[str]:
+    found = []
+    if info.demo:
+        found.append("It is a small demonstration model: do not decide by it.")
+    if not info.calibrated:
+        found.append("It is not calibrated, so 0.5 is its threshold: fit one with `python -m lab.calibrate`.")
+    if licence(path if path.is_dir() else path.parent) is None:
+        found.append("Its model card states no licence: ask its authors before you serve it.")
+    if any(file.suffix != ".safetensors" for file in weights):
+        found.append(
+            "Its weights are pickled; they are read without running code, but safetensors are safer to pass on."
+        )
+    if info.task == "voice" and item_ms[1] > 1000 * SECONDS_PER_WINDOW:
+        found.append("It is slower than speech on this machine: a live call cannot be followed.")
+    if info.task == "face" and item_ms[0] > _SLOW_PHOTO_MS:
+        found.append(f"A photo takes more than {_SLOW_PHOTO_MS / 1000:g} s on this machine.")
+    return found

@@ -1,0 +1,162 @@
+"""A detector together with the service's own reading of media, for the command lines that judge a model.
+
+Beside `service.py` and `models/configured.py` this is the only place where `models` and `bonafide` meet: what is
+measured has to pass the same decoder, the same cutting into windows and the same engine as what is served, and the
+same settings apply.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader
+from bonafide.errors import BonafideError
+from bonafide.photo.image import Geometry
+from bonafide.photo.reader import PhotoReader
+from bonafide.settings import Settings
+from bonafide.verdict import SpeechCheck, WindowScore, overall_score
+from lab.evaluation.score_file import Scored
+from lab.evaluation.scoring import Part, Reader, Unreadable
+from models.configured import VoiceModel, load_options
+from models.face_model import DINOv2Detector
+from models.info import ImageGeometry, ModelInfo, Task
+from models.speech import SpeechFinder
+
+
+class MediaReader:
+    """The service's way from a file to what its models are given.
+
+    Args:
+        settings: the service's, for its limits.
+        geometry: how a photo is prepared; None: the files are recordings.
+
+    Attributes:
+        identity: names what it does to a file besides decoding it; empty for recordings.
+    """
+
+    def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
+        self._settings = settings
+        self._photos = None if geometry is None else PhotoReader.of(settings)
+        self._geometry = None if geometry is None else Geometry(**asdict(geometry))
+        self.identity = "" if self._photos is None else self._photos.identity
+
+    def read(self, path: Path) -> list[Part]:
+        """The windows of a recording, or a photo; may run on several threads at a time.
+
+        Raises:
+            Unreadable: the service would refuse the file.
+            OSError: the file cannot be read at all.
+        """
+        data = path.read_bytes()
+        try:
+            if self._photos is None or self._geometry is None:
+                return self._windows(data)
+            photo = self._photos.read(data, self._geometry)
+            return [Part(photo.pixels, 1.0, photo.reason or "")]
+        except BonafideError as error:
+            raise Unreadable(error.message) from error
+
+    def _windows(self, data: bytes) -> list[Part]:
+        with AudioReader(data, AudioLimits.of(self._settings)) as reader:
+            return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
+
+
+class ServedModel:
+    """A loaded model and how the service would ask it.
+
+    Args:
+        reference: of the model.
+        task: which of both.
+        settings: engine, folders, spoof labels and limits.
+        calibrated: whether a calibration beside the weights is applied.
+
+    Attributes:
+        detector: the model alone; scores windows or photos.
+        read: makes of a file what the model is given; see `MediaReader.read`.
+
+    Raises:
+        ModelError: the model cannot be served.
+    """
+
+    def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
+        options = replace(load_options(task, settings), calibrated=calibrated)
+        self._model: VoiceModel | DINOv2Detector = (
+            VoiceModel.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
+        )
+        self.detector = self._model.detector if isinstance(self._model, VoiceModel) else self._model
+        self._check = SpeechCheck(settings.min_speech_ratio)
+        self._reader = MediaReader(settings, self.info.geometry)
+        self.read = self._reader.read
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model."""
+        return self._model.info
+
+    @property
+    def identity(self) -> str:
+        """Names everything that a score depends on besides the file."""
+        info = self.info
+        model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
+        return f"{model}; {self._reader.identity or f'speech {info.speech_version}'}"
+
+    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
+        """P(spoof) of each part, NaN where there is none, and the share of it in which somebody speaks; 1 for photos.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        if isinstance(self._model, DINOv2Detector):
+            return [(score, 1.0) for score in self._model.score([part.array for part in parts]).tolist()]
+        answers = self._model.score([part.array for part in parts])
+        return [(answer.score, _ratio(answer, part)) for answer, part in zip(answers, parts, strict=True)]
+
+    def has_speech(self, ratio: float) -> bool:
+        """Whether the service judges a window with this share of speech."""
+        return self._check.passes(ratio)
+
+    def judged(self, scored: Scored) -> list[tuple[float, float]]:
+        """Score and weight of each part that counts: it has speech, and the model gave it a score."""
+        return [
+            (score, self._check.weight(ratio, seconds))
+            for score, seconds, ratio in zip(scored.scores, scored.seconds, scored.speech, strict=True)
+            if self._check.passes(ratio) and math.isfinite(score)
+        ]
+
+    def combined(self, scored: Scored) -> float | None:
+        """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
+        judged = self.judged(scored)
+        return overall_score([score for score, _ in judged], [weight for _, weight in judged])
+
+
+def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
+    """Reads what the service would judge of a file: a photo, or the windows of a recording in which somebody speaks.
+
+    Args:
+        settings: the service's, for its limits and what finds speech.
+        geometry: how a photo is prepared; None: the files are recordings.
+    """
+    read = MediaReader(settings, geometry).read
+    if geometry is not None:
+        return read
+    speech, check = SpeechFinder.load(load_options("voice", settings)), SpeechCheck(settings.min_speech_ratio)
+
+    def judged(path: Path) -> list[Part]:
+        parts = read(path)
+        found = [part for part, ratio in zip(parts, speech_ratios(speech, parts), strict=True) if check.passes(ratio)]
+        if not found:
+            raise Unreadable("nobody speaks in it")
+        return found
+
+    return judged
+
+
+def speech_ratios(speech: SpeechFinder, parts: Sequence[Part]) -> list[float]:
+    """Share of each window in which somebody speaks, 0..1, as the service counts it."""
+    shares = speech.shares([part.array for part in parts]).tolist()
+    return [_ratio(WindowScore(math.nan, share), part) for share, part in zip(shares, parts, strict=True)]
+
+
+def _ratio(answer: WindowScore, part: Part) -> float:
+    return answer.speech_ratio(WINDOW_SECONDS, part.seconds)

@@ -1,0 +1,187 @@
+"""Trains the bundled face model: live or presentation attack, a small DINOv2 from random weights.
+
+`python -m lab.training.face` reads the manifest that `python -m lab.training.data.face` wrote and
+one YAML file, goes on from its last checkpoint, logs the dev error as it goes and writes a folder that
+the service loads; `python -m lab.evaluate` measures it.
+"""
+
+import argparse
+import json
+import logging
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from transformers import (
+    Dinov2ForImageClassification,
+    EvalPrediction,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from lab.metrics import eer
+from lab.training import loop
+from lab.training.data.face import folder as photo_folder
+from lab.training.data.manifest import NO_ATTACK, Item, read
+from lab.training.data.packages import data_dir
+from lab.training.face_model import build, leave_out_patches
+from lab.training.face_photos import MEAN, STD, Photos, Shape, preprocess, read_rgb
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+BUNDLED = HERE.parent / "bundled" / "face"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The YAML file; what each value means is said there."""
+
+    seed: int
+    hidden_size: int
+    layers: int
+    heads: int
+    patch_size: int
+    short_edge: int
+    crop: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    warmup_share: float
+    drop_patches: float
+    turned: float
+    epochs: float
+    eval_steps: int
+
+    @property
+    def shape(self) -> Shape:
+        """What the processor does."""
+        return Shape(self.short_edge, self.crop)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a configuration file.
+
+    Raises:
+        ValueError: A value is missing or unknown; the message names it.
+    """
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    names = {field.name for field in fields(Recipe)}
+    if wrong := names ^ set(values):
+        raise ValueError(f"{path}: missing or unknown: {', '.join(sorted(wrong))}")
+    return Recipe(**values)
+
+
+def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: int) -> None:
+    """Trains, keeps the checkpoint that is best on the dev split and writes it as a folder to be served.
+
+    Args:
+        recipe: How.
+        items: The manifest; its test rows are not touched.
+        work: Folder for checkpoints; when it holds some, training goes on from the last.
+        output: Folder to write.
+        workers: Processes that decode photos; 0 decodes in this one.
+    """
+    set_seed(recipe.seed)
+    learn = [item for item in items if item.split == "train"]
+    dev = [item for item in items if item.split == "dev"]
+    log.info("%d training photos, %d dev photos", len(learn), len(dev))
+    model = build(
+        recipe.hidden_size,
+        recipe.layers,
+        recipe.heads,
+        recipe.patch_size,
+        recipe.crop,
+        _some_photos(learn, recipe),
+    )
+    leave_out_patches(model, recipe.drop_patches)
+    if last := loop.last_checkpoint(work):
+        loop.restore(model, last)
+    trainer = Trainer(
+        model=model,
+        args=_arguments(recipe, work, workers),
+        train_dataset=Photos(learn, recipe.shape, vary=True, turned=recipe.turned),
+        eval_dataset=Photos(dev, recipe.shape, vary=False),
+        compute_metrics=lambda prediction: _dev_error(prediction, dev),
+    )
+    export(Dinov2ForImageClassification.from_pretrained(loop.run(trainer, last)), recipe.shape, output)
+
+
+def export(model: Dinov2ForImageClassification, shape: Shape, output: Path) -> None:
+    """Writes weights, configuration and processor file as the DINOv2 family has them."""
+    output.mkdir(parents=True, exist_ok=True)
+    model.train(False)
+    model.save_pretrained(output)
+    processor = {
+        "image_processor_type": "BitImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": shape.short_edge},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": {"height": shape.crop, "width": shape.crop},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(MEAN),
+        "image_std": list(STD),
+        "do_convert_rgb": True,
+    }
+    (output / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m lab.training.face", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--config", type=Path, default=HERE / "face.yaml", help="the recipe (%(default)s)")
+    parser.add_argument("--data", type=Path, help="manifest (default: where lab.training.data.face writes)")
+    parser.add_argument("--work", type=Path, help="folder for checkpoints (default: in the data folder)")
+    parser.add_argument("--output", type=Path, default=BUNDLED, help="folder for the finished model (%(default)s)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch (%(default)s)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode photos (%(default)s)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads)
+    items = read(options.data or photo_folder() / "manifest.jsonl")
+    work = options.work or data_dir() / "face-checkpoints"
+    train(read_recipe(options.config), items, work, options.output, options.workers)
+
+
+def _arguments(recipe: Recipe, work: Path, workers: int) -> TrainingArguments:
+    return loop.settings(
+        work,
+        seed=recipe.seed,
+        look_every=recipe.eval_steps,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=recipe.warmup_share,
+        num_train_epochs=recipe.epochs,
+        logging_steps=recipe.eval_steps,
+        dataloader_num_workers=workers,
+    )
+
+
+def _some_photos(items: list[Item], recipe: Recipe) -> NDArray[np.uint8]:
+    chosen = items[:: max(1, len(items) // 300)]
+    return np.stack([preprocess(read_rgb(item.path), recipe.shape) for item in chosen])
+
+
+def _dev_error(prediction: EvalPrediction, items: list[Item]) -> dict[str, float]:
+    logits = np.asarray(prediction.predictions, np.float64)
+    scores = logits[:, 1] - logits[:, 0]
+    attacks = np.array([item.attack for item in items])
+    spoof = attacks != NO_ATTACK
+    result = {"eer": eer(scores, spoof)}
+    for kind in sorted(set(attacks[spoof])):
+        chosen = ~spoof | (attacks == kind)
+        result[f"eer_{kind}"] = eer(scores[chosen], spoof[chosen])
+    return result
+
+
+if __name__ == "__main__":
+    main()

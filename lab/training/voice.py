@@ -1,0 +1,175 @@
+"""Trains the bundled voice model from one settings file.
+
+    python -m lab.training.data.voice        # once: fetch and build the data
+    python -m lab.training.voice             # train; run again to go on where it stopped
+
+Reads the manifest, writes checkpoints and, at the end, the weights with the best dev error as a plain
+transformers folder.
+"""
+
+import argparse
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch.utils.data import DataLoader
+from transformers import EvalPrediction, Trainer, TrainingArguments, WavLMForSequenceClassification, set_seed
+
+from lab.metrics import eer, family_weights
+from lab.training import loop, voice_front, voice_head, voice_model, voice_teacher
+from lab.training.data import manifest
+from lab.training.data.manifest import Item
+from lab.training.data.packages import data_dir
+from lab.training.data.voice_audio import load
+from lab.training.voice_features import HeardFours, HeardWindows, hear_fours
+from lab.training.voice_windows import SPOOF_CLASS, normalise, vary
+
+log = logging.getLogger(__name__)
+
+SETTINGS = Path(__file__).with_suffix(".yaml")
+
+_WRITTEN, _HEARD, _START = "written", "heard", "start"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The `training` part of the settings file; numbers as transformers' `TrainingArguments` means them.
+
+    Attributes:
+        heard_fours: Fours of windows that are recorded before the first step.
+        head_ridge: Ridge of the regression on them that sets the head.
+        steps: Optimizer steps in all.
+        fours_per_step: Fours in a step.
+        crop_frames: Length of the training crops in frames of 20 ms; short ones cost less and are as good.
+        learning_rate: Peak; it falls along a cosine to zero.
+        warmup_steps: Steps until the peak.
+        weight_decay: Of AdamW.
+        eval_steps: Steps between two looks at the dev split, each with a checkpoint.
+        loader_workers: Processes that record windows.
+    """
+
+    heard_fours: int
+    head_ridge: float
+    steps: int
+    fours_per_step: int
+    crop_frames: int
+    learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    eval_steps: int
+    loader_workers: int
+
+
+def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
+    """Trains, or goes on with a training that was stopped.
+
+    Args:
+        settings: The settings file as a mapping.
+        data: The manifest.
+        out: Folder for what each step leaves: `written`, the teacher as a WavLM; `heard`, the fours; `start`, with
+            its head set; checkpoints; `model`, the finished one.
+
+    Returns:
+        The folder of the finished model.
+    """
+    plan = Schedule(**settings["training"])
+    items = manifest.read(data)
+    learn, dev = ([item for item in items if item.split == split] for split in ("train", "dev"))
+    if not (out / _WRITTEN / "config.json").exists():
+        voice_model.save(_written(settings, learn), out / _WRITTEN)
+    if not (out / _START / "config.json").exists():
+        # Loaded, so that everything hears with the halves that are on disk.
+        first = _loaded(out / _WRITTEN)
+        hear_fours(first, learn, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
+        set_seed(settings["seed"])
+        heard = DataLoader(HeardFours(out / _HEARD, plan.crop_frames), batch_size=8)
+        count, loss = voice_head.fit(first, heard, plan.head_ridge)
+        log.info("head set on %d windows, loss %.3f", count, loss)
+        voice_model.save(first, out / _START)
+    model = _loaded(out / _START)
+    trainer = Trainer(
+        model=voice_model.Layers(model),
+        args=_arguments(plan, settings["seed"], out),
+        train_dataset=HeardFours(out / _HEARD, plan.crop_frames),
+        eval_dataset=HeardWindows(model, dev),
+        compute_metrics=_dev_metrics(dev),
+    )
+    loop.run(trainer, loop.last_checkpoint(out))
+    folder = out / "model"
+    voice_model.save(model, folder)
+    result = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
+    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    return folder
+
+
+def _loaded(folder: Path) -> WavLMForSequenceClassification:
+    model: WavLMForSequenceClassification = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    return model
+
+
+def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForSequenceClassification:
+    """A model with the teacher written into it and a head that knows nothing."""
+    model = voice_model.build(settings["model"], settings["seed"])
+    rng = np.random.default_rng(settings["seed"])
+    chosen = [items[index] for index in rng.permutation(len(items))[:48]]
+    speech = np.stack([normalise(vary(load(item.path), rng)[0]) for item in chosen])
+    teacher = voice_teacher.encoder(model.config.num_hidden_layers)
+    error = voice_front.install(model, teacher, torch.from_numpy(speech))
+    log.info("log-mel features of the front: relative squared error %.3f", error)
+    model.train(False)
+    return model
+
+
+def _arguments(plan: Schedule, seed: int, out: Path) -> TrainingArguments:
+    return loop.settings(
+        out,
+        seed=seed,
+        look_every=plan.eval_steps,
+        max_steps=plan.steps,
+        per_device_train_batch_size=plan.fours_per_step,
+        per_device_eval_batch_size=16,
+        learning_rate=plan.learning_rate,
+        warmup_steps=plan.warmup_steps,
+        weight_decay=plan.weight_decay,
+        logging_steps=50,
+        eval_on_start=True,
+        load_best_model_at_end=True,
+    )
+
+
+def _dev_metrics(dev: list[Item]) -> Any:
+    weights = family_weights([item.attack for item in dev])
+
+    def metrics(prediction: EvalPrediction) -> dict[str, float]:
+        logits = np.asarray(prediction.predictions)
+        truth = np.asarray(prediction.label_ids) == SPOOF_CLASS
+        return {"eer": eer(logits[:, 1] - logits[:, 0], truth, weights)}
+
+    return metrics
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.training.voice",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = data_dir() / "voice"
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
+    parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
+    parser.add_argument("--out", type=Path, default=default / "run", help="checkpoints, model (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads for the model (%(default)s)")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(arguments.threads)
+    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Long recordings: memory is bounded by a block, time by the decoder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.media import encode, encoder_rate, repeat, speech_like, wav
+
+REPOSITORY = Path(__file__).parents[3]
+MIB = 2**20
+MEASURE = """
+import re, sys, time
+from pathlib import Path
+from bonafide.audio.reader import AudioLimits, AudioReader
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text()).group(1))
+def read(data):
+    return sum(len(batch) for batch in AudioReader(data, AudioLimits(2**30, 4 * 3600, 16, 192_000)))
+read(Path(sys.argv[1]).read_bytes())
+data = Path(sys.argv[2]).read_bytes()
+before, started = peak(), time.thread_time()
+print(read(data), peak() - before, time.thread_time() - started)
+"""
+
+
+def measure(data: bytes, folder: Path) -> tuple[int, int, float]:
+    """Windows, growth of the peak memory in bytes, and CPU seconds, in a process of its own that is warmed up."""
+    short, whole = folder / "short", folder / "whole"
+    short.write_bytes(encode(speech_like(40.0, 44_100), 44_100))
+    whole.write_bytes(data)
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(short), str(whole)], capture_output=True, check=True, cwd=REPOSITORY
+    )
+    windows, grown, cpu_s = run.stdout.split()
+    return int(windows), int(grown), float(cpu_s)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wav", "mp3", "opus"])
+def test_an_hour(kind: str, tmp_path: Path) -> None:
+    rate = encoder_rate(kind, 22_050)
+    minute = encode(speech_like(60.0, rate), rate, kind)
+    data = repeat(minute, 60, {"opus": "ogg", "m4a": "mp4"}.get(kind, kind))
+    windows, grown, cpu_s = measure(data, tmp_path)
+    assert 898 <= windows <= 902
+    assert grown < 24 * MIB, f"{grown / MIB:.0f} MiB more at the peak, beside the {len(data) / MIB:.0f} MiB file"
+    assert cpu_s < 120
+
+
+@pytest.mark.slow
+def test_three_hours_in_four_megabytes(tmp_path: Path) -> None:
+    rate = encoder_rate("opus")
+    minute = encode(np.zeros((1, 60 * rate), np.float32), rate, "opus", bit_rate=6_000)
+    data = repeat(minute, 180, "ogg")
+    assert len(data) < 4 * MIB
+    windows, grown, _ = measure(data, tmp_path)
+    assert 2_698 <= windows <= 2_702
+    assert grown < 24 * MIB
+
+
+@pytest.mark.slow
+def test_sixteen_channels_at_192_khz(tmp_path: Path) -> None:
+    data = wav(np.zeros((10 * 192_000, 16), np.int16), 192_000)
+    windows, grown, _ = measure(data, tmp_path)
+    assert windows == 3
+    assert grown < 64 * MIB

@@ -1,0 +1,73 @@
+"""The cutter: same samples, same windows, whatever the blocks."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bonafide.audio.windows import Cut, WindowCutter
+
+RATE = 1_000
+
+
+def ramp(count: int) -> NDArray[np.float32]:
+    return np.arange(1, count + 1, dtype=np.float32)
+
+
+def cut(blocks: list[NDArray[np.float32]], window_s: float, hop_s: float | None = None) -> list[Cut]:
+    cutter = WindowCutter(RATE, window_s, hop_s)
+    cuts = [whole for block in blocks for whole in cutter.feed(block)]
+    last = cutter.flush()
+    return cuts + ([last] if last else [])
+
+
+@given(st.integers(0, 500), st.lists(st.integers(0, 500), max_size=10), st.integers(1, 60), st.integers(1, 60))
+def test_any_split_gives_the_same_windows(count: int, cuts: list[int], window: int, hop: int) -> None:
+    samples, hop = ramp(count), min(hop, window)
+    edges = [0, *sorted(min(edge, count) for edge in cuts), count]
+    blocks = [samples[a:b] for a, b in pairwise(edges)]
+    whole, split = (cut(parts, window / RATE, hop / RATE) for parts in ([samples], blocks))
+    assert [c.valid for c in whole] == [c.valid for c in split]
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(whole, split, strict=True))
+
+
+@given(st.integers(0, 500), st.integers(1, 60), st.integers(1, 60))
+def test_windows_start_every_hop_and_cover_every_sample(count: int, window: int, hop: int) -> None:
+    hop = min(hop, window)
+    cuts = cut([ramp(count)], window / RATE, hop / RATE)
+    for index, (samples, valid) in enumerate(cuts):
+        expected = ramp(count)[index * hop : index * hop + window]
+        assert valid == len(expected)
+        assert np.array_equal(samples[:valid], expected)
+        assert not samples[valid:].any()
+    assert {sample for c in cuts for sample in c.samples[: c.valid]} == set(ramp(count))
+
+
+def test_a_multiple_of_the_window_leaves_no_rest() -> None:
+    assert [c.valid for c in cut([ramp(200)], 0.1)] == [100, 100]
+
+
+def test_no_window_changes_after_it_was_handed_out() -> None:
+    cutter = WindowCutter(RATE, 0.1, 0.05)
+    (first,) = cutter.feed(ramp(100))
+    before = first.samples.copy()
+    cutter.feed(np.full(300, -1, dtype=np.float32))
+    assert np.array_equal(first.samples, before)
+
+
+def test_flush_empties_the_cutter() -> None:
+    cutter = WindowCutter(RATE, 0.1)
+    cutter.feed(ramp(30))
+    assert (cutter.unseen_samples, len(cutter.pending)) == (30, 30)
+    assert cutter.flush() is not None
+    assert cutter.flush() is None
+    assert (cutter.unseen_samples, len(cutter.pending)) == (0, 0)
+
+
+@pytest.mark.parametrize(("window_s", "hop_s"), [(0.0, None), (0.1, 0.0), (0.1, 0.2), (-1.0, None)])
+def test_impossible_windows_are_refused(window_s: float, hop_s: float | None) -> None:
+    with pytest.raises(ValueError, match="cannot cut"):
+        WindowCutter(RATE, window_s, hop_s)

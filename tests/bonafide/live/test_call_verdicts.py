@@ -1,0 +1,43 @@
+"""Verdicts by call id: shared where there is Redis, and here where there is none or it fails."""
+
+from bonafide.cache.memory import MemoryKeyValue
+from bonafide.cache.redis import RedisKeyValue
+from bonafide.live.call_verdicts import CallVerdicts
+from bonafide.settings import Settings
+from tests.servers import Server, free_port
+
+
+def shared(port: int) -> CallVerdicts:
+    return CallVerdicts(MemoryKeyValue(10**6, 60), RedisKeyValue("127.0.0.1", port, None, 1.0, 60), 5.0)
+
+
+async def test_the_newest_document_of_a_call() -> None:
+    verdicts = CallVerdicts.of(Settings())
+    assert await verdicts.get("CA1") is None
+    await verdicts.put("CA1", b"1")
+    await verdicts.put("CA1", b"2")
+    assert (await verdicts.get("CA1"), await verdicts.get("CA2")) == (b"2", None)
+    await verdicts.close()
+
+
+async def test_another_replica_knows_it_too(valkey_server: Server) -> None:
+    here, there = shared(valkey_server.port), shared(valkey_server.port)
+    await here.put("CA-shared", b"verdict")
+    assert await there.get("CA-shared") == b"verdict"
+    await here.close()
+    await there.close()
+
+
+async def test_without_redis_this_process_knows_its_own() -> None:
+    verdicts = shared(free_port())
+    await verdicts.put("CA1", b"1")
+    assert (await verdicts.get("CA1"), await verdicts.get("CA2")) == (b"1", None)
+    await verdicts.close()
+
+
+async def test_they_are_kept_for_a_while_only() -> None:
+    now = 0.0
+    verdicts = CallVerdicts(MemoryKeyValue(10**6, 60, lambda: now), None, 1.0)
+    await verdicts.put("CA1", b"1")
+    now = 61.0
+    assert await verdicts.get("CA1") is None

@@ -1,0 +1,187 @@
+"""The session core: whatever the messages, the same audio gives the same windows, each sample judged once."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.live.session import LEAST_SECONDS, Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, WindowVerdict
+from bonafide.verdict import SpeechCheck
+
+RATE = 8_000
+LIMITS = LiveLimits(max_message_s=30.0, idle_s=60.0, max_session_s=3_600.0)
+CONFIGS = st.sampled_from([(1.0, 0.0), (0.5, 0.25), (1.0, 0.7), (0.3, 0.0), (4.0, 3.5)]).map(lambda c: LiveConfig(*c))
+
+
+def ramp(count: int, first: int = 0) -> NDArray[np.float32]:
+    """Samples that tell their place: the n-th is n / 2**20."""
+    return (np.arange(first, first + count) / 2**20).astype(np.float32)
+
+
+def session(config: LiveConfig | None = None, threshold: float = 0.5) -> LiveSession:
+    made = LiveSession(LIMITS, threshold, SpeechCheck(0.1), now=0.0)
+    made.configure(config or LiveConfig())
+    return made
+
+
+def split(samples: NDArray[np.float32], cuts: list[int]) -> list[NDArray[np.float32]]:
+    edges = [0, *sorted(min(cut, len(samples)) for cut in cuts), len(samples)]
+    return [samples[a:b] for a, b in pairwise(edges)]
+
+
+def places(window: LiveWindow) -> set[int]:
+    """Which samples of a ramp a window holds."""
+    return set(np.rint(window.samples * 2**20).astype(int).tolist())
+
+
+def judge_all(
+    live: LiveSession, windows: list[LiveWindow], score: Callable[[LiveWindow], float]
+) -> list[WindowVerdict]:
+    return [live.judge(window.place, score(window), 0.5) for window in windows]
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 6 * RATE), st.lists(st.integers(0, 6 * RATE), max_size=12), CONFIGS)
+def test_any_split_gives_the_same_windows_and_verdicts(count: int, cuts: list[int], config: LiveConfig) -> None:
+    def run(parts: list[NDArray[np.float32]]) -> tuple[list[LiveWindow], list[WindowVerdict]]:
+        live = session(config)
+        windows = [window for part in parts for window in live.feed(part, RATE)] + live.flush()
+        return windows, judge_all(live, windows, lambda window: float(window.samples.mean()))
+
+    whole, split_up = run([ramp(count)]), run(split(ramp(count), cuts))
+    assert whole[1] == split_up[1]
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(whole[0], split_up[0], strict=True))
+
+
+@given(
+    st.lists(
+        st.one_of(st.integers(0, RATE).map(lambda n: ("audio", n)), CONFIGS, st.just("flush")), min_size=1, max_size=15
+    )
+)
+def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConfig | str]) -> None:
+    live = session()
+    fed = 0
+    windows: list[LiveWindow] = []
+    for step in script:
+        if isinstance(step, LiveConfig):
+            live.configure(step)
+        elif isinstance(step, tuple):
+            windows += live.feed(ramp(step[1], fed), RATE)
+            fed += step[1]
+        else:
+            windows += live.flush()
+    windows += live.flush()
+
+    assert [window.place.sequence for window in windows] == list(range(len(windows)))
+    assert live.audio_s == pytest.approx(fed / RATE)
+    held: set[int] = set()
+    for window in windows:
+        here = places(window)
+        assert min(here) == pytest.approx(window.place.start_s * RATE, abs=0.01)
+        assert max(here) + 1 == pytest.approx(window.place.end_s * RATE, abs=0.01)
+        assert len(here) == len(window.samples)
+        assert len(here - held) == pytest.approx(window.place.fresh_s * RATE, abs=0.01)
+        held |= here
+    rest = set(range(fed)) - held
+    assert rest == set(range(fed - len(rest), fed))
+    assert len(rest) == live.waiting_samples < LEAST_SECONDS * RATE
+
+
+def test_a_session_without_overlap_holds_each_sample_once() -> None:
+    live = session()
+    windows = live.feed(ramp(3 * RATE), RATE)
+    assert [window.place.fresh_s for window in windows] == [1.0, 1.0, 1.0]
+    assert sum(len(places(window)) for window in windows) == 3 * RATE == len(set.union(*map(places, windows)))
+
+
+def test_another_rate_carries_on_with_what_waits() -> None:
+    live = session()
+    tone = np.sin(2 * np.pi * 200 * np.arange(48_000) / 48_000).astype(np.float32)
+    assert live.feed(tone[:24_000], 48_000) == []
+    (window,) = live.feed(np.sin(2 * np.pi * 200 * (np.arange(8_000) / 16_000 + 0.5)).astype(np.float32), 16_000)
+    assert (window.rate, window.place.start_s, window.place.end_s) == (16_000, 0.0, 1.0)
+    expected = np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)
+    assert window.samples[100:15_900] == pytest.approx(expected[100:15_900], abs=0.2)
+    assert live.audio_s == 1.0
+
+
+def test_a_rate_that_keeps_changing_is_refused_and_harms_nothing() -> None:
+    live = session()
+    for index in range(17):
+        live.feed(ramp(80), 8_000 if index % 2 else 16_000)
+    with pytest.raises(InvalidRequest, match="again and again"):
+        live.feed(ramp(80), 8_000)
+    heard = live.audio_s
+    live.feed(ramp(80), live.rate)
+    assert live.audio_s > heard
+
+
+@pytest.mark.parametrize("rate", [0, -1, 7_999, 192_001, 10**12])
+def test_impossible_rates(rate: int) -> None:
+    with pytest.raises(InvalidRequest, match="sample_rate"):
+        session().feed(ramp(10), rate)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(np.nan, UnreadableMedia), (np.inf, UnreadableMedia), (17.0, InvalidRequest)]
+)
+def test_samples_that_are_no_audio_are_refused_and_not_kept(value: float, error: type[Exception]) -> None:
+    live = session()
+    live.feed(ramp(100), RATE)
+    with pytest.raises(error):
+        live.feed(np.array([0.1, value], dtype=np.float32), RATE)
+    assert live.waiting_samples == 100
+
+
+def test_too_much_in_one_message() -> None:
+    with pytest.raises(TooLarge):
+        session().feed(ramp(30 * RATE + 1), RATE)
+
+
+@pytest.mark.parametrize(
+    ("chunk_s", "overlap_s"), [(0.2, 0), (4.1, 0), (1, 0.8), (1, 1), (1, -0.1), (float("nan"), 0), (1, float("nan"))]
+)
+def test_impossible_windows(chunk_s: float, overlap_s: float) -> None:
+    with pytest.raises(InvalidRequest, match="duration"):
+        LiveConfig(chunk_s, overlap_s)
+
+
+def test_windows_without_speech_have_no_score_and_do_not_count() -> None:
+    live = session()
+    first, second, third = live.feed(ramp(3 * RATE), RATE)
+    assert live.judge(first.place, 0.99, 0.0).score is None
+    verdict = live.judge(second.place, 0.2, 0.5)
+    assert (verdict.label, verdict.running_label) == ("bonafide", "bonafide")
+    assert verdict.running_score == pytest.approx(0.2)
+    verdict = live.judge(third.place, 0.99, 0.0)
+    assert verdict.label == "no_speech"
+    assert verdict.running_score == pytest.approx(0.2)
+    assert [verdict.place.sequence for verdict in live.verdicts] == [0, 1, 2]
+
+
+def test_a_score_at_the_threshold_is_spoof() -> None:
+    live = session(threshold=0.3)
+    (window,) = live.feed(ramp(RATE), RATE)
+    assert live.judge(window.place, 0.3, 1.0).label == "spoof"
+
+
+def test_when_a_session_is_over() -> None:
+    live = session()
+    assert (live.due_at, live.overdue(59.9), live.overdue(60.0)) == (60.0, None, Ending.IDLE)
+    for now in range(0, 3_600, 50):
+        live.heard(now)
+        assert live.overdue(now) is None
+    assert (live.due_at, live.overdue(3_600.0)) == (3_600.0, Ending.SESSION_LIMIT)
+
+
+def test_more_audio_than_a_session_may_hold_ends_it_too() -> None:
+    live = LiveSession(LiveLimits(30.0, 60.0, 10.0), 0.5, SpeechCheck(0.1), now=0.0)
+    live.feed(ramp(RATE * 10), RATE)
+    assert live.overdue(0.0) is None
+    live.feed(ramp(1), RATE)
+    assert live.overdue(0.0) is Ending.SESSION_LIMIT

@@ -1,0 +1,267 @@
+"""What one runner's replicas do together; each is a real object in this process that answers, fails or keeps silent."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from bonafide.runner import replicas as module
+from bonafide.runner.replicas import Answers, Replicas, addresses_of
+from tests.bonafide.fakes import INFO, MODEL, LocalRemote
+
+ITEM = np.ones(4, np.uint8)
+ANSWERS = [(1.0, 0.001, 1, MODEL.fingerprint)]
+
+
+class Replica(LocalRemote):
+    """One that may serve another model, or be cut off from us: then it answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reachable = asyncio.Event()
+        self.reachable.set()
+        self.closed = False
+        self.dropped: list[Exception] = []
+
+    async def score(self, items: list[Any]) -> Answers:
+        await self.reachable.wait()
+        return await super().score(items)
+
+    async def info(self) -> dict[str, Any]:
+        await self.reachable.wait()
+        if self.dropped:
+            raise self.dropped.pop()
+        return await super().info()
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Town:
+    """Names and addresses, and who lives there."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = list(addresses)
+        self.people = {address: Replica() for address in "abcd"}
+
+    async def find(self, url: str) -> list[str]:
+        if not self.addresses:
+            raise OSError("no such name")
+        return list(self.addresses)
+
+    async def connect(self, url: str) -> Replica:
+        return self.people[url]
+
+    def replicas(self) -> Replicas:
+        return Replicas("http://runner:3000", self.connect, self.find)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIND_PERIOD_S", 0.0)
+    monkeypatch.setattr(module, "_PROBE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(module, "LOST_AFTER_S", 0.2)
+
+
+async def test_the_least_busy_is_asked_and_an_idle_house_takes_turns() -> None:
+    town = Town("a", "b")
+    both = town.replicas()
+    assert await both.info() == INFO
+    assert both.replicas == 2
+    for _ in range(4):
+        await both.score([ITEM])
+    assert (town.people["a"].calls, town.people["b"].calls) == (2, 2)
+    town.people["a"].open.clear()
+    waiting = asyncio.create_task(both.score([ITEM] * 3))
+    await asyncio.sleep(0)
+    for _ in range(4):
+        await both.score([ITEM])
+    assert town.people["b"].scored == 6
+    town.people["a"].open.set()
+    await waiting
+
+
+async def test_one_that_fails_is_left_and_its_work_done_by_another() -> None:
+    town = Town("a", "b")
+    both = town.replicas()
+    await both.info()
+    town.people["a"].errors = [OSError("connection refused")]
+    assert list(await asyncio.gather(both.score([ITEM]), both.score([ITEM]))) == [ANSWERS] * 2
+    assert both.replicas == 1
+    await both.info()
+    assert both.replicas == 2
+
+
+async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    town.people["a"].errors = [aiohttp.ServerDisconnectedError()]
+    assert await one.score([ITEM]) == ANSWERS
+    town.people["a"].errors = [aiohttp.ServerDisconnectedError(), aiohttp.ServerDisconnectedError()]
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await one.score([ITEM])
+    with pytest.raises(ConnectionError):
+        await one.score([ITEM])
+
+
+async def test_a_probe_whose_connection_was_dropped_is_sent_once_more() -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    town.people["a"].dropped = [aiohttp.ServerDisconnectedError()]
+    assert await one.info() == INFO
+    assert not town.people["a"].dropped
+
+
+async def test_an_answer_is_a_sign_of_life_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 1.0)
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    await asyncio.sleep(1.1)
+    await one.score([ITEM])
+    town.people["a"].reachable.clear()
+    assert await one.info() == INFO, "its probe is late, but it has just answered"
+
+
+async def test_a_refused_connection_is_not_tried_again() -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    key = ConnectionKey("a", 3000, False, True, None, None, None)
+    town.people["a"].errors = [aiohttp.ClientConnectorError(key, OSError("refused"))]
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await one.score([ITEM])
+    assert town.people["a"].calls == 1
+
+
+async def test_one_late_answer_of_a_busy_replica_turns_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    monkeypatch.setattr(module, "PATIENCE_S", 30.0)
+    town.people["a"].reachable.clear()
+    assert await one.info() == INFO
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    with pytest.raises(ConnectionError, match="TimeoutError"):
+        await one.info()
+    town.people["a"].reachable.set()
+    assert await one.info() == INFO
+
+
+async def test_calls_to_one_that_vanished_are_given_to_another() -> None:
+    town = Town("a", "b")
+    both = town.replicas()
+    await both.info()
+    town.people["a"].reachable.clear()
+    scoring = asyncio.gather(both.score([ITEM]), both.score([ITEM]))
+    async with asyncio.timeout(5):
+        while not scoring.done():
+            await both.info()
+    assert len(await scoring) == 2
+    assert both.replicas == 1
+    town.people["a"].reachable.set()
+    await both.info()
+    assert both.replicas == 2
+
+
+async def test_calls_to_the_only_one_fail_when_it_vanished_and_it_may_come_back() -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    town.people["a"].reachable.clear()
+    scoring = asyncio.create_task(one.score([ITEM]))
+    async with asyncio.timeout(5):
+        while not scoring.done():
+            with contextlib.suppress(ConnectionError):
+                await one.info()
+    with pytest.raises(ConnectionError):
+        await scoring
+    town.people["a"].reachable.set()
+    await one.info()
+    assert await one.score([ITEM]) == ANSWERS
+
+
+async def test_another_model_is_not_mixed_in_and_takes_over_with_its_majority() -> None:
+    town = Town("a", "b")
+    town.people["c"].model = town.people["d"].model = INFO | {"version": "another"}
+    all_of_them = town.replicas()
+    await all_of_them.info()
+    town.addresses = ["a", "b", "c"]
+    assert await all_of_them.info() == INFO
+    assert all_of_them.replicas == 2
+    town.addresses = ["a", "b", "c", "d"]
+    assert await all_of_them.info() == INFO
+    town.addresses = ["b", "c", "d"]
+    assert (await all_of_them.info())["version"] == "another"
+    await all_of_them.score([ITEM])
+    assert town.people["b"].calls == 0
+
+
+async def test_one_that_leaves_its_name_ends_its_calls_first() -> None:
+    town = Town("a", "b")
+    both = town.replicas()
+    await both.info()
+    town.people["a"].open.clear()
+    waiting = asyncio.create_task(both.score([ITEM]))
+    await asyncio.sleep(0)
+    town.addresses = ["b"]
+    await both.info()
+    assert both.replicas == 1
+    assert not town.people["a"].closed
+    town.people["a"].open.set()
+    await waiting
+    async with asyncio.timeout(5):
+        while not town.people["a"].closed:
+            await asyncio.sleep(0.05)
+    await both.close()
+    assert town.people["b"].closed
+
+
+async def test_known_replicas_outlast_the_name_service() -> None:
+    town = Town("a")
+    one = town.replicas()
+    await one.info()
+    town.addresses = []
+    assert await one.info() == INFO
+
+
+async def test_a_slow_name_service_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIND_PATIENCE_S", 0.01)
+    town = Town("a")
+    answering = asyncio.Event()
+    answering.set()
+
+    async def find(url: str) -> list[str]:
+        await answering.wait()
+        return await town.find(url)
+
+    one = Replicas("http://runner:3000", town.connect, find)
+    await one.info()
+    answering.clear()
+    town.addresses = ["a", "b"]
+    async with asyncio.timeout(1):
+        await one.info()
+    assert one.replicas == 1
+    answering.set()
+    async with asyncio.timeout(5):
+        while one.replicas < 2:
+            await one.info()
+    answering.clear()
+    await one.info()
+    await one.close()
+
+
+async def test_addresses() -> None:
+    assert await addresses_of("tcp://127.0.0.1:4567") == ["tcp://127.0.0.1:4567"]
+    assert await addresses_of("http://[::1]:80") == ["http://[::1]:80"]
+    assert await addresses_of("file:///tmp/runner.sock") == ["file:///tmp/runner.sock"]
+    assert "http://127.0.0.1:80" in await addresses_of("http://localhost:80")
+    with pytest.raises(OSError, match=r"."):
+        await addresses_of("http://there-is-no-such-host.invalid:80")

@@ -1,0 +1,163 @@
+import asyncio
+import time
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+import pytest
+from bentoml.exceptions import BentoMLException
+
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
+from bonafide.runner.replicas import Answers
+from bonafide.runner.runner import BATCHES_AHEAD, ModelInfo, require_remote
+from tests.bonafide.fakes import INFO, MODEL, LocalRemote, ready_runner
+
+ITEM = np.ones(4, np.uint8)
+
+
+async def test_scores_in_order() -> None:
+    runner = await ready_runner(LocalRemote(), float)
+    items = [np.array([0, 0, 0, 1], np.uint8), np.array([1, 1, 1, 1], np.uint8)]
+    assert await runner.score(items, Call.within(5), MODEL) == [0.25, 1.0]
+
+
+async def test_one_call_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
+    runner = await ready_runner(LocalRemote(), float, max_calls=2)
+    with runner.admit(), runner.admit():
+        began = time.monotonic()
+        with pytest.raises(Overloaded) as refused, runner.admit():
+            pass
+        assert time.monotonic() - began < 0.1
+        assert refused.value.retry_after_s >= 1
+    with runner.admit():
+        assert runner.active_calls == 1
+
+
+async def test_only_a_few_batches_wait_in_bentoml() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float, max_batch=4)
+    await asyncio.gather(*(runner.score([ITEM] * 3, Call.within(5), MODEL) for _ in range(20)))
+    assert remote.most_in_progress <= BATCHES_AHEAD * 4
+    assert remote.scored == 60
+
+
+async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    runner = await ready_runner(remote, float)
+    with pytest.raises(DeadlineExceeded):
+        await runner.score([ITEM], Call.within(0.05), MODEL)
+    remote.open.set()
+    assert await runner.score([ITEM], Call.within(5), MODEL) == [1.0]
+
+
+async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_until_it_is_computed() -> None:
+    remote = LocalRemote()
+    remote.open.clear()
+    runner = await ready_runner(remote, float, max_batch=4)
+    tasks = [asyncio.create_task(runner.score([ITEM] * 4, Call.within(5), MODEL)) for _ in range(6)]
+    await asyncio.sleep(0.01)
+    assert remote.calls == BATCHES_AHEAD
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    late = asyncio.create_task(runner.score([ITEM], Call.within(5), MODEL))
+    await asyncio.sleep(0.01)
+    assert remote.calls == BATCHES_AHEAD, "cancelled callers must not let others pile up behind a busy runner"
+    remote.open.set()
+    assert await late == [1.0]
+    assert remote.calls == BATCHES_AHEAD + 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (OSError("connection refused"), Unavailable),
+        (TimeoutError(), Unavailable),
+        (BentoMLException("busy", error_code=HTTPStatus.SERVICE_UNAVAILABLE), Overloaded),
+        (BentoMLException("late", error_code=HTTPStatus.GATEWAY_TIMEOUT), DeadlineExceeded),
+        (BentoMLException("broken", error_code=HTTPStatus.INTERNAL_SERVER_ERROR), Internal),
+    ],
+)
+async def test_what_the_runner_raises_becomes_an_error_of_the_table(
+    raised: Exception, expected: type[BonafideError]
+) -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    remote.errors = [raised]
+    with pytest.raises(expected):
+        await runner.score([ITEM], Call.within(5), MODEL)
+    assert runner.ready == (expected is not Unavailable)
+
+
+async def test_a_second_replica_lets_twice_as_much_in() -> None:
+    class Two(LocalRemote):
+        @property
+        def replicas(self) -> int:
+            return 2
+
+    remote = Two()
+    runner = await ready_runner(remote, float, max_batch=4)
+    await asyncio.gather(*(runner.score([ITEM] * 4, Call.within(5), MODEL) for _ in range(20)))
+    assert remote.most_in_progress == 2 * BATCHES_AHEAD * 4
+
+
+async def test_a_wrong_number_of_answers_is_an_error() -> None:
+    class Short(LocalRemote):
+        async def score(self, items: list[np.ndarray]) -> Answers:
+            return (await super().score(items))[:-1]
+
+    runner = await ready_runner(Short(), float)
+    with pytest.raises(Internal, match="1 of 2"):
+        await runner.score([ITEM, ITEM], Call.within(5), MODEL)
+
+
+async def test_another_model_than_the_calls_own_gives_it_no_scores() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    model = runner.info
+    remote.model = INFO | {"version": "another"}
+    with pytest.raises(ModelChanged):
+        await runner.score([ITEM], Call.within(5), model)
+    await runner.probe()
+    assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
+
+
+def test_scores_are_cached_by_model_and_by_what_finds_speech() -> None:
+    prints = {
+        ModelInfo.from_dict(INFO | changed).fingerprint
+        for changed in ({}, {"version": "other"}, {"speech_version": "one"}, {"speech_version": "two"})
+    }
+    assert len(prints) == 4
+    assert ModelInfo.from_dict(INFO | {"speech_version": None}).fingerprint in prints
+
+
+def test_a_runner_built_inside_the_service_is_refused() -> None:
+    class Local:
+        def score(self, items: object) -> object: ...
+
+    with pytest.raises(RuntimeError, match="--development"):
+        require_remote(Local(), "WavLMRunner")
+
+
+@pytest.mark.parametrize("gone", [ConnectionError("nobody answers"), KeyError("what an older release does not tell")])
+async def test_a_runner_that_is_gone_is_not_ready_until_it_answers_again(gone: Exception) -> None:
+    class Gone(LocalRemote):
+        gone: Exception | None = None
+
+        async def info(self) -> dict[str, Any]:
+            if self.gone:
+                raise self.gone
+            return await super().info()
+
+    remote = Gone()
+    runner = await ready_runner(remote, float)
+    remote.gone = gone
+    await runner.probe()
+    assert not runner.ready
+    with pytest.raises(Unavailable):
+        _ = runner.info
+    remote.gone = None
+    await runner.probe()
+    assert runner.ready

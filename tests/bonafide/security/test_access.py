@@ -1,0 +1,41 @@
+import pytest
+
+from bonafide.errors import Overloaded, Unauthenticated
+from bonafide.security.access import ANYBODY, Access
+from bonafide.security.keys import KeyStore, new_key
+from bonafide.settings import Settings
+
+
+def test_without_keys_anybody_may_call() -> None:
+    access = Access.of(Settings())
+    assert access.admit(None) == access.admit("whatever") == ANYBODY
+
+
+def test_with_keys_only_who_has_one() -> None:
+    key, line = new_key("bank")
+    access = Access.of(Settings.model_validate({"keys": line}))
+    assert access.admit(key) == "bank"
+    with pytest.raises(Unauthenticated, match="is needed"):
+        access.admit(None)
+    with pytest.raises(Unauthenticated, match="not known") as refused:
+        access.admit("bonafide_wrong")
+    assert "wrong" not in refused.value.message
+
+
+def test_each_key_has_its_limit() -> None:
+    (slow, slow_line), (fast, fast_line) = new_key("slow", 1), new_key("fast")
+    access = Access(KeyStore(f"{slow_line}\n{fast_line}"), calls_per_minute=2)
+    assert access.admit(slow) == "slow"
+    with pytest.raises(Overloaded) as refused:
+        access.admit(slow)
+    assert refused.value.retry_after_s == 60
+    assert [access.admit(fast) for _ in range(2)] == ["fast", "fast"]
+    with pytest.raises(Overloaded) as refused:
+        access.admit(fast)
+    assert refused.value.retry_after_s == 30
+
+
+def test_no_limit_is_none() -> None:
+    key, line = new_key("bank")
+    access = Access(KeyStore(line))
+    assert {access.admit(key) for _ in range(10_000)} == {"bank"}

@@ -1,0 +1,163 @@
+"""Nothing outside a bucket's folder can be read, whatever lies in it and whatever moves meanwhile."""
+
+import asyncio
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bonafide.errors import ObjectNotFound, Unavailable
+from bonafide.settings import Settings
+from bonafide.storage.folder import FolderStore
+
+SECRET = b"the content of a file outside"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.wav").write_bytes(SECRET)
+    (tmp_path / "objects" / "calls" / "day").mkdir(parents=True)
+    (tmp_path / "objects" / "calls" / "day" / "a.wav").write_bytes(b"one")
+    (tmp_path / "objects" / "private").mkdir()
+    (tmp_path / "objects" / "private" / "secret.wav").write_bytes(SECRET)
+    return tmp_path / "objects"
+
+
+@pytest.fixture
+async def store(root: Path) -> AsyncIterator[FolderStore]:
+    opened = FolderStore(Settings(objects_dir=root))
+    yield opened
+    await opened.close()
+
+
+async def fetch(store: FolderStore, bucket: str, key: str) -> bytes:
+    return await store.read(bucket, key, await store.stat(bucket, key))
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "key"),
+    [
+        ("secret.wav", "../../outside/secret.wav", "secret.wav"),
+        ("secret.wav", "../private/secret.wav", "secret.wav"),
+        ("out", "../../outside", "out/secret.wav"),
+        ("day/out", "../../../outside", "day/out/secret.wav"),
+        ("password", "/etc/passwd", "password"),
+        ("zero", "/dev/zero", "zero"),
+        ("self", "/proc/self/environ", "self"),
+        ("through", "day/../../private/secret.wav", "through"),
+        ("loop", "loop", "loop"),
+        ("dangling", "nowhere", "dangling"),
+    ],
+)
+async def test_a_link_that_leads_out_or_nowhere_is_not_found(
+    root: Path, store: FolderStore, link: str, target: str, key: str
+) -> None:
+    (root / "calls" / link).symlink_to(target)
+    with pytest.raises(ObjectNotFound):
+        await store.stat("calls", key)
+
+
+async def test_a_link_that_stays_in_its_bucket_is_followed(root: Path, store: FolderStore) -> None:
+    (root / "calls" / "latest").symlink_to("day")
+    (root / "calls" / "b.wav").symlink_to("latest/a.wav")
+    assert await fetch(store, "calls", "latest/a.wav") == b"one"
+    assert await fetch(store, "calls", "b.wav") == b"one"
+
+
+@pytest.mark.parametrize("target", ["../outside", "private", "/etc"])
+async def test_a_bucket_that_is_a_link_is_not_found(root: Path, store: FolderStore, target: str) -> None:
+    (root / "linked").symlink_to(target)
+    for key in ("secret.wav", "passwd"):
+        with pytest.raises(ObjectNotFound):
+            await store.stat("linked", key)
+
+
+async def test_the_root_itself_may_be_a_link(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to(root)
+    store = FolderStore(Settings(objects_dir=tmp_path / "elsewhere"))
+    assert await fetch(store, "calls", "day/a.wav") == b"one"
+    await store.close()
+
+
+async def test_what_is_no_regular_file_is_not_found_and_does_not_block(root: Path, store: FolderStore) -> None:
+    os.mkfifo(root / "calls" / "pipe")
+    os.mknod(root / "calls" / "socket", stat.S_IFSOCK | 0o600)
+    async with asyncio.timeout(5):
+        for key in ("pipe", "socket", "day"):
+            with pytest.raises(ObjectNotFound):
+                await store.stat("calls", key)
+
+
+async def test_a_device_is_not_found(root: Path, store: FolderStore) -> None:
+    try:
+        os.mknod(root / "calls" / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("only root can make a device")
+    with pytest.raises(ObjectNotFound):
+        await store.stat("calls", "zero")
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+async def test_a_link_that_appears_meanwhile_leads_nowhere(
+    root: Path, store: FolderStore, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path = root / "calls" / "day" / "secret.wav"
+    path.write_bytes(b"harmless")
+    assert await fetch(store, "calls", "day/secret.wav") == b"harmless"
+    replaced = path if what == "file" else path.parent
+    resolve = Path.resolve
+
+    def resolve_and_replace(self: Path, strict: bool = False) -> Path:
+        found = resolve(self, strict)
+        if self == path:  # what an attacker with good timing would do
+            replaced.rename(root / "away")
+            replaced.symlink_to(root / "private" / ("secret.wav" if what == "file" else ""))
+        return found
+
+    monkeypatch.setattr(Path, "resolve", resolve_and_replace)
+    with pytest.raises(ObjectNotFound):
+        await store.stat("calls", "day/secret.wav")
+    assert path.read_bytes() == SECRET
+
+
+async def test_a_file_that_grows_while_it_is_read_is_not_passed_on(root: Path, store: FolderStore) -> None:
+    path = root / "calls" / "growing.wav"
+    path.write_bytes(bytes(1000))
+    done = threading.Event()
+
+    def grow() -> None:
+        with path.open("r+b", buffering=0) as file:
+            value = 0
+            while not done.is_set():
+                value = (value + 1) % 256
+                file.seek(0)
+                file.write(bytes([value]) * 1000)
+                file.seek(0)
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    refused = 0
+    try:
+        for _ in range(500):
+            try:
+                content = await fetch(store, "calls", "growing.wav")
+            except Unavailable:
+                refused += 1
+            else:
+                assert len(content) == 1000
+    finally:
+        done.set()
+        growing.join()
+    assert refused
+
+
+async def test_without_its_folder_the_store_is_empty_and_not_healthy(tmp_path: Path) -> None:
+    store = FolderStore(Settings(objects_dir=tmp_path / "not-there"))
+    assert not await store.healthy()
+    with pytest.raises(ObjectNotFound):
+        await store.stat("calls", "a.wav")
+    await store.close()

@@ -1,0 +1,64 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bonafide.byte_budget import ByteBudget
+from bonafide.errors import Overloaded, TooLarge
+
+
+async def parts(*sizes: int) -> AsyncIterator[bytes]:
+    for size in sizes:
+        yield b"x" * size
+
+
+async def test_gathers_an_upload() -> None:
+    async with ByteBudget(100).collect(parts(3, 0, 4), limit=10) as body:
+        assert body == b"x" * 7
+
+
+async def test_counts_what_comes_not_what_was_announced() -> None:
+    with pytest.raises(TooLarge, match="over the limit of 10"):
+        async with ByteBudget(100).collect(parts(6, 5), limit=10, declared=3):
+            pass
+
+
+async def test_refuses_by_the_announced_size_before_reading() -> None:
+    read = False
+
+    async def watched() -> AsyncIterator[bytes]:
+        nonlocal read
+        read = True
+        yield b""
+
+    with pytest.raises(TooLarge):
+        async with ByteBudget(100).collect(watched(), limit=10, declared=11):
+            pass
+    assert not read
+
+
+async def test_many_uploads_share_one_budget_and_give_it_back() -> None:
+    budget = ByteBudget(10)
+    async with budget.collect(parts(6), limit=10):
+        with pytest.raises(Overloaded):
+            async with budget.collect(parts(4, 1), limit=10):
+                pass
+        async with budget.collect(parts(4), limit=10):
+            pass
+    async with budget.collect(parts(10), limit=10):
+        pass
+
+
+async def test_a_stored_file_waits_for_room() -> None:
+    budget = ByteBudget(10)
+    entered = asyncio.Event()
+
+    async def stored() -> None:
+        async with budget.hold(50):  # larger than all: takes all
+            entered.set()
+
+    async with budget.collect(parts(1), limit=10):
+        task = asyncio.create_task(stored())
+        await asyncio.sleep(0.01)
+        assert not entered.is_set()
+    await asyncio.wait_for(task, 1)

@@ -1,0 +1,160 @@
+"""Fine-tune, calibrate, evaluate, serve: one folder, the same scores everywhere, whichever class comes first."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from lab import calibrate, evaluate, finetune
+from lab.inspection import inspect
+from models.calibration import calibration_path, logits
+from scripts.local_service import running
+from tests.lab.finetuning.data import SAMPLES, photos, recordings
+from tests.lab.finetuning.test_base import bare_wavlm
+from tests.models.checkpoints import TINY_DINOV2, options, plain_face_scores, plain_voice_scores, save_face
+
+TRAINING = ["--learning-rate", "3e-3", "--looks", "2", "--device", "cpu", "--threads", "1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
+        patch.setenv("BONAFIDE_ENGINE_THREADS", "1")
+        patch.setenv("BONAFIDE_PRECISION", "fp32")
+        yield
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A body without a head, tuned on a manifest and calibrated."""
+    folder = tmp_path_factory.mktemp("voice")
+    data, out = recordings(folder / "data"), folder / "my-voice"
+    base = bare_wavlm(folder / "body")
+    steps = ["--steps", "14", "--batch", "6"]
+    finetune.main(["--base", str(base), "--data", str(data), "--out", str(out), *steps, *TRAINING])
+    calibrate.main(["--model", str(out), "--data", str(data), "--split", "dev", "--bpcer", "0.2"])
+    return out
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector whose first class is the spoof, tuned on folders and calibrated."""
+    folder = tmp_path_factory.mktemp("face")
+    data, out = photos(folder / "data"), folder / "my-face"
+    base = save_face(folder / "base", ["spoof", "live"], **TINY_DINOV2)
+    splits = ["--data", str(data / "train"), "--dev", str(data / "dev")]
+    steps = ["--epochs", "20", "--batch", "8", "--frozen", "1", "--vary"]
+    finetune.main(["--base", str(base), *splits, "--out", str(out), *steps, *TRAINING])
+    calibrate.main(["--model", str(out), "--data", str(data / "dev"), "--bpcer", "0.2"])
+    return out
+
+
+def evaluated(model: Path, data: Path, *more: str) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """The report, and the scores of each file by name."""
+    folder = model.parent / "evaluation"
+    scores = folder / "scores.jsonl"
+    kept = ["--scores", str(scores), "--out", str(folder)]
+    evaluate.main(["--model", str(model), "--data", str(data), *more, "--rounds", "20", *kept])
+    rows = [json.loads(line) for line in scores.read_text().splitlines()[1:]]
+    return json.loads((folder / "report.json").read_text()), {Path(row["path"]).name: row["scores"] for row in rows}
+
+
+def calibrated(model: Path, plain: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Calibrated scores, by the formula of the documentation."""
+    written = json.loads(calibration_path(model).read_text())
+    odds = float(written["scale"]) * logits(plain) + float(written["offset"])
+    return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
+
+
+@pytest.mark.slow
+def test_a_tuned_voice_model_scores_as_plain_transformers_does(voice: Path) -> None:
+    data = voice.parent / "data"
+    report, scores = evaluated(voice, data / "manifest.jsonl", "--split", "test")
+    assert report["model"]["labels"] == ["bonafide", "spoof"]
+    assert report["model"]["calibrated"] is True
+    assert report["overall"]["eer"]["value"] <= 0.25
+    assert len(scores) == 6
+    assert len(scores["test-0.wav"]) == 3
+    for name, found in scores.items():
+        samples = np.frombuffer((data / name).read_bytes()[44:], "<i2")
+        windows = np.pad(samples, (0, -len(samples) % 64_000)).reshape(-1, 64_000)
+        plain = plain_voice_scores(voice, list(windows), spoof=1)
+        assert found == pytest.approx(calibrated(voice, plain).tolist(), abs=2e-3), name
+
+
+@pytest.mark.slow
+def test_a_tuned_face_model_keeps_its_first_class_as_the_spoof(face: Path) -> None:
+    report, scores = evaluated(face, face.parent / "data" / "test")
+    assert (report["model"]["labels"], report["model"]["spoof_index"]) == (["spoof", "live"], 0)
+    assert report["overall"]["eer"]["value"] <= 0.25
+    assert len(scores) == 6
+    for path in sorted((face.parent / "data" / "test").rglob("*.png")):
+        plain = plain_face_scores(face, [np.asarray(Image.open(path))], spoof=0)
+        assert scores[path.name] == pytest.approx(calibrated(face, plain).tolist(), abs=2e-3), path
+
+
+@pytest.mark.slow
+def test_the_running_service_gives_the_same_scores(voice: Path, face: Path, tmp_path: Path) -> None:
+    environment = {"BONAFIDE_VOICE_MODEL": str(voice), "BONAFIDE_FACE_MODEL": str(face)}
+    photo = next((face.parent / "data/test/spoof").rglob("*.png"))
+    with running(tmp_path / "log", environment) as service, httpx.Client(base_url=service.url, timeout=120) as http:
+        heard = http.post("/detect_audio", content=(SAMPLES / "call.mp3").read_bytes()).json()
+        seen = http.post("/predict_liveness", content=photo.read_bytes()).json()
+    thresholds = [json.loads(calibration_path(model).read_text())["threshold"] for model in (voice, face)]
+    for answer, threshold in zip((heard, seen), thresholds, strict=True):
+        assert answer["calibrated"] is True
+        assert answer["threshold"] == pytest.approx(threshold)
+    calls = voice.parent / "calls"
+    for kind in ("bonafide", "spoof"):
+        (calls / kind).mkdir(parents=True)
+        (calls / kind / "call.mp3").symlink_to(SAMPLES / "call.mp3")
+    _, scores = evaluated(voice, calls)
+    assert [chunk["score"] for chunk in heard["chunks"]] == pytest.approx(scores["call.mp3"], abs=1e-3)
+    _, scores = evaluated(face, face.parent / "data" / "test")
+    assert seen["probabilities"]["fake"] == pytest.approx(scores[photo.name][0], abs=1e-3)
+    assert seen["predicted_class"] == ("fake" if scores[photo.name][0] >= thresholds[1] else "live")
+
+
+@pytest.mark.slow
+def test_the_folder_tells_what_was_done(voice: Path, tmp_path: Path) -> None:
+    assert sorted(path.name for path in voice.iterdir()) == [
+        "README.md", "calibration.json", "config.json", "model.safetensors", "preprocessor_config.json",
+    ]  # fmt: skip
+    assert not voice.with_name("my-voice.training").exists()
+    card = (voice / "README.md").read_text()
+    for text in ("base_model: body", "1 is spoof", "| whistle | 6 | 3 |", "| bona fide | ", "dev EER as served"):
+        assert text in card
+    assert inspect(str(voice), "voice", options(tmp_path)).spoof == "1: spoof"
+
+
+def test_mistakes_are_told_in_a_sentence(
+    tiny_face: Path, tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = photos(tmp_path / "photos")
+    (tmp_path / "there").mkdir()
+    face, out = ["--base", str(tiny_face)], ["--out", str(tmp_path / "out")]
+    train, dev = ["--data", str(data / "train")], ["--dev", str(data / "dev")]
+    for arguments, message in (
+        ([*face, *train, *dev, "--out", str(tmp_path / "there")], "is there already"),
+        ([*face, *train, *out], "has no dev split; name a list or folder with --dev"),
+        ([*face, "--data", str(data), *dev, *out], "needs exactly one folder of"),
+        ([*face, *train, *dev, *out, "--task", "voice"], "UnsupportedModel"),
+        (["--base", str(tiny_voice), *train, *dev, *out, "--task", "face"], "UnsupportedModel"),
+        (["--base", "absent/", *train, *dev, *out, "--offline"], "ModelUnavailable"),
+        ([*face, *train, *dev, *out, "--frozen", "9"], "--frozen 9, but the base has 2 layers"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            finetune.main(arguments)
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err.replace("\n", " "), message
+    assert not (tmp_path / "out").exists()
+    # what the last one began cannot be gone on with in another way
+    with pytest.raises(SystemExit):
+        finetune.main([*face, *train, *dev, *out, "--frozen", "1"])
+    assert "holds a training with another frozen" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""Facts of models that can be served, and advice instead of tracebacks for those that cannot."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
+
+from lab.card import front_matter, licence
+from lab.inspect import main
+from lab.inspection import guess_task, inspect
+from models.calibration import Calibration, calibration_path, write_calibration
+from tests.models.checkpoints import options
+
+pytestmark = pytest.mark.usefixtures("own_models_folder")
+
+
+def test_a_voice_model(tiny_voice: Path, tmp_path: Path) -> None:
+    found = inspect(str(tiny_voice), "voice", options(tmp_path, threads=1))
+    model = AutoModelForAudioClassification.from_pretrained(tiny_voice)
+    assert found.parameters == sum(value.numel() for value in model.state_dict().values())
+    assert found.spoof == "1: spoof"
+    assert found.licence is None
+    assert all(0 < cost < 10_000 for cost in (*found.item_ms, found.core_ms or 0))
+    assert found.speech_core_ms is None or 0 < found.speech_core_ms < 10_000
+    assert any("not calibrated" in sentence for sentence in found.advice)
+    assert any("no licence" in sentence for sentence in found.advice)
+
+
+def test_a_calibrated_face_model_with_a_card(
+    tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_face, tmp_path / "face")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# Card\n")
+    version = inspect(str(folder), "face", options(tmp_path, threads=1)).info.version
+    write_calibration(Calibration(1.0, 0.0, 0.25, version), calibration_path(folder))
+    found = inspect(str(folder), "face", options(tmp_path, threads=1))
+    model = AutoModelForImageClassification.from_pretrained(folder)
+    assert found.parameters == sum(value.numel() for value in model.state_dict().values())
+    assert (found.licence, found.advice, found.speech_core_ms) == ("apache-2.0", (), None)
+    main([str(folder)])
+    shown = capsys.readouterr().out
+    for text in ("0: live, 1: spoof", "56 x 56 pixels", "apache-2.0", "0.25, calibrated", "ms of CPU time per photo"):
+        assert text in shown
+
+
+def test_the_task_is_told_from_the_checkpoint(tiny_voice: Path, tiny_face: Path, tmp_path: Path) -> None:
+    assert guess_task(str(tiny_voice), options(tmp_path)) == "voice"
+    assert guess_task(str(tiny_face), options(tmp_path)) == "face"
+    assert guess_task("bundled", options(tmp_path)) is None
+
+
+def broken(folder: Path, tiny_face: Path, change: dict[str, object]) -> Path:
+    copy = shutil.copytree(tiny_face, folder / "broken")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | change))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        ({"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": 1}},
+         ["AmbiguousLabels", "BONAFIDE_FACE_SPOOF_LABEL", "authors"]),
+        ({"num_hidden_layers": 3}, ["CheckpointMismatch", "missing", "get them again"]),
+        ({"model_type": "bert"}, ["UnsupportedModel", "cannot be served as it is"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_served_is_explained(
+    change: dict[str, object], messages: list[str], tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(broken(tmp_path, tiny_face, change)), "--task", "face"])
+    assert stopped.value.code == 1
+    captured = capsys.readouterr()
+    for message in messages:
+        assert message in captured.out
+    assert "Traceback" not in captured.out + captured.err
+
+
+def test_nothing_there_and_nothing_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["no/such-model", "--offline"])
+    assert stopped.value.code == 1
+    assert "cannot be served: ModelUnavailable" in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_does_not_say_what_it_is_for(
+    tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_face, tmp_path / "face")
+    (folder / "preprocessor_config.json").write_text("{}")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(folder)])
+    assert stopped.value.code == 2
+    assert "--task" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_both_bundled_models(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["bundled"])
+    shown = capsys.readouterr().out
+    for text in ("bonafide-voice-demo", "times real time", "bonafide-face-demo", "per photo", "apache-2.0"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("---\nlicense: mit\n---\n", "mit"),
+        ("---\nlicense: other\nlicense_name: own\n---\n", "own"),
+        ("---\nlicense: other\n---\n", "other"),
+        ("# Card\nlicense: mit\n", None),
+        ("---\nlicense: [\n---\n", None),
+        ("---\n- mit\n---\n", None),
+        ("---\n---\n", None),
+    ],
+)
+def test_licence_of_a_card(text: str, expected: str | None, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    assert licence(tmp_path) == expected
+
+
+def test_no_card(tmp_path: Path) -> None:
+    assert front_matter(tmp_path) == {}
+    (tmp_path / "README.md").write_bytes(b"---\n\xff\n---\n")
+    assert front_matter(tmp_path) == {}

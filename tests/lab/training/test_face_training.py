@@ -1,0 +1,101 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import Dinov2ForImageClassification
+
+from lab.served import ServedModel
+from lab.training.data.face_attacks import PRINT
+from lab.training.data.face_photo import LIVE, take
+from lab.training.data.manifest import Item, Split
+from lab.training.face import Recipe, read_recipe, train
+from lab.training.face_model import build, leave_out_patches, whitening
+from lab.training.face_photos import MEAN, STD
+from models.configured import settings_for
+
+RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face.yaml"
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Recipe:
+    return replace(
+        read_recipe(RECIPE), hidden_size=32, layers=1, heads=2, crop=64, short_edge=72, batch_size=4,
+        epochs=1, eval_steps=2,
+    )  # fmt: skip
+
+
+def make_items(folder: Path) -> list[Item]:
+    rng = np.random.default_rng(0)
+    items = []
+    for number in range(24):
+        split: Split = "train" if number < 16 else "dev"
+        kind = LIVE if number % 2 else PRINT
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).resize((96, 96))
+        picture = (np.asarray(coarse, np.float32) / 255).astype(np.float32)
+        path = folder / f"{number}.jpg"
+        path.write_bytes(take(picture, picture, kind, split, rng))
+        items.append(Item(path, "bonafide" if kind == LIVE else "spoof", str(number), "test", "CC0", kind, split))
+    return items
+
+
+def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "face.yaml"
+    path.write_text(RECIPE.read_text() + "\nlearning_rat: 1\n")
+    with pytest.raises(ValueError, match="learning_rat"):
+        read_recipe(path)
+
+
+def test_whitened_patches_are_equally_strong_and_uncorrelated() -> None:
+    rng = np.random.default_rng(1)
+    photos = np.stack(
+        [np.asarray(Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).resize((64, 64))) for _ in range(40)]
+    )
+    filters = whitening(photos, 8, 24)
+    inputs = torch.from_numpy((photos / 255 - np.array(MEAN)) / np.array(STD)).permute(0, 3, 1, 2).float()
+    answers = torch.nn.functional.conv2d(inputs, filters).permute(1, 0, 2, 3).reshape(24, -1)
+    correlation = torch.corrcoef(answers)
+    assert (correlation - torch.eye(24)).abs().max() < 0.2
+    assert answers.std(dim=1).max() < 3 * answers.std(dim=1).min()
+
+
+def test_patches_are_left_out_in_training_only() -> None:
+    photos = np.random.default_rng(2).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    model = build(32, 1, 2, 16, 64, photos)
+    leave_out_patches(model, 0.5)
+    seen: list[int] = []
+    model.dinov2.layernorm.register_forward_hook(lambda module, _, tokens: seen.append(tokens.shape[1]))
+    pixels = torch.zeros(1, 3, 64, 64)
+    model.train()
+    model(pixel_values=pixels)
+    model.train(False)
+    model(pixel_values=pixels)
+    assert seen == [9, 17]
+
+
+@pytest.mark.slow
+def test_training_writes_a_folder_that_scores_and_goes_on_where_it_stopped(tmp_path: Path, tiny: Recipe) -> None:
+    items = make_items(tmp_path)
+    work, output = tmp_path / "work", tmp_path / "model"
+    train(tiny, items, work, output, workers=0)
+    first = Dinov2ForImageClassification.from_pretrained(output)
+    settings = settings_for("face", models_dir=tmp_path / "models", engine="torch", engine_threads=1)
+    served = ServedModel(str(output), "face", settings)
+    scores = served.detector.score([part.array for item in items for part in served.read(item.path)])
+    assert scores.shape == (24,)
+    assert ((scores > 0) & (scores < 1)).all()
+    assert sorted(path.name for path in work.glob("checkpoint-*"))[-1] == "checkpoint-4"
+
+    train(replace(tiny, epochs=2), items, work, output, workers=0)
+    assert (work / "checkpoint-8").is_dir()
+    # The attention weights must come back too, not only those whose names stay the same on disk.
+    saved = Dinov2ForImageClassification.from_pretrained(work / "checkpoint-8").state_dict()
+    begun = (
+        Dinov2ForImageClassification.from_pretrained(work / "checkpoint-4").state_dict()
+        if (work / "checkpoint-4").is_dir()
+        else first.state_dict()
+    )
+    key = next(name for name in saved if "q_proj.weight" in name)
+    assert torch.corrcoef(torch.stack([saved[key].flatten(), begun[key].flatten()]))[0, 1] > 0.9

@@ -1,0 +1,55 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.training.data import manifest
+from lab.training.data.manifest import Item
+
+
+def items(folder: Path) -> list[Item]:
+    real = Item(folder / "a b/1.wav", "bonafide", "p/ann", "debian:p", "GPL-2.0", "-", "train")
+    fake = Item(folder / "2.wav", "spoof", "espeak/de", "debian:e", "GPL-3.0", "espeak", "dev", "speed, 120")
+    return [real, fake, replace(real, path=Path("/elsewhere/3.wav"), subject="p/bob", split="test")]
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.csv"])
+def test_what_was_written_is_read(tmp_path: Path, name: str) -> None:
+    manifest.write(items(tmp_path), tmp_path / name)
+    assert manifest.read(tmp_path / name) == items(tmp_path)
+
+
+def test_a_moved_folder_still_finds_its_files(tmp_path: Path) -> None:
+    manifest.write(items(tmp_path / "old")[:2], tmp_path / "old" / "m.jsonl")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert manifest.read(tmp_path / "new" / "m.jsonl") == items(tmp_path / "new")[:2]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("label", "fake"), ("split", "valid"), ("attack", "espeak"), ("colour", "red")]
+)
+def test_a_wrong_row_is_named(tmp_path: Path, field: str, value: str) -> None:
+    path = tmp_path / "m.csv"
+    manifest.write(items(tmp_path)[:1], path)
+    header, row = path.read_text().splitlines()
+    names, values = header.split(","), row.split(",")
+    if field in names:
+        values[names.index(field)] = value
+    else:
+        names.append(field)
+        values.append(value)
+    path.write_text(f"{','.join(names)}\n{','.join(values)}\n")
+    with pytest.raises(ValueError, match="row 1"):
+        manifest.read(path)
+
+
+def test_a_subject_on_two_sides_is_refused(tmp_path: Path) -> None:
+    good = items(tmp_path)
+    manifest.check_split(good)
+    with pytest.raises(ValueError, match="p/ann is in"):
+        manifest.check_split([*good, replace(good[0], split="test")])
+
+
+def test_a_leaked_family_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="held-out attack espeak is in dev"):
+        manifest.check_split(items(tmp_path), {"espeak"})

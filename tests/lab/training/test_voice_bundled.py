@@ -1,0 +1,86 @@
+"""The weights that ship: they load in plain transformers, say what is what, and are the right way round."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from transformers import AutoFeatureExtractor, WavLMForSequenceClassification
+
+from lab.training.data.voice_audio import WINDOW, decode
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "models/bundled/voice"
+SAMPLES = ROOT / "data/objects/samples"
+
+
+@pytest.fixture(scope="module")
+def model() -> WavLMForSequenceClassification:
+    loaded: WavLMForSequenceClassification = WavLMForSequenceClassification.from_pretrained(FOLDER)
+    loaded.train(False)
+    return loaded
+
+
+def spoof_scores(model: WavLMForSequenceClassification, samples: np.ndarray) -> np.ndarray:
+    """P(spoof) of every 4 s window, the last one zero-padded."""
+    samples = np.pad(samples, (0, -len(samples) % WINDOW))
+    extractor: Any = AutoFeatureExtractor.from_pretrained(FOLDER)  # type: ignore[no-untyped-call]
+    values = extractor(list(samples.reshape(-1, WINDOW)), sampling_rate=16000, return_tensors="pt").input_values
+    with torch.inference_mode():
+        scores: np.ndarray = model(values).logits.softmax(-1)[:, 1].numpy()
+    return scores
+
+
+def test_the_folder_is_small_and_complete(model: WavLMForSequenceClassification) -> None:
+    assert model.config.id2label == {0: "bonafide", 1: "spoof"}
+    assert model.dtype == torch.float32
+    assert (FOLDER / "model.safetensors").stat().st_size <= 12_000_000
+    assert "EER" in (FOLDER / "README.md").read_text()
+    extractor: Any = AutoFeatureExtractor.from_pretrained(FOLDER)  # type: ignore[no-untyped-call]
+    assert extractor.sampling_rate == 16_000
+    assert extractor.do_normalize is True
+
+
+def test_the_labels_are_the_right_way_round(model: WavLMForSequenceClassification) -> None:
+    real = spoof_scores(model, decode(SAMPLES / "call.mp3")).mean()
+    fake = spoof_scores(model, decode(SAMPLES / "call_spoof.mp3")).mean()
+    assert fake > real
+
+
+@pytest.mark.parametrize("kind", ["silence", "full scale", "one click"])
+def test_odd_windows_get_a_finite_score(model: WavLMForSequenceClassification, kind: str) -> None:
+    samples = np.zeros(WINDOW, np.float32)
+    if kind == "full scale":
+        samples[:] = np.where(np.arange(WINDOW) // 50 % 2, 1, -1)
+    elif kind == "one click":
+        samples[WINDOW // 2] = 1
+    score = spoof_scores(model, samples)
+    assert np.isfinite(score).all()
+    assert ((score >= 0) & (score <= 1)).all()
+
+
+@pytest.mark.slow
+def test_twenty_times_real_time_on_one_core(model: WavLMForSequenceClassification) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    values = torch.randn(1, WINDOW)
+    try:
+        with torch.inference_mode():
+            model(values)
+            # CPU time, not wall time: other programs on the machine are not the model's fault.
+            start = time.process_time()
+            for _ in range(5):
+                model(values)
+            each = (time.process_time() - start) / 5
+    finally:
+        torch.set_num_threads(threads)
+    assert each <= 0.2
+
+
+def test_the_sample_is_readable_elsewhere() -> None:
+    with av.open(str(SAMPLES / "call.mp3")) as file:
+        assert file.streams.audio[0].rate == 16_000
+        assert (file.duration or 0) / av.time_base == pytest.approx(11, abs=0.2)

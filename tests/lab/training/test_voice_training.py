@@ -1,0 +1,64 @@
+"""The loop behind the bundled voice model, two steps of it: what learns, what stays, and that it comes out again."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import WavLMForSequenceClassification
+
+from lab.training import voice
+from lab.training.data import manifest
+from lab.training.data.manifest import Item
+from lab.training.data.voice_audio import WINDOW, save
+
+BUNDLED = Path(__file__).parents[3] / "models/bundled/voice"
+
+SETTINGS: dict[str, Any] = {
+    "seed": 1,
+    "model": {},
+    "training": {
+        "heard_fours": 2,
+        "head_ridge": 0.003,
+        "steps": 2,
+        "fours_per_step": 2,
+        "crop_frames": 25,
+        "learning_rate": 1e-3,
+        "warmup_steps": 0,
+        "weight_decay": 0.0,
+        "eval_steps": 1,
+        "loader_workers": 0,
+    },
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    items = []
+    for side in ("train", "dev"):
+        for attack, subject in (("-", "a"), ("lpc", "a"), ("espeak", "v")):
+            path = tmp_path / side / attack / f"{side}{subject}" / "0000.wav"
+            save(np.asarray(rng.normal(0, 0.1, WINDOW), np.float32), path)
+            label = "bonafide" if attack == "-" else "spoof"
+            items.append(Item(path, label, f"{side}{subject}", "s", "l", attack, side))  # type: ignore[arg-type]
+    manifest.write(items, tmp_path / "manifest.jsonl")
+    return tmp_path / "manifest.jsonl"
+
+
+@pytest.mark.slow
+def test_layers_learn_and_the_front_stays(data: Path, tmp_path: Path) -> None:
+    # In place of the teacher, which would have to be fetched.
+    shutil.copytree(BUNDLED, tmp_path / "out/written")
+    folder = voice.train(SETTINGS, data, tmp_path / "out")
+    before, after = (WavLMForSequenceClassification.from_pretrained(where).state_dict() for where in (BUNDLED, folder))
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert any(".layers.1.feed_forward" in name for name in changed)
+    assert "classifier.weight" in changed
+    assert not any(".feature_" in name or ".pos_conv_embed." in name for name in changed)
+    assert (tmp_path / "out/result.json").exists()
+    # All steps are done: nothing is left to learn, and the same weights come out.
+    again = WavLMForSequenceClassification.from_pretrained(voice.train(SETTINGS, data, tmp_path / "out")).state_dict()
+    assert all(torch.equal(weight, again[name]) for name, weight in after.items())

@@ -1,0 +1,259 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from transformers import (
+    HubertConfig,
+    HubertForSequenceClassification,
+    Wav2Vec2Config,
+    Wav2Vec2ForSequenceClassification,
+    WavLMForSequenceClassification,
+)
+
+from models.devices import cpu_has_bf16
+from models.errors import AmbiguousLabels, ModelError, UnsupportedModel
+from models.voice_model import WAVLM_BASE, WavLMDetector
+from tests.models.checkpoints import (
+    TINY_WAVE,
+    PlainPooled,
+    options,
+    plain_pooled_scores,
+    plain_voice_scores,
+    random_pooled,
+    save_voice,
+    windows,
+)
+
+ENGINES = [
+    ("torch", "fp32"),
+    ("openvino", "fp32"),
+    *([("torch", "bf16"), ("openvino", "bf16")] if cpu_has_bf16() else []),
+]
+TOLERANCE = {"fp32": 1e-4, "bf16": 0.02}
+"""Largest difference of a probability to plain transformers in fp32, on scores that spread over 0.1 to 0.9."""
+FULL_SIZE_TOLERANCE = {"fp32": 1e-4, "bf16": 0.03}
+BATCH_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-3}
+"""Largest difference of a probability between a window alone and the same one among others."""
+
+
+def _alone(detector: WavLMDetector, items: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+    return np.concatenate([detector.score([item]) for item in items])
+
+
+@pytest.mark.parametrize(("engine", "precision"), ENGINES)
+class TestTiny:
+    @pytest.mark.parametrize("normalize", [False, True])
+    @pytest.mark.parametrize("samples", [64_000, 32_000, 16_000, 12_345])
+    def test_agrees_with_transformers(
+        self, workspace: Path, engine: str, precision: str, normalize: bool, samples: int
+    ) -> None:
+        folder = workspace / f"normalize-{normalize}"
+        save_voice(folder, ["bonafide", "spoof"], normalize=normalize, **TINY_WAVE)
+        detector = WavLMDetector.load(str(folder), options(workspace, engine=engine, precision=precision))
+        expected = plain_voice_scores(folder, windows(samples), 1)
+        np.testing.assert_allclose(detector.score(windows(samples)), expected, atol=TOLERANCE[precision])
+        assert expected.std() > 0.05, "scores must differ for the comparison to mean anything"
+
+    def test_company_changes_no_score(self, tiny_voice: Path, workspace: Path, engine: str, precision: str) -> None:
+        detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
+        items = windows() + windows(16_000)
+        np.testing.assert_allclose(detector.score(items), _alone(detector, items), atol=BATCH_TOLERANCE[precision])
+
+    def test_bad_windows_get_nan_and_harm_nobody(
+        self, tiny_voice: Path, workspace: Path, engine: str, precision: str
+    ) -> None:
+        detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
+        good = windows()
+        bad: list[Any] = [
+            np.zeros(0, np.int16),
+            np.zeros(399, np.int16),  # one sample short of a frame
+            np.zeros((2, 64_000), np.int16),
+            np.zeros(64_000, np.float32),
+            np.zeros(64_000, np.int32),
+            np.zeros(16_000 * 61, np.int16),
+            None,
+            "noise",
+            [0] * 64_000,
+        ]
+        scores = detector.score([good[0], *bad, *good[1:]])
+        assert scores.dtype == np.float32
+        assert np.isnan(scores[1 : 1 + len(bad)]).all()
+        np.testing.assert_allclose(
+            np.delete(scores, range(1, 1 + len(bad))), detector.score(good), atol=BATCH_TOLERANCE[precision]
+        )
+
+    def test_every_int16_window_has_a_score(
+        self, tiny_voice: Path, workspace: Path, engine: str, precision: str
+    ) -> None:
+        detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
+        square = np.where(np.arange(64_000) // 50 % 2, 32767, -32768).astype(np.int16)
+        odd = [np.zeros(64_000, np.int16), np.full(64_000, -32768, np.int16), square, np.zeros(400, np.int16)]
+        scores = detector.score([*odd, windows()[0][::-1]])  # a view with negative strides too
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+    def test_both_label_orders_give_the_same_class_the_same_score(
+        self, workspace: Path, engine: str, precision: str
+    ) -> None:
+        forward = save_voice(workspace / "forward", ["bonafide", "spoof"], **TINY_WAVE)
+        backward = save_voice(workspace / "backward", ["Fake", "Real"], **TINY_WAVE)
+        chosen = {"engine": engine, "precision": precision}
+        first = WavLMDetector.load(str(forward), options(workspace, **chosen))
+        second = WavLMDetector.load(str(backward), options(workspace, **chosen))
+        overridden = WavLMDetector.load(str(forward), options(workspace, **chosen, spoof_label="bonafide"))
+        assert [detector.info.spoof_index for detector in (first, second, overridden)] == [1, 0, 0]
+        np.testing.assert_allclose(first.score(windows()), 1 - second.score(windows()), atol=1e-5)
+        np.testing.assert_array_equal(second.score(windows()), overridden.score(windows()))
+        assert len({detector.info.version for detector in (first, second, overridden)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config_class", "config"),
+    [
+        (Wav2Vec2ForSequenceClassification, Wav2Vec2Config, {}),
+        (HubertForSequenceClassification, HubertConfig, {}),
+        (WavLMForSequenceClassification, None, {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}),
+        (WavLMForSequenceClassification, None, {"use_weighted_layer_sum": True}),
+    ],
+    ids=["wav2vec2", "hubert", "wavlm-large", "weighted layers"],
+)
+@pytest.mark.parametrize(("engine", "precision"), [("torch", "fp32"), ("openvino", "fp32")])
+def test_relatives_load_the_same_way(
+    model_class: Any, config_class: Any, config: dict[str, Any], engine: str, precision: str, tmp_path: Path
+) -> None:
+    more = {"config_class": config_class} if config_class else {}
+    folder = save_voice(
+        tmp_path / "m", ["real", "fake"], normalize=True, model_class=model_class, **more, **{**TINY_WAVE, **config}
+    )
+    detector = WavLMDetector.load(str(folder), options(tmp_path, engine=engine, precision=precision))
+    expected = plain_voice_scores(folder, windows(), 1)
+    np.testing.assert_allclose(detector.score(windows()), expected, atol=1e-4)
+
+
+def test_info_says_what_serves(tiny_voice: Path, workspace: Path) -> None:
+    detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine="openvino", precision="fp32"))
+    told = json.loads(json.dumps(detector.info.to_dict()))
+    version = told.pop("version")
+    assert len(version) == 12
+    assert told == {
+        "task": "voice",
+        "name": "tiny-voice",
+        "architecture": "WavLMForSequenceClassification",
+        "reference": str(tiny_voice),
+        "local_path": str(tiny_voice),
+        "demo": False,
+        "labels": ["bonafide", "spoof"],
+        "spoof_index": 1,
+        "engine": "openvino",
+        "device": "cpu",
+        "precision": "fp32",
+        "max_batch_size": 4,
+        "geometry": None,
+        "sample_rate": 16000,
+        "window_samples": 64000,
+        "threshold": None,
+        "calibrated": False,
+        "speech_version": None,
+    }
+
+
+def test_short_windows_are_repeated_for_a_model_that_says_nothing(tiny_voice: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "repeating"
+    shutil.copytree(tiny_voice, folder)
+    processor = json.loads((folder / "preprocessor_config.json").read_text())
+    assert processor.pop("short_windows") == "as_is"
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    as_is, repeating = (WavLMDetector.load(str(each), options(tmp_path)) for each in (tiny_voice, folder))
+    short, full = windows(16_000), windows()
+    repeated = [np.concatenate([window] * 4) for window in short]
+    np.testing.assert_allclose(repeating.score(short), as_is.score(repeated), atol=0.02)
+    np.testing.assert_allclose(repeating.score(full), as_is.score(full), atol=0.02)
+    assert np.isnan(repeating.score([np.zeros(0, np.int16), None])).all()  # type: ignore[list-item]
+    assert repeating.info.version != as_is.info.version
+
+
+def test_unnamed_classes_are_refused_until_the_setting_tells(tmp_path: Path) -> None:
+    folder = save_voice(tmp_path / "m", ["LABEL_0", "LABEL_1"], **TINY_WAVE)
+    with pytest.raises(AmbiguousLabels, match="BONAFIDE_VOICE_SPOOF_LABEL"):
+        WavLMDetector.load(str(folder), options(tmp_path))
+    detector = WavLMDetector.load(str(folder), options(tmp_path, engine="torch", precision="fp32", spoof_label="1"))
+    np.testing.assert_allclose(detector.score(windows()), plain_voice_scores(folder, windows(), 1), atol=1e-4)
+
+
+def test_a_single_logit_is_a_sigmoid(tmp_path: Path) -> None:
+    scores = {}
+    for label in ("spoof", "bonafide"):
+        folder = save_voice(tmp_path / label, [label], **TINY_WAVE)
+        scores[label] = WavLMDetector.load(str(folder), options(tmp_path, engine="torch")).score(windows())
+    assert scores["spoof"].std() > 0.05
+    np.testing.assert_allclose(scores["spoof"], 1 - scores["bonafide"], atol=1e-6)
+
+
+def test_a_face_model_is_refused(tiny_face: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match=r"is a dinov2 model, not one that classifies speech"):
+        WavLMDetector.load(str(tiny_face), options(tmp_path))
+
+
+@pytest.mark.parametrize("reference", ["nowhere", "./nowhere", "nowhere.pth", "bento:nothing-like-this", "org/name"])
+def test_every_failure_to_load_is_a_model_error(reference: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        WavLMDetector.load(reference, options(tmp_path, offline=True))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_voice(tmp_path_factory.mktemp("full-size") / "wavlm-base", ["bonafide", "spoof"])
+
+
+@pytest.fixture(scope="module")
+def base_expected(base: Path) -> NDArray[np.float32]:
+    return np.concatenate([plain_voice_scores(base, windows(samples)[:4], 1) for samples in (64_000, 16_000)])
+
+
+@pytest.fixture(scope="module")
+def pooled_base() -> PlainPooled:
+    return random_pooled(**{key: value for key, value in WAVLM_BASE.items() if key != "model_type"})
+
+
+@pytest.mark.slow
+class TestFullSize:
+    """WavLM-base with random weights, in each accepted format."""
+
+    @pytest.mark.parametrize(("engine", "precision"), ENGINES)
+    def test_folder(self, base: Path, base_expected: NDArray[np.float32], engine: str, precision: str) -> None:
+        detector = WavLMDetector.load(str(base), options(base.parent, engine=engine, precision=precision))
+        items = windows()[:4] + windows(16_000)[:4]
+        scores = detector.score(items)
+        np.testing.assert_allclose(scores, base_expected, atol=FULL_SIZE_TOLERANCE[precision])
+        assert base_expected.std() > 0.05
+        np.testing.assert_allclose(scores[:2], _alone(detector, items[:2]), atol=BATCH_TOLERANCE[precision])
+
+    def test_saved_hub_model(self, base: Path, base_expected: NDArray[np.float32]) -> None:
+        chosen = options(base.parent, engine="openvino", precision="fp32", offline=True)
+        saved = chosen.models_dir / "hub" / "someone--wavlm" / "main"
+        saved.parent.mkdir(parents=True)
+        saved.symlink_to(base)
+        detector = WavLMDetector.load("someone/wavlm", chosen)
+        assert detector.info.name == "someone/wavlm"
+        scores = detector.score(windows()[:4] + windows(16_000)[:4])
+        np.testing.assert_allclose(scores, base_expected, atol=FULL_SIZE_TOLERANCE["fp32"])
+
+    @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "under model_state_dict"])
+    def test_pth(self, pooled_base: PlainPooled, wrapped: bool, tmp_path: Path) -> None:
+        state = pooled_base.state_dict()
+        torch.save({"model_state_dict": state} if wrapped else state, tmp_path / "chk.pth")
+        items = windows()[:2] + windows(16_000)[:4]
+        expected = plain_pooled_scores(pooled_base, [np.resize(item, 64_000) for item in items])
+        assert expected.std() > 0.05
+        for engine, precision in ENGINES:
+            if (engine == "torch") is not wrapped:
+                continue
+            detector = WavLMDetector.load(
+                str(tmp_path / "chk.pth"), options(tmp_path, engine=engine, precision=precision)
+            )
+            assert (detector.info.name, detector.info.labels, detector.info.spoof_index) == ("chk", (), 0)
+            np.testing.assert_allclose(detector.score(items), expected, atol=FULL_SIZE_TOLERANCE[precision])
