@@ -21,7 +21,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ include "bonafide.name" .root }}{{ if ne .component "service" }}-{{ .component }}{{ end }}
 {{- end }}
 
-{{- define "bonafide.photo.image" -}}
+{{- define "bonafide.image" -}}
 {{ .root.Values.image.repository }}:{{ .values.imageTag | default .root.Values.image.tag | default (printf "%s-cpu" .root.Chart.AppVersion) }}
 {{- end }}
 
