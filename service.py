@@ -19,13 +19,13 @@ from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
-from bonafide.audio.reader import MOST_FOR_ONE
-from bonafide.bento.batching import clamp_learned_wait, look_every
+from bonafide.audio.reader import MAX_FOR_ONE
+from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
-from bonafide.bento.shutdown import LastOneOut, drain_on_signal
+from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
 from bonafide.runner.runner import Answer, require_remote
@@ -37,7 +37,7 @@ from bonafide.telemetry import configure_logging
 from models.configured import VoiceModel, load_options
 from models.devices import cuda_is_available
 from models.errors import ModelError
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 from models.info import ModelInfo
 
 SETTINGS = Settings()
@@ -57,7 +57,7 @@ RUNNER: Any = {
 
 prepare_environment()
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
-look_every(0.001 if ON_CUDA else 0.004)
+set_poll_interval(0.001 if ON_CUDA else 0.004)
 serve_newest_certificate(SETTINGS)
 serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
 
@@ -74,24 +74,24 @@ class Scorer:
         self._info = info
         self._fingerprint = KnownModel.from_dict(info.to_dict()).fingerprint
         self._judge = judge
-        self._leaving = LastOneOut(SETTINGS.drain_s)
+        self._leaving = IdleDrain(SETTINGS.drain_s)
 
-    def stay_until_service_left(self) -> None:
+    def install_drain(self) -> None:
         """Arms the order of leaving; on the event loop."""
-        self._leaving.arm()
+        self._leaving.install()
 
     def score(self, items: list[Any]) -> list[Answer]:
         """What the model says of each item, with the seconds and the size of the batch."""
-        self._leaving.asked()
+        self._leaving.touch()
         began = time.perf_counter()
         judged = self._judge(items)
         seconds = time.perf_counter() - began
-        self._leaving.asked()
+        self._leaving.touch()
         return [Answer(each, seconds, len(items), self._fingerprint) for each in judged]
 
     def info(self) -> dict[str, Any]:
         """The model's description."""
-        self._leaving.asked()
+        self._leaving.touch()
         return self._info.to_dict()
 
 
@@ -109,11 +109,9 @@ class WavLMRunner:
     @bentoml.on_startup
     async def started(self) -> None:
         """Takes over the signals."""
-        self.scorer.stay_until_service_left()
+        self.scorer.install_drain()
 
-    @bentoml.api(
-        batchable=True, max_batch_size=VOICE_BATCH * MOST_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms
-    )
+    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
     def score(self, items: list[Any]) -> list[Any]:
         """See `Scorer.score`."""
         return self.scorer.score(items)
@@ -132,13 +130,13 @@ class DINOv2Runner:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("DINOv2Runner", http_host(), SETTINGS)
-            detector = DINOv2Detector.load(SETTINGS.face_model, load_options("face", SETTINGS))
+            detector = FaceSpoofModel.load(SETTINGS.face_model, load_options("face", SETTINGS))
         self.scorer = Scorer(detector.info, lambda photos: detector.score(photos).tolist())
 
     @bentoml.on_startup
     async def started(self) -> None:
         """Takes over the signals."""
-        self.scorer.stay_until_service_left()
+        self.scorer.install_drain()
 
     @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
     def score(self, items: list[Any]) -> list[Any]:
@@ -177,7 +175,7 @@ class Bonafide:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, RuntimeError, OSError, ValueError):
             require_protection(http_host(), SETTINGS)
-            self.tls = ServerTls.of(SETTINGS)
+            self.tls = ServerTls.from_settings(SETTINGS)
             self.app = App(
                 SETTINGS,
                 voice=require_remote(self.voice, "WavLMRunner"),
@@ -204,12 +202,12 @@ class Bonafide:
     def leave(self) -> "asyncio.Task[None]":
         """Begins to leave, once; done when nothing is at work any more."""
         if self.leaving is None:
-            self.leaving = asyncio.create_task(self.see_out())
+            self.leaving = asyncio.create_task(self.drain())
         return self.leaving
 
-    async def see_out(self) -> None:
+    async def drain(self) -> None:
         """Health says no first, and balancers get time to look; then no work is taken, and what was taken is ended."""
-        await self.grpc.say_not_serving()
+        await self.grpc.set_not_serving()
         await asyncio.sleep(min(SETTINGS.drain_notice_s, SETTINGS.drain_s))
         grace_s = max(0.0, SETTINGS.drain_s - SETTINGS.drain_notice_s)
         await asyncio.gather(HTTP.leave(grace_s), self.grpc.stop(grace_s), self.app.live.leave(grace_s / 2))

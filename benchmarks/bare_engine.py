@@ -137,9 +137,9 @@ def _load(task: Task, reference: str, options: Any) -> tuple[Callable[[int, int]
         sounds = windows(_ITEMS, WINDOW_SAMPLES) * 2
         return lambda size, first: voice.score(sounds[first : first + size]), voice.info.to_dict()
 
-    from models.face_model import DINOv2Detector
+    from models.face_model import FaceSpoofModel
 
-    face = DINOv2Detector.load(reference, options)
+    face = FaceSpoofModel.load(reference, options)
     assert face.info.geometry is not None
     photos = prepared_photos(_ITEMS, face.info.geometry.height, face.info.geometry.width) * 2
     return lambda size, first: face.score(photos[first : first + size]), face.info.to_dict()

@@ -32,8 +32,8 @@ from transformers.utils.logging import disable_progress_bar
 from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
 from models.engines import LoadOptions
 from models.errors import EngineUnavailable
-from models.face_model import DINOv2Detector
-from models.voice_model import WavLMDetector
+from models.face_model import FaceSpoofModel
+from models.voice_model import VoiceSpoofModel
 
 BATCHES = (1, 4, 8)
 MODELS = ("wavlm-base", "dinov2-small", "dinov2-base")
@@ -95,7 +95,7 @@ def _contenders(name: str, folder: Path, threads: int) -> Iterator[Contender]:
             model(inputs[:batch])
 
     yield Contender(PLAIN, plain)
-    detector: Any = WavLMDetector if name == "wavlm-base" else DINOv2Detector
+    detector: Any = VoiceSpoofModel if name == "wavlm-base" else FaceSpoofModel
     for engine, precision in (("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")):
         options = LoadOptions(folder, folder / "compiled", engine=engine, precision=precision, threads=threads)  # type: ignore[arg-type]
         try:

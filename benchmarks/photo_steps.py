@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 
 from benchmarks.tables import machine, markdown_table
-from bonafide.photo.face_detector import FaceFinder
+from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
 from bonafide.photo.quality import QualityLimits, reason_against
 from bonafide.settings import Settings
 from models.configured import load_options, settings_for
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 
 SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "face.jpg"
 SCALES = (1.0, 2.0, 4.0, 9.0)
@@ -49,10 +49,10 @@ def jpeg(scale: float, wall: bool = False) -> bytes:
     return out.getvalue()
 
 
-def row(name: str, data: bytes, finder: FaceFinder, detector: DINOv2Detector, rounds: int) -> list[str]:
+def row(name: str, data: bytes, finder: FaceDetector, detector: FaceSpoofModel, rounds: int) -> list[str]:
     """One photo: its pixels, and the cost of each step."""
     settings = Settings()
-    limits, quality = ImageLimits.of(settings), QualityLimits.of(settings)
+    limits, quality = ImageLimits.from_settings(settings), QualityLimits.from_settings(settings)
     geometry = Geometry(**detector.info.to_dict()["geometry"])
     photo = read_image(data, limits)
     faces = finder.find(photo)
@@ -76,8 +76,8 @@ def main() -> None:
     rounds: int = parser.parse_args().rounds
     torch.set_num_threads(1)
     settings = settings_for("face", engine_threads=1)
-    detector = DINOv2Detector.load("bundled", load_options("face", settings))
-    finder = FaceFinder(1)
+    detector = FaceSpoofModel.load("bundled", load_options("face", settings))
+    finder = FaceDetector(1)
     rows = [row("", jpeg(scale), finder, detector, rounds) for scale in SCALES]
     rows.append(row(", far", jpeg(SCALES[1], wall=True), finder, detector, rounds))
     print(f"{machine()}; model in {detector.info.engine}, {detector.info.precision}")

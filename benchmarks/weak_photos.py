@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from benchmarks.tables import markdown_table
-from bonafide.photo.face_detector import FaceFinder
+from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.image import Geometry
 from bonafide.photo.quality import Reason, brightness, luminance, seen_pixels, sharpness
 from bonafide.photo.reader import PhotoReader
@@ -23,7 +23,7 @@ from lab.evaluation.trials import Trial, chosen_split
 from lab.metrics import Ranking, equal_error_rate
 from lab.training.data.packages import data_dir
 from models.configured import load_options, settings_for
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 
 Change = Callable[[Image.Image], Image.Image]
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -49,7 +49,7 @@ CONDITIONS: Mapping[str, Change] = {
 }
 
 
-def judged(detector: DINOv2Detector, reader: PhotoReader, trials: Sequence[Trial], change: Change) -> list[str]:
+def judged(detector: FaceSpoofModel, reader: PhotoReader, trials: Sequence[Trial], change: Change) -> list[str]:
     """A table's row: equal error rate, then the shares of live photos, and of attacks, by reason."""
     geometry = Geometry(**detector.info.to_dict()["geometry"])
     photos = [reader.read(_changed(trial.path, change), geometry) for trial in trials]
@@ -64,9 +64,9 @@ def judged(detector: DINOv2Detector, reader: PhotoReader, trials: Sequence[Trial
     return [f"{equal_error_rate(Ranking(scores, spoof).curve()):.1%}", *shares]
 
 
-def values(detector: DINOv2Detector, trials: Sequence[Trial]) -> list[list[str]]:
+def values(detector: FaceSpoofModel, trials: Sequence[Trial]) -> list[list[str]]:
     """Rows: percentiles of what has a limit, over the photos in which a face is found."""
-    finder, geometry = FaceFinder.of_process(1), Geometry(**detector.info.to_dict()["geometry"])
+    finder, geometry = FaceDetector.of_process(1), Geometry(**detector.info.to_dict()["geometry"])
     measured = []
     for trial in trials:
         with Image.open(trial.path) as image:
@@ -100,13 +100,13 @@ def main() -> None:
     data = arguments.data or data_dir() / "faces" / "manifest.jsonl"
     trials = sample(chosen_split(read_dataset(data), arguments.split), arguments.limit).trials
     settings = settings_for("face")
-    detector = DINOv2Detector.load(arguments.model, load_options("face", settings))
+    detector = FaceSpoofModel.load(arguments.model, load_options("face", settings))
     if arguments.values:
         for name, flag in (("live", False), ("attack", True)):
             rows = values(detector, [trial for trial in trials if trial.spoof == flag])
             print(markdown_table([name, *(f"{share} %" for share in PERCENTILES)], rows))
         return
-    reader = PhotoReader.of(settings)
+    reader = PhotoReader.from_settings(settings)
     rows = [[name, *judged(detector, reader, trials, change)] for name, change in CONDITIONS.items()]
     print(f"live / attack photos, {len(trials)} in all; EER of {detector.info.name}, crop: {settings.face_crop}")
     print(markdown_table(["photo", "EER", "no reason", *Reason], rows))

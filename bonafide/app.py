@@ -45,7 +45,7 @@ class App:
     ) -> None:
         measurements = Measurements()
         self.settings = settings
-        self.access = Access.of(settings)
+        self.access = Access.from_settings(settings)
         self.voice_runner = Runner(
             "voice",
             voice,
@@ -73,7 +73,7 @@ class App:
             cache=self._cache,
             budget=self.budget,
             pool=self._pool,
-            limits=AudioLimits.of(settings),
+            limits=AudioLimits.from_settings(settings),
             threshold=settings.voice_threshold,
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
@@ -88,12 +88,12 @@ class App:
             settings=settings,
             observer=measurements,
         )
-        self.calls = CallVerdicts.of(settings)
-        self.webhook = Webhook.of(settings)
+        self.calls = CallVerdicts.from_settings(settings)
+        self.webhook = Webhook.from_settings(settings)
         self.face = FaceJudgement(
             runner=self.face_runner,
             pool=self._pool,
-            reader=PhotoReader.of(settings),
+            reader=PhotoReader.from_settings(settings),
             threshold=settings.face_threshold,
         )
 

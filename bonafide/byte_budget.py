@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 
 from bonafide.errors import Overloaded, TooLarge
-from bonafide.weighted_semaphore import Gate
+from bonafide.weighted_semaphore import WeightedSemaphore
 
 
 class ByteBudget:
@@ -15,7 +15,7 @@ class ByteBudget:
     """
 
     def __init__(self, total: int) -> None:
-        self._gate = Gate(total)
+        self._gate = WeightedSemaphore(total)
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:

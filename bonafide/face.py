@@ -15,7 +15,7 @@ from bonafide.photo.image import Geometry
 from bonafide.photo.quality import Reason
 from bonafide.photo.reader import PhotoReader
 from bonafide.runner.runner import ModelInfo, Runner
-from bonafide.verdict import threshold_in_force
+from bonafide.verdict import effective_threshold
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,6 @@ class FaceJudgement:
             (fake,) = await self._runner.score([photo.pixels], call, model)
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")
-        threshold = threshold_in_force(self._threshold, model.threshold)
+        threshold = effective_threshold(self._threshold, model.threshold)
         label = "fake" if fake >= threshold else "live"
         return FaceReport(fake, label, threshold, model, photo.faces, photo.reason)

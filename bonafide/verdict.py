@@ -72,7 +72,7 @@ def overall_score(scores: Sequence[float], weights: Sequence[float]) -> float | 
     return sum(score * weight for score, weight in zip(scores, weights, strict=True)) / sum(weights)
 
 
-def threshold_in_force(setting: float | None, fitted: float | None) -> float:
+def effective_threshold(setting: float | None, fitted: float | None) -> float:
     """From which score on an item is labelled spoof: as set, else as fitted to the model, else 0.5."""
     if setting is not None:
         return setting

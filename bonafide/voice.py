@@ -25,10 +25,10 @@ from bonafide.verdict import (
     SpeechCheck,
     SuspiciousStretch,
     WindowScore,
+    effective_threshold,
     label_of,
     overall_score,
     suspicious_stretches,
-    threshold_in_force,
 )
 
 _GROUPS_IN_FLIGHT = 2
@@ -249,7 +249,7 @@ class VoiceAnalysis:
         )
 
     def _threshold_for(self, model: ModelInfo) -> float:
-        return threshold_in_force(self._threshold, model.threshold)
+        return effective_threshold(self._threshold, model.threshold)
 
     def _report(
         self, recording: Recording, model: ModelInfo, chunks: list[ChunkScore], failed: list[Slot]

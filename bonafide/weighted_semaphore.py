@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 
-class Gate:
+class WeightedSemaphore:
     """Holds `capacity` units; who comes first is let in first. A cancelled waiter leaves no trace.
 
     Args:

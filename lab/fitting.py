@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from models.calibration import Floats, logits
 
 Method = Literal["platt", "temperature", "none"]
-_MOST_STEPS = 100
+_MAX_STEPS = 100
 
 
 def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, float]:
@@ -53,7 +53,7 @@ def _regression(columns: Floats, target: Floats, weight: Floats) -> Floats:
 
     solution = np.zeros(columns.shape[1])
     solution[0] = 1.0
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         p = 1.0 / (1.0 + np.exp(-(columns @ solution)))
         gradient = columns.T @ (weight * (p - target))
         curvature = columns.T @ (columns * (weight * p * (1.0 - p))[:, None])

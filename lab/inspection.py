@@ -14,10 +14,10 @@ from models.catalog import find_model
 from models.checkpoint import read_checkpoint
 from models.engines import LoadOptions
 from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 from models.info import ModelInfo, Task
-from models.speech import SpeechFinder
-from models.voice_model import WavLMDetector
+from models.speech import VoiceActivityDetector
+from models.voice_model import VoiceSpoofModel
 
 _REPEATS = 7
 SECONDS_PER_WINDOW = 4
@@ -72,8 +72,8 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         _, score_on_one_core = _loaded(reference, task, one_thread)
         core_ms = _median_ms(score_on_one_core, 1, clock=time.process_time)
         if task == "voice":
-            finder, windows = SpeechFinder.load(one_thread), _windows(info)
-            speech_core_ms = _median_ms(lambda count: finder.shares(windows[:count]), 1, clock=time.process_time)
+            finder, windows = VoiceActivityDetector.load(one_thread), _windows(info)
+            speech_core_ms = _median_ms(lambda count: finder.speech_ratios(windows[:count]), 1, clock=time.process_time)
     weights = _weight_files(files.path)
     return Inspection(
         info=info,
@@ -113,10 +113,10 @@ def guess_task(reference: str, options: LoadOptions) -> Task | None:
 def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo, Callable[[int], object]]:
     """A model, and what gives it so many items to score."""
     if task == "voice":
-        voice = WavLMDetector.load(reference, options)
+        voice = VoiceSpoofModel.load(reference, options)
         windows = _windows(voice.info)
         return voice.info, lambda count: voice.score(windows[:count])
-    face = DINOv2Detector.load(reference, options)
+    face = FaceSpoofModel.load(reference, options)
     photos = _photos(face.info)
     return face.info, lambda count: face.score(photos[:count])
 

@@ -19,9 +19,9 @@ from bonafide.verdict import SpeechCheck, WindowScore, overall_score
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
 from models.configured import VoiceModel, load_options
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 from models.info import ImageGeometry, ModelInfo, Task
-from models.speech import SpeechFinder
+from models.speech import VoiceActivityDetector
 
 
 class MediaReader:
@@ -37,7 +37,7 @@ class MediaReader:
 
     def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
         self._settings = settings
-        self._photos = None if geometry is None else PhotoReader.of(settings)
+        self._photos = None if geometry is None else PhotoReader.from_settings(settings)
         self._geometry = None if geometry is None else Geometry(**asdict(geometry))
         self.identity = "" if self._photos is None else self._photos.identity
 
@@ -58,7 +58,7 @@ class MediaReader:
             raise Unreadable(error.message) from error
 
     def _windows(self, data: bytes) -> list[Part]:
-        with AudioReader(data, AudioLimits.of(self._settings)) as reader:
+        with AudioReader(data, AudioLimits.from_settings(self._settings)) as reader:
             return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
 
 
@@ -81,8 +81,8 @@ class ServedModel:
 
     def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
         options = replace(load_options(task, settings), calibrated=calibrated)
-        self._model: VoiceModel | DINOv2Detector = (
-            VoiceModel.load(reference, options) if task == "voice" else DINOv2Detector.load(reference, options)
+        self._model: VoiceModel | FaceSpoofModel = (
+            VoiceModel.load(reference, options) if task == "voice" else FaceSpoofModel.load(reference, options)
         )
         self.detector = self._model.detector if isinstance(self._model, VoiceModel) else self._model
         self._check = SpeechCheck(settings.min_speech_ratio)
@@ -107,7 +107,7 @@ class ServedModel:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        if isinstance(self._model, DINOv2Detector):
+        if isinstance(self._model, FaceSpoofModel):
             return [(score, 1.0) for score in self._model.score([part.array for part in parts]).tolist()]
         answers = self._model.score([part.array for part in parts])
         return [(answer.score, _ratio(answer, part)) for answer, part in zip(answers, parts, strict=True)]
@@ -140,7 +140,7 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
     read = MediaReader(settings, geometry).read
     if geometry is not None:
         return read
-    speech, check = SpeechFinder.load(load_options("voice", settings)), SpeechCheck(settings.min_speech_ratio)
+    speech, check = VoiceActivityDetector.load(load_options("voice", settings)), SpeechCheck(settings.min_speech_ratio)
 
     def judged(path: Path) -> list[Part]:
         parts = read(path)
@@ -152,9 +152,9 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
     return judged
 
 
-def speech_ratios(speech: SpeechFinder, parts: Sequence[Part]) -> list[float]:
+def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[float]:
     """Share of each window in which somebody speaks, 0..1, as the service counts it."""
-    shares = speech.shares([part.array for part in parts]).tolist()
+    shares = speech.speech_ratios([part.array for part in parts]).tolist()
     return [_ratio(WindowScore(math.nan, share), part) for share, part in zip(shares, parts, strict=True)]
 
 

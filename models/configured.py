@@ -13,8 +13,8 @@ from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 from models.engines import LoadOptions
 from models.info import Task
-from models.speech import SpeechFinder
-from models.voice_model import WavLMDetector
+from models.speech import VoiceActivityDetector
+from models.voice_model import VoiceSpoofModel
 
 
 class VoiceModel:
@@ -25,7 +25,7 @@ class VoiceModel:
         detector: the voice model alone.
     """
 
-    def __init__(self, detector: WavLMDetector, speech: SpeechFinder) -> None:
+    def __init__(self, detector: VoiceSpoofModel, speech: VoiceActivityDetector) -> None:
         self.info = replace(detector.info, speech_version=speech.version)
         self.detector = detector
         self._speech = speech
@@ -37,7 +37,7 @@ class VoiceModel:
         Raises:
             ModelError: one of them cannot be served.
         """
-        return cls(WavLMDetector.load(reference, options), SpeechFinder.load(options))
+        return cls(VoiceSpoofModel.load(reference, options), VoiceActivityDetector.load(options))
 
     def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
         """Score and share of speech of each window, int16 `(samples,)`; NaN for what cannot be judged.
@@ -45,7 +45,7 @@ class VoiceModel:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores, shares = self.detector.score(windows), self._speech.shares(windows)
+        scores, shares = self.detector.score(windows), self._speech.speech_ratios(windows)
         return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SETTING = "BONAFIDE_FACE_SPOOF_LABEL"
 
 
-class DINOv2Detector(Detector):
+class FaceSpoofModel(Detector):
     """A loaded face model. Make one with `load`.
 
     Attributes:
@@ -36,7 +36,7 @@ class DINOv2Detector(Detector):
         self._shape = (geometry.height, geometry.width, 3)
 
     @classmethod
-    def load(cls, reference: str, options: LoadOptions) -> "DINOv2Detector":
+    def load(cls, reference: str, options: LoadOptions) -> "FaceSpoofModel":
         """Loads a model and warms it up; the first `score` is as quick as the next.
 
         Args:

@@ -22,10 +22,10 @@ WEIGHTS = BUNDLED / "speech" / "model.safetensors"
 FRAME_SAMPLES = 512
 SPEECH_PROBABILITY = 0.5
 """A frame counts as speech from here on, as silero-vad's authors recommend."""
-_MOST_SAMPLES = 60 * SAMPLE_RATE
+_MAX_SAMPLES = 60 * SAMPLE_RATE
 
 
-class SpeechFinder:
+class VoiceActivityDetector:
     """Silero's voice activity detector on an engine. Make one with `load`.
 
     Attributes:
@@ -37,7 +37,7 @@ class SpeechFinder:
         self._engine = engine
 
     @classmethod
-    def load(cls, options: LoadOptions) -> "SpeechFinder":
+    def load(cls, options: LoadOptions) -> "VoiceActivityDetector":
         """Opens it on the engine that the options name, always in fp32, and warms it up.
 
         Raises:
@@ -56,7 +56,7 @@ class SpeechFinder:
         )
         return cls(open_engine(model, replace(options, precision="fp32")), version)
 
-    def shares(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+    def speech_ratios(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """Share of each window's frames in which somebody speaks, float32 `(n,)` in 0..1.
 
         What is no window (not int16, not one-dimensional, empty, longer than a minute) gives NaN.
@@ -83,7 +83,7 @@ class SpeechFinder:
 
 
 def _fits(window: NDArray[Any]) -> bool:
-    return window.dtype == np.int16 and window.ndim == 1 and 0 < window.shape[0] <= _MOST_SAMPLES
+    return window.dtype == np.int16 and window.ndim == 1 and 0 < window.shape[0] <= _MAX_SAMPLES
 
 
 def _build() -> "Graph":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WINDOW_SAMPLES = 64_000
 """A full window: 4 seconds."""
-_MOST_SAMPLES = 60 * SAMPLE_RATE
+_MAX_SAMPLES = 60 * SAMPLE_RATE
 """Attention grows with the square of the length, so a window that forgot to be cut is refused."""
 _SHORT_SAMPLES = 16_000
 _SETTING = "BONAFIDE_VOICE_SPOOF_LABEL"
@@ -54,7 +54,7 @@ WAVLM_BASE: Mapping[str, Any] = {
 }
 
 
-class WavLMDetector(Detector):
+class VoiceSpoofModel(Detector):
     """A loaded voice model. Make one with `load`.
 
     Attributes:
@@ -75,7 +75,7 @@ class WavLMDetector(Detector):
         self._repeat_short = repeat_short
 
     @classmethod
-    def load(cls, reference: str, options: LoadOptions) -> "WavLMDetector":
+    def load(cls, reference: str, options: LoadOptions) -> "VoiceSpoofModel":
         """Loads a model and warms it up; the first `score` is as quick as the next.
 
         Args:
@@ -138,7 +138,7 @@ class WavLMDetector(Detector):
         return window
 
     def _fits(self, window: NDArray[Any]) -> bool:
-        return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MOST_SAMPLES
+        return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MAX_SAMPLES
 
 
 class _FolderVoice:

@@ -219,7 +219,7 @@ class GrpcServer:
             status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
             await self._health.set(service, status)
 
-    async def say_not_serving(self) -> None:
+    async def set_not_serving(self) -> None:
         """Turns health to NOT_SERVING for good; calls are still taken."""
         await self._health.enter_graceful_shutdown()
 

@@ -10,7 +10,7 @@ from bonafide.api import messages
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
-from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, Encoding, Intake
+from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, AudioInputDecoder, Encoding
 from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending, LiveConfig, WindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Judged, Refused, SlowReader
@@ -60,7 +60,7 @@ async def analyze_live(
     """
     writer = _Writer(write)
     with sessions.open(call, bound_caller()) as stream:
-        intake = Intake(stream)
+        intake = AudioInputDecoder(stream)
         intake.configure(encoding="float32")
 
         async def inputs() -> AsyncGenerator[Input, None]:
@@ -106,7 +106,7 @@ async def analyze_live(
         raise ended()
 
 
-def _configure(intake: Intake, config: audio.LiveAudioConfig) -> None:
+def _configure(intake: AudioInputDecoder, config: audio.LiveAudioConfig) -> None:
     encoding = config.encoding or "float32"
     if encoding not in ENCODINGS:
         raise InvalidRequest(f"encoding must be one of {', '.join(ENCODINGS)}")

@@ -7,7 +7,7 @@ from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
 from bonafide.photo.face_detector import Face
 from bonafide.runner.runner import ModelInfo, Runner
-from bonafide.verdict import SuspiciousStretch, threshold_in_force
+from bonafide.verdict import SuspiciousStretch, effective_threshold
 from bonafide.voice import AudioReport, ChunkScore
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
@@ -103,7 +103,7 @@ def voice_status(runner: Runner[Any], threshold: float | None) -> audio.VoiceMod
         engine=info.engine,
         device=info.device,
         precision=info.precision,
-        threshold=threshold_in_force(threshold, info.threshold),
+        threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
     )
 
@@ -124,7 +124,7 @@ def face_status(runner: Runner[Any], threshold: float | None) -> liveness.ModelS
         engine=info.engine,
         device=info.device,
         precision=info.precision,
-        threshold=threshold_in_force(threshold, info.threshold),
+        threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
     )
 

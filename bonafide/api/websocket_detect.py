@@ -15,12 +15,12 @@ from bonafide.app import App
 from bonafide.calls import printable_id
 from bonafide.errors import BonafideError
 from bonafide.live.formats import text_samples
-from bonafide.live.input_decoder import Intake
+from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.session import Ending, WindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Judged, LiveStream, Refused, Say
 from bonafide.live.summary import LiveSummary
 
-_LEAST_PROBABILITY = 1e-7  # its logarithm still is a number
+_MIN_PROBABILITY = 1e-7  # its logarithm still is a number
 
 
 class DetectConversation:
@@ -30,7 +30,7 @@ class DetectConversation:
         self._websocket = websocket
         self._stream = stream
         self._client_id = uuid.uuid4().hex
-        self._intake = Intake(stream)
+        self._intake = AudioInputDecoder(stream)
         self._push = False
         self._connected_at = time.time()
         self._messages = 0
@@ -95,7 +95,7 @@ class DetectConversation:
         config = self._stream.session.config
         return messages.ConfigUpdated(
             client_id=self._client_id,
-            config=messages.InForce(
+            config=messages.SessionConfig(
                 sample_rate=self._intake.rate,
                 chunk_duration=config.chunk_s,
                 overlap_duration=config.overlap_s,
@@ -192,7 +192,7 @@ def _result(verdict: WindowVerdict) -> messages.Result:
         score=0.0 if spoof is None else both[verdict.label == "bonafide"],
         is_spoof=verdict.label == "spoof",
         all_scores=messages.Scores(spoof=both[0] if both else 0.0, bonafide=both[1] if both else 0.0),
-        logits=[math.log(max(each, _LEAST_PROBABILITY)) for each in both],
+        logits=[math.log(max(each, _MIN_PROBABILITY)) for each in both],
         p_spoof=spoof,
         speech_ratio=verdict.speech,
         running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),

@@ -186,7 +186,7 @@ class Buffering(_Frame):
     chunk_duration: float
 
 
-class InForce(_ToClient):
+class SessionConfig(_ToClient):
     """The configuration of a session."""
 
     sample_rate: int
@@ -201,7 +201,7 @@ class ConfigUpdated(_Frame):
 
     type: Literal["config_updated"] = "config_updated"
     client_id: str
-    config: InForce
+    config: SessionConfig
 
 
 class Pong(_Frame):

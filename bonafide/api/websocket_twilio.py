@@ -15,7 +15,7 @@ from bonafide.api import twilio_messages as phone
 from bonafide.api.websocket_messages import model_of, stretch, timeline_window
 from bonafide.app import App
 from bonafide.errors import InvalidRequest
-from bonafide.live.input_decoder import MULAW_RATE, Intake
+from bonafide.live.input_decoder import MULAW_RATE, AudioInputDecoder
 from bonafide.live.session import Ending
 from bonafide.live.stream import Audio, Input, Judged, LiveStream, Say
 from bonafide.live.summary import LiveSummary, summary_of
@@ -23,7 +23,7 @@ from bonafide.telemetry import bind_task
 
 _WINDOW_S = 4.0
 """Nobody waits for the next answer here, so windows are as long as the model likes them."""
-_MOST_MARKS = 64
+_MAX_MARKS = 64
 
 
 class PhoneConversation:
@@ -34,7 +34,7 @@ class PhoneConversation:
         self._stream = stream
         self._calls = app.calls
         self._webhook = app.webhook
-        self._intake = Intake(stream)
+        self._intake = AudioInputDecoder(stream)
         self._intake.configure(encoding="mulaw", chunk_s=_WINDOW_S)
         self._start: phone.Start | None = None
         self._track = "inbound"
@@ -79,7 +79,7 @@ class PhoneConversation:
 
     def _answer(self, mark: phone.Mark) -> str | None:
         """The same mark, once: the provider answers ours with another of the same name."""
-        if self._start is None or mark.mark.name in self._marks or len(self._marks) >= _MOST_MARKS:
+        if self._start is None or mark.mark.name in self._marks or len(self._marks) >= _MAX_MARKS:
             return None
         self._marks.add(mark.mark.name)
         return phone.MarkAnswer(stream_sid=self._start.stream_sid, mark=mark.mark).model_dump_json(by_alias=True)

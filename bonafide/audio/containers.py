@@ -55,7 +55,7 @@ _REFUSED = (
 )
 _MATROSKA_TAG_NAME = b"\x45\xa3"
 _OGG_COMMENTS = re.compile(rb"OpusTags|\x03vorbis")
-_MOST_TAGS = 10_000
+_MAX_TAGS = 10_000
 
 
 def identify(data: bytes) -> Container:
@@ -103,7 +103,7 @@ def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
     return min(at, len(data)), header[:4] + b"\x80" + header[5:]
 
 
-def refuse_swollen_tags(data: bytes, demuxer: str) -> None:
+def refuse_excessive_tags(data: bytes, demuxer: str) -> None:
     """Refuses an Ogg or Matroska file with so many tags that FFmpeg would file them for minutes.
 
     Its work grows with the square of their number and cannot be interrupted. What does not look like a recording's own
@@ -119,7 +119,7 @@ def refuse_swollen_tags(data: bytes, demuxer: str) -> None:
         for found in _OGG_COMMENTS.finditer(data):
             at = found.end() + 4 + int.from_bytes(data[found.end() : found.end() + 4], "little")
             tags = max(tags, int.from_bytes(data[at : at + 4], "little"))
-    if tags > _MOST_TAGS:
+    if tags > _MAX_TAGS:
         raise UnreadableMedia("the recording carries too many tags")
 
 
@@ -133,7 +133,7 @@ def ends_inside_page(data: bytes) -> bool:
     return len(segments) < header[26] or start + 27 + header[26] + sum(segments) > len(data)
 
 
-def promises_length(head: bytes, demuxer: str) -> bool:
+def declares_duration(head: bytes, demuxer: str) -> bool:
     """Whether the container states its duration, rather than FFmpeg guessing it from the number of bytes."""
     if demuxer == "mp3":
         return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from bonafide.audio.containers import (
     ACCEPTED,
     bare_flac,
+    declares_duration,
     ends_inside_page,
     identify,
-    promises_length,
-    refuse_swollen_tags,
+    refuse_excessive_tags,
     wav_is_open_ended,
 )
 from bonafide.audio.source import AudioSource, Source
@@ -45,13 +45,13 @@ BLOCK_SAMPLES = 1 << 16
 
 _MIB = 1024 * 1024
 _HEADER_BYTES = 1 << 13
-_LARGEST_ALLOCATION = 64 * _MIB
+_MAX_ALLOCATION = 64 * _MIB
 _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
 _LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
-_MOST_BARREN_PACKETS = 100_000
-_MOST_DEMUX_ERRORS = 64
+_MAX_BARREN_PACKETS = 100_000
+_MAX_DEMUX_ERRORS = 64
 _CPU_S_PER_STEP = 5.0
-_MOST_PLANES = 8
+_MAX_PLANES = 8
 
 _DECODERS = frozenset(
     [
@@ -121,7 +121,7 @@ class MonoDecoder:
         found = identify(self._data)
         head = self._data[found.offset : found.offset + _HEADER_BYTES]
         self._open_ended = wav_is_open_ended(head)
-        refuse_swollen_tags(self._data, found.demuxers[0])
+        refuse_excessive_tags(self._data, found.demuxers[0])
         source = AudioSource(self._data, found.offset)
         if found.demuxers == ("flac",):
             source = AudioSource(self._data, *bare_flac(self._data, found.offset))
@@ -142,7 +142,7 @@ class MonoDecoder:
         _bound_ffmpeg()
         with _open(source, demuxers) as container:
             stream = self._pick(container)
-            if promises_length(head, container.format.name.split(",")[0]):
+            if declares_duration(head, container.format.name.split(",")[0]):
                 self.promised_seconds = _stated_seconds(container, stream)
             for frame in self._frames(container, stream, source):
                 yield from self._mono(frame)
@@ -177,7 +177,7 @@ class MonoDecoder:
                 frames = []
                 damaged = True
             barren = 0 if any(frame.samples for frame in frames) else barren + 1
-            if barren > _MOST_BARREN_PACKETS:
+            if barren > _MAX_BARREN_PACKETS:
                 raise UnreadableMedia("the recording goes on without any audio in it")
             yield from frames
         self.torn |= damaged  # a damaged last packet is the end of a torn file
@@ -191,7 +191,7 @@ class MonoDecoder:
     ) -> "Iterator[Packet[AudioStream]]":
         errors = 0
         packets = container.demux(stream)
-        while errors < _MOST_DEMUX_ERRORS:
+        while errors < _MAX_DEMUX_ERRORS:
             source.allow(_CPU_S_PER_STEP)
             try:
                 packet = next(packets, None)
@@ -214,8 +214,8 @@ class MonoDecoder:
         kind = frame.format.name.removesuffix("p")
         dtype, silence, scale = _SAMPLES[kind]
         if frame.format.is_planar:
-            if channels > _MOST_PLANES:  # PyAV would read past the end of FFmpeg's list of planes
-                raise TooLarge(f"{channels} channels, compressed; at most {_MOST_PLANES} are accepted")
+            if channels > _MAX_PLANES:  # PyAV would read past the end of FFmpeg's list of planes
+                raise TooLarge(f"{channels} channels, compressed; at most {_MAX_PLANES} are accepted")
             planes = [np.frombuffer(memoryview(p), dtype, frame.samples) for p in frame.planes[:channels]]
         else:
             interleaved = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
@@ -297,4 +297,4 @@ def _bound_ffmpeg() -> None:
         return
     max_alloc = ctypes.CDLL(name).av_max_alloc
     max_alloc.argtypes, max_alloc.restype = [ctypes.c_size_t], None
-    max_alloc(_LARGEST_ALLOCATION)
+    max_alloc(_MAX_ALLOCATION)

@@ -18,7 +18,7 @@ from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 
 __all__ = [
-    "MOST_FOR_ONE",
+    "MAX_FOR_ONE",
     "SAMPLE_RATE",
     "WINDOW_SAMPLES",
     "WINDOW_SECONDS",
@@ -30,10 +30,10 @@ __all__ = [
 
 WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
-MOST_FOR_ONE = 4
+MAX_FOR_ONE = 4
 """So many short windows, at most, take the place of a full one in a batch."""
 
-_MOST_RATE_CHANGES = 16
+_MAX_RATE_CHANGES = 16
 _TEAR_TOLERANCE_S = 0.3  # an encoder may count its own delay
 
 
@@ -54,7 +54,7 @@ class AudioLimits:
     max_sample_rate: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """The limits that the settings name."""
         return cls(
             settings.max_audio_bytes,
@@ -172,7 +172,7 @@ class AudioReader:
                 cutter = WindowCutter(rate, WINDOW_SECONDS)
             elif cutter.rate != rate:
                 rate_changes += 1
-                if rate_changes > _MOST_RATE_CHANGES:
+                if rate_changes > _MAX_RATE_CHANGES:
                     raise UnreadableMedia("the sample rate of the recording changes again and again")
                 if waiting:
                     yield cutter.rate, waiting
@@ -207,7 +207,7 @@ class AudioReader:
 
 def window_weight(pcm: NDArray[np.int16]) -> float:
     """What a window costs a model, as a part of what a full one costs; pcm: int16 (samples,), 16 kHz mono."""
-    return max(len(pcm) / WINDOW_SAMPLES, 1 / MOST_FOR_ONE)
+    return max(len(pcm) / WINDOW_SAMPLES, 1 / MAX_FOR_ONE)
 
 
 def _continued(cutter: WindowCutter, rate: int) -> WindowCutter:

@@ -11,7 +11,7 @@ from torchaudio.transforms import Resample  # type: ignore[import-untyped]
 SAMPLE_RATE = 16_000
 """Samples per second of everything that a voice model is given."""
 
-_LARGEST_TERM = 1024
+_MAX_TERM = 1024
 
 
 def resample(windows: NDArray[np.float32], rate: int, new_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
@@ -56,7 +56,7 @@ def _ratio(rate: int, new_rate: int) -> Fraction:
     rate fits; for others the nearest ratio is at most 0.05 % off, a pitch difference that nobody hears.
     """
     exact = Fraction(rate, new_rate)
-    return exact.limit_denominator(max(1, min(_LARGEST_TERM, int(_LARGEST_TERM / exact))))
+    return exact.limit_denominator(max(1, min(_MAX_TERM, int(_MAX_TERM / exact))))
 
 
 @lru_cache(maxsize=16)

@@ -25,7 +25,7 @@ def clamp_learned_wait(max_wait_s: float) -> None:
     Optimizer.log_outbound = log_outbound  # type: ignore[method-assign]
 
 
-def look_every(interval_s: float) -> None:
+def set_poll_interval(interval_s: float) -> None:
     """Makes every dispatcher of this process look so often whether its engine is free.
 
     On a CPU each look is taken from the engine: BentoML's 1 ms costs some percent of it. The price is half an interval

@@ -42,7 +42,7 @@ def serve_newest_certificate(settings: Settings) -> None:
 
     def create_ssl_context(*_arguments: Any, **_options: Any) -> ssl.SSLContext:
         with refusal_to_start(OSError):
-            tls = ServerTls.of(settings)
+            tls = ServerTls.from_settings(settings)
         assert tls is not None  # noqa: S101 - BentoML calls it only with a certificate
         return NewestContext.of(tls)
 

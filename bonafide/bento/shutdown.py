@@ -71,10 +71,10 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
         signal.signal(signum, handle)
 
 
-class LastOneOut:
+class IdleDrain:
     """In a runner: puts SIGTERM off until nobody asks any more.
 
-    `asked()` is called for every request. Must be armed on the event loop's thread.
+    `touch()` is called for every request. Must be armed on the event loop's thread.
     """
 
     def __init__(self, drain_s: float) -> None:
@@ -82,11 +82,11 @@ class LastOneOut:
         self._last_asked = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None
 
-    def asked(self) -> None:
+    def touch(self) -> None:
         """Notes that somebody still wants this runner."""
         self._last_asked = time.monotonic()
 
-    def arm(self) -> None:
+    def install(self) -> None:
         """Takes over SIGTERM and SIGINT from uvicorn."""
         loop = asyncio.get_running_loop()
         for signum in SIGNALS:

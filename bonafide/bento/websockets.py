@@ -17,7 +17,7 @@ GRACE_S = 5.0
 _config_init = uvicorn.Config.__init__
 
 
-class CuttableWebSocket(WebSocketsSansIOProtocol):
+class AbortableWebSocket(WebSocketsSansIOProtocol):
     """Closes for good, whatever still waits to be read; handlers find `cut` in the `state` of their scope."""
 
     def connection_made(self, transport: Any) -> None:
@@ -58,7 +58,7 @@ def serve_websockets(max_message_bytes: int, ping_s: float) -> None:
         ping_s: seconds between pings, and for the answer to one.
     """
     ours = {
-        "ws": CuttableWebSocket,
+        "ws": AbortableWebSocket,
         "ws_max_size": max_message_bytes,
         "ws_ping_interval": ping_s,
         "ws_ping_timeout": ping_s,

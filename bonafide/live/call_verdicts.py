@@ -29,7 +29,7 @@ class CallVerdicts:
         self._timeout_s = timeout_s
 
     @classmethod
-    def of(cls, settings: Settings) -> "CallVerdicts":
+    def from_settings(cls, settings: Settings) -> "CallVerdicts":
         """What the settings say; connects to nothing yet."""
         ttl_s = settings.call_verdict_ttl_s
         shared = None

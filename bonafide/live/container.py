@@ -22,7 +22,7 @@ _ACCEPTED = frozenset({"matroska", "ogg", "mov"})
 _HEAD_BYTES = 64
 """What has to be there before the format can be told."""
 _TAG_NAME = b"\x45\xa3"
-_MOST_TAGS = 10_000  # see `containers.refuse_swollen_tags`
+_MAX_TAGS = 10_000  # see `containers.refuse_excessive_tags`
 
 
 class ContainerStream:
@@ -99,7 +99,7 @@ class ContainerStream:
     def _count_tags(self, data: bytes) -> None:
         self._bytes += len(data)
         self._tags += data.count(_TAG_NAME)
-        if self._tags > _MOST_TAGS + self._bytes // 8_192:
+        if self._tags > _MAX_TAGS + self._bytes // 8_192:
             raise UnreadableMedia("the container carries too many tags")
 
     def _decode(self, source: "_Source", demuxers: tuple[str, ...]) -> None:

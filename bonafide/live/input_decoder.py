@@ -18,7 +18,7 @@ ENCODINGS: tuple[str, ...] = (*get_args(RawEncoding), "container")
 MULAW_RATE = 8_000
 
 
-class Intake:
+class AudioInputDecoder:
     """Reads the bytes of one session, and changes its configuration whole or not at all.
 
     Attributes:

@@ -18,11 +18,11 @@ from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.running_verdict import RunningVerdict
 from bonafide.verdict import SpeechCheck, label_of
 
-LEAST_RATE, MOST_RATE = 8_000, 192_000
-LEAST_SECONDS = 0.25
+MIN_RATE, MAX_RATE = 8_000, 192_000
+MIN_SECONDS = 0.25
 """Of a window, and between the starts of two; what is left at the end is judged only if it is as long."""
 _LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of another encoding
-_MOST_RATE_CHANGES = 16
+_MAX_RATE_CHANGES = 16
 
 
 def check_rate(rate: int) -> None:
@@ -31,8 +31,8 @@ def check_rate(rate: int) -> None:
     Raises:
         InvalidRequest: outside 8,000..192,000 Hz.
     """
-    if not LEAST_RATE <= rate <= MOST_RATE:
-        raise InvalidRequest(f"sample_rate must be {LEAST_RATE} to {MOST_RATE} Hz")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise InvalidRequest(f"sample_rate must be {MIN_RATE} to {MAX_RATE} Hz")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class LiveConfig:
     overlap_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if not LEAST_SECONDS <= self.chunk_s <= WINDOW_SECONDS:
-            raise InvalidRequest(f"chunk_duration must be {LEAST_SECONDS} to {WINDOW_SECONDS} seconds")
-        if not 0 <= self.overlap_s <= self.chunk_s - LEAST_SECONDS:
-            raise InvalidRequest(f"overlap_duration must be 0 to chunk_duration less {LEAST_SECONDS} seconds")
+        if not MIN_SECONDS <= self.chunk_s <= WINDOW_SECONDS:
+            raise InvalidRequest(f"chunk_duration must be {MIN_SECONDS} to {WINDOW_SECONDS} seconds")
+        if not 0 <= self.overlap_s <= self.chunk_s - MIN_SECONDS:
+            raise InvalidRequest(f"overlap_duration must be 0 to chunk_duration less {MIN_SECONDS} seconds")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Ending(StrEnum):
     GOING_AWAY = "going_away"
 
 
-class Place(NamedTuple):
+class WindowSpan(NamedTuple):
     """Where a window lies.
 
     Attributes:
@@ -105,7 +105,7 @@ class LiveWindow(NamedTuple):
         rate: in Hz.
     """
 
-    place: Place
+    place: WindowSpan
     samples: NDArray[np.float32]
     rate: int
 
@@ -123,7 +123,7 @@ class WindowVerdict:
         running_label: changes only when `running_score` has clearly crossed the threshold.
     """
 
-    place: Place
+    place: WindowSpan
     score: float | None
     label: str
     speech: float
@@ -254,7 +254,7 @@ class LiveSession:
     def flush(self) -> list[LiveWindow]:
         """The windows that are left, the last of them shorter than the others; a rest under 0.25 s stays."""
         windows = self._begin_cutter(self._rest_rate) if self._cutter is None and len(self._rest) else []
-        if self._cutter is None or self.waiting_s < LEAST_SECONDS:
+        if self._cutter is None or self.waiting_s < MIN_SECONDS:
             return windows
         end_s = self.audio_s
         if last := self._cutter.flush():
@@ -262,7 +262,7 @@ class LiveSession:
         self._origin_s, self._fed, self._cuts = end_s, 0, 0
         return windows
 
-    def judge(self, place: Place, score: float, speech: float) -> WindowVerdict:
+    def judge(self, place: WindowSpan, score: float, speech: float) -> WindowVerdict:
         """Makes a scored window count.
 
         Args:
@@ -291,7 +291,7 @@ class LiveSession:
         if self._fed or len(self._rest):
             if self.rate != rate:
                 self._rate_changes += 1
-            if self._rate_changes > _MOST_RATE_CHANGES:
+            if self._rate_changes > _MAX_RATE_CHANGES:
                 raise InvalidRequest("the sample rate changes again and again")
         self._put_back()
         rest = self._rest
@@ -320,7 +320,7 @@ class LiveSession:
     def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
         start_s = self._origin_s + self._cuts * cutter.hop_samples / cutter.rate
         shared = cutter.window_samples - cutter.hop_samples if self._cuts else 0
-        place = Place(
+        place = WindowSpan(
             self._sequence,
             start_s,
             end_s=start_s + cut.valid / cutter.rate,

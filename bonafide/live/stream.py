@@ -20,16 +20,16 @@ from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.live.container import ContainerStream
-from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, Place, WindowVerdict
+from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, WindowSpan, WindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
-from bonafide.verdict import SpeechCheck, WindowScore, threshold_in_force
-from bonafide.weighted_semaphore import Gate
+from bonafide.verdict import SpeechCheck, WindowScore, effective_threshold
+from bonafide.weighted_semaphore import WeightedSemaphore
 
 _QUEUE_MS = 16_000
 """Of windows that wait to be scored; when it is full, nothing more is read from the other side."""
-_LEAST_WEIGHT_MS = 50
+_MIN_WEIGHT_MS = 50
 """What a message weighs in the queue that brings no window, so that their number is bounded too."""
 _PIECE_S = 1.0
 """Audio that is cut at a time: a message may be long, and its windows overlap."""
@@ -67,7 +67,7 @@ class Judged:
     """
 
     verdicts: tuple[WindowVerdict, ...]
-    unjudged: tuple[Place, ...]
+    unjudged: tuple[WindowSpan, ...]
     error: BonafideError | None
     waiting_s: float
     waiting_samples: int
@@ -99,7 +99,7 @@ class StreamObserver(Protocol):
 class _Ready(NamedTuple):
     """A window as the model takes it: int16 (n,), 16 kHz mono."""
 
-    place: Place
+    place: WindowSpan
     pcm: NDArray[np.int16]
 
 
@@ -136,7 +136,7 @@ class LiveStream:
         self.model = runner.info
         self.call = call
         limits = LiveLimits(settings.live_max_message_s, settings.live_idle_s, settings.live_max_session_s)
-        threshold = threshold_in_force(settings.voice_threshold, self.model.threshold)
+        threshold = effective_threshold(settings.voice_threshold, self.model.threshold)
         self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now())
         self._runner = runner
         self._pool = pool
@@ -144,12 +144,12 @@ class LiveStream:
         self._container: ContainerStream | None = None
         self._settings = settings
         self._observer = observer
-        self._room = Gate(_QUEUE_MS)
+        self._room = WeightedSemaphore(_QUEUE_MS)
         self._jobs: asyncio.Queue[tuple[int, _Job] | Ending] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
         self._listening = self._left = False
         self._verdicts: list[WindowVerdict] = []
-        self._unjudged: list[Place] = []
+        self._unjudged: list[WindowSpan] = []
         self._error: BonafideError | None = None
 
     def leave(self) -> None:
@@ -162,7 +162,7 @@ class LiveStream:
         """A decoder for a container that begins now; the one before it is done."""
         if self._container is not None:
             self._container.close()
-        limits = AudioLimits.of(self._settings)
+        limits = AudioLimits.from_settings(self._settings)
         self._container = ContainerStream(self._threads, limits, self._settings.live_max_message_s)
         return self._container
 
@@ -261,7 +261,7 @@ class LiveStream:
 
     async def _queue(self, job: _Job) -> None:
         seconds = sum(place.end_s - place.start_s for place, _ in job.windows)
-        weight = await self._room.acquire(max(_LEAST_WEIGHT_MS, round(1000 * seconds)))
+        weight = await self._room.acquire(max(_MIN_WEIGHT_MS, round(1000 * seconds)))
         self._jobs.put_nowait((weight, job))
 
     async def _prepared(self, windows: list[LiveWindow]) -> list[_Ready]:

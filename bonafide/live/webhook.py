@@ -18,7 +18,7 @@ SIGNATURE_HEADER = "x-bonafide-signature"
 _ATTEMPTS = 5
 _FIRST_PAUSE_S = 0.5
 _TIMEOUT_S = 5.0
-_MOST_PENDING = 200
+_MAX_PENDING = 200
 _CONNECTIONS = 8
 
 
@@ -49,7 +49,7 @@ class Webhook:
             WEBHOOKS.labels(outcome)  # 0 from the start: Prometheus sees no rate in a series that begins with 1
 
     @classmethod
-    def of(cls, settings: Settings) -> "Webhook | None":
+    def from_settings(cls, settings: Settings) -> "Webhook | None":
         """The one that the settings name, if any."""
         if settings.webhook_url is None:
             return None
@@ -57,7 +57,7 @@ class Webhook:
 
     def post(self, document: bytes) -> None:
         """Delivers a document some time soon."""
-        if len(self._pending) >= _MOST_PENDING:
+        if len(self._pending) >= _MAX_PENDING:
             self._ended("dropped")
             return
         task = asyncio.create_task(self._deliver(document))

@@ -57,7 +57,7 @@ class Face:
         return left, top, right, bottom
 
 
-class FaceFinder:
+class FaceDetector:
     """Finds faces; may be used by several threads at a time.
 
     Args:

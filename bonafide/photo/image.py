@@ -37,8 +37,8 @@ _READERS: dict[str, type[ImageFile]] = {
     "GIF": GifImageFile,
 }
 _WHITE = (255, 255, 255, 255)
-_MOST_SCANS = 200
-_MOST_ELONGATED = 100
+_MAX_SCANS = 200
+_MAX_ELONGATED = 100
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -63,7 +63,7 @@ class ImageLimits:
     max_pixels: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """The limits that the settings name."""
         return cls(settings.max_image_bytes, settings.max_image_pixels)
 
@@ -115,7 +115,7 @@ def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
     if len(data) > limits.max_bytes:
         raise TooLarge(f"a photo of {len(data)} bytes; at most {limits.max_bytes} are accepted")
     kind = identify(data)
-    if kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:  # each scan walks over all pixels again
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_SCANS:  # each scan walks over all pixels again
         raise UnreadableMedia("the JPEG has too many scans")
     try:
         with _READERS[kind](BytesIO(data)) as image:
@@ -154,7 +154,7 @@ def _check_size(image: ImageFile, limits: ImageLimits) -> None:
     width, height = image.size
     if width * height > limits.max_pixels:
         raise TooLarge(f"a photo of {width} x {height} pixels; at most {limits.max_pixels} are accepted")
-    if max(width, height) > _MOST_ELONGATED * min(width, height):
+    if max(width, height) > _MAX_ELONGATED * min(width, height):
         raise UnreadableMedia(f"{width} x {height} pixels are a strip, not a photo")
 
 

@@ -40,7 +40,7 @@ class QualityLimits:
     min_sharpness: float
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """The limits that the settings name."""
         return cls(
             several_share=settings.face_several_share,

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.photo.face_detector import Box, Face, FaceFinder
+from bonafide.photo.face_detector import Box, Face, FaceDetector
 from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
 from bonafide.photo.quality import QualityLimits, Reason, reason_against
 from bonafide.settings import Settings
@@ -41,7 +41,7 @@ class PhotoReader:
     """
 
     def __init__(
-        self, *, limits: ImageLimits, quality: QualityLimits, crop_margin: float | None, finder: FaceFinder
+        self, *, limits: ImageLimits, quality: QualityLimits, crop_margin: float | None, finder: FaceDetector
     ) -> None:
         self._limits = limits
         self._quality = quality
@@ -49,13 +49,13 @@ class PhotoReader:
         self._finder = finder
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """A reader as the settings want it, for the decoding threads."""
         return cls(
-            limits=ImageLimits.of(settings),
-            quality=QualityLimits.of(settings),
+            limits=ImageLimits.from_settings(settings),
+            quality=QualityLimits.from_settings(settings),
             crop_margin=settings.face_crop_margin if settings.face_crop else None,
-            finder=FaceFinder.of_process(settings.decode_threads),
+            finder=FaceDetector.of_process(settings.decode_threads),
         )
 
     @property

@@ -26,7 +26,7 @@ class Access:
         self._rates = RateLimit()
 
     @classmethod
-    def of(cls, settings: Settings) -> "Access":
+    def from_settings(cls, settings: Settings) -> "Access":
         """What the settings say.
 
         Raises:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "bonafide_"
 """Lets scanners find a key that was committed or pasted by mistake."""
-_LONGEST_KEY = 256
+_MAX_KEY = 256
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})\s+sha256:(?P<digest>[0-9a-f]{64})(?:\s+(?P<rate>[1-9][0-9]{0,8}))?")
 
 
@@ -67,7 +67,7 @@ class KeyStore:
     def find(self, presented: str) -> ApiKey | None:
         """The key that was presented, or None. Takes as long for every key, known or not."""
         self._refresh()
-        if len(presented) > _LONGEST_KEY:
+        if len(presented) > _MAX_KEY:
             return None
         digest = _digest(presented)
         found = None

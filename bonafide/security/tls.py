@@ -46,7 +46,7 @@ class ServerTls:
         self._material = self._read()
 
     @classmethod
-    def of(cls, settings: Settings) -> "ServerTls | None":
+    def from_settings(cls, settings: Settings) -> "ServerTls | None":
         """What the settings say; None: no TLS."""
         if settings.tls_cert is None or settings.tls_key is None:
             return None

@@ -30,7 +30,7 @@ _FORMS = (
     "a manifest (.jsonl, or .csv with a path column), an ASVspoof 2019, 2021 or 5 list, In-the-Wild's meta.csv, "
     "a CelebA-Spoof list, or a folder with the folders bonafide (or live) and spoof"
 )
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 
 def read_dataset(data: Path, media: Path | None = None, *, allow_missing: bool = False) -> Dataset:
@@ -162,4 +162,4 @@ def _existing(dataset: Dataset, *, allow_missing: bool) -> Dataset:
 
 
 def _named(paths: Sequence[Path]) -> str:
-    return ", ".join(str(path) for path in paths[:_MOST_NAMED])
+    return ", ".join(str(path) for path in paths[:_MAX_NAMED])

@@ -14,7 +14,7 @@ from lab.metrics import Floats, Ranking, equal_error_rate
 _TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 _FLOOR = 0.0005
 """Rates below it lie at the edge of the DET curve."""
-_MOST_CURVES = 8
+_MAX_CURVES = 8
 _BINS = np.linspace(0.0, 1.0, 51)
 
 
@@ -31,7 +31,7 @@ def det_curve(judged: Judged, path: Path, *, title: str) -> None:
     species = sorted(set(judged.attacks.tolist()) - {BONAFIDE})
     bonafide = judged.attacks == BONAFIDE
     curves = [("all attacks", judged)]
-    if 1 < len(species) <= _MOST_CURVES:
+    if 1 < len(species) <= _MAX_CURVES:
         curves += [(name, judged.where(bonafide | (judged.attacks == name))) for name in species]
     for name, part in curves:
         curve = Ranking(part.scores, part.spoof).curve()

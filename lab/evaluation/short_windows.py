@@ -23,7 +23,7 @@ from lab.served import ServedModel
 from models.configured import load_options, settings_for
 from models.info import ModelInfo
 from models.preprocessing import SAMPLE_RATE
-from models.speech import SpeechFinder
+from models.speech import VoiceActivityDetector
 from models.voice_model import WINDOW_SAMPLES
 
 Samples = NDArray[np.int16]
@@ -56,7 +56,7 @@ def full_windows(trials: Sequence[Trial], served: ServedModel) -> Iterator[tuple
 
 
 def judged(
-    windows: Sequence[tuple[Trial, Samples]], seconds: float, served: ServedModel, speech: SpeechFinder
+    windows: Sequence[tuple[Trial, Samples]], seconds: float, served: ServedModel, speech: VoiceActivityDetector
 ) -> tuple[list[Trial], dict[str, list[float]]]:
     """Trials and scores, by presentation, of those in whose middle somebody speaks."""
     kept: list[Trial] = []
@@ -65,7 +65,7 @@ def judged(
         for first in range(0, len(windows), _GROUP):
             some = windows[first : first + _GROUP]
             short = [middle(window, seconds) for _, window in some]
-            spoken = [served.has_speech(share) for share in speech.shares(short).tolist()]
+            spoken = [served.has_speech(share) for share in speech.speech_ratios(short).tolist()]
             kept += [trial for (trial, _), speaks in zip(some, spoken, strict=True) if speaks]
             short = [samples for samples, speaks in zip(short, spoken, strict=True) if speaks]
             for name, present in PRESENTATIONS.items():
@@ -79,7 +79,7 @@ def rows(
     windows: Sequence[tuple[Trial, Samples]],
     lengths: Sequence[float],
     served: ServedModel,
-    speech: SpeechFinder,
+    speech: VoiceActivityDetector,
     rounds: int,
 ) -> list[str]:
     """A line of the table for each length and presentation; a full window has only one."""
@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset = sample(chosen_split(read_dataset(arguments.data, None), arguments.split), arguments.limit)
         settings = settings_for("voice", **overrides(arguments))
         served = ServedModel(arguments.model, "voice", settings)
-        speech = SpeechFinder.load(load_options("voice", settings))
+        speech = VoiceActivityDetector.load(load_options("voice", settings))
         windows = list(full_windows(dataset.trials, served))
         lines = rows(windows, arguments.seconds, served, speech, arguments.rounds)
         Console().print(table(served.info, lines), markup=False, highlight=False, soft_wrap=True)

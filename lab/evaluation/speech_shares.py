@@ -21,7 +21,7 @@ from lab.served import MediaReader, speech_ratios
 from lab.training.data import manifest
 from models.configured import load_options, settings_for
 from models.preprocessing import SAMPLE_RATE
-from models.speech import SpeechFinder
+from models.speech import VoiceActivityDetector
 
 RATIOS = (0.02, 0.05, 0.1, 0.25)
 
@@ -73,7 +73,7 @@ def table(ratios: dict[str, list[float]]) -> str:
     return "\n".join(lines)
 
 
-def measure(data: Sequence[Path], speech: SpeechFinder) -> dict[str, list[float]]:
+def measure(data: Sequence[Path], speech: VoiceActivityDetector) -> dict[str, list[float]]:
     """Speech ratios of all windows, by source."""
     read = MediaReader(settings_for("voice"), geometry=None).read
     found: dict[str, list[float]] = defaultdict(list)
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     def command() -> None:
-        speech = SpeechFinder.load(load_options("voice", settings_for("voice")))
+        speech = VoiceActivityDetector.load(load_options("voice", settings_for("voice")))
         Console().print(table(measure(arguments.data, speech)), markup=False, highlight=False, soft_wrap=True)
 
     run(command)

@@ -90,7 +90,7 @@ def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> 
         args=loop.settings(
             folder,
             seed=plan.seed,
-            look_every=max(1, plan.steps // plan.looks),
+            set_poll_interval=max(1, plan.steps // plan.looks),
             max_steps=plan.steps,
             learning_rate=plan.learning_rate,
             warmup_steps=plan.steps // 10,

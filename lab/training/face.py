@@ -154,7 +154,7 @@ def _arguments(recipe: Recipe, work: Path, workers: int) -> TrainingArguments:
     return loop.settings(
         work,
         seed=recipe.seed,
-        look_every=recipe.eval_steps,
+        set_poll_interval=recipe.eval_steps,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,

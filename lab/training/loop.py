@@ -15,13 +15,13 @@ from transformers.trainer_utils import get_last_checkpoint
 log = logging.getLogger(__name__)
 
 
-def settings(folder: Path, *, seed: int, look_every: int, **others: Any) -> TrainingArguments:
+def settings(folder: Path, *, seed: int, set_poll_interval: int, **others: Any) -> TrainingArguments:
     """Looks at the dev split and saves a checkpoint every so often, and keeps the last and the best by `eer`.
 
     Args:
         folder: for checkpoints.
         seed: of everything that is drawn.
-        look_every: steps between two looks.
+        set_poll_interval: steps between two looks.
         others: what else `TrainingArguments` takes.
     """
     return TrainingArguments(
@@ -30,8 +30,8 @@ def settings(folder: Path, *, seed: int, look_every: int, **others: Any) -> Trai
         lr_scheduler_type="cosine",
         eval_strategy="steps",
         save_strategy="steps",
-        eval_steps=look_every,
-        save_steps=look_every,
+        eval_steps=set_poll_interval,
+        save_steps=set_poll_interval,
         save_total_limit=2,
         metric_for_best_model="eer",
         greater_is_better=False,

@@ -129,7 +129,7 @@ def _arguments(plan: Schedule, seed: int, out: Path) -> TrainingArguments:
     return loop.settings(
         out,
         seed=seed,
-        look_every=plan.eval_steps,
+        set_poll_interval=plan.eval_steps,
         max_steps=plan.steps,
         per_device_train_batch_size=plan.fours_per_step,
         per_device_eval_batch_size=16,

@@ -16,7 +16,7 @@ from tests.bonafide.fakes import LocalRemote, ready_runner
 from tests.media import encode_image, photo
 from tests.portraits import no_face, portrait
 
-READER = PhotoReader.of(Settings(decode_threads=2, face_min_pixels=0))
+READER = PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0))
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:

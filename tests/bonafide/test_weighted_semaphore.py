@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.weighted_semaphore import Gate
+from bonafide.weighted_semaphore import WeightedSemaphore
 
 
 async def settle() -> None:
@@ -14,7 +14,7 @@ async def settle() -> None:
 
 
 async def test_who_comes_first_is_let_in_first_even_when_a_later_one_would_fit() -> None:
-    gate = Gate(4)
+    gate = WeightedSemaphore(4)
     assert await gate.acquire(3) == 3
     order: list[str] = []
 
@@ -33,13 +33,13 @@ async def test_who_comes_first_is_let_in_first_even_when_a_later_one_would_fit()
 
 
 async def test_an_entry_over_the_capacity_takes_all_of_it() -> None:
-    gate = Gate(4)
+    gate = WeightedSemaphore(4)
     assert await gate.acquire(100) == 4
     assert not gate.try_acquire(1)
 
 
 async def test_a_cancelled_waiter_at_the_head_lets_the_next_one_in() -> None:
-    gate = Gate(4)
+    gate = WeightedSemaphore(4)
     await gate.acquire(3)
     head = asyncio.create_task(gate.acquire(4))
     await settle()
@@ -51,7 +51,7 @@ async def test_a_cancelled_waiter_at_the_head_lets_the_next_one_in() -> None:
 
 
 async def test_a_waiter_cancelled_in_the_moment_of_its_turn_gives_it_back() -> None:
-    gate = Gate(1)
+    gate = WeightedSemaphore(1)
     await gate.acquire(1)
     waiter = asyncio.create_task(gate.acquire(1))
     await settle()
@@ -63,7 +63,7 @@ async def test_a_waiter_cancelled_in_the_moment_of_its_turn_gives_it_back() -> N
 
 
 async def test_room_given_back_between_the_cancelling_and_its_being_noticed() -> None:
-    gate = Gate(1)
+    gate = WeightedSemaphore(1)
     await gate.acquire(1)
     waiter = asyncio.create_task(gate.acquire(1))
     await settle()
@@ -79,7 +79,7 @@ async def test_room_given_back_between_the_cancelling_and_its_being_noticed() ->
 def test_nothing_leaks_whoever_is_cancelled(seed: int, capacity: int) -> None:
     async def run() -> None:
         rng = random.Random(seed)
-        gate = Gate(capacity)
+        gate = WeightedSemaphore(capacity)
         inside = 0
 
         async def visit(weight: int) -> None:

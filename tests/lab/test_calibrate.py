@@ -10,7 +10,7 @@ from PIL import Image
 
 from lab import calibrate, evaluate
 from models.calibration import calibration_path
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 from tests.media import encode_image, photo
 from tests.models.checkpoints import apply, options
 
@@ -25,7 +25,7 @@ def model(tiny_face: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def data(model: Path, tmp_path: Path) -> Path:
     """Photos sorted by what the model says of them, with one in five on the wrong side."""
-    detector = DINOv2Detector.load(str(model), options(tmp_path / "models", precision="fp32", threads=1))
+    detector = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1))
     assert detector.info.geometry is not None
     pictures = []
     for seed in range(20):

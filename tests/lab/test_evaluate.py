@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lab.evaluate import main
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 from tests.media import encode, encode_image, photo, speech_like
 from tests.models.checkpoints import apply, options
 
@@ -46,7 +46,7 @@ def test_photos_get_the_scores_that_the_detector_gives(tiny_face: Path, photos: 
     scores = tmp_path / "scores.jsonl"
     arguments = ["--model", str(tiny_face), "--data", str(photos), "--out", str(tmp_path / "out")]
     main([*arguments, "--scores", str(scores), "--rounds", "20", "--threshold", "0.3", "--unseen", "screen"])
-    detector = DINOv2Detector.load(str(tiny_face), options(tmp_path / "models", precision="fp32", threads=1))
+    detector = FaceSpoofModel.load(str(tiny_face), options(tmp_path / "models", precision="fp32", threads=1))
     assert detector.info.geometry is not None
     rows = [json.loads(line) for line in scores.read_text().splitlines()[1:]]
     assert len(rows) == 6

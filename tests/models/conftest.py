@@ -9,14 +9,16 @@ from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, save_face, save_voi
 
 @pytest.fixture(autouse=True)
 def audible_log() -> Iterator[None]:
-    """Lets `caplog` hear `models`, whatever a command line that ran in this process has set up."""
-    logger = logging.getLogger("models")
-    before = logger.level, logger.propagate
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
+    """Lets `caplog` hear `models` and `lab`, whatever a command line that ran in this process has set up."""
+    loggers = [logging.getLogger(name) for name in ("models", "lab")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
     yield
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
+    for logger, (level, propagate) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from lab.fitting import fit
 from lab.metrics import cllr
 from models.calibration import Calibration, calibration_path, logits, read_calibration, write_calibration
 from models.errors import UnsupportedModel
-from models.face_model import DINOv2Detector
-from models.voice_model import WavLMDetector
+from models.face_model import FaceSpoofModel
+from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, photos, save_face, save_voice, windows
 
 GOOD = Calibration(2.0, -0.5, 0.3, "0123456789ab", {"method": "platt"})
@@ -119,7 +119,7 @@ def test_both_detectors_apply_it_after_both_engines(engine: str, tmp_path: Path)
     voice = save_voice(tmp_path / "voice", ["bonafide", "spoof"], **TINY_WAVE)
     face = save_face(tmp_path / "face", ["spoof", "live"], **TINY_DINOV2)
     faces = [picture[:56, :56] for picture in photos()]
-    for folder, detector, items in ((voice, WavLMDetector, windows(16_000)), (face, DINOv2Detector, faces)):
+    for folder, detector, items in ((voice, VoiceSpoofModel, windows(16_000)), (face, FaceSpoofModel, faces)):
         plain = detector.load(str(folder), chosen)
         assert (plain.info.threshold, plain.info.calibrated) == (None, False)
         calibration = Calibration(0.5, 1.0, 0.7, plain.info.version)

@@ -14,7 +14,7 @@ from models.devices import cpu_has_bf16, cuda_is_available
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.graph import SpoofGraph
 from models.labels import SpoofRule
-from models.voice_model import WavLMDetector
+from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import options, windows
 
 ROOT = Path(__file__).parents[2]
@@ -29,17 +29,17 @@ def no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(cuda_is_available(), reason="a CUDA device takes precedence")
 def test_auto_on_a_cpu_is_openvino_in_the_best_precision(tiny_voice: Path, tmp_path: Path) -> None:
-    info = WavLMDetector.load(str(tiny_voice), options(tmp_path)).info
+    info = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path)).info
     assert (info.engine, info.device, info.precision) == ("openvino", "cpu", "bf16" if cpu_has_bf16() else "fp32")
     assert 1 <= info.max_batch_size <= 8
 
 
 @pytest.mark.skipif(not cuda_is_available(), reason="no CUDA device")
 def test_auto_on_cuda_is_torch_in_bf16(tiny_voice: Path, tmp_path: Path) -> None:
-    detector = WavLMDetector.load(str(tiny_voice), options(tmp_path))
+    detector = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path))
     assert (detector.info.engine, detector.info.device, detector.info.precision) == ("torch", "cuda", "bf16")
     assert detector.info.max_batch_size >= 32
-    plain = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino", precision="fp32"))
+    plain = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino", precision="fp32"))
     np.testing.assert_allclose(detector.score(windows()), plain.score(windows()), atol=0.02)
 
 
@@ -48,18 +48,18 @@ def test_auto_on_cuda_is_torch_in_bf16(tiny_voice: Path, tmp_path: Path) -> None
 def test_without_bf16_auto_is_fp32_and_bf16_is_refused(tiny_voice: Path, tmp_path: Path, engine: str) -> None:
     if engine == "torch" and cuda_is_available():
         pytest.skip("torch runs on CUDA here")
-    assert WavLMDetector.load(str(tiny_voice), options(tmp_path, engine=engine)).info.precision == "fp32"
+    assert VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine=engine)).info.precision == "fp32"
     with pytest.raises(EngineUnavailable, match="BONAFIDE_PRECISION=bf16"):
-        WavLMDetector.load(str(tiny_voice), options(tmp_path, engine=engine, precision="bf16"))
+        VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine=engine, precision="bf16"))
 
 
 def test_a_second_start_converts_nothing_and_needs_neither_torch_nor_weights(tiny_voice: Path, tmp_path: Path) -> None:
-    expected = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino")).score(windows(16_000))
+    expected = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino")).score(windows(16_000))
     program = (
         "import sys; from pathlib import Path; import numpy; from models.engines import LoadOptions\n"
-        "from models.voice_model import WavLMDetector\n"
+        "from models.voice_model import VoiceSpoofModel\n"
         "chosen = LoadOptions(Path(sys.argv[2]) / 'models', Path(sys.argv[2]) / 'compiled', engine='openvino')\n"
-        "detector = WavLMDetector.load(sys.argv[1], chosen)\n"
+        "detector = VoiceSpoofModel.load(sys.argv[1], chosen)\n"
         "print(*detector.score(list(numpy.load(sys.argv[3]))))\n"
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
@@ -77,7 +77,7 @@ def test_a_second_start_converts_nothing_and_needs_neither_torch_nor_weights(tin
 
 def test_converted_models_are_kept_apart_by_version_and_shared_by_precision(tiny_voice: Path, tmp_path: Path) -> None:
     for chosen in ({"precision": "fp32"}, {"precision": "auto"}, {"spoof_label": "spoof"}, {"spoof_label": "bonafide"}):
-        WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino", **chosen))
+        VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino", **chosen))
     kept = [path.name for path in (tmp_path / "compiled").iterdir() if path.is_dir()]
     assert len(kept) == 2, "one for each spoof class"
 
@@ -85,16 +85,16 @@ def test_converted_models_are_kept_apart_by_version_and_shared_by_precision(tiny
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_that_cannot_be_written_costs_time_not_the_service(tiny_voice: Path, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir(mode=0o500)
-    WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino"))
+    VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino"))
 
 
 def test_a_file_in_the_way_of_the_folder_costs_time_not_the_service(
     tiny_voice: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "compiled").touch()
-    detector = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino", precision="fp32"))
+    detector = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino", precision="fp32"))
     assert "cannot be kept" in caplog.text
-    torch_says = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="torch", precision="fp32"))
+    torch_says = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="torch", precision="fp32"))
     np.testing.assert_allclose(detector.score(windows()), torch_says.score(windows()), atol=1e-4)
 
 
@@ -111,11 +111,11 @@ def test_a_conversion_that_computes_something_else_is_never_served(
 
     monkeypatch.setattr(openvino, "convert_model", converts_the_other_class)
     with pytest.raises(UnsupportedModel, match="otherwise than torch"):
-        WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino"))
+        VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino"))
     assert not [path for path in (tmp_path / "compiled").iterdir() if path.is_dir()]
 
     if not cuda_is_available():
-        detector = WavLMDetector.load(str(tiny_voice), options(tmp_path, precision="fp32"))
+        detector = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, precision="fp32"))
         assert detector.info.engine == "torch", "auto falls back"
         assert "torch takes its place" in caplog.text
 
@@ -125,10 +125,10 @@ def test_threads_are_set(tiny_voice: Path, tmp_path: Path) -> None:
 
     if not cuda_is_available():
         before = torch.get_num_threads()
-        WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="torch", threads=1))
+        VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="torch", threads=1))
         assert torch.get_num_threads() == 1
         torch.set_num_threads(before)
-    engine = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="openvino", threads=1))._engine
+    engine = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino", threads=1))._engine
     assert isinstance(engine, openvino_engine.OpenVINOEngine)
     assert engine._compiled.get_property(properties.inference_num_threads) == 1
 
@@ -139,14 +139,14 @@ def test_reported_precision_is_what_runs(tiny_voice: Path, tmp_path: Path) -> No
 
     for precision, name in (("fp32", "f32"), ("bf16", "bf16")):
         chosen = options(tmp_path, engine="openvino", precision=precision)
-        engine = WavLMDetector.load(str(tiny_voice), chosen)._engine
+        engine = VoiceSpoofModel.load(str(tiny_voice), chosen)._engine
         assert isinstance(engine, openvino_engine.OpenVINOEngine)
         assert engine._compiled.get_property(properties.hint.inference_precision).get_type_name() == name
 
 
 def test_ready_is_logged_with_what_runs(tiny_voice: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger=engines.logger.name):
-        info = WavLMDetector.load(str(tiny_voice), options(tmp_path, engine="torch")).info
+        info = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="torch")).info
     ready = caplog.records[-1]
     assert (ready.message, vars(ready)["engine"], vars(ready)["precision"]) == ("engine ready", "torch", info.precision)
 
@@ -155,9 +155,9 @@ def test_a_conversion_tells_nobody(tiny_voice: Path, tmp_path: Path) -> None:
     """OpenVINO's converter reports its use over the network by default, and keeps an id for that in the home folder."""
     program = (
         "import sys; from pathlib import Path; from models.engines import LoadOptions\n"
-        "from models.voice_model import WavLMDetector\n"
+        "from models.voice_model import VoiceSpoofModel\n"
         "chosen = LoadOptions(Path(sys.argv[2]) / 'models', Path(sys.argv[2]) / 'compiled', engine='openvino')\n"
-        "WavLMDetector.load(sys.argv[1], chosen)\n"
+        "VoiceSpoofModel.load(sys.argv[1], chosen)\n"
         "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"
     )
     (tmp_path / "home").mkdir()

@@ -11,7 +11,7 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from models.errors import AmbiguousLabels, UnsupportedModel
-from models.face_model import DINOv2Detector
+from models.face_model import FaceSpoofModel
 from tests.models.checkpoints import TINY_DINOV2, apply, options, photos, plain_face_scores, save_face
 from tests.models.test_voice_model import ENGINES
 
@@ -22,7 +22,7 @@ BATCH_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-3}
 """Largest difference of a probability between a photo alone and the same one among others."""
 
 
-def _prepared(detector: DINOv2Detector) -> list[NDArray[np.uint8]]:
+def _prepared(detector: FaceSpoofModel) -> list[NDArray[np.uint8]]:
     assert detector.info.geometry is not None
     return [apply(detector.info.geometry, photo) for photo in photos()]
 
@@ -30,13 +30,13 @@ def _prepared(detector: DINOv2Detector) -> list[NDArray[np.uint8]]:
 @pytest.mark.parametrize(("engine", "precision"), ENGINES)
 class TestTiny:
     def test_agrees_with_transformers(self, tiny_face: Path, workspace: Path, engine: str, precision: str) -> None:
-        detector = DINOv2Detector.load(str(tiny_face), options(workspace, engine=engine, precision=precision))
+        detector = FaceSpoofModel.load(str(tiny_face), options(workspace, engine=engine, precision=precision))
         expected = plain_face_scores(tiny_face, photos(), 1)
         np.testing.assert_allclose(detector.score(_prepared(detector)), expected, atol=TOLERANCE[precision])
         assert expected.std() > 0.05, "scores must differ for the comparison to mean anything"
 
     def test_company_changes_no_score(self, tiny_face: Path, workspace: Path, engine: str, precision: str) -> None:
-        detector = DINOv2Detector.load(str(tiny_face), options(workspace, engine=engine, precision=precision))
+        detector = FaceSpoofModel.load(str(tiny_face), options(workspace, engine=engine, precision=precision))
         items = _prepared(detector) * 2
         alone = np.concatenate([detector.score([item]) for item in items])
         np.testing.assert_allclose(detector.score(items), alone, atol=BATCH_TOLERANCE[precision])
@@ -44,7 +44,7 @@ class TestTiny:
     def test_bad_photos_get_nan_and_harm_nobody(
         self, tiny_face: Path, workspace: Path, engine: str, precision: str
     ) -> None:
-        detector = DINOv2Detector.load(str(tiny_face), options(workspace, engine=engine, precision=precision))
+        detector = FaceSpoofModel.load(str(tiny_face), options(workspace, engine=engine, precision=precision))
         good = _prepared(detector)
         bad: list[Any] = [
             np.zeros((56, 56), np.uint8),
@@ -68,7 +68,7 @@ class TestTiny:
         scores = {}
         for labels in (("live", "spoof"), ("fake", "live")):
             folder = save_face(workspace / labels[0], labels, **TINY_DINOV2)
-            detector = DINOv2Detector.load(str(folder), options(workspace, **chosen))
+            detector = FaceSpoofModel.load(str(folder), options(workspace, **chosen))
             scores[detector.info.spoof_index] = detector.score(_prepared(detector))
         np.testing.assert_allclose(scores[1], 1 - scores[0], atol=1e-5)
 
@@ -90,21 +90,21 @@ def test_other_image_classifiers_load_the_same_way(engine: str, tmp_path: Path) 
         config_class=ViTConfig,
         **config,
     )
-    detector = DINOv2Detector.load(str(folder), options(tmp_path, engine=engine, precision="fp32"))
+    detector = FaceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision="fp32"))
     expected = plain_face_scores(folder, photos(), 1, ViTImageProcessorPil)
     np.testing.assert_allclose(detector.score(_prepared(detector)), expected, atol=1e-4)
 
 
 def test_more_attacks_than_one(tmp_path: Path) -> None:
     folder = save_face(tmp_path / "m", ["print", "live", "replay"], **TINY_DINOV2)
-    detector = DINOv2Detector.load(str(folder), options(tmp_path, engine="torch", precision="fp32"))
+    detector = FaceSpoofModel.load(str(folder), options(tmp_path, engine="torch", precision="fp32"))
     assert detector.info.spoof_index is None
     expected = 1 - plain_face_scores(folder, photos(), 1)
     np.testing.assert_allclose(detector.score(_prepared(detector)), expected, atol=1e-4)
 
 
 def test_info_says_how_a_photo_is_prepared(tiny_face: Path, workspace: Path) -> None:
-    info = DINOv2Detector.load(str(tiny_face), options(workspace, engine="openvino", precision="fp32")).info
+    info = FaceSpoofModel.load(str(tiny_face), options(workspace, engine="openvino", precision="fp32")).info
     told = json.loads(json.dumps(info.to_dict()))
     assert told["geometry"] == {
         "resize_shortest_edge": 64,
@@ -125,18 +125,18 @@ def test_info_says_how_a_photo_is_prepared(tiny_face: Path, workspace: Path) -> 
 def test_unnamed_classes_are_refused(tmp_path: Path) -> None:
     folder = save_face(tmp_path / "m", ["LABEL_0", "LABEL_1"], **TINY_DINOV2)
     with pytest.raises(AmbiguousLabels, match="BONAFIDE_FACE_SPOOF_LABEL"):
-        DINOv2Detector.load(str(folder), options(tmp_path))
+        FaceSpoofModel.load(str(folder), options(tmp_path))
 
 
 def test_a_voice_model_is_refused(tiny_voice: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match="image processor Wav2Vec2FeatureExtractor is not supported"):
-        DINOv2Detector.load(str(tiny_voice), options(tmp_path))
+        FaceSpoofModel.load(str(tiny_voice), options(tmp_path))
 
 
 def test_a_pth_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "chk.pth").touch()
     with pytest.raises(UnsupportedModel, match="only voice models"):
-        DINOv2Detector.load(str(tmp_path / "chk.pth"), options(tmp_path))
+        FaceSpoofModel.load(str(tmp_path / "chk.pth"), options(tmp_path))
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_full_size(size: dict[str, Any], processor: PilBackend, tmp_path: Path) 
     expected = plain_face_scores(folder, photos(), 1)
     assert expected.std() > 0.05
     for engine, precision in ENGINES:
-        detector = DINOv2Detector.load(str(folder), options(tmp_path, engine=engine, precision=precision))
+        detector = FaceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision=precision))
         items = _prepared(detector)
         scores = detector.score(items)
         np.testing.assert_allclose(scores, expected, atol=FULL_SIZE_TOLERANCE[precision])

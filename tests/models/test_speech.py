@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from lab.training.data.voice_audio import decode
 from lab.training.speech import silero_model, silero_weights
 from models.silero import SileroGraph
-from models.speech import FRAME_SAMPLES, WEIGHTS, SpeechFinder
+from models.speech import FRAME_SAMPLES, WEIGHTS, VoiceActivityDetector
 from tests.models.checkpoints import options, windows
 
 SAMPLES = Path(__file__).parents[2] / "data/objects/samples"
@@ -44,8 +44,8 @@ def silero(sounds: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module", params=["torch", "openvino"])
-def finder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SpeechFinder:
-    return SpeechFinder.load(options(tmp_path_factory.mktemp("speech"), engine=request.param))
+def finder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VoiceActivityDetector:
+    return VoiceActivityDetector.load(options(tmp_path_factory.mktemp("speech"), engine=request.param))
 
 
 def test_the_bundled_weights_are_those_of_the_package() -> None:
@@ -65,43 +65,43 @@ def test_every_frame_gets_sileros_own_number(sounds: NDArray[np.int16], silero: 
 
 
 def test_the_share_is_that_of_sileros_frames(
-    finder: SpeechFinder, sounds: NDArray[np.int16], silero: NDArray[np.float32]
+    finder: VoiceActivityDetector, sounds: NDArray[np.int16], silero: NDArray[np.float32]
 ) -> None:
     # A frame that lies on the threshold may fall on either side of it.
-    np.testing.assert_allclose(finder.shares(list(sounds)), (silero >= 0.5).mean(axis=1), atol=1 / 125)
+    np.testing.assert_allclose(finder.speech_ratios(list(sounds)), (silero >= 0.5).mean(axis=1), atol=1 / 125)
 
 
-def test_speech_is_found_and_nothing_else(finder: SpeechFinder) -> None:
-    assert (finder.shares(spoken("call.mp3")) > 0.5).all()
-    assert (finder.shares(spoken("call_spoof.mp3")) > 0.5).all()
-    assert (finder.shares([*windows(), np.zeros(WINDOW, np.int16)]) < 0.05).all()
+def test_speech_is_found_and_nothing_else(finder: VoiceActivityDetector) -> None:
+    assert (finder.speech_ratios(spoken("call.mp3")) > 0.5).all()
+    assert (finder.speech_ratios(spoken("call_spoof.mp3")) > 0.5).all()
+    assert (finder.speech_ratios([*windows(), np.zeros(WINDOW, np.int16)]) < 0.05).all()
 
 
-def test_the_share_is_of_the_whole_window(finder: SpeechFinder) -> None:
+def test_the_share_is_of_the_whole_window(finder: VoiceActivityDetector) -> None:
     whole = spoken("call.mp3")[0]
     half = np.concatenate([whole[: WINDOW // 2], np.zeros(WINDOW // 2, np.int16)])
-    all_of_it, first_half, second = finder.shares([whole, whole[: WINDOW // 2], half]).tolist()
+    all_of_it, first_half, second = finder.speech_ratios([whole, whole[: WINDOW // 2], half]).tolist()
     assert second == pytest.approx(first_half / 2, abs=0.05)
     assert second < all_of_it
 
 
-def test_neither_company_nor_length_changes_a_share(finder: SpeechFinder) -> None:
+def test_neither_company_nor_length_changes_a_share(finder: VoiceActivityDetector) -> None:
     voice = spoken("call.mp3")[1]
     items = [voice[:length] for length in (WINDOW, 16_000, 700, FRAME_SAMPLES, 1, 48_000, 31_999)] * 2
-    together = finder.shares(items)
-    np.testing.assert_allclose(together, [finder.shares([item])[0] for item in items], atol=1e-6)
+    together = finder.speech_ratios(items)
+    np.testing.assert_allclose(together, [finder.speech_ratios([item])[0] for item in items], atol=1e-6)
 
 
-def test_what_is_no_window_gets_nan_and_harms_nobody(finder: SpeechFinder) -> None:
+def test_what_is_no_window_gets_nan_and_harms_nobody(finder: VoiceActivityDetector) -> None:
     voice = spoken("call.mp3")[0]
     bad = [None, "x", voice.astype(np.float32), voice[None], voice[:0], np.zeros(10**7, np.int16)]
-    shares = finder.shares([voice, *bad, voice])  # type: ignore[list-item]
+    shares = finder.speech_ratios([voice, *bad, voice])  # type: ignore[list-item]
     assert np.isnan(shares[1:-1]).all()
-    assert shares[0] == shares[-1] == finder.shares([voice])[0]
-    assert finder.shares([]).shape == (0,)
+    assert shares[0] == shares[-1] == finder.speech_ratios([voice])[0]
+    assert finder.speech_ratios([]).shape == (0,)
 
 
 def test_it_runs_in_fp32_whatever_the_voice_model_runs_in(tmp_path: Path) -> None:
-    finder = SpeechFinder.load(options(tmp_path, precision="auto"))
+    finder = VoiceActivityDetector.load(options(tmp_path, precision="auto"))
     assert finder._engine.precision == "fp32"
     assert len(finder.version) == 12

@@ -17,7 +17,7 @@ from transformers import (
 
 from models.devices import cpu_has_bf16
 from models.errors import AmbiguousLabels, ModelError, UnsupportedModel
-from models.voice_model import WAVLM_BASE, WavLMDetector
+from models.voice_model import WAVLM_BASE, VoiceSpoofModel
 from tests.models.checkpoints import (
     TINY_WAVE,
     PlainPooled,
@@ -41,7 +41,7 @@ BATCH_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-3}
 """Largest difference of a probability between a window alone and the same one among others."""
 
 
-def _alone(detector: WavLMDetector, items: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+def _alone(detector: VoiceSpoofModel, items: list[NDArray[np.int16]]) -> NDArray[np.float32]:
     return np.concatenate([detector.score([item]) for item in items])
 
 
@@ -54,20 +54,20 @@ class TestTiny:
     ) -> None:
         folder = workspace / f"normalize-{normalize}"
         save_voice(folder, ["bonafide", "spoof"], normalize=normalize, **TINY_WAVE)
-        detector = WavLMDetector.load(str(folder), options(workspace, engine=engine, precision=precision))
+        detector = VoiceSpoofModel.load(str(folder), options(workspace, engine=engine, precision=precision))
         expected = plain_voice_scores(folder, windows(samples), 1)
         np.testing.assert_allclose(detector.score(windows(samples)), expected, atol=TOLERANCE[precision])
         assert expected.std() > 0.05, "scores must differ for the comparison to mean anything"
 
     def test_company_changes_no_score(self, tiny_voice: Path, workspace: Path, engine: str, precision: str) -> None:
-        detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
+        detector = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
         items = windows() + windows(16_000)
         np.testing.assert_allclose(detector.score(items), _alone(detector, items), atol=BATCH_TOLERANCE[precision])
 
     def test_bad_windows_get_nan_and_harm_nobody(
         self, tiny_voice: Path, workspace: Path, engine: str, precision: str
     ) -> None:
-        detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
+        detector = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
         good = windows()
         bad: list[Any] = [
             np.zeros(0, np.int16),
@@ -90,7 +90,7 @@ class TestTiny:
     def test_every_int16_window_has_a_score(
         self, tiny_voice: Path, workspace: Path, engine: str, precision: str
     ) -> None:
-        detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
+        detector = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine=engine, precision=precision))
         square = np.where(np.arange(64_000) // 50 % 2, 32767, -32768).astype(np.int16)
         odd = [np.zeros(64_000, np.int16), np.full(64_000, -32768, np.int16), square, np.zeros(400, np.int16)]
         scores = detector.score([*odd, windows()[0][::-1]])  # a view with negative strides too
@@ -102,9 +102,9 @@ class TestTiny:
         forward = save_voice(workspace / "forward", ["bonafide", "spoof"], **TINY_WAVE)
         backward = save_voice(workspace / "backward", ["Fake", "Real"], **TINY_WAVE)
         chosen = {"engine": engine, "precision": precision}
-        first = WavLMDetector.load(str(forward), options(workspace, **chosen))
-        second = WavLMDetector.load(str(backward), options(workspace, **chosen))
-        overridden = WavLMDetector.load(str(forward), options(workspace, **chosen, spoof_label="bonafide"))
+        first = VoiceSpoofModel.load(str(forward), options(workspace, **chosen))
+        second = VoiceSpoofModel.load(str(backward), options(workspace, **chosen))
+        overridden = VoiceSpoofModel.load(str(forward), options(workspace, **chosen, spoof_label="bonafide"))
         assert [detector.info.spoof_index for detector in (first, second, overridden)] == [1, 0, 0]
         np.testing.assert_allclose(first.score(windows()), 1 - second.score(windows()), atol=1e-5)
         np.testing.assert_array_equal(second.score(windows()), overridden.score(windows()))
@@ -129,13 +129,13 @@ def test_relatives_load_the_same_way(
     folder = save_voice(
         tmp_path / "m", ["real", "fake"], normalize=True, model_class=model_class, **more, **{**TINY_WAVE, **config}
     )
-    detector = WavLMDetector.load(str(folder), options(tmp_path, engine=engine, precision=precision))
+    detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision=precision))
     expected = plain_voice_scores(folder, windows(), 1)
     np.testing.assert_allclose(detector.score(windows()), expected, atol=1e-4)
 
 
 def test_info_says_what_serves(tiny_voice: Path, workspace: Path) -> None:
-    detector = WavLMDetector.load(str(tiny_voice), options(workspace, engine="openvino", precision="fp32"))
+    detector = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino", precision="fp32"))
     told = json.loads(json.dumps(detector.info.to_dict()))
     version = told.pop("version")
     assert len(version) == 12
@@ -167,7 +167,7 @@ def test_short_windows_are_repeated_for_a_model_that_says_nothing(tiny_voice: Pa
     processor = json.loads((folder / "preprocessor_config.json").read_text())
     assert processor.pop("short_windows") == "as_is"
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    as_is, repeating = (WavLMDetector.load(str(each), options(tmp_path)) for each in (tiny_voice, folder))
+    as_is, repeating = (VoiceSpoofModel.load(str(each), options(tmp_path)) for each in (tiny_voice, folder))
     short, full = windows(16_000), windows()
     repeated = [np.concatenate([window] * 4) for window in short]
     np.testing.assert_allclose(repeating.score(short), as_is.score(repeated), atol=0.02)
@@ -179,8 +179,8 @@ def test_short_windows_are_repeated_for_a_model_that_says_nothing(tiny_voice: Pa
 def test_unnamed_classes_are_refused_until_the_setting_tells(tmp_path: Path) -> None:
     folder = save_voice(tmp_path / "m", ["LABEL_0", "LABEL_1"], **TINY_WAVE)
     with pytest.raises(AmbiguousLabels, match="BONAFIDE_VOICE_SPOOF_LABEL"):
-        WavLMDetector.load(str(folder), options(tmp_path))
-    detector = WavLMDetector.load(str(folder), options(tmp_path, engine="torch", precision="fp32", spoof_label="1"))
+        VoiceSpoofModel.load(str(folder), options(tmp_path))
+    detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine="torch", precision="fp32", spoof_label="1"))
     np.testing.assert_allclose(detector.score(windows()), plain_voice_scores(folder, windows(), 1), atol=1e-4)
 
 
@@ -188,20 +188,20 @@ def test_a_single_logit_is_a_sigmoid(tmp_path: Path) -> None:
     scores = {}
     for label in ("spoof", "bonafide"):
         folder = save_voice(tmp_path / label, [label], **TINY_WAVE)
-        scores[label] = WavLMDetector.load(str(folder), options(tmp_path, engine="torch")).score(windows())
+        scores[label] = VoiceSpoofModel.load(str(folder), options(tmp_path, engine="torch")).score(windows())
     assert scores["spoof"].std() > 0.05
     np.testing.assert_allclose(scores["spoof"], 1 - scores["bonafide"], atol=1e-6)
 
 
 def test_a_face_model_is_refused(tiny_face: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match=r"is a dinov2 model, not one that classifies speech"):
-        WavLMDetector.load(str(tiny_face), options(tmp_path))
+        VoiceSpoofModel.load(str(tiny_face), options(tmp_path))
 
 
 @pytest.mark.parametrize("reference", ["nowhere", "./nowhere", "nowhere.pth", "bento:nothing-like-this", "org/name"])
 def test_every_failure_to_load_is_a_model_error(reference: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        WavLMDetector.load(reference, options(tmp_path, offline=True))
+        VoiceSpoofModel.load(reference, options(tmp_path, offline=True))
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ class TestFullSize:
 
     @pytest.mark.parametrize(("engine", "precision"), ENGINES)
     def test_folder(self, base: Path, base_expected: NDArray[np.float32], engine: str, precision: str) -> None:
-        detector = WavLMDetector.load(str(base), options(base.parent, engine=engine, precision=precision))
+        detector = VoiceSpoofModel.load(str(base), options(base.parent, engine=engine, precision=precision))
         items = windows()[:4] + windows(16_000)[:4]
         scores = detector.score(items)
         np.testing.assert_allclose(scores, base_expected, atol=FULL_SIZE_TOLERANCE[precision])
@@ -237,7 +237,7 @@ class TestFullSize:
         saved = chosen.models_dir / "hub" / "someone--wavlm" / "main"
         saved.parent.mkdir(parents=True)
         saved.symlink_to(base)
-        detector = WavLMDetector.load("someone/wavlm", chosen)
+        detector = VoiceSpoofModel.load("someone/wavlm", chosen)
         assert detector.info.name == "someone/wavlm"
         scores = detector.score(windows()[:4] + windows(16_000)[:4])
         np.testing.assert_allclose(scores, base_expected, atol=FULL_SIZE_TOLERANCE["fp32"])
@@ -252,7 +252,7 @@ class TestFullSize:
         for engine, precision in ENGINES:
             if (engine == "torch") is not wrapped:
                 continue
-            detector = WavLMDetector.load(
+            detector = VoiceSpoofModel.load(
                 str(tmp_path / "chk.pth"), options(tmp_path, engine=engine, precision=precision)
             )
             assert (detector.info.name, detector.info.labels, detector.info.spoof_index) == ("chk", (), 0)

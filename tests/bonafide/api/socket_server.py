@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from bonafide.api.websocket import WebSocketApi
 from bonafide.api.websocket_messages import ServerMessage, read_answer
 from bonafide.app import App
-from bonafide.bento.websockets import CuttableWebSocket
+from bonafide.bento.websockets import AbortableWebSocket
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
@@ -81,7 +81,7 @@ async def socket_server(
 ) -> AsyncIterator[SocketServer]:
     """Serves for as long as the block lasts; `limits` are settings without their `live_`."""
     remote, settings = remote or LocalRemote(), settings or Settings()
-    calls = CallVerdicts.of(settings)
+    calls = CallVerdicts.from_settings(settings)
     async with live_sessions(remote, **limits) as sessions:
         app = cast(App, SimpleNamespace(live=sessions, settings=settings, calls=calls, webhook=webhook))
         config = uvicorn.Config(
@@ -90,7 +90,7 @@ async def socket_server(
             port=free_port(),
             log_config=None,
             lifespan="off",
-            ws=CuttableWebSocket,
+            ws=AbortableWebSocket,
             ws_max_size=message_bytes,
             ws_ping_interval=ping_s,
             ws_ping_timeout=ping_s,

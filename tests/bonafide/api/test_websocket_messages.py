@@ -48,7 +48,7 @@ def test_every_field_of_a_window_is_explained(name: str) -> None:
     assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(messages.InForce.model_fields))
+@pytest.mark.parametrize("name", sorted(messages.SessionConfig.model_fields))
 def test_every_option_is_explained(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", PAGE, re.MULTILINE)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide.audio.containers import ends_inside_page, identify, promises_length
+from bonafide.audio.containers import declares_duration, ends_inside_page, identify
 from bonafide.errors import UnreadableMedia
 from tests.media import AUDIO_FORMATS, RECIPES, encode, encoder_rate, speech_like
 
@@ -70,10 +70,10 @@ def test_a_torn_ogg_page_is_seen() -> None:
 
 
 def test_only_stated_durations_count() -> None:
-    stated = {kind: promises_length(sample(kind), DEMUXERS.get(kind, kind)) for kind in ("wav", "mp3", "aac")}
+    stated = {kind: declares_duration(sample(kind), DEMUXERS.get(kind, kind)) for kind in ("wav", "mp3", "aac")}
     assert stated == {"wav": True, "mp3": True, "aac": False}
     without_xing = sample("mp3").replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0")
-    assert not promises_length(without_xing, "mp3")
+    assert not declares_duration(without_xing, "mp3")
 
 
 def test_every_recipe_of_the_helpers_is_recognised() -> None:

@@ -9,7 +9,7 @@ import pytest
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 
 from bonafide.bento import batching
-from bonafide.bento.batching import clamp_learned_wait, look_every
+from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
 
 LONG = 0.4
 
@@ -54,7 +54,7 @@ def test_a_wait_of_nothing_is_refused() -> None:
 
 async def test_a_busy_engine_is_looked_at_no_more_often_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CorkDispatcher, "TICKET_INTERVAL", 0.001)
-    look_every(0.05)
+    set_poll_interval(0.05)
     looks = 0
 
     class Engine:
@@ -74,4 +74,4 @@ async def test_a_busy_engine_is_looked_at_no_more_often_than_said(monkeypatch: p
 
 def test_looking_without_a_pause_is_refused() -> None:
     with pytest.raises(ValueError, match="positive"):
-        look_every(0)
+        set_poll_interval(0)

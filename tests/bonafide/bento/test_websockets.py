@@ -8,7 +8,7 @@ import uvicorn
 from _bentoml_impl.worker import service as worker
 
 from bonafide.bento import websockets
-from bonafide.bento.websockets import CuttableWebSocket, serve_websockets
+from bonafide.bento.websockets import AbortableWebSocket, serve_websockets
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def test_every_server_of_the_process_gets_our_settings() -> None:
     for _ in range(2):
         serve_websockets(1_000, 7.0)
     config = uvicorn.Config("none:app", workers=1, log_config=None)
-    assert config.ws is CuttableWebSocket
+    assert config.ws is AbortableWebSocket
     assert (config.ws_max_size, config.ws_ping_interval, config.ws_ping_timeout) == (1_000, 7.0, 7.0)
     assert config.ws_per_message_deflate is False
 

@@ -12,7 +12,7 @@ def shared(port: int) -> CallVerdicts:
 
 
 async def test_the_newest_document_of_a_call() -> None:
-    verdicts = CallVerdicts.of(Settings())
+    verdicts = CallVerdicts.from_settings(Settings())
     assert await verdicts.get("CA1") is None
     await verdicts.put("CA1", b"1")
     await verdicts.put("CA1", b"2")

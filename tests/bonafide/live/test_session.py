@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
-from bonafide.live.session import LEAST_SECONDS, Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, WindowVerdict
+from bonafide.live.session import MIN_SECONDS, Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, WindowVerdict
 from bonafide.verdict import SpeechCheck
 
 RATE = 8_000
@@ -89,7 +89,7 @@ def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConf
         held |= here
     rest = set(range(fed)) - held
     assert rest == set(range(fed - len(rest), fed))
-    assert len(rest) == live.waiting_samples < LEAST_SECONDS * RATE
+    assert len(rest) == live.waiting_samples < MIN_SECONDS * RATE
 
 
 def test_a_session_without_overlap_holds_each_sample_once() -> None:

@@ -78,4 +78,4 @@ async def test_what_waits_is_bounded() -> None:
 
 
 def test_no_address_no_webhook() -> None:
-    assert Webhook.of(Settings()) is None
+    assert Webhook.from_settings(Settings()) is None

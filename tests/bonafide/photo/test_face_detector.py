@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bonafide.photo.face_detector import Box, Face, FaceFinder
+from bonafide.photo.face_detector import Box, Face, FaceDetector
 from tests.media import photo
 from tests.portraits import FACE, black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 
-FINDER = FaceFinder.of_process(2)
+FINDER = FaceDetector.of_process(2)
 
 
 def overlap(a: Box, b: Box) -> float:

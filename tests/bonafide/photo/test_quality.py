@@ -9,7 +9,7 @@ from bonafide.photo.quality import QualityLimits, Reason, brightness, luminance,
 from bonafide.settings import Settings
 from tests.portraits import FACE, blurred_face, dark_face, portrait
 
-LIMITS = QualityLimits.of(Settings())
+LIMITS = QualityLimits.from_settings(Settings())
 GEOMETRY = Geometry(224, None, None, 192, 192, 3)
 AS_IT_IS = Geometry(None, None, None, None, None, 3)
 ONE = Face(FACE[0] / 320, FACE[1] / 400, (FACE[2] - FACE[0]) / 320, (FACE[3] - FACE[1]) / 400, 0.9)

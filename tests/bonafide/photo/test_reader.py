@@ -20,7 +20,7 @@ GEOMETRY = Geometry(224, None, None, 192, 192, 3)
 
 
 def reader(**given: Any) -> PhotoReader:
-    return PhotoReader.of(Settings(decode_threads=2, **given))
+    return PhotoReader.from_settings(Settings(decode_threads=2, **given))
 
 
 def png(picture: Image.Image) -> bytes:

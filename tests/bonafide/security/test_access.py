@@ -7,13 +7,13 @@ from bonafide.settings import Settings
 
 
 def test_without_keys_anybody_may_call() -> None:
-    access = Access.of(Settings())
+    access = Access.from_settings(Settings())
     assert access.admit(None) == access.admit("whatever") == ANYBODY
 
 
 def test_with_keys_only_who_has_one() -> None:
     key, line = new_key("bank")
-    access = Access.of(Settings.model_validate({"keys": line}))
+    access = Access.from_settings(Settings.model_validate({"keys": line}))
     assert access.admit(key) == "bank"
     with pytest.raises(Unauthenticated, match="is needed"):
         access.admit(None)

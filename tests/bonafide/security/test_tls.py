@@ -56,7 +56,7 @@ def served_name(context: ssl.SSLContext, trust: Path, client: Certificate | None
 
 
 def test_no_files_no_tls() -> None:
-    assert ServerTls.of(Settings()) is None
+    assert ServerTls.from_settings(Settings()) is None
 
 
 @pytest.mark.parametrize("given", [{"tls_cert": "c"}, {"tls_key": "k"}, {"tls_client_ca": "ca"}])

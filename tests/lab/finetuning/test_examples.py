@@ -39,7 +39,7 @@ def test_training_sees_the_windows_that_serving_sees(tmp_path: Path) -> None:
     items = trials(tmp_path)
     found = read_all(tmp_path, items)
     assert [Path(trial.path).name for trial in found.trials] == ["0.wav"] * 3 + ["1.wav", "2.wav"] + ["3.wav"] * 2
-    with AudioReader(items[0].path.read_bytes(), AudioLimits.of(Settings())) as reader:
+    with AudioReader(items[0].path.read_bytes(), AudioLimits.from_settings(Settings())) as reader:
         served = np.stack([window.pcm for windows in reader for window in windows])
     np.testing.assert_array_equal(found.arrays[:3], served)
     assert found.spoof.tolist() == [False] * 3 + [True, False, True, True]
