@@ -31,7 +31,7 @@ class Hearing:
     def has_speech(self, ratio: float) -> bool:
         return ratio > 0
 
-    def shares(self, windows: list[Samples]) -> np.ndarray:
+    def speech_ratios(self, windows: list[Samples]) -> np.ndarray:
         return np.array([np.mean(window != 0) for window in windows], np.float32)
 
 
