@@ -30,11 +30,12 @@ from lab.training.data.manifest import NO_ATTACK, Item, read
 from lab.training.data.packages import data_dir
 from lab.training.face_model import build, leave_out_patches
 from lab.training.face_photos import MEAN, STD, Photos, Shape, preprocess, read_rgb
+from models import catalog
 
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-BUNDLED = HERE.parent / "bundled" / "face"
+BUNDLED = catalog.BUNDLED / "face"
 
 
 @dataclass(frozen=True)
