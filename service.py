@@ -28,8 +28,8 @@ from bonafide.bento.metrics import metrics
 from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
-from bonafide.runner.runner import Answer, require_remote
 from bonafide.runner.runner import ModelInfo as KnownModel
+from bonafide.runner.runner import RunnerResult, require_remote
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
@@ -74,24 +74,24 @@ class Scorer:
         self._info = info
         self._fingerprint = KnownModel.from_dict(info.to_dict()).fingerprint
         self._judge = judge
-        self._leaving = IdleDrain(SETTINGS.drain_s)
+        self._idle_drain = IdleDrain(SETTINGS.drain_s)
 
     def install_drain(self) -> None:
         """Arms the order of leaving; on the event loop."""
-        self._leaving.install()
+        self._idle_drain.install()
 
-    def score(self, items: list[Any]) -> list[Answer]:
+    def score(self, items: list[Any]) -> list[RunnerResult]:
         """What the model says of each item, with the seconds and the size of the batch."""
-        self._leaving.touch()
+        self._idle_drain.touch()
         began = time.perf_counter()
         judged = self._judge(items)
         seconds = time.perf_counter() - began
-        self._leaving.touch()
-        return [Answer(each, seconds, len(items), self._fingerprint) for each in judged]
+        self._idle_drain.touch()
+        return [RunnerResult(each, seconds, len(items), self._fingerprint) for each in judged]
 
     def info(self) -> dict[str, Any]:
         """The model's description."""
-        self._leaving.touch()
+        self._idle_drain.touch()
         return self._info.to_dict()
 
 
@@ -183,7 +183,7 @@ class Bonafide:
                 voice_batch=VOICE_BATCH,
                 face_batch=FACE_BATCH,
             )
-        self.leaving: asyncio.Task[None] | None = None
+        self.draining: asyncio.Task[None] | None = None
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -197,25 +197,25 @@ class Bonafide:
                 await self.private.start(SETTINGS.metrics_host, SETTINGS.metrics_port)
         HTTP.app = self.app
         self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
-        drain_on_signal(self.leave, SETTINGS.drain_s + 1)
+        drain_on_signal(self.begin_drain, SETTINGS.drain_s + 1)
 
-    def leave(self) -> "asyncio.Task[None]":
+    def begin_drain(self) -> "asyncio.Task[None]":
         """Begins to leave, once; done when nothing is at work any more."""
-        if self.leaving is None:
-            self.leaving = asyncio.create_task(self.drain())
-        return self.leaving
+        if self.draining is None:
+            self.draining = asyncio.create_task(self.drain())
+        return self.draining
 
     async def drain(self) -> None:
         """Health says no first, and balancers get time to look; then no work is taken, and what was taken is ended."""
         await self.grpc.set_not_serving()
         await asyncio.sleep(min(SETTINGS.drain_notice_s, SETTINGS.drain_s))
         grace_s = max(0.0, SETTINGS.drain_s - SETTINGS.drain_notice_s)
-        await asyncio.gather(HTTP.leave(grace_s), self.grpc.stop(grace_s), self.app.live.leave(grace_s / 2))
+        await asyncio.gather(HTTP.drain(grace_s), self.grpc.stop(grace_s), self.app.live.drain(grace_s / 2))
 
     @bentoml.on_shutdown
     async def stopped(self) -> None:
         """Lets go of everything."""
-        await self.leave()
+        await self.begin_drain()
         self.watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.watching
@@ -226,7 +226,7 @@ class Bonafide:
     @property
     def taking_calls(self) -> bool:
         """Whether both runners answered within the last seconds, and nobody has told the service to leave."""
-        return self.app.ready and self.leaving is None
+        return self.app.ready and self.draining is None
 
     async def __is_ready__(self) -> bool:
         """For `/readyz`."""

@@ -15,16 +15,16 @@ class ByteBudget:
     """
 
     def __init__(self, total: int) -> None:
-        self._gate = WeightedSemaphore(total)
+        self._semaphore = WeightedSemaphore(total)
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
         """Waits for room for a file whose size is known before its bytes come."""
-        weight = await self._gate.acquire(size)
+        weight = await self._semaphore.acquire(size)
         try:
             yield
         finally:
-            self._gate.release(weight)
+            self._semaphore.release(weight)
 
     @asynccontextmanager
     async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytes]:
@@ -47,10 +47,10 @@ class ByteBudget:
             async for part in parts:
                 if len(body) + len(part) > limit:
                     raise TooLarge(f"the upload is over the limit of {limit} bytes")
-                if not self._gate.try_acquire(len(part)):
+                if not self._semaphore.try_acquire(len(part)):
                     raise Overloaded("too many bytes of other uploads are in progress")
                 held += len(part)
                 body += part
             yield bytes(body)
         finally:
-            self._gate.release(held)
+            self._semaphore.release(held)

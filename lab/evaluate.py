@@ -15,7 +15,7 @@ from rich.console import Console
 from lab.arguments import REFERENCES, new_parser, overrides, run
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
-from lab.evaluation.report import DEFINITIONS, Judged, reason_counts, report
+from lab.evaluation.report import DEFINITIONS, ScoredTrials, reason_counts, report
 from lab.evaluation.score_file import Scored, ScoreFile
 from lab.evaluation.scoring import score_files
 from lab.evaluation.table import show
@@ -100,7 +100,7 @@ def score_trials(served: ServedModel, trials: Sequence[Trial], arguments: argpar
 
 def judged_items(
     served: ServedModel, trials: Sequence[Trial], scored: Sequence[Scored], *, by_window: bool = False
-) -> tuple[Judged, list[dict[str, str]]]:
+) -> tuple[ScoredTrials, list[dict[str, str]]]:
     """One score per recording or photo, or per window; windows without speech are left out.
 
     Returns:
@@ -123,7 +123,7 @@ def judged_items(
     if len({trial.spoof for trial in kept}) < 2:
         problem = f", such as {without[0]['path']}: {without[0]['problem']}" if without else ""
         raise DataError(f"one of the classes has no scored item; {len(without)} files have no score{problem}")
-    return Judged.of(kept, scores), without
+    return ScoredTrials.of(kept, scores), without
 
 
 def _no_score(served: ServedModel, result: Scored) -> str:
@@ -192,7 +192,7 @@ def _threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
     return (info.threshold, "calibration") if info.threshold is not None else (DEFAULT_THRESHOLD, "default")
 
 
-def _write(document: dict[str, Any], judged: Judged, folder: Path) -> None:
+def _write(document: dict[str, Any], judged: ScoredTrials, folder: Path) -> None:
     from lab.evaluation.plots import det_curve, score_histogram  # matplotlib is slow to import, and needed only here
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -65,13 +65,13 @@ class VoiceSpoofModel(Detector):
         self,
         engine: Engine,
         info: ModelInfo,
-        least_samples: int,
+        min_samples: int,
         calibration: Calibration | None = None,
         *,
         repeat_short: bool,
     ) -> None:
         super().__init__(engine, info, calibration)
-        self._least_samples = least_samples
+        self._min_samples = min_samples
         self._repeat_short = repeat_short
 
     @classmethod
@@ -87,7 +87,7 @@ class VoiceSpoofModel(Detector):
         """
         files = find_model(reference, "voice", options.models_dir, offline=options.offline)
         source = _PthVoice(files, options) if files.is_pth else _FolderVoice(files, options)
-        least_samples = _receptive_field(source.config)
+        min_samples = _receptive_field(source.config)
         calibration = read_calibration(files.path, source.version) if options.calibrated else None
         engine = open_engine(
             EngineModel(
@@ -113,7 +113,7 @@ class VoiceSpoofModel(Detector):
             rule=source.rule,
         )
         info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
-        return cls(engine, info, least_samples, calibration, repeat_short=source.preparation.repeat_short)
+        return cls(engine, info, min_samples, calibration, repeat_short=source.preparation.repeat_short)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """P(spoof) of each window, float32 `(n,)` in 0..1.
@@ -138,7 +138,7 @@ class VoiceSpoofModel(Detector):
         return window
 
     def _fits(self, window: NDArray[Any]) -> bool:
-        return window.dtype == np.int16 and window.ndim == 1 and self._least_samples <= window.shape[0] <= _MAX_SAMPLES
+        return window.dtype == np.int16 and window.ndim == 1 and self._min_samples <= window.shape[0] <= _MAX_SAMPLES
 
 
 class _FolderVoice:

@@ -138,7 +138,7 @@ class AnalyzeAudioResponse(_message.Message):
     def model(self) -> Global___ModelIdentity: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the caller should know although the call succeeded, e.g. that the file was torn."""
+        """What the caller should know although the call succeeded, e.g. that the file was truncated."""
 
     @_builtins.property
     def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]:

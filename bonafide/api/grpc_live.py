@@ -13,7 +13,7 @@ from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, Too
 from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, AudioInputDecoder, Encoding
 from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending, LiveConfig, WindowVerdict
-from bonafide.live.stream import Audio, Flush, Input, Judged, Refused, SlowReader
+from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
 from bonafide.telemetry import bind_task, bound_caller
 from proto import audio_analyzer_pb2 as audio
@@ -80,7 +80,7 @@ async def analyze_live(
 
         async def send(output: object) -> None:
             match output:
-                case Judged():
+                case WindowResults():
                     for verdict in output.verdicts:
                         await writer.write(audio.LiveAudioEvent(window=_window(verdict)))
                     for place in output.unjudged:

@@ -78,12 +78,12 @@ class HttpApi:
     def __init__(self) -> None:
         self.app: App | None = None
         self._work: set[asyncio.Task[Any]] = set()
-        self._leaving = False
+        self._draining = False
         self._cut_off = False
 
-    async def leave(self, grace_s: float) -> None:
+    async def drain(self, grace_s: float) -> None:
         """Refuses new work, and returns when what is at work has ended; after `grace_s` seconds it is cut off."""
-        self._leaving = True
+        self._draining = True
         if self._work:
             await asyncio.wait(self._work, timeout=grace_s)
         self._cut_off = True
@@ -172,7 +172,7 @@ class HttpApi:
 
     @contextmanager
     def _at_work(self, request: Request) -> Iterator[None]:
-        """Lets `leave` wait for a call; questions about the service itself are answered to the end.
+        """Lets `drain` wait for a call; questions about the service itself are answered to the end.
 
         Raises:
             Unavailable: the service leaves, or has left before the call was done.
@@ -180,7 +180,7 @@ class HttpApi:
         if request.method != "POST":
             yield
             return
-        if self._leaving:
+        if self._draining:
             raise Unavailable(_GOING_AWAY)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101

@@ -84,7 +84,7 @@ class WebSocketApi:
                 await _refuse(websocket, error, call, full=app is not None and app.live.full)
             else:
                 reason = "slow_reader" if isinstance(error, SlowReader) else error.code.value
-                websocket.state.cut(INTERNAL if isinstance(error, Internal) else POLICY, reason)
+                websocket.state.close_and_abort(INTERNAL if isinstance(error, Internal) else POLICY, reason)
 
 
 async def _refuse(websocket: WebSocket, error: BonafideError, call: Call, *, full: bool) -> None:

@@ -17,7 +17,7 @@ from bonafide.errors import BonafideError
 from bonafide.live.formats import text_samples
 from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.session import Ending, WindowVerdict
-from bonafide.live.stream import Audio, Flush, Input, Judged, LiveStream, Refused, Say
+from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
 from bonafide.live.summary import LiveSummary
 
 _MIN_PROBABILITY = 1e-7  # its logarithm still is a number
@@ -56,7 +56,7 @@ class DetectConversation:
                 yield self._input(message)
             except BonafideError as error:
                 told = self._error(error)
-                yield Say(lambda told=told: told)  # type: ignore[misc]
+                yield QueuedReply(lambda told=told: told)  # type: ignore[misc]
 
     def _input(self, message: messages.ClientMessage) -> Input:
         match message:
@@ -65,19 +65,19 @@ class DetectConversation:
                 return Audio(text_samples(message.audio_data), rate, answer=not self._push)
             case messages.Configure():
                 updated = self._configure(message)
-                return Say(lambda: updated)
+                return QueuedReply(lambda: updated)
             case messages.Flush():
                 return Flush()
             case messages.Connect():
                 self._client_id = printable_id(message.client_id or "") or self._client_id
-                return Say(
+                return QueuedReply(
                     lambda: messages.Connected(
                         client_id=self._client_id, request_id=self._stream.call.request_id, model=self._model
                     )
                 )
             case messages.AskStats():
-                return Say(self._stats)
-        return Say(messages.Pong)
+                return QueuedReply(self._stats)
+        return QueuedReply(messages.Pong)
 
     async def _binary(self, data: bytes) -> Input:
         samples, rate = await self._intake.samples(data)
@@ -111,15 +111,15 @@ class DetectConversation:
 
     def _frame(self, output: object) -> messages.ServerMessage | None:
         match output:
-            case Judged():
+            case WindowResults():
                 return self._judged(output)
             case Refused(error):
                 return self._error(error)
             case LiveSummary():
                 return self._summary(output) if self._push or output.ending is Ending.END else None
-        return output  # type: ignore[return-value]  # what a `Say` made is a frame
+        return output  # type: ignore[return-value]  # what a `QueuedReply` made is a frame
 
-    def _judged(self, judged: Judged) -> messages.ServerMessage:
+    def _judged(self, judged: WindowResults) -> messages.ServerMessage:
         sequences = ", ".join(str(place.sequence) for place in judged.unjudged)
         names = f"no verdict on the windows {sequences}"
         if judged.verdicts:

@@ -17,7 +17,7 @@ from bonafide.app import App
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import MULAW_RATE, AudioInputDecoder
 from bonafide.live.session import Ending
-from bonafide.live.stream import Audio, Input, Judged, LiveStream, Say
+from bonafide.live.stream import Audio, Input, LiveStream, QueuedReply, WindowResults
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.telemetry import bind_task
 
@@ -61,7 +61,7 @@ class PhoneConversation:
                         yield Audio(*await self._intake.samples(_decoded(message.media.payload)))
                 case phone.Mark():
                     if answer := self._answer(message):
-                        yield Say(lambda answer=answer: answer)  # type: ignore[misc]
+                        yield QueuedReply(lambda answer=answer: answer)  # type: ignore[misc]
                 case phone.Stop():
                     return
 
@@ -86,7 +86,7 @@ class PhoneConversation:
 
     async def _send(self, output: object) -> None:
         match output:
-            case Judged():
+            case WindowResults():
                 await self._keep(Ending.END, done=False)
             case LiveSummary():
                 await self._keep(output.ending, done=True)

@@ -124,7 +124,7 @@ def refuse_excessive_tags(data: bytes, demuxer: str) -> None:
 
 
 def ends_inside_page(data: bytes) -> bool:
-    """Whether the last page of an Ogg file announces more bytes than there are, so that the file is torn."""
+    """Whether the last page of an Ogg file announces more bytes than there are, so that the file is truncated."""
     start = data.rfind(b"OggS")
     header = data[start : start + 27]
     if len(header) < 27:
@@ -141,7 +141,7 @@ def declares_duration(head: bytes, demuxer: str) -> bool:
 
 
 def wav_is_open_ended(head: bytes) -> bool:
-    """Whether a WAV file was written as a stream, its length left open: such a file cannot be torn."""
+    """Whether a WAV file was written as a stream, its length left open: such a file cannot be truncated."""
     at = 12
     while head[:4] in {b"RIFF", b"RIFX"} and head[at : at + 4] and len(head) >= at + 8:
         size = head[at + 4 : at + 8]

@@ -37,7 +37,7 @@ from bonafide.errors import TooLarge, UnreadableMedia
 
 log = logging.getLogger(__name__)
 
-LOWEST_SAMPLE_RATE = 4_000
+MIN_SAMPLE_RATE = 4_000
 """Hz; below it no speech is left to judge."""
 
 BLOCK_SAMPLES = 1 << 16
@@ -101,7 +101,7 @@ class MonoDecoder:
 
     def __init__(self, data: bytes, max_channels: int, max_sample_rate: int) -> None:
         self.warnings: list[str] = []
-        self.torn = False
+        self.truncated = False
         """Set when the end of the file is missing, as far as the bytes themselves tell."""
         self.promised_seconds: float | None = None
         """The duration that the container states, if it states one. Untrusted."""
@@ -129,7 +129,7 @@ class MonoDecoder:
         if self._damaged_packets:
             self.warnings.append(f"damaged packets that were skipped: {self._damaged_packets}")
         if found.demuxers == ("ogg",) and ends_inside_page(self._data):
-            self.torn = True
+            self.truncated = True
 
     def decode(self, source: Source, demuxers: tuple[str, ...], head: bytes = b"") -> Iterator[Block]:
         """As `blocks`, of whatever `source` gives: for streams that are no file.
@@ -180,11 +180,11 @@ class MonoDecoder:
             if barren > _MAX_BARREN_PACKETS:
                 raise UnreadableMedia("the recording goes on without any audio in it")
             yield from frames
-        self.torn |= damaged  # a damaged last packet is the end of a torn file
+        self.truncated |= damaged  # a damaged last packet is the end of a truncated file
         try:
             yield from decoder.decode(None)
         except av.error.FFmpegError:
-            self.torn = True
+            self.truncated = True
 
     def _packets(
         self, container: InputContainer, stream: AudioStream, source: Source
@@ -196,14 +196,14 @@ class MonoDecoder:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:
-                self.torn = True
+                self.truncated = True
                 errors += 1
                 packets = container.demux(stream)
                 continue
             if packet is None:
                 return
             if packet.size:  # an empty packet would tell the decoder that the stream has ended
-                self.torn |= packet.is_corrupt and not self._open_ended
+                self.truncated |= packet.is_corrupt and not self._open_ended
                 errors = 0
                 yield packet
 
@@ -239,8 +239,8 @@ class MonoDecoder:
             raise TooLarge(f"a sample rate of {rate} Hz; at most {self._max_sample_rate} Hz are accepted")
         if channels > self._max_channels:
             raise TooLarge(f"{channels} channels; at most {self._max_channels} are accepted")
-        if rate < LOWEST_SAMPLE_RATE:
-            raise UnreadableMedia(f"a sample rate of {rate} Hz; at least {LOWEST_SAMPLE_RATE} Hz are needed")
+        if rate < MIN_SAMPLE_RATE:
+            raise UnreadableMedia(f"a sample rate of {rate} Hz; at least {MIN_SAMPLE_RATE} Hz are needed")
         if channels < 1:
             raise UnreadableMedia("the audio has no channels")
 

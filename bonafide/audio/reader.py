@@ -189,20 +189,22 @@ class AudioReader:
                 waiting = waiting[self._batch_windows :]
         if cutter is None:
             raise UnreadableMedia("no audio could be decoded from the recording")
-        self._note_tear()
+        self._warn_if_truncated()
         last = cutter.flush()
         if waiting := waiting + ([last] if last else []):
             yield cutter.rate, waiting
 
-    def _note_tear(self) -> None:
+    def _warn_if_truncated(self) -> None:
         promised = self._decoder.promised_seconds
         if promised is not None and promised > self.seconds + _TEAR_TOLERANCE_S:
             promise = f" (its header promises {promised:.1f} s)"
-        elif self._decoder.torn:
+        elif self._decoder.truncated:
             promise = ""
         else:
             return
-        self.warnings.append(f"the file is torn after {self.seconds:.1f} s{promise}; what could be read was judged")
+        self.warnings.append(
+            f"the file is truncated after {self.seconds:.1f} s{promise}; what could be read was judged"
+        )
 
 
 def window_weight(pcm: NDArray[np.int16]) -> float:

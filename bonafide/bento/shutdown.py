@@ -43,9 +43,9 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
     followed by the supervisor's SIGTERM. Must run on the event loop's thread.
     """
     loop = asyncio.get_running_loop()
-    leaving: asyncio.Task[None] | None = None
+    draining: asyncio.Task[None] | None = None
 
-    async def leave(received: int, previous: _Handler) -> None:
+    async def drain(received: int, previous: _Handler) -> None:
         try:
             async with asyncio.timeout(limit_s):
                 await begin()
@@ -56,10 +56,10 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
             loop.call_later(_FORCE_S, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
 
     def told(received: int, previous: _Handler) -> None:
-        nonlocal leaving
-        if leaving is None:
-            leaving = loop.create_task(leave(received, previous))
-        elif leaving.done():
+        nonlocal draining
+        if draining is None:
+            draining = loop.create_task(drain(received, previous))
+        elif draining.done():
             _pass_on(received, previous)
 
     for signum in SIGNALS:
@@ -80,7 +80,7 @@ class IdleDrain:
     def __init__(self, drain_s: float) -> None:
         self._drain_s = drain_s
         self._last_asked = time.monotonic()
-        self._leaving: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     def touch(self) -> None:
         """Notes that somebody still wants this runner."""
@@ -98,11 +98,11 @@ class IdleDrain:
             signal.signal(signum, handle)
 
     def _begin(self, signum: int, previous: _Handler) -> None:
-        if self._leaving is None:
+        if self._draining is None:
             logger.info("runner stays until it is not asked any more", extra={"drain_s": self._drain_s})
-            self._leaving = asyncio.get_running_loop().create_task(self._leave(signum, previous))
+            self._draining = asyncio.get_running_loop().create_task(self._drain(signum, previous))
 
-    async def _leave(self, signum: int, previous: _Handler) -> None:
+    async def _drain(self, signum: int, previous: _Handler) -> None:
         end = time.monotonic() + self._drain_s + LATER_S
         while time.monotonic() < min(end, self._last_asked + QUIET_S):  # noqa: ASYNC110 - every request moves it
             await asyncio.sleep(_TICK_S)

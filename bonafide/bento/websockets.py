@@ -18,12 +18,12 @@ _config_init = uvicorn.Config.__init__
 
 
 class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """Closes for good, whatever still waits to be read; handlers find `cut` in the `state` of their scope."""
+    """Can be closed whatever still waits to be read: handlers find `close_and_abort` in the `state` of their scope."""
 
     def connection_made(self, transport: Any) -> None:
         """See uvicorn."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "cut": self.cut}
+        self.app_state = {**self.app_state, "close_and_abort": self.close_and_abort}
 
     async def send(self, message: Any) -> None:
         """See uvicorn, which takes it for a mistake when something is said to a side that has just broken off."""
@@ -31,7 +31,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         await super().send(message)
 
-    def cut(self, code: int, reason: str) -> None:
+    def close_and_abort(self, code: int, reason: str) -> None:
         """Sends the close frame past what waits, and soon afterwards resets the connection."""
         self.stop_keepalive()
         if self.conn.state is State.OPEN:

@@ -40,13 +40,13 @@ class RawDecoder:
             encoding: of every byte that comes: little-endian float32 or int16, or G.711 mu-law.
         """
         self._encoding: RawEncoding = encoding
-        self._torn = b""
+        self._partial = b""
 
     def feed(self, data: bytes) -> NDArray[np.float32]:
         """The samples that are whole now: float32 array (n,), nominally -1..1. Not checked any further."""
-        data = self._torn + data
+        data = self._partial + data
         whole = len(data) - len(data) % _SAMPLE_BYTES[self._encoding]
-        self._torn = data[whole:]
+        self._partial = data[whole:]
         return _samples(data[:whole], self._encoding)
 
 

@@ -50,8 +50,8 @@ class LiveSessions:
         self._observer = observer
         self._open: set[LiveStream] = set()
         self._by_caller: Counter[str] = Counter()
-        self._leaving = False
-        self._all_left = asyncio.Event()
+        self._draining = False
+        self._all_closed = asyncio.Event()
 
     @property
     def active(self) -> int:
@@ -61,7 +61,7 @@ class LiveSessions:
     @property
     def full(self) -> bool:
         """Whether another session would be refused whoever asks."""
-        return self._leaving or len(self._open) >= self._settings.live_max_sessions
+        return self._draining or len(self._open) >= self._settings.live_max_sessions
 
     @contextmanager
     def open(self, call: Call, caller: str = "") -> Iterator[LiveStream]:
@@ -75,7 +75,7 @@ class LiveSessions:
             Unavailable: the service is going away, or the model does not answer.
             Overloaded: too many sessions, in all or of this caller.
         """
-        if self._leaving:
+        if self._draining:
             raise Unavailable("the service is going away")
         if self.full:
             raise Overloaded(f"{self.active} live sessions are open", _COME_AGAIN_S)
@@ -98,15 +98,15 @@ class LiveSessions:
             self._open.discard(stream)
             self._by_caller -= Counter([caller])
             self._observer.live_sessions(self.active)
-            if self._leaving and not self._open:
-                self._all_left.set()
+            if self._draining and not self._open:
+                self._all_closed.set()
 
-    async def leave(self, within_s: float) -> None:
+    async def drain(self, within_s: float) -> None:
         """Lets nobody in any more, ends the open sessions, and waits for them, `within_s` seconds at most."""
-        self._leaving = True
+        self._draining = True
         for stream in self._open:
-            stream.leave()
+            stream.drain()
         if self._open:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
-                    await self._all_left.wait()
+                    await self._all_closed.wait()

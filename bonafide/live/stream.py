@@ -47,14 +47,14 @@ class Flush(NamedTuple):
     """Judges what waits; gets exactly one output."""
 
 
-class Say(NamedTuple):
+class QueuedReply(NamedTuple):
     """Something to be sent when its turn comes, made then."""
 
     make: Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Judged:
+class WindowResults:
     """What became of audio; empty where an answer was owed and no window is complete.
 
     Attributes:
@@ -80,9 +80,9 @@ class Refused(NamedTuple):
     error: BonafideError
 
 
-Input = Audio | Flush | Say
+Input = Audio | Flush | QueuedReply
 Send = Callable[[object], Awaitable[None]]
-"""Gets `Judged`, `Refused`, what a `Say` made, and at the end a `LiveSummary`."""
+"""Gets `WindowResults`, `Refused`, what a `QueuedReply` made, and at the end a `LiveSummary`."""
 
 
 class SlowReader(Overloaded):
@@ -147,14 +147,14 @@ class LiveStream:
         self._room = WeightedSemaphore(_QUEUE_MS)
         self._jobs: asyncio.Queue[tuple[int, _Job] | Ending] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
-        self._listening = self._left = False
+        self._listening = self._draining = False
         self._verdicts: list[WindowVerdict] = []
         self._unjudged: list[WindowSpan] = []
         self._error: BonafideError | None = None
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """Ends the session as if the other side had, but for the reason."""
-        self._left = True
+        self._draining = True
         if self._listening and self._reading is not None:
             self._reading.cancel()
 
@@ -205,13 +205,13 @@ class LiveStream:
                 if message is not None:
                     self.session.heard(_now())
                     await self._take(message)
-                ending = Ending.GOING_AWAY if self._left else self.session.overdue(_now())
+                ending = Ending.GOING_AWAY if self._draining else self.session.overdue(_now())
         await self._queue_windows(_now(), self.session.flush(), together=True)
         self._jobs.put_nowait(ending)
 
     async def _next(self, inputs: AsyncGenerator[Input, None]) -> Input | None:
         """The next message, or None when it is too late for one."""
-        if self._left:
+        if self._draining:
             return None
         self._listening = True
         timeout = asyncio.timeout_at(self.session.due_at)
@@ -223,7 +223,7 @@ class LiveStream:
                 return None
             raise
         except asyncio.CancelledError:
-            if self._left:
+            if self._draining:
                 return None
             raise
         finally:
@@ -304,7 +304,7 @@ class LiveStream:
 
     async def _send_judged(self, job: _Job, send: Send) -> None:
         took_s = _now() - job.began
-        judged = Judged(tuple(self._verdicts), tuple(self._unjudged), self._error, *job.waiting, took_s)
+        judged = WindowResults(tuple(self._verdicts), tuple(self._unjudged), self._error, *job.waiting, took_s)
         self._verdicts, self._unjudged, self._error = [], [], None
         self._observer.live_windows(len(judged.verdicts), len(judged.unjudged), took_s)
         await self._send(send, judged)
@@ -315,7 +315,7 @@ class LiveStream:
             scores = await self._runner.score([pcm for _, pcm in windows], call, self.model)
         except BonafideError as error:
             if isinstance(error, ModelChanged):
-                self.leave()  # a session has one threshold and one name of a model; the next has those of the new one
+                self.drain()  # a session has one threshold and one name of a model; the next has those of the new one
             self._error = error
             self._unjudged += [place for place, _ in windows]
             return

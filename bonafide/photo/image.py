@@ -109,7 +109,7 @@ def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
         A picture of mode RGB.
 
     Raises:
-        UnreadableMedia: empty, broken, torn, a format that is not accepted, or a strip rather than a picture.
+        UnreadableMedia: empty, broken, truncated, a format that is not accepted, or a strip rather than a picture.
         TooLarge: more bytes or pixels than allowed.
     """
     if len(data) > limits.max_bytes:
@@ -128,7 +128,7 @@ def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
     except (TooLarge, UnreadableMedia):
         raise
     except Exception as error:  # Pillow raises nearly anything on a broken file
-        raise UnreadableMedia(f"the {kind} cannot be decoded: it is broken or torn; send {ACCEPTED}") from error
+        raise UnreadableMedia(f"the {kind} cannot be decoded: it is broken or truncated; send {ACCEPTED}") from error
 
 
 def prepare(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class _Waiting(Generic[Item, Answer]):
+class _Waiting(Generic[Item, Result]):
     """Items of one call."""
 
     items: Sequence[Item]
     weight: float
-    answers: "asyncio.Future[list[Answer]]"
+    answers: "asyncio.Future[list[Result]]"
 
 
-class Batches(Generic[Item, Answer]):
+class Batcher(Generic[Item, Result]):
     """First come, first served; a cancelled caller's items are not sent.
 
     Args:
@@ -35,7 +35,7 @@ class Batches(Generic[Item, Answer]):
 
     def __init__(
         self,
-        send: Callable[[list[Item]], Awaitable[list[Answer]]],
+        send: Callable[[list[Item]], Awaitable[list[Result]]],
         weigh: Callable[[Item], float],
         size: float,
         room: float,
@@ -44,13 +44,13 @@ class Batches(Generic[Item, Answer]):
         self._weigh = weigh
         self._size = size
         self._room = room
-        self._waiting: deque[_Waiting[Item, Answer]] = deque()
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._on_their_way: dict[asyncio.Task[None], float] = {}
 
-    async def answers(self, items: Sequence[Item]) -> list[Answer]:
+    async def submit(self, items: Sequence[Item]) -> list[Result]:
         """What `send` says of each item."""
         weight = sum(map(self._weigh, items))
-        waiting = _Waiting[Item, Answer](items, weight, asyncio.get_running_loop().create_future())
+        waiting = _Waiting[Item, Result](items, weight, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._send_on()
         try:
@@ -77,7 +77,7 @@ class Batches(Generic[Item, Answer]):
                 return
             self._begin([self._waiting.popleft() for _ in range(calls)], weight)
 
-    def _begin(self, calls: "list[_Waiting[Item, Answer]]", weight: float) -> None:
+    def _begin(self, calls: "list[_Waiting[Item, Result]]", weight: float) -> None:
         """A request is never given up: a runner computes what it has got, and until then there is no room for more."""
         request = asyncio.create_task(self._ask(calls))
         self._on_their_way[request] = weight
@@ -87,7 +87,7 @@ class Batches(Generic[Item, Answer]):
         del self._on_their_way[request]
         self._send_on()
 
-    async def _ask(self, calls: "list[_Waiting[Item, Answer]]") -> None:
+    async def _ask(self, calls: "list[_Waiting[Item, Result]]") -> None:
         try:
             answers = iter(await self._send([item for call in calls for item in call.items]))
             for call in calls:

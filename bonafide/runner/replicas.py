@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Answers = list[tuple[Any, float, int, str]]
+RunnerResults = list[tuple[Any, float, int, str]]
 _FIND_PERIOD_S = 5.0
 _FIND_PATIENCE_S = 0.5
 _PROBE_TIMEOUT_S = 2.5
@@ -32,8 +32,8 @@ LOST_AFTER_S = 10.0
 class Remote(Protocol):
     """The asynchronous client of one replica."""
 
-    async def score(self, items: list[NDArray[Any]]) -> Answers:
-        """The values of a `bonafide.runner.runner.Answer` for each item."""
+    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
+        """The values of a `bonafide.runner.runner.RunnerResult` for each item."""
 
     async def info(self) -> dict[str, Any]:
         """The model's description."""
@@ -71,7 +71,7 @@ class _Replica:
         self.lost.clear()
         return None
 
-    async def score(self, items: list[NDArray[Any]]) -> Answers:
+    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
         """Scores, or gives up when the replica is lost meanwhile.
 
         Raises:
@@ -142,7 +142,7 @@ class Replicas:
         self._next_find = 0.0
         self._replicas: list[_Replica] = []
         self._serving: list[_Replica] = []
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._turns = itertools.count(1)
 
     @property
@@ -156,16 +156,16 @@ class Replicas:
         Raises:
             ConnectionError: none answers.
         """
-        await self._look()
+        await self._resolve()
         errors = await asyncio.gather(*(replica.probe() for replica in self._replicas))
-        self._choose()
+        self._select_majority()
         if not self._serving:
             raise ConnectionError(f"{self._url}: {next((error for error in errors if error), 'no address')!r}")
         info = self._serving[0].info
         assert info is not None  # noqa: S101
         return info
 
-    async def score(self, items: list[NDArray[Any]]) -> Answers:
+    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
         """Asks the replica with the fewest items in progress, and another one when it cannot be reached.
 
         Raises:
@@ -187,26 +187,26 @@ class Replicas:
 
     async def close(self) -> None:
         """Closes all connections."""
-        tasks = [*self._leaving, *([self._finding] if self._finding else [])]
+        tasks = [*self._closing, *([self._finding] if self._finding else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(replica.remote.close() for replica in self._replicas))
         self._replicas = self._serving = []
 
-    async def _look(self) -> None:
+    async def _resolve(self) -> None:
         """Asks for the addresses now and then; a slow answer is taken when it comes."""
         if self._finding is None:
             if time.monotonic() < self._next_find:
                 return
-            self._finding = asyncio.create_task(self._meet())
+            self._finding = asyncio.create_task(self._reconcile())
         await asyncio.wait((self._finding,), timeout=_FIND_PATIENCE_S)
         if self._finding.done():
             finding, self._finding = self._finding, None
             self._next_find = time.monotonic() + _FIND_PERIOD_S
             finding.result()
 
-    async def _meet(self) -> None:
+    async def _reconcile(self) -> None:
         """Meets new addresses, and leaves those that are gone. When there is no answer, the known ones stay."""
         try:
             urls = await self._find(self._url)
@@ -215,19 +215,19 @@ class Replicas:
             return
         known = {replica.url: replica for replica in self._replicas}
         for url in known.keys() - set(urls):
-            leaving = asyncio.create_task(self._leave(known[url]))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            closing = asyncio.create_task(self._close_when_idle(known[url]))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
         self._replicas = [known.get(url) or _Replica(url, await self._connect(url)) for url in urls]
 
-    async def _leave(self, replica: _Replica) -> None:
+    async def _close_when_idle(self, replica: _Replica) -> None:
         """Closes a replica that its name no longer has, when its last call has ended or it is lost."""
         while replica.items:
             await asyncio.sleep(1)
             await replica.probe()
         await replica.remote.close()
 
-    def _choose(self) -> None:
+    def _select_majority(self) -> None:
         """Serves with the largest group of one and the same model; of equal groups with the one in use."""
         groups: list[list[_Replica]] = []
         for replica in self._replicas:

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from bonafide.calls import Call
 from bonafide.errors import DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
-from bonafide.runner.batcher import Batches
-from bonafide.runner.replicas import Answers, Remote, Replicas
+from bonafide.runner.batcher import Batcher
+from bonafide.runner.replicas import Remote, Replicas, RunnerResults
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCHES_AHEAD = 2
-"""Batches let into the queue of each replica: one that is being computed and one that is ready to follow it."""
+"""Batcher let into the queue of each replica: one that is being computed and one that is ready to follow it."""
 _PROBE_PERIOD_S = 1.0
 
 
@@ -72,7 +72,7 @@ class ModelInfo:
         return f"{self.version}-{self.engine}-{self.device}-{self.precision}" + (f"-{speech}" if speech else "")
 
 
-class Answer(NamedTuple):
+class RunnerResult(NamedTuple):
     """What travels back from a runner for each item; it arrives as a plain tuple, since BentoML drops the names.
 
     Attributes:
@@ -95,8 +95,8 @@ class RemoteRunner(Protocol):
     def replicas(self) -> int:
         """How many processes share the work, as of the last `info`."""
 
-    async def score(self, items: list[NDArray[Any]]) -> Answers:
-        """The values of an `Answer` for each item."""
+    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
+        """The values of an `RunnerResult` for each item."""
 
     async def info(self) -> dict[str, Any]:
         """The model's description; comes within seconds, or OSError."""
@@ -124,7 +124,7 @@ class Runner(Generic[T]):
     Args:
         name: for logs and metrics, "voice" or "face".
         remote: its replicas.
-        read: makes of `Answer.judged` what callers get.
+        read: makes of `RunnerResult.judged` what callers get.
         max_calls: calls admitted at one time.
         max_batch: items of one batch of the runner.
         observer: receives measurements.
@@ -148,7 +148,7 @@ class Runner(Generic[T]):
         self._max_calls = max_calls
         self._active_calls = 0
         self._max_batch = max_batch
-        self._batches = Batches(self._ask, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
+        self._batcher = Batcher(self._ask, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
         self._observer = observer
         self._info: ModelInfo | None = None
         self._silence = ""
@@ -222,14 +222,14 @@ class Runner(Generic[T]):
             Internal: the runner failed.
         """
         async with call.time_limit():
-            answers = await self._batches.answers(items)
+            answers = await self._batcher.submit(items)
         if any(answer.fingerprint != model.fingerprint for answer in answers):
             raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
         return [self._read(answer.judged) for answer in answers]
 
-    async def _ask(self, items: list[NDArray[Any]]) -> list[Answer]:
+    async def _ask(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         began = time.perf_counter()
-        answers = [Answer(*values) for values in await self._answered(items)]
+        answers = [RunnerResult(*values) for values in await self._answered(items)]
         total_s = time.perf_counter() - began
         if len(answers) != len(items):
             raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
@@ -238,7 +238,7 @@ class Runner(Generic[T]):
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
         return answers
 
-    async def _answered(self, items: list[NDArray[Any]]) -> Answers:
+    async def _answered(self, items: list[NDArray[Any]]) -> RunnerResults:
         try:
             return await self._remote.score(items)
         except (aiohttp.ClientError, OSError) as error:
@@ -263,7 +263,7 @@ class Runner(Generic[T]):
             self._info, self._silence = None, repr(error)
             self._observer.replicas(self.name, 0)
             return
-        self._batches.resize(BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
+        self._batcher.resize(BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
         self._observer.replicas(self.name, self._remote.replicas)
         if info != self._info:
             logger.info(

@@ -8,7 +8,7 @@ from bonafide.security.keys import KeyStore
 from bonafide.security.rate_limit import RateLimit
 from bonafide.settings import Settings
 
-ANYBODY = ""
+ANONYMOUS = ""
 """The caller's name where no keys are asked for."""
 
 
@@ -43,14 +43,14 @@ class Access:
             presented: the key that came with the call, if any.
 
         Returns:
-            The caller's name, or `ANYBODY`.
+            The caller's name, or `ANONYMOUS`.
 
         Raises:
             Unauthenticated: there is no key, or it is not known.
             Overloaded: the key has used up its calls.
         """
         if self._keys is None:
-            return ANYBODY
+            return ANONYMOUS
         if not presented:
             raise Unauthenticated("an API key is needed: `authorization: Bearer KEY` or `x-api-key: KEY`")
         key = self._keys.find(presented)

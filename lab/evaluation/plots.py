@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lab.evaluation.report import Judged
+from lab.evaluation.report import ScoredTrials
 from lab.evaluation.trials import BONAFIDE
 from lab.metrics import Floats, Ranking, equal_error_rate
 
@@ -18,7 +18,7 @@ _MAX_CURVES = 8
 _BINS = np.linspace(0.0, 1.0, 51)
 
 
-def det_curve(judged: Judged, path: Path, *, title: str) -> None:
+def det_curve(judged: ScoredTrials, path: Path, *, title: str) -> None:
     """Draws accepted spoofs against refused bona fide items on normal-deviate axes, overall and per species.
 
     Args:
@@ -56,7 +56,7 @@ def det_curve(judged: Judged, path: Path, *, title: str) -> None:
     figure.savefig(path)
 
 
-def score_histogram(judged: Judged, threshold: float, path: Path, *, title: str) -> None:
+def score_histogram(judged: ScoredTrials, threshold: float, path: Path, *, title: str) -> None:
     """Draws how the scores of both classes are distributed, and where the threshold lies.
 
     Args:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from lab.arguments import new_parser, overrides, run
 from lab.evaluate import add_data_options, read_trials, score_trials
-from lab.evaluation.report import Judged, group
+from lab.evaluation.report import ScoredTrials, group
 from lab.evaluation.trials import BONAFIDE, DataError, Trial
 from lab.metrics import Flags, Floats, Ranking, equal_error_threshold, refused_rate
 from lab.served import ServedModel
@@ -123,7 +123,7 @@ def _counts(recordings: Sequence[Recording]) -> str:
 def _error(recordings: Sequence[Recording], statistic: Statistic, rounds: int) -> str:
     scores, _ = _judged(recordings, statistic)
     trials = [recording.trial for recording in recordings]
-    figure = group(Judged.of(trials, scores.tolist()), 0.5, rounds=rounds)["eer"]
+    figure = group(ScoredTrials.of(trials, scores.tolist()), 0.5, rounds=rounds)["eer"]
     return f"{100 * figure['value']:.1f} % ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
 
 

@@ -28,7 +28,7 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredTrials:
     """Scores with everything that is known of their items; arrays and lists of one length.
 
     Attributes:
@@ -59,13 +59,13 @@ class Judged:
         result: Flags = self.attacks != BONAFIDE
         return result
 
-    def where(self, chosen: Flags) -> "Judged":
+    def where(self, chosen: Flags) -> "ScoredTrials":
         """Some of the items."""
-        return Judged(self.scores[chosen], self.attacks[chosen], self.subjects[chosen], self.sources[chosen])
+        return ScoredTrials(self.scores[chosen], self.attacks[chosen], self.subjects[chosen], self.sources[chosen])
 
 
 def report(
-    judged: Judged, threshold: float, *, rounds: int = 1000, balanced: bool = False, unseen: Sequence[str] = ()
+    judged: ScoredTrials, threshold: float, *, rounds: int = 1000, balanced: bool = False, unseen: Sequence[str] = ()
 ) -> dict[str, Any]:
     """All figures, as JSON types.
 
@@ -99,7 +99,7 @@ def report(
     }
 
 
-def group(judged: Judged, threshold: float, *, rounds: int, balanced: bool = False) -> dict[str, Any]:
+def group(judged: ScoredTrials, threshold: float, *, rounds: int, balanced: bool = False) -> dict[str, Any]:
     """Counts and figures of one group of items."""
     spoof = judged.spoof
     counts = {
@@ -140,7 +140,7 @@ def reason_counts(trials: Sequence[Trial], reasons: Sequence[str]) -> dict[str, 
 Measure = Callable[[Floats], list[float]]
 
 
-def _both(judged: Judged, threshold: float) -> tuple[tuple[str, ...], Measure]:
+def _both(judged: ScoredTrials, threshold: float) -> tuple[tuple[str, ...], Measure]:
     spoof, scores = judged.spoof, judged.scores
     ranking = Ranking(scores, spoof)
     _, species = np.unique(judged.attacks[spoof], return_inverse=True)
@@ -167,7 +167,7 @@ def _both(judged: Judged, threshold: float) -> tuple[tuple[str, ...], Measure]:
     return ("eer", "min_dcf", "cllr", "auc", "apcer", "worst_apcer", "bpcer", "acer"), measure
 
 
-def _single(judged: Judged, threshold: float) -> tuple[tuple[str, ...], Measure]:
+def _single(judged: ScoredTrials, threshold: float) -> tuple[tuple[str, ...], Measure]:
     """A group of one class only has its one rate at the threshold."""
     if judged.spoof.any():
         return ("apcer",), lambda weights: [metrics.accepted_rate(judged.scores, threshold, weights)]

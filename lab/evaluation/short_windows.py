@@ -16,7 +16,7 @@ from lab.arguments import REFERENCES, new_parser, overrides, run
 from lab.evaluate import DEFAULT_THRESHOLD
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
-from lab.evaluation.report import Judged, group
+from lab.evaluation.report import ScoredTrials, group
 from lab.evaluation.scoring import read_ahead
 from lab.evaluation.trials import DataError, Trial, chosen_split
 from lab.served import ServedModel
@@ -90,7 +90,7 @@ def rows(
         if len({trial.spoof for trial in trials}) < 2:
             raise DataError(f"no windows of both classes in whose middle {seconds:g} s somebody speaks")
         for name in PRESENTATIONS if seconds < _FULL_S else ("as it is",):
-            figures = group(Judged.of(trials, scores[name]), threshold, rounds=rounds, balanced=True)
+            figures = group(ScoredTrials.of(trials, scores[name]), threshold, rounds=rounds, balanced=True)
             cells = [f"{100 * figures['eer'][key]:.1f}" for key in ("value", "low", "high")]
             rates = [f"{100 * figures[key]['value']:.1f} %" for key in ("apcer", "bpcer")]
             lines.append(

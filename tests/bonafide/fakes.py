@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.runner.replicas import Answers
+from bonafide.runner.replicas import RunnerResults
 from bonafide.runner.runner import ModelInfo, Runner
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class LocalRemote:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def score(self, items: list[NDArray[Any]]) -> Answers:
+    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
         self.calls += 1
         self.in_progress += len(items)
         self.most_in_progress = max(self.most_in_progress, self.in_progress)

@@ -199,7 +199,7 @@ async def test_what_is_wrong_with_a_recording_ends_its_task(backend: Backend, ht
         assert (await http.get("/v1/tasks/unknown/notice")).status_code == 404
 
 
-async def test_a_torn_upload_leaves_nothing(backend: Backend, minio: Server) -> None:
+async def test_a_truncated_upload_leaves_nothing(backend: Backend, minio: Server) -> None:
     client = minio_client(minio)
     with backend.running() as process:
         before = [item.object_name for item in client.list_objects("recordings", recursive=True)]

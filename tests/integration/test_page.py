@@ -100,7 +100,7 @@ async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(
         await page.click("#record")
         await page.wait_for_selector("#voice[data-phase=judged]")
         labels = [await cell.text_content() for cell in await page.query_selector_all("#windows td:last-child")]
-        assert "spoof" in labels[labels.index("bona fide") :]  # what a slow machine hears first may be torn
+        assert "spoof" in labels[labels.index("bona fide") :]  # what a slow machine hears first may be truncated
         assert await page.is_visible("#play")
 
 

@@ -1,4 +1,4 @@
-"""Thousands of good, bad and torn requests at once, as the internet sends them; then the service must still be right.
+"""Thousands of good, bad and truncated requests at once; afterwards the service must still answer rightly.
 
 After mosec's `tests/bad_req.py`.
 """
@@ -68,12 +68,12 @@ class Caller:
             self.missing_object,
             self.upload_given_up,
             self.post_given_up,
-            self.torn_body,
-            self.torn_chunks,
-            self.torn_head,
+            self.truncated_body,
+            self.truncated_chunks,
+            self.truncated_head,
             self.noise_at_http,
             self.noise_at_grpc,
-            self.torn_http2,
+            self.truncated_http2,
         ]
 
     async def good_upload(self) -> str:
@@ -130,16 +130,16 @@ class Caller:
     async def post_given_up(self) -> str:
         return await self._give_up(self._http.post("/detect_audio", content=CALL))
 
-    async def torn_body(self) -> str:
+    async def truncated_body(self) -> str:
         head = b"POST /detect_audio HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(CALL)
         return await self._cut_off(self._service.http_port, head + CALL[: self._random.randrange(len(CALL))])
 
-    async def torn_chunks(self) -> str:
+    async def truncated_chunks(self) -> str:
         head = b"POST /predict_liveness HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         body = b"%x\r\n%s\r\n" % (len(FACE), FACE)
         return await self._cut_off(self._service.http_port, head + body[: self._random.randrange(len(body))])
 
-    async def torn_head(self) -> str:
+    async def truncated_head(self) -> str:
         return await self._cut_off(self._service.http_port, b"POST /analyze_audio HTTP/1.1\r\nHost: x\r\nConte")
 
     async def noise_at_http(self) -> str:
@@ -148,7 +148,7 @@ class Caller:
     async def noise_at_grpc(self) -> str:
         return await self._cut_off(self._random.choice(self._service.grpc_ports), self._random.randbytes(2_000))
 
-    async def torn_http2(self) -> str:
+    async def truncated_http2(self) -> str:
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
         return await self._cut_off(self._service.grpc_ports[0], preface + self._random.randbytes(30))
 

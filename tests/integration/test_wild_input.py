@@ -1,4 +1,4 @@
-"""What attackers, broken phones and torn uploads send: the table's error or a right answer, alike on gRPC and HTTP."""
+"""What attackers, broken phones and truncated uploads send: a right answer or the table's error on both APIs."""
 
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -20,15 +20,15 @@ QUICK_S = 15.0
 """For an input of a few bytes on a busy machine; alone it takes a few milliseconds."""
 STATUS = {"invalid_request": 400, "unreadable_media": 422, "too_large": 413}
 UNREADABLE, TOO_LARGE = "unreadable_media", "too_large"
-TORN = "torn"
+TRUNCATED = "truncated"
 _fresh = count(1)
 
 
 class Judged(NamedTuple):
-    """A right answer: so many chunks, and whether it warns that the file is torn."""
+    """A right answer: so many chunks, and whether it warns that the file is truncated."""
 
     chunks: int
-    torn: bool = False
+    truncated: bool = False
 
 
 def with_bad_samples(value: float) -> bytes:
@@ -39,7 +39,7 @@ def with_bad_samples(value: float) -> bytes:
 
 
 def first_part(kind: str, kept: float, seconds: float = 17.0) -> bytes:
-    """The beginning of a file that was torn on its way."""
+    """The beginning of a file that was truncated on its way."""
     rate = encoder_rate(kind, 16_000)
     whole = encode(speech_like(seconds, rate), rate, kind)
     return whole[: int(kept * len(whole))]
@@ -62,20 +62,20 @@ RECORDINGS: dict[str, tuple[Callable[[], bytes], Judged | str]] = {
     "NaN in a float wav": (lambda: with_bad_samples(np.nan), UNREADABLE),
     "infinity in a float wav": (lambda: with_bad_samples(np.inf), UNREADABLE),
     "loud floats": (lambda: with_bad_samples(1e30), Judged(1)),
-    "header promises an hour": (lambda: wav(PCM, 16_000, data_bytes=2 * 3_600 * 16_000), Judged(3, torn=True)),
-    "header promises 4 GB": (lambda: wav(PCM, 16_000, data_bytes=0xFFFFFFF0), Judged(3, torn=True)),
+    "header promises an hour": (lambda: wav(PCM, 16_000, data_bytes=2 * 3_600 * 16_000), Judged(3, truncated=True)),
+    "header promises 4 GB": (lambda: wav(PCM, 16_000, data_bytes=0xFFFFFFF0), Judged(3, truncated=True)),
     "header promises nothing": (lambda: wav(PCM, 16_000, data_bytes=0), Judged(3)),
     "header without a rate": (lambda: wav(PCM, 0), UNREADABLE),
     "header with 4 GHz": (lambda: wav(PCM, 0xFFFFFFFF), UNREADABLE),
     "header without channels": (lambda: wav(PCM, 16_000, channels=0), UNREADABLE),
     "header with 65,535 channels": (lambda: wav(PCM, 16_000, channels=65_535), UNREADABLE),
     "header without bits": (lambda: wav(PCM, 16_000, bits=0), UNREADABLE),
-    "half a wav": (lambda: first_part("wav", 0.5), Judged(3, torn=True)),
-    "half an mp3": (lambda: first_part("mp3", 0.5), Judged(3, torn=True)),
-    "half a flac": (lambda: first_part("flac", 0.5), Judged(3, torn=True)),
-    "half an opus": (lambda: first_part("opus", 0.5), Judged(2, torn=True)),
+    "half a wav": (lambda: first_part("wav", 0.5), Judged(3, truncated=True)),
+    "half an mp3": (lambda: first_part("mp3", 0.5), Judged(3, truncated=True)),
+    "half a flac": (lambda: first_part("flac", 0.5), Judged(3, truncated=True)),
+    "half an opus": (lambda: first_part("opus", 0.5), Judged(2, truncated=True)),
     "half an m4a, its table gone": (lambda: first_part("m4a", 0.5), UNREADABLE),
-    "half an m4a, its table there": (lambda: first_part("m4a-faststart", 0.5), Judged(3, torn=True)),
+    "half an m4a, its table there": (lambda: first_part("m4a-faststart", 0.5), Judged(3, truncated=True)),
     "only a header": (lambda: wav(PCM[:0], 16_000), UNREADABLE),
     "nothing": (lambda: b"", UNREADABLE),
     "zeros": (lambda: bytes(100_000), UNREADABLE),
@@ -141,12 +141,12 @@ async def test_a_recording(client: AsyncBonafideClient, http: httpx.AsyncClient,
     except BonafideError as error:
         over_grpc: Judged | str = error.code
     else:
-        over_grpc = Judged(len(report.chunks), any(TORN in warning for warning in report.warnings))
+        over_grpc = Judged(len(report.chunks), any(TRUNCATED in warning for warning in report.warnings))
         assert all(chunk.score is None or 0 <= chunk.score <= 1 for chunk in report.chunks)
     answer = await http.post("/detect_audio", content=data)
     body = answer.json()
     if answer.status_code == 200:
-        over_http: Judged | str = Judged(len(body["chunks"]), any(TORN in text for text in body["warnings"]))
+        over_http: Judged | str = Judged(len(body["chunks"]), any(TRUNCATED in text for text in body["warnings"]))
     else:
         over_http = str(body["error"]["code"])
         assert answer.status_code == STATUS[over_http]

@@ -158,7 +158,7 @@ type AnalyzeAudioResponse struct {
 	AudioSeconds float64        `protobuf:"fixed64,8,opt,name=audio_seconds,json=audioSeconds,proto3" json:"audio_seconds,omitempty"`
 	// Finds the call in the server's log.
 	RequestId string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What the caller should know although the call succeeded, e.g. that the file was torn.
+	// What the caller should know although the call succeeded, e.g. that the file was truncated.
 	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Whether scores and threshold were fitted to data; if not, they are the model's raw output and 0.5 (or a setting).
 	Calibrated bool `protobuf:"varint,11,opt,name=calibrated,proto3" json:"calibrated,omitempty"`

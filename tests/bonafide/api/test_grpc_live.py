@@ -197,7 +197,7 @@ async def test_a_service_that_leaves_gives_the_summary(tmp_path: Path) -> None:
         call = stub.AnalyzeLive()
         await call.write(heard(level(0.5, 1.5).tobytes()))
         assert (await call.read()).HasField("window")
-        await app.live.leave(30)
+        await app.live.drain(30)
         summary = (await call.read()).summary
         assert (summary.reason, len(summary.windows)) == ("going_away", 2)
         assert await call.code() is Code.UNAVAILABLE

@@ -206,7 +206,7 @@ async def test_a_service_that_leaves_says_so() -> None:
         await modern.send(chunk(0.7, 1.5))
         assert (await modern.receive()).type == "detection_result"
         await old.ask(chunk(0.7, 0.5))
-        await server.sessions.leave(30)
+        await server.sessions.drain(30)
         summary = await modern.receive()
         assert (summary.reason, len(summary.windows)) == ("going_away", 2)
         assert await modern.closed() == await old.closed() == (1001, "going_away")

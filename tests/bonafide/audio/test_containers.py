@@ -62,7 +62,7 @@ def test_any_bytes_get_a_demuxer_or_a_refusal(data: bytes) -> None:
     assert 0 <= found.offset < len(data)
 
 
-def test_a_torn_ogg_page_is_seen() -> None:
+def test_a_truncated_ogg_page_is_seen() -> None:
     whole = sample("opus")
     assert not ends_inside_page(whole)
     assert ends_inside_page(whole[:-1])

@@ -231,7 +231,7 @@ class TestLyingHeaders:
     def test_a_wav_that_claims_more_than_there_is(self, claimed: int) -> None:
         _, reader = read(wav(PCM, SAMPLE_RATE, data_bytes=claimed))
         assert reader.seconds == 5.0
-        assert any("torn after 5.0 s" in warning for warning in reader.warnings)
+        assert any("truncated after 5.0 s" in warning for warning in reader.warnings)
 
     def test_a_wav_that_claims_less_gives_what_it_claims(self) -> None:
         _, reader = read(wav(PCM, SAMPLE_RATE, data_bytes=64_000))
@@ -272,7 +272,7 @@ class TestLyingHeaders:
         data[at + 8 : at + 12] = struct.pack(">I", 1_000_000)
         _, reader = read(bytes(data))
         assert reader.seconds == pytest.approx(5.0, abs=0.1)
-        assert any("torn" in warning for warning in reader.warnings)
+        assert any("truncated" in warning for warning in reader.warnings)
 
     @pytest.mark.parametrize("value", [0, 1, 0x7FFFFFFF, 0xFFFFFFFF])
     def test_an_m4a_with_bogus_durations(self, value: int) -> None:
@@ -288,7 +288,7 @@ class TestLyingHeaders:
         data[22:26] = b"\xff\xff\xff\xff"
         windows, reader = read(bytes(data))
         assert (len(windows), reader.seconds) == (2, 5.0)
-        assert any("torn" in warning for warning in reader.warnings)
+        assert any("truncated" in warning for warning in reader.warnings)
 
 
 class TestBroken:
@@ -320,13 +320,13 @@ class TestBroken:
 
     @pytest.mark.parametrize("kind", [k for k in RECIPES if k not in {"m4a", "alac", "mov-pcm"}])
     @pytest.mark.parametrize("kept", [0.3, 0.777, 0.95])
-    def test_a_torn_file_gives_what_can_be_read_and_says_so(self, kind: str, kept: float) -> None:
+    def test_a_truncated_file_gives_what_can_be_read_and_says_so(self, kind: str, kept: float) -> None:
         data = recording(kind, 9.0)
-        torn, reader = read(data[: int(len(data) * kept)])
+        truncated, reader = read(data[: int(len(data) * kept)])
         assert 9 * kept - 2.1 < reader.seconds < 9 * kept + 0.6
-        if kind != "amr":  # torn between two packets, nothing in the file tells
-            assert any("torn after" in warning for warning in reader.warnings)
-        complete = [w for w in torn if w.end_s == w.start_s + WINDOW_SECONDS]
+        if kind != "amr":  # truncated between two packets, nothing in the file tells
+            assert any("truncated after" in warning for warning in reader.warnings)
+        complete = [w for w in truncated if w.end_s == w.start_s + WINDOW_SECONDS]
         assert all(likeness(a.pcm, b.pcm) > 0.99 for a, b in zip(complete, whole_recording(kind, 9.0), strict=False))
 
     @pytest.mark.parametrize("kind", ["m4a", "alac"])

@@ -44,7 +44,7 @@ async def test_leaving_gives_everybody_their_last_word() -> None:
             for talk in talks:
                 talk.say(audio(0.7, 1.5))
             await talks[0].wait_for(lambda: all(talk.outputs for talk in talks))
-            leaving = asyncio.create_task(sessions.leave(30))
+            leaving = asyncio.create_task(sessions.drain(30))
             for talk in talks:
                 async with asyncio.timeout(30):
                     summary = await talk.running
@@ -62,6 +62,6 @@ async def test_leaving_does_not_wait_for_ever() -> None:
             talk = Conversation(stream)
             talk.say(audio(0.7))
             await talk.wait_for(lambda: remote.calls == 1)
-            await sessions.leave(0.05)
+            await sessions.drain(0.05)
             assert sessions.active == 1
             talk.running.cancel()

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from bonafide.errors import Internal, ModelChanged, Unavailable
 from bonafide.live.session import Ending, LiveConfig
-from bonafide.live.stream import Audio, Flush, Judged, Refused, Say, SlowReader
+from bonafide.live.stream import Audio, Flush, QueuedReply, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
 from tests.bonafide.fakes import INFO, LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation
 
 
 def scores(output: object) -> list[float | None]:
-    assert isinstance(output, Judged)
+    assert isinstance(output, WindowResults)
     return [None if verdict.score is None else round(verdict.score, 2) for verdict in output.verdicts]
 
 
@@ -31,7 +31,7 @@ async def test_each_message_that_asks_for_an_answer_gets_one_in_its_turn() -> No
     async with conversation(LocalRemote()) as talk:
         talk.say(
             audio(0.2, 0.5, answer=True),
-            Say(lambda: "pong"),
+            QueuedReply(lambda: "pong"),
             audio(0.2, 0.5, answer=True),
             audio(0.6, 2.25, answer=True),
             Flush(),
@@ -70,7 +70,7 @@ async def test_a_session_ends_when_its_model_is_replaced() -> None:
         talk.say(audio(0.9, 1.0, answer=True))
         summary = await ended(talk)
         refused = talk.outputs[1]
-        assert isinstance(refused, Judged)
+        assert isinstance(refused, WindowResults)
         assert isinstance(refused.error, ModelChanged)
         assert [place.sequence for place in refused.unjudged] == [1]
         assert [verdict.place.sequence for verdict in summary.windows] == [0]
@@ -90,7 +90,7 @@ async def test_the_last_seconds_are_judged_when_a_session_ends() -> None:
 async def test_as_many_answers_as_were_asked_for(messages: list[tuple[float, bool]]) -> None:
     async with conversation(LocalRemote()) as talk:
         for seconds, answer in messages:
-            talk.say(audio(0.5, seconds, answer=answer), Say(lambda: "next"))
+            talk.say(audio(0.5, seconds, answer=answer), QueuedReply(lambda: "next"))
         talk.end()
         summary = await ended(talk)
         groups: list[list[object]] = [[]]
@@ -175,7 +175,7 @@ async def test_who_sends_faster_than_is_judged_waits() -> None:
 async def test_so_does_who_asks_more_than_they_read() -> None:
     async with conversation(LocalRemote()) as talk:
         talk.hold.clear()
-        talk.say(*[Say(lambda: "pong")] * 2_000)
+        talk.say(*[QueuedReply(lambda: "pong")] * 2_000)
         await talk.wait_for(lambda: talk.unread < 1_900)
         await asyncio.sleep(0.2)
         assert talk.unread > 1_000

@@ -196,7 +196,7 @@ class TestLimits:
 class TestBroken:
     @pytest.mark.parametrize("kind", FORMATS)
     @pytest.mark.parametrize("kept", [0.02, 0.1, 0.5, 0.9, 0.99])
-    def test_a_torn_file(self, kind: str, kept: float) -> None:
+    def test_a_truncated_file(self, kind: str, kept: float) -> None:
         data = encode_image(photo(), kind)
         with pytest.raises(UnreadableMedia):
             read(data[: int(len(data) * kept)])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.runner.batcher import Batches
+from bonafide.runner.batcher import Batcher
 
 
 class Sender:
@@ -22,14 +22,14 @@ class Sender:
         return [2 * item for item in items]
 
 
-def batches(sender: Sender, size: float = 4, room: float = 8, weight: float = 1) -> Batches[float, float]:
-    return Batches(sender.send, lambda _: weight, size=size, room=room)
+def batches(sender: Sender, size: float = 4, room: float = 8, weight: float = 1) -> Batcher[float, float]:
+    return Batcher(sender.send, lambda _: weight, size=size, room=room)
 
 
 async def test_while_there_is_room_everybody_goes_at_once_and_then_together() -> None:
     sender = Sender()
     queue = batches(sender)
-    tasks = [asyncio.create_task(queue.answers([number])) for number in range(14)]
+    tasks = [asyncio.create_task(queue.submit([number])) for number in range(14)]
     await asyncio.sleep(0.01)
     assert sender.requests == [[number] for number in range(8)]
     sender.open.set()
@@ -40,7 +40,7 @@ async def test_while_there_is_room_everybody_goes_at_once_and_then_together() ->
 async def test_light_items_fill_a_batch_in_greater_number() -> None:
     sender = Sender()
     queue = batches(sender, weight=0.25)
-    tasks = [asyncio.create_task(queue.answers([number])) for number in range(64)]
+    tasks = [asyncio.create_task(queue.submit([number])) for number in range(64)]
     await asyncio.sleep(0.01)
     assert len(sender.requests) == 32
     sender.open.set()
@@ -51,7 +51,7 @@ async def test_light_items_fill_a_batch_in_greater_number() -> None:
 async def test_a_call_with_more_than_there_is_room_goes_alone() -> None:
     sender = Sender()
     queue = batches(sender)
-    small, large = (asyncio.create_task(queue.answers([1.0] * count)) for count in (1, 20))
+    small, large = (asyncio.create_task(queue.submit([1.0] * count)) for count in (1, 20))
     await asyncio.sleep(0.01)
     assert sender.requests == [[1.0]]
     sender.open.set()
@@ -61,7 +61,7 @@ async def test_a_call_with_more_than_there_is_room_goes_alone() -> None:
 async def test_an_error_reaches_those_who_were_sent_together_and_nobody_else() -> None:
     sender = Sender()
     queue = batches(sender, size=2, room=2)
-    tasks = [asyncio.create_task(queue.answers([number])) for number in (0.0, 1.0, 12.0, -1.0, 14.0)]
+    tasks = [asyncio.create_task(queue.submit([number])) for number in (0.0, 1.0, 12.0, -1.0, 14.0)]
     await asyncio.sleep(0.01)
     sender.open.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -92,12 +92,12 @@ def test_everybody_gets_their_own_answers_whatever_happens(
             on_their_way -= len(items)
             return [2 * item for item in items]
 
-        queue = Batches(send, lambda _: 1.0, size=size, room=size * ahead)
+        queue = Batcher(send, lambda _: 1.0, size=size, room=size * ahead)
 
         async def call(number: int, count: int, pause: int) -> None:
             for _ in range(pause):
                 await asyncio.sleep(0)
-            assert await queue.answers([float(number)] * count) == [2.0 * number] * count
+            assert await queue.submit([float(number)] * count) == [2.0 * number] * count
 
         tasks = [asyncio.create_task(call(number, count, pause)) for number, (count, _, pause) in enumerate(calls)]
         await asyncio.sleep(0)
@@ -115,7 +115,7 @@ def test_everybody_gets_their_own_answers_whatever_happens(
 async def test_more_room_lets_the_waiting_go() -> None:
     sender = Sender()
     queue = batches(sender, size=1, room=1)
-    tasks = [asyncio.create_task(queue.answers([number])) for number in range(3)]
+    tasks = [asyncio.create_task(queue.submit([number])) for number in range(3)]
     await asyncio.sleep(0.01)
     assert len(sender.requests) == 1
     queue.resize(3)
@@ -128,7 +128,7 @@ async def test_more_room_lets_the_waiting_go() -> None:
 async def test_who_is_cancelled_while_waiting_is_not_sent() -> None:
     sender = Sender()
     queue = batches(sender, size=1, room=1)
-    first, second, third = (asyncio.create_task(queue.answers([number])) for number in range(3))
+    first, second, third = (asyncio.create_task(queue.submit([number])) for number in range(3))
     await asyncio.sleep(0.01)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):

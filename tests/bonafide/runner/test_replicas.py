@@ -10,7 +10,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from bonafide.runner import replicas as module
-from bonafide.runner.replicas import Answers, Replicas, addresses_of
+from bonafide.runner.replicas import Replicas, RunnerResults, addresses_of
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote
 
 ITEM = np.ones(4, np.uint8)
@@ -27,7 +27,7 @@ class Replica(LocalRemote):
         self.closed = False
         self.dropped: list[Exception] = []
 
-    async def score(self, items: list[Any]) -> Answers:
+    async def score(self, items: list[Any]) -> RunnerResults:
         await self.reachable.wait()
         return await super().score(items)
 

@@ -9,7 +9,7 @@ from bentoml.exceptions import BentoMLException
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
-from bonafide.runner.replicas import Answers
+from bonafide.runner.replicas import RunnerResults
 from bonafide.runner.runner import BATCHES_AHEAD, ModelInfo, require_remote
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote, ready_runner
 
@@ -105,7 +105,7 @@ async def test_a_second_replica_lets_twice_as_much_in() -> None:
 
 async def test_a_wrong_number_of_answers_is_an_error() -> None:
     class Short(LocalRemote):
-        async def score(self, items: list[np.ndarray]) -> Answers:
+        async def score(self, items: list[np.ndarray]) -> RunnerResults:
             return (await super().score(items))[:-1]
 
     runner = await ready_runner(Short(), float)

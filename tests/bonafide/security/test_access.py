@@ -1,14 +1,14 @@
 import pytest
 
 from bonafide.errors import Overloaded, Unauthenticated
-from bonafide.security.access import ANYBODY, Access
+from bonafide.security.access import ANONYMOUS, Access
 from bonafide.security.keys import KeyStore, new_key
 from bonafide.settings import Settings
 
 
 def test_without_keys_anybody_may_call() -> None:
     access = Access.from_settings(Settings())
-    assert access.admit(None) == access.admit("whatever") == ANYBODY
+    assert access.admit(None) == access.admit("whatever") == ANONYMOUS
 
 
 def test_with_keys_only_who_has_one() -> None:

@@ -9,11 +9,11 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from lab.evaluation.plots import det_curve, score_histogram
-from lab.evaluation.report import Judged, reason_counts, report
+from lab.evaluation.report import ScoredTrials, reason_counts, report
 from lab.evaluation.trials import BONAFIDE, Trial
 
 
-def judged(count: int = 300) -> Judged:
+def judged(count: int = 300) -> ScoredTrials:
     rng = np.random.default_rng(1)
     attacks = rng.choice([BONAFIDE, "print", "screen"], count, p=[0.5, 0.3, 0.2])
     centre = {BONAFIDE: -1.5, "print": 2.0, "screen": 0.0}
@@ -22,7 +22,7 @@ def judged(count: int = 300) -> Judged:
         Trial(Path(str(index)), str(attack), f"person {index % 40}", "a" if index % 3 else "b")
         for index, attack in enumerate(attacks)
     ]
-    return Judged.of(trials, scores.tolist())
+    return ScoredTrials.of(trials, scores.tolist())
 
 
 def test_figures_are_those_of_counting() -> None:
@@ -81,7 +81,7 @@ def test_a_source_of_one_class_has_one_rate() -> None:
         Trial(Path("2"), BONAFIDE, "b", "debian"),
         Trial(Path("3"), "flite", "c", "flite"),
     ]
-    sources = report(Judged.of(trials, [0.1, 0.7, 0.9]), 0.5, rounds=20)["sources"]
+    sources = report(ScoredTrials.of(trials, [0.1, 0.7, 0.9]), 0.5, rounds=20)["sources"]
     assert sources["debian"]["bpcer"]["value"] == 0.5
     assert "eer" not in sources["debian"]
     assert "apcer" not in sources["debian"]

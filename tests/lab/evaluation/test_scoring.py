@@ -99,7 +99,7 @@ def test_a_reason_is_kept_with_the_scores(tmp_path: Path) -> None:
         assert [each.reason for each in scored] == ["dark", ""]
 
 
-def test_a_line_torn_by_a_crash_is_scored_again(paths: list[Path], tmp_path: Path) -> None:
+def test_a_line_truncated_by_a_crash_is_scored_again(paths: list[Path], tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     with ScoreFile(file, "m") as kept:
         run(paths[:3], Counting(), kept)

@@ -73,8 +73,8 @@ def test_the_version_follows_the_classes(tmp_path: Path) -> None:
     assert len(versions) == 2
 
 
-def test_a_torn_body_is_refused(tmp_path: Path, tiny_voice: Path) -> None:
-    folder = shutil.copytree(tiny_voice, tmp_path / "torn")
+def test_a_truncated_body_is_refused(tmp_path: Path, tiny_voice: Path) -> None:
+    folder = shutil.copytree(tiny_voice, tmp_path / "truncated")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(CheckpointMismatch, match="missing"):

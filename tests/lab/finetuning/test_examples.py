@@ -26,8 +26,8 @@ def trials(folder: Path) -> list[Trial]:
         path = folder / f"{index}.wav"
         path.write_bytes(encode(speech_like(seconds, 16_000, seed=index), 16_000))
         found.append(Trial(path, "tts" if index % 2 else BONAFIDE, str(index)))
-    (folder / "torn.wav").write_bytes(b"RIFF nothing")
-    return [*found, Trial(folder / "torn.wav", "tts", "torn")]
+    (folder / "truncated.wav").write_bytes(b"RIFF nothing")
+    return [*found, Trial(folder / "truncated.wav", "tts", "truncated")]
 
 
 def read_all(folder: Path, items: list[Trial]) -> Decoded:
@@ -43,7 +43,7 @@ def test_training_sees_the_windows_that_serving_sees(tmp_path: Path) -> None:
         served = np.stack([window.pcm for windows in reader for window in windows])
     np.testing.assert_array_equal(found.arrays[:3], served)
     assert found.spoof.tolist() == [False] * 3 + [True, False, True, True]
-    assert [Path(path).name for path in found.problems] == ["torn.wav"]
+    assert [Path(path).name for path in found.problems] == ["truncated.wav"]
 
 
 def test_windows_without_speech_are_left_out(tmp_path: Path, workspace: Path) -> None:
@@ -69,7 +69,7 @@ def test_files_are_read_once(tmp_path: Path) -> None:
 
 def test_a_class_without_readable_files_is_told(tmp_path: Path) -> None:
     items = trials(tmp_path)
-    with pytest.raises(DataError, match=r"torn\.wav"):
+    with pytest.raises(DataError, match=r"truncated\.wav"):
         read_all(tmp_path, [items[0], items[4]])
 
 

@@ -78,7 +78,7 @@ class Upload:
                 yield part
                 self._report(sent=len(part.data))
         except Exception as error:
-            # Ending here quietly would half-close the call, and the torn recording would be judged.
+            # Ending here quietly would half-close the call, and the truncated recording would be judged.
             self.failure = error
             self._abort_known.wait()
             if self._abort is not None:

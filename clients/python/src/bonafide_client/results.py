@@ -59,7 +59,7 @@ class AudioReport:
     error_message: str
     """Empty, or which chunks could not be scored (the verdict stands on the others), or that there is no speech."""
     warnings: tuple[str, ...]
-    """What to know although the call succeeded, e.g. that the file was torn."""
+    """What to know although the call succeeded, e.g. that the file was truncated."""
     calibrated: bool = False
     """Whether scores and threshold were fitted to data."""
     suspicious: tuple[Stretch, ...] = ()

@@ -45,7 +45,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def test_a_bona_fide_recording(address: str, peer: Peer, files: list[Path]) -> None:
     peer.scores = [0.1, 0.6]
-    peer.voice.warnings.append("the file is torn")
+    peer.voice.warnings.append("the file is truncated")
     done = bonafide("audio", files[0], "--address", address)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -56,7 +56,7 @@ def test_a_bona_fide_recording(address: str, peer: Peer, files: list[Path]) -> N
         r"^BONA FIDE +score 0\.350, threshold 0\.500; 1 of 2 chunks spoof, 0:08\.0 ", done.stdout, re.MULTILINE
     )
     assert "suspicious: 0:04.0 to 0:08.0, score 0.600" in done.stdout
-    assert "warning: the file is torn" in done.stdout
+    assert "warning: the file is truncated" in done.stdout
     assert "model wavlm-peer v1" in done.stdout
     assert "DEMONSTRATION MODEL" in done.stdout
 

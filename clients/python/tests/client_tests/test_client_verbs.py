@@ -32,7 +32,7 @@ REPORT = AudioReport(
     model=ModelIdentity("wavlm-peer", "v1", demo=True),
     request_id=REQUEST_ID,
     error_message="",
-    warnings=("the file is torn",),
+    warnings=("the file is truncated",),
     suspicious=(Stretch(4.0, 8.0, 0.9),),
     speech_seconds=6.0,
 )
@@ -41,7 +41,7 @@ REPORT = AudioReport(
 @pytest.fixture(autouse=True)
 def _answers(peer: Peer) -> None:
     peer.scores = [0.1, 0.9]
-    peer.voice.warnings.append("the file is torn")
+    peer.voice.warnings.append("the file is truncated")
 
 
 async def test_analyze_object(twin: Twin, peer: Peer) -> None:

@@ -16,7 +16,7 @@ def float32_bytes(audio: Audio) -> bytes:
     """The samples as they travel.
 
     Raises:
-        ValueError: more than one channel, a kind of number that is none of the above, or torn bytes.
+        ValueError: more than one channel, a kind of number that is none of the above, or truncated bytes.
     """
     try:
         view = memoryview(audio)  # type: ignore[arg-type]
