@@ -99,7 +99,7 @@ class ServedModel:
         """Names everything that a score depends on besides the file."""
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
-        return f"{model}; {self._reader.identity or f'speech {info.speech_version}'}"
+        return f"{model}; {self._reader.identity or f'soxr, speech {info.speech_version}'}"
 
     def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
         """P(spoof) of each part, NaN where there is none, and the share of it in which somebody speaks; 1 for photos.

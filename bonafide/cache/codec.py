@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bonafide.verdict import WindowScore
 
-# The version: to be raised when an old value would be read wrongly, or windows are cut in another way.
-_PREFIX = "bonafide:1:"
+# The version: to be raised when an old value would be read wrongly, or windows are cut or resampled in another way.
+_PREFIX = "bonafide:2:"
 PROBE_KEY = f"{_PREFIX}probe"
 _CHECKSUM = struct.Struct("<I")
 _SCORE = struct.Struct("<dd")

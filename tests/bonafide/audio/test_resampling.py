@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bonafide.audio.resampling import SAMPLE_RATE, _ratio, _resampler, resample, to_pcm16
+from bonafide.audio.resampling import SAMPLE_RATE, resample, to_pcm16
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000, 44_101, 16_001, 22_255)
 
@@ -26,7 +26,7 @@ def test_a_tone_keeps_its_pitch_and_level(rate: int) -> None:
 
 def test_what_16_khz_cannot_hold_is_filtered_out() -> None:
     (resampled,) = resample(tone(12_000, 48_000)[np.newaxis], 48_000)
-    assert np.abs(resampled[100:-100]).max() < 0.01
+    assert np.abs(resampled[100:-100]).max() < 1e-5
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -38,14 +38,17 @@ def test_a_window_does_not_depend_on_its_neighbours(rate: int) -> None:
     assert np.array_equal(together, alone)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(4_000, 192_000))
-def test_every_rate_gives_the_right_length_with_a_small_kernel(rate: int) -> None:
-    (resampled,) = resample(np.zeros((1, 4 * rate), dtype=np.float32), rate)
-    assert len(resampled) == 4 * SAMPLE_RATE
-    ratio = _ratio(rate, SAMPLE_RATE)
-    assert ratio == 1 or _resampler(ratio).kernel.numel() * 4 < 8 * 2**20
-    assert abs(float(ratio) * SAMPLE_RATE / rate - 1) < 0.0005
+@settings(max_examples=100, deadline=None)
+@given(st.integers(4_000, 192_000), st.integers(0, 3_000))
+def test_every_rate_gives_the_right_length(rate: int, samples: int) -> None:
+    (resampled,) = resample(np.full((1, samples), 0.5, dtype=np.float32), rate)
+    assert resampled.shape == (round(samples * SAMPLE_RATE / rate),)
+    assert np.isfinite(resampled).all()
+
+
+def test_at_16_khz_nothing_changes() -> None:
+    windows = np.random.default_rng(0).uniform(-1, 1, (2, 64_000)).astype(np.float32)
+    assert np.array_equal(resample(windows, SAMPLE_RATE), windows)
 
 
 def test_no_windows_are_no_windows() -> None:
