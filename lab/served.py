@@ -6,7 +6,7 @@ same settings apply.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +15,15 @@ from bonafide.errors import BonafideError
 from bonafide.photo.image import Geometry
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
-from bonafide.verdict import SpeechCheck, WindowScore, overall_score
+from bonafide.verdict import (
+    SpeechCheck,
+    WindowScore,
+    WindowSpan,
+    WindowVerdict,
+    effective_threshold,
+    judge_window,
+    overall_score,
+)
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
 from models.configured import VoiceModel, load_options
@@ -118,16 +126,23 @@ class ServedModel:
 
     def judged(self, scored: Scored) -> list[tuple[float, float]]:
         """Score and weight of each part that counts: it has speech, and the model gave it a score."""
-        return [
-            (score, self._check.weight(ratio, seconds))
-            for score, seconds, ratio in zip(scored.scores, scored.seconds, scored.speech, strict=True)
-            if self._check.passes(ratio) and math.isfinite(score)
-        ]
+        return [(window.score, window.weight) for window in self._verdicts(scored) if window.score is not None]
 
     def combined(self, scored: Scored) -> float | None:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
-        judged = self.judged(scored)
-        return overall_score([score for score, _ in judged], [weight for _, weight in judged])
+        return overall_score(self._verdicts(scored))
+
+    def _verdicts(self, scored: Scored) -> Iterator[WindowVerdict]:
+        """The service's verdict on each part, without those to which the model gave no score."""
+        threshold = effective_threshold(None, self.info.threshold)
+        start_s = 0.0
+        for index, (score, seconds, ratio) in enumerate(
+            zip(scored.scores, scored.seconds, scored.speech_ratios, strict=True)
+        ):
+            if math.isfinite(score):
+                span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
+                yield judge_window(span, score, ratio, speech=self._check, threshold=threshold)
+            start_s += seconds
 
 
 def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
@@ -159,4 +174,4 @@ def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[
 
 
 def _ratio(answer: WindowScore, part: Part) -> float:
-    return answer.speech_ratio(WINDOW_SECONDS, part.seconds)
+    return answer.recorded_ratio(WINDOW_SECONDS, part.seconds)

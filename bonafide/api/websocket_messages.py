@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import Encoding
-from bonafide.live.session import WindowVerdict
 from bonafide.runner.runner import ModelInfo
-from bonafide.verdict import SuspiciousStretch
+from bonafide.verdict import SuspiciousStretch, WindowVerdict
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
 Results = Literal["reply", "push"]
@@ -250,12 +249,12 @@ class TimelineWindow(_ToClient):
 def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
     """A judged window in a summary."""
     return TimelineWindow(
-        sequence=verdict.place.sequence,
-        start_time_seconds=verdict.place.start_s,
-        end_time_seconds=verdict.place.end_s,
+        sequence=verdict.index,
+        start_time_seconds=verdict.start_s,
+        end_time_seconds=verdict.end_s,
         label=verdict.label,
         p_spoof=verdict.score,
-        speech_ratio=verdict.speech,
+        speech_ratio=verdict.speech_ratio,
     )
 
 
