@@ -28,7 +28,6 @@ from bonafide.bento.metrics import metrics
 from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
-from bonafide.runner.runner import ModelInfo as KnownModel
 from bonafide.runner.runner import RunnerResult, require_remote
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.tls import ServerTls
@@ -72,7 +71,7 @@ class Scorer:
 
     def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
         self._info = info
-        self._fingerprint = KnownModel.from_dict(info.to_dict()).fingerprint
+        self._fingerprint = info.fingerprint
         self._judge = judge
         self._idle_drain = IdleDrain(SETTINGS.drain_s)
 

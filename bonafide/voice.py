@@ -19,7 +19,7 @@ from bonafide.cache.cache import Cache
 from bonafide.calls import Call
 from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
-from bonafide.runner.runner import ModelInfo, Runner
+from bonafide.runner.runner import Runner
 from bonafide.storage.store import ObjectStore
 from bonafide.verdict import (
     SpeechCheck,
@@ -33,6 +33,7 @@ from bonafide.verdict import (
     overall_score,
     suspicious_stretches,
 )
+from models.info import ModelInfo
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""

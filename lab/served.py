@@ -7,12 +7,11 @@ same settings apply.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader
 from bonafide.errors import BonafideError
-from bonafide.photo.image import Geometry
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import (
@@ -46,7 +45,7 @@ class MediaReader:
     def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
         self._settings = settings
         self._photos = None if geometry is None else PhotoReader.from_settings(settings)
-        self._geometry = None if geometry is None else Geometry(**asdict(geometry))
+        self._geometry = geometry
         self.identity = "" if self._photos is None else self._photos.identity
 
     def read(self, path: Path) -> list[Part]:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import Encoding
-from bonafide.runner.runner import ModelInfo
 from bonafide.verdict import SuspiciousStretch, WindowVerdict
+from models.info import ModelInfo
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
 Results = Literal["reply", "push"]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
-from bonafide.runner.runner import ModelInfo
 from bonafide.verdict import SuspiciousStretch, label_of, overall_score, suspicious_stretches
+from models.info import ModelInfo
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import aiohttp
@@ -23,6 +22,7 @@ from bonafide.calls import Call
 from bonafide.errors import DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
 from bonafide.runner.batcher import Batcher
 from bonafide.runner.replicas import Remote, Replicas, RunnerResults
+from models.info import ModelInfo
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,46 +30,6 @@ T = TypeVar("T")
 BATCHES_AHEAD = 2
 """Batcher let into the queue of each replica: one that is being computed and one that is ready to follow it."""
 _PROBE_PERIOD_S = 1.0
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a runner tells of its model.
-
-    Attributes:
-        name: shown in every answer.
-        version: changes with weights, configuration, preprocessing or label mapping.
-        demo: whether it is one of the small bundled models.
-        details: the runner's own dictionary, JSON types only.
-        threshold: fitted to the model: a probability at or above it means spoof (or fake); None: never fitted.
-        calibrated: whether its probabilities were fitted to data.
-    """
-
-    name: str
-    version: str
-    architecture: str
-    local_path: str
-    demo: bool
-    engine: str
-    device: str
-    precision: str
-    max_batch_size: int
-    details: dict[str, Any]
-    threshold: float | None = None
-    calibrated: bool = False
-
-    @classmethod
-    def from_dict(cls, details: dict[str, Any]) -> "ModelInfo":
-        """Reads the dictionary that the runner's `info` returns."""
-        optional = {name: details[name] for name in ("threshold", "calibrated") if name in details}
-        required = {name for name in cls.__dataclass_fields__ if name not in ("details", "threshold", "calibrated")}
-        return cls(**{name: details[name] for name in required}, **optional, details=details)
-
-    @property
-    def fingerprint(self) -> str:
-        """Names everything that a score depends on besides the input; part of cache keys."""
-        speech = self.details.get("speech_version")
-        return f"{self.version}-{self.engine}-{self.device}-{self.precision}" + (f"-{speech}" if speech else "")
 
 
 class RunnerResult(NamedTuple):

@@ -8,16 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.runner.replicas import RunnerResults
-from bonafide.runner.runner import ModelInfo, Runner
+from bonafide.runner.runner import Runner
+from models.info import ModelInfo
 
 T = TypeVar("T")
 
 INFO: dict[str, Any] = {
+    "task": "voice",
     "name": "test-model",
     "version": "0123456789ab",
     "architecture": "Test",
+    "reference": "test",
     "local_path": "nowhere",
     "demo": True,
+    "labels": ["bonafide", "spoof"],
+    "spoof_index": 1,
     "engine": "torch",
     "device": "cpu",
     "precision": "fp32",

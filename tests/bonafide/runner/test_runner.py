@@ -10,7 +10,7 @@ from bentoml.exceptions import BentoMLException
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
 from bonafide.runner.replicas import RunnerResults
-from bonafide.runner.runner import BATCHES_AHEAD, ModelInfo, require_remote
+from bonafide.runner.runner import BATCHES_AHEAD, require_remote
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote, ready_runner
 
 ITEM = np.ones(4, np.uint8)
@@ -122,15 +122,6 @@ async def test_another_model_than_the_calls_own_gives_it_no_scores() -> None:
         await runner.score([ITEM], Call.within(5), model)
     await runner.probe()
     assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
-
-
-def test_scores_are_cached_by_model_and_by_what_finds_speech() -> None:
-    prints = {
-        ModelInfo.from_dict(INFO | changed).fingerprint
-        for changed in ({}, {"version": "other"}, {"speech_version": "one"}, {"speech_version": "two"})
-    }
-    assert len(prints) == 4
-    assert ModelInfo.from_dict(INFO | {"speech_version": None}).fingerprint in prints
 
 
 def test_a_runner_built_inside_the_service_is_refused() -> None:
