@@ -25,10 +25,11 @@ from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
+from bonafide.bento.remote import require_remote
 from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
-from bonafide.runner.runner import RunnerResult, require_remote
+from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
@@ -177,8 +178,8 @@ class Bonafide:
             self.tls = ServerTls.from_settings(SETTINGS)
             self.app = App(
                 SETTINGS,
-                voice=require_remote(self.voice, "WavLMRunner"),
-                face=require_remote(self.face, "DINOv2Runner"),
+                voice=require_remote(self.voice, "WavLMRunner", "voice"),
+                face=require_remote(self.face, "DINOv2Runner", "face"),
                 voice_batch=VOICE_BATCH,
                 face_batch=FACE_BATCH,
             )

@@ -13,7 +13,7 @@ from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
-from bonafide.runner.replicas import RunnerResults
+from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore
@@ -143,7 +143,7 @@ async def test_a_retry_scores_only_what_is_missing(tmp_path: Path, cache_windows
         here.put("a.wav", recording())
         outcomes = iter([None, OSError("gone"), OSError("gone"), OSError("gone")])
 
-        async def failing(items: list[np.ndarray]) -> RunnerResults:
+        async def failing(items: list[np.ndarray]) -> list[RunnerResult]:
             if (error := next(outcomes, None)) is not None:
                 raise error
             return await LocalRemote.score(here.remote, items)
