@@ -34,7 +34,7 @@ from bonafide.security.exposure import UnprotectedError, require_private, requir
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
-from models.configured import VoiceModel, load_options
+from models.configured import WindowScorer, load_options
 from models.devices import cuda_is_available
 from models.errors import ModelError
 from models.face_model import FaceSpoofModel
@@ -103,8 +103,8 @@ class WavLMRunner:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("WavLMRunner", http_host(), SETTINGS)
-            model = VoiceModel.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
-        self.scorer = Scorer(model.info, model.score)
+            scorer = WindowScorer.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
+        self.scorer = Scorer(scorer.info, scorer.score)
 
     @bentoml.on_startup
     async def started(self) -> None:

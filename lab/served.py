@@ -1,8 +1,7 @@
 """A detector together with the service's own reading of media, for the command lines that judge a model.
 
-Beside `service.py` and `models/configured.py` this is the only place where `models` and `bonafide` meet: what is
-measured has to pass the same decoder, the same cutting into windows and the same engine as what is served, and the
-same settings apply.
+It imports `models` and `bonafide`, since what is measured has to pass the same decoder, the same cutting into windows
+and the same engine as what is served, and the same settings apply.
 """
 
 import math
@@ -25,7 +24,7 @@ from bonafide.verdict import (
 )
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
-from models.configured import VoiceModel, load_options
+from models.configured import WindowScorer, load_options
 from models.face_model import FaceSpoofModel
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import VoiceActivityDetector
@@ -88,10 +87,10 @@ class ServedModel:
 
     def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
         options = replace(load_options(task, settings), calibrated=calibrated)
-        self._model: VoiceModel | FaceSpoofModel = (
-            VoiceModel.load(reference, options) if task == "voice" else FaceSpoofModel.load(reference, options)
+        self._model: WindowScorer | FaceSpoofModel = (
+            WindowScorer.load(reference, options) if task == "voice" else FaceSpoofModel.load(reference, options)
         )
-        self.detector = self._model.detector if isinstance(self._model, VoiceModel) else self._model
+        self.detector = self._model.detector if isinstance(self._model, WindowScorer) else self._model
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._reader = MediaReader(settings, self.info.geometry)
         self.read = self._reader.read
@@ -109,7 +108,7 @@ class ServedModel:
         return f"{model}; {self._reader.identity or f'speech {info.speech_version}'}"
 
     def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
-        """P(spoof) of each part, NaN where there is none, and the share of it in which somebody speaks; 1 for photos.
+        """P(spoof) of each part, NaN where there is none, and its speech ratio, 0..1; 1 for photos.
 
         Raises:
             InferenceFailed: the engine itself is broken.
@@ -120,7 +119,7 @@ class ServedModel:
         return [(answer.score, _ratio(answer, part)) for answer, part in zip(answers, parts, strict=True)]
 
     def has_speech(self, ratio: float) -> bool:
-        """Whether the service judges a window with this share of speech."""
+        """Whether the service judges a window with this speech ratio."""
         return self._check.passes(ratio)
 
     def judged(self, scored: Scored) -> list[tuple[float, float]]:
@@ -168,8 +167,8 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
 
 def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[float]:
     """Share of each window in which somebody speaks, 0..1, as the service counts it."""
-    shares = speech.speech_ratios([part.array for part in parts]).tolist()
-    return [_ratio(WindowScore(math.nan, share), part) for share, part in zip(shares, parts, strict=True)]
+    ratios = speech.speech_ratios([part.array for part in parts]).tolist()
+    return [_ratio(WindowScore(math.nan, ratio), part) for ratio, part in zip(ratios, parts, strict=True)]
 
 
 def _ratio(answer: WindowScore, part: Part) -> float:
