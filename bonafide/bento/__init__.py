@@ -1,5 +1,5 @@
-"""What BentoML 1.4.39 has to be told before it serves us well: environment, batching, shutdown.
+"""What is set or corrected in BentoML 1.4.39: environment, batching, shutdown, the client of its runners.
 
-Knows BentoML's internals. Each module names the behaviour it corrects; tests/bonafide/bento and tests/integration
+Uses BentoML's internals. Each module names the behaviour it corrects; tests/bonafide/bento and tests/integration
 fail when an upgrade changes one of them.
 """
