@@ -5,7 +5,7 @@ skipped. `score` is always the probability of `label`, as the first clients were
 """
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -302,14 +302,3 @@ class Error(_Frame):
 
 
 ServerMessage = Connected | DetectionResult | Buffering | ConfigUpdated | Pong | Stats | Summary | Error
-_SERVER_MESSAGE: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
-
-
-def read_answer(text: str) -> ServerMessage:
-    """Reads what a server sent, for tests and benchmarks; a field too many or too few is an error.
-
-    Raises:
-        ValidationError: not a frame of this server.
-    """
-    message: ServerMessage = _SERVER_MESSAGE.validate_json(text)
-    return message

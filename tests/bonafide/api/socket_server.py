@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import uvicorn
+from pydantic import Field, TypeAdapter
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bonafide.api.websocket import WebSocketApi
-from bonafide.api.websocket_messages import ServerMessage, read_answer
+from bonafide.api.websocket_messages import ServerMessage
 from bonafide.app import App
 from bonafide.bento.websockets import AbortableWebSocket
 from bonafide.live.call_verdicts import CallVerdicts
@@ -108,6 +109,14 @@ async def socket_server(
             await serving
 
 
+_SERVER_MESSAGE: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
+
+
+def read_answer(text: str) -> ServerMessage:
+    """Reads a frame of the server; a field too many or too few is a ValidationError."""
+    return _SERVER_MESSAGE.validate_json(text)
+
+
 class Client:
     """A socket that speaks JSON and insists on frames of the documented kinds."""
 
@@ -121,8 +130,7 @@ class Client:
         async with asyncio.timeout(60):
             text = await self.socket.recv()
         assert isinstance(text, str)
-        answer: ServerMessage = read_answer(text)
-        return answer
+        return read_answer(text)
 
     async def ask(self, message: str | bytes) -> Any:
         await self.send(message)
