@@ -8,9 +8,10 @@ import httpx
 import numpy as np
 import pytest
 
-from bonafide.api.http import STATUS, HttpApi
+from bonafide.api.http import HttpApi, refusal
 from bonafide.app import App
-from bonafide.errors import ErrorCode
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, ErrorCode
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
 from tests.media import encode_image, photo, wav
@@ -35,8 +36,17 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, body["code"]
 
 
-def test_every_error_has_its_status() -> None:
-    assert set(STATUS) == set(ErrorCode)
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_error_has_its_status(code: ErrorCode) -> None:
+    failure = type("Failure", (BonafideError,), {"code": code})
+    call = Call.within(1)
+    answer = refusal(failure("what was wrong"), call)
+    assert 400 <= answer.status_code <= 599
+    assert json.loads(bytes(answer.body))["error"] == {
+        "code": code.value,
+        "message": "what was wrong",
+        "request_id": call.request_id,
+    }
 
 
 @pytest.mark.parametrize(
