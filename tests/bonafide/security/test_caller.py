@@ -21,7 +21,7 @@ async def test_each_call_has_its_own_caller() -> None:
         await asyncio.sleep(0)
         return current_caller()
 
-    assert await asyncio.gather(call("bank"), call("clinic")) == ["bank", "clinic"]
+    assert list(await asyncio.gather(call("bank"), call("clinic"))) == ["bank", "clinic"]
     assert current_caller() == ANONYMOUS
 
 
