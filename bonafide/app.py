@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bonafide.audio.reader import AudioLimits, window_weight
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
+from bonafide.cache.circuit_breaker import CircuitBreaker
 from bonafide.face import FaceJudgement
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
@@ -67,7 +68,8 @@ class App:
         self.budget = ByteBudget(settings.max_inflight_bytes)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._store = open_store(settings)
-        self._cache = open_cache(settings, measurements.cache_failed)
+        redis_breaker = CircuitBreaker(settings.redis_timeout_s, on_failed_probe=measurements.cache_failed)
+        self._cache = open_cache(settings, measurements.cache_failed, redis_breaker)
         self.voice = VoiceAnalysis(
             runner=self.voice_runner,
             store=self._store,
@@ -89,7 +91,7 @@ class App:
             settings=settings,
             observer=measurements,
         )
-        self.calls = CallVerdicts.from_settings(settings)
+        self.calls = CallVerdicts.from_settings(settings, redis_breaker)
         self.webhook = Webhook.from_settings(settings)
         self.face = FaceJudgement(
             runner=self.face_runner,

@@ -115,14 +115,9 @@ def bind_task(task_id: str) -> None:
 
 
 def bind_caller(caller: str) -> None:
-    """Names who calls in the log lines of the running call."""
+    """Shows the caller in the log lines of the running call; an empty name is not shown."""
     if caller:
         structlog.contextvars.bind_contextvars(caller=caller)
-
-
-def bound_caller() -> str:
-    """Whose call is running; empty where no keys are asked for."""
-    return str(structlog.contextvars.get_contextvars().get("caller", ""))
 
 
 def refused(transport: str, method: str, call: Call, error: BonafideError) -> None:

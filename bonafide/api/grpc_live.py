@@ -15,7 +15,8 @@ from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending, LiveConfig, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
-from bonafide.telemetry import bind_task, bound_caller
+from bonafide.security.caller import current_caller
+from bonafide.telemetry import bind_task
 from proto import audio_analyzer_pb2 as audio
 
 _MAX_PART_BYTES = 1024 * 1024
@@ -59,7 +60,7 @@ async def analyze_live(
         BonafideError: audio or a configuration that cannot be taken, or an end that the caller did not ask for.
     """
     writer = _Writer(write)
-    with sessions.open(call, bound_caller()) as stream:
+    with sessions.open(call, current_caller()) as stream:
         intake = AudioInputDecoder(stream)
         intake.configure(encoding="float32")
 

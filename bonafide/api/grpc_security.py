@@ -12,8 +12,9 @@ from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.security import presented_key
 from bonafide.errors import BonafideError
 from bonafide.security.access import Access
+from bonafide.security.caller import set_caller
 from bonafide.security.tls import ServerTls, TlsMaterial
-from bonafide.telemetry import bind_caller, refused
+from bonafide.telemetry import refused
 
 _OPEN = f"/{health.SERVICE_NAME}/"
 """Health checks have no keys."""
@@ -21,7 +22,7 @@ _REFUSAL_LIMIT_S = 10.0
 
 
 class KeyInterceptor(grpc.aio.ServerInterceptor):
-    """Lets in calls with a known key, and everybody to health."""
+    """Refuses calls without a known key, except health checks."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -40,7 +41,7 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):
             key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
         }
         try:
-            bind_caller(self._access.admit(presented_key(metadata)))
+            set_caller(self._access.admit(presented_key(metadata)))
         except BonafideError as error:
             return _refusal(method.rpartition("/")[2], error)
         return handler

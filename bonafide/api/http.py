@@ -35,6 +35,7 @@ from bonafide.errors import (
     Unavailable,
 )
 from bonafide.security.access import Access
+from bonafide.settings import Settings
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 
@@ -56,6 +57,9 @@ _CLIENT_CLOSED = 499
 _GOING_AWAY = "the service is going away"
 
 T = TypeVar("T")
+Handler = Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]]
+Limit = Callable[[Settings], float]
+"""The most seconds that a call of a route may take."""
 
 
 class StoredRecording(BaseModel):
@@ -99,14 +103,14 @@ class HttpApi:
         return Starlette(
             routes=[
                 *others,
-                Route("/detect_audio", self._answer(self.detect_audio), methods=["POST"]),
-                Route("/analyze_audio", self._answer(self.analyze_audio), methods=["POST"]),
-                Route("/predict_liveness", self._answer(self.predict_liveness), methods=["POST"]),
-                Route("/model_status", self._answer(self.model_status, logging.DEBUG), methods=["GET"]),
-                Route("/health", self._answer(self.health, logging.DEBUG), methods=["GET"]),
-                Route("/stats", self._answer(self.stats, logging.DEBUG), methods=["GET"]),
-                Route("/calls/{call_id}", self._answer(self.call_verdict, logging.DEBUG), methods=["GET"]),
-                Route("/docs.json", self._answer(self.docs, logging.DEBUG), methods=["GET"]),
+                self._analysis("/detect_audio", self.detect_audio, _recording_limit_s),
+                self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),
+                self._analysis("/predict_liveness", self.predict_liveness, _photo_limit_s),
+                self._question("/model_status", self.model_status),
+                self._question("/health", self.health),
+                self._question("/stats", self.stats),
+                self._question("/calls/{call_id}", self.call_verdict),
+                self._question("/docs.json", self.docs),
                 *web_routes(),
             ]
         )
@@ -132,7 +136,7 @@ class HttpApi:
         return messages.face_response(report, call)
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """Tells which models answer."""
+        """Which models answer."""
         return {
             "voice": _fields(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
             "face": _fields(messages.face_status(app.face_runner, app.settings.face_threshold)),
@@ -146,7 +150,7 @@ class HttpApi:
         return {"status": "healthy", "runners": runners}
 
     async def stats(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """How full the house is."""
+        """How many calls and sessions are active, and how many may be."""
         runners = {
             runner.name: {
                 "active_calls": runner.active_calls,
@@ -195,9 +199,15 @@ class HttpApi:
         finally:
             self._work.discard(task)
 
-    def _answer(
-        self, handler: Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]], level: int = logging.INFO
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _analysis(self, path: str, handler: Handler, limit_s: Limit) -> Route:
+        """A route that judges what its caller sends or names, within the time limit of its kind."""
+        return Route(path, self._answer(handler, limit_s, logging.INFO), methods=["POST"])
+
+    def _question(self, path: str, handler: Handler) -> Route:
+        """A route that only reads what this process has, and is logged at DEBUG."""
+        return Route(path, self._answer(handler, _question_limit_s, logging.DEBUG), methods=["GET"])
+
+    def _answer(self, handler: Handler, limit_s: Limit, level: int) -> Callable[[Request], Awaitable[Response]]:
         """Runs a handler under its deadline and observation. Never raises: BentoML would let the caller wait."""
 
         async def endpoint(request: Request) -> Response:
@@ -207,7 +217,7 @@ class HttpApi:
                 async with observed("http", handler.__name__, call, level):
                     if (app := self.app) is None:
                         raise Unavailable("the service is starting")
-                    call = call.lasting(_time_limit(request, app))
+                    call = call.lasting(_time_limit(request, limit_s(app.settings)))
                     with self._at_work(request):
                         async with call.time_limit():
                             answer = await handler(app, request, call)
@@ -232,9 +242,25 @@ def refusal(error: BonafideError, call: Call) -> Response:
     return JSONResponse({"error": body}, status_code=STATUS[error.code], headers=headers)
 
 
-def _time_limit(request: Request, app: App) -> float:
-    """Seconds the call may take: what the route allows, or less if the caller says so."""
-    limit = app.settings.call_timeout_s if "audio" in request.url.path else app.settings.face_timeout_s
+def _recording_limit_s(settings: Settings) -> float:
+    return settings.call_timeout_s
+
+
+def _photo_limit_s(settings: Settings) -> float:
+    return settings.face_timeout_s
+
+
+def _question_limit_s(settings: Settings) -> float:
+    # Answered at once from what this process has, but for a call's verdict, which Redis may have to be asked for.
+    return settings.face_timeout_s
+
+
+def _time_limit(request: Request, limit: float) -> float:
+    """Seconds the call may take: `limit`, or less if the caller asks for less.
+
+    Raises:
+        InvalidRequest: the caller's limit is not a number of seconds above 0.
+    """
     if (asked := request.headers.get(TIMEOUT_HEADER)) is None:
         return limit
     try:

@@ -10,7 +10,8 @@ from bonafide.api.http import refusal
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Unavailable
 from bonafide.security.access import Access
-from bonafide.telemetry import bind_caller, refused
+from bonafide.security.caller import set_caller
+from bonafide.telemetry import refused
 
 OPEN = frozenset({"/", "/ui", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})
 """Health checks and what describes the service: they tell nothing of callers. All other paths ask for a key."""
@@ -64,7 +65,7 @@ class KeyGate:
         try:
             if (access := self._access()) is None:
                 raise Unavailable("the service is starting")
-            bind_caller(access.admit(presented_key(headers) or _offered_key(scope)))
+            set_caller(access.admit(presented_key(headers) or _offered_key(scope)))
         except BonafideError as error:
             call = Call.within(_REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
             refused(scope["type"], "access", call, error)

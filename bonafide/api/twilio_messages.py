@@ -4,8 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bonafide.api.websocket_messages import Model, Stretch, TimelineWindow, VoiceLabel
+from bonafide.api.websocket_messages import (
+    Model,
+    Stretch,
+    TimelineWindow,
+    VoiceLabel,
+    model_of,
+    stretch,
+    timeline_window,
+)
 from bonafide.errors import InvalidRequest
+from bonafide.live.phone_calls import PhoneVerdict
+from bonafide.verdict import SPOOF
 
 
 class _Frame(BaseModel):
@@ -110,7 +120,7 @@ def read_phone_message(text: str) -> PhoneMessage | None:
 
 
 class CallVerdict(BaseModel):
-    """What is known of a call: while it lasts the running verdict, afterwards that on all of it."""
+    """The document of `/calls/{call_id}` and of the webhook. `windows` and `reason` are empty while the call lasts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -131,3 +141,28 @@ class CallVerdict(BaseModel):
     calibrated: bool
     request_id: str
     timestamp: float
+
+
+def call_verdict(verdict: PhoneVerdict) -> bytes:
+    """The JSON document of a verdict; see `CallVerdict`."""
+    summary = verdict.summary
+    document = CallVerdict(
+        call_id=verdict.call_id,
+        stream_id=verdict.stream_id,
+        status="done" if verdict.done else "in_progress",
+        label=verdict.label,
+        is_spoof=verdict.label == SPOOF,
+        p_spoof=verdict.p_spoof,
+        threshold=summary.threshold,
+        audio_seconds=summary.audio_s,
+        judged_seconds=summary.judged_s,
+        speech_seconds=summary.speech_s,
+        windows=[timeline_window(each) for each in summary.windows] if verdict.done else [],
+        suspicious=[stretch(each) for each in summary.suspicious],
+        reason=summary.ending.value if verdict.done else "",
+        model=model_of(summary.model),
+        calibrated=summary.model.calibrated,
+        request_id=verdict.request_id,
+        timestamp=verdict.timestamp,
+    )
+    return document.model_dump_json().encode()

@@ -1,4 +1,4 @@
-"""The WebSockets: who is let in, and how each socket is closed. What is said on them is in `websocket_*`."""
+"""The WebSockets: which handshakes are accepted, and how each socket is closed; `websocket_*` serve the messages."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from bonafide.errors import BonafideError, Internal, Unavailable
 from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream, SlowReader
 from bonafide.live.summary import LiveSummary
-from bonafide.telemetry import bound_caller, observed
+from bonafide.security.caller import current_caller
+from bonafide.telemetry import observed
 
 GOING_AWAY, POLICY, INTERNAL = 1001, 1008, 1011
 _CLOSE = {
@@ -67,10 +68,10 @@ class WebSocketApi:
             async with observed("websocket", method, call):
                 if app is None:
                     raise Unavailable("the service is starting")
-                caller = bound_caller()
+                caller = current_caller()
                 if method == "twilio":
                     require_signature(websocket.headers, app.settings)
-                if not caller:  # no page knows the key of another
+                if not caller:  # a page of another site has no key
                     require_own_page(websocket.headers, app.settings.allowed_origins)
                 with app.live.open(call, caller) as stream:
                     await websocket.accept()
@@ -78,7 +79,7 @@ class WebSocketApi:
                         summary = await conversation(websocket, stream, app).run()
                         await websocket.close(*_CLOSE[summary.ending])
                     except WebSocketDisconnect:
-                        pass  # the other side left, or broke the protocol and was told so
+                        pass  # the other side closed the socket, or it was closed for a protocol error
         except BonafideError as error:
             if websocket.application_state is WebSocketState.CONNECTING:
                 await _refuse(websocket, error, call, full=app is not None and app.live.full)
@@ -88,7 +89,7 @@ class WebSocketApi:
 
 
 async def _refuse(websocket: WebSocket, error: BonafideError, call: Call, *, full: bool) -> None:
-    """Answers the handshake with an error as HTTP would, but with 503 when nobody could be let in."""
+    """Answers the handshake with an error as HTTP would, but with 503 when no session could be opened."""
     response = refusal(error, call)
     if full:
         response.status_code = 503

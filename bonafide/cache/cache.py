@@ -5,7 +5,6 @@ In: a content id and window indices. Out: what was kept of them. A cache that is
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.cache import codec as codec
+from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedStore
 from bonafide.cache.codec import RecordingMeta
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
@@ -22,7 +22,6 @@ from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 
 __all__ = ["Cache", "RecordingMeta", "open_cache"]
-logger = logging.getLogger(__name__)
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -38,35 +37,31 @@ class _Skipped(Exception):
 
 
 class Cache:
-    """Facts, windows and scores by content. No method raises because the cache failed: it then knows nothing.
+    """Facts, windows and scores by content. No method raises because the store failed: reads then find nothing.
 
-    After a failure nothing is asked any more until a probe in the background gets an answer, so an outage
-    slows a call by one round trip at most. For one event loop.
+    Behind a circuit breaker an outage slows a call by one round trip at most. For one event loop.
 
     Args:
         store: Where the bytes are kept.
-        timeout_s: Longest time of one round trip, and of the wait for its turn.
+        timeout_s: Longest wait for a round trip's turn.
         keep_windows: Whether windows are stored.
-        on_failure: Called for every failed round trip.
-        pause_s: Seconds between probes while the store is down.
+        on_failure: Called for every round trip that failed or had to wait too long; not for those that an open
+            circuit refused.
     """
 
     def __init__(
         self,
-        store: KeyValueStore,
+        store: GuardedStore,
         *,
         timeout_s: float,
         keep_windows: bool = True,
         on_failure: Callable[[], None] = lambda: None,
-        pause_s: float = 5.0,
     ) -> None:
         self._store = store
         self._timeout_s = timeout_s
         self._keep_windows = keep_windows
         self._on_failure = on_failure
-        self._pause_s = pause_s
         self._turns = asyncio.Semaphore(_ROUND_TRIPS)
-        self._probe: asyncio.Task[None] | None = None  # there while the store is down
 
     async def get_recording(self, content_id: str) -> RecordingMeta | None:
         """The facts of a recording, or None."""
@@ -112,10 +107,7 @@ class Cache:
         await self._put(items(), _SCORES_AT_ONCE)
 
     async def close(self) -> None:
-        """Stops probing and lets the store go."""
-        if self._probe:
-            self._probe.cancel()
-            await asyncio.wait([self._probe])
+        """Closes the store."""
         await self._store.close()
 
     async def _get(
@@ -135,14 +127,15 @@ class Cache:
     async def _put(self, items: Iterable[tuple[str, bytes]], at_once: int) -> None:
         remaining = iter(items)
         with contextlib.suppress(_Skipped):
-            while not self._probe and (part := list(islice(remaining, at_once))):
+            # Windows are not encoded for a store that would not be asked.
+            while not self._store.is_open and (part := list(islice(remaining, at_once))):
                 await self._round_trip(self._store.put_many, part)
 
     async def _round_trip(self, ask: Callable[[A], Awaitable[T]], what: A) -> T:
-        """What the store answers; raises `_Skipped` when it did not, is known to be down, or is too busy."""
+        """What the store answers; raises `_Skipped` when it failed, was not asked, or is too busy."""
         # Memory answers without a pause; an hour of windows must not hold up everybody else.
         await asyncio.sleep(0)
-        if self._probe:
+        if self._store.is_open:
             raise _Skipped
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -151,44 +144,26 @@ class Cache:
             self._on_failure()
             raise _Skipped from None
         try:
-            if self._probe:  # it went down while we stood in the queue
-                raise _Skipped
-            return await self._bounded(ask, what)
-        except StoreFailed as error:
+            return await ask(what)
+        except CircuitOpen:
+            raise _Skipped from None
+        except StoreFailed:
             self._on_failure()
-            self._go_down(error)
             raise _Skipped from None
         finally:
             self._turns.release()
 
-    async def _bounded(self, ask: Callable[[A], Awaitable[T]], what: A) -> T:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await ask(what)
-        except TimeoutError:
-            raise StoreFailed(f"no answer within {self._timeout_s:g} s") from None
 
-    def _go_down(self, error: StoreFailed) -> None:
-        if self._probe is None:
-            logger.warning("the cache is down, calls go on without it: %s", error)
-            self._probe = asyncio.create_task(self._wait_until_up(), name="cache-probe")
+def open_cache(
+    settings: Settings, on_failure: Callable[[], None] = lambda: None, breaker: CircuitBreaker | None = None
+) -> Cache:
+    """The cache that the settings name: Redis with `REDIS_HOST`, else memory. Connects to nothing yet.
 
-    async def _wait_until_up(self) -> None:
-        while True:
-            await asyncio.sleep(self._pause_s)
-            try:
-                # A write, since a full or read-only store still answers reads.
-                await self._bounded(self._store.put_many, [(codec.PROBE_KEY, b"")])
-            except StoreFailed:
-                self._on_failure()
-            else:
-                break
-        logger.warning("the cache is back")
-        self._probe = None
-
-
-def open_cache(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> Cache:
-    """The cache that the settings name: Redis with `REDIS_HOST`, else memory. Connects to nothing yet."""
+    Args:
+        settings: of the service.
+        on_failure: see `Cache`; called for every failed probe too when the breaker is the cache's own.
+        breaker: of all stores in this Redis; None: the cache has one of its own.
+    """
     store: KeyValueStore
     if settings.redis_host:
         store = RedisKeyValue(
@@ -200,8 +175,10 @@ def open_cache(settings: Settings, on_failure: Callable[[], None] = lambda: None
         )
     else:
         store = MemoryKeyValue(settings.cache_max_bytes, settings.cache_ttl_s)
+    if breaker is None:
+        breaker = CircuitBreaker(settings.redis_timeout_s, on_failed_probe=on_failure)
     return Cache(
-        store,
+        GuardedStore(store, breaker),
         timeout_s=settings.redis_timeout_s,
         keep_windows=settings.cache_windows,
         on_failure=on_failure,

@@ -17,7 +17,6 @@ from bonafide.verdict import WindowScore
 
 # The version: to be raised when an old value would be read wrongly, or windows are cut or resampled in another way.
 _PREFIX = "bonafide:2:"
-PROBE_KEY = f"{_PREFIX}probe"
 _CHECKSUM = struct.Struct("<I")
 _SCORE = struct.Struct("<dd")
 

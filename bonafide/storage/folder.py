@@ -70,10 +70,6 @@ class FolderStore:
             raise Unavailable("the object changed while it was read, try again")
         return content
 
-    async def healthy(self) -> bool:
-        """See `ObjectStore.healthy`: whether the folder is there."""
-        return await self._threads.run(lambda stop: os.access(self._root, os.R_OK | os.X_OK))
-
     async def close(self) -> None:
         """See `ObjectStore.close`."""
         await self._threads.close()

@@ -3,8 +3,6 @@
 In: a bucket and a key. Out: the bytes, streamed under a limit. Knows storage, errors, settings.
 """
 
-import asyncio
-import contextlib
 import hashlib
 import logging
 import os
@@ -29,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _THREADS = 16
-_HEALTH_TIMEOUT_S = 2.0
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "ResourceNotFound"}
 # The service's own credentials are wrong: nothing that the caller did or may know.
 _OUR_FAULT = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"}
@@ -45,7 +42,6 @@ class MinioStore:
     def __init__(self, settings: Settings) -> None:
         scheme, _, host = (settings.minio_endpoint or "").rpartition("://")
         secure = scheme == "https" if scheme else settings.minio_secure
-        self._health_url = f"{'https' if secure else 'http'}://{host}/minio/health/live"
         self._allowed_buckets = settings.allowed_buckets
         self._max_bytes = settings.max_audio_bytes
         self._attempts = settings.storage_retries + 1
@@ -64,8 +60,6 @@ class MinioStore:
             http_client=self._http,
         )
         self._threads = StoppableThreads(_THREADS, "minio")
-        # Downloads that fill the pool must not make the storage look dead.
-        self._health_thread = StoppableThreads(1, "minio-health")
 
     async def stat(self, bucket: str, key: str) -> ObjectStat:
         """See `ObjectStore.stat`."""
@@ -105,25 +99,9 @@ class MinioStore:
             raise Unavailable("the object changed while it was read, try again")
         return content
 
-    async def healthy(self) -> bool:
-        """See `ObjectStore.healthy`: whether the server answers an unsigned request, with whatever."""
-
-        def work(stop: threading.Event) -> bool:
-            timeout = urllib3.Timeout(connect=_HEALTH_TIMEOUT_S, read=_HEALTH_TIMEOUT_S)
-            try:
-                answer = self._http.request("HEAD", self._health_url, timeout=timeout, redirect=False)
-            except (HTTPError, OSError):
-                return False
-            return answer.status < 500
-
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2 * _HEALTH_TIMEOUT_S):
-                return await self._health_thread.run(work)
-        return False
-
     async def close(self) -> None:
         """See `ObjectStore.close`; waits for one socket timeout at most."""
-        await asyncio.gather(self._threads.close(), self._health_thread.close())
+        await self._threads.close()
         self._http.clear()
 
     async def _retrying(self, work: Callable[[threading.Event], T], bucket: str, key: str) -> T:

@@ -33,9 +33,9 @@ class ObjectStat:
 class ObjectStore(Protocol):
     """Where objects come from. Every method may be cancelled at any time and then stops its work soon.
 
-    All of them but `healthy` and `close` raise `InvalidRequest` for names that no bucket or object can have,
-    `Forbidden` for a bucket outside the allowed list or an object that the storage keeps from us,
-    `ObjectNotFound`, and `Unavailable` when the storage does not answer, which is after the retries.
+    `stat` and `read` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a bucket
+    outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
+    `Unavailable` when the storage does not answer, which is after the retries.
     """
 
     async def stat(self, bucket: str, key: str) -> ObjectStat:
@@ -47,11 +47,8 @@ class ObjectStore(Protocol):
         Raises `Unavailable` when the content has changed since: the caller may start again with `stat`.
         """
 
-    async def healthy(self) -> bool:
-        """Whether the storage answers now; takes a few seconds at most and raises nothing."""
-
     async def close(self) -> None:
-        """Stops what is in flight and lets connections and threads go."""
+        """Stops what is in flight, and closes connections and threads."""
 
 
 def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> None:

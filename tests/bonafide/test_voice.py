@@ -49,9 +49,6 @@ class CountingStore:
         self.reads += 1
         return await self._store.read(bucket, key, expected)
 
-    async def healthy(self) -> bool:
-        return await self._store.healthy()
-
     async def close(self) -> None:
         await self._store.close()
 

@@ -13,7 +13,10 @@ import httpx
 import numpy as np
 import pytest
 from _bentoml_impl.client import RemoteProxy
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from proto import liveness_api_pb2 as liveness
 from proto import liveness_api_pb2_grpc
@@ -37,6 +40,16 @@ async def test_five_thousand_calls_and_no_error(service: LocalService, face_jpg:
             return sum([(await stub.PredictLiveness(request)).success for _ in left])
 
         assert sum(await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))) == CALLS
+
+
+async def test_bentoml_serves_websockets_with_our_settings(service: LocalService) -> None:
+    url = f"ws://127.0.0.1:{service.http_port}/ws/detect"
+    async with connect(url, compression="deflate") as connection:
+        assert connection.protocol.extensions == [], "compression is offered and not taken"
+        await connection.send(bytes(Settings().live_max_message_bytes + 1))
+        with pytest.raises(ConnectionClosed):
+            await connection.recv()
+        assert connection.close_code == 1009
 
 
 async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:

@@ -1,16 +1,19 @@
 """MinIO or Valkey frozen, killed and back again under the running service."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from bonafide_client import AsyncBonafideClient
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
+from tests import phone
 from tests.integration.stored import BUCKET, Chunks, StoredService
 from tests.integration.waiting import Stopwatch, until, wait_active
 from tests.media import encode, speech_like
@@ -20,6 +23,7 @@ STORAGE_BOUND_S = 6.0
 CACHE_BOUND_S = 2.0
 """What a dead cache may cost a call."""
 DOWN, BACK = "the cache is down", "the cache is back"
+NOT_SHARED = "the verdict on a call is kept in this process only"
 
 pytestmark = pytest.mark.slow  # a service of its own has to start
 
@@ -141,6 +145,38 @@ async def test_without_valkey_calls_go_on_and_with_it_remember_again(
     assert await stored.chunks() - chunks == Chunks(runner=0, cache=4)
 
 
+async def phone_call(stored: StoredService, call_id: str) -> float:
+    """Seconds that a silent call took from its first frame to the close of its socket."""
+    watch = Stopwatch()
+    async with connect(f"ws://127.0.0.1:{stored.service.http_port}/ws/twilio", compression=None) as socket:
+        for frame in (phone.CONNECTED, phone.start(callSid=call_id), phone.STOP):
+            await socket.send(json.dumps(frame))
+        await socket.wait_closed()
+    return watch.seconds
+
+
+async def test_without_valkey_phone_calls_have_their_verdicts_and_ask_it_once(stored: StoredService) -> None:
+    usual = max([await phone_call(stored, f"CA-usual-{n}") for n in range(3)])
+    told = log_lines(stored)
+    stored.valkey.freeze()
+    try:
+        await phone_call(stored, "CA-outage-first")
+        others = [await phone_call(stored, f"CA-outage-{n}") for n in range(5)]
+        async with httpx.AsyncClient(base_url=stored.service.url, timeout=30) as http:
+            for n in range(5):
+                assert (await http.get(f"/calls/CA-outage-{n}")).json()["status"] == "done"
+    finally:
+        stored.valkey.thaw()
+    assert min(others) < usual + 0.3, "known to be down, it is not asked twice in each call"
+    lines = log_lines(stored)
+    assert (lines[DOWN], lines[NOT_SHARED]) == (told[DOWN] + 1, told[NOT_SHARED] + 1)
+
+    async def back() -> bool:
+        return log_lines(stored)[BACK] > told[BACK]
+
+    await until(back, within_s=20)
+
+
 async def cache_failures(stored: StoredService) -> float:
     return await stored.metric("bonafide_cache_failures_total")
 
@@ -148,4 +184,4 @@ async def cache_failures(stored: StoredService) -> float:
 def log_lines(stored: StoredService) -> dict[str, int]:
     """How often the log tells of the cache."""
     log = stored.service.log.read_text()
-    return {line: log.count(line) for line in (DOWN, BACK)}
+    return {line: log.count(line) for line in (DOWN, BACK, NOT_SHARED)}

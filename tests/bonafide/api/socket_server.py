@@ -13,7 +13,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bonafide.api.websocket import WebSocketApi
-from bonafide.api.websocket_messages import ServerMessage
 from bonafide.app import App
 from bonafide.bento.websockets import AbortableWebSocket
 from bonafide.live.call_verdicts import CallVerdicts
@@ -122,8 +121,7 @@ class Client:
         async with asyncio.timeout(60):
             text = await self.socket.recv()
         assert isinstance(text, str)
-        answer: ServerMessage = read_answer(text)
-        return answer
+        return read_answer(text)
 
     async def ask(self, message: str | bytes) -> Any:
         await self.send(message)

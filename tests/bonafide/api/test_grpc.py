@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import numpy as np
@@ -15,9 +15,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from PIL import Image
 
 from bonafide.api.grpc import FACE_SERVICE, VOICE_SERVICE, GrpcServer
-from bonafide.api.grpc_calls import STATUS
+from bonafide.api.grpc_calls import Context, abort
 from bonafide.app import App
-from bonafide.errors import ErrorCode
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, ErrorCode
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
@@ -76,8 +77,28 @@ def trailer(error: grpc.aio.AioRpcError) -> dict[str, str]:
     return {key: str(value) for key, value in error.trailing_metadata() or ()}
 
 
-def test_every_error_has_its_status() -> None:
-    assert set(STATUS) == set(ErrorCode)
+class AbortedContext:
+    """Keeps how the call was ended."""
+
+    def __init__(self) -> None:
+        self.ended: tuple[grpc.StatusCode, str, dict[str, str]] | None = None
+
+    async def abort(self, status: grpc.StatusCode, message: str, trailer: Any) -> None:
+        self.ended = status, message, dict(trailer)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+async def test_every_error_has_its_status(code: ErrorCode) -> None:
+    failure = type("Failure", (BonafideError,), {"code": code})
+    context, call = AbortedContext(), Call.within(1)
+    await abort(cast(Context, context), call, failure("what was wrong"))
+    assert context.ended is not None
+    status, message, told = context.ended
+    assert status not in (grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN)
+    assert (message, told) == (
+        "what was wrong",
+        {"x-request-id": call.request_id, "bonafide-error-code": code.value},
+    )
 
 
 async def test_a_stored_recording(voice: Any, stored: audio.AnalyzeAudioRequest) -> None:

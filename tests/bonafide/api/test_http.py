@@ -8,9 +8,10 @@ import httpx
 import numpy as np
 import pytest
 
-from bonafide.api.http import STATUS, HttpApi
+from bonafide.api.http import HttpApi, refusal
 from bonafide.app import App
-from bonafide.errors import ErrorCode
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, ErrorCode
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
 from tests.media import encode_image, photo, wav
@@ -35,8 +36,17 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, body["code"]
 
 
-def test_every_error_has_its_status() -> None:
-    assert set(STATUS) == set(ErrorCode)
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_error_has_its_status(code: ErrorCode) -> None:
+    failure = type("Failure", (BonafideError,), {"code": code})
+    call = Call.within(1)
+    answer = refusal(failure("what was wrong"), call)
+    assert 400 <= answer.status_code <= 599
+    assert json.loads(bytes(answer.body))["error"] == {
+        "code": code.value,
+        "message": "what was wrong",
+        "request_id": call.request_id,
+    }
 
 
 @pytest.mark.parametrize(
@@ -160,6 +170,43 @@ async def test_the_callers_deadline_counts(client: httpx.AsyncClient, remote: Lo
     for bad in ("-1", "soon", "nan"):
         answer = await client.post("/detect_audio", content=VOICE, headers={"x-timeout-seconds": bad})
         assert error_of(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("route", "expired"),
+    [
+        ("/detect_audio", "call_timeout_s"),
+        ("/analyze_audio", "call_timeout_s"),
+        ("/predict_liveness", "face_timeout_s"),
+    ],
+)
+async def test_each_route_has_its_time_limit(route: str, expired: str, remote: LocalRemote, tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.wav").write_bytes(VOICE)
+    content = {
+        "/detect_audio": VOICE,
+        "/analyze_audio": b'{"bucket": "calls", "key": "a.wav"}',
+        "/predict_liveness": encode_image(photo()),
+    }
+    settings = Settings.model_validate(
+        {"objects_dir": tmp_path, "call_timeout_s": 60, "face_timeout_s": 60, expired: 0.2}
+    )
+    api = HttpApi()
+    api.app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    await api.app.voice_runner.probe()
+    await api.app.face_runner.probe()
+    remote.open.clear()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
+        async with asyncio.timeout(30):
+            assert error_of(await client.post(route, content=content[route])) == (504, "deadline_exceeded")
+        # The other kind of call is not done yet when this one has expired.
+        other = "/detect_audio" if route == "/predict_liveness" else "/predict_liveness"
+        waiting = asyncio.create_task(client.post(other, content=content[other]))
+        await asyncio.sleep(0.6)
+        assert not waiting.done()
+        remote.open.set()
+        assert (await waiting).status_code == 200
+    await api.app.close()
 
 
 async def test_a_bug_of_ours_shows_no_detail(

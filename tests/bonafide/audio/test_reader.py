@@ -50,7 +50,7 @@ def likeness(a: NDArray[np.int16], b: NDArray[np.int16], most_shift: int = 2_400
     return float(near.max() / (np.linalg.norm(x) * np.linalg.norm(y)))
 
 
-@pytest.mark.parametrize("kind", RECIPES)
+@pytest.mark.parametrize("kind", dict.fromkeys((*AUDIO_FORMATS, *RECIPES)))
 def test_every_format_comes_back_as_the_sound_that_went_in(kind: str) -> None:
     rate = encoder_rate(kind)
     windows, reader = read(recording(kind, 9.0))
@@ -60,10 +60,6 @@ def test_every_format_comes_back_as_the_sound_that_went_in(kind: str) -> None:
     assert reader.seconds == pytest.approx(9.0, abs=0.08)
     least = 0.45 if kind == "amr" else 0.97  # AMR keeps the voice, not the waveform
     assert likeness(np.concatenate([w.pcm for w in windows]), expected) > least
-
-
-def test_the_promised_formats_are_all_tried() -> None:
-    assert set(AUDIO_FORMATS) <= set(RECIPES)
 
 
 @pytest.mark.parametrize("magic", [b"#!AMR\n", b"#!AMR-WB\n"])

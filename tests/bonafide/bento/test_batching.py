@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -42,7 +41,6 @@ def test_clamped_it_does_not(optimizer: Optimizer) -> None:
 
 
 def test_the_dispatcher_still_has_such_an_optimizer() -> None:
-    assert version("bentoml") == "1.4.39"
     dispatcher = CorkDispatcher(20_000, 8, fallback=lambda: None, get_batch_size=len)
     assert isinstance(dispatcher.optimizer, Optimizer)
 

@@ -1,13 +1,10 @@
-"""What BentoML's server is made of gets our WebSocket settings; fails when uvicorn or BentoML go another way."""
+"""Every uvicorn server gets our WebSocket settings; that BentoML's is one is in tests/integration/test_bentoml.py."""
 
-import inspect
 from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from _bentoml_impl.worker import service as worker
 
-from bonafide.bento import websockets
 from bonafide.bento.websockets import AbortableWebSocket, serve_websockets
 
 
@@ -30,10 +27,3 @@ def test_every_server_of_the_process_gets_our_settings() -> None:
 def test_what_is_asked_for_explicitly_wins() -> None:
     serve_websockets(1_000, 7.0)
     assert uvicorn.Config("none:app", ws_max_size=5).ws_max_size == 5
-
-
-def test_bentoml_still_builds_its_server_from_such_a_config_and_passes_none_of_this() -> None:
-    source = inspect.getsource(worker)
-    assert "uvicorn.Config(" in source
-    assert "ws_" not in source
-    assert websockets.GRACE_S > 0

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from bonafide.cache import codec as codec
 from bonafide.cache.cache import Cache, RecordingMeta, open_cache
+from bonafide.cache.circuit_breaker import PROBE_KEY
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 from tests.servers import Server
@@ -202,7 +203,7 @@ def test_no_two_things_share_a_key(parts: list[tuple[str, str, int]]) -> None:
     (one, model_one, index_one), (two, model_two, index_two) = parts
     keys = [codec.recording_key(one), codec.window_key(one, index_one), codec.score_key(one, model_one, index_one)]
     others = [codec.recording_key(two), codec.window_key(two, index_two), codec.score_key(two, model_two, index_two)]
-    assert len({*keys, *others, codec.PROBE_KEY}) == 7 - sum(
+    assert len({*keys, *others, PROBE_KEY}) == 7 - sum(
         (one == two, (one, index_one) == (two, index_two), parts[0] == parts[1])
     )
     assert all(key.isascii() and key.isprintable() for key in keys)

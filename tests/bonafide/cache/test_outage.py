@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from bonafide.cache.cache import Cache, RecordingMeta, open_cache
+from bonafide.cache.circuit_breaker import CircuitBreaker, GuardedStore
 from bonafide.cache.redis import RedisKeyValue
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
@@ -46,7 +47,8 @@ async def cache_on(
 ) -> AsyncIterator[Cache]:
     secret = SecretStr(password) if password else None
     store = RedisKeyValue("127.0.0.1", port, secret, timeout_s, ttl_s=60)
-    cache = Cache(store, timeout_s=timeout_s, on_failure=failures, pause_s=PAUSE_S)
+    breaker = CircuitBreaker(timeout_s, pause_s=PAUSE_S, on_failed_probe=failures)
+    cache = Cache(GuardedStore(store, breaker), timeout_s=timeout_s, on_failure=failures)
     try:
         yield cache
     finally:
@@ -76,7 +78,7 @@ async def until_it_works(cache: Cache) -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message.split(",")[0] for record in caplog.records if record.name == "bonafide.cache.cache"]
+    return [record.message.split(",")[0] for record in caplog.records if record.name.startswith("bonafide.cache")]
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])

@@ -1,14 +1,23 @@
 """Verdicts by call id: shared where there is Redis, and here where there is none or it fails."""
 
+import pytest
+
+from bonafide.cache.circuit_breaker import CircuitBreaker, GuardedStore
+from bonafide.cache.key_value import KeyValueStore
 from bonafide.cache.memory import MemoryKeyValue
 from bonafide.cache.redis import RedisKeyValue
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.settings import Settings
+from tests.bonafide.cache.failing_store import FailingStore
 from tests.servers import Server, free_port
 
 
 def shared(port: int) -> CallVerdicts:
-    return CallVerdicts(MemoryKeyValue(10**6, 60), RedisKeyValue("127.0.0.1", port, None, 1.0, 60), 5.0)
+    return over(GuardedStore(RedisKeyValue("127.0.0.1", port, None, 1.0, 60), CircuitBreaker(5.0)))
+
+
+def over(store: KeyValueStore | None) -> CallVerdicts:
+    return CallVerdicts(MemoryKeyValue(10**6, 60), store)
 
 
 async def test_the_newest_document_of_a_call() -> None:
@@ -37,7 +46,23 @@ async def test_without_redis_this_process_knows_its_own() -> None:
 
 async def test_they_are_kept_for_a_while_only() -> None:
     now = 0.0
-    verdicts = CallVerdicts(MemoryKeyValue(10**6, 60, lambda: now), None, 1.0)
+    verdicts = CallVerdicts(MemoryKeyValue(10**6, 60, lambda: now), None)
     await verdicts.put("CA1", b"1")
     now = 61.0
     assert await verdicts.get("CA1") is None
+
+
+async def test_a_dead_store_is_asked_once_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    store = FailingStore(down=True)
+    verdicts = over(GuardedStore(store, CircuitBreaker(1.0, pause_s=3600)))
+    for n in range(10):
+        await verdicts.put(f"CA{n}", b"1")
+        assert await verdicts.get(f"CA{n}") == b"1"
+        assert await verdicts.get("CA-of-another-replica") is None
+    assert store.asked == 1
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "the cache is down",
+        "the verdict on a call is kept in this process only",
+    ]
+    await verdicts.close()
+    assert store.closed

@@ -155,9 +155,8 @@ async def test_a_file_that_grows_while_it_is_read_is_not_passed_on(root: Path, s
     assert refused
 
 
-async def test_without_its_folder_the_store_is_empty_and_not_healthy(tmp_path: Path) -> None:
+async def test_without_its_folder_the_store_is_empty(tmp_path: Path) -> None:
     store = FolderStore(Settings(objects_dir=tmp_path / "not-there"))
-    assert not await store.healthy()
     with pytest.raises(ObjectNotFound):
         await store.stat("calls", "a.wav")
     await store.close()

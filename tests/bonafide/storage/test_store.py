@@ -196,10 +196,6 @@ async def test_cancelled_calls_leave_a_store_that_works(shelf: Shelf) -> None:
     assert await shelf.store.read(shelf.bucket, "a.wav", stat) == content
 
 
-async def test_a_store_that_is_there_is_healthy(shelf: Shelf) -> None:
-    assert await shelf.store.healthy()
-
-
 async def test_a_closed_store_lets_its_calls_go(shelf: Shelf) -> None:
     shelf.put("a.wav", bytes(LIMIT))
     store = shelf.restricted(())

@@ -1,0 +1,104 @@
+"""The verdict on a phone call: which one holds now, where it is stored, and when the webhook gets it.
+
+In: a live session's progress. Out: documents in the store of call verdicts and at the webhook. Has no transport: an
+edge passes the function that encodes a verdict.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bonafide.live.call_verdicts import CallVerdicts
+from bonafide.live.session import Ending
+from bonafide.live.stream import LiveStream
+from bonafide.live.summary import LiveSummary, summary_of
+from bonafide.live.webhook import Webhook
+from bonafide.verdict import NO_SPEECH
+
+
+@dataclass(frozen=True)
+class PhoneVerdict:
+    """The verdict on a call: while it lasts the running one, afterwards that on all of it.
+
+    Attributes:
+        call_id: the provider's id of the call.
+        stream_id: the provider's id of its audio stream.
+        done: whether the call is over.
+        label: "spoof", "bonafide", or "no_speech".
+        p_spoof: P(spoof), 0..1; None without speech.
+        summary: the session so far, or all of it.
+        request_id: finds the call in the log.
+        timestamp: seconds since 1970.
+    """
+
+    call_id: str
+    stream_id: str
+    done: bool
+    label: str
+    p_spoof: float | None
+    summary: LiveSummary
+    request_id: str
+    timestamp: float
+
+
+class PhoneCall:
+    """One call that has begun: stores its newest verdict, and posts it when the label changes and at the end.
+
+    Args:
+        call_id: the provider's id of the call.
+        stream_id: the provider's id of its audio stream.
+        stream: the session that judges it.
+        verdicts: where the newest verdict is stored.
+        webhook: gets verdicts; None: nobody does.
+        encode: makes the document that is stored and posted.
+
+    Attributes:
+        stream_id: as given.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        stream_id: str,
+        *,
+        stream: LiveStream,
+        verdicts: CallVerdicts,
+        webhook: Webhook | None,
+        encode: Callable[[PhoneVerdict], bytes],
+    ) -> None:
+        self._call_id = call_id
+        self.stream_id = stream_id
+        self._stream = stream
+        self._verdicts = verdicts
+        self._webhook = webhook
+        self._encode = encode
+        self._posted_label = NO_SPEECH
+
+    async def update(self) -> None:
+        """Stores the running verdict; posts it when its label is not that of the verdict before."""
+        running = self._stream.session.running
+        summary = summary_of(self._stream.session, Ending.END, self._stream.model)
+        await self._store(self._verdict(running.label, running.p_spoof, summary, done=False))
+
+    async def finish(self, summary: LiveSummary) -> None:
+        """Stores and posts the verdict on the whole call."""
+        await self._store(self._verdict(summary.label, summary.score, summary, done=True))
+
+    async def _store(self, verdict: PhoneVerdict) -> None:
+        document = self._encode(verdict)
+        await self._verdicts.put(self._call_id, document)
+        if self._webhook is not None and (verdict.done or verdict.label != self._posted_label):
+            self._webhook.post(document)
+        self._posted_label = verdict.label
+
+    def _verdict(self, label: str, p_spoof: float | None, summary: LiveSummary, *, done: bool) -> PhoneVerdict:
+        return PhoneVerdict(
+            call_id=self._call_id,
+            stream_id=self.stream_id,
+            done=done,
+            label=label,
+            p_spoof=p_spoof,
+            summary=summary,
+            request_id=self._stream.call.request_id,
+            timestamp=time.time(),
+        )
