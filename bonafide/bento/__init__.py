@@ -1,5 +1,5 @@
-"""What BentoML 1.4.39 has to be told before it serves us well: environment, batching, shutdown.
+"""Corrections of BentoML 1.4.39 and its uvicorn: environment, batching, listening, TLS, WebSockets, start, shutdown.
 
-Knows BentoML's internals. Each module names the behaviour it corrects; tests/bonafide/bento and tests/integration
-fail when an upgrade changes one of them.
+Uses internals of both. Each module names the behaviour that it corrects; docs/architecture.md lists them all, with the
+test that would fail after an upgrade, or that there is none.
 """
