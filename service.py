@@ -25,16 +25,16 @@ from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
+from bonafide.bento.remote import require_remote
 from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.websockets import serve_websockets
-from bonafide.runner.runner import ModelInfo as KnownModel
-from bonafide.runner.runner import RunnerResult, require_remote
+from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
-from models.configured import VoiceModel, load_options
+from models.configured import WindowScorer, load_options
 from models.devices import cuda_is_available
 from models.errors import ModelError
 from models.face_model import FaceSpoofModel
@@ -72,7 +72,7 @@ class Scorer:
 
     def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
         self._info = info
-        self._fingerprint = KnownModel.from_dict(info.to_dict()).fingerprint
+        self._fingerprint = info.fingerprint
         self._judge = judge
         self._idle_drain = IdleDrain(SETTINGS.drain_s)
 
@@ -103,8 +103,8 @@ class WavLMRunner:
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("WavLMRunner", http_host(), SETTINGS)
-            model = VoiceModel.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
-        self.scorer = Scorer(model.info, model.score)
+            scorer = WindowScorer.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
+        self.scorer = Scorer(scorer.info, scorer.score)
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -178,8 +178,8 @@ class Bonafide:
             self.tls = ServerTls.from_settings(SETTINGS)
             self.app = App(
                 SETTINGS,
-                voice=require_remote(self.voice, "WavLMRunner"),
-                face=require_remote(self.face, "DINOv2Runner"),
+                voice=require_remote(self.voice, "WavLMRunner", "voice"),
+                face=require_remote(self.face, "DINOv2Runner", "face"),
                 voice_batch=VOICE_BATCH,
                 face_batch=FACE_BATCH,
             )

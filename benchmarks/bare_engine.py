@@ -130,12 +130,12 @@ def _load(task: Task, reference: str, options: Any) -> tuple[Callable[[int, int]
     from benchmarks.inputs import prepared_photos, windows
 
     if task == "voice":
-        from models.configured import VoiceModel
+        from models.configured import WindowScorer
         from models.voice_model import WINDOW_SAMPLES
 
-        voice = VoiceModel.load(reference, options)
+        scorer = WindowScorer.load(reference, options)
         sounds = windows(_ITEMS, WINDOW_SAMPLES) * 2
-        return lambda size, first: voice.score(sounds[first : first + size]), voice.info.to_dict()
+        return lambda size, first: scorer.score(sounds[first : first + size]), scorer.info.to_dict()
 
     from models.face_model import FaceSpoofModel
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.tables import machine, markdown_table
 from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.photo.image import ImageLimits, prepare, read_image
 from bonafide.photo.quality import QualityLimits, reason_against
 from bonafide.settings import Settings
 from models.configured import load_options, settings_for
@@ -53,7 +53,8 @@ def row(name: str, data: bytes, finder: FaceDetector, detector: FaceSpoofModel, 
     """One photo: its pixels, and the cost of each step."""
     settings = Settings()
     limits, quality = ImageLimits.from_settings(settings), QualityLimits.from_settings(settings)
-    geometry = Geometry(**detector.info.to_dict()["geometry"])
+    geometry = detector.info.geometry
+    assert geometry is not None
     photo = read_image(data, limits)
     faces = finder.find(photo)
     assert len(faces) == 1

@@ -15,7 +15,6 @@ from PIL import Image, ImageFilter
 
 from benchmarks.tables import markdown_table
 from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import Geometry
 from bonafide.photo.quality import Reason, brightness, luminance, seen_pixels, sharpness
 from bonafide.photo.reader import PhotoReader
 from lab.evaluation.datasets import read_dataset, sample
@@ -51,7 +50,8 @@ CONDITIONS: Mapping[str, Change] = {
 
 def judged(detector: FaceSpoofModel, reader: PhotoReader, trials: Sequence[Trial], change: Change) -> list[str]:
     """A table's row: equal error rate, then the shares of live photos, and of attacks, by reason."""
-    geometry = Geometry(**detector.info.to_dict()["geometry"])
+    geometry = detector.info.geometry
+    assert geometry is not None
     photos = [reader.read(_changed(trial.path, change), geometry) for trial in trials]
     scores = detector.score([photo.pixels for photo in photos])
     spoof = np.array([trial.spoof for trial in trials])
@@ -66,7 +66,8 @@ def judged(detector: FaceSpoofModel, reader: PhotoReader, trials: Sequence[Trial
 
 def values(detector: FaceSpoofModel, trials: Sequence[Trial]) -> list[list[str]]:
     """Rows: percentiles of what has a limit, over the photos in which a face is found."""
-    finder, geometry = FaceDetector.of_process(1), Geometry(**detector.info.to_dict()["geometry"])
+    finder, geometry = FaceDetector.of_process(1), detector.info.geometry
+    assert geometry is not None
     measured = []
     for trial in trials:
         with Image.open(trial.path) as image:

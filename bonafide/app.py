@@ -11,7 +11,8 @@ from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
 from bonafide.photo.reader import PhotoReader
-from bonafide.runner.runner import RemoteRunner, Runner, watch
+from bonafide.runner.remote import Remote
+from bonafide.runner.runner import Runner, watch
 from bonafide.security.access import Access
 from bonafide.settings import Settings
 from bonafide.storage import open_store
@@ -38,8 +39,8 @@ class App:
         self,
         settings: Settings,
         *,
-        voice: RemoteRunner,
-        face: RemoteRunner,
+        voice: Remote,
+        face: Remote,
         voice_batch: int,
         face_batch: int,
     ) -> None:

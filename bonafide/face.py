@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from bonafide.calls import Call
 from bonafide.errors import Internal
 from bonafide.photo.face_detector import Face
-from bonafide.photo.image import Geometry
 from bonafide.photo.quality import Reason
 from bonafide.photo.reader import PhotoReader
-from bonafide.runner.runner import ModelInfo, Runner
+from bonafide.runner.runner import Runner
 from bonafide.verdict import effective_threshold
+from models.info import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,10 @@ class FaceJudgement:
         """
         with self._runner.admit():
             model = self._runner.info
-            geometry = Geometry(**model.details["geometry"])
+            if model.geometry is None:
+                raise Internal("the face runner gave no geometry of its photos")
             loop = asyncio.get_running_loop()
-            photo = await loop.run_in_executor(self._pool, self._reader.read, data, geometry)
+            photo = await loop.run_in_executor(self._pool, self._reader.read, data, model.geometry)
             (fake,) = await self._runner.score([photo.pixels], call, model)
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")

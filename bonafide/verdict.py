@@ -1,11 +1,11 @@
-"""From scores to verdicts: what is judged, the score of a recording, the threshold, the stretches to listen to.
+"""From scores to verdicts: which windows are judged, the score of a recording, the threshold, suspicious stretches.
 
-One definition, for stored and live voices and for the evaluation. Knows nobody.
+One definition, for stored and live voices and for the evaluation. Imports nothing of this project.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 DEFAULT_THRESHOLD = 0.5
 SPOOF, BONAFIDE, NO_SPEECH = "spoof", "bonafide", "no_speech"
@@ -14,24 +14,63 @@ _NEIGHBOURS_S = 0.01
 
 
 class WindowScore(NamedTuple):
-    """What the voice runner says of one window, and what is cached of it.
+    """What the voice runner computes for one window, and what is cached of it.
 
     Attributes:
         score: P(spoof), 0..1; NaN where the model gave none.
-        speech: share of the whole window, padding included, in which somebody speaks, 0..1.
+        speech_ratio: share of the whole window, padding included, in which somebody speaks, 0..1.
     """
 
     score: float
-    speech: float
+    speech_ratio: float
 
-    def speech_ratio(self, window_s: float, true_s: float) -> float:
+    def recorded_ratio(self, window_s: float, true_s: float) -> float:
         """Share of what was really recorded in which somebody speaks, 0..1.
 
         Args:
             window_s: seconds of the window.
             true_s: seconds of it before the padding, above 0.
         """
-        return min(self.speech * window_s / true_s, 1.0)
+        return min(self.speech_ratio * window_s / true_s, 1.0)
+
+
+@dataclass(frozen=True)
+class WindowSpan:
+    """Where a window lies in its recording or stream.
+
+    Attributes:
+        index: 0, 1, 2, ... through the recording or stream.
+        start_s: seconds from its start.
+        end_s: seconds from its start; the last window may be shorter than the others.
+        fresh_s: seconds of it that no earlier window held; without overlap `end_s - start_s`.
+    """
+
+    index: int
+    start_s: float
+    end_s: float
+    fresh_s: float
+
+
+@dataclass(frozen=True)
+class WindowVerdict(WindowSpan):
+    """The verdict on one window; made by `judge_window`.
+
+    Attributes:
+        score: P(spoof), 0..1; None without speech.
+        label: "spoof", "bonafide" or "no_speech".
+        speech_ratio: share of the window in which somebody speaks, 0..1.
+        weight: of its score in that of the recording, see `SpeechCheck.weight`.
+    """
+
+    score: float | None
+    label: str
+    speech_ratio: float
+    weight: float
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech that no earlier window held."""
+        return self.speech_ratio * self.fresh_s
 
 
 @dataclass(frozen=True)
@@ -53,6 +92,31 @@ class SpeechCheck:
         return seconds * speech_ratio if self.min_ratio else seconds
 
 
+def judge_window(
+    span: WindowSpan, score: float, speech_ratio: float, *, speech: SpeechCheck, threshold: float
+) -> WindowVerdict:
+    """The verdict on a window: its score counts if there is enough speech in it.
+
+    Args:
+        span: where it lies; audio that an earlier window held does not weigh again.
+        score: P(spoof), 0..1; NaN is passed on if the window has enough speech.
+        speech_ratio: share of the recorded part of the window in which somebody speaks, 0..1.
+        speech: decides whether that is enough.
+        threshold: a score at or above it is labelled spoof, 0..1.
+    """
+    counted = score if speech.passes(speech_ratio) else None
+    return WindowVerdict(
+        span.index,
+        span.start_s,
+        span.end_s,
+        span.fresh_s,
+        score=counted,
+        label=label_of(counted, threshold),
+        speech_ratio=speech_ratio,
+        weight=speech.weight(speech_ratio, span.fresh_s),
+    )
+
+
 def label_of(score: float | None, threshold: float) -> str:
     """The label of a window or a recording; None: it has no score for want of speech."""
     if score is None:
@@ -60,16 +124,16 @@ def label_of(score: float | None, threshold: float) -> str:
     return SPOOF if score >= threshold else BONAFIDE
 
 
-def overall_score(scores: Sequence[float], weights: Sequence[float]) -> float | None:
-    """The weighted mean of the windows' scores; None: nothing was judged.
+def overall_score(windows: Iterable[WindowVerdict]) -> float | None:
+    """The mean of the windows' scores, weighted by `weight`, 0..1; windows without a score do not count.
 
-    Args:
-        scores: P(spoof) of each judged window, 0..1.
-        weights: of each of these windows, above 0.
+    Returns:
+        None: no window has a score.
     """
-    if not scores:
+    scored = [(window.score, window.weight) for window in windows if window.score is not None]
+    if not scored:
         return None
-    return sum(score * weight for score, weight in zip(scores, weights, strict=True)) / sum(weights)
+    return sum(score * weight for score, weight in scored) / sum(weight for _, weight in scored)
 
 
 def effective_threshold(setting: float | None, fitted: float | None) -> float:
@@ -77,30 +141,6 @@ def effective_threshold(setting: float | None, fitted: float | None) -> float:
     if setting is not None:
         return setting
     return DEFAULT_THRESHOLD if fitted is None else fitted
-
-
-class JudgedWindow(Protocol):
-    """What a stretch is made of."""
-
-    @property
-    def start_s(self) -> float:
-        """Seconds from the start of the recording."""
-
-    @property
-    def end_s(self) -> float:
-        """Seconds."""
-
-    @property
-    def score(self) -> float | None:
-        """P(spoof), 0..1; None without speech."""
-
-    @property
-    def label(self) -> str:
-        """See `label_of`."""
-
-    @property
-    def weight(self) -> float:
-        """See `SpeechCheck.weight`."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +158,7 @@ class SuspiciousStretch:
     score: float
 
 
-def suspicious_stretches(windows: Iterable[JudgedWindow]) -> tuple[SuspiciousStretch, ...]:
+def suspicious_stretches(windows: Iterable[WindowVerdict]) -> tuple[SuspiciousStretch, ...]:
     """Runs of windows labelled spoof, in order.
 
     A pause within a run belongs to it, one at its end does not. A bona fide window ends a run, and so does one that
@@ -127,7 +167,7 @@ def suspicious_stretches(windows: Iterable[JudgedWindow]) -> tuple[SuspiciousStr
     Args:
         windows: in order of time; they may overlap.
     """
-    runs: list[list[JudgedWindow]] = []
+    runs: list[list[WindowVerdict]] = []
     running, end_s = False, 0.0
     for window in windows:
         running = running and window.label != BONAFIDE and window.start_s < end_s + _NEIGHBOURS_S
@@ -140,8 +180,7 @@ def suspicious_stretches(windows: Iterable[JudgedWindow]) -> tuple[SuspiciousStr
     return tuple(map(_stretch, runs))
 
 
-def _stretch(windows: Sequence[JudgedWindow]) -> SuspiciousStretch:
-    judged = [(window.score, window.weight) for window in windows if window.score is not None]
-    score = overall_score([score for score, _ in judged], [weight for _, weight in judged])
+def _stretch(windows: Sequence[WindowVerdict]) -> SuspiciousStretch:
+    score = overall_score(windows)
     assert score is not None  # noqa: S101
     return SuspiciousStretch(windows[0].start_s, windows[-1].end_s, score)

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
 from bonafide.byte_budget import ByteBudget
@@ -19,55 +19,35 @@ from bonafide.cache.cache import Cache
 from bonafide.calls import Call
 from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
-from bonafide.runner.runner import ModelInfo, Runner
+from bonafide.runner.runner import Runner
 from bonafide.storage.store import ObjectStore
 from bonafide.verdict import (
     SpeechCheck,
     SuspiciousStretch,
     WindowScore,
+    WindowSpan,
+    WindowVerdict,
     effective_threshold,
+    judge_window,
     label_of,
     overall_score,
     suspicious_stretches,
 )
+from models.info import ModelInfo
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
 
 
-@dataclass(frozen=True)
-class ChunkScore:
-    """One window's verdict.
+class ScoredChunk(NamedTuple):
+    """A window of a recording, as soon as it has its verdict.
 
     Attributes:
-        index: place in the recording, from 0.
-        start_s: seconds from the start of the recording.
-        end_s: seconds; the last window of a recording may be shorter than the others.
-        score: P(spoof), 0..1; None without speech.
-        label: "spoof", "bonafide" or "no_speech".
-        speech_ratio: share of its time in which somebody speaks, 0..1.
-        weight: of its score in that of the recording.
         total: windows in the recording, 0 while not known.
     """
 
-    index: int
-    start_s: float
-    end_s: float
-    score: float | None
-    label: str
-    speech_ratio: float
-    weight: float
-    total: int = field(default=0, compare=False)
-
-    @property
-    def chunk_id(self) -> str:
-        """The name on the wire, `chunk_<index>`."""
-        return f"chunk_{self.index}"
-
-    @property
-    def speech_s(self) -> float:
-        """Seconds in which somebody speaks."""
-        return self.speech_ratio * (self.end_s - self.start_s)
+    window: WindowVerdict
+    total: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class AudioReport:
         error_message: names the windows that could not be scored, or says that there is no speech; else empty.
     """
 
-    chunks: tuple[ChunkScore, ...]
+    chunks: tuple[WindowVerdict, ...]
     score: float | None
     label: str
     threshold: float
@@ -97,7 +77,12 @@ class AudioReport:
     error_message: str
 
 
-VoiceEvents = AsyncGenerator[ChunkScore | AudioReport, None]
+VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
+
+
+def chunk_id(index: int) -> str:
+    """The name of a window on the wire and in messages, `chunk_<index>`."""
+    return f"chunk_{index}"
 
 
 async def report_of(events: VoiceEvents) -> AudioReport:
@@ -193,15 +178,15 @@ class VoiceAnalysis:
             pool=self._pool,
             limits=self._limits,
         )
-        chunks: list[ChunkScore] = []
+        chunks: list[WindowVerdict] = []
         failed: list[Slot] = []
         async with aclosing(self._scored(recording, call, model)) as scored:
             async for slot, score in scored:
-                if (chunk := self._chunk(slot, score, model, recording.total)) is None:
+                if (window := self._window(slot, score, model)) is None:
                     failed.append(slot)
                 else:
-                    chunks.append(chunk)
-                    yield chunk
+                    chunks.append(window)
+                    yield ScoredChunk(window, recording.total)
         yield self._report(recording, model, chunks, failed)
 
     async def _scored(
@@ -236,32 +221,32 @@ class VoiceAnalysis:
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
         return [(slot, scores[slot.index]) for slot in group]
 
-    def _chunk(self, slot: Slot, judged: WindowScore, model: ModelInfo, total: int) -> ChunkScore | None:
+    def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
         """The window's verdict; None: it has speech, but no score."""
         seconds = slot.end_s - slot.start_s
-        ratio = judged.speech_ratio(WINDOW_SECONDS, seconds)
-        score = judged.score if self._speech.passes(ratio) else None
-        if not math.isfinite(ratio) or (score is not None and not math.isfinite(score)):
-            return None
-        label = label_of(score, self._threshold_for(model))
-        return ChunkScore(
-            slot.index, slot.start_s, slot.end_s, score, label, ratio, self._speech.weight(ratio, seconds), total
+        window = judge_window(
+            WindowSpan(slot.index, slot.start_s, slot.end_s, fresh_s=seconds),
+            judged.score,
+            judged.recorded_ratio(WINDOW_SECONDS, seconds),
+            speech=self._speech,
+            threshold=self._threshold_for(model),
         )
+        numbers = (window.speech_ratio, window.score or 0.0)
+        return window if all(map(math.isfinite, numbers)) else None
 
     def _threshold_for(self, model: ModelInfo) -> float:
         return effective_threshold(self._threshold, model.threshold)
 
     def _report(
-        self, recording: Recording, model: ModelInfo, chunks: list[ChunkScore], failed: list[Slot]
+        self, recording: Recording, model: ModelInfo, chunks: list[WindowVerdict], failed: list[Slot]
     ) -> AudioReport:
-        judged = [(chunk.score, chunk.weight) for chunk in chunks if chunk.score is not None]
-        if failed and not judged:
+        score = overall_score(chunks)
+        if failed and score is None:
             raise Internal("the voice model gave no score for any chunk with speech")
-        score = overall_score([score for score, _ in judged], [weight for _, weight in judged])
         if failed:
-            error_message = "no score for " + ", ".join(f"chunk_{slot.index}" for slot in failed)
+            error_message = "no score for " + ", ".join(chunk_id(slot.index) for slot in failed)
         else:
-            error_message = "" if judged else "no speech was found"
+            error_message = "no speech was found" if score is None else ""
         threshold = self._threshold_for(model)
         return AudioReport(
             chunks=tuple(chunks),

@@ -127,14 +127,14 @@ def judged_items(
 
 
 def _no_score(served: ServedModel, result: Scored) -> str:
-    if any(map(served.has_speech, result.speech)):
+    if any(map(served.has_speech, result.speech_ratios)):
         return "the model gave no score"
     return "no speech was found"
 
 
 def count_windows(served: ServedModel, scored: Sequence[Scored]) -> dict[str, int]:
     """How many windows there are, and how many of them the service would not judge for want of speech."""
-    ratios = [ratio for result in scored for ratio in result.speech]
+    ratios = [ratio for result in scored for ratio in result.speech_ratios]
     return {"all": len(ratios), "no_speech": sum(not served.has_speech(ratio) for ratio in ratios)}
 
 

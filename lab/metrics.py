@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.calibration import SHARPEST
+from models.calibration import SHARPEST, Floats
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SPOOF_PRIOR = 0.05

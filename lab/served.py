@@ -1,24 +1,30 @@
 """A detector together with the service's own reading of media, for the command lines that judge a model.
 
-Beside `service.py` and `models/configured.py` this is the only place where `models` and `bonafide` meet: what is
-measured has to pass the same decoder, the same cutting into windows and the same engine as what is served, and the
-same settings apply.
+It imports `models` and `bonafide`, since what is measured has to pass the same decoder, the same cutting into windows
+and the same engine as what is served, and the same settings apply.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader
 from bonafide.errors import BonafideError
-from bonafide.photo.image import Geometry
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
-from bonafide.verdict import SpeechCheck, WindowScore, overall_score
+from bonafide.verdict import (
+    SpeechCheck,
+    WindowScore,
+    WindowSpan,
+    WindowVerdict,
+    effective_threshold,
+    judge_window,
+    overall_score,
+)
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
-from models.configured import VoiceModel, load_options
+from models.configured import WindowScorer, load_options
 from models.face_model import FaceSpoofModel
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import VoiceActivityDetector
@@ -38,7 +44,7 @@ class MediaReader:
     def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
         self._settings = settings
         self._photos = None if geometry is None else PhotoReader.from_settings(settings)
-        self._geometry = None if geometry is None else Geometry(**asdict(geometry))
+        self._geometry = geometry
         self.identity = "" if self._photos is None else self._photos.identity
 
     def read(self, path: Path) -> list[Part]:
@@ -81,10 +87,10 @@ class ServedModel:
 
     def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
         options = replace(load_options(task, settings), calibrated=calibrated)
-        self._model: VoiceModel | FaceSpoofModel = (
-            VoiceModel.load(reference, options) if task == "voice" else FaceSpoofModel.load(reference, options)
+        self._model: WindowScorer | FaceSpoofModel = (
+            WindowScorer.load(reference, options) if task == "voice" else FaceSpoofModel.load(reference, options)
         )
-        self.detector = self._model.detector if isinstance(self._model, VoiceModel) else self._model
+        self.detector = self._model.detector if isinstance(self._model, WindowScorer) else self._model
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._reader = MediaReader(settings, self.info.geometry)
         self.read = self._reader.read
@@ -102,7 +108,7 @@ class ServedModel:
         return f"{model}; {self._reader.identity or f'soxr, speech {info.speech_version}'}"
 
     def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
-        """P(spoof) of each part, NaN where there is none, and the share of it in which somebody speaks; 1 for photos.
+        """P(spoof) of each part, NaN where there is none, and its speech ratio, 0..1; 1 for photos.
 
         Raises:
             InferenceFailed: the engine itself is broken.
@@ -113,21 +119,28 @@ class ServedModel:
         return [(answer.score, _ratio(answer, part)) for answer, part in zip(answers, parts, strict=True)]
 
     def has_speech(self, ratio: float) -> bool:
-        """Whether the service judges a window with this share of speech."""
+        """Whether the service judges a window with this speech ratio."""
         return self._check.passes(ratio)
 
     def judged(self, scored: Scored) -> list[tuple[float, float]]:
         """Score and weight of each part that counts: it has speech, and the model gave it a score."""
-        return [
-            (score, self._check.weight(ratio, seconds))
-            for score, seconds, ratio in zip(scored.scores, scored.seconds, scored.speech, strict=True)
-            if self._check.passes(ratio) and math.isfinite(score)
-        ]
+        return [(window.score, window.weight) for window in self._verdicts(scored) if window.score is not None]
 
     def combined(self, scored: Scored) -> float | None:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
-        judged = self.judged(scored)
-        return overall_score([score for score, _ in judged], [weight for _, weight in judged])
+        return overall_score(self._verdicts(scored))
+
+    def _verdicts(self, scored: Scored) -> Iterator[WindowVerdict]:
+        """The service's verdict on each part, without those to which the model gave no score."""
+        threshold = effective_threshold(None, self.info.threshold)
+        start_s = 0.0
+        for index, (score, seconds, ratio) in enumerate(
+            zip(scored.scores, scored.seconds, scored.speech_ratios, strict=True)
+        ):
+            if math.isfinite(score):
+                span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
+                yield judge_window(span, score, ratio, speech=self._check, threshold=threshold)
+            start_s += seconds
 
 
 def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
@@ -154,9 +167,9 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
 
 def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[float]:
     """Share of each window in which somebody speaks, 0..1, as the service counts it."""
-    shares = speech.speech_ratios([part.array for part in parts]).tolist()
-    return [_ratio(WindowScore(math.nan, share), part) for share, part in zip(shares, parts, strict=True)]
+    ratios = speech.speech_ratios([part.array for part in parts]).tolist()
+    return [_ratio(WindowScore(math.nan, ratio), part) for ratio, part in zip(ratios, parts, strict=True)]
 
 
 def _ratio(answer: WindowScore, part: Part) -> float:
-    return answer.speech_ratio(WINDOW_SECONDS, part.seconds)
+    return answer.recorded_ratio(WINDOW_SECONDS, part.seconds)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.info import Task
@@ -16,7 +16,7 @@ from models.labels import SpoofRule
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_HARMLESS_EXTRA = re.compile(r"masked_spec_embed|mask_token|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
+HARMLESS_EXTRA = re.compile(r"masked_spec_embed|mask_token|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
 """Leftovers of pre-training that no classification reads."""
 _BLOCK_BYTES = 1 << 20
 
@@ -108,44 +108,44 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
         UnsupportedModel: transformers knows no classifier of this kind.
         CheckpointMismatch: the weights do not fill it exactly.
     """
-    model, report = _from_pretrained(checkpoint, task)
+    model, keys = load_unchecked(checkpoint, task)
     refuse_mismatch(
         checkpoint.folder.name,
-        missing=report["missing_keys"],
-        unexpected=[key for key in report["unexpected_keys"] if not _HARMLESS_EXTRA.search(key)],
-        misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
+        missing=keys.missing,
+        unexpected=[key for key in keys.unexpected if not HARMLESS_EXTRA.search(key)],
+        misshapen=keys.misshapen,
     )
     model.train(False)
     model.requires_grad_(False)
     return model
 
 
-def load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]) -> tuple["PreTrainedModel", bool]:
-    """A classifier of these classes, on the CPU in fp32; only its head may be missing in the checkpoint.
+class KeyReport(NamedTuple):
+    """Which weights a checkpoint and an architecture do not have in common, by their keys.
 
-    Returns:
-        The model, and whether its head is the checkpoint's rather than a random one.
+    Attributes:
+        missing: in the checkpoint; random in the model.
+        unexpected: in the checkpoint, and in the model nowhere.
+        misshapen: of another shape in the checkpoint; random in the model.
+    """
+
+    missing: list[str]
+    unexpected: list[str]
+    misshapen: list[str]
+
+
+def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["PreTrainedModel", KeyReport]:
+    """The classifier on the CPU in fp32, with the weights that fit, and the keys of those that do not.
+
+    Args:
+        checkpoint: the folder.
+        task: voices or faces.
+        config: entries of `config.json` to be replaced.
 
     Raises:
-        UnsupportedModel: transformers knows no classifier of this kind.
-        CheckpointMismatch: the weights do not fill what is below the head.
+        UnsupportedModel: transformers has no classifier of this kind.
+        CheckpointMismatch: the weights cannot be read.
     """
-    names = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
-    model, report = _from_pretrained(checkpoint, task, **names)
-    body = f"{model.base_model_prefix}."
-    absent = [key for key in report["missing_keys"] if not _HARMLESS_EXTRA.search(key)]
-    misshapen = [str(entry[0]) for entry in report["mismatched_keys"]]
-    refuse_mismatch(
-        checkpoint.folder.name,
-        missing=[key for key in absent if key.startswith(body)],
-        unexpected=[],
-        misshapen=[key for key in misshapen if key.startswith(body)],
-    )
-    return model, not absent and not misshapen
-
-
-def _from_pretrained(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["PreTrainedModel", dict[str, Any]]:
-    """The classifier, and what transformers says of its keys."""
     from safetensors import SafetensorError
     from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
     from transformers.utils.logging import disable_progress_bar
@@ -154,7 +154,7 @@ def _from_pretrained(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple
     auto: Any = AutoModelForAudioClassification if task == "voice" else AutoModelForImageClassification
     name = checkpoint.folder.name
     try:
-        loaded: tuple[PreTrainedModel, dict[str, Any]] = auto.from_pretrained(
+        model, report = auto.from_pretrained(
             checkpoint.folder,
             local_files_only=True,
             trust_remote_code=False,
@@ -163,7 +163,11 @@ def _from_pretrained(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple
             output_loading_info=True,
             **config,
         )
-        return loaded
+        return model, KeyReport(
+            missing=list(report["missing_keys"]),
+            unexpected=list(report["unexpected_keys"]),
+            misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
+        )
     except UnpicklingError as error:
         raise CheckpointMismatch(
             f"the weights of {name} hold more than tensors, and unpickling them could run code of a stranger; "

@@ -1,6 +1,6 @@
-"""Models as the service's settings ask for them: which one, how it is loaded, and what the voice runner holds.
+"""Models as the service's settings name them: which one, how it is loaded, and what the voice runner holds.
 
-Nothing else in `models` but `served.py` knows the service.
+The only file in `models` that imports `bonafide`.
 """
 
 from dataclasses import replace
@@ -17,12 +17,12 @@ from models.speech import VoiceActivityDetector
 from models.voice_model import VoiceSpoofModel
 
 
-class VoiceModel:
-    """A voice model with what finds speech beside it: every window is given to both.
+class WindowScorer:
+    """The voice detector together with the detector of voice activity: every window is given to both.
 
     Attributes:
-        info: the model.
-        detector: the voice model alone.
+        info: the voice detector's, with the version of the other as `speech_version`.
+        detector: the voice detector alone.
     """
 
     def __init__(self, detector: VoiceSpoofModel, speech: VoiceActivityDetector) -> None:
@@ -31,7 +31,7 @@ class VoiceModel:
         self._speech = speech
 
     @classmethod
-    def load(cls, reference: str, options: LoadOptions) -> "VoiceModel":
+    def load(cls, reference: str, options: LoadOptions) -> "WindowScorer":
         """Loads both.
 
         Raises:
@@ -40,13 +40,13 @@ class VoiceModel:
         return cls(VoiceSpoofModel.load(reference, options), VoiceActivityDetector.load(options))
 
     def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
-        """Score and share of speech of each window, int16 `(samples,)`; NaN for what cannot be judged.
+        """Score and speech ratio of each window, int16 `(samples,)` at 16 kHz; NaN for what cannot be judged.
 
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores, shares = self.detector.score(windows), self._speech.speech_ratios(windows)
-        return [WindowScore(*both) for both in zip(scores.tolist(), shares.tolist(), strict=True)]
+        scores, ratios = self.detector.score(windows), self._speech.speech_ratios(windows)
+        return [WindowScore(*both) for both in zip(scores.tolist(), ratios.tolist(), strict=True)]
 
 
 def settings_for(task: Task, **given: Any) -> Settings:

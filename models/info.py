@@ -1,6 +1,10 @@
-"""What a loaded model tells of itself: plain data that travels as JSON to whoever serves it."""
+"""The description of a loaded model: plain data that a runner sends as JSON to the service in front of it.
 
-from dataclasses import asdict, dataclass
+Imports nothing of this project, so that `models` and `bonafide` share it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 Task = Literal["voice", "face"]
@@ -11,14 +15,15 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """What is done to an upright RGB photo, still uint8, before the model sees it: resize, then centre crop.
+    """What is done to an upright RGB photo, still uint8, before the model is given it: resize, then centre crop.
 
     Attributes:
         resize_shortest_edge: new length of the shorter side in pixels; the longer side becomes
             `int(edge * longer / shorter)`. None: not resized this way.
         resize_height: new height in pixels, aspect ratio ignored; given together with `resize_width`, or None.
         resize_width: new width in pixels.
-        crop_height: height in pixels of the centre crop, whose top is `(height - crop_height) // 2`; None: no crop.
+        crop_height: height in pixels of the centre crop, whose top is `(height - crop_height) // 2`; None: no crop. A
+            smaller photo gets black borders.
         crop_width: width in pixels of the centre crop, whose left is `(width - crop_width) // 2`.
         resample: Pillow's code of the resampling filter (2 bilinear, 3 bicubic, ...).
     """
@@ -30,15 +35,34 @@ class ImageGeometry:
     crop_width: int | None
     resample: int
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ImageGeometry":
+        """Reads what `ModelInfo.to_dict` made of it; names that are not known are ignored.
+
+        Raises:
+            KeyError: a value is missing.
+        """
+        return cls(**_known(cls, values))
+
     @property
     def height(self) -> int:
-        """Height in pixels of what the model gets."""
+        """Height in pixels of the model's input."""
         return self.crop_height or self.resize_height or 0
 
     @property
     def width(self) -> int:
-        """Width in pixels of what the model gets."""
+        """Width in pixels of the model's input."""
         return self.crop_width or self.resize_width or 0
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height in pixels of a photo of this size after the resize, before the crop."""
+        if (edge := self.resize_shortest_edge) is not None:
+            if width <= height:
+                return edge, int(edge * height / width)
+            return int(edge * width / height), edge
+        if self.resize_width is not None and self.resize_height is not None:
+            return self.resize_width, self.resize_height
+        return width, height
 
 
 @dataclass(frozen=True)
@@ -47,7 +71,7 @@ class ModelInfo:
 
     Attributes:
         task: what it judges.
-        name: what people call it: hub id, folder name, or the bundled model's name.
+        name: shown in every answer: hub id, folder name, or the bundled model's name.
         version: 12 hex digits over weights, configuration, preprocessing, label mapping and calibration.
         architecture: class that the weights fill, such as `WavLMForSequenceClassification`.
         reference: what was asked for.
@@ -87,6 +111,30 @@ class ModelInfo:
     calibrated: bool = False
     speech_version: str | None = None
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
+        """Reads what `to_dict` returned, perhaps in another release: names that are not known are ignored.
+
+        Raises:
+            KeyError: a value is missing that every release gives.
+        """
+        known = _known(cls, values)
+        known["labels"] = tuple(known["labels"])
+        if known.get("geometry") is not None:
+            known["geometry"] = ImageGeometry.from_dict(known["geometry"])
+        return cls(**known)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as a dictionary of JSON types."""
         return {**asdict(self), "labels": list(self.labels)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that a score depends on besides the input; part of cache keys."""
+        speech = f"-{self.speech_version}" if self.speech_version else ""
+        return f"{self.version}-{self.engine}-{self.device}-{self.precision}{speech}"
+
+
+def _known(cls: type[ImageGeometry] | type[ModelInfo], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a class's fields; KeyError if one without a default is missing."""
+    return {field.name: values[field.name] for field in fields(cls) if field.default is MISSING or field.name in values}

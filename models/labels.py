@@ -86,21 +86,6 @@ def spoof_rule(
     return SpoofRule(bonafide[0], inverted=True)
 
 
-def spoof_index(
-    id2label: Mapping[int, str], override: str | None = None, *, setting: str = "the spoof label setting"
-) -> int:
-    """Index of the class that means spoof, for a model that has such a class.
-
-    Raises:
-        AmbiguousLabels: as `spoof_rule`, or spoof is no single class (one bona fide logit; bona fide among many).
-    """
-    labels = _in_order(id2label)
-    rule = spoof_rule(id2label, override, setting=setting)
-    if rule.inverted:
-        raise _refusal(labels, "no single one of them means spoof", setting)
-    return rule.index
-
-
 def _in_order(id2label: Mapping[int, str]) -> list[str]:
     labels = {int(index): str(label) for index, label in id2label.items()}
     if not labels or sorted(labels) != list(range(len(labels))) or len(labels) != len(id2label):

@@ -16,7 +16,7 @@ RANKS = (
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget"},
     {"bonafide.calls", "bonafide.weighted_semaphore"},
-    {"bonafide.errors", "bonafide.settings"},
+    {"bonafide.errors", "bonafide.settings", "models.info"},
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

@@ -12,7 +12,7 @@ from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
 from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, AudioInputDecoder, Encoding
 from bonafide.live.registry import LiveSessions
-from bonafide.live.session import Ending, LiveConfig, WindowVerdict
+from bonafide.live.session import Ending, LiveConfig, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
 from bonafide.telemetry import bind_task, bound_caller
@@ -83,11 +83,11 @@ async def analyze_live(
                 case WindowResults():
                     for verdict in output.verdicts:
                         await writer.write(audio.LiveAudioEvent(window=_window(verdict)))
-                    for place in output.unjudged:
+                    for span in output.unjudged:
                         window = audio.LiveWindow(
-                            sequence=place.sequence,
-                            start_time_seconds=place.start_s,
-                            end_time_seconds=place.end_s,
+                            sequence=span.index,
+                            start_time_seconds=span.start_s,
+                            end_time_seconds=span.end_s,
                             error_message=output.error.message if output.error else "",
                         )
                         await writer.write(audio.LiveAudioEvent(window=window))
@@ -118,14 +118,14 @@ def _configure(intake: AudioInputDecoder, config: audio.LiveAudioConfig) -> None
     )
 
 
-def _window(verdict: WindowVerdict) -> audio.LiveWindow:
+def _window(verdict: LiveWindowVerdict) -> audio.LiveWindow:
     return audio.LiveWindow(
-        sequence=verdict.place.sequence,
-        start_time_seconds=verdict.place.start_s,
-        end_time_seconds=verdict.place.end_s,
+        sequence=verdict.index,
+        start_time_seconds=verdict.start_s,
+        end_time_seconds=verdict.end_s,
         score=verdict.score,
         label=verdict.label,
-        speech_ratio=verdict.speech,
+        speech_ratio=verdict.speech_ratio,
         running_score=verdict.running_score,
         running_label=verdict.running_label,
     )

@@ -6,29 +6,30 @@ from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
 from bonafide.photo.face_detector import Face
-from bonafide.runner.runner import ModelInfo, Runner
-from bonafide.verdict import SuspiciousStretch, effective_threshold
-from bonafide.voice import AudioReport, ChunkScore
+from bonafide.runner.runner import Runner
+from bonafide.verdict import SuspiciousStretch, WindowVerdict, effective_threshold
+from bonafide.voice import AudioReport, ScoredChunk, chunk_id
+from models.info import ModelInfo
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
 
-def chunk_result(chunk: ChunkScore) -> audio.ChunkResult:
+def chunk_result(window: WindowVerdict) -> audio.ChunkResult:
     """One window's verdict."""
     return audio.ChunkResult(
-        chunk_id=chunk.chunk_id,
-        score=chunk.score,
-        start_time_seconds=chunk.start_s,
-        end_time_seconds=chunk.end_s,
-        label=chunk.label,
-        speech_ratio=chunk.speech_ratio,
+        chunk_id=chunk_id(window.index),
+        score=window.score,
+        start_time_seconds=window.start_s,
+        end_time_seconds=window.end_s,
+        label=window.label,
+        speech_ratio=window.speech_ratio,
     )
 
 
 def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioResponse:
     """The verdict on a recording."""
     return audio.AnalyzeAudioResponse(
-        predictions={chunk.chunk_id: chunk.score for chunk in report.chunks if chunk.score is not None},
+        predictions={chunk_id(chunk.index): chunk.score for chunk in report.chunks if chunk.score is not None},
         error_message=report.error_message,
         chunks=[chunk_result(chunk) for chunk in report.chunks],
         score=report.score,
@@ -51,11 +52,11 @@ def suspicious_stretch(stretch: SuspiciousStretch) -> audio.SuspiciousStretch:
     )
 
 
-def audio_event(event: ChunkScore | AudioReport, call: Call) -> audio.AnalyzeAudioEvent:
+def audio_event(event: ScoredChunk | AudioReport, call: Call) -> audio.AnalyzeAudioEvent:
     """One message of a streamed analysis."""
     if isinstance(event, AudioReport):
         return audio.AnalyzeAudioEvent(summary=audio_response(event, call), total_chunks=len(event.chunks))
-    return audio.AnalyzeAudioEvent(chunk=chunk_result(event), total_chunks=event.total)
+    return audio.AnalyzeAudioEvent(chunk=chunk_result(event.window), total_chunks=event.total)
 
 
 def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:

@@ -16,7 +16,7 @@ from bonafide.calls import printable_id
 from bonafide.errors import BonafideError
 from bonafide.live.formats import text_samples
 from bonafide.live.input_decoder import AudioInputDecoder
-from bonafide.live.session import Ending, WindowVerdict
+from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
 from bonafide.live.summary import LiveSummary
 
@@ -120,7 +120,7 @@ class DetectConversation:
         return output  # type: ignore[return-value]  # what a `QueuedReply` made is a frame
 
     def _judged(self, judged: WindowResults) -> messages.ServerMessage:
-        sequences = ", ".join(str(place.sequence) for place in judged.unjudged)
+        sequences = ", ".join(str(span.index) for span in judged.unjudged)
         names = f"no verdict on the windows {sequences}"
         if judged.verdicts:
             windows = [_result(verdict) for verdict in judged.verdicts]
@@ -157,8 +157,8 @@ class DetectConversation:
                 buffer_size=session.waiting_samples,
                 buffer_duration=session.waiting_s,
                 audio_seconds=session.audio_s,
-                judged_seconds=sum(each.place.fresh_s for each in session.verdicts if each.score is not None),
-                speech_seconds=sum(each.speech_s for each in session.verdicts),
+                judged_seconds=session.judged_s,
+                speech_seconds=session.speech_s,
             ),
         )
 
@@ -181,19 +181,19 @@ class DetectConversation:
         )
 
 
-def _result(verdict: WindowVerdict) -> messages.Result:
+def _result(verdict: LiveWindowVerdict) -> messages.Result:
     spoof = verdict.score
     both = [] if spoof is None else [spoof, 1 - spoof]
     return messages.Result(
-        sequence=verdict.place.sequence,
-        start_time_seconds=verdict.place.start_s,
-        end_time_seconds=verdict.place.end_s,
+        sequence=verdict.index,
+        start_time_seconds=verdict.start_s,
+        end_time_seconds=verdict.end_s,
         label=verdict.label,
         score=0.0 if spoof is None else both[verdict.label == "bonafide"],
         is_spoof=verdict.label == "spoof",
         all_scores=messages.Scores(spoof=both[0] if both else 0.0, bonafide=both[1] if both else 0.0),
         logits=[math.log(max(each, _MIN_PROBABILITY)) for each in both],
         p_spoof=spoof,
-        speech_ratio=verdict.speech,
+        speech_ratio=verdict.speech_ratio,
         running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),
     )

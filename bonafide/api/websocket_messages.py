@@ -5,15 +5,14 @@ skipped. `score` is always the probability of `label`, as the first clients were
 """
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import Encoding
-from bonafide.live.session import WindowVerdict
-from bonafide.runner.runner import ModelInfo
-from bonafide.verdict import SuspiciousStretch
+from bonafide.verdict import SuspiciousStretch, WindowVerdict
+from models.info import ModelInfo
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
 Results = Literal["reply", "push"]
@@ -250,12 +249,12 @@ class TimelineWindow(_ToClient):
 def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
     """A judged window in a summary."""
     return TimelineWindow(
-        sequence=verdict.place.sequence,
-        start_time_seconds=verdict.place.start_s,
-        end_time_seconds=verdict.place.end_s,
+        sequence=verdict.index,
+        start_time_seconds=verdict.start_s,
+        end_time_seconds=verdict.end_s,
         label=verdict.label,
         p_spoof=verdict.score,
-        speech_ratio=verdict.speech,
+        speech_ratio=verdict.speech_ratio,
     )
 
 
@@ -302,14 +301,3 @@ class Error(_Frame):
 
 
 ServerMessage = Connected | DetectionResult | Buffering | ConfigUpdated | Pong | Stats | Summary | Error
-_SERVER_MESSAGE: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
-
-
-def read_answer(text: str) -> ServerMessage:
-    """Reads what a server sent, for tests and benchmarks; a field too many or too few is an error.
-
-    Raises:
-        ValidationError: not a frame of this server.
-    """
-    message: ServerMessage = _SERVER_MESSAGE.validate_json(text)
-    return message

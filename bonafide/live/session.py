@@ -4,7 +4,7 @@ Whatever the messages, the same audio gives the same windows, each fed to the mo
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import Cut, WindowCutter
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.running_verdict import RunningVerdict
-from bonafide.verdict import SpeechCheck, label_of
+from bonafide.verdict import SpeechCheck, WindowSpan, WindowVerdict, judge_window
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MIN_SECONDS = 0.25
@@ -81,22 +81,6 @@ class Ending(StrEnum):
     GOING_AWAY = "going_away"
 
 
-class WindowSpan(NamedTuple):
-    """Where a window lies.
-
-    Attributes:
-        sequence: 0, 1, 2, ... through the session.
-        start_s: seconds from the start of the stream.
-        end_s: seconds; closer to the start than `chunk_s` when the window was flushed.
-        fresh_s: seconds of it that no earlier window held.
-    """
-
-    sequence: int
-    start_s: float
-    end_s: float
-    fresh_s: float
-
-
 class LiveWindow(NamedTuple):
     """A window to be scored.
 
@@ -105,46 +89,22 @@ class LiveWindow(NamedTuple):
         rate: in Hz.
     """
 
-    place: WindowSpan
+    span: WindowSpan
     samples: NDArray[np.float32]
     rate: int
 
 
-@dataclass(frozen=True, slots=True)
-class WindowVerdict:
-    """A judged window.
+@dataclass(frozen=True)
+class LiveWindowVerdict(WindowVerdict):
+    """The verdict on a window of a live voice, and on the voice so far.
 
     Attributes:
-        score: P(spoof), 0..1; None without speech.
-        label: "spoof", "bonafide" or "no_speech".
-        speech: share of the window in which somebody speaks, 0..1.
-        weight: what it counts for, see `SpeechCheck.weight`; audio that an earlier window held counts once.
-        running_score: smoothed P(spoof) so far; None before any speech.
+        running_score: smoothed P(spoof) so far, 0..1; None before any speech.
         running_label: changes only when `running_score` has clearly crossed the threshold.
     """
 
-    place: WindowSpan
-    score: float | None
-    label: str
-    speech: float
-    weight: float
     running_score: float | None
     running_label: str
-
-    @property
-    def start_s(self) -> float:
-        """Seconds from the start of the stream."""
-        return self.place.start_s
-
-    @property
-    def end_s(self) -> float:
-        """Seconds from the start of the stream."""
-        return self.place.end_s
-
-    @property
-    def speech_s(self) -> float:
-        """Seconds of speech that no earlier window held."""
-        return self.speech * self.place.fresh_s
 
 
 class LiveSession:
@@ -162,12 +122,12 @@ class LiveSession:
     def __init__(self, limits: LiveLimits, threshold: float, speech: SpeechCheck, now: float) -> None:
         self.config = LiveConfig()
         self.threshold = threshold
-        self.verdicts: list[WindowVerdict] = []
+        self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
         self._speech = speech
         self._began = self._heard_at = now
         self.running = RunningVerdict(threshold)
-        self._sequence = 0
+        self._index = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
         # Of the present cutter: where in the stream it began, the samples it got, and the windows it gave.
@@ -188,6 +148,16 @@ class LiveSession:
         if self._cutter is None:
             return self._origin_s + len(self._rest) / self._rest_rate
         return self._origin_s + self._fed / self._cutter.rate
+
+    @property
+    def judged_s(self) -> float:
+        """Seconds of the windows that have a score."""
+        return sum(each.fresh_s for each in self.verdicts if each.score is not None)
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds in which somebody speaks, of the windows judged so far."""
+        return sum(each.speech_s for each in self.verdicts)
 
     @property
     def waiting_samples(self) -> int:
@@ -262,26 +232,19 @@ class LiveSession:
         self._origin_s, self._fed, self._cuts = end_s, 0, 0
         return windows
 
-    def judge(self, place: WindowSpan, score: float, speech: float) -> WindowVerdict:
-        """Makes a scored window count.
+    def judge(self, span: WindowSpan, score: float, speech_ratio: float) -> LiveWindowVerdict:
+        """The verdict on a scored window, which counts from now on.
 
         Args:
-            place: of the window; in the order in which they were handed out.
+            span: of the window; in the order in which they were handed out.
             score: P(spoof), 0..1.
-            speech: share of the window in which somebody speaks, 0..1.
+            speech_ratio: share of the window in which somebody speaks, 0..1.
         """
-        counts = self._speech.passes(speech)
-        weight = self._speech.weight(speech, place.fresh_s)
-        if counts:
-            self.running.add(score, weight)
-        verdict = WindowVerdict(
-            place,
-            score=score if counts else None,
-            label=label_of(score if counts else None, self.threshold),
-            speech=speech,
-            weight=weight,
-            running_score=self.running.p_spoof,
-            running_label=self.running.label,
+        window = judge_window(span, score, speech_ratio, speech=self._speech, threshold=self.threshold)
+        if window.score is not None:
+            self.running.add(window.score, window.weight)
+        verdict = LiveWindowVerdict(
+            **asdict(window), running_score=self.running.p_spoof, running_label=self.running.label
         )
         self.verdicts.append(verdict)
         return verdict
@@ -320,12 +283,12 @@ class LiveSession:
     def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
         start_s = self._origin_s + self._cuts * cutter.hop_samples / cutter.rate
         shared = cutter.window_samples - cutter.hop_samples if self._cuts else 0
-        place = WindowSpan(
-            self._sequence,
+        span = WindowSpan(
+            self._index,
             start_s,
             end_s=start_s + cut.valid / cutter.rate,
             fresh_s=(cut.valid - shared) / cutter.rate,
         )
-        self._sequence += 1
+        self._index += 1
         self._cuts += 1
-        return LiveWindow(place, cut.samples[: cut.valid], cutter.rate)
+        return LiveWindow(span, cut.samples[: cut.valid], cutter.rate)

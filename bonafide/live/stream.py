@@ -20,11 +20,11 @@ from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.live.container import ContainerStream
-from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, WindowSpan, WindowVerdict
+from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
-from bonafide.verdict import SpeechCheck, WindowScore, effective_threshold
+from bonafide.verdict import SpeechCheck, WindowScore, WindowSpan, effective_threshold
 from bonafide.weighted_semaphore import WeightedSemaphore
 
 _QUEUE_MS = 16_000
@@ -66,7 +66,7 @@ class WindowResults:
         took_s: since the audio came.
     """
 
-    verdicts: tuple[WindowVerdict, ...]
+    verdicts: tuple[LiveWindowVerdict, ...]
     unjudged: tuple[WindowSpan, ...]
     error: BonafideError | None
     waiting_s: float
@@ -99,7 +99,7 @@ class StreamObserver(Protocol):
 class _Ready(NamedTuple):
     """A window as the model takes it: int16 (n,), 16 kHz mono."""
 
-    place: WindowSpan
+    span: WindowSpan
     pcm: NDArray[np.int16]
 
 
@@ -148,7 +148,7 @@ class LiveStream:
         self._jobs: asyncio.Queue[tuple[int, _Job] | Ending] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
         self._listening = self._draining = False
-        self._verdicts: list[WindowVerdict] = []
+        self._verdicts: list[LiveWindowVerdict] = []
         self._unjudged: list[WindowSpan] = []
         self._error: BonafideError | None = None
 
@@ -260,7 +260,7 @@ class LiveStream:
             await self._queue(_Job(began, ready, together, answer, waiting))
 
     async def _queue(self, job: _Job) -> None:
-        seconds = sum(place.end_s - place.start_s for place, _ in job.windows)
+        seconds = sum(span.end_s - span.start_s for span, _ in job.windows)
         weight = await self._room.acquire(max(_MIN_WEIGHT_MS, round(1000 * seconds)))
         self._jobs.put_nowait((weight, job))
 
@@ -317,18 +317,18 @@ class LiveStream:
             if isinstance(error, ModelChanged):
                 self.drain()  # a session has one threshold and one name of a model; the next has those of the new one
             self._error = error
-            self._unjudged += [place for place, _ in windows]
+            self._unjudged += [span for span, _ in windows]
             return
-        for (place, _), (score, speech) in zip(windows, scores, strict=True):
+        for (span, _), (score, speech_ratio) in zip(windows, scores, strict=True):
             if math.isfinite(score):
-                self._verdicts.append(self.session.judge(place, score, speech))
+                self._verdicts.append(self.session.judge(span, score, speech_ratio))
             else:
                 self._error = Internal("the voice model gave no score")
-                self._unjudged.append(place)
+                self._unjudged.append(span)
 
 
 def _ready(window: LiveWindow) -> _Ready:
-    return _Ready(window.place, to_pcm16(resample(window.samples[np.newaxis], window.rate))[0])
+    return _Ready(window.span, to_pcm16(resample(window.samples[np.newaxis], window.rate))[0])
 
 
 def _now() -> float:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from bonafide.live.session import Ending, LiveSession, WindowVerdict
-from bonafide.runner.runner import ModelInfo
+from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
 from bonafide.verdict import SuspiciousStretch, label_of, overall_score, suspicious_stretches
+from models.info import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LiveSummary:
     audio_s: float
     judged_s: float
     speech_s: float
-    windows: tuple[WindowVerdict, ...]
+    windows: tuple[LiveWindowVerdict, ...]
     suspicious: tuple[SuspiciousStretch, ...]
     ending: Ending
     model: ModelInfo
@@ -36,15 +36,14 @@ class LiveSummary:
 
 def summary_of(session: LiveSession, ending: Ending, model: ModelInfo) -> LiveSummary:
     """Sums a session up."""
-    scored = [(each.score, each) for each in session.verdicts if each.score is not None]
-    score = overall_score([score for score, _ in scored], [each.weight for _, each in scored])
+    score = overall_score(session.verdicts)
     return LiveSummary(
         score=score,
         label=label_of(score, session.threshold),
         threshold=session.threshold,
         audio_s=session.audio_s,
-        judged_s=sum(each.place.fresh_s for _, each in scored),
-        speech_s=sum(each.speech_s for each in session.verdicts),
+        judged_s=session.judged_s,
+        speech_s=session.speech_s,
         windows=tuple(session.verdicts),
         suspicious=suspicious_stretches(session.verdicts),
         ending=ending,

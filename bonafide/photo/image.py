@@ -20,6 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo.format import ACCEPTED, exif_orientation, identify
 from bonafide.settings import Settings
+from models.info import ImageGeometry
 
 
 class _Jpeg(JpegImageFile):
@@ -68,37 +69,6 @@ class ImageLimits:
         return cls(settings.max_image_bytes, settings.max_image_pixels)
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """How a face model wants its photo: resized first, then cropped at the centre. None leaves a step out.
-
-    Attributes:
-        resize_shortest_edge: pixels of the shorter edge; the other follows in proportion.
-        resize_height: used with `resize_width` when there is no `resize_shortest_edge`.
-        resize_width: see `resize_height`.
-        crop_height: used with `crop_width`; a smaller picture gets black borders.
-        crop_width: see `crop_height`.
-        resample: Pillow's number of the filter, as checkpoints state it (2 bilinear, 3 bicubic).
-    """
-
-    resize_shortest_edge: int | None
-    resize_height: int | None
-    resize_width: int | None
-    crop_height: int | None
-    crop_width: int | None
-    resample: int
-
-    def resized(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height after the resize."""
-        if (edge := self.resize_shortest_edge) is not None:
-            if width <= height:
-                return edge, int(edge * height / width)
-            return int(edge * width / height), edge
-        if self.resize_width is not None and self.resize_height is not None:
-            return self.resize_width, self.resize_height
-        return width, height
-
-
 def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
     """Decodes a photo and turns it upright.
 
@@ -131,7 +101,7 @@ def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
         raise UnreadableMedia(f"the {kind} cannot be decoded: it is broken or truncated; send {ACCEPTED}") from error
 
 
-def prepare(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
+def prepare(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
     """Resizes and crops a photo by the rules of transformers' `BitImageProcessor` (its Pillow backend).
 
     Args:

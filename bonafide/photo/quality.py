@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bonafide.photo.face_detector import Box, Face
-from bonafide.photo.image import Geometry
 from bonafide.settings import Settings
+from models.info import ImageGeometry
 
 _SIDE = 64
 """Pixels of the square in which the light and the sharpness of every face are measured, whatever its size."""
@@ -51,7 +51,7 @@ class QualityLimits:
 
 
 def reason_against(
-    photo: Image.Image, faces: Sequence[Face], judged: Box, geometry: Geometry, limits: QualityLimits
+    photo: Image.Image, faces: Sequence[Face], judged: Box, geometry: ImageGeometry, limits: QualityLimits
 ) -> Reason | None:
     """The gravest reason not to rely on the verdict, or None.
 
@@ -78,7 +78,7 @@ def reason_against(
     return None
 
 
-def seen_pixels(box: Box, judged: Box, geometry: Geometry) -> float:
+def seen_pixels(box: Box, judged: Box, geometry: ImageGeometry) -> float:
     """The shorter side of what the model is given of a face, in pixels of the photo or of the model, whichever is less.
 
     A face that the model's cut at the centre removes has none.

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.photo.face_detector import Box, Face, FaceDetector
-from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.photo.image import ImageLimits, prepare, read_image
 from bonafide.photo.quality import QualityLimits, Reason, reason_against
 from bonafide.settings import Settings
+from models.info import ImageGeometry
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class PhotoReader:
         """Names what its results depend on besides the photo and the model."""
         return f"crop {self._crop_margin}, {self._quality}"
 
-    def read(self, data: bytes, geometry: Geometry) -> Photo:
+    def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
         """Decodes a photo, looks for faces and prepares it.
 
         Raises:

@@ -9,17 +9,16 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 from numpy.typing import NDArray
+
+from bonafide.runner.remote import Remote, RunnerResult
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-RunnerResults = list[tuple[Any, float, int, str]]
 _FIND_PERIOD_S = 5.0
 _FIND_PATIENCE_S = 0.5
 _PROBE_TIMEOUT_S = 2.5
@@ -27,19 +26,6 @@ PATIENCE_S = 6.0
 """A replica that says nothing for so long gets no more work; one late answer only tells that its machine is busy."""
 LOST_AFTER_S = 10.0
 """After so long it is given up together with the calls that wait for it."""
-
-
-class Remote(Protocol):
-    """The asynchronous client of one replica."""
-
-    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
-        """The values of a `bonafide.runner.runner.RunnerResult` for each item."""
-
-    async def info(self) -> dict[str, Any]:
-        """The model's description."""
-
-    async def close(self) -> None:
-        """Closes its connections."""
 
 
 class _Replica:
@@ -58,7 +44,7 @@ class _Replica:
         """Asks for its model; returns what went wrong."""
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                self.info = await _once_more(self.remote.info)
+                self.info = await self.remote.info()
         # Whatever it is, this replica cannot be used now, and the others must not suffer.
         except Exception as error:
             silent_s = time.monotonic() - self.answered
@@ -71,14 +57,15 @@ class _Replica:
         self.lost.clear()
         return None
 
-    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
+    async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         """Scores, or gives up when the replica is lost meanwhile.
 
         Raises:
-            OSError, aiohttp.ClientError: it cannot be reached, or was lost.
+            OSError: it cannot be reached, or was lost.
+            BonafideError: see `Remote.score`.
         """
         self.items += len(items)
-        asking = asyncio.ensure_future(_once_more(lambda: self.remote.score(items)))
+        asking = asyncio.ensure_future(self.remote.score(items))
         losing = asyncio.ensure_future(self.lost.wait())
         try:
             await asyncio.wait((asking, losing), return_when=asyncio.FIRST_COMPLETED)
@@ -91,16 +78,6 @@ class _Replica:
             self.items -= len(items)
             losing.cancel()
             asking.cancel()
-
-
-async def _once_more(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Asks, and once more if the kept-alive connection was closed meanwhile; asking twice is harmless."""
-    try:
-        return await ask()
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            raise
-        return await ask()
 
 
 async def addresses_of(url: str) -> list[str]:
@@ -118,7 +95,7 @@ async def addresses_of(url: str) -> list[str]:
 
 
 class Replicas:
-    """All replicas of a runner as one; a `bonafide.runner.runner.RemoteRunner`.
+    """All replicas of a runner as one; a `Remote`.
 
     Only replicas that serve the same model are used together, that of the most of them: while a new version rolls
     out, the old one is used until the new one has more.
@@ -165,11 +142,12 @@ class Replicas:
         assert info is not None  # noqa: S101
         return info
 
-    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
+    async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         """Asks the replica with the fewest items in progress, and another one when it cannot be reached.
 
         Raises:
-            OSError, aiohttp.ClientError: no replica can be reached.
+            OSError: no replica can be reached.
+            BonafideError: see `Remote.score`.
         """
         untried = list(self._serving)
         failure: Exception = ConnectionError(f"{self._url}: no replica answers")
@@ -178,7 +156,7 @@ class Replicas:
             replica.turn = next(self._turns)
             try:
                 return await replica.score(items)
-            except (aiohttp.ClientError, OSError) as error:
+            except OSError as error:
                 logger.warning("replica failed", extra={"replica": replica.url, "cause": repr(error)})
                 failure = error
                 untried.remove(replica)

@@ -1,4 +1,4 @@
-"""The only file that talks to the BentoML runners: items in, probabilities out, with admission and deadlines.
+"""One model in other processes: items in, probabilities out, with admission, deadlines and batches of many calls.
 
 A call is first admitted (one of a bounded number, else `Overloaded` at once), then its items wait until BentoML's own
 queue is short, and go there with those of others (`batcher`). What waits here can still be cancelled; what is in
@@ -11,18 +11,15 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
-import aiohttp
-from _bentoml_impl.client import RemoteProxy
-from bentoml.exceptions import BentoMLException
 from numpy.typing import NDArray
 
 from bonafide.calls import Call
-from bonafide.errors import DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
+from bonafide.errors import Internal, ModelChanged, Overloaded, Unavailable
 from bonafide.runner.batcher import Batcher
-from bonafide.runner.replicas import Remote, Replicas, RunnerResults
+from bonafide.runner.remote import Remote, RunnerResult
+from models.info import ModelInfo
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,79 +27,6 @@ T = TypeVar("T")
 BATCHES_AHEAD = 2
 """Batcher let into the queue of each replica: one that is being computed and one that is ready to follow it."""
 _PROBE_PERIOD_S = 1.0
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a runner tells of its model.
-
-    Attributes:
-        name: shown in every answer.
-        version: changes with weights, configuration, preprocessing or label mapping.
-        demo: whether it is one of the small bundled models.
-        details: the runner's own dictionary, JSON types only.
-        threshold: fitted to the model: a probability at or above it means spoof (or fake); None: never fitted.
-        calibrated: whether its probabilities were fitted to data.
-    """
-
-    name: str
-    version: str
-    architecture: str
-    local_path: str
-    demo: bool
-    engine: str
-    device: str
-    precision: str
-    max_batch_size: int
-    details: dict[str, Any]
-    threshold: float | None = None
-    calibrated: bool = False
-
-    @classmethod
-    def from_dict(cls, details: dict[str, Any]) -> "ModelInfo":
-        """Reads the dictionary that the runner's `info` returns."""
-        optional = {name: details[name] for name in ("threshold", "calibrated") if name in details}
-        required = {name for name in cls.__dataclass_fields__ if name not in ("details", "threshold", "calibrated")}
-        return cls(**{name: details[name] for name in required}, **optional, details=details)
-
-    @property
-    def fingerprint(self) -> str:
-        """Names everything that a score depends on besides the input; part of cache keys."""
-        speech = self.details.get("speech_version")
-        return f"{self.version}-{self.engine}-{self.device}-{self.precision}" + (f"-{speech}" if speech else "")
-
-
-class RunnerResult(NamedTuple):
-    """What travels back from a runner for each item; it arrives as a plain tuple, since BentoML drops the names.
-
-    Attributes:
-        judged: the numbers of a `WindowScore` for a window, P(fake) for a photo.
-        inference_s: seconds that the item's batch took.
-        batch_size: items in that batch.
-        fingerprint: of the model that answered.
-    """
-
-    judged: Any
-    inference_s: float
-    batch_size: int
-    fingerprint: str
-
-
-class RemoteRunner(Protocol):
-    """A runner from afar: batchable `score`, and `info`; see `bonafide.runner.replicas.Replicas`."""
-
-    @property
-    def replicas(self) -> int:
-        """How many processes share the work, as of the last `info`."""
-
-    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
-        """The values of an `RunnerResult` for each item."""
-
-    async def info(self) -> dict[str, Any]:
-        """The model's description; comes within seconds, or OSError."""
-
-    async def close(self) -> None:
-        """Closes the connections."""
 
 
 class RunnerObserver(Protocol):
@@ -119,12 +43,12 @@ class RunnerObserver(Protocol):
 
 
 class Runner(Generic[T]):
-    """One model behind BentoML's adaptive batching; `T` is what it says of an item.
+    """One model behind BentoML's adaptive batching; `T` is its result for an item.
 
     Args:
         name: for logs and metrics, "voice" or "face".
         remote: its replicas.
-        read: makes of `RunnerResult.judged` what callers get.
+        read: converts `RunnerResult.judged` to what callers get.
         max_calls: calls admitted at one time.
         max_batch: items of one batch of the runner.
         observer: receives measurements.
@@ -134,7 +58,7 @@ class Runner(Generic[T]):
     def __init__(
         self,
         name: str,
-        remote: RemoteRunner,
+        remote: Remote,
         *,
         read: Callable[[Any], T],
         max_calls: int,
@@ -218,7 +142,7 @@ class Runner(Generic[T]):
             DeadlineExceeded: the deadline passed.
             Unavailable: the runner cannot be reached.
             ModelChanged: it holds another model by now.
-            Overloaded: BentoML refused.
+            Overloaded: the runner refused.
             Internal: the runner failed.
         """
         async with call.time_limit():
@@ -229,7 +153,7 @@ class Runner(Generic[T]):
 
     async def _ask(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         began = time.perf_counter()
-        answers = [RunnerResult(*values) for values in await self._answered(items)]
+        answers = await self._answered(items)
         total_s = time.perf_counter() - began
         if len(answers) != len(items):
             raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
@@ -238,19 +162,13 @@ class Runner(Generic[T]):
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
         return answers
 
-    async def _answered(self, items: list[NDArray[Any]]) -> RunnerResults:
+    async def _answered(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         try:
             return await self._remote.score(items)
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             self._info = None
             logger.warning("runner unreachable", extra={"runner": self.name, "cause": repr(error)})
             raise Unavailable(f"the {self.name} model cannot be reached") from error
-        except BentoMLException as error:
-            if error.error_code.value in (429, 503):
-                raise Overloaded(f"the {self.name} model has no capacity") from error
-            if error.error_code.value == 504:
-                raise DeadlineExceeded(f"the {self.name} model did not answer in time") from error
-            raise Internal(f"the {self.name} model failed") from error
 
     async def probe(self) -> None:
         """Asks the runner for its model once; afterwards `ready` and `info` are true to what it answered."""
@@ -284,23 +202,3 @@ async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[
         await asyncio.gather(*(runner.probe() for runner in runners))
         await changed()
         await asyncio.sleep(_PROBE_PERIOD_S)
-
-
-def require_remote(dependency: object, name: str) -> RemoteRunner:
-    """The replicas behind a BentoML dependency.
-
-    Raises:
-        RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
-            service started alone without `--depends`).
-    """
-    if not isinstance(dependency, RemoteProxy):
-        raise RuntimeError(
-            f"{name} was built inside the service process, unbatched. Serve without --development, and start a service "
-            f"on its own only with --depends {name}=http://host:port."
-        )
-    known = dependency.to_async
-
-    async def connect(url: str) -> Remote:
-        return cast(Remote, await RemoteProxy(url, service=known.service).to_async.__aenter__())
-
-    return Replicas(known.url, connect)

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from lab.evaluation.report import ScoredTrials
 from lab.evaluation.trials import BONAFIDE
-from lab.metrics import Floats, Ranking, equal_error_rate
+from lab.metrics import Ranking, equal_error_rate
+from models.calibration import Floats
 
 _TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 _FLOOR = 0.0005

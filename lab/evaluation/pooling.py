@@ -18,9 +18,9 @@ from lab.arguments import new_parser, overrides, run
 from lab.evaluate import add_data_options, read_trials, score_trials
 from lab.evaluation.report import ScoredTrials, group
 from lab.evaluation.trials import BONAFIDE, DataError, Trial
-from lab.metrics import Flags, Floats, Ranking, equal_error_threshold, refused_rate
+from lab.metrics import Flags, Ranking, equal_error_threshold, refused_rate
 from lab.served import ServedModel
-from models.calibration import logits
+from models.calibration import Floats, logits
 from models.configured import settings_for
 
 _EPILOG = """\

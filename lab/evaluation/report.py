@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lab import metrics
 from lab.evaluation.trials import BONAFIDE, Trial
-from lab.metrics import Flags, Floats, Ranking
+from lab.metrics import Flags, Ranking
+from models.calibration import Floats
 
 DEFINITIONS = {
     "score": "P(spoof), 0..1; an item is labelled spoof when its score reaches the threshold",

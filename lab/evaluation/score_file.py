@@ -16,14 +16,14 @@ class Scored:
     Attributes:
         scores: P(spoof) per part; NaN where there is none.
         seconds: per part.
-        speech: share of each part in which somebody speaks, 0..1; 1 for a photo.
+        speech_ratios: share of each part in which somebody speaks, 0..1; 1 for a photo.
         problem: why there are no parts, or empty.
         reason: why the verdict should not be relied on, or empty.
     """
 
     scores: tuple[float, ...] = ()
     seconds: tuple[float, ...] = ()
-    speech: tuple[float, ...] = ()
+    speech_ratios: tuple[float, ...] = ()
     problem: str = ""
     reason: str = ""
 
@@ -86,7 +86,7 @@ class ScoreFile:
                     "stamp": self._stamps[name],
                     "scores": [score if math.isfinite(score) else None for score in scored.scores],
                     "seconds": scored.seconds,
-                    "speech": [share if math.isfinite(share) else None for share in scored.speech],
+                    "speech": [ratio if math.isfinite(ratio) else None for ratio in scored.speech_ratios],
                     "problem": scored.problem,
                     "reason": scored.reason,
                 }
@@ -109,7 +109,7 @@ class ScoreFile:
                 self._entries[row["path"]] = Scored(
                     scores=_numbers(row["scores"]),
                     seconds=tuple(row["seconds"]),
-                    speech=_numbers(row["speech"]),
+                    speech_ratios=_numbers(row["speech"]),
                     problem=row["problem"],
                     reason=row["reason"],
                 )

@@ -130,7 +130,7 @@ def _score(group: Sequence[ReadFile], model: Model) -> Iterator[tuple[Path, Scor
             Scored(
                 scores=tuple(score for score, _ in found),
                 seconds=tuple(part.seconds for part in file.parts),
-                speech=tuple(speech for _, speech in found),
+                speech_ratios=tuple(ratio for _, ratio in found),
                 problem=file.problem,
                 reason=file.parts[0].reason if file.parts else "",
             ),

@@ -1,7 +1,7 @@
 """The checkpoint that a fine-tuning begins with: what it is, its classes, and its preparation of input."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,14 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from models.catalog import ModelFiles, find_model
-from models.checkpoint import Checkpoint, fingerprint, load_for_training, read_checkpoint
+from models.checkpoint import (
+    HARMLESS_EXTRA,
+    Checkpoint,
+    fingerprint,
+    load_unchecked,
+    read_checkpoint,
+    refuse_mismatch,
+)
 from models.engines import LoadOptions
 from models.errors import AmbiguousLabels, UnsupportedModel
 from models.graph import PrepareImage, PrepareVoice
@@ -58,7 +65,7 @@ class Base:
         Raises:
             ModelError: the checkpoint's weights cannot be loaded.
         """
-        model, has_head = load_for_training(self.checkpoint, self.task, self.labels)
+        model, has_head = _load_for_training(self.checkpoint, self.task, self.labels)
         if not self.keeps_classes:
             _forget_head(model)
         logger.info(
@@ -106,6 +113,30 @@ def _classes(checkpoint: Checkpoint, task: Task, spoof_label: str | None) -> tup
             if spoof_label:
                 raise
     return _NEW_CLASSES[task], 1, False
+
+
+def _load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]) -> tuple[PreTrainedModel, bool]:
+    """A classifier of these classes, on the CPU in fp32; only its head may be missing in the checkpoint.
+
+    Returns:
+        The model, and whether its head is the checkpoint's rather than a random one.
+
+    Raises:
+        UnsupportedModel: transformers has no classifier of this kind.
+        CheckpointMismatch: the weights do not fill what is below the head.
+    """
+    id2label = dict(enumerate(labels))
+    label2id = {label: index for index, label in id2label.items()}
+    model, keys = load_unchecked(checkpoint, task, id2label=id2label, label2id=label2id)
+    body = f"{model.base_model_prefix}."
+    absent = [key for key in keys.missing if not HARMLESS_EXTRA.search(key)]
+    refuse_mismatch(
+        checkpoint.folder.name,
+        missing=[key for key in absent if key.startswith(body)],
+        unexpected=[],
+        misshapen=[key for key in keys.misshapen if key.startswith(body)],
+    )
+    return model, not absent and not keys.misshapen
 
 
 def _forget_head(model: PreTrainedModel) -> None:

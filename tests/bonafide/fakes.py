@@ -7,17 +7,22 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.runner.replicas import RunnerResults
-from bonafide.runner.runner import ModelInfo, Runner
+from bonafide.runner.remote import RunnerResult
+from bonafide.runner.runner import Runner
+from models.info import ModelInfo
 
 T = TypeVar("T")
 
 INFO: dict[str, Any] = {
+    "task": "voice",
     "name": "test-model",
     "version": "0123456789ab",
     "architecture": "Test",
+    "reference": "test",
     "local_path": "nowhere",
     "demo": True,
+    "labels": ["bonafide", "spoof"],
+    "spoof_index": 1,
     "engine": "torch",
     "device": "cpu",
     "precision": "fp32",
@@ -70,7 +75,7 @@ class LocalRemote:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def score(self, items: list[NDArray[Any]]) -> RunnerResults:
+    async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         self.calls += 1
         self.in_progress += len(items)
         self.most_in_progress = max(self.most_in_progress, self.in_progress)
@@ -81,7 +86,7 @@ class LocalRemote:
                 raise self.errors.pop(0)
             self.scored += len(items)
             fingerprint = ModelInfo.from_dict(self.model).fingerprint
-            return [(self._judged(item), 0.001, len(items), fingerprint) for item in items]
+            return [RunnerResult(self._judged(item), 0.001, len(items), fingerprint) for item in items]
         finally:
             self.in_progress -= len(items)
 

@@ -8,10 +8,10 @@ from PIL import Image
 from bonafide.calls import Call
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
 from bonafide.face import FaceJudgement
-from bonafide.photo.image import Geometry
 from bonafide.photo.quality import Reason
 from bonafide.photo.reader import Photo, PhotoReader
 from bonafide.settings import Settings
+from models.info import ImageGeometry
 from tests.bonafide.fakes import LocalRemote, ready_runner
 from tests.media import encode_image, photo
 from tests.portraits import no_face, portrait
@@ -50,7 +50,7 @@ async def test_the_model_gets_the_shape_it_asked_for() -> None:
 async def test_photos_are_decoded_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
 
-    def watched(data: bytes, geometry: Geometry) -> Photo:
+    def watched(data: bytes, geometry: ImageGeometry) -> Photo:
         threads.append(threading.current_thread().name)
         return PhotoReader.read(READER, data, geometry)
 

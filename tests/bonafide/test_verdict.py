@@ -1,42 +1,44 @@
-from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide.verdict import SpeechCheck, SuspiciousStretch, label_of, overall_score, suspicious_stretches
+from bonafide.verdict import (
+    SpeechCheck,
+    SuspiciousStretch,
+    WindowScore,
+    WindowSpan,
+    WindowVerdict,
+    judge_window,
+    label_of,
+    overall_score,
+    suspicious_stretches,
+)
 
 
-@dataclass(frozen=True)
-class Window:
-    start_s: float
-    end_s: float
-    score: float | None
-    label: str
-    weight: float
+def window(start_s: float, end_s: float, score: float | None, weight: float) -> WindowVerdict:
+    """The threshold at 0.5; None: no speech."""
+    return WindowVerdict(0, start_s, end_s, end_s - start_s, score, label_of(score, 0.5), 1.0, weight)
 
 
-def windows(*scores: float | None, weight: float = 4.0) -> list[Window]:
-    """Four seconds each, the threshold at 0.5; None: no speech."""
-    return [
-        Window(4.0 * index, 4.0 * index + 4, score, label_of(score, 0.5), weight) for index, score in enumerate(scores)
-    ]
+def windows(*scores: float | None) -> list[WindowVerdict]:
+    """Four seconds each."""
+    return [window(4.0 * index, 4.0 * index + 4, score, 4.0) for index, score in enumerate(scores)]
 
 
-def places(judged: list[Window]) -> list[tuple[float, float]]:
+def places(judged: list[WindowVerdict]) -> list[tuple[float, float]]:
     return [(stretch.start_s, stretch.end_s) for stretch in suspicious_stretches(judged)]
 
 
-def test_windows_weigh_by_what_is_said_in_them() -> None:
-    assert overall_score([0.9, 0.1], [4.0, 1.0]) == pytest.approx((0.9 * 4 + 0.1) / 5)
-    assert overall_score([0.3], [0.5]) == pytest.approx(0.3)
+def test_windows_weigh_by_what_is_said_in_them_and_those_without_a_score_do_not() -> None:
+    assert overall_score([window(0, 4, 0.9, 4.0), window(4, 8, 0.1, 1.0)]) == pytest.approx((0.9 * 4 + 0.1) / 5)
+    assert overall_score([window(0, 4, None, 4.0), window(4, 8, 0.3, 0.5)]) == pytest.approx(0.3)
 
 
 def test_without_a_judged_window_there_is_no_score() -> None:
-    assert overall_score([], []) is None
-    with pytest.raises(ValueError, match="zip"):
-        overall_score([0.1], [1.0, 2.0])
+    assert overall_score([]) is None
+    assert overall_score(windows(None, None)) is None
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,28 @@ def test_at_zero_everything_is_judged_and_weighs_its_seconds() -> None:
     check = SpeechCheck(0.0)
     assert check.passes(0.0)
     assert check.weight(0.0, 3.0) == check.weight(1.0, 3.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("score", "speech_ratio", "expected"),
+    [
+        (0.8, 0.5, (0.8, "spoof", 0.5)),  # of two seconds, one was heard before
+        (0.2, 1.0, (0.2, "bonafide", 1.0)),
+        (0.8, 0.05, (None, "no_speech", 0.05)),
+        (float("nan"), 0.05, (None, "no_speech", 0.05)),
+    ],
+)
+def test_the_verdict_on_a_window(score: float, speech_ratio: float, expected: tuple[float | None, str, float]) -> None:
+    span = WindowSpan(3, start_s=3.0, end_s=5.0, fresh_s=1.0)
+    verdict = judge_window(span, score, speech_ratio, speech=SpeechCheck(0.1), threshold=0.5)
+    assert (verdict.index, verdict.start_s, verdict.end_s, verdict.fresh_s) == (3, 3.0, 5.0, 1.0)
+    assert (verdict.score, verdict.label, verdict.weight) == expected
+    assert (verdict.speech_ratio, verdict.speech_s) == (speech_ratio, speech_ratio)
+
+
+def test_padding_does_not_lower_the_ratio_of_speech() -> None:
+    assert WindowScore(0.5, 0.25).recorded_ratio(4.0, 2.0) == 0.5
+    assert WindowScore(0.5, 0.5).recorded_ratio(4.0, 1.9) == 1.0
 
 
 def test_neighbours_labelled_spoof_are_a_stretch() -> None:
@@ -81,12 +105,12 @@ def test_a_window_that_is_missing_ends_a_stretch() -> None:
 
 
 def test_windows_may_overlap() -> None:
-    half = [Window(0.5 * index, 0.5 * index + 1, 0.9, "spoof", 0.5) for index in range(5)]
+    half = [window(0.5 * index, 0.5 * index + 1, 0.9, 0.5) for index in range(5)]
     assert places(half) == [(0.0, 3.0)]
 
 
 def test_a_stretch_weighs_as_the_recording_does() -> None:
-    (stretch,) = suspicious_stretches([Window(0, 4, 0.6, "spoof", 4.0), Window(4, 8, 0.9, "spoof", 1.0)])
+    (stretch,) = suspicious_stretches([window(0, 4, 0.6, 4.0), window(4, 8, 0.9, 1.0)])
     assert stretch.score == pytest.approx((4 * 0.6 + 0.9) / 5)
 
 
@@ -94,9 +118,9 @@ def test_a_stretch_weighs_as_the_recording_does() -> None:
 def test_stretches_hold_every_spoof_and_no_bona_fide_window(scores: list[float | None]) -> None:
     judged = windows(*scores)
     stretches = suspicious_stretches(judged)
-    for window in judged:
-        inside = sum(stretch.start_s <= window.start_s < stretch.end_s for stretch in stretches)
-        assert inside == 1 if window.label == "spoof" else inside <= 1
-        assert not (inside and window.label == "bonafide")
+    for each in judged:
+        inside = sum(stretch.start_s <= each.start_s < stretch.end_s for stretch in stretches)
+        assert inside == 1 if each.label == "spoof" else inside <= 1
+        assert not (inside and each.label == "bonafide")
     assert all(stretch.score >= 0.5 - 1e-9 for stretch in stretches)
     assert all(one.end_s < two.start_s for one, two in pairwise(stretches))

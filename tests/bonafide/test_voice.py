@@ -13,12 +13,12 @@ from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
-from bonafide.runner.replicas import RunnerResults
+from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore
 from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
-from bonafide.voice import AudioReport, ChunkScore, VoiceAnalysis, VoiceEvents, report_of
+from bonafide.voice import AudioReport, ScoredChunk, VoiceAnalysis, VoiceEvents, report_of
 from tests.bonafide.fakes import LocalRemote, Recorder, mean_level, ready_runner
 from tests.media import wav
 
@@ -102,11 +102,11 @@ async def house(
 async def test_every_chunk_comes_in_order_with_its_place_then_the_report(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         events = [event async for event in here.voice.analyze_bytes(recording(), Call.within(10))]
-    chunks = [event for event in events if isinstance(event, ChunkScore)]
+    chunks = [event.window for event in events if isinstance(event, ScoredChunk)]
     report = events[-1]
     assert isinstance(report, AudioReport)
     assert report.chunks == tuple(chunks)
-    assert [chunk.chunk_id for chunk in chunks] == [f"chunk_{index}" for index in range(5)]
+    assert [chunk.index for chunk in chunks] == list(range(5))
     assert [(chunk.start_s, chunk.end_s) for chunk in chunks] == [(0, 4), (4, 8), (8, 12), (12, 16), (16, 18)]
     # the last two seconds are half of their window
     assert [chunk.score for chunk in chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.5])
@@ -143,7 +143,7 @@ async def test_a_retry_scores_only_what_is_missing(tmp_path: Path, cache_windows
         here.put("a.wav", recording())
         outcomes = iter([None, OSError("gone"), OSError("gone"), OSError("gone")])
 
-        async def failing(items: list[np.ndarray]) -> RunnerResults:
+        async def failing(items: list[np.ndarray]) -> list[RunnerResult]:
             if (error := next(outcomes, None)) is not None:
                 raise error
             return await LocalRemote.score(here.remote, items)

@@ -1,68 +1,18 @@
-"""Fitting against scikit-learn, and a file that is refused when it does not belong to the weights."""
+"""Applying a calibration, and a file that is refused when it does not belong to the weights."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from lab.fitting import fit
-from lab.metrics import cllr
-from models.calibration import Calibration, calibration_path, logits, read_calibration, write_calibration
+from models.calibration import Calibration, calibration_path, read_calibration, write_calibration
 from models.errors import UnsupportedModel
 from models.face_model import FaceSpoofModel
 from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, photos, save_face, save_voice, windows
 
 GOOD = Calibration(2.0, -0.5, 0.3, "0123456789ab", {"method": "platt"})
-
-
-def scores_of(spread: float, shift: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """Scores whose logits are `spread` times too large and off by `shift`."""
-    rng = np.random.default_rng(0)
-    spoof = rng.random(count) < 0.3
-    true_logits = rng.normal(np.where(spoof, 1.0, -1.0), np.sqrt(2))  # these are their own log odds
-    return 1 / (1 + np.exp(-(spread * true_logits + shift))), spoof
-
-
-def test_platt_undoes_a_wrong_scale_and_offset() -> None:
-    scores, spoof = scores_of(3.0, 1.2)
-    scale, offset = fit(scores, spoof, "platt")
-    assert scale == pytest.approx(1 / 3, rel=0.1)
-    assert offset == pytest.approx(-0.4, abs=0.1)
-    better = Calibration(scale, offset, 0.5, "v").apply(scores.astype(np.float32))
-    assert cllr(better, spoof) < cllr(scores, spoof) - 0.1
-
-
-def test_platt_agrees_with_scikit_learn() -> None:
-    scores, spoof = scores_of(0.5, -1.0)
-    model = LogisticRegression(C=1e9, class_weight="balanced", tol=1e-10)
-    model.fit(logits(scores)[:, None], spoof)
-    scale, offset = fit(scores, spoof, "platt")
-    assert scale == pytest.approx(model.coef_[0, 0], rel=0.01)  # targets are softened by 1 in 1,000
-    assert offset == pytest.approx(model.intercept_[0], abs=0.01)
-
-
-def test_temperature_leaves_one_half_where_it_is() -> None:
-    scores, spoof = scores_of(4.0, 0.0)
-    scale, offset = fit(scores, spoof, "temperature")
-    assert offset == 0.0
-    assert scale == pytest.approx(0.25, rel=0.1)
-    assert fit(scores, spoof, "none") == (1.0, 0.0)
-
-
-def test_classes_that_do_not_overlap_still_give_a_finite_scale() -> None:
-    scale, offset = fit([0.1, 0.2, 0.8, 0.9], [False, False, True, True], "platt")
-    assert 0 < scale < 10
-    assert np.isfinite(offset)
-
-
-@pytest.mark.parametrize("method", ["platt", "temperature"])
-def test_a_model_that_ranks_the_wrong_way_round_is_not_turned_over(method: str) -> None:
-    scores, spoof = scores_of(1.0, 0.0)
-    with pytest.raises(ValueError, match="turn the model over"):
-        fit(scores, ~spoof, method)  # type: ignore[arg-type]
 
 
 def test_applying_keeps_the_order_and_what_has_no_score() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import AmbiguousLabels
-from models.labels import SpoofRule, spoof_index, spoof_rule
+from models.labels import SpoofRule, spoof_rule
 
 # Names as checkpoints in the wild have them, each with what it means.
 SPOOF_NAMES = [
@@ -42,15 +42,15 @@ SELF_CONTRADICTING = ["fake human", "real fake", "live attack", "human or AI", "
 @pytest.mark.parametrize("spoof", SPOOF_NAMES)
 @pytest.mark.parametrize("bonafide", ["bonafide", "real", "live"])
 def test_each_spoof_name_is_found_in_both_orders(spoof: str, bonafide: str) -> None:
-    assert spoof_index({0: bonafide, 1: spoof}) == 1
-    assert spoof_index({0: spoof, 1: bonafide}) == 0
+    assert spoof_rule({0: bonafide, 1: spoof}) == SpoofRule(1)
+    assert spoof_rule({0: spoof, 1: bonafide}) == SpoofRule(0)
 
 
 @pytest.mark.parametrize("bonafide", BONAFIDE_NAMES)
 @pytest.mark.parametrize("spoof", ["spoof", "fake", "attack"])
 def test_each_bonafide_name_is_found_in_both_orders(spoof: str, bonafide: str) -> None:
-    assert spoof_index({0: bonafide, 1: spoof}) == 1
-    assert spoof_index({0: spoof, 1: bonafide}) == 0
+    assert spoof_rule({0: bonafide, 1: spoof}) == SpoofRule(1)
+    assert spoof_rule({0: spoof, 1: bonafide}) == SpoofRule(0)
 
 
 @given(
@@ -63,34 +63,34 @@ def test_order_alone_decides_the_index(spoof: str, bonafide: str, swapped: bool,
     names = [decorate.format(bonafide), decorate.format(spoof)]
     if swapped:
         names.reverse()
-    assert spoof_index(dict(enumerate(names))) == (0 if swapped else 1)
+    assert spoof_rule(dict(enumerate(names))) == SpoofRule(0 if swapped else 1)
 
 
 @given(first=st.sampled_from(SPOOF_NAMES), second=st.sampled_from(SPOOF_NAMES))
 def test_two_spoof_names_are_refused(first: str, second: str) -> None:
     with pytest.raises(AmbiguousLabels, match="both are named as spoof"):
-        spoof_index({0: first, 1: second})
+        spoof_rule({0: first, 1: second})
 
 
 @given(first=st.sampled_from(BONAFIDE_NAMES), second=st.sampled_from(BONAFIDE_NAMES))
 def test_two_bonafide_names_are_refused(first: str, second: str) -> None:
     with pytest.raises(AmbiguousLabels, match="both are named as bona fide"):
-        spoof_index({0: first, 1: second})
+        spoof_rule({0: first, 1: second})
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(NEUTRAL_NAMES, NEUTRAL_NAMES)))
 def test_names_that_say_nothing_are_refused_with_the_setting(first: str, second: str) -> None:
     with pytest.raises(AmbiguousLabels, match="BONAFIDE_VOICE_SPOOF_LABEL"):
-        spoof_index({0: first, 1: second}, setting="BONAFIDE_VOICE_SPOOF_LABEL")
+        spoof_rule({0: first, 1: second}, setting="BONAFIDE_VOICE_SPOOF_LABEL")
 
 
 @pytest.mark.parametrize("neutral", NEUTRAL_NAMES)
 def test_one_telling_name_of_two_is_enough(neutral: str) -> None:
-    assert spoof_index({0: "spoof", 1: neutral}) == 0
-    assert spoof_index({0: neutral, 1: "spoof"}) == 1
+    assert spoof_rule({0: "spoof", 1: neutral}) == SpoofRule(0)
+    assert spoof_rule({0: neutral, 1: "spoof"}) == SpoofRule(1)
     if neutral != "liveness":  # it holds "live", so beside "live" it may be the same class
-        assert spoof_index({0: "live", 1: neutral}) == 1
-        assert spoof_index({0: neutral, 1: "live"}) == 0
+        assert spoof_rule({0: "live", 1: neutral}) == SpoofRule(1)
+        assert spoof_rule({0: neutral, 1: "live"}) == SpoofRule(0)
 
 
 @pytest.mark.parametrize(
@@ -112,27 +112,27 @@ def test_one_telling_name_of_two_is_enough(neutral: str) -> None:
 def test_the_other_name_must_not_hint_at_the_same_class(telling: str, other: str) -> None:
     for labels in ({0: telling, 1: other}, {0: other, 1: telling}):
         with pytest.raises(AmbiguousLabels):
-            spoof_index(labels)
+            spoof_rule(labels)
 
 
 @pytest.mark.parametrize("name", SELF_CONTRADICTING)
 def test_a_name_at_odds_with_itself_is_refused(name: str) -> None:
     with pytest.raises(AmbiguousLabels, match="both spoof and bona fide"):
-        spoof_index({0: name, 1: "spoof"})
+        spoof_rule({0: name, 1: "spoof"})
 
 
 def test_words_count_only_as_a_whole() -> None:
     with pytest.raises(AmbiguousLabels):
-        spoof_index({0: "delivery", 1: "italics"})  # neither "live" nor "ai"
+        spoof_rule({0: "delivery", 1: "italics"})  # neither "live" nor "ai"
     with pytest.raises(AmbiguousLabels):
-        spoof_index({0: "realm", 1: "fingerprint"})
+        spoof_rule({0: "realm", 1: "fingerprint"})
 
 
 @given(labels=st.tuples(st.text(max_size=20), st.text(max_size=20)))
 def test_any_two_names_give_opposite_answers_in_opposite_orders_or_none(labels: tuple[str, str]) -> None:
     def ask(first: str, second: str) -> int | None:
         try:
-            return spoof_index({0: first, 1: second})
+            return spoof_rule({0: first, 1: second}).index
         except AmbiguousLabels:
             return None
 
@@ -145,35 +145,35 @@ def test_any_two_names_give_opposite_answers_in_opposite_orders_or_none(labels: 
 
 class TestOverride:
     def test_by_name_in_any_case(self) -> None:
-        assert spoof_index({0: "LABEL_0", 1: "LABEL_1"}, "label_1") == 1
-        assert spoof_index({0: "Class A", 1: "Class B"}, " class a ") == 0
+        assert spoof_rule({0: "LABEL_0", 1: "LABEL_1"}, "label_1") == SpoofRule(1)
+        assert spoof_rule({0: "Class A", 1: "Class B"}, " class a ") == SpoofRule(0)
 
     def test_by_index(self) -> None:
-        assert spoof_index({0: "LABEL_0", 1: "LABEL_1"}, "0") == 0
-        assert spoof_index({0: "LABEL_0", 1: "LABEL_1"}, "1") == 1
+        assert spoof_rule({0: "LABEL_0", 1: "LABEL_1"}, "0") == SpoofRule(0)
+        assert spoof_rule({0: "LABEL_0", 1: "LABEL_1"}, "1") == SpoofRule(1)
 
     def test_wins_over_names_and_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):
-            assert spoof_index({0: "live", 1: "spoof"}, "live") == 0
+            assert spoof_rule({0: "live", 1: "spoof"}, "live") == SpoofRule(0)
         assert "'live' mean spoof" in caplog.text
 
     def test_resolves_a_name_at_odds_with_itself(self) -> None:
-        assert spoof_index({0: "fake human", 1: "x"}, "fake human") == 0
+        assert spoof_rule({0: "fake human", 1: "x"}, "fake human") == SpoofRule(0)
 
     def test_empty_is_no_override(self) -> None:
-        assert spoof_index({0: "live", 1: "spoof"}, "") == 1
-        assert spoof_index({0: "live", 1: "spoof"}, "  ") == 1
+        assert spoof_rule({0: "live", 1: "spoof"}, "") == SpoofRule(1)
+        assert spoof_rule({0: "live", 1: "spoof"}, "  ") == SpoofRule(1)
 
     @pytest.mark.parametrize("override", ["spof", "2", "-1", "LABEL", "None"])
     def test_that_fits_nothing_is_refused(self, override: str) -> None:
         with pytest.raises(AmbiguousLabels, match="fits none of them"):
-            spoof_index({0: "live", 1: "spoof"}, override)
+            spoof_rule({0: "live", 1: "spoof"}, override)
 
     def test_that_fits_two_is_refused(self) -> None:
         with pytest.raises(AmbiguousLabels, match="more than one"):
-            spoof_index({0: "1", 1: "0"}, "1")
+            spoof_rule({0: "1", 1: "0"}, "1")
         with pytest.raises(AmbiguousLabels, match="more than one"):
-            spoof_index({0: "A", 1: "a"}, "a")
+            spoof_rule({0: "A", 1: "a"}, "a")
 
 
 class TestOneClass:
@@ -184,8 +184,6 @@ class TestOneClass:
     @pytest.mark.parametrize("name", ["live", "bonafide", "P(real)", "not fake"])
     def test_unless_it_is_named_as_bonafide(self, name: str) -> None:
         assert spoof_rule({0: name}) == SpoofRule(0, inverted=True)
-        with pytest.raises(AmbiguousLabels):
-            spoof_index({0: name})
 
 
 class TestManyClasses:
@@ -204,12 +202,8 @@ class TestManyClasses:
     def test_override_names_the_spoof_class(self) -> None:
         assert spoof_rule({0: "a", 1: "b", 2: "c"}, "b") == SpoofRule(1)
 
-    def test_no_single_index(self) -> None:
-        with pytest.raises(AmbiguousLabels, match="no single one"):
-            spoof_index({0: "print", 1: "live", 2: "replay"})
-
 
 @pytest.mark.parametrize("labels", [{}, {1: "spoof"}, {1: "real", 2: "spoof"}, {0: "real", 2: "spoof"}])
 def test_indices_must_be_complete(labels: dict[int, str]) -> None:
     with pytest.raises(AmbiguousLabels, match="numbered from 0"):
-        spoof_index(labels)
+        spoof_rule(labels)

@@ -13,13 +13,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bonafide.api.websocket import WebSocketApi
-from bonafide.api.websocket_messages import ServerMessage, read_answer
+from bonafide.api.websocket_messages import ServerMessage
 from bonafide.app import App
 from bonafide.bento.websockets import AbortableWebSocket
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
 from bonafide.settings import Settings
+from tests.bonafide.api.answers import read_answer
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import live_sessions
 from tests.servers import free_port

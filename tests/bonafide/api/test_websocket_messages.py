@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from bonafide.api import websocket_messages as messages
 from bonafide.errors import InvalidRequest
 from scripts.local_service import ROOT
+from tests.bonafide.api.answers import read_answer
 
 PAGE = (ROOT / "docs" / "websocket.md").read_text()
 EXAMPLES: list[dict[str, Any]] = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
@@ -31,7 +32,7 @@ def test_what_the_page_lets_a_client_send_is_understood_whole(example: dict[str,
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if not is_request(example)])
 def test_what_the_page_says_is_answered_is_what_we_answer(example: dict[str, Any]) -> None:
-    assert json.loads(messages.read_answer(json.dumps(example)).text()) == example
+    assert json.loads(read_answer(json.dumps(example)).text()) == example
 
 
 @pytest.mark.parametrize(

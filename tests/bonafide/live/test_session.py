@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
-from bonafide.live.session import MIN_SECONDS, Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, WindowVerdict
+from bonafide.live.session import (
+    MIN_SECONDS,
+    Ending,
+    LiveConfig,
+    LiveLimits,
+    LiveSession,
+    LiveWindow,
+    LiveWindowVerdict,
+)
 from bonafide.verdict import SpeechCheck
 
 RATE = 8_000
@@ -41,14 +49,14 @@ def places(window: LiveWindow) -> set[int]:
 
 def judge_all(
     live: LiveSession, windows: list[LiveWindow], score: Callable[[LiveWindow], float]
-) -> list[WindowVerdict]:
-    return [live.judge(window.place, score(window), 0.5) for window in windows]
+) -> list[LiveWindowVerdict]:
+    return [live.judge(window.span, score(window), 0.5) for window in windows]
 
 
 @settings(max_examples=200)
 @given(st.integers(0, 6 * RATE), st.lists(st.integers(0, 6 * RATE), max_size=12), CONFIGS)
 def test_any_split_gives_the_same_windows_and_verdicts(count: int, cuts: list[int], config: LiveConfig) -> None:
-    def run(parts: list[NDArray[np.float32]]) -> tuple[list[LiveWindow], list[WindowVerdict]]:
+    def run(parts: list[NDArray[np.float32]]) -> tuple[list[LiveWindow], list[LiveWindowVerdict]]:
         live = session(config)
         windows = [window for part in parts for window in live.feed(part, RATE)] + live.flush()
         return windows, judge_all(live, windows, lambda window: float(window.samples.mean()))
@@ -77,15 +85,15 @@ def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConf
             windows += live.flush()
     windows += live.flush()
 
-    assert [window.place.sequence for window in windows] == list(range(len(windows)))
+    assert [window.span.index for window in windows] == list(range(len(windows)))
     assert live.audio_s == pytest.approx(fed / RATE)
     held: set[int] = set()
     for window in windows:
         here = places(window)
-        assert min(here) == pytest.approx(window.place.start_s * RATE, abs=0.01)
-        assert max(here) + 1 == pytest.approx(window.place.end_s * RATE, abs=0.01)
+        assert min(here) == pytest.approx(window.span.start_s * RATE, abs=0.01)
+        assert max(here) + 1 == pytest.approx(window.span.end_s * RATE, abs=0.01)
         assert len(here) == len(window.samples)
-        assert len(here - held) == pytest.approx(window.place.fresh_s * RATE, abs=0.01)
+        assert len(here - held) == pytest.approx(window.span.fresh_s * RATE, abs=0.01)
         held |= here
     rest = set(range(fed)) - held
     assert rest == set(range(fed - len(rest), fed))
@@ -95,7 +103,7 @@ def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConf
 def test_a_session_without_overlap_holds_each_sample_once() -> None:
     live = session()
     windows = live.feed(ramp(3 * RATE), RATE)
-    assert [window.place.fresh_s for window in windows] == [1.0, 1.0, 1.0]
+    assert [window.span.fresh_s for window in windows] == [1.0, 1.0, 1.0]
     assert sum(len(places(window)) for window in windows) == 3 * RATE == len(set.union(*map(places, windows)))
 
 
@@ -104,7 +112,7 @@ def test_another_rate_carries_on_with_what_waits() -> None:
     tone = np.sin(2 * np.pi * 200 * np.arange(48_000) / 48_000).astype(np.float32)
     assert live.feed(tone[:24_000], 48_000) == []
     (window,) = live.feed(np.sin(2 * np.pi * 200 * (np.arange(8_000) / 16_000 + 0.5)).astype(np.float32), 16_000)
-    assert (window.rate, window.place.start_s, window.place.end_s) == (16_000, 0.0, 1.0)
+    assert (window.rate, window.span.start_s, window.span.end_s) == (16_000, 0.0, 1.0)
     expected = np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)
     assert window.samples[100:15_900] == pytest.approx(expected[100:15_900], abs=0.2)
     assert live.audio_s == 1.0
@@ -154,20 +162,20 @@ def test_impossible_windows(chunk_s: float, overlap_s: float) -> None:
 def test_windows_without_speech_have_no_score_and_do_not_count() -> None:
     live = session()
     first, second, third = live.feed(ramp(3 * RATE), RATE)
-    assert live.judge(first.place, 0.99, 0.0).score is None
-    verdict = live.judge(second.place, 0.2, 0.5)
+    assert live.judge(first.span, 0.99, 0.0).score is None
+    verdict = live.judge(second.span, 0.2, 0.5)
     assert (verdict.label, verdict.running_label) == ("bonafide", "bonafide")
     assert verdict.running_score == pytest.approx(0.2)
-    verdict = live.judge(third.place, 0.99, 0.0)
+    verdict = live.judge(third.span, 0.99, 0.0)
     assert verdict.label == "no_speech"
     assert verdict.running_score == pytest.approx(0.2)
-    assert [verdict.place.sequence for verdict in live.verdicts] == [0, 1, 2]
+    assert [verdict.index for verdict in live.verdicts] == [0, 1, 2]
 
 
 def test_a_score_at_the_threshold_is_spoof() -> None:
     live = session(threshold=0.3)
     (window,) = live.feed(ramp(RATE), RATE)
-    assert live.judge(window.place, 0.3, 1.0).label == "spoof"
+    assert live.judge(window.span, 0.3, 1.0).label == "spoof"
 
 
 def test_when_a_session_is_over() -> None:

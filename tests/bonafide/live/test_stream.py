@@ -46,7 +46,7 @@ async def test_each_message_that_asks_for_an_answer_gets_one_in_its_turn() -> No
         assert scores(third) == [0.6, 0.6]
         assert scores(fourth) == [0.6]
         assert (scores(fifth), fifth.waiting_s) == ([], 0.0)
-        assert [each.place.sequence for each in summary.windows] == [0, 1, 2, 3]
+        assert [each.index for each in summary.windows] == [0, 1, 2, 3]
         assert (summary.audio_s, summary.judged_s, summary.ending) == (3.25, 3.25, Ending.END)
 
 
@@ -72,8 +72,8 @@ async def test_a_session_ends_when_its_model_is_replaced() -> None:
         refused = talk.outputs[1]
         assert isinstance(refused, WindowResults)
         assert isinstance(refused.error, ModelChanged)
-        assert [place.sequence for place in refused.unjudged] == [1]
-        assert [verdict.place.sequence for verdict in summary.windows] == [0]
+        assert [span.index for span in refused.unjudged] == [1]
+        assert [verdict.index for verdict in summary.windows] == [0]
         assert summary.ending is Ending.GOING_AWAY
 
 
@@ -82,7 +82,7 @@ async def test_the_last_seconds_are_judged_when_a_session_ends() -> None:
         talk.say(audio(0.2, 0.6))
         talk.end()
         summary = await ended(talk)
-        assert [(each.place.end_s, round(each.score or 0, 2)) for each in summary.windows] == [(0.6, 0.2)]
+        assert [(each.end_s, round(each.score or 0, 2)) for each in summary.windows] == [(0.6, 0.2)]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,9 +98,9 @@ async def test_as_many_answers_as_were_asked_for(messages: list[tuple[float, boo
             groups.append([]) if output == "next" else groups[-1].append(output)
         for (_, answer), group in zip(messages, groups, strict=False):
             assert not answer or len(group) == 1
-        sequences = [v.place.sequence for group in groups for judged in group for v in judged.verdicts]  # type: ignore[attr-defined]
+        sequences = [v.index for group in groups for judged in group for v in judged.verdicts]  # type: ignore[attr-defined]
         assert sequences == list(range(len(sequences)))
-        assert [each.place.sequence for each in summary.windows][: len(sequences)] == sequences
+        assert [each.index for each in summary.windows][: len(sequences)] == sequences
 
 
 async def test_audio_that_cannot_be_taken_is_refused_and_the_session_goes_on() -> None:
@@ -122,9 +122,9 @@ async def test_windows_that_get_no_score_are_named_and_the_next_ones_get_theirs(
         talk.end()
         summary = await ended(talk)
         first, second, _ = talk.outputs
-        assert (first.verdicts, [place.sequence for place in first.unjudged]) == ((), [0, 1])
+        assert (first.verdicts, [span.index for span in first.unjudged]) == ((), [0, 1])
         assert isinstance(first.error, Unavailable)
-        assert [each.place.sequence for each in second.verdicts] == [2]
+        assert [each.index for each in second.verdicts] == [2]
         assert (summary.audio_s, summary.judged_s) == (3.0, 1.0)
 
 
@@ -133,7 +133,7 @@ async def test_a_window_the_model_cannot_judge_does_not_count() -> None:
         talk.say(audio(0.5, 1.0, answer=True), audio(0.0, 1.0, answer=True))
         talk.end()
         summary = await ended(talk)
-        assert [place.sequence for place in talk.outputs[0].unjudged] == [0]
+        assert [span.index for span in talk.outputs[0].unjudged] == [0]
         assert isinstance(talk.outputs[0].error, Internal)
         assert summary.score == pytest.approx(0.1)
 

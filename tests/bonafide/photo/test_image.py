@@ -16,7 +16,8 @@ from PIL import Image
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.photo.image import ImageLimits, prepare, read_image
+from models.info import ImageGeometry
 from tests.hostile import png, png_chunk
 from tests.media import encode_image, photo
 
@@ -244,7 +245,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(alone * 3, together, strict=True))
 
 
-def by_transformers(image: Image.Image, geometry: Geometry) -> np.ndarray:
+def by_transformers(image: Image.Image, geometry: ImageGeometry) -> np.ndarray:
     edge = geometry.resize_shortest_edge
     size: dict[str, Any] = {"height": geometry.resize_height, "width": geometry.resize_width}
     processor = BitImageProcessorPil(
@@ -271,7 +272,7 @@ def test_the_geometry_is_that_of_transformers(
     size: tuple[int, int], edge: int | None, crop: tuple[int, int] | None, resample: int
 ) -> None:
     height, width = crop or (None, None)
-    geometry = Geometry(edge, None if edge else 77, None if edge else 91, height, width, resample)
+    geometry = ImageGeometry(edge, None if edge else 77, None if edge else 91, height, width, resample)
     image = photo(*size)
     ours = prepare(image, geometry)
     assert ours.dtype == np.uint8
@@ -279,10 +280,10 @@ def test_the_geometry_is_that_of_transformers(
 
 
 def test_no_resize_and_no_crop_leave_the_picture() -> None:
-    assert np.array_equal(prepare(photo(), Geometry(None, None, None, None, None, 3)), np.asarray(photo()))
+    assert np.array_equal(prepare(photo(), ImageGeometry(None, None, None, None, None, 3)), np.asarray(photo()))
 
 
 def test_a_photo_becomes_what_the_usual_model_takes() -> None:
-    pixels = prepare(read_image(encode_image(photo(), "JPEG"), LIMITS), Geometry(256, None, None, 224, 224, 3))
+    pixels = prepare(read_image(encode_image(photo(), "JPEG"), LIMITS), ImageGeometry(256, None, None, 224, 224, 3))
     assert pixels.shape == (224, 224, 3)
     assert pixels.dtype == np.uint8

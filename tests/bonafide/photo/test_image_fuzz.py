@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bonafide.errors import BonafideError
-from bonafide.photo.image import Geometry, ImageLimits, prepare, read_image
+from bonafide.photo.image import ImageLimits, prepare, read_image
+from models.info import ImageGeometry
 from tests.hostile import mutate
 from tests.media import encode_image, photo
 
 LIMITS = ImageLimits(max_bytes=2**24, max_pixels=10_000_000)
-GEOMETRY = Geometry(256, None, None, 224, 224, 3)
+GEOMETRY = ImageGeometry(256, None, None, 224, 224, 3)
 WILD = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KINDS = ("JPEG", "progressive", "CMYK", "PNG", "palette", "16 bit", "WEBP", "lossless", "BMP", "GIF", "animation")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on broken files

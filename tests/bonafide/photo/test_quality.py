@@ -4,14 +4,14 @@ import pytest
 from PIL import Image
 
 from bonafide.photo.face_detector import Box, Face
-from bonafide.photo.image import Geometry
 from bonafide.photo.quality import QualityLimits, Reason, brightness, luminance, reason_against, seen_pixels, sharpness
 from bonafide.settings import Settings
+from models.info import ImageGeometry
 from tests.portraits import FACE, blurred_face, dark_face, portrait
 
 LIMITS = QualityLimits.from_settings(Settings())
-GEOMETRY = Geometry(224, None, None, 192, 192, 3)
-AS_IT_IS = Geometry(None, None, None, None, None, 3)
+GEOMETRY = ImageGeometry(224, None, None, 192, 192, 3)
+AS_IT_IS = ImageGeometry(None, None, None, None, None, 3)
 ONE = Face(FACE[0] / 320, FACE[1] / 400, (FACE[2] - FACE[0]) / 320, (FACE[3] - FACE[1]) / 400, 0.9)
 
 
@@ -61,11 +61,11 @@ def test_the_gravest_is_told() -> None:
         ((0, 0, 100, 100), (0, 0, 224, 224), GEOMETRY, 84),  # 16 pixels are cut off
         ((0, 100, 100, 200), (0, 0, 896, 224), GEOMETRY, 0),  # outside of the middle
         ((300, 100, 400, 200), (250, 50, 450, 250), GEOMETRY, 100),  # in a part of the photo
-        ((10, 10, 60, 60), (0, 0, 100, 100), Geometry(None, 50, 25, None, None, 3), 12.5),  # squeezed
-        ((10, 10, 60, 60), (0, 0, 100, 100), Geometry(None, None, None, 224, 224, 3), 50),  # with a black border
+        ((10, 10, 60, 60), (0, 0, 100, 100), ImageGeometry(None, 50, 25, None, None, 3), 12.5),  # squeezed
+        ((10, 10, 60, 60), (0, 0, 100, 100), ImageGeometry(None, None, None, 224, 224, 3), 50),  # with a black border
     ],
 )
-def test_what_the_model_sees_of_a_face(box: Box, judged: Box, geometry: Geometry, pixels: float) -> None:
+def test_what_the_model_sees_of_a_face(box: Box, judged: Box, geometry: ImageGeometry, pixels: float) -> None:
     assert seen_pixels(box, judged, geometry) == pytest.approx(pixels)
 
 

@@ -10,13 +10,14 @@ from PIL import Image
 
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo.face_detector import Box
-from bonafide.photo.image import Geometry, prepare
+from bonafide.photo.image import prepare
 from bonafide.photo.reader import PhotoReader, with_margin
 from bonafide.settings import Settings
+from models.info import ImageGeometry
 from tests.media import encode_image
 from tests.portraits import FACE, black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 
-GEOMETRY = Geometry(224, None, None, 192, 192, 3)
+GEOMETRY = ImageGeometry(224, None, None, 192, 192, 3)
 
 
 def reader(**given: Any) -> PhotoReader:
@@ -67,7 +68,7 @@ def test_the_whole_picture_is_judged_unless_told_otherwise() -> None:
 
 def test_with_the_setting_the_largest_face_is_judged() -> None:
     faces = two_faces(0.7)
-    as_it_is = Geometry(None, None, None, None, None, 3)
+    as_it_is = ImageGeometry(None, None, None, None, None, 3)
     pixels = reader(face_crop=True, face_crop_margin=0.25).read(png(faces), as_it_is).pixels
     found = reader().read(png(faces), as_it_is).faces[0].box(faces.size)
     expected = with_margin(found, 0.25, faces.size)

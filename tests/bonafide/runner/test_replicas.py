@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
 
+from bonafide.errors import Overloaded
 from bonafide.runner import replicas as module
-from bonafide.runner.replicas import Replicas, RunnerResults, addresses_of
+from bonafide.runner.remote import RunnerResult
+from bonafide.runner.replicas import Replicas, addresses_of
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote
 
 ITEM = np.ones(4, np.uint8)
-ANSWERS = [(1.0, 0.001, 1, MODEL.fingerprint)]
+ANSWERS = [RunnerResult(1.0, 0.001, 1, MODEL.fingerprint)]
 
 
 class Replica(LocalRemote):
@@ -25,16 +25,13 @@ class Replica(LocalRemote):
         self.reachable = asyncio.Event()
         self.reachable.set()
         self.closed = False
-        self.dropped: list[Exception] = []
 
-    async def score(self, items: list[Any]) -> RunnerResults:
+    async def score(self, items: list[Any]) -> list[RunnerResult]:
         await self.reachable.wait()
         return await super().score(items)
 
     async def info(self) -> dict[str, Any]:
         await self.reachable.wait()
-        if self.dropped:
-            raise self.dropped.pop()
         return await super().info()
 
     async def close(self) -> None:
@@ -97,26 +94,28 @@ async def test_one_that_fails_is_left_and_its_work_done_by_another() -> None:
     assert both.replicas == 2
 
 
-async def test_a_connection_that_was_dropped_is_tried_once_more() -> None:
+async def test_when_the_only_one_fails_it_is_left_until_it_answers_a_probe() -> None:
     town = Town("a")
     one = town.replicas()
     await one.info()
-    town.people["a"].errors = [aiohttp.ServerDisconnectedError()]
+    town.people["a"].errors = [OSError("connection refused")]
+    with pytest.raises(OSError, match="refused"):
+        await one.score([ITEM])
+    with pytest.raises(ConnectionError, match="no replica"):
+        await one.score([ITEM])
+    assert town.people["a"].calls == 1
+    await one.info()
     assert await one.score([ITEM]) == ANSWERS
-    town.people["a"].errors = [aiohttp.ServerDisconnectedError(), aiohttp.ServerDisconnectedError()]
-    with pytest.raises(aiohttp.ServerDisconnectedError):
-        await one.score([ITEM])
-    with pytest.raises(ConnectionError):
-        await one.score([ITEM])
 
 
-async def test_a_probe_whose_connection_was_dropped_is_sent_once_more() -> None:
-    town = Town("a")
-    one = town.replicas()
-    await one.info()
-    town.people["a"].dropped = [aiohttp.ServerDisconnectedError()]
-    assert await one.info() == INFO
-    assert not town.people["a"].dropped
+async def test_a_refusal_is_final_and_no_reason_to_leave_the_replica() -> None:
+    town = Town("a", "b")
+    both = town.replicas()
+    await both.info()
+    town.people["a"].errors = [Overloaded("no capacity")]
+    with pytest.raises(Overloaded):
+        await both.score([ITEM])
+    assert (both.replicas, town.people["b"].calls) == (2, 0)
 
 
 async def test_an_answer_is_a_sign_of_life_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,17 +127,6 @@ async def test_an_answer_is_a_sign_of_life_too(monkeypatch: pytest.MonkeyPatch) 
     await one.score([ITEM])
     town.people["a"].reachable.clear()
     assert await one.info() == INFO, "its probe is late, but it has just answered"
-
-
-async def test_a_refused_connection_is_not_tried_again() -> None:
-    town = Town("a")
-    one = town.replicas()
-    await one.info()
-    key = ConnectionKey("a", 3000, False, True, None, None, None)
-    town.people["a"].errors = [aiohttp.ClientConnectorError(key, OSError("refused"))]
-    with pytest.raises(aiohttp.ClientConnectorError):
-        await one.score([ITEM])
-    assert town.people["a"].calls == 1
 
 
 async def test_one_late_answer_of_a_busy_replica_turns_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:

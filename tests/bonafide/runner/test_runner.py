@@ -1,16 +1,14 @@
 import asyncio
 import time
-from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 import pytest
-from bentoml.exceptions import BentoMLException
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
-from bonafide.runner.replicas import RunnerResults
-from bonafide.runner.runner import BATCHES_AHEAD, ModelInfo, require_remote
+from bonafide.runner.remote import RunnerResult
+from bonafide.runner.runner import BATCHES_AHEAD
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote, ready_runner
 
 ITEM = np.ones(4, np.uint8)
@@ -75,9 +73,9 @@ async def test_a_cancelled_call_leaves_the_queue_and_its_batch_keeps_its_room_un
     [
         (OSError("connection refused"), Unavailable),
         (TimeoutError(), Unavailable),
-        (BentoMLException("busy", error_code=HTTPStatus.SERVICE_UNAVAILABLE), Overloaded),
-        (BentoMLException("late", error_code=HTTPStatus.GATEWAY_TIMEOUT), DeadlineExceeded),
-        (BentoMLException("broken", error_code=HTTPStatus.INTERNAL_SERVER_ERROR), Internal),
+        (Overloaded("busy"), Overloaded),
+        (DeadlineExceeded("late"), DeadlineExceeded),
+        (Internal("broken"), Internal),
     ],
 )
 async def test_what_the_runner_raises_becomes_an_error_of_the_table(
@@ -105,7 +103,7 @@ async def test_a_second_replica_lets_twice_as_much_in() -> None:
 
 async def test_a_wrong_number_of_answers_is_an_error() -> None:
     class Short(LocalRemote):
-        async def score(self, items: list[np.ndarray]) -> RunnerResults:
+        async def score(self, items: list[np.ndarray]) -> list[RunnerResult]:
             return (await super().score(items))[:-1]
 
     runner = await ready_runner(Short(), float)
@@ -122,23 +120,6 @@ async def test_another_model_than_the_calls_own_gives_it_no_scores() -> None:
         await runner.score([ITEM], Call.within(5), model)
     await runner.probe()
     assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
-
-
-def test_scores_are_cached_by_model_and_by_what_finds_speech() -> None:
-    prints = {
-        ModelInfo.from_dict(INFO | changed).fingerprint
-        for changed in ({}, {"version": "other"}, {"speech_version": "one"}, {"speech_version": "two"})
-    }
-    assert len(prints) == 4
-    assert ModelInfo.from_dict(INFO | {"speech_version": None}).fingerprint in prints
-
-
-def test_a_runner_built_inside_the_service_is_refused() -> None:
-    class Local:
-        def score(self, items: object) -> object: ...
-
-    with pytest.raises(RuntimeError, match="--development"):
-        require_remote(Local(), "WavLMRunner")
 
 
 @pytest.mark.parametrize("gone", [ConnectionError("nobody answers"), KeyError("what an older release does not tell")])

@@ -58,7 +58,7 @@ def test_every_file_gets_its_own_scores_in_order(paths: list[Path]) -> None:
     assert done == len(paths)
     assert scored[0].scores == pytest.approx((0.1, 0.2))
     assert scored[0].seconds == (4.0, 1.0)
-    assert scored[0].speech == pytest.approx((10 / 255, 20 / 255))
+    assert scored[0].speech_ratios == pytest.approx((10 / 255, 20 / 255))
     assert scored[1] == Scored(problem="the recording is empty")
     assert math.isnan(scored[3].scores[0])
     assert scored[3].scores[1] == pytest.approx(0.4)

@@ -1,0 +1,127 @@
+"""The client of one replica of a BentoML runner, and how the service finds the runners that BentoML started.
+
+BentoML's client raises errors of aiohttp and of BentoML, and fails when a connection that it kept open has been closed
+meanwhile. `BentoRemote` sends such a request once more and raises the errors that `bonafide.runner.remote` names.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import aiohttp
+from _bentoml_impl.client import RemoteProxy
+from bentoml.exceptions import BentoMLException
+from numpy.typing import NDArray
+
+from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
+from bonafide.runner.remote import RunnerResult
+from bonafide.runner.replicas import Replicas
+
+T = TypeVar("T")
+
+
+class BentoClient(Protocol):
+    """What is used of BentoML's asynchronous client; the APIs are those of the runners in `service.py`."""
+
+    async def score(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int, str]]:
+        """The values of a `RunnerResult` for each item: BentoML drops the names.
+
+        Raises:
+            aiohttp.ClientError, OSError: the connection failed.
+            BentoMLException: an answer with an error status.
+        """
+
+    async def info(self) -> dict[str, Any]:
+        """The model's description.
+
+        Raises:
+            aiohttp.ClientError, OSError, BentoMLException: as `score`.
+        """
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class BentoRemote:
+    """One replica; a `bonafide.runner.remote.Remote`.
+
+    Args:
+        client: its BentoML client.
+        model: "voice" or "face", for messages.
+    """
+
+    replicas = 1
+
+    def __init__(self, client: BentoClient, model: str) -> None:
+        self._client = client
+        self._model = model
+
+    async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+        """See `Remote`."""
+        try:
+            answers = await _connected(lambda: self._client.score(items))
+        except BentoMLException as error:
+            raise self._refusal(error) from error
+        return [RunnerResult(*values) for values in answers]
+
+    async def info(self) -> dict[str, Any]:
+        """See `Remote`."""
+        try:
+            return await _connected(self._client.info)
+        except BentoMLException as error:
+            raise ConnectionError(repr(error)) from error
+
+    async def close(self) -> None:
+        """See `Remote`."""
+        await self._client.close()
+
+    def _refusal(self, error: BentoMLException) -> BonafideError:
+        if error.error_code.value in (429, 503):
+            return Overloaded(f"the {self._model} model has no capacity")
+        if error.error_code.value == 504:
+            return DeadlineExceeded(f"the {self._model} model did not answer in time")
+        return Internal(f"the {self._model} model failed")
+
+
+async def _connected(request: Callable[[], Awaitable[T]]) -> T:
+    """Sends a request, and once more if the kept-alive connection was closed meanwhile; scoring twice is harmless.
+
+    Raises:
+        OSError: no connection; TimeoutError among them.
+    """
+    try:
+        try:
+            return await request()
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                raise
+            return await request()
+    except aiohttp.ClientError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ConnectionError(repr(error)) from error
+
+
+def require_remote(dependency: object, name: str, model: str) -> Replicas:
+    """The replicas behind a BentoML dependency.
+
+    Args:
+        dependency: what `bentoml.depends` gives in the service.
+        name: of the runner's service.
+        model: "voice" or "face", for messages.
+
+    Raises:
+        RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
+            service started alone without `--depends`).
+    """
+    if not isinstance(dependency, RemoteProxy):
+        raise RuntimeError(
+            f"{name} was built inside the service process, unbatched. Serve without --development, and start a service "
+            f"on its own only with --depends {name}=http://host:port."
+        )
+    known = dependency.to_async
+
+    async def connect(url: str) -> BentoRemote:
+        client: Any = await RemoteProxy(url, service=known.service).to_async.__aenter__()
+        return BentoRemote(client, model)
+
+    return Replicas(known.url, connect)

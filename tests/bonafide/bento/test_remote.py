@@ -1,0 +1,118 @@
+"""BentoML's client as the service uses it: which errors it raises, and when a request is sent again."""
+
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from bentoml.exceptions import BentoMLException
+
+from bonafide.bento.remote import BentoRemote, require_remote
+from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
+from bonafide.runner.remote import RunnerResult
+
+ITEM = np.ones(4, np.uint8)
+VALUES = (0.5, 0.001, 1, "fingerprint")
+CONNECTION = ConnectionKey("a", 3000, False, True, None, None, None)
+
+
+class Client:
+    """Raises these errors first, one for each request, and then answers."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.requests = 0
+        self.closed = False
+
+    def _request(self) -> None:
+        self.requests += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def score(self, items: list[Any]) -> list[tuple[Any, float, int, str]]:
+        self._request()
+        return [VALUES for _ in items]
+
+    async def info(self) -> dict[str, Any]:
+        self._request()
+        return {"name": "some-model"}
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_answers() -> None:
+    client = Client()
+    remote = BentoRemote(client, "voice")
+    assert await remote.score([ITEM, ITEM]) == [RunnerResult(*VALUES)] * 2
+    assert await remote.info() == {"name": "some-model"}
+    assert remote.replicas == 1
+    await remote.close()
+    assert client.closed
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "message"),
+    [
+        (HTTPStatus.TOO_MANY_REQUESTS, Overloaded, "the voice model has no capacity"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, Overloaded, "the voice model has no capacity"),
+        (HTTPStatus.GATEWAY_TIMEOUT, DeadlineExceeded, "the voice model did not answer in time"),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, Internal, "the voice model failed"),
+        (HTTPStatus.NOT_FOUND, Internal, "the voice model failed"),
+    ],
+)
+async def test_a_status_becomes_an_error_of_the_table(
+    status: HTTPStatus, expected: type[BonafideError], message: str
+) -> None:
+    client = Client(BentoMLException("secret detail", error_code=status))
+    with pytest.raises(expected) as raised:
+        await BentoRemote(client, "voice").score([ITEM])
+    assert raised.value.message == message
+    assert client.requests == 1
+
+
+async def test_a_description_that_comes_with_an_error_status_is_no_answer() -> None:
+    client = Client(BentoMLException("broken", error_code=HTTPStatus.INTERNAL_SERVER_ERROR))
+    with pytest.raises(ConnectionError, match="broken"):
+        await BentoRemote(client, "voice").info()
+
+
+@pytest.mark.parametrize(
+    "dropped", [aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError(104, "connection reset by peer")]
+)
+async def test_a_request_on_a_connection_that_was_dropped_is_sent_once_more(dropped: Exception) -> None:
+    client = Client(dropped)
+    assert await BentoRemote(client, "voice").score([ITEM]) == [RunnerResult(*VALUES)]
+    assert client.requests == 2
+    client = Client(dropped)
+    assert await BentoRemote(client, "voice").info() == {"name": "some-model"}
+    client = Client(dropped, dropped)
+    with pytest.raises(OSError, match=r"disconnected|reset"):
+        await BentoRemote(client, "voice").score([ITEM])
+    assert client.requests == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (aiohttp.ClientConnectorError(CONNECTION, OSError("refused")), OSError),
+        (aiohttp.ClientPayloadError("cut off"), ConnectionError),
+        (aiohttp.ServerTimeoutError(), TimeoutError),
+        (TimeoutError(), TimeoutError),
+    ],
+)
+async def test_other_failures_of_a_connection_are_raised_at_once(raised: Exception, expected: type[Exception]) -> None:
+    client = Client(raised)
+    with pytest.raises(expected):
+        await BentoRemote(client, "voice").score([ITEM])
+    assert client.requests == 1
+
+
+def test_a_runner_built_inside_the_service_is_refused() -> None:
+    class Local:
+        def score(self, items: object) -> object: ...
+
+    with pytest.raises(RuntimeError, match="--development"):
+        require_remote(Local(), "WavLMRunner", "voice")

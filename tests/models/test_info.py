@@ -1,0 +1,86 @@
+"""The description of a model on its way from a runner to the service."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from models.info import ImageGeometry, ModelInfo
+
+FACE = ModelInfo(
+    task="face",
+    name="some/model",
+    version="0123456789ab",
+    architecture="Dinov2ForImageClassification",
+    reference="some/model",
+    local_path="data/models/some--model",
+    demo=False,
+    labels=("live", "spoof"),
+    spoof_index=1,
+    engine="openvino",
+    device="cpu",
+    precision="bf16",
+    max_batch_size=8,
+    geometry=ImageGeometry(256, None, None, 224, 224, 3),
+)
+
+
+def sent(info: ModelInfo, **changed: Any) -> dict[str, Any]:
+    """What arrives of it, as JSON."""
+    values: dict[str, Any] = json.loads(json.dumps(info.to_dict() | changed))
+    return values
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        FACE,
+        replace(FACE, task="voice", geometry=None, sample_rate=16_000, window_samples=64_000, speech_version="one"),
+        replace(FACE, labels=(), spoof_index=None, threshold=0.25, calibrated=True),
+    ],
+)
+def test_it_arrives_as_it_was_sent(info: ModelInfo) -> None:
+    assert ModelInfo.from_dict(sent(info)) == info
+
+
+def test_what_a_newer_release_adds_is_ignored() -> None:
+    geometry = sent(FACE)["geometry"] | {"rotate": 90}
+    assert ModelInfo.from_dict(sent(FACE, added="later", geometry=geometry)) == FACE
+
+
+def test_what_an_older_release_did_not_send_has_its_default() -> None:
+    values = sent(FACE)
+    for name in ("threshold", "calibrated", "speech_version", "sample_rate", "window_samples"):
+        del values[name]
+    assert ModelInfo.from_dict(values) == FACE
+
+
+@pytest.mark.parametrize("name", ["name", "version", "engine", "precision", "labels"])
+def test_what_every_release_sends_must_be_there(name: str) -> None:
+    values = sent(FACE)
+    del values[name]
+    with pytest.raises(KeyError, match=name):
+        ModelInfo.from_dict(values)
+
+
+def test_a_geometry_is_whole() -> None:
+    with pytest.raises(KeyError, match="resize_height"):
+        ModelInfo.from_dict(sent(FACE, geometry={"resize_shortest_edge": 256}))
+
+
+def test_the_fingerprint_names_the_model_and_what_finds_speech() -> None:
+    assert FACE.fingerprint == "0123456789ab-openvino-cpu-bf16"
+    assert replace(FACE, speech_version="one").fingerprint == "0123456789ab-openvino-cpu-bf16-one"
+
+
+@pytest.mark.parametrize(
+    ("geometry", "size"),
+    [
+        (ImageGeometry(256, None, None, 224, 224, 3), (256, 341)),
+        (ImageGeometry(None, 100, 50, None, None, 3), (50, 100)),
+        (ImageGeometry(None, None, None, None, None, 3), (300, 400)),
+    ],
+)
+def test_the_size_after_the_resize(geometry: ImageGeometry, size: tuple[int, int]) -> None:
+    assert geometry.resized(300, 400) == size
