@@ -41,7 +41,7 @@ from models.face_model import FaceSpoofModel
 from models.info import ModelInfo
 
 SETTINGS = Settings()
-# Batching is everything on a GPU. On a CPU it hides the hop between the processes, and delays the first answer.
+# A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first answer.
 ON_CUDA = SETTINGS.engine != "openvino" and cuda_is_available()
 VOICE_BATCH = SETTINGS.voice_max_batch or (64 if ON_CUDA else 4)
 FACE_BATCH = SETTINGS.face_max_batch or (64 if ON_CUDA else 8)
@@ -63,11 +63,11 @@ serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
 
 
 class Scorer:
-    """What a runner does, whichever model it holds.
+    """What both runners do, whichever model they hold.
 
     Args:
         info: the model.
-        judge: gives plain numbers for each item, NaN for one that cannot be judged.
+        judge: returns plain numbers for each item, NaN for one that cannot be judged.
     """
 
     def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
@@ -77,11 +77,11 @@ class Scorer:
         self._idle_drain = IdleDrain(SETTINGS.drain_s)
 
     def install_drain(self) -> None:
-        """Arms the order of leaving; on the event loop."""
+        """Installs the signal handlers that delay the end. Must be called on the event loop."""
         self._idle_drain.install()
 
     def score(self, items: list[Any]) -> list[RunnerResult]:
-        """What the model says of each item, with the seconds and the size of the batch."""
+        """The result of each item, with the seconds and the size of its batch."""
         self._idle_drain.touch()
         began = time.perf_counter()
         judged = self._judge(items)
@@ -108,7 +108,7 @@ class WavLMRunner:
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Takes over the signals."""
+        """Installs the signal handlers of the drain."""
         self.scorer.install_drain()
 
     @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
@@ -135,7 +135,7 @@ class DINOv2Runner:
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Takes over the signals."""
+        """Installs the signal handlers of the drain."""
         self.scorer.install_drain()
 
     @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
@@ -156,7 +156,7 @@ LIVE = WebSocketApi(lambda: HTTP.app)
 @bentoml.service(
     name="Bonafide",
     workers=1,
-    # Ours is the shorter limit; BentoML's counts a WebSocket's whole life.
+    # Longer than our own limits: BentoML answers 504 to a call that has sent nothing for so long.
     traffic={"timeout": SETTINGS.call_timeout_s + 3600},
     logging=NO_ACCESS_LOG,
     tracing={"excluded_urls": "/ws/"},  # each frame of a live voice would be a span
@@ -166,7 +166,7 @@ LIVE = WebSocketApi(lambda: HTTP.app)
 )
 @bentoml.asgi_app(HTTP.routes(*LIVE.routes()))
 class Bonafide:
-    """Takes calls over gRPC and HTTP."""
+    """Serves gRPC, HTTP and WebSocket."""
 
     voice = bentoml.depends(WavLMRunner)
     face = bentoml.depends(DINOv2Runner)
@@ -200,13 +200,13 @@ class Bonafide:
         drain_on_signal(self.begin_drain, SETTINGS.drain_s + 1)
 
     def begin_drain(self) -> "asyncio.Task[None]":
-        """Begins to leave, once; done when nothing is at work any more."""
+        """Starts the drain, once; the task is done when no call is in progress."""
         if self.draining is None:
             self.draining = asyncio.create_task(self.drain())
         return self.draining
 
     async def drain(self) -> None:
-        """Health says no first, and balancers get time to look; then no work is taken, and what was taken is ended."""
+        """Reports NOT_SERVING, waits for load balancers, refuses new calls, and waits for those in progress."""
         await self.grpc.set_not_serving()
         await asyncio.sleep(min(SETTINGS.drain_notice_s, SETTINGS.drain_s))
         grace_s = max(0.0, SETTINGS.drain_s - SETTINGS.drain_notice_s)
@@ -214,7 +214,7 @@ class Bonafide:
 
     @bentoml.on_shutdown
     async def stopped(self) -> None:
-        """Lets go of everything."""
+        """Drains, and closes ports, connections and threads."""
         await self.begin_drain()
         self.watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -225,7 +225,7 @@ class Bonafide:
 
     @property
     def taking_calls(self) -> bool:
-        """Whether both runners answered within the last seconds, and nobody has told the service to leave."""
+        """Whether both runners answered within the last seconds, and no drain has begun."""
         return self.app.ready and self.draining is None
 
     async def __is_ready__(self) -> bool:

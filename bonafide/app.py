@@ -1,4 +1,4 @@
-"""Everything one service process holds, built once from the settings and closed once. Knows no transport."""
+"""Everything in one service process, built once from the settings and closed once. Independent of transports."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +81,7 @@ class App:
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
         )
-        # Of their own: behind the decoders of long recordings, live windows would come late.
+        # Separate threads: behind the decoders of long recordings, live windows would come late.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._live_threads = ThreadPoolExecutor(max(1, settings.live_max_sessions), thread_name_prefix="container")
         self.live = LiveSessions(
@@ -106,11 +106,11 @@ class App:
         return self.voice_runner.ready and self.face_runner.ready
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Keeps the runners' readiness true for ever; `changed` is awaited after each look."""
+        """Probes the runners for ever, to keep their readiness current; `changed` is awaited after each round."""
         await watch((self.voice_runner, self.face_runner), changed)
 
     async def close(self) -> None:
-        """Gives back connections and threads."""
+        """Closes connections and threads."""
         if self.webhook is not None:
             await self.webhook.close()
         await self.calls.close()

@@ -28,7 +28,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytes]:
-        """Gathers an upload as it arrives; waiting would only leave more callers half-way, so it never waits.
+        """Gathers an upload as it arrives; never waits, which would only add half-finished uploads.
 
         Args:
             parts: the upload.

@@ -1,4 +1,4 @@
-"""One call: who it is in the logs and until when it may take. Every transport makes one; nothing below does."""
+"""One call: its ids in the logs, and its deadline. Every transport makes one; nothing below does."""
 
 import asyncio
 import re

@@ -86,9 +86,9 @@ class Settings(BaseSettings):
     face_max_batch: int = Field(0, ge=0, le=512)
     """Most photos in one batch of the face runner; 0: chosen per engine."""
     batch_max_wait_ms: float = Field(5.0, gt=0.0)
-    """Longest time the batcher waits for company for a lone item."""
+    """Longest time that a single item waits for others to share its batch."""
     batch_max_latency_ms: int = Field(600_000, ge=100)
-    """BentoML refuses what it estimates to take longer; never, since admission is ours and a model may be slow."""
+    """BentoML refuses what it estimates to take longer; so high that it never does, since admission is our own."""
 
     # Admission
     max_voice_calls: int = Field(64, ge=1)
@@ -102,25 +102,25 @@ class Settings(BaseSettings):
     drain_s: float = Field(20.0, ge=0.0)
     """How long calls in flight may go on after SIGTERM."""
     drain_notice_s: float = Field(1.0, ge=0.0)
-    """How much of that calls are still taken in, while health and readiness say no: until balancers have looked."""
+    """Part of it in which calls are still accepted while health and readiness fail, so that balancers notice."""
 
     # Live sessions: WebSocket, telephony, gRPC
     live_max_sessions: int = Field(256, ge=0)
     """Live sessions open at one time; one more is refused."""
     live_max_sessions_per_caller: int = Field(64, ge=1)
-    """Of these, how many one caller may have who has to say who they are."""
+    """Of these, how many one API key may have open."""
     live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
     """Largest WebSocket message; a larger one closes the socket with 1009."""
     live_max_message_s: float = Field(60.0, ge=1.0)
     """Most audio in one message."""
     live_idle_s: float = Field(60.0, gt=0.0)
-    """A session ends that has said nothing for so long."""
+    """A session ends when nothing has been received for so long."""
     live_max_session_s: float = Field(4 * 3600.0, gt=0.0)
     """Longest session, in time and in audio."""
     live_timeout_s: float = Field(30.0, gt=0.0)
-    """Longest time for the scores of a few windows; after it they go without."""
+    """Longest time for the scores of a few windows; after it they have none."""
     live_send_timeout_s: float = Field(10.0, gt=0.0)
-    """A session is cut off that does not read what it is sent for so long."""
+    """A session is cut off when its client reads nothing for so long."""
     call_verdict_ttl_s: int = Field(3600, ge=1)
     """How long the verdict on a phone call is readable by its id."""
     webhook_url: HttpUrl | None = None
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = SecretStr("")
     """Signs what is posted (HMAC-SHA256, header `x-bonafide-signature`); empty: unsigned."""
     twilio_auth_token: SecretStr | None = None
-    """Token of the Twilio account; `/ws/twilio` then takes only what it has signed, and asks for no API key."""
+    """Token of the Twilio account; `/ws/twilio` then accepts only what is signed with it, and requires no API key."""
     twilio_url: str | None = None
     """The address of `/ws/twilio` as Twilio is told it, `wss://...`: it is what is signed."""
     live_ping_s: float = Field(20.0, gt=0.0)
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     grpc_ports: Annotated[tuple[int, ...], NoDecode] = (50051, 50052)
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
-    """Age at which callers are asked to connect anew, so that they meet new replicas; calls go on. 0: no limit."""
+    """Age at which callers are asked to connect anew, so that they reach new replicas; calls go on. 0: no limit."""
 
     # Who may call
     keys_file: Path | None = None
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     """PEM file of its private key."""
     tls_client_ca: Path | None = None
-    """PEM file of authorities; only callers with a certificate of theirs are let in (mutual TLS)."""
+    """PEM file of authorities; only callers with a certificate of theirs are accepted (mutual TLS)."""
 
     # For operators alone
     metrics_port: int | None = Field(None, ge=1, le=65535)

@@ -5,7 +5,7 @@ from collections import deque
 
 
 class WeightedSemaphore:
-    """Holds `capacity` units; who comes first is let in first. A cancelled waiter leaves no trace.
+    """Holds `capacity` units; first come, first served. A cancelled waiter is removed.
 
     Args:
         capacity: units; an entry that asks for more takes all of them.
@@ -43,7 +43,7 @@ class WeightedSemaphore:
             raise
 
     def release(self, weight: int) -> None:
-        """Gives `weight` units back and lets in who fits now."""
+        """Returns `weight` units and wakes the waiters that fit now."""
         self._free += weight
         while self._waiting and min(self._waiting[0][0], self._capacity) <= self._free:
             waiting, turn = self._waiting.popleft()

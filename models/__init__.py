@@ -1,1 +1,1 @@
-"""From a model reference to probabilities: catalog, labels, engines, detectors. Knows torch, nothing of requests."""
+"""From a model reference to probabilities: catalog, labels, engines, detectors. Independent of requests."""

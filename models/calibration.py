@@ -1,4 +1,4 @@
-"""What turns a model's scores into probabilities that can be believed, and the threshold that goes with them.
+"""Calibration: turns a model's scores into probabilities, and sets the threshold that goes with them.
 
 Kept as `calibration.json` beside the weights (beside `x.pth`: `x.calibration.json`), written by `lab.calibrate`,
 applied by the detectors after either engine.
@@ -65,7 +65,7 @@ def read_calibration(model: Path, weights_version: str) -> Calibration | None:
         weights_version: of the model as it is now, uncalibrated.
 
     Raises:
-        UnsupportedModel: the file is broken, would turn scores over, or was fitted to other weights, another
+        UnsupportedModel: the file is broken, would invert scores, or was fitted to other weights, another
             preparation or another label mapping.
     """
     path = calibration_path(model)

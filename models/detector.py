@@ -1,4 +1,4 @@
-"""What both detectors share: an engine, the calibration beside the weights, and the facts that they tell."""
+"""What both detectors share: an engine, the calibration beside the weights, and their description."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

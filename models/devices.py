@@ -1,4 +1,4 @@
-"""What the machine has: CUDA, bf16 arithmetic, CPUs. Asked without importing torch where that can be avoided."""
+"""What the machine has: CUDA, bf16 arithmetic, CPUs. Found without importing torch where possible."""
 
 import ctypes
 import math

@@ -1,4 +1,4 @@
-"""What computes a batch, of P(spoof) above all. One engine is picked at load: torch on CUDA, OpenVINO on a CPU."""
+"""Engines run a model on a batch. One is picked at load: torch on CUDA, OpenVINO on a CPU."""
 
 import logging
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Engine(Protocol):
     max_batch_size: int
 
     def run(self, batch: NDArray[Any]) -> "NDArray[np.float32]":
-        """What the model's graph says of each item: float32 `(n,)` for P(spoof), `(n, frames)` for speech.
+        """The graph's output for each item: float32 `(n,)` for P(spoof), `(n, frames)` for speech.
 
         Args:
             batch: what the graph takes, one shape for all items.
@@ -90,7 +90,7 @@ def open_engine(model: EngineModel, options: LoadOptions) -> Engine:
     """Picks an engine, gives it the model, and warms it up, so that the first call is as quick as the next.
 
     Raises:
-        EngineUnavailable: the engine or precision that the options insist on is not to be had here.
+        EngineUnavailable: the engine or precision that the options insist on is not available here.
         ModelError: whatever `model.build` raises.
     """
     engine = _pick(model, options)

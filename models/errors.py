@@ -1,4 +1,4 @@
-"""What can go wrong between a model reference and a ready engine. Every message tells the operator the way out."""
+"""What can go wrong between a model reference and a ready engine. Every message says what the operator can do."""
 
 
 class ModelError(Exception):
@@ -6,7 +6,7 @@ class ModelError(Exception):
 
 
 class ModelUnavailable(ModelError):
-    """The reference names nothing that can be had: no such file, no such tag, or the hub cannot be reached."""
+    """Nothing is found under the reference: no such file, no such tag, or the hub cannot be reached."""
 
 
 class UnsupportedModel(ModelError):
@@ -18,7 +18,7 @@ class CheckpointMismatch(ModelError):
 
 
 class AmbiguousLabels(ModelError):
-    """It cannot be told which class means spoof; the message names the setting that decides it."""
+    """The class that means spoof cannot be determined; the message names the setting that decides it."""
 
 
 class EngineUnavailable(ModelError):
@@ -26,4 +26,4 @@ class EngineUnavailable(ModelError):
 
 
 class InferenceFailed(ModelError):
-    """The engine failed on items that are well formed, each of them alone too: it is broken, not they."""
+    """The engine failed on items that are well formed, each of them alone too: the engine is broken, not the items."""

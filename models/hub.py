@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: downloaded once into a folder of ours, used from there ever after."""
+"""Models of the Hugging Face hub: downloaded once into `models_dir`, and used from there."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""The OpenVINO engine for CPUs: converts a graph once, keeps the result on disk, and starts from there ever after."""
+"""The OpenVINO engine for CPUs: converts a graph once, keeps the result on disk, and loads it from there."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ from models.errors import EngineUnavailable, UnsupportedModel
 from models.folders import build_once
 from models.info import Device, EngineName, Precision
 
-# OpenVINO's converter tells its maker of each conversion over the network, unless this package cannot be imported.
+# OpenVINO's converter reports each conversion over the network, unless this package cannot be imported.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # type: ignore[import-untyped]  # noqa: E402
 from openvino import properties  # noqa: E402

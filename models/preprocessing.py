@@ -43,7 +43,7 @@ class ImagePreparation:
 
 @dataclass(frozen=True)
 class VoicePreparation:
-    """What is done to a window of 16 kHz samples before a voice model hears it.
+    """What is done to a window of 16 kHz samples before a voice model gets it.
 
     Attributes:
         normalize: whether it is brought to zero mean and unit variance.
@@ -88,7 +88,7 @@ def voice_preparation(processor: Mapping[str, Any]) -> VoicePreparation:
     """Reads an audio feature extractor's settings.
 
     Raises:
-        UnsupportedModel: the model does not listen to raw 16 kHz samples.
+        UnsupportedModel: the model does not take raw 16 kHz samples.
     """
     kind = processor.get("feature_extractor_type")
     if kind != "Wav2Vec2FeatureExtractor":

@@ -1,4 +1,4 @@
-"""Scores items so that each stands for itself: equal shapes share batches, a bad item gets NaN and harms nobody."""
+"""Scores items independently: equal shapes share batches, and a bad item gets NaN without affecting others."""
 
 import logging
 from collections import defaultdict
@@ -43,7 +43,7 @@ def score_each(engine: Engine, items: Sequence[Any], fits: Callable[[NDArray[Any
 
 
 def _run(engine: Engine, arrays: list[NDArray[Any]], failures: list[Exception]) -> NDArray[np.float32]:
-    """One batch; when the engine fails on it, each item alone, so that only the culprit is lost."""
+    """One batch; when the engine fails on it, each item alone, so that only the bad ones are lost."""
     try:
         scores = engine.run(np.stack(arrays))
         if scores.shape != (len(arrays),):

@@ -1,4 +1,4 @@
-"""In how much of a window somebody speaks: int16 windows of 16 kHz in, shares in 0..1 out.
+"""Share of speech in a window: int16 windows of 16 kHz in, shares in 0..1 out.
 
 The weights are silero-vad's, in `bundled/speech`; whatever engine runs the voice model runs them too.
 """

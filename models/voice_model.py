@@ -168,7 +168,7 @@ class _FolderVoice:
 
 
 class _PthVoice:
-    """A `.pth` file of the pooled WavLM-base; its input is not normalised, its only logit says spoof."""
+    """A `.pth` file of the pooled WavLM-base; its input is not normalised, its only logit means spoof."""
 
     config = WAVLM_BASE
     architecture = "WavLM-base, pooled to 128 steps"

@@ -7,7 +7,7 @@
 #   BACKEND        docker, podman or buildah, instead of the first that works
 #   IMAGE_OPTIONS  more options for the backend's build command, as `bentoml containerize --opt` takes them
 #
-# pip's configuration here (index, certificates) is lent to the build as secrets and stays in no layer.
+# pip's configuration here (index, certificates) is passed to the build as secrets and stays in no layer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on at this moment."""
+    """Ports that are free at this moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -60,7 +60,7 @@ class LocalService:
         return f"127.0.0.1:{self.grpc_ports[0]}"
 
     def wait_ready(self, timeout_s: float = 180.0) -> None:
-        """Returns when `/readyz` says so.
+        """Returns when `/readyz` answers 200.
 
         Raises:
             RuntimeError: the process ended, or the time did; holds the end of the log.
@@ -77,7 +77,7 @@ class LocalService:
         raise RuntimeError(f"the service did not become ready:\n{self.log.read_text()[-4000:]}")
 
     def stop(self, timeout_s: float = 60.0) -> int:
-        """Sends SIGTERM and returns the supervisor's exit code; kills the group if it does not leave."""
+        """Sends SIGTERM and returns the supervisor's exit code; kills the group if it does not end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

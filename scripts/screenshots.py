@@ -1,7 +1,7 @@
 """Takes the pictures of the page in docs/: waiting, recording, verdict; desktop and phone, light and dark.
 
-Usage: make screenshots [VOICE=real.wav]: what the microphone hears before the synthetic sample; the sample of a real
-voice by default, which the demonstration model takes for synthetic. Needs Chromium.
+Usage: make screenshots [VOICE=real.wav]: what the microphone records before the synthetic sample; by default the sample
+of a real voice, which the demonstration model labels spoof in bf16. Needs Chromium.
 """
 
 import argparse

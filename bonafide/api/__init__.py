@@ -1,1 +1,1 @@
-"""The edges: each module translates one transport to the use cases and back, and decides nothing."""
+"""The transports: each module translates one of them to the use cases and back, without logic of its own."""

@@ -1,4 +1,4 @@
-"""gRPC: the two services, health and reflection on every configured port. Translates, and decides nothing."""
+"""gRPC: the two services, health and reflection on every configured port. Translation only."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -32,9 +32,9 @@ FACE_SERVICE = liveness.DESCRIPTOR.services_by_name["LivenessService"].full_name
 _SPARE_BYTES = 64 * 1024
 """What a message may hold besides its media."""
 _SPARE_S = 60.0
-"""What a live call may take beyond its session, which ends first and says so."""
+"""What a live call may take beyond its session's limit, which ends it first, with a reason."""
 _SPARE_CALLS = 64
-"""Status and health calls let in beside a full house."""
+"""Status and health calls that are accepted when no other call is."""
 _PART_BYTES = 4 * 1024 * 1024
 _KEEPALIVE_MS = 20_000
 
@@ -79,7 +79,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             return messages.audio_response(await report_of(self._object_events(request, call)), call)
         raise AssertionError("a call that fails is aborted")
 
-    # Both streams are written, not yielded: a generator that is not read on keeps its place until it is collected.
+    # Streams are written, not yielded: a generator that is not read to its end holds its place until it is collected.
     async def AnalyzeAudioStream(  # type: ignore[override]
         self, request: audio.AnalyzeAudioRequest, context: Context
     ) -> None:
@@ -118,7 +118,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     async def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Context
     ) -> audio.VoiceModelStatusResponse:
-        """Tells which voice model answers."""
+        """The voice model that answers now."""
         return messages.voice_status(self._app.voice_runner, self._app.settings.voice_threshold)
 
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
@@ -136,7 +136,7 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
     """`liveness.LivenessService`."""
 
     async def PredictLiveness(self, request: liveness.LivenessRequest, context: Context) -> liveness.LivenessResponse:
-        """Judges a photo; what is wrong with the image itself is told with status OK, as old clients expect."""
+        """Judges a photo; what is wrong with the image itself is answered with status OK, as old clients expect."""
         call = begin(context, self._app.settings.face_timeout_s)
         try:
             async with self._running("PredictLiveness", context, call):
@@ -150,7 +150,7 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
     async def GetModelStatus(
         self, request: liveness.ModelStatusRequest, context: Context
     ) -> liveness.ModelStatusResponse:
-        """Tells which face model answers."""
+        """The face model that answers now."""
         return messages.face_status(self._app.face_runner, self._app.settings.face_threshold)
 
 
@@ -179,7 +179,7 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),  # a second service on the same port is a mistake worth an error
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # a caller who is gone without a word is found
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # finds callers that have vanished
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
             ],
             interceptors=[KeyInterceptor(app.access)],
@@ -196,7 +196,7 @@ class GrpcServer:
         )
 
     async def start(self) -> list[int]:
-        """Listens, not serving yet, and returns the ports.
+        """Starts to listen, and returns the ports; health is that of the runners, which may not answer yet.
 
         Raises:
             RuntimeError: a port is taken.
@@ -213,7 +213,7 @@ class GrpcServer:
         return self._server.add_secure_port(address, server_credentials(self._tls))
 
     async def report_health(self) -> None:
-        """Tells health checks which runners answer; the whole is healthy when both do."""
+        """Sets the health of each service by its runner; the server is healthy when both answer."""
         voice, face = self._app.voice_runner.ready, self._app.face_runner.ready
         for service, ready in ((VOICE_SERVICE, voice), (FACE_SERVICE, face), ("", voice and face)):
             status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING

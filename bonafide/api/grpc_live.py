@@ -1,4 +1,4 @@
-"""gRPC: `AnalyzeLive`, live audio in both directions. Translates, and decides nothing."""
+"""gRPC: `AnalyzeLive`, live audio in both directions. Translation only."""
 
 from __future__ import annotations  # gRPC has its generic classes for type checkers only
 
@@ -21,7 +21,7 @@ from proto import audio_analyzer_pb2 as audio
 
 _MAX_PART_BYTES = 1024 * 1024
 _SETTLE_S = 30.0
-"""How long a caller who was too slow may still come for what waits, and then for the status."""
+"""How long a caller that read too slowly may still read what waits, and then the status."""
 _ENDED: dict[Ending, Callable[[], BonafideError]] = {
     Ending.IDLE: lambda: DeadlineExceeded("nothing was sent for too long"),
     Ending.SESSION_LIMIT: lambda: DeadlineExceeded("the session has lasted as long as one may"),
@@ -30,7 +30,7 @@ _ENDED: dict[Ending, Callable[[], BonafideError]] = {
 
 
 class _Writer:
-    """Writes events one by one. A write goes on when its caller gives up: gRPC cannot end a call in the midst of it."""
+    """Writes events one by one. A write is never cancelled: gRPC cannot end a call during one."""
 
     def __init__(self, write: Callable[[audio.LiveAudioEvent], Awaitable[None]]) -> None:
         self._write = write
@@ -42,7 +42,7 @@ class _Writer:
         await asyncio.shield(self._writing)
 
     async def settles(self, within_s: float) -> bool:
-        """Whether no write is on its way (any more), or none after so many seconds."""
+        """Whether no write is in progress, now or within so many seconds."""
         if self._writing is not None:
             await asyncio.wait((self._writing,), timeout=within_s)
         return self._writing is None or self._writing.done()

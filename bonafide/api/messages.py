@@ -137,5 +137,5 @@ def _face_box(face: Face) -> liveness.FaceBox:
 
 
 def identity(info: ModelInfo) -> audio.ModelIdentity:
-    """Which model spoke."""
+    """Name and version of the model."""
     return audio.ModelIdentity(name=info.name, version=info.version, demo=info.demo)

@@ -1,4 +1,4 @@
-"""Which web pages may open a socket: a browser lets any page try, and says where it is from. Programs say nothing."""
+"""Which web pages may open a WebSocket: browsers let any page try, and send its origin. Other programs send none."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,11 +6,11 @@ from bonafide.errors import Forbidden
 
 
 def require_own_page(headers: Mapping[str, str], allowed: Collection[str]) -> None:
-    """Refuses pages of other sites, which would use the service as whoever looks at them.
+    """Refuses pages of other sites, which would call the service from the browser of whoever views them.
 
     Args:
         headers: of the handshake, by lower-case names.
-        allowed: origins of other sites that are welcome, such as `https://app.example.com`.
+        allowed: origins of other sites that are allowed, such as `https://app.example.com`.
 
     Raises:
         Forbidden: the page is neither the service's own nor of an allowed origin.

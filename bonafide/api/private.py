@@ -1,4 +1,4 @@
-"""A port for operators alone: metrics and probes, without keys and TLS, whatever the public ports ask for."""
+"""A separate port for operators: metrics and probes, without keys and TLS, whatever the public ports require."""
 
 import asyncio
 import logging

@@ -23,7 +23,7 @@ class _Frame(BaseModel):
 
 
 class MediaFormat(_Frame):
-    """How the samples come; the provider has only one."""
+    """Encoding of the samples; the provider has only one."""
 
     encoding: str
     sample_rate: int = Field(alias="sampleRate")
@@ -39,7 +39,7 @@ class StartOfCall(_Frame):
 
 
 class Connected(_Frame):
-    """The first frame; tells nothing of the call."""
+    """The first frame; has no information on the call."""
 
     event: Literal["connected"]
 
@@ -73,7 +73,7 @@ class MarkName(_Frame):
 
 
 class Mark(_Frame):
-    """Wants to be answered by the same mark."""
+    """Must be answered with the same mark."""
 
     event: Literal["mark"]
     mark: MarkName
@@ -94,7 +94,7 @@ class Stop(_Frame):
 
 
 class Dtmf(_Frame):
-    """A key was pressed; of no interest here."""
+    """A key was pressed; ignored."""
 
     event: Literal["dtmf"]
 

@@ -1,4 +1,4 @@
-"""Who speaks on `/ws/twilio`: the provider shows no API key, but signs the address that it was told to call."""
+"""Authentication on `/ws/twilio`: the provider sends no API key, but signs the address that it is set to call."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ TWILIO_PATH = "/ws/twilio"
 
 
 def require_signature(headers: Mapping[str, str], settings: Settings) -> None:
-    """Lets the provider in. Without a token to check with, everybody: they had to show a key, where keys are asked for.
+    """Checks the provider's signature. Without a token nothing is checked; where keys are required, one was sent.
 
     Raises:
         Unauthenticated: the handshake is not signed with the account's token.

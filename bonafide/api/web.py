@@ -30,7 +30,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
-    "cache-control": "no-cache",  # asked again each time, and mostly answered 304
+    "cache-control": "no-cache",  # requested again each time, and mostly answered 304
 }
 
 

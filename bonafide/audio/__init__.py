@@ -1,1 +1,1 @@
-"""Untrusted recordings and streams -> 4 s windows of 16 kHz mono int16. Knows errors and settings."""
+"""Untrusted recordings and streams -> 4 s windows of 16 kHz mono int16. Imports errors and settings."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bonafide.errors import UnreadableMedia
 
 ACCEPTED = "WAV, FLAC, MP3, Ogg, Opus, M4A, AAC, AMR or WebM"
-"""What to tell a caller who sent something else."""
+"""Named in error messages."""
 
 
 class Container(NamedTuple):

@@ -1,5 +1,5 @@
-"""What is set or corrected in BentoML 1.4.39: environment, batching, shutdown, the client of its runners.
+"""Corrections of BentoML 1.4.39 and its uvicorn, and the client of BentoML's runners (`remote`).
 
-Uses BentoML's internals. Each module names the behaviour it corrects; tests/bonafide/bento and tests/integration
-fail when an upgrade changes one of them.
+Uses internals of both. Each module names the behaviour that it corrects; docs/architecture.md lists them all, with the
+test that would fail after an upgrade, or that there is none.
 """

@@ -10,13 +10,13 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 DEFAULTS = {
     # A unix socket is removed as soon as SIGTERM arrives, and calls in flight to a runner die with it.
     "BENTOML_NO_UDS": "1",
-    # A service that judges biometric data reports to nobody.
+    # No usage reports to the maker of BentoML from a service that processes biometric data.
     "BENTOML_DO_NOT_TRACK": "True",
 }
 
 
 def prepare_environment() -> None:
-    """Sets what is not set; when `service.py` is loaded, before BentoML's supervisor looks."""
+    """Sets what is not set. Must run when `service.py` is loaded, before BentoML's supervisor reads it."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

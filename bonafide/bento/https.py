@@ -1,6 +1,7 @@
 """HTTPS: BentoML reads the certificate once, and by default allows TLS 1.2 only the ciphers of TLS 1.0.
 
-Its servers make their context in `uvicorn.config.create_ssl_context`; ours there gives each connection the newest.
+Its servers make their context in `uvicorn.config.create_ssl_context`; its replacement here gives each
+connection the newest.
 """
 
 import ssl
@@ -14,13 +15,13 @@ from bonafide.settings import Settings
 
 
 class NewestContext(ssl.SSLContext):
-    """A context that stands for whichever is the newest when a connection begins."""
+    """A context that hands each new connection to the newest context."""
 
     tls: ServerTls
 
     @classmethod
     def of(cls, tls: ServerTls) -> "NewestContext":
-        """Stands for the context of these files."""
+        """A context for the newest of these files."""
         context = cls(ssl.PROTOCOL_TLS_SERVER)
         context.tls = tls
         return context

@@ -1,4 +1,4 @@
-"""Where this process really listens: BentoML takes the host from a flag, the environment or the service's own words."""
+"""The real address of this process: BentoML takes it from a flag, the environment or the service's configuration."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What BentoML's `/metrics` answers, for a port of our own."""
+"""The content of BentoML's `/metrics`, for a separate port."""
 
 from typing import Any
 

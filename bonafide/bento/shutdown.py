@@ -1,7 +1,7 @@
-"""Who leaves first: BentoML sends SIGTERM to runners and service at once, so each decides here how long it stays.
+"""The order of shutdown: BentoML sends SIGTERM to runners and service at once, so each process delays its own end.
 
-The service sees its calls out before uvicorn hears of it. A runner stays for as long as somebody still asks it for
-anything (a service asks it every second until it has gone itself), at most for the drain time and a little more.
+The service finishes its calls before uvicorn gets the signal. A runner goes on while requests still arrive (a service
+sends one every second until it has ended itself), at most for the drain time and a little more.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUIET_S = 2.5
-"""A runner that nobody asked for so long has no service left: they ask every second."""
+"""A runner without a request for so long has no service left: each sends one every second."""
 _TICK_S = 0.25
 _FORCE_S = 3.0
-"""For uvicorn to end when nothing is left to be done."""
+"""What uvicorn gets to end in after the drain."""
 LATER_S = 5.0
-"""A runner stays so much longer than its service may take to leave."""
+"""How much longer than its service a runner may take to end."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 def _pass_on(signum: int, previous: _Handler) -> None:
-    """Gives the signal to whoever would have had it without us."""
+    """Calls the handler that was installed before ours."""
     if callable(previous):
         previous(signum, None)
     else:
@@ -50,7 +50,7 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
             async with asyncio.timeout(limit_s):
                 await begin()
         except TimeoutError:
-            logger.warning("not everything ended in time", extra={"limit_s": limit_s})
+            logger.warning("the drain took too long", extra={"limit_s": limit_s})
         finally:
             _pass_on(received, previous)
             loop.call_later(_FORCE_S, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
@@ -72,9 +72,9 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
 
 
 class IdleDrain:
-    """In a runner: puts SIGTERM off until nobody asks any more.
+    """In a runner: delays SIGTERM until no request arrives any more.
 
-    `touch()` is called for every request. Must be armed on the event loop's thread.
+    `touch()` must be called for every request, `install()` once on the event loop's thread.
     """
 
     def __init__(self, drain_s: float) -> None:
@@ -83,7 +83,7 @@ class IdleDrain:
         self._draining: asyncio.Task[None] | None = None
 
     def touch(self) -> None:
-        """Notes that somebody still wants this runner."""
+        """Notes that a request has arrived or ended."""
         self._last_asked = time.monotonic()
 
     def install(self) -> None:
@@ -99,7 +99,7 @@ class IdleDrain:
 
     def _begin(self, signum: int, previous: _Handler) -> None:
         if self._draining is None:
-            logger.info("runner stays until it is not asked any more", extra={"drain_s": self._drain_s})
+            logger.info("runner drains until no request arrives", extra={"drain_s": self._drain_s})
             self._draining = asyncio.get_running_loop().create_task(self._drain(signum, previous))
 
     async def _drain(self, signum: int, previous: _Handler) -> None:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def refusal_to_start(*fatal: type[Exception]) -> Iterator[None]:
-    """Says why and ends this process, and the supervisor above it, when the block raises one of `fatal`.
+    """Logs the reason and ends this process, and the supervisor above it, when the block raises one of `fatal`.
 
     Raises:
         SystemExit: instead of the error.

@@ -1,7 +1,7 @@
 """How BentoML's server treats WebSockets: it passes none of uvicorn's settings on, so they are set here.
 
 Without it a message may have 16 MiB, compressed ones unpack to a thousand times what arrived, and a connection whose
-other side does not read stays for as long as its TCP does.
+peer does not read stays open for as long as its TCP does.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 GRACE_S = 5.0
-"""From the close frame until the connection is cut, if the other side does not read it."""
+"""From the close frame until the connection is cut, if the peer does not read it."""
 
 _config_init = uvicorn.Config.__init__
 
 
 class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """Can be closed whatever still waits to be read: handlers find `close_and_abort` in the `state` of their scope."""
+    """Can be closed while data waits to be sent: handlers find `close_and_abort` in the `state` of their scope."""
 
     def connection_made(self, transport: Any) -> None:
         """See uvicorn."""
@@ -26,7 +26,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         self.app_state = {**self.app_state, "close_and_abort": self.close_and_abort}
 
     async def send(self, message: Any) -> None:
-        """See uvicorn, which takes it for a mistake when something is said to a side that has just broken off."""
+        """See uvicorn, which raises RuntimeError for what is sent after our own close."""
         if self.close_sent and self.handshake_complete:
             raise ClientDisconnected
         await super().send(message)
@@ -41,7 +41,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         self._close_for_good()
 
     def keepalive_timeout(self) -> None:
-        """See uvicorn, whose own close waits for the dead side to read."""
+        """See uvicorn, whose own close waits for the dead peer to read."""
         super().keepalive_timeout()
         self._close_for_good()
 
@@ -51,7 +51,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
 
 def serve_websockets(max_message_bytes: int, ping_s: float) -> None:
-    """Makes every server that this process starts later treat WebSockets so.
+    """Applies these settings to every uvicorn server that this process creates later.
 
     Args:
         max_message_bytes: a larger message closes its socket with 1009.

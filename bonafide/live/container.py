@@ -20,7 +20,7 @@ from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableM
 
 _ACCEPTED = frozenset({"matroska", "ogg", "mov"})
 _HEAD_BYTES = 64
-"""What has to be there before the format can be told."""
+"""Bytes that are needed to recognise the format."""
 _TAG_NAME = b"\x45\xa3"
 _MAX_TAGS = 10_000  # see `containers.refuse_excessive_tags`
 
@@ -65,7 +65,7 @@ class ContainerStream:
             raise
 
     def close(self) -> None:
-        """Lets the thread go."""
+        """Ends the thread."""
         if self._source is not None:
             self._source.close()
 
@@ -117,7 +117,7 @@ class ContainerStream:
         self._loop.call_soon_threadsafe(self._answer, error)
 
     def _hungry(self) -> None:
-        """In the thread: everything is decoded that came."""
+        """In the thread: all bytes so far are decoded."""
         self._loop.call_soon_threadsafe(self._answer, None)
 
     def _answer(self, error: BonafideError | None) -> None:

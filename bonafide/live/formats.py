@@ -1,4 +1,4 @@
-"""How live audio travels: bytes or text in, float32 mono samples out. Knows no transport.
+"""Encodings of live audio: bytes or text in, float32 mono samples out. Independent of transports.
 
 Raw samples may be cut anywhere, within a sample too; containers are decoded by `container`.
 """

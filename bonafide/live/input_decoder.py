@@ -1,4 +1,4 @@
-"""What the bytes of a session mean: encoding and rate as they are configured now. Shared by every transport."""
+"""Decodes the bytes of a session by the encoding and rate that are configured now. Shared by every transport."""
 
 from typing import Literal, get_args
 

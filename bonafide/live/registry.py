@@ -1,4 +1,4 @@
-"""All live sessions of this process: a bounded number is let in, and all are seen out when the service leaves."""
+"""All live sessions of this process: a bounded number may be open, and all are ended when the service drains."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ class LiveSessions:
     """Opens sessions, and knows those that are open.
 
     Args:
-        runner: scores their windows; its places for recordings' calls are not theirs.
+        runner: scores their windows; sessions do not count in its limit on calls.
         pool: resamples.
         threads: decodes containers, each in a thread of its own; as many as there may be sessions.
         observer: receives measurements.
@@ -60,7 +60,7 @@ class LiveSessions:
 
     @property
     def full(self) -> bool:
-        """Whether another session would be refused whoever asks."""
+        """Whether another session would be refused, whoever the caller is."""
         return self._draining or len(self._open) >= self._settings.live_max_sessions
 
     @contextmanager
@@ -69,7 +69,7 @@ class LiveSessions:
 
         Args:
             call: names the session in the log.
-            caller: who asks, for the limit of each; empty where nobody has to say.
+            caller: name of the API key, for its own limit; empty where no key is required.
 
         Raises:
             Unavailable: the service is going away, or the model does not answer.
@@ -102,7 +102,7 @@ class LiveSessions:
                 self._all_closed.set()
 
     async def drain(self, within_s: float) -> None:
-        """Lets nobody in any more, ends the open sessions, and waits for them, `within_s` seconds at most."""
+        """Refuses new sessions, ends the open ones, and waits for them, `within_s` seconds at most."""
         self._draining = True
         for stream in self._open:
             stream.drain()

@@ -1,4 +1,4 @@
-"""The verdict on a voice that is still speaking: smoothed over the last seconds of speech, and slow to change its mind.
+"""The verdict on a voice that is still speaking: smoothed over the last seconds of speech, with hysteresis.
 
 In: scores with their seconds of speech, in order. Out: one probability and one label that do not flicker.
 """
@@ -25,7 +25,7 @@ class RunningVerdict:
     """
 
     def __init__(self, threshold: float) -> None:
-        """Starts without an opinion.
+        """Starts without a score.
 
         Args:
             threshold: a score at or above it means spoof, 0..1.

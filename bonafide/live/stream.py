@@ -1,7 +1,7 @@
-"""One live session at work: what comes is judged in order and in bounded memory, until one side ends it.
+"""Runs one live session: audio is judged in order and in bounded memory, until client or server ends it.
 
-inputs of an edge -> `session` -> int16 windows (pool) -> queue, bounded in seconds -> scores (runner) ->
-outputs to the edge. Knows no transport: an edge is an async generator of inputs and a function that sends outputs.
+inputs of a transport -> `session` -> int16 windows (pool) -> queue, bounded in seconds -> scores (runner) ->
+outputs to the transport, which is an async generator of inputs and a function that sends outputs.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from bonafide.verdict import SpeechCheck, WindowScore, WindowSpan, effective_thr
 from bonafide.weighted_semaphore import WeightedSemaphore
 
 _QUEUE_MS = 16_000
-"""Of windows that wait to be scored; when it is full, nothing more is read from the other side."""
+"""Of windows that wait to be scored; when it is full, nothing more is read from the client."""
 _MIN_WEIGHT_MS = 50
 """What a message weighs in the queue that brings no window, so that their number is bounded too."""
 _PIECE_S = 1.0
@@ -48,14 +48,14 @@ class Flush(NamedTuple):
 
 
 class QueuedReply(NamedTuple):
-    """Something to be sent when its turn comes, made then."""
+    """A reply that is made and sent in its turn, after all that was queued before it."""
 
     make: Callable[[], object]
 
 
 @dataclass(frozen=True)
 class WindowResults:
-    """What became of audio; empty where an answer was owed and no window is complete.
+    """Results for audio; empty where an answer is due and no window is complete.
 
     Attributes:
         verdicts: in order.
@@ -86,7 +86,7 @@ Send = Callable[[object], Awaitable[None]]
 
 
 class SlowReader(Overloaded):
-    """The other side does not read what it is sent."""
+    """The client does not read what it is sent."""
 
 
 class StreamObserver(Protocol):
@@ -104,7 +104,7 @@ class _Ready(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """Work in its turn. Of a message's pieces only the last owes the answer."""
+    """An entry of the queue. Of a message's pieces only the last is answered."""
 
     began: float
     windows: Sequence[_Ready] = ()
@@ -153,7 +153,7 @@ class LiveStream:
         self._error: BonafideError | None = None
 
     def drain(self) -> None:
-        """Ends the session as if the other side had, but for the reason."""
+        """Ends the session as if the client had, with another reason."""
         self._draining = True
         if self._listening and self._reading is not None:
             self._reading.cancel()
@@ -167,10 +167,10 @@ class LiveStream:
         return self._container
 
     async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
-        """Judges what comes until it ends. The last output is the summary; it alone tells of the rest under a window.
+        """Judges what comes until it ends. The last output is the summary; it alone covers the rest under a window.
 
         Args:
-            inputs: the other side's messages; their end is the end of the session.
+            inputs: the client's messages; their end is the end of the session.
             send: called with one output after the other.
 
         Raises:

@@ -9,7 +9,7 @@ from models.info import ModelInfo
 
 @dataclass(frozen=True)
 class LiveSummary:
-    """The last word on a session.
+    """The verdict on a whole session.
 
     Attributes:
         score: mean of the windows' scores, weighted by their seconds of speech; None without speech.

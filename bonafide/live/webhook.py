@@ -23,15 +23,15 @@ _CONNECTIONS = 8
 
 
 class _TryAgain(Exception):
-    """The other side was not there, or said that it has a problem."""
+    """The receiver cannot be reached, or answered with an error that may pass."""
 
 
 class Webhook:
-    """Posts JSON documents, each in a task of its own; tries again when the other side has a problem.
+    """Posts JSON documents, each in a task of its own; tries again while the receiver fails.
 
     Args:
         url: where to.
-        secret: signs each document, so that the other side knows who sent it; empty: unsigned.
+        secret: signs each document, so that the receiver can verify the sender; empty: unsigned.
         first_pause_s: before the second attempt; it doubles with each.
     """
 
@@ -56,7 +56,7 @@ class Webhook:
         return cls(str(settings.webhook_url), settings.webhook_secret.get_secret_value())
 
     def post(self, document: bytes) -> None:
-        """Delivers a document some time soon."""
+        """Delivers a document in the background."""
         if len(self._pending) >= _MAX_PENDING:
             self._ended("dropped")
             return
@@ -65,7 +65,7 @@ class Webhook:
         task.add_done_callback(self._pending.discard)
 
     async def close(self, within_s: float = _TIMEOUT_S) -> None:
-        """Waits for what is on its way, so long at most."""
+        """Waits for deliveries in progress, so long at most."""
         if self._pending:
             await asyncio.wait(self._pending, timeout=within_s)
         for task in list(self._pending):

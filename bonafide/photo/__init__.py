@@ -1,1 +1,1 @@
-"""Untrusted photos -> the uint8 RGB array of a face model, its faces and its quality. Knows errors and settings."""
+"""Untrusted photos -> the uint8 RGB array of a face model, its faces and its quality."""

@@ -61,7 +61,7 @@ class FaceDetector:
     """Finds faces; may be used by several threads at a time.
 
     Args:
-        threads: how many will, at most.
+        threads: most threads that use it at a time.
     """
 
     def __init__(self, threads: int) -> None:
@@ -73,7 +73,7 @@ class FaceDetector:
     @classmethod
     @cache
     def of_process(cls, threads: int) -> Self:
-        """The same one for all who ask for as many threads: it takes half a second to load, and 100 MB."""
+        """One shared instance for each number of threads: it takes half a second to load, and 100 MB."""
         return cls(threads)
 
     def find(self, photo: Image.Image) -> tuple[Face, ...]:

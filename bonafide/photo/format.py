@@ -5,7 +5,7 @@ import struct
 from bonafide.errors import UnreadableMedia
 
 ACCEPTED = "JPEG, PNG, WebP, BMP or GIF"
-"""What to tell a caller who sent something else."""
+"""Named in error messages."""
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),

@@ -1,1 +1,1 @@
-"""Who may call, how often, and over what: API keys, rate limits, TLS, exposed addresses. Knows errors and settings."""
+"""Who may call, how often, and over what: API keys, rate limits, TLS, exposed addresses. Imports errors, settings."""

@@ -1,4 +1,4 @@
-"""Who may call, and how often. A transport hands over the key that it was shown; it never leaves this file."""
+"""Who may call, and how often. Takes the key that a transport received, and passes it on to nothing."""
 
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ ANONYMOUS = ""
 
 
 class Access:
-    """Asks every call for a known key, and lets each key call so many times a minute.
+    """Requires a known key of every call, and limits each key's calls a minute.
 
     Args:
         keys: those that may call; None: everybody may.
@@ -27,7 +27,7 @@ class Access:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Access":
-        """What the settings say.
+        """As the settings say.
 
         Raises:
             OSError: the key file cannot be read.
@@ -37,7 +37,7 @@ class Access:
         return cls(KeyStore(source) if source else None, settings.key_calls_per_minute)
 
     def admit(self, presented: str | None) -> str:
-        """Lets one call in.
+        """Admits one call.
 
         Args:
             presented: the key that came with the call, if any.

@@ -1,4 +1,4 @@
-"""Whether a stranger could reach the service; it refuses to start before one could call it unasked."""
+"""Whether other machines can reach the service, which then refuses to start without authentication."""
 
 import ipaddress
 
@@ -6,7 +6,7 @@ from bonafide.settings import Settings
 
 
 class UnprotectedError(Exception):
-    """A start that would let strangers in."""
+    """Others could call without authentication."""
 
 
 def is_public(host: str) -> bool:
@@ -20,14 +20,14 @@ def is_public(host: str) -> bool:
 
 
 def require_protection(http_host: str, settings: Settings) -> None:
-    """Allows only what is meant to be reached by others.
+    """Refuses public addresses without authentication.
 
     Args:
         http_host: where HTTP listens.
-        settings: where gRPC does, whether callers are asked who they are, and whether strangers are welcome.
+        settings: where gRPC does, whether callers must authenticate, and whether that may be left to others.
 
     Raises:
-        UnprotectedError: strangers could call.
+        UnprotectedError: anybody could call.
     """
     listening = {"HTTP": http_host} | ({"gRPC": settings.grpc_host} if settings.grpc_ports else {})
     public = [f"{what} on {host}" for what, host in listening.items() if is_public(host)]
@@ -40,10 +40,10 @@ def require_protection(http_host: str, settings: Settings) -> None:
 
 
 def require_private(what: str, host: str, settings: Settings) -> None:
-    """Keeps a runner from strangers: BentoML unpickles what arrives there, so who reaches it runs code in it.
+    """Refuses public addresses for a runner: BentoML unpickles what arrives there, which can run any code.
 
     Raises:
-        UnprotectedError: strangers could reach it.
+        UnprotectedError: other machines could reach it.
     """
     if is_public(host) and not settings.allow_public:
         raise UnprotectedError(

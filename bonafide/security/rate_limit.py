@@ -17,7 +17,7 @@ class _Bucket:
 
 
 class RateLimit:
-    """Lets each caller make a minute's calls at once, and from then on as many as flow in.
+    """Lets each caller make a minute's calls at once, and then as many as the bucket is refilled with.
 
     Args:
         clock: seconds, never going back.

@@ -47,7 +47,7 @@ class ServerTls:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "ServerTls | None":
-        """What the settings say; None: no TLS."""
+        """As the settings say; None: no TLS."""
         if settings.tls_cert is None or settings.tls_key is None:
             return None
         return cls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)

@@ -1,4 +1,4 @@
-"""What BentoML 1.4.39 would do to our callers, and does not: one test for each row of docs/architecture.md's table."""
+"""What BentoML 1.4.39 does without the corrections of docs/architecture.md; its table names all their tests."""
 
 import asyncio
 import socket
