@@ -3,6 +3,7 @@
 One definition, for stored and live voices and for the evaluation. Imports nothing of this project.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -94,16 +95,21 @@ class SpeechCheck:
 
 def judge_window(
     span: WindowSpan, score: float, speech_ratio: float, *, speech: SpeechCheck, threshold: float
-) -> WindowVerdict:
+) -> WindowVerdict | None:
     """The verdict on a window: its score counts if there is enough speech in it.
 
     Args:
         span: where it lies; audio that an earlier window held does not weigh again.
-        score: P(spoof), 0..1; NaN is passed on if the window has enough speech.
-        speech_ratio: share of the recorded part of the window in which somebody speaks, 0..1.
+        score: P(spoof), 0..1, or NaN.
+        speech_ratio: share of the recorded part of the window in which somebody speaks, 0..1, or NaN.
         speech: decides whether that is enough.
         threshold: a score at or above it is labelled spoof, 0..1.
+
+    Returns:
+        None: it may have enough speech, and the model gave no score.
     """
+    if not math.isfinite(speech_ratio) or (speech.passes(speech_ratio) and not math.isfinite(score)):
+        return None
     counted = score if speech.passes(speech_ratio) else None
     return WindowVerdict(
         span.index,

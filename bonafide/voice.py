@@ -5,7 +5,6 @@ content -> windows (`recordings`) -> scores (from the cache, or the runner) -> r
 
 import asyncio
 import hashlib
-import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
@@ -224,15 +223,13 @@ class VoiceAnalysis:
     def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
         """The window's verdict; None: it has speech, but no score."""
         seconds = slot.end_s - slot.start_s
-        window = judge_window(
+        return judge_window(
             WindowSpan(slot.index, slot.start_s, slot.end_s, fresh_s=seconds),
             judged.score,
             judged.recorded_ratio(WINDOW_SECONDS, seconds),
             speech=self._speech,
             threshold=self._threshold_for(model),
         )
-        numbers = (window.speech_ratio, window.score or 0.0)
-        return window if all(map(math.isfinite, numbers)) else None
 
     def _threshold_for(self, model: ModelInfo) -> float:
         return effective_threshold(self._threshold, model.threshold)

@@ -137,9 +137,9 @@ class ServedModel:
         for index, (score, seconds, ratio) in enumerate(
             zip(scored.scores, scored.seconds, scored.speech_ratios, strict=True)
         ):
-            if math.isfinite(score):
-                span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
-                yield judge_window(span, score, ratio, speech=self._check, threshold=threshold)
+            span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
+            if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold):
+                yield verdict
             start_s += seconds
 
 

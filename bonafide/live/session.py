@@ -232,15 +232,20 @@ class LiveSession:
         self._origin_s, self._fed, self._cuts = end_s, 0, 0
         return windows
 
-    def judge(self, span: WindowSpan, score: float, speech_ratio: float) -> LiveWindowVerdict:
+    def judge(self, span: WindowSpan, score: float, speech_ratio: float) -> LiveWindowVerdict | None:
         """The verdict on a scored window, which counts from now on.
 
         Args:
             span: of the window; in the order in which they were handed out.
-            score: P(spoof), 0..1.
-            speech_ratio: share of the window in which somebody speaks, 0..1.
+            score: P(spoof), 0..1, or NaN.
+            speech_ratio: share of the window in which somebody speaks, 0..1, or NaN.
+
+        Returns:
+            None: see `judge_window`; the window does not count.
         """
         window = judge_window(span, score, speech_ratio, speech=self._speech, threshold=self.threshold)
+        if window is None:
+            return None
         if window.score is not None:
             self.running.add(window.score, window.weight)
         verdict = LiveWindowVerdict(

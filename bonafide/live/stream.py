@@ -5,7 +5,6 @@ outputs to the transport, which is an async generator of inputs and a function t
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -320,8 +319,8 @@ class LiveStream:
             self._unjudged += [span for span, _ in windows]
             return
         for (span, _), (score, speech_ratio) in zip(windows, scores, strict=True):
-            if math.isfinite(score):
-                self._verdicts.append(self.session.judge(span, score, speech_ratio))
+            if verdict := self.session.judge(span, score, speech_ratio):
+                self._verdicts.append(verdict)
             else:
                 self._error = Internal("the voice model gave no score")
                 self._unjudged.append(span)

@@ -1,3 +1,4 @@
+import math
 from itertools import pairwise
 
 import pytest
@@ -73,9 +74,21 @@ def test_at_zero_everything_is_judged_and_weighs_its_seconds() -> None:
 def test_the_verdict_on_a_window(score: float, speech_ratio: float, expected: tuple[float | None, str, float]) -> None:
     span = WindowSpan(3, start_s=3.0, end_s=5.0, fresh_s=1.0)
     verdict = judge_window(span, score, speech_ratio, speech=SpeechCheck(0.1), threshold=0.5)
+    assert verdict is not None
     assert (verdict.index, verdict.start_s, verdict.end_s, verdict.fresh_s) == (3, 3.0, 5.0, 1.0)
     assert (verdict.score, verdict.label, verdict.weight) == expected
     assert (verdict.speech_ratio, verdict.speech_s) == (speech_ratio, speech_ratio)
+
+
+@pytest.mark.parametrize(
+    ("score", "speech_ratio", "judged"), [(math.nan, 0.05, True), (math.nan, 0.5, False), (0.5, math.nan, False)]
+)
+def test_a_window_without_a_number_has_no_verdict_unless_nobody_speaks(
+    score: float, speech_ratio: float, judged: bool
+) -> None:
+    verdict = judge_window(WindowSpan(0, 0.0, 4.0, 4.0), score, speech_ratio, speech=SpeechCheck(0.1), threshold=0.5)
+    assert (verdict is not None) is judged
+    assert verdict is None or (verdict.score, verdict.label) == (None, "no_speech")
 
 
 def test_padding_does_not_lower_the_ratio_of_speech() -> None:

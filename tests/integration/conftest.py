@@ -7,19 +7,30 @@ import httpx
 import pytest
 
 from bonafide_client import AsyncBonafideClient
-from scripts.local_service import ROOT, LocalService, running
+from scripts.local_service import ROOT, LocalService, free_ports, running
 from tests.integration.stored import stored
 from tests.servers import minio_server, valkey_server
 
 __all__ = ["minio_server", "stored", "valkey_server"]
 
 SAMPLES = ROOT / "samples"
+WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """Bundled models, objects from the checkout's folder, cache in memory: what `make serve` starts."""
-    with running(tmp_path_factory.mktemp("service") / "log") as service:
+def webhook_port() -> int:
+    """Where `service` posts verdicts on phone calls, signed with `WEBHOOK_SECRET`."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, webhook_port: int) -> Iterator[LocalService]:
+    """Bundled models, objects from the checkout's folder, cache in memory: what `make serve` starts, with a webhook."""
+    webhook = {
+        "BONAFIDE_WEBHOOK_URL": f"http://127.0.0.1:{webhook_port}/verdicts",
+        "BONAFIDE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    }
+    with running(tmp_path_factory.mktemp("service") / "log", webhook) as service:
         yield service
 
 

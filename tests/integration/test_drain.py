@@ -9,18 +9,21 @@ from typing import Any
 
 import grpc
 import httpx
+import numpy as np
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from bonafide_client import AsyncBonafideClient, BonafideError, Unavailable
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
 from scripts.local_service import LocalService, running
-from tests.integration.test_live import RATE, receive, socket
+from tests.integration.test_live import RATE, ask, chunk, receive, socket, url
 from tests.integration.waiting import Stopwatch, until, wait_active
 from tests.media import encode, encode_image, photo, speech_like
 
 PHOTO = encode_image(photo())
-DRAIN_S, NOTICE_S = 240.0, 10.0
+DRAIN_S, NOTICE_S = 240.0, 5.0
 
 
 async def live_call(service: LocalService, began: asyncio.Event) -> tuple[audio.LiveSummary, grpc.StatusCode]:
@@ -54,8 +57,12 @@ async def photos(service: LocalService, answers: list[int]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
-    environment = {"BONAFIDE_DRAIN_S": str(DRAIN_S), "BONAFIDE_DRAIN_NOTICE_S": str(NOTICE_S)}
-    recording = encode(speech_like(120), 16_000)
+    environment = {
+        "BONAFIDE_DRAIN_S": str(DRAIN_S),
+        "BONAFIDE_DRAIN_NOTICE_S": str(NOTICE_S),
+        "BONAFIDE_LIVE_MAX_SESSIONS": "3",
+    }
+    recording = encode(np.tile(speech_like(60), 2), 16_000)
     began, finish = asyncio.Event(), asyncio.Event()
     answers: list[int] = []
 
@@ -71,6 +78,7 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             AsyncBonafideClient(service.address) as client,
             httpx.AsyncClient(base_url=service.url, timeout=DRAIN_S) as http,
             socket(service, encoding="float32", results="push") as live,
+            socket(service) as old_live,
         ):
             calls = [asyncio.create_task(client.analyze_file(recording + bytes([n]))) for n in range(3)]
             posts = [
@@ -82,7 +90,12 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             await wait_active(service, 6, 60)
             await live.send(speech_like(1.5)[0].astype("<f4").tobytes())
             assert (await receive(live))["type"] == "detection_result"
+            await ask(old_live, chunk(speech_like(0.5)[0], RATE))
             await asyncio.wait_for(began.wait(), 60)
+            with pytest.raises(InvalidStatus) as full:
+                await connect(url(service))
+            assert full.value.response.status_code == 503
+            assert (await http.get("/health")).status_code == 200  # as load balancers see it, one is in service
 
             told = service.log.stat().st_size
             service.process.send_signal(signal.SIGTERM)
@@ -116,8 +129,9 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             while summary["type"] != "summary":
                 summary = await receive(live)
             assert (summary["reason"], len(summary["windows"])) == ("going_away", 2)
-            await live.wait_closed()
-            assert live.close_code == 1001
+            for each in (live, old_live):
+                await each.wait_closed()
+                assert each.close_code == 1001
             last, status = await listening
             assert (len(last.windows) >= 1, status) == (True, grpc.StatusCode.UNAVAILABLE)
 
@@ -130,7 +144,7 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_who_takes_too_long_is_told_and_nobody_stays(tmp_path: Path) -> None:
     environment = {"BONAFIDE_DRAIN_S": "4"}
-    recording = encode(speech_like(1200), 16_000)
+    recording = encode(np.tile(speech_like(60), 20), 16_000)
     with running(tmp_path / "log", environment) as service:
         async with AsyncBonafideClient(service.address) as client, httpx.AsyncClient(timeout=120) as http:
             call = asyncio.create_task(client.analyze_file(recording))

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from bonafide.audio.decoding import MonoDecoder
-from scripts.local_service import LocalService, running
+from scripts.local_service import LocalService
 from tests.integration.processes import process_of
 from tests.integration.waiting import until
 from tests.media import speech_like
@@ -138,26 +138,3 @@ async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_rea
 async def _send_all(connection: ClientConnection, messages: list[bytes]) -> None:
     for message in messages:
         await connection.send(message)
-
-
-@pytest.mark.slow
-async def test_a_service_that_stops_gives_its_sockets_their_last_word(tmp_path: Path) -> None:
-    env = {"BONAFIDE_LIVE_MAX_SESSIONS": "2"}
-    with running(tmp_path / "log", env) as service:
-        async with socket(service, encoding="float32", results="push") as modern, socket(service) as old:
-            with pytest.raises(InvalidStatus) as refused:
-                await connect(url(service))
-            assert refused.value.response.status_code == 503
-            async with httpx.AsyncClient(timeout=10) as http:
-                assert (await http.get(f"{service.url}/health")).status_code == 200
-            await modern.send(speech_like(1.5)[0].astype("<f4").tobytes())
-            assert (await receive(modern))["type"] == "detection_result"
-            await ask(old, chunk(speech_like(0.5)[0], RATE))
-            stopping = asyncio.create_task(asyncio.to_thread(service.stop))
-            summary = await receive(modern)
-            assert (summary["type"], summary["reason"], len(summary["windows"])) == ("summary", "going_away", 2)
-            for connection in (modern, old):
-                with pytest.raises(ConnectionClosed):
-                    await receive(connection)
-                assert connection.close_code == 1001
-            assert await stopping == 0

@@ -16,16 +16,16 @@ from websockets.exceptions import ConnectionClosed
 
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.resampling import resample
-from scripts.local_service import running
+from scripts.local_service import LocalService
 from tests import phone
 from tests.bonafide.live.receiver import receiver
+from tests.integration.conftest import WEBHOOK_SECRET
 from tests.integration.waiting import until
 from tests.media import encode
 
 pytestmark = pytest.mark.slow
 
 RATE = 8_000
-SECRET = "a-secret-of-the-webhook"
 PATIENCE_S = 120.0
 
 
@@ -36,37 +36,36 @@ def as_on_the_phone(path: Path) -> bytes:
     return encode(resample(samples[np.newaxis], blocks[0].rate, RATE), RATE, "wav-mulaw")
 
 
-async def test_a_call_has_its_verdict_by_id_and_at_the_webhook(tmp_path: Path, call_mp3: Path) -> None:
+async def test_a_call_has_its_verdict_by_id_and_at_the_webhook(
+    service: LocalService, http: httpx.AsyncClient, webhook_port: int, call_mp3: Path
+) -> None:
     recording = as_on_the_phone(call_mp3)
     voice = list(phone.spoken(recording[recording.index(b"data") + 8 :]))
-    async with receiver() as told:
-        env = {"BONAFIDE_WEBHOOK_URL": told.url, "BONAFIDE_WEBHOOK_SECRET": SECRET}
-        with running(tmp_path / "log", env) as service:
-            async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
 
-                async def verdict() -> dict[str, Any]:
-                    answer = await http.get(f"/calls/{phone.CALL}")
-                    return dict(answer.json()) if answer.status_code == 200 else {}
+    async def verdict() -> dict[str, Any]:
+        answer = await http.get(f"/calls/{phone.CALL}")
+        return dict(answer.json()) if answer.status_code == 200 else {}
 
-                async def judged() -> bool:
-                    return bool((await verdict()).get("label", "no_speech") != "no_speech")
+    async def judged() -> bool:
+        return bool((await verdict()).get("label", "no_speech") != "no_speech")
 
-                assert (await http.get(f"/calls/{phone.CALL}")).status_code == 404
-                async with connect(f"ws://127.0.0.1:{service.http_port}/ws/twilio", compression=None) as socket:
-                    for frame in (phone.CONNECTED, phone.start(), *voice[:400], phone.mark("greeting over")):
-                        await socket.send(json.dumps(frame))
-                    async with asyncio.timeout(PATIENCE_S):
-                        assert json.loads(await socket.recv())["mark"] == {"name": "greeting over"}
-                        await until(judged, PATIENCE_S)
-                        assert (await verdict())["status"] == "in_progress"
-                        for frame in (*voice[400:], phone.DTMF, phone.STOP):
-                            await socket.send(json.dumps(frame))
-                        with pytest.raises(ConnectionClosed):
-                            await socket.recv()
-                    assert socket.close_code == 1000
-                found = await verdict()
-                upload = (await http.post("/detect_audio", content=recording)).json()
-        await told.wait_for(2)  # the service sends what is on its way before it leaves
+    async with receiver(webhook_port) as told:
+        assert (await http.get(f"/calls/{phone.CALL}")).status_code == 404
+        async with connect(f"ws://127.0.0.1:{service.http_port}/ws/twilio", compression=None) as socket:
+            for frame in (phone.CONNECTED, phone.start(), *voice[:400], phone.mark("greeting over")):
+                await socket.send(json.dumps(frame))
+            async with asyncio.timeout(PATIENCE_S):
+                assert json.loads(await socket.recv())["mark"] == {"name": "greeting over"}
+                await until(judged, PATIENCE_S)
+                assert (await verdict())["status"] == "in_progress"
+                for frame in (*voice[400:], phone.DTMF, phone.STOP):
+                    await socket.send(json.dumps(frame))
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+            assert socket.close_code == 1000
+        found = await verdict()
+        upload = (await http.post("/detect_audio", content=recording)).json()
+        await told.wait_for(2)
 
     assert (found["call_id"], found["status"], found["reason"]) == (phone.CALL, "done", "end")
     assert len(found["windows"]) == len(upload["chunks"]) == 3
@@ -78,5 +77,5 @@ async def test_a_call_has_its_verdict_by_id_and_at_the_webhook(tmp_path: Path, c
     assert documents["done"] == found
     assert documents["in_progress"]["call_id"] == phone.CALL
     for head, body in zip(told.heads, told.bodies, strict=True):
-        signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        signature = hmac.new(WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
         assert f"x-bonafide-signature: sha256={signature}" in head.lower()

@@ -49,9 +49,10 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
+async def receiver(port: int = 0) -> AsyncIterator[Receiver]:
+    """Args: port: of 127.0.0.1; 0: any that is free."""
     found = Receiver()
-    async with await asyncio.start_server(found.take, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(found.take, "127.0.0.1", port) as server:
         found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/verdicts"
         yield found
         await found.hang_up()

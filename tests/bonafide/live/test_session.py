@@ -1,5 +1,6 @@
 """The session core: whatever the messages, the same audio gives the same windows, each sample judged once."""
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -47,10 +48,16 @@ def places(window: LiveWindow) -> set[int]:
     return set(np.rint(window.samples * 2**20).astype(int).tolist())
 
 
+def judged(live: LiveSession, window: LiveWindow, score: float, speech_ratio: float) -> LiveWindowVerdict:
+    verdict = live.judge(window.span, score, speech_ratio)
+    assert verdict is not None
+    return verdict
+
+
 def judge_all(
     live: LiveSession, windows: list[LiveWindow], score: Callable[[LiveWindow], float]
 ) -> list[LiveWindowVerdict]:
-    return [live.judge(window.span, score(window), 0.5) for window in windows]
+    return [judged(live, window, score(window), 0.5) for window in windows]
 
 
 @settings(max_examples=200)
@@ -162,20 +169,28 @@ def test_impossible_windows(chunk_s: float, overlap_s: float) -> None:
 def test_windows_without_speech_have_no_score_and_do_not_count() -> None:
     live = session()
     first, second, third = live.feed(ramp(3 * RATE), RATE)
-    assert live.judge(first.span, 0.99, 0.0).score is None
-    verdict = live.judge(second.span, 0.2, 0.5)
+    assert judged(live, first, 0.99, 0.0).score is None
+    verdict = judged(live, second, 0.2, 0.5)
     assert (verdict.label, verdict.running_label) == ("bonafide", "bonafide")
     assert verdict.running_score == pytest.approx(0.2)
-    verdict = live.judge(third.span, 0.99, 0.0)
+    verdict = judged(live, third, 0.99, 0.0)
     assert verdict.label == "no_speech"
     assert verdict.running_score == pytest.approx(0.2)
     assert [verdict.index for verdict in live.verdicts] == [0, 1, 2]
 
 
+def test_a_window_without_a_score_counts_only_where_nobody_speaks() -> None:
+    live = session()
+    first, second = live.feed(ramp(2 * RATE), RATE)
+    assert live.judge(first.span, math.nan, 0.5) is None
+    assert judged(live, second, math.nan, 0.0).label == "no_speech"
+    assert [verdict.index for verdict in live.verdicts] == [1]
+
+
 def test_a_score_at_the_threshold_is_spoof() -> None:
     live = session(threshold=0.3)
     (window,) = live.feed(ramp(RATE), RATE)
-    assert live.judge(window.span, 0.3, 1.0).label == "spoof"
+    assert judged(live, window, 0.3, 1.0).label == "spoof"
 
 
 def test_when_a_session_is_over() -> None:

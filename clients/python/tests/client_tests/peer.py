@@ -190,7 +190,8 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
 
     def _begin(self, method: str, request: Any, context: Any) -> Call:
         call = Call(method, dict(context.invocation_metadata()), context.time_remaining(), request)
-        context.add_callback(call.ended.set)
+        if not context.add_callback(call.ended.set):  # a cancelled call may be over before its handler runs
+            call.ended.set()
         self.calls.append(call)
         if self.failures:
             self.failures.popleft().end(context)

@@ -90,7 +90,7 @@ async def test_closing_the_blocking_client_ends_its_calls(address: str, peer: Pe
     await until(peer.calls[0].ended.is_set)
 
 
-class Torn(io.BytesIO):
+class FailingFile(io.BytesIO):
     """A file that fails in its middle, as a disk or a network share does."""
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -99,9 +99,9 @@ class Torn(io.BytesIO):
         return super().read(size)
 
 
-async def test_a_file_that_tears_is_not_judged(twin: Twin, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_that_fails_is_not_judged(twin: Twin, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(OSError, match="Input/output error"):
-        await twin.ask("analyze_file", Torn(bytes(2_000_000)))
+        await twin.ask("analyze_file", FailingFile(bytes(2_000_000)))
     await until(lambda: peer.calls and peer.calls[0].ended.is_set())
     assert not peer.calls[0].complete
     assert not [record for record in caplog.records if record.name.startswith(("grpc", "bonafide"))]
