@@ -5,6 +5,8 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 BIN := .venv/bin
 PYTHON ?= python3
 DRAIN_S ?= 20
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --durations 25
 
 .DEFAULT_GOAL := help
 # Optional, for the JavaScript client, the page and the Kotlin client: Debian packages nodejs npm chromium maven
@@ -40,14 +42,22 @@ bento: setup ## Build the Bento; VOICE= and FACE= put other models in (a folder,
 image: bento ## Build the image of the newest Bento (TORCH_INDEX, BASE_IMAGE, BACKEND: see scripts/image.sh)
 	scripts/image.sh
 
+# Those that drive a running service measure its time and memory, so they run alone.
+define run_tests
+@began=$$(date +%s); \
+$(PYTEST) $(1) --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration && \
+$(PYTEST) $(1) tests/integration && \
+echo "All tests passed in $$(($$(date +%s) - began)) s."
+endef
+
 test: setup $(JS) ## Run all tests but those of test-deploy
-	$(BIN)/python -m pytest
+	$(call run_tests)
 
 test-quick: setup $(JS) ## Run the tests that take less than a few seconds each
-	$(BIN)/python -m pytest -m "not slow and not deploy"
+	$(call run_tests,-m "not slow and not deploy")
 
 test-deploy: setup tools ## Test image, network namespaces, nginx and more; as root, see docs/deploy.md for what it needs
-	$(BIN)/python -m pytest -m deploy
+	$(PYTEST) -m deploy
 	deploy/test-image.sh
 
 lint: setup ## Check style, types and the wire contracts
