@@ -96,7 +96,7 @@ def best_batch(candidates: list[int], run: Callable[[int], Turn]) -> tuple[int, 
 def _compute(connection: Connection, task: Task, reference: str, models_dir: Path) -> None:
     """The child's side."""
     from bonafide.settings import Settings
-    from models.engines import LoadOptions
+    from models.options import LoadOptions
 
     settings = Settings()
     options = LoadOptions(

@@ -30,9 +30,9 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.utils.logging import disable_progress_bar
 
 from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
-from models.engines import LoadOptions
 from models.errors import EngineUnavailable
 from models.face_model import FaceSpoofModel
+from models.options import LoadOptions
 from models.voice_model import VoiceSpoofModel
 
 BATCHES = (1, 4, 8)

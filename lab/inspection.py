@@ -12,10 +12,10 @@ import numpy as np
 from lab.card import licence
 from models.catalog import find_model
 from models.checkpoint import read_checkpoint
-from models.engines import LoadOptions
 from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
 from models.face_model import FaceSpoofModel
 from models.info import ModelInfo, Task
+from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
 from models.voice_model import VoiceSpoofModel
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
-from models.engines import LoadOptions
 from models.info import Task
+from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
 from models.voice_model import VoiceSpoofModel
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration
 from models.catalog import ModelFiles
-from models.engines import Engine
+from models.engine import Engine
 from models.info import ModelInfo, Task
 from models.labels import SpoofRule
 from models.scoring import score_each

@@ -10,10 +10,12 @@ from models.calibration import Calibration, read_calibration
 from models.catalog import find_model
 from models.checkpoint import fingerprint, load_classifier, read_checkpoint
 from models.detector import Detector, model_info
-from models.engines import Engine, EngineModel, LoadOptions, open_engine
+from models.engine import Engine, EngineModel
+from models.engines import open_engine
 from models.errors import UnsupportedModel
 from models.info import ImageGeometry, ModelInfo
 from models.labels import spoof_rule
+from models.options import LoadOptions
 from models.preprocessing import image_preparation
 
 if TYPE_CHECKING:

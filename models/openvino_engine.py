@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.devices import cpu_has_bf16, usable_cpus
-from models.engines import EngineModel, LoadOptions
+from models.engine import EngineModel
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.folders import build_once
 from models.info import Device, EngineName, Precision
+from models.options import LoadOptions
 
 # OpenVINO's converter reports each conversion over the network, unless this package cannot be imported.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -61,7 +62,7 @@ class OpenVINOEngine:
         self._turn = threading.Lock()
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """See `models.engines.Engine`."""
+        """See `models.engine.Engine`."""
         with self._turn:
             result: NDArray[np.float32] = self._request.infer([batch])[0].astype(np.float32)  # a copy: theirs is reused
             return result

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import Engine
+from models.engine import Engine
 from models.errors import InferenceFailed
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog import BUNDLED
-from models.engines import Engine, EngineModel, LoadOptions, open_engine
+from models.engine import Engine, EngineModel
+from models.engines import open_engine
+from models.options import LoadOptions
 from models.preprocessing import SAMPLE_RATE
 
 if TYPE_CHECKING:

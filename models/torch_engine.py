@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
-from models.engines import EngineModel, LoadOptions
+from models.engine import EngineModel
 from models.errors import EngineUnavailable
 from models.info import Device, EngineName, Precision
+from models.options import LoadOptions
 
 
 class TorchEngine:
@@ -33,7 +34,7 @@ class TorchEngine:
         self._turn = threading.Lock()
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """See `models.engines.Engine`."""
+        """See `models.engine.Engine`."""
         with self._turn, torch.inference_mode():
             scores = self._graph(torch.from_numpy(batch).to(self.device))
             result: NDArray[np.float32] = scores.to("cpu", torch.float32).numpy()

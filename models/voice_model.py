@@ -11,10 +11,12 @@ from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import fingerprint, load_classifier, read_checkpoint
 from models.detector import Detector, model_info
-from models.engines import Engine, EngineModel, LoadOptions, open_engine
+from models.engine import Engine, EngineModel
+from models.engines import open_engine
 from models.errors import UnsupportedModel
 from models.info import ModelInfo
 from models.labels import SpoofRule, spoof_rule
+from models.options import LoadOptions
 from models.preprocessing import SAMPLE_RATE, VoicePreparation, voice_preparation
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The order of the rooms: a module imports only rooms of lower ranks, or its own; docs/architecture.md draws it."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,14 @@ def test_no_import_runs_upwards_or_to_a_room_of_the_same_rank() -> None:
             if RANK_OF[other or ""] <= RANK_OF[own]:
                 wrong.append(f"{path.relative_to(ROOT)} ({own}) imports {other}")
     assert not wrong
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in modules()
+    }
+    graph = {name: {other for other in imports(path) if other in names} - {name} for name, path in names.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(names)
 
 
 def test_only_configured_and_the_lab_know_models_and_the_service_alike() -> None:

@@ -17,11 +17,11 @@ from models.checkpoint import (
     read_checkpoint,
     refuse_mismatch,
 )
-from models.engines import LoadOptions
 from models.errors import AmbiguousLabels, UnsupportedModel
 from models.graph import PrepareImage, PrepareVoice
 from models.info import ImageGeometry, Task
 from models.labels import SpoofRule, spoof_rule
+from models.options import LoadOptions
 from models.preprocessing import image_preparation, voice_preparation
 
 logger = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from transformers import (
 from transformers.image_processing_backends import PilBackend
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
-from models.engines import LoadOptions
 from models.info import ImageGeometry
+from models.options import LoadOptions
 
 Windows = list[NDArray[np.int16]]
 Photos = list[NDArray[np.uint8]]

@@ -56,7 +56,7 @@ def test_without_bf16_auto_is_fp32_and_bf16_is_refused(tiny_voice: Path, tmp_pat
 def test_a_second_start_converts_nothing_and_needs_neither_torch_nor_weights(tiny_voice: Path, tmp_path: Path) -> None:
     expected = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino")).score(windows(16_000))
     program = (
-        "import sys; from pathlib import Path; import numpy; from models.engines import LoadOptions\n"
+        "import sys; from pathlib import Path; import numpy; from models.options import LoadOptions\n"
         "from models.voice_model import VoiceSpoofModel\n"
         "chosen = LoadOptions(Path(sys.argv[2]) / 'models', Path(sys.argv[2]) / 'compiled', engine='openvino')\n"
         "detector = VoiceSpoofModel.load(sys.argv[1], chosen)\n"
@@ -154,7 +154,7 @@ def test_ready_is_logged_with_what_runs(tiny_voice: Path, tmp_path: Path, caplog
 def test_a_conversion_tells_nobody(tiny_voice: Path, tmp_path: Path) -> None:
     """OpenVINO's converter reports its use over the network by default, and keeps an id for that in the home folder."""
     program = (
-        "import sys; from pathlib import Path; from models.engines import LoadOptions\n"
+        "import sys; from pathlib import Path; from models.options import LoadOptions\n"
         "from models.voice_model import VoiceSpoofModel\n"
         "chosen = LoadOptions(Path(sys.argv[2]) / 'models', Path(sys.argv[2]) / 'compiled', engine='openvino')\n"
         "VoiceSpoofModel.load(sys.argv[1], chosen)\n"

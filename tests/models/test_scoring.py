@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.engines import Engine
+from models.engine import Engine
 from models.errors import InferenceFailed
 from models.info import Device, EngineName, Precision
 from models.scoring import score_each

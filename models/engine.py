@@ -1,0 +1,55 @@
+"""What an engine is, and what it needs of a model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from models.info import Device, EngineName, Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.graph import Graph
+
+
+class Engine(Protocol):
+    """Runs one model on one device. `run` may be called from several threads; calls take turns."""
+
+    name: EngineName
+    device: Device
+    precision: Precision
+    max_batch_size: int
+
+    def run(self, batch: NDArray[Any]) -> "NDArray[np.float32]":
+        """The graph's output for each item: float32 `(n,)` for P(spoof), `(n, frames)` for speech.
+
+        Args:
+            batch: what the graph takes, one shape for all items.
+        """
+
+
+@dataclass(frozen=True)
+class EngineModel:
+    """What an engine needs of a model; the weights are read only if `build` is called.
+
+    Attributes:
+        name: for messages.
+        version: changes with everything that changes a score.
+        build: makes the graph, in fp32 on the CPU.
+        probe: makes a valid batch of `n` items of `size`; used for warming up and for comparing engines.
+        sizes: item sizes to warm up with; the first is the usual one.
+        input_shape: shape of a batch for OpenVINO; -1 where it may vary.
+        cpu_batch: most items at once on a CPU, where batches save little and only delay the first answer.
+        cuda_batch: most items at once on CUDA.
+    """
+
+    name: str
+    version: str
+    build: Callable[[], "Graph"]
+    probe: Callable[[int, int], NDArray[Any]]
+    sizes: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    cpu_batch: int
+    cuda_batch: int

@@ -1,0 +1,30 @@
+"""How a model is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is loaded.
+
+    Attributes:
+        engine: which engine; `auto` takes torch where CUDA is, else OpenVINO.
+        precision: which arithmetic; `auto` takes bf16 where the device has it.
+        models_dir: where models of the hub are kept.
+        compiled_dir: where converted models are kept.
+        offline: never ask the hub.
+        spoof_label: name or index of the class that means spoof, when its name does not tell.
+        threads: CPU threads of the engine; 0: all CPUs that this process may use.
+        calibrated: apply the calibration that lies beside the weights, if there is one.
+    """
+
+    models_dir: Path
+    compiled_dir: Path
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    offline: bool = False
+    spoof_label: str | None = None
+    threads: int = 0
+    calibrated: bool = True
