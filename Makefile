@@ -42,19 +42,19 @@ bento: setup ## Build the Bento; VOICE= and FACE= put other models in (a folder,
 image: bento ## Build the image of the newest Bento (TORCH_INDEX, BASE_IMAGE, BACKEND: see scripts/image.sh)
 	scripts/image.sh
 
-# Those that drive a running service measure its time and memory, so they run alone.
+# Those that share a running service measure its time and memory, so they run alone.
 define run_tests
 @began=$$(date +%s); \
-$(PYTEST) $(1) --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration && \
-$(PYTEST) $(1) tests/integration && \
+$(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --dist loadfile && \
+$(PYTEST) -m "$(1) and alone" tests/integration && \
 echo "All tests passed in $$(($$(date +%s) - began)) s."
 endef
 
 test: setup $(JS) ## Run all tests but those of test-deploy
-	$(call run_tests)
+	$(call run_tests,not deploy)
 
 test-quick: setup $(JS) ## Run the tests that take less than a few seconds each
-	$(call run_tests,-m "not slow and not deploy")
+	$(call run_tests,not slow and not deploy)
 
 test-deploy: setup tools ## Test image, network namespaces, nginx and more; as root, see docs/deploy.md for what it needs
 	$(PYTEST) -m deploy

@@ -17,6 +17,14 @@ SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that share a service; those with a service of their own may run beside others."""
+    for item in items:
+        if isinstance(item, pytest.Function) and {"service", "stored"} & set(item.fixturenames):
+            item.add_marker("alone")
+
+
 @pytest.fixture(scope="session")
 def webhook_port() -> int:
     """Where `service` posts verdicts on phone calls, signed with `WEBHOOK_SECRET`."""
