@@ -1,4 +1,4 @@
-"""What BentoML 1.4.39 does without the corrections of docs/architecture.md; its table names all their tests."""
+"""What BentoML 1.4.40 does without the corrections of docs/architecture.md; its table names all their tests."""
 
 import asyncio
 import socket
