@@ -195,6 +195,7 @@ class Bonafide:
         if SETTINGS.metrics_port is not None:
             with refusal_to_start(OSError):
                 await self.private.start(SETTINGS.metrics_host, SETTINGS.metrics_port)
+        self.app.decoders.start()
         HTTP.app = self.app
         self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
         drain_on_signal(self.begin_drain, SETTINGS.drain_s + 1)

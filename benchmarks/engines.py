@@ -29,7 +29,8 @@ from transformers import (
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.utils.logging import disable_progress_bar
 
-from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
+from models.cpus import usable_cpus
+from models.devices import cpu_has_bf16, cuda_is_available
 from models.errors import EngineUnavailable
 from models.face_model import FaceSpoofModel
 from models.options import LoadOptions

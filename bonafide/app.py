@@ -7,11 +7,13 @@ from bonafide.audio.reader import AudioLimits, window_weight
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
 from bonafide.cache.circuit_breaker import CircuitBreaker
+from bonafide.decoders.photos import ProcessPhotos
+from bonafide.decoders.pool import DecoderPool
+from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.face import FaceJudgement
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
-from bonafide.photo.reader import PhotoReader
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner, watch
 from bonafide.security.access import Access
@@ -66,7 +68,8 @@ class App:
             observer=measurements,
         )
         self.budget = ByteBudget(settings.max_inflight_bytes)
-        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="faces")
+        self.decoders = DecoderPool.from_settings(settings)
         self._store = open_store(settings)
         redis_breaker = CircuitBreaker(settings.redis_timeout_s, on_failed_probe=measurements.cache_failed)
         self._cache = open_cache(settings, measurements.cache_failed, redis_breaker)
@@ -76,6 +79,7 @@ class App:
             cache=self._cache,
             budget=self.budget,
             pool=self._pool,
+            decoder=ProcessRecordings(self.decoders),
             limits=AudioLimits.from_settings(settings),
             threshold=settings.voice_threshold,
             speech=SpeechCheck(settings.min_speech_ratio),
@@ -95,8 +99,7 @@ class App:
         self.webhook = Webhook.from_settings(settings)
         self.face = FaceJudgement(
             runner=self.face_runner,
-            pool=self._pool,
-            reader=PhotoReader.from_settings(settings),
+            photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
             threshold=settings.face_threshold,
         )
 
@@ -110,7 +113,7 @@ class App:
         await watch((self.voice_runner, self.face_runner), changed)
 
     async def close(self) -> None:
-        """Closes connections and threads."""
+        """Closes connections, threads and decoding processes."""
         if self.webhook is not None:
             await self.webhook.close()
         await self.calls.close()
@@ -118,5 +121,6 @@ class App:
         await self.face_runner.close()
         await self._cache.close()
         await self._store.close()
+        self.decoders.close()
         for pool in (self._pool, self._live_pool, self._live_threads):
             pool.shutdown(wait=False, cancel_futures=True)

@@ -3,16 +3,14 @@
 bytes -> faces, and the array that the model wants -> P(fake) -> report
 """
 
-import asyncio
 import math
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from bonafide.calls import Call
+from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal
-from bonafide.photo.face_detector import Face
+from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
-from bonafide.photo.reader import PhotoReader
 from bonafide.runner.runner import Runner
 from bonafide.verdict import effective_threshold
 from models.info import ModelInfo
@@ -51,15 +49,13 @@ class FaceJudgement:
     """Judges photos.
 
     Args:
-        pool: decodes and looks for faces; bounded, shared with the recordings.
-        reader: does so.
+        photos: decodes them and looks for faces.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
     """
 
-    def __init__(self, *, runner: Runner[float], pool: Executor, reader: PhotoReader, threshold: float | None) -> None:
+    def __init__(self, *, runner: Runner[float], photos: PhotoDecoder, threshold: float | None) -> None:
         self._runner = runner
-        self._pool = pool
-        self._reader = reader
+        self._photos = photos
         self._threshold = threshold
 
     async def judge(self, data: bytes, call: Call) -> FaceReport:
@@ -72,8 +68,7 @@ class FaceJudgement:
             model = self._runner.info
             if model.geometry is None:
                 raise Internal("the face runner gave no geometry of its photos")
-            loop = asyncio.get_running_loop()
-            photo = await loop.run_in_executor(self._pool, self._reader.read, data, model.geometry)
+            photo = await self._photos.read(data, model.geometry)
             (fake,) = await self._runner.score([photo.pixels], call, model)
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")

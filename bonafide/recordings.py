@@ -3,22 +3,19 @@
 content id, a way to fetch the bytes -> groups of slots, each with its score already, or with the samples to be scored
 """
 
-import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, Window
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, Window
 from bonafide.cache.cache import Cache, RecordingMeta
+from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.verdict import WindowScore
 
-T = TypeVar("T")
 Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
 
 
@@ -49,7 +46,7 @@ class Recording:
         fetch: brings the bytes and holds them; entered only when the cache does not reach.
         model: fingerprint of the model whose cached scores count.
         group: windows per group.
-        pool: runs the decoder.
+        decoder: decodes what the cache does not hold.
 
     Attributes:
         total: windows in the recording, 0 until known.
@@ -65,7 +62,7 @@ class Recording:
         model: str,
         group: int,
         cache: Cache,
-        pool: Executor,
+        decoder: RecordingDecoder,
         limits: AudioLimits,
     ) -> None:
         self._content_id = content_id
@@ -73,7 +70,7 @@ class Recording:
         self._model = model
         self._group = group
         self._cache = cache
-        self._pool = pool
+        self._decoder = decoder
         self._limits = limits
         self.total = 0
         self.seconds = 0.0
@@ -125,13 +122,12 @@ class Recording:
     async def _decoded_groups(self, after: int) -> AsyncGenerator[list[Slot], None]:
         """Groups of the windows from index `after` on, kept in the cache on the way."""
         count = 0
-        async with self._fetch() as data:
-            with AudioReader(data, self._limits, batch_windows=self._group) as reader:
-                while (windows := await self._in_pool(lambda: next(reader, None))) is not None:
-                    count += len(windows)
-                    windows = list(itertools.dropwhile(lambda window: window.index < after, windows))
-                    if windows:
-                        yield await self._look_up(windows)
+        async with self._fetch() as data, self._decoder.open(data, self._limits, self._group) as reader:
+            while (windows := await reader.next_windows()) is not None:
+                count += len(windows)
+                windows = list(itertools.dropwhile(lambda window: window.index < after, windows))
+                if windows:
+                    yield await self._look_up(windows)
         self.total, self.seconds, self.warnings = count, reader.seconds, tuple(reader.warnings)
         await self._cache.put_recording(self._content_id, RecordingMeta(count, self.seconds, self.warnings))
 
@@ -145,6 +141,3 @@ class Recording:
             Slot(window.index, window.start_s, window.end_s, scores.get(window.index), fresh.get(window.index))
             for window in windows
         ]
-
-    async def _in_pool(self, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, step)

@@ -17,6 +17,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from models.cpus import usable_cpus
+
 MIB = 1024 * 1024
 SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
 """Settings that travel with the code: a Bento built around other models names them there."""
@@ -183,8 +185,8 @@ class Settings(BaseSettings):
     """Most pixels of a photo, checked before decoding."""
     max_inflight_bytes: int = Field(512 * MIB, ge=1)
     """Sum of all request bodies held at one time; more is refused as overloaded."""
-    decode_threads: int = Field(default_factory=lambda: max(2, os.cpu_count() or 2), ge=1)
-    """Threads that decode audio and images."""
+    decode_threads: int = Field(default_factory=lambda: max(2, usable_cpus()), ge=1)
+    """Processes that decode audio and images at a time; one more for callers of whom none works."""
 
     # Objects
     minio_endpoint: str | None = Field(None, validation_alias="MINIO_ENDPOINT")

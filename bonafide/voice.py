@@ -16,6 +16,7 @@ from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
+from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
@@ -105,7 +106,8 @@ class VoiceAnalysis:
 
     Args:
         budget: bounds the bytes of stored recordings in memory; uploads are counted where they arrive.
-        pool: runs the decoder; bounded, shared with the photos.
+        pool: computes the ids of uploads.
+        decoder: decodes recordings.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
         speech: tells which windows are judged.
     """
@@ -118,6 +120,7 @@ class VoiceAnalysis:
         cache: Cache,
         budget: ByteBudget,
         pool: Executor,
+        decoder: RecordingDecoder,
         limits: AudioLimits,
         threshold: float | None,
         speech: SpeechCheck,
@@ -128,6 +131,7 @@ class VoiceAnalysis:
         self._cache = cache
         self._budget = budget
         self._pool = pool
+        self._decoder = decoder
         self._limits = limits
         self._threshold = threshold
         self._speech = speech
@@ -174,7 +178,7 @@ class VoiceAnalysis:
             model=model.fingerprint,
             group=self._runner.max_batch,
             cache=self._cache,
-            pool=self._pool,
+            decoder=self._decoder,
             limits=self._limits,
         )
         chunks: list[WindowVerdict] = []

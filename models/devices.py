@@ -1,8 +1,6 @@
-"""What the machine has: CUDA, bf16 arithmetic, CPUs. Found without importing torch where possible."""
+"""What the machine has: CUDA, bf16 arithmetic. Found without importing torch where possible."""
 
 import ctypes
-import math
-import os
 from pathlib import Path
 
 
@@ -24,13 +22,6 @@ def cpu_has_bf16() -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def usable_cpus() -> int:
-    """CPUs that this process may use: its affinity, cut down to a container's quota."""
-    affinity = len(os.sched_getaffinity(0))
-    quota = _cgroup_quota()
-    return affinity if quota is None else max(1, min(affinity, math.ceil(quota)))
-
-
 def _driver_sees_a_device() -> bool:
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -38,17 +29,3 @@ def _driver_sees_a_device() -> bool:
         return False
     count = ctypes.c_int(0)
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-
-
-def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """CPUs' worth of time per period that a container is given; None: no limit."""
-    try:
-        if (root / "cpu.max").is_file():
-            quota, period = (root / "cpu.max").read_text().split()
-        else:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
-            period = (root / "cpu/cpu.cfs_period_us").read_text()
-        cpus = float(quota) / float(period)
-    except (OSError, ValueError, ZeroDivisionError):  # no cgroup, or "max"
-        return None
-    return cpus if cpus > 0 else None

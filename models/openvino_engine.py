@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.devices import cpu_has_bf16, usable_cpus
+from models.cpus import usable_cpus
+from models.devices import cpu_has_bf16
 from models.engine import EngineModel
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.folders import build_once

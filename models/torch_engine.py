@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.devices import cpu_has_bf16, cuda_is_available, usable_cpus
+from models.cpus import usable_cpus
+from models.devices import cpu_has_bf16, cuda_is_available
 from models.engine import EngineModel
 from models.errors import EngineUnavailable
 from models.info import Device, EngineName, Precision

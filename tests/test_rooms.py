@@ -13,11 +13,12 @@ RANKS = (
     {"bonafide.app"},
     {"bonafide.voice", "bonafide.face", "bonafide.live"},
     {"bonafide.recordings"},
-    {"bonafide.runner"},
+    {"bonafide.runner", "bonafide.decoders"},
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget"},
     {"bonafide.calls", "bonafide.weighted_semaphore"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
+    {"models.cpus"},
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

@@ -5,7 +5,7 @@ from typing import Any
 from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
-from bonafide.photo.face_detector import Face
+from bonafide.photo.faces import Face
 from bonafide.runner.runner import Runner
 from bonafide.verdict import SuspiciousStretch, WindowVerdict, effective_threshold
 from bonafide.voice import AudioReport, ScoredChunk, chunk_id

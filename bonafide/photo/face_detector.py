@@ -5,7 +5,6 @@ own code, which wants TensorFlow, is not imported: OpenVINO reads them.
 """
 
 import sys
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution
 from typing import Self
@@ -19,8 +18,7 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # type: ignore[import-untyped]  # noqa: E402
 from openvino import properties  # noqa: E402
 
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom in pixels, the last two outside."""
+from bonafide.photo.faces import Face, letterboxed, placement  # noqa: E402
 
 Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Left, top, right, bottom as shares of the picture, `(n, 4)`, and confidences, `(n,)`."""
@@ -31,32 +29,6 @@ _NEAR = 0.25
 """Share of the picture's longer edge from which on a face is near: half of that is still seen by the first network."""
 
 
-@dataclass(frozen=True)
-class Face:
-    """A face, as shares of the picture's width and height, within 0..1.
-
-    Attributes:
-        confidence: how sure the finder is, 0..1.
-    """
-
-    left: float
-    top: float
-    width: float
-    height: float
-    confidence: float
-
-    @property
-    def area(self) -> float:
-        """Share of the picture that it covers."""
-        return self.width * self.height
-
-    def box(self, size: tuple[int, int]) -> Box:
-        """Its pixels in a picture of this width and height; at least one."""
-        left, right = _pixels(self.left, self.width, size[0])
-        top, bottom = _pixels(self.top, self.height, size[1])
-        return left, top, right, bottom
-
-
 class FaceDetector:
     """Finds faces; may be used by several threads at a time.
 
@@ -64,10 +36,15 @@ class FaceDetector:
         threads: most threads that use it at a time.
     """
 
+    FIRST_SIDE = 128
+    """Side of the first square that a search asks for."""
+
     def __init__(self, threads: int) -> None:
         core = openvino.Core()
         # Found on photos of rooms and tables: surer than this, the first sees a face in 1 of 70, the second in none.
-        self._near = _BlazeFace(core, "short_range", side=128, grids=((16, 2), (8, 6)), surer=0.75, threads=threads)
+        self._near = _BlazeFace(
+            core, "short_range", side=self.FIRST_SIDE, grids=((16, 2), (8, 6)), surer=0.75, threads=threads
+        )
         self._far = _BlazeFace(core, "full_range", side=192, grids=((48, 1),), surer=0.6, threads=threads)
 
     @classmethod
@@ -82,11 +59,47 @@ class FaceDetector:
         Args:
             photo: upright, of mode RGB and any size.
         """
-        boxes, confidences = self._near.find(photo)
-        if not np.any((boxes[:, 2:] - boxes[:, :2]) * photo.size > _NEAR * max(photo.size)):
-            more, surenesses = self._far.find(photo)
-            boxes, confidences = np.concatenate([boxes, more]), np.concatenate([confidences, surenesses])
-        return tuple(sorted(_distinct(boxes, confidences), key=lambda face: face.area, reverse=True))
+        search = self.search(photo.size)
+        while (side := search.side) is not None:
+            search.look(letterboxed(photo, side))
+        return search.faces
+
+    def search(self, size: tuple[int, int]) -> "FaceSearch":
+        """For a photo that lies elsewhere: asks for it in squares, one or two.
+
+        Args:
+            size: width and height of the photo.
+        """
+        return FaceSearch(size, (self._near, self._far))
+
+
+class FaceSearch:
+    """Looks for the faces of one photo.
+
+    Attributes:
+        side: pixels of the square in which the photo is to be looked at next, see `letterboxed`; None: enough was seen.
+    """
+
+    def __init__(self, size: tuple[int, int], networks: "tuple[_BlazeFace, _BlazeFace]") -> None:
+        self._size = size
+        self._near, self._far = networks
+        self._boxes = np.zeros((0, 4))
+        self._confidences = np.zeros(0)
+        self.side: int | None = self._near.side
+
+    def look(self, square: NDArray[np.uint8]) -> None:
+        """Looks at the square that was asked for, uint8 `(side, side, 3)`."""
+        network = self._near if self.side == self._near.side else self._far
+        boxes, confidences = network.find(square, self._size)
+        self._boxes = np.concatenate([self._boxes, boxes])
+        self._confidences = np.concatenate([self._confidences, confidences])
+        near = (boxes[:, 2:] - boxes[:, :2]) * self._size > _NEAR * max(self._size)
+        self.side = None if network is self._far or np.any(near) else self._far.side
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """What was found, the largest first."""
+        return tuple(sorted(_distinct(self._boxes, self._confidences), key=lambda face: face.area, reverse=True))
 
 
 class _BlazeFace:
@@ -116,16 +129,17 @@ class _BlazeFace:
             properties.hint.inference_precision: "f32",
         }
         self._network = core.compile_model(str(file), "CPU", settings)
-        self._side = side
+        self.side = side
         self._surer = surer
         self._anchors = np.concatenate([_cell_centres(cells, repeats) for cells, repeats in grids]) * side
-        self.find(Image.new("RGB", (side, side)))  # the first inference is slow
+        self.find(np.zeros((side, side, 3), np.uint8), (side, side))  # the first inference is slow
 
-    def find(self, photo: Image.Image) -> Boxes:
-        """Boxes around faces, many around each."""
-        square, left, top, width, height = _letterboxed(photo, self._side)
+    def find(self, square: NDArray[np.uint8], size: tuple[int, int]) -> Boxes:
+        """Boxes around faces, many around each, of a photo of this width and height in a square."""
+        left, top, width, height = placement(size, self.side)
+        network_input = square.astype(np.float32)[None] / 127.5 - 1.0
         # A request of its own for each call, so that calls do not wait for each other; making one takes 0.02 ms.
-        boxes, logits = self._network.create_infer_request().infer([square]).values()
+        boxes, logits = self._network.create_infer_request().infer([network_input]).values()
         confidences = 1.0 / (1.0 + np.exp(-np.clip(logits[0, :, 0], -80.0, 80.0)))
         found = confidences > self._surer
         middles = boxes[0, found, :2] + self._anchors[found]
@@ -140,21 +154,6 @@ def _cell_centres(cells: int, repeats: int) -> NDArray[np.float64]:
     centres = (np.arange(cells) + 0.5) / cells
     y, x = np.meshgrid(centres, centres, indexing="ij")
     return np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), repeats, axis=0)
-
-
-def _letterboxed(photo: Image.Image, side: int) -> tuple[NDArray[np.float32], int, int, int, int]:
-    """The photo in the middle of a black square, -1..1 `(1, side, side, 3)`; left, top, width and height in it."""
-    width, height = (max(1, round(edge * side / max(photo.size))) for edge in photo.size)
-    left, top = (side - width) // 2, (side - height) // 2
-    square = Image.new("RGB", (side, side))
-    square.paste(photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0), (left, top))
-    return np.asarray(square, np.float32)[None] / 127.5 - 1.0, left, top, width, height
-
-
-def _pixels(start: float, length: float, edge: int) -> tuple[int, int]:
-    """First pixel, and the one after the last, of two shares of an edge."""
-    first = min(edge - 1, int(start * edge))
-    return first, min(edge, max(first + 1, round((start + length) * edge)))
 
 
 def _distinct(boxes: NDArray[np.float64], confidences: NDArray[np.float64]) -> list[Face]:

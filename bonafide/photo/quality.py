@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonafide.photo.face_detector import Box, Face
+from bonafide.photo.faces import Box, Face
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 

@@ -9,9 +9,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.photo.face_detector import Box, Face, FaceDetector
-from bonafide.photo.image import ImageLimits, prepare, read_image
-from bonafide.photo.quality import QualityLimits, Reason, reason_against
+from bonafide.photo.face_detector import FaceDetector
+from bonafide.photo.faces import Face
+from bonafide.photo.image import ImageLimits, read_image
+from bonafide.photo.preparation import prepared
+from bonafide.photo.quality import QualityLimits, Reason
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 
@@ -22,13 +24,13 @@ class Photo:
 
     Attributes:
         pixels: uint8 (height, width, 3), as the model wants it.
-        faces: all that were found in the picture, the largest first.
         reason: why the verdict should not be relied on, or None.
+        faces: all that were found in the picture, the largest first.
     """
 
     pixels: NDArray[np.uint8]
-    faces: tuple[Face, ...]
     reason: Reason | None
+    faces: tuple[Face, ...]
 
 
 class PhotoReader:
@@ -73,25 +75,4 @@ class PhotoReader:
         """
         picture = read_image(data, self._limits)
         faces = self._finder.find(picture)
-        if faces and self._crop_margin is not None:
-            judged = with_margin(faces[0].box(picture.size), self._crop_margin, picture.size)
-            part = picture.crop(judged)
-        else:
-            judged, part = (0, 0, *picture.size), picture
-        return Photo(prepare(part, geometry), faces, reason_against(picture, faces, judged, geometry, self._quality))
-
-
-def with_margin(box: Box, margin: float, size: tuple[int, int]) -> Box:
-    """A square around a face, moved to lie within the picture; less than square where the picture is too narrow.
-
-    Args:
-        box: of the face.
-        margin: what is added on each side, as a share of the longer one.
-        size: width and height of the picture.
-    """
-    left, top, right, bottom = box
-    side = round((1 + 2 * margin) * max(right - left, bottom - top))
-    width, height = (min(side, edge) for edge in size)
-    left = min(max(0, (left + right - width) // 2), size[0] - width)
-    top = min(max(0, (top + bottom - height) // 2), size[1] - height)
-    return left, top, left + width, top + height
+        return Photo(*prepared(picture, faces, geometry, self._quality, self._crop_margin), faces)

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from bonafide.calls import Call
+from bonafide.decoders.photos import ThreadPhotos
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
 from bonafide.face import FaceJudgement
 from bonafide.photo.quality import Reason
@@ -21,7 +22,9 @@ READER = PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0)
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
     runner = await ready_runner(remote, float, max_calls=max_calls)
-    return FaceJudgement(runner=runner, pool=ThreadPoolExecutor(1, "decode"), reader=READER, threshold=threshold)
+    return FaceJudgement(
+        runner=runner, photos=ThreadPhotos(READER, ThreadPoolExecutor(1, "decode")), threshold=threshold
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from bonafide.audio.reader import AudioLimits
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
+from bonafide.decoders.recordings import ThreadRecordings
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
 from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
@@ -85,6 +86,7 @@ async def house(
         cache=cache,
         budget=ByteBudget(10_000_000),
         pool=pool,
+        decoder=ThreadRecordings(pool),
         limits=LIMITS,
         threshold=0.5,
         speech=SpeechCheck(min_speech_ratio),

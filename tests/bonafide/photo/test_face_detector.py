@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bonafide.photo.face_detector import Box, Face, FaceDetector
+from bonafide.photo.face_detector import FaceDetector
+from bonafide.photo.faces import Box, Face
 from tests.media import photo
 from tests.portraits import FACE, black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 

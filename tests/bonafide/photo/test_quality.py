@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from bonafide.photo.face_detector import Box, Face
+from bonafide.photo.faces import Box, Face
 from bonafide.photo.quality import QualityLimits, Reason, brightness, luminance, reason_against, seen_pixels, sharpness
 from bonafide.settings import Settings
 from models.info import ImageGeometry

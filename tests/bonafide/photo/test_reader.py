@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.face_detector import Box
+from bonafide.photo.faces import Box
 from bonafide.photo.image import prepare
-from bonafide.photo.reader import PhotoReader, with_margin
+from bonafide.photo.preparation import with_margin
+from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 from tests.media import encode_image

@@ -1,0 +1,48 @@
+"""Windows and pixels as they travel between processes."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonafide.audio.reader import Window
+
+_PLAIN = tuple(field.name for field in fields(Window) if field.name != "pcm")
+
+
+def packed_windows(windows: Sequence[Window]) -> tuple[list[dict[str, Any]], bytes]:
+    """What is known of each window, `samples` being how many it has; and the int16 samples of all."""
+    places = [{**{name: getattr(each, name) for name in _PLAIN}, "samples": len(each.pcm)} for each in windows]
+    return places, b"".join(each.pcm.tobytes() for each in windows)
+
+
+def unpacked_windows(places: Sequence[dict[str, Any]], payload: bytes | bytearray) -> list[Window]:
+    """The windows again; their samples are views of the payload.
+
+    Raises:
+        ValueError: the samples do not fit what is said about them.
+        KeyError: something is not said.
+    """
+    samples = np.frombuffer(payload, np.int16)
+    lengths = [int(place["samples"]) for place in places]
+    if min(lengths, default=0) < 0 or sum(lengths) != len(samples):
+        raise ValueError("the samples do not fit their windows")
+    ends = np.cumsum(lengths).tolist()
+    return [
+        Window(pcm=samples[end - length : end], **{name: place[name] for name in _PLAIN})
+        for place, length, end in zip(places, lengths, ends, strict=True)
+    ]
+
+
+def unpacked_pixels(shape: Sequence[int], payload: bytes | bytearray) -> NDArray[np.uint8]:
+    """A picture again, uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: the bytes do not fit the shape.
+    """
+    if len(shape) != 3 or shape[2] != 3 or min(shape) < 1 or prod(shape) != len(payload):
+        raise ValueError("the pixels do not fit their shape")
+    return np.frombuffer(payload, np.uint8).reshape(tuple(shape))

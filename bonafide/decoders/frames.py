@@ -1,0 +1,54 @@
+"""Messages between the service and a decoding process: a JSON header and raw bytes, never pickled objects.
+
+A decoding process may have been taken over by the bytes that it reads, so what comes from one is bounded and checked.
+"""
+
+import json
+import struct
+from typing import Any, BinaryIO, NamedTuple
+
+PREFIX = struct.Struct("!IQ")
+"""Bytes of the header, bytes of the payload."""
+MAX_HEADER_BYTES = 1 << 20
+"""Warnings and the places of windows fill a few kilobytes."""
+
+
+class Frame(NamedTuple):
+    """One message.
+
+    Attributes:
+        header: plain JSON values.
+        payload: samples, pixels or a file.
+    """
+
+    header: dict[str, Any]
+    payload: bytes | bytearray
+
+
+def packed(header: dict[str, Any], payload_bytes: int) -> bytes:
+    """What goes before the payload: both lengths, and the header."""
+    text = json.dumps(header).encode()
+    return PREFIX.pack(len(text), payload_bytes) + text
+
+
+def header_of(text: bytes | bytearray) -> dict[str, Any]:
+    """Reads a header.
+
+    Raises:
+        ValueError: not a JSON object.
+    """
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise ValueError("the header of a message is not an object")
+    return header
+
+
+def read_frame(stream: BinaryIO) -> Frame | None:
+    """In a decoding process: the service's next message; None when the service has closed the connection."""
+    prefix = stream.read(PREFIX.size)
+    if len(prefix) < PREFIX.size:
+        return None
+    header_bytes, payload_bytes = PREFIX.unpack(prefix)
+    header = header_of(stream.read(header_bytes))
+    payload = stream.read(payload_bytes)
+    return Frame(header, payload) if len(payload) == payload_bytes else None

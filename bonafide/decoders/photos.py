@@ -1,0 +1,128 @@
+"""A photo as the pixels for a model: decoded in a process of its own, or in a thread of this one.
+
+Faces are looked for in this process either way: the network is shared, and sees only a small square.
+"""
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import asdict
+from math import prod
+from typing import Any, Protocol, Self
+
+from bonafide.decoders.codec import unpacked_pixels
+from bonafide.decoders.frames import Frame
+from bonafide.decoders.pool import DecoderPool, Job
+from bonafide.errors import TooLarge
+from bonafide.photo.face_detector import FaceDetector, FaceSearch
+from bonafide.photo.image import ImageLimits
+from bonafide.photo.quality import QualityLimits, Reason
+from bonafide.photo.reader import Photo, PhotoReader
+from bonafide.settings import Settings
+from models.info import ImageGeometry
+
+_MAX_MODEL_BYTES = 64 * 1024 * 1024
+"""Most bytes that a model is given of a photo: one without a crop, and long."""
+
+
+class PhotoDecoder(Protocol):
+    """Where photos are decoded."""
+
+    async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
+        """Decodes a photo, looks for faces and prepares it.
+
+        Raises:
+            BonafideError: see `PhotoReader.read`.
+        """
+
+
+class ProcessPhotos:
+    """Decodes photos in processes.
+
+    Args:
+        pool: lends them.
+        threads: look for faces.
+        limits: of what is read.
+        quality: from where on there is a reason.
+        crop_margin: see `PhotoReader`.
+        finder: finds the faces.
+    """
+
+    def __init__(
+        self,
+        pool: DecoderPool,
+        threads: Executor,
+        *,
+        limits: ImageLimits,
+        quality: QualityLimits,
+        crop_margin: float | None,
+        finder: FaceDetector,
+    ) -> None:
+        self._pool = pool
+        self._threads = threads
+        self._limits = limits
+        self._quality = quality
+        self._crop_margin = crop_margin
+        self._finder = finder
+
+    @classmethod
+    def from_settings(cls, pool: DecoderPool, threads: Executor, settings: Settings) -> Self:
+        """Photos as the settings want them."""
+        return cls(
+            pool,
+            threads,
+            limits=ImageLimits.from_settings(settings),
+            quality=QualityLimits.from_settings(settings),
+            crop_margin=settings.face_crop_margin if settings.face_crop else None,
+            finder=FaceDetector.of_process(settings.decode_threads),
+        )
+
+    async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
+        """See `PhotoDecoder`. The slot is kept to the end: until then the process holds the whole picture."""
+        if len(data) > self._limits.max_bytes:
+            raise TooLarge(f"a photo of {len(data)} bytes; at most {self._limits.max_bytes} are accepted")
+        async with self._pool.job() as job, job.slot():
+            search = await self._searched(job, data)
+            request: dict[str, Any] = {
+                "do": "prepare",
+                "faces": [asdict(face) for face in search.faces],
+                "geometry": asdict(geometry),
+                "quality": asdict(self._quality),
+                "crop_margin": self._crop_margin,
+            }
+            answer = await job.ask(request, most_bytes=_MAX_MODEL_BYTES)
+        reason = answer.header["reason"]
+        pixels = unpacked_pixels(answer.header["shape"], answer.payload)
+        return Photo(pixels, None if reason is None else Reason(reason), search.faces)
+
+    async def _searched(self, job: Job, data: bytes) -> FaceSearch:
+        side = FaceDetector.FIRST_SIDE
+        begin = {"do": "photo", "limits": asdict(self._limits), "side": side}
+        answer = await job.ask(begin, data, most_bytes=_square_bytes(side))
+        width, height = (int(edge) for edge in answer.header["size"])
+        search = self._finder.search((width, height))
+        await self._look(search, answer, side)
+        while (side_wanted := search.side) is not None:
+            request = {"do": "look", "side": side_wanted}
+            answer = await job.ask(request, most_bytes=_square_bytes(side_wanted))
+            await self._look(search, answer, side_wanted)
+        return search
+
+    async def _look(self, search: FaceSearch, answer: Frame, side: int) -> None:
+        square = unpacked_pixels((side, side, 3), answer.payload)
+        await asyncio.get_running_loop().run_in_executor(self._threads, search.look, square)
+
+
+class ThreadPhotos:
+    """Decodes photos in this process: for tests, which know who sends what."""
+
+    def __init__(self, reader: PhotoReader, threads: Executor) -> None:
+        self._reader = reader
+        self._threads = threads
+
+    async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
+        """See `PhotoDecoder`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reader.read, data, geometry)
+
+
+def _square_bytes(side: int) -> int:
+    return prod((side, side, 3))

@@ -1,0 +1,123 @@
+"""The decoding processes of a service: lent to one file at a time, used again when it went well, killed when not."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Self
+
+from bonafide.decoders.frames import Frame
+from bonafide.decoders.processes import Template, Worker, WorkerLost
+from bonafide.decoders.slots import FairSlots
+from bonafide.errors import BonafideError, TooLarge, UnreadableMedia
+from bonafide.security.caller import current_caller
+from bonafide.settings import MIB, Settings
+
+_ERRORS: dict[str, type[BonafideError]] = {each.code.value: each for each in (TooLarge, UnreadableMedia)}
+_FIXED_MEMORY = 512 * MIB
+_BYTES_PER_PIXEL = 12  # two copies as RGB or RGBA, four bytes a pixel, and part of a third
+
+
+class DecoderPool:
+    """Lends processes to files. As many files as admission allows may have one; `slots` of them work at a time.
+
+    Args:
+        slots: processes that work at a time; one more for callers of whom none works.
+        memory: bytes that each process may use beside its code.
+        template: what they are forked from.
+    """
+
+    def __init__(self, slots: int, memory: int, template: Template) -> None:
+        self._slots = FairSlots(slots)
+        self._memory = memory
+        self._template = template
+        self._idle: list[Worker] = []
+        self._most_idle = slots + 1
+        self._closed = False
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """A pool whose processes may take what the largest accepted file needs."""
+        files = 2 * max(settings.max_audio_bytes, settings.max_image_bytes)
+        memory = _FIXED_MEMORY + files + _BYTES_PER_PIXEL * settings.max_image_pixels
+        return cls(settings.decode_threads, memory, Template.of_process())
+
+    def start(self) -> None:
+        """Begins to start the template, so that the first file need not wait for it."""
+        self._template.start()
+
+    @asynccontextmanager
+    async def job(self) -> AsyncIterator["Job"]:
+        """A process for the block; killed when the block is left before the file's end."""
+        job = Job(self._worker, self._slots.hold, self._memory)
+        try:
+            yield job
+        finally:
+            if job.worker is not None:
+                self._take_back(job.worker)
+
+    def close(self) -> None:
+        """Ends the processes that wait; those at work end with their files."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().kill()
+
+    async def _worker(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            worker.kill()
+        worker = Worker(self._template.fork())
+        try:
+            await worker.started()
+        except BaseException:
+            worker.kill()
+            raise
+        return worker
+
+    def _take_back(self, worker: Worker) -> None:
+        if worker.is_clean and not self._closed and len(self._idle) < self._most_idle:
+            self._idle.append(worker)
+        else:
+            worker.kill()
+
+
+class Job:
+    """One file in a process.
+
+    Attributes:
+        worker: the process, once there is one.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Any],
+        hold: Callable[[str], AbstractAsyncContextManager[None]],
+        memory: int,
+    ) -> None:
+        self._find = find
+        self._hold = hold
+        self._memory = memory
+        self.worker: Worker | None = None
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """A place among those who work now, fair among callers."""
+        return self._hold(current_caller())
+
+    async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
+        """One step; the caller holds a slot.
+
+        Raises:
+            UnreadableMedia, TooLarge: what the process says of the file; or it was killed for what it used.
+            RuntimeError: a bug in the process.
+        """
+        try:
+            if self.worker is None:
+                self.worker = await self._find()
+            answer = await self.worker.ask({**header, "memory": self._memory}, payload, most_bytes=most_bytes)
+        except WorkerLost as error:
+            raise UnreadableMedia("the file takes too much time or memory to decode") from error
+        if (code := answer.header.get("error")) is not None:
+            raise _ERRORS[code](str(answer.header["message"]))
+        if "bug" in answer.header:
+            raise RuntimeError(f"a decoding process failed:\n{answer.header['bug']}")
+        return answer

@@ -1,0 +1,200 @@
+"""Decoding processes as the service sees them: forked from one template, spoken to over a socket, killed at any time."""
+
+import asyncio
+import atexit
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from bonafide.decoders.frames import MAX_HEADER_BYTES, PREFIX, Frame, header_of, packed
+
+_ROOT = Path(__file__).resolve().parents[2]
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
+"""All that the processes see of the environment, which holds secrets."""
+_SOCKET_BUFFER = 1 << 20
+
+
+class WorkerLost(Exception):
+    """The process has ended: killed by the kernel for what it used, or crashed."""
+
+
+class Template:
+    """The process that others are forked from; started at the first need, and again should it have ended."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        atexit.register(self.close)
+
+    @classmethod
+    @cache
+    def of_process(cls) -> "Template":
+        """One for this process: it takes a second to start, and 60 MB."""
+        return cls()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Starts the process unless it runs; does not wait until it is ready."""
+        with self._lock:
+            self._running()
+
+    def fork(self) -> socket.socket:
+        """A connection to a new process, or to one that will be as soon as the template is ready."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+            try:
+                with self._lock:
+                    socket.send_fds(self._running(), [b"\0"], [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        return ours
+
+    def close(self) -> None:
+        """Ends the process and all that were forked from it."""
+        with self._lock:
+            if self._process is not None and self._control is not None:
+                self._control.close()
+                self._process.kill()
+                self._process.wait()
+            self._process = self._control = None
+
+    def _running(self) -> socket.socket:
+        if self._process is None or self._control is None or self._process.poll() is not None:
+            if self._control is not None:
+                self._control.close()
+            self._control, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "bonafide.decoders.template", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env=_environment(),
+                )
+        return self._control
+
+
+class Worker:
+    """One decoding process. It does one thing at a time; use it from one task.
+
+    Attributes:
+        is_clean: whether it waits for a new file; else it must be killed rather than used again.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._handle: int | None = None
+        self.is_clean = True
+
+    async def started(self) -> None:
+        """Waits until the process is there.
+
+        Raises:
+            WorkerLost: it could not be forked.
+        """
+        await _readable(self._connection)
+        try:
+            _, descriptors, _, _ = socket.recv_fds(self._connection, 1, 1)
+        except OSError as error:
+            raise WorkerLost from error
+        if not descriptors:
+            raise WorkerLost
+        self._handle = descriptors[0]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        if self._handle is None:
+            return False
+        poll = select.poll()
+        poll.register(self._handle, select.POLLIN)
+        return not poll.poll(0)
+
+    async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
+        """Sends a message and waits for the answer.
+
+        Args:
+            header: see `bonafide.decoders.worker`.
+            payload: the file, in the first message of a job.
+            most_bytes: of the answer's payload.
+
+        Raises:
+            WorkerLost: the process has ended.
+            ValueError: it does not answer as it should.
+        """
+        self.is_clean = False
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._connection, packed(header, len(payload)))
+            if payload:
+                await loop.sock_sendall(self._connection, payload)
+            header_bytes, payload_bytes = PREFIX.unpack(await self._receive(PREFIX.size))
+            if header_bytes > MAX_HEADER_BYTES or payload_bytes > most_bytes:
+                raise ValueError("a decoding process answers with more than was asked for")
+            answer = header_of(await self._receive(header_bytes))
+            received = await self._receive(payload_bytes)
+        except OSError as error:
+            raise WorkerLost from error
+        self.is_clean = "end" in answer or "error" in answer
+        return Frame(answer, received)
+
+    def kill(self) -> None:
+        """Ends the process, whatever it does; harmless when it has ended."""
+        self._connection.close()
+        if self._handle is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            os.close(self._handle)
+            self._handle = None
+
+    async def _receive(self, size: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        received = bytearray(size)
+        with memoryview(received) as view:
+            at = 0
+            while at < size:
+                count = await loop.sock_recv_into(self._connection, view[at:])
+                if not count:
+                    raise WorkerLost
+                at += count
+        return received
+
+
+async def _readable(connection: socket.socket) -> None:
+    """Waits for the first byte, which the caller reads together with what is attached to it."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+
+    def arrived() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(connection, arrived)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(connection)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    path = os.pathsep.join([str(_ROOT), *(entry for entry in sys.path if entry)])
+    return {**kept, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,108 @@
+"""A recording as lists of windows: decoded in a process of its own, or in a thread of this one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
+from typing import Protocol
+
+from bonafide.audio.reader import WINDOW_SAMPLES, AudioLimits, AudioReader, Window
+from bonafide.decoders.codec import unpacked_windows
+from bonafide.decoders.pool import DecoderPool, Job
+
+_BYTES_PER_SAMPLE = 2
+
+
+class WindowStream(Protocol):
+    """One recording that is being decoded.
+
+    Attributes:
+        seconds: audio decoded so far.
+        warnings: sentences about what could not be read; complete after the last step.
+    """
+
+    seconds: float
+    warnings: list[str]
+
+    async def next_windows(self) -> list[Window] | None:
+        """The next windows; None at the end.
+
+        Raises:
+            BonafideError: see `AudioReader`.
+        """
+
+
+class RecordingDecoder(Protocol):
+    """Where recordings are decoded."""
+
+    def open(self, data: bytes, limits: AudioLimits, windows: int) -> AbstractAsyncContextManager[WindowStream]:
+        """A recording, in steps of at most `windows` windows; nothing is decoded before the first."""
+
+
+class ProcessRecordings:
+    """Decodes recordings in processes, which end with the block that they are opened for."""
+
+    def __init__(self, pool: DecoderPool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def open(self, data: bytes, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
+        """See `RecordingDecoder`."""
+        AudioReader(data, limits, windows).close()  # refuses what is empty or too large before it travels
+        async with self._pool.job() as job:
+            yield _ProcessWindows(job, data, limits, windows)
+
+
+class ThreadRecordings:
+    """Decodes recordings in this process: for tests, which know who sends what."""
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+
+    @asynccontextmanager
+    async def open(self, data: bytes, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
+        """See `RecordingDecoder`."""
+        with AudioReader(data, limits, windows) as reader:
+            yield _ThreadWindows(reader, self._threads)
+
+
+class _ProcessWindows:
+    def __init__(self, job: Job, data: bytes, limits: AudioLimits, windows: int) -> None:
+        self.seconds = 0.0
+        self.warnings: list[str] = []
+        self._job = job
+        self._data = data
+        self._limits = limits
+        self._windows = windows
+        self._begun = self._ended = False
+
+    async def next_windows(self) -> list[Window] | None:
+        if self._ended:
+            return None
+        most_bytes = self._windows * WINDOW_SAMPLES * _BYTES_PER_SAMPLE
+        async with self._job.slot():
+            if self._begun:
+                answer = await self._job.ask({"do": "next"}, most_bytes=most_bytes)
+            else:
+                begin = {"do": "audio", "limits": asdict(self._limits), "windows": self._windows}
+                answer = await self._job.ask(begin, self._data, most_bytes=most_bytes)
+                self._begun = True
+        self.seconds = float(answer.header["seconds"])
+        self.warnings = [str(warning) for warning in answer.header["warnings"]]
+        self._ended = "end" in answer.header
+        return None if self._ended else unpacked_windows(answer.header["windows"], answer.payload)
+
+
+class _ThreadWindows:
+    def __init__(self, reader: AudioReader, threads: Executor) -> None:
+        self._reader = reader
+        self._threads = threads
+        self.seconds = 0.0
+        self.warnings = reader.warnings
+
+    async def next_windows(self) -> list[Window] | None:
+        step = asyncio.get_running_loop().run_in_executor(self._threads, lambda: next(self._reader, None))
+        windows = await step
+        self.seconds = self._reader.seconds
+        return windows

@@ -1,0 +1,52 @@
+"""The process from which decoding processes are forked: it has imported what they need, and decodes nothing itself.
+
+`python -m bonafide.decoders.template FD`: each byte that comes over the UNIX socket FD carries a connection, which a
+new process serves. Over that connection goes, first of all, a handle (pidfd) to kill the process by. When the service
+ends, however it does, FD is closed: this process ends, and its children with it.
+"""
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from bonafide.decoders.worker import serve
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Forks until the service closes its end."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    # A terminal or systemd signals the whole group; decoding goes on while the service drains.
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
+    libc = ctypes.CDLL(None, use_errno=True)
+    gc.freeze()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not message:
+            return
+        connection = socket.socket(fileno=descriptors[0])
+        parent = os.getpid()
+        child = os.fork()
+        if child == 0:
+            control.close()
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == parent:
+                serve(connection)
+            os._exit(0)
+        with connection, suppress(ProcessLookupError, BrokenPipeError, ConnectionResetError):
+            handle = os.pidfd_open(child)
+            try:
+                socket.send_fds(connection, [b"\0"], [handle])
+            finally:
+                os.close(handle)
+
+
+if __name__ == "__main__":
+    main()

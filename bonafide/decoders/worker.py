@@ -1,0 +1,104 @@
+"""A decoding process: reads files that the service sends and answers with windows or pixels, step by step.
+
+It has neither the service's environment nor its connections, and imports no torch, no BentoML and no OpenVINO.
+"""
+
+import socket
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bonafide.audio.reader import AudioLimits, AudioReader
+from bonafide.decoders import codec
+from bonafide.decoders.frames import Frame, packed, read_frame
+from bonafide.decoders.limits import CpuBound, bound_memory
+from bonafide.errors import BonafideError, UnreadableMedia
+from bonafide.photo.faces import Face, letterboxed
+from bonafide.photo.image import ImageLimits, read_image
+from bonafide.photo.preparation import prepared
+from bonafide.photo.quality import QualityLimits
+from models.info import ImageGeometry
+
+Reply = tuple[dict[str, Any], bytes | memoryview]
+
+
+def serve(connection: socket.socket) -> None:
+    """Answers each message with one, until the service closes the connection."""
+    job: AudioJob | PhotoJob | None = None
+    with connection, connection.makefile("rb") as stream:
+        bounded = False
+        while (frame := read_frame(stream)) is not None:
+            if not bounded:
+                bound_memory(int(frame.header["memory"]))
+                bounded = True
+            try:
+                if (begin := _JOBS.get(frame.header["do"])) is not None:
+                    job = None  # frees the file before
+                    job = begin(frame)
+                assert job is not None
+                header, payload = job.answer(frame.header)
+            except BonafideError as error:
+                header, payload = {"error": error.code.value, "message": error.message}, b""
+            except MemoryError:
+                header, payload = {"error": UnreadableMedia.code.value, "message": _TOO_MUCH_MEMORY}, b""
+            except Exception:
+                header, payload = {"bug": traceback.format_exc()}, b""
+            del frame
+            if "error" in header or "end" in header:
+                job = None
+            try:
+                connection.sendall(packed(header, len(payload)))
+                connection.sendall(payload)
+            except OSError:  # the service has gone, or no longer wants it
+                return
+
+
+_TOO_MUCH_MEMORY = "the file takes too much memory to decode"
+
+
+class AudioJob:
+    """A recording; each answer holds its next windows."""
+
+    def __init__(self, frame: Frame) -> None:
+        header = frame.header
+        self._reader = AudioReader(bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"])
+        self._bound = CpuBound(len(frame.payload), header["windows"])
+
+    def answer(self, header: dict[str, Any]) -> Reply:
+        """The next windows, or the end."""
+        self._bound.begin_step(self._reader.seconds)
+        windows = next(self._reader, None)
+        state: dict[str, Any] = {"seconds": self._reader.seconds, "warnings": self._reader.warnings}
+        if windows is None:
+            return {"end": True, **state}, b""
+        places, samples = codec.packed_windows(windows)
+        return {"windows": places, **state}, samples
+
+
+class PhotoJob:
+    """A photo: its size and what the face detector looks at, then what the model is given."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._bound = CpuBound(len(frame.payload))
+        self._bound.begin_step()
+        self._photo: Image.Image = read_image(bytes(frame.payload), ImageLimits(**frame.header["limits"]))
+
+    def answer(self, header: dict[str, Any]) -> Reply:
+        """`side`: the photo in a square of so many pixels; else the pixels for the model."""
+        self._bound.begin_step()
+        if "side" in header:
+            return {"size": self._photo.size}, letterboxed(self._photo, header["side"]).tobytes()
+        pixels, reason = prepared(
+            self._photo,
+            tuple(Face(**face) for face in header["faces"]),
+            ImageGeometry.from_dict(header["geometry"]),
+            QualityLimits(**header["quality"]),
+            header["crop_margin"],
+        )
+        return {"end": True, "shape": pixels.shape, "reason": reason}, np.ascontiguousarray(pixels).tobytes()
+
+
+_JOBS: dict[str, Callable[[Frame], AudioJob | PhotoJob]] = {"audio": AudioJob, "photo": PhotoJob}

@@ -1,0 +1,52 @@
+"""What a model is given of a photo whose faces are known, and why its verdict may be weak. Knows Pillow only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bonafide.photo.faces import Box, Face
+from bonafide.photo.image import prepare
+from bonafide.photo.quality import QualityLimits, Reason, reason_against
+from models.info import ImageGeometry
+
+
+def prepared(
+    picture: Image.Image,
+    faces: Sequence[Face],
+    geometry: ImageGeometry,
+    quality: QualityLimits,
+    crop_margin: float | None,
+) -> tuple[NDArray[np.uint8], Reason | None]:
+    """The pixels for the model, uint8 `(height, width, 3)`, and a reason not to rely on its verdict.
+
+    Args:
+        picture: upright, of mode RGB.
+        faces: all that were found in it, the largest first.
+        geometry: how it is prepared.
+        quality: from where on there is a reason.
+        crop_margin: see `PhotoReader`.
+    """
+    if faces and crop_margin is not None:
+        judged = with_margin(faces[0].box(picture.size), crop_margin, picture.size)
+        part = picture.crop(judged)
+    else:
+        judged, part = (0, 0, *picture.size), picture
+    return prepare(part, geometry), reason_against(picture, faces, judged, geometry, quality)
+
+
+def with_margin(box: Box, margin: float, size: tuple[int, int]) -> Box:
+    """A square around a face, moved to lie within the picture; less than square where the picture is too narrow.
+
+    Args:
+        box: of the face.
+        margin: what is added on each side, as a share of the longer one.
+        size: width and height of the picture.
+    """
+    left, top, right, bottom = box
+    side = round((1 + 2 * margin) * max(right - left, bottom - top))
+    width, height = (min(side, edge) for edge in size)
+    left = min(max(0, (left + right - width) // 2), size[0] - width)
+    top = min(max(0, (top + bottom - height) // 2), size[1] - height)
+    return left, top, left + width, top + height

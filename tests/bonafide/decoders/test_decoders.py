@@ -1,0 +1,231 @@
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bonafide.audio.reader import AudioLimits, AudioReader, Window
+from bonafide.decoders import limits
+from bonafide.decoders.photos import ProcessPhotos
+from bonafide.decoders.pool import DecoderPool
+from bonafide.decoders.processes import Template
+from bonafide.decoders.recordings import ProcessRecordings, RecordingDecoder
+from bonafide.errors import TooLarge, UnreadableMedia
+from bonafide.photo.reader import PhotoReader
+from bonafide.security.caller import set_caller
+from bonafide.settings import Settings
+from models.info import ImageGeometry
+from tests.bombs import bmp_of_runs, laced_matroska
+from tests.media import encode, encode_image, photo, speech_like
+from tests.portraits import no_face, portrait
+
+SETTINGS = Settings(decode_threads=2)
+LIMITS = AudioLimits.from_settings(SETTINGS)
+GEOMETRY = ImageGeometry(256, None, None, 224, 224, 3)
+ROOT = Path(__file__).parents[3]
+
+
+@asynccontextmanager
+async def decoders(settings: Settings = SETTINGS) -> AsyncIterator[DecoderPool]:
+    pool = DecoderPool.from_settings(settings)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+async def windows_of(decoder: RecordingDecoder, data: bytes, limits: AudioLimits = LIMITS) -> list[Window]:
+    windows: list[Window] = []
+    async with decoder.open(data, limits, 3) as stream:
+        while (more := await stream.next_windows()) is not None:
+            windows += more
+    return windows
+
+
+def processes() -> list[int]:
+    """The decoding processes of this process's template."""
+    template = Template.of_process().pid
+    return [int(pid) for pid in Path(f"/proc/{template}/task/{template}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "opus"])
+async def test_a_process_gives_the_same_windows_as_a_thread(kind: str) -> None:
+    data = encode(speech_like(30.0, 48_000), 48_000, kind)
+    expected = [window for group in AudioReader(data[:-3000], LIMITS, 3) for window in group]
+    async with decoders() as pool, ProcessRecordings(pool).open(data[:-3000], LIMITS, 3) as stream:
+        windows: list[Window] = []
+        while (more := await stream.next_windows()) is not None:
+            windows += more
+        assert await stream.next_windows() is None
+    reader = AudioReader(data[:-3000], LIMITS, 3)
+    for _ in reader:
+        pass
+    assert (stream.seconds, stream.warnings) == (reader.seconds, reader.warnings)
+    assert [(w.index, w.start_s, w.end_s) for w in windows] == [(w.index, w.start_s, w.end_s) for w in expected]
+    assert all(np.array_equal(one.pcm, other.pcm) for one, other in zip(windows, expected, strict=True))
+
+
+@pytest.mark.parametrize("picture", [portrait(), no_face(), photo(640, 360)])
+@pytest.mark.parametrize("crop", [False, True])
+async def test_a_process_gives_the_same_photo_as_a_thread(picture: Image.Image, crop: bool) -> None:
+    settings = Settings(decode_threads=2, face_crop=crop)
+    expected = PhotoReader.from_settings(settings).read(encode_image(picture), GEOMETRY)
+    with ThreadPoolExecutor(1) as threads:
+        async with decoders() as pool:
+            found = await ProcessPhotos.from_settings(pool, threads, settings).read(encode_image(picture), GEOMETRY)
+    assert (found.reason, found.faces) == (expected.reason, expected.faces)
+    assert np.array_equal(found.pixels, expected.pixels)
+
+
+async def test_errors_are_those_of_the_readers_and_the_process_goes_on() -> None:
+    data = encode(speech_like(9.0), 16_000)
+    async with decoders() as pool:
+        recordings = ProcessRecordings(pool)
+        with pytest.raises(UnreadableMedia, match="AIFF is not accepted"):
+            await windows_of(recordings, b"FORM" + bytes(100))
+        before = processes()
+        with pytest.raises(UnreadableMedia, match="empty"):
+            await windows_of(recordings, b"")
+        with pytest.raises(TooLarge, match="more than 5 s"):
+            await windows_of(recordings, data, AudioLimits(2**20, 5.0, 2, 48_000))
+        with pytest.raises(TooLarge, match="10 are accepted"):
+            await windows_of(recordings, data, AudioLimits(10, 5.0, 2, 48_000))
+        with ThreadPoolExecutor(1) as threads:
+            photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
+            with pytest.raises(UnreadableMedia, match="SVG"):
+                await photos.read(b"<svg>", GEOMETRY)
+        assert processes() == before
+
+
+async def test_a_file_that_is_given_up_frees_its_process() -> None:
+    async with decoders() as pool:
+        recordings = ProcessRecordings(pool)
+        await windows_of(recordings, encode(speech_like(1.0), 16_000))
+        (before,) = processes()
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(windows_of(recordings, laced_matroska(4_000)), 0.5)
+        assert time.monotonic() - began < 1
+        while before in processes():
+            await asyncio.sleep(0.01)
+        assert len(await windows_of(recordings, encode(speech_like(1.0), 16_000))) == 1
+
+
+async def test_a_process_that_dies_costs_its_own_file_alone() -> None:
+    async with decoders() as pool:
+        recordings = ProcessRecordings(pool)
+        async with recordings.open(laced_matroska(4_000), LIMITS, 3) as stream:
+            task = asyncio.create_task(stream.next_windows())
+            await asyncio.sleep(0.3)
+            (process,) = processes()
+            os.kill(process, signal.SIGXCPU)
+            with pytest.raises(UnreadableMedia, match="too much time or memory"):
+                await task
+        await windows_of(recordings, encode(speech_like(1.0), 16_000))
+        (idle,) = processes()
+        os.kill(idle, signal.SIGKILL)
+        while processes():
+            await asyncio.sleep(0.01)
+        assert len(await windows_of(recordings, encode(speech_like(1.0), 16_000))) == 1
+
+
+async def test_memory_is_bounded() -> None:
+    pool = DecoderPool(2, 40_000_000, Template.of_process())
+    with ThreadPoolExecutor(1) as threads:
+        photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
+        with pytest.raises(UnreadableMedia):
+            await photos.read(encode_image(Image.new("RGB", (6_000, 6_000))), GEOMETRY)
+        assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
+    pool.close()
+
+
+async def test_eight_bombs_of_one_caller_do_not_delay_another() -> None:
+    data, picture = encode(speech_like(4.0), 16_000), encode_image(portrait())
+    waits = []
+    with ThreadPoolExecutor(2) as threads:
+        async with decoders() as pool:
+            recordings, photos = ProcessRecordings(pool), ProcessPhotos.from_settings(pool, threads, SETTINGS)
+            await windows_of(recordings, data)
+            set_caller("mallory")
+            bombs: list[asyncio.Task[object]] = []
+            for _ in range(4):
+                bombs.append(asyncio.create_task(windows_of(recordings, laced_matroska(14_000))))
+                bombs.append(asyncio.create_task(photos.read(bmp_of_runs(), GEOMETRY)))
+            set_caller("alice")
+            await asyncio.sleep(0.2)
+            for _ in range(20):
+                for call in (windows_of(recordings, data), photos.read(picture, GEOMETRY)):
+                    began = time.monotonic()
+                    await call
+                    waits.append(time.monotonic() - began)
+            assert not any(bomb.done() for bomb in bombs)
+            for bomb in bombs:
+                bomb.cancel()
+            await asyncio.gather(*bombs, return_exceptions=True)
+    assert max(waits) < 1
+
+
+def test_the_kernel_ends_a_step_that_takes_too_long() -> None:
+    step = "limits._STEP_CPU_S = 0.2; limits.CpuBound(0).begin_step()\nwhile True: pass"
+    code = f"from bonafide.decoders import limits; {step}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=30)
+    assert ended.returncode == -signal.SIGXCPU
+
+
+def test_many_slow_steps_take_too_long_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_JOB_CPU_S", 1.0)
+    monkeypatch.setattr(resource, "setrlimit", lambda *given: None)
+    bound = limits.CpuBound(0)
+    bound.begin_step()
+    monkeypatch.setattr(time, "process_time", lambda began=time.process_time(): began + 20.0)
+    bound.begin_step(audio_s=600.0)
+    with pytest.raises(UnreadableMedia, match="takes too long"):
+        bound.begin_step(audio_s=60.0)
+
+
+def test_processes_end_with_the_service_and_do_not_see_its_secrets() -> None:
+    service = (
+        "import asyncio, os\n"
+        "from bonafide.decoders.processes import Template\n"
+        "async def main():\n"
+        "    from bonafide.decoders.processes import Worker\n"
+        "    worker = Worker(Template.of_process().fork())\n"
+        "    await worker.started()\n"
+        "    print(Template.of_process().pid, flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    environment = os.environ | {"MINIO_SECRET_KEY": "hidden"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", service], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    template = int(process.stdout.readline())
+    (worker,) = Path(f"/proc/{template}/task/{template}/children").read_text().split()
+    loaded = Path(f"/proc/{worker}/maps").read_text()
+    assert "hidden" not in Path(f"/proc/{template}/environ").read_text()
+    assert not any(name in loaded for name in ("libtorch", "openvino", "grpc"))
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 5
+    while any(_runs(pid) for pid in (template, int(worker))):
+        assert time.monotonic() < deadline, "a decoding process outlived its service"
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
