@@ -11,29 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, Window
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, Window, recorded_span
 from bonafide.cache.cache import Cache, RecordingMeta
 from bonafide.decoders.recordings import RecordingDecoder
-from bonafide.verdict import WindowScore
+from bonafide.verdict import WindowScore, WindowSpan
 
 Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
 
 
 @dataclass(frozen=True)
-class Slot:
+class Slot(WindowSpan):
     """One window: either `score` or `pcm` is there.
 
     Attributes:
-        index: place in the recording, from 0.
-        start_s: seconds from the start of the recording.
-        end_s: seconds; the true end, before padding.
         score: from the cache.
-        pcm: int16 (64000,), 16 kHz mono, zero-padded at the end.
+        pcm: int16 (n,), 16 kHz mono; (64000,) unless the recording is shorter.
     """
 
-    index: int
-    start_s: float
-    end_s: float
     score: WindowScore | None = None
     pcm: NDArray[np.int16] | None = None
 
@@ -109,12 +103,10 @@ class Recording:
             if len(windows) < len(missing):
                 return
             yield [
-                Slot(
-                    index,
-                    start_s=float(index * WINDOW_SECONDS),
-                    end_s=min(float((index + 1) * WINDOW_SECONDS), meta.seconds),
-                    score=scores.get(index),
-                    pcm=windows.get(index),
+                _slot(
+                    recorded_span(index, min(float((index + 1) * WINDOW_SECONDS), meta.seconds)),
+                    scores.get(index),
+                    windows.get(index),
                 )
                 for index in indices
             ]
@@ -137,7 +129,8 @@ class Recording:
         fresh = {window.index: window.pcm for window in windows if window.index not in scores}
         if fresh:
             await self._cache.put_windows(self._content_id, fresh)
-        return [
-            Slot(window.index, window.start_s, window.end_s, scores.get(window.index), fresh.get(window.index))
-            for window in windows
-        ]
+        return [_slot(window, scores.get(window.index), fresh.get(window.index)) for window in windows]
+
+
+def _slot(span: WindowSpan, score: WindowScore | None, pcm: NDArray[np.int16] | None) -> Slot:
+    return Slot(span.index, span.start_s, span.end_s, span.fresh_s, score, pcm)

@@ -19,20 +19,11 @@ class WindowScore(NamedTuple):
 
     Attributes:
         score: P(spoof), 0..1; NaN where the model gave none.
-        speech_ratio: share of the whole window, padding included, in which somebody speaks, 0..1.
+        speech_ratio: share of the window in which somebody speaks, 0..1.
     """
 
     score: float
     speech_ratio: float
-
-    def recorded_ratio(self, window_s: float, true_s: float) -> float:
-        """Share of what was really recorded in which somebody speaks, 0..1.
-
-        Args:
-            window_s: seconds of the window.
-            true_s: seconds of it before the padding, above 0.
-        """
-        return min(self.speech_ratio * window_s / true_s, 1.0)
 
 
 @dataclass(frozen=True)
@@ -42,8 +33,8 @@ class WindowSpan:
     Attributes:
         index: 0, 1, 2, ... through the recording or stream.
         start_s: seconds from its start.
-        end_s: seconds from its start; the last window may be shorter than the others.
-        fresh_s: seconds of it that no earlier window held; without overlap `end_s - start_s`.
+        end_s: seconds from its start.
+        fresh_s: seconds at its end that no earlier window held; less than `end_s - start_s` where windows overlap.
     """
 
     index: int
@@ -101,7 +92,7 @@ def judge_window(
     Args:
         span: where it lies; audio that an earlier window held does not weigh again.
         score: P(spoof), 0..1, or NaN.
-        speech_ratio: share of the recorded part of the window in which somebody speaks, 0..1, or NaN.
+        speech_ratio: share of the window in which somebody speaks, 0..1, or NaN.
         speech: decides whether that is enough.
         threshold: a score at or above it is labelled spoof, 0..1.
 

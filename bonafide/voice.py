@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
+from bonafide.audio.reader import AudioLimits
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
@@ -25,7 +25,6 @@ from bonafide.verdict import (
     SpeechCheck,
     SuspiciousStretch,
     WindowScore,
-    WindowSpan,
     WindowVerdict,
     effective_threshold,
     judge_window,
@@ -226,14 +225,8 @@ class VoiceAnalysis:
 
     def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
         """The window's verdict; None: it has speech, but no score."""
-        seconds = slot.end_s - slot.start_s
-        return judge_window(
-            WindowSpan(slot.index, slot.start_s, slot.end_s, fresh_s=seconds),
-            judged.score,
-            judged.recorded_ratio(WINDOW_SECONDS, seconds),
-            speech=self._speech,
-            threshold=self._threshold_for(model),
-        )
+        threshold = self._threshold_for(model)
+        return judge_window(slot, judged.score, judged.speech_ratio, speech=self._speech, threshold=threshold)
 
     def _threshold_for(self, model: ModelInfo) -> float:
         return effective_threshold(self._threshold, model.threshold)

@@ -4,18 +4,16 @@ It imports `models` and `bonafide`, since what is measured has to pass the same 
 and the same engine as what is served, and the same settings apply.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader
+from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import (
     SpeechCheck,
-    WindowScore,
     WindowSpan,
     WindowVerdict,
     effective_threshold,
@@ -65,7 +63,7 @@ class MediaReader:
 
     def _windows(self, data: bytes) -> list[Part]:
         with AudioReader(data, AudioLimits.from_settings(self._settings)) as reader:
-            return [Part(window.pcm, window.end_s - window.start_s) for windows in reader for window in windows]
+            return [Part(window.pcm, window.fresh_s) for windows in reader for window in windows]
 
 
 class ServedModel:
@@ -116,7 +114,7 @@ class ServedModel:
         if isinstance(self._model, FaceSpoofModel):
             return [(score, 1.0) for score in self._model.score([part.array for part in parts]).tolist()]
         answers = self._model.score([part.array for part in parts])
-        return [(answer.score, _ratio(answer, part)) for answer, part in zip(answers, parts, strict=True)]
+        return [(answer.score, answer.speech_ratio) for answer in answers]
 
     def has_speech(self, ratio: float) -> bool:
         """Whether the service judges a window with this speech ratio."""
@@ -167,9 +165,5 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
 
 def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[float]:
     """Share of each window in which somebody speaks, 0..1, as the service counts it."""
-    ratios = speech.speech_ratios([part.array for part in parts]).tolist()
-    return [_ratio(WindowScore(math.nan, ratio), part) for ratio, part in zip(ratios, parts, strict=True)]
-
-
-def _ratio(answer: WindowScore, part: Part) -> float:
-    return answer.recorded_ratio(WINDOW_SECONDS, part.seconds)
+    ratios: list[float] = speech.speech_ratios([part.array for part in parts]).tolist()
+    return ratios

@@ -4,7 +4,7 @@ import struct
 
 
 def bmp_of_runs(width: int = 70_700, height: int = 707) -> bytes:
-    """3 kB of run-length coded BMP whose lines end after one pixel: Pillow fills up the rest byte by byte, in Python."""
+    """4 kB of run-length coded BMP; each line ends after one pixel, and Pillow fills it up byte by byte, in Python."""
     data = b"\1\1\0\0" * height + b"\0\1"
     palette = b"".join(bytes((value, value, value, 0)) for value in range(256))
     start = 14 + 40 + len(palette)

@@ -16,6 +16,7 @@ from bonafide.audio.resampling import SAMPLE_RATE, resample, to_pcm16
 from bonafide.audio.windows import Cut, WindowCutter
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.settings import Settings
+from bonafide.verdict import WindowSpan
 
 __all__ = [
     "MAX_FOR_ONE",
@@ -25,6 +26,7 @@ __all__ = [
     "AudioLimits",
     "AudioReader",
     "Window",
+    "recorded_span",
     "window_weight",
 ]
 
@@ -65,19 +67,13 @@ class AudioLimits:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
-    """Four seconds of a recording.
+class Window(WindowSpan):
+    """Four seconds of a recording, see `recorded_span`.
 
     Attributes:
-        index: 0, 1, 2, ...
-        start_s: where it begins, `4 * index`.
-        end_s: where its audio truly ends; less than `start_s + 4` only for the last window.
-        pcm: int16 array (64000,), 16 kHz mono; zeros after the end of the recording.
+        pcm: int16 array (n,), 16 kHz mono; (64000,) unless the recording is shorter.
     """
 
-    index: int
-    start_s: float
-    end_s: float
     pcm: NDArray[np.int16]
 
 
@@ -154,11 +150,11 @@ class AudioReader:
     def _read(self) -> Generator[list[Window], None, None]:
         index = 0
         for rate, cuts in self._batches():
-            pcm = to_pcm16(resample(np.stack([cut.samples for cut in cuts]), rate))
             windows = []
-            for cut, samples in zip(cuts, pcm, strict=True):
-                start_s = float(index * WINDOW_SECONDS)
-                windows.append(Window(index, start_s, start_s + cut.valid / rate, samples))
+            for cut in cuts:
+                span = recorded_span(index, index * WINDOW_SECONDS + cut.fresh / rate)
+                pcm = to_pcm16(resample(cut.samples[np.newaxis], rate))[0]
+                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
                 index += 1
             yield windows
 
@@ -207,14 +203,24 @@ class AudioReader:
         )
 
 
+def recorded_span(index: int, end_s: float) -> WindowSpan:
+    """Where a window of a recording lies: the last one reaches back into the one before it, to have four seconds.
+
+    Args:
+        index: 0, 1, 2, ...
+        end_s: where it ends, in seconds of the recording: `4 * (index + 1)`, or the end of the recording.
+    """
+    return WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=end_s - index * WINDOW_SECONDS)
+
+
 def window_weight(pcm: NDArray[np.int16]) -> float:
     """What a window costs a model, as a part of what a full one costs; pcm: int16 (samples,), 16 kHz mono."""
     return max(len(pcm) / WINDOW_SAMPLES, 1 / MAX_FOR_ONE)
 
 
 def _continued(cutter: WindowCutter, rate: int) -> WindowCutter:
-    """A cutter for the new rate that holds what the old one had not yet cut."""
-    continued = WindowCutter(rate, WINDOW_SECONDS)
-    if len(pending := cutter.pending):
-        continued.feed(resample(pending[np.newaxis], cutter.rate, rate)[0][: continued.window_samples - 1])
+    """A cutter for the new rate that goes on where the old one ends."""
+    history, unseen, old_rate = cutter.rest
+    continued = WindowCutter(rate, WINDOW_SECONDS, history=resample(history[np.newaxis], old_rate, rate)[0])
+    continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][: continued.window_samples - 1])
     return continued

@@ -14,21 +14,37 @@ class Cut(NamedTuple):
     """One window as it was cut.
 
     Attributes:
-        samples: float32 array (window_samples,), zero-padded after `valid`.
-        valid: how many of the samples were really there, 1..window_samples.
+        samples: float32 array (n,), as long as a window; shorter only if nothing was fed before it that could fill it.
+        fresh: how many samples at the end no earlier window held, 1..n.
     """
 
     samples: NDArray[np.float32]
-    valid: int
+    fresh: int
+
+
+class Rest(NamedTuple):
+    """What one cutter leaves to the next, for another rate or length.
+
+    Attributes:
+        history: float32 array (n,), samples before `unseen` that windows have held, at most a window.
+        unseen: float32 array (m,), samples that no window has held yet.
+        rate: samples per second of both.
+    """
+
+    history: NDArray[np.float32]
+    unseen: NDArray[np.float32]
+    rate: int
 
 
 class WindowCutter:
     """Collects mono blocks and hands out windows of `window_s` seconds that start every `hop_s` seconds.
 
-    It holds less than one window of samples. Not safe for use from two threads at once.
+    It holds less than two windows of samples. Not safe for use from two threads at once.
     """
 
-    def __init__(self, rate: int, window_s: float, hop_s: float | None = None) -> None:
+    def __init__(
+        self, rate: int, window_s: float, hop_s: float | None = None, history: NDArray[np.float32] | None = None
+    ) -> None:
         """Starts empty.
 
         Args:
@@ -36,6 +52,7 @@ class WindowCutter:
             window_s: length of a window in seconds.
             hop_s: distance between the starts of two windows in seconds, at most `window_s`; None: windows
                 follow one another without overlap.
+            history: float32 array (n,) at `rate`, judged samples before the first that will be fed.
 
         Raises:
             ValueError: a window or hop shorter than one sample, or a hop longer than the window.
@@ -48,16 +65,17 @@ class WindowCutter:
         self._buffer = np.zeros(self.window_samples, dtype=np.float32)
         self._filled = 0
         self._seen = 0  # leading samples of the buffer that an earlier window already held
-
-    @property
-    def pending(self) -> NDArray[np.float32]:
-        """A copy of the samples that wait for their window to fill: float32 array (n,)."""
-        return self._buffer[: self._filled].copy()
+        self._history = np.zeros(0, np.float32) if history is None else history[-self.window_samples :]
 
     @property
     def unseen_samples(self) -> int:
         """How many samples were fed that no window has held yet."""
         return self._filled - self._seen
+
+    @property
+    def rest(self) -> Rest:
+        """A copy of what the next cutter goes on with."""
+        return Rest(self._history.copy(), self._buffer[self._seen : self._filled].copy(), self.rate)
 
     def feed(self, block: NDArray[np.float32]) -> list[Cut]:
         """Takes a mono block (n,) of any length and returns the windows that it completes."""
@@ -68,18 +86,22 @@ class WindowCutter:
             self._filled += taken
             block = block[taken:]
             if self._filled == self.window_samples:
-                cuts.append(Cut(self._buffer.copy(), self.window_samples))
+                self._history = self._buffer.copy()
+                cuts.append(Cut(self._history, self.unseen_samples))
                 self._seen = self.window_samples - self.hop_samples
                 self._buffer[: self._seen] = self._buffer[self.hop_samples :].copy()
                 self._filled = self._seen
         return cuts
 
     def flush(self) -> Cut | None:
-        """Returns a last, zero-padded window if some samples were in no window yet; empties the cutter."""
+        """Returns a last window if some samples were in no window yet; the next one begins after it.
+
+        It reaches back into the windows before it, as far as needed to be as long as they are.
+        """
         last = None
-        if self.unseen_samples:
-            padded = np.zeros(self.window_samples, dtype=np.float32)
-            padded[: self._filled] = self._buffer[: self._filled]
-            last = Cut(padded, self._filled)
+        if fresh := self.unseen_samples:
+            unseen = self._buffer[self._seen : self._filled]
+            self._history = np.concatenate([self._history, unseen])[-self.window_samples :]
+            last = Cut(self._history, fresh)
         self._filled = self._seen = 0
         return last

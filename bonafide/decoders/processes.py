@@ -1,4 +1,4 @@
-"""Decoding processes as the service sees them: forked from one template, spoken to over a socket, killed at any time."""
+"""Decoding processes as the service sees them: forked from one template, spoken to over a socket, killed at will."""
 
 import asyncio
 import atexit

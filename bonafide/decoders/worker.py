@@ -38,7 +38,8 @@ def serve(connection: socket.socket) -> None:
                 if (begin := _JOBS.get(frame.header["do"])) is not None:
                     job = None  # frees the file before
                     job = begin(frame)
-                assert job is not None
+                if job is None:
+                    raise RuntimeError(f"no file is open for {frame.header['do']}")
                 header, payload = job.answer(frame.header)
             except BonafideError as error:
                 header, payload = {"error": error.code.value, "message": error.message}, b""

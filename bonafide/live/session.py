@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.audio.resampling import SAMPLE_RATE, resample
-from bonafide.audio.windows import Cut, WindowCutter
+from bonafide.audio.windows import Cut, Rest, WindowCutter
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.running_verdict import RunningVerdict
 from bonafide.verdict import SpeechCheck, WindowSpan, WindowVerdict, judge_window
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MIN_SECONDS = 0.25
-"""Of a window, and between the starts of two; what is left at the end is judged only if it is as long."""
+"""Of a window, and between the starts of two; a `flush` does not judge less."""
 _LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of another encoding
 _MAX_RATE_CHANGES = 16
 
@@ -130,23 +130,22 @@ class LiveSession:
         self._index = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
-        # Of the present cutter: where in the stream it began, the samples it got, and the windows it gave.
+        # Of the present cutter: where in the stream it began, the samples it got, and those in its windows.
         self._origin_s = 0.0
-        self._fed = self._cuts = 0
+        self._fed = self._windowed = 0
         # What waits for a new cutter.
-        self._rest = np.zeros(0, dtype=np.float32)
-        self._rest_rate = SAMPLE_RATE
+        self._rest = _nothing(SAMPLE_RATE)
 
     @property
     def rate(self) -> int:
         """Of the audio heard last, in Hz."""
-        return self._rest_rate if self._cutter is None else self._cutter.rate
+        return self._rest.rate if self._cutter is None else self._cutter.rate
 
     @property
     def audio_s(self) -> float:
         """Seconds heard."""
         if self._cutter is None:
-            return self._origin_s + len(self._rest) / self._rest_rate
+            return self._origin_s + len(self._rest.unseen) / self._rest.rate
         return self._origin_s + self._fed / self._cutter.rate
 
     @property
@@ -162,7 +161,7 @@ class LiveSession:
     @property
     def waiting_samples(self) -> int:
         """Samples that no window has held yet."""
-        return len(self._rest) if self._cutter is None else self._cutter.unseen_samples
+        return len(self._rest.unseen) if self._cutter is None else self._cutter.unseen_samples
 
     @property
     def waiting_s(self) -> float:
@@ -222,14 +221,20 @@ class LiveSession:
         return windows + self._cut(samples)
 
     def flush(self) -> list[LiveWindow]:
-        """The windows that are left, the last of them shorter than the others; a rest under 0.25 s stays."""
-        windows = self._begin_cutter(self._rest_rate) if self._cutter is None and len(self._rest) else []
-        if self._cutter is None or self.waiting_s < MIN_SECONDS:
-            return windows
-        end_s = self.audio_s
-        if last := self._cutter.flush():
+        """The windows that are left, the last of which reaches back to be as long as the others.
+
+        A rest under 0.25 s stays.
+        """
+        return self._flush(MIN_SECONDS)
+
+    def finish(self) -> list[LiveWindow]:
+        """As `flush`, at the end of the stream: no rest stays."""
+        return self._flush(0.0)
+
+    def _flush(self, least_s: float) -> list[LiveWindow]:
+        windows = self._begin_cutter(self.rate) if self._cutter is None and len(self._rest.unseen) else []
+        if self._cutter is not None and self.waiting_s >= least_s and (last := self._cutter.flush()):
             windows.append(self._window(last, self._cutter))
-        self._origin_s, self._fed, self._cuts = end_s, 0, 0
         return windows
 
     def judge(self, span: WindowSpan, score: float, speech_ratio: float) -> LiveWindowVerdict | None:
@@ -256,28 +261,24 @@ class LiveSession:
 
     def _begin_cutter(self, rate: int) -> list[LiveWindow]:
         """Makes a cutter for this rate and feeds it what waited, resampled if need be."""
-        if self._fed or len(self._rest):
+        if self._fed or len(self._rest.unseen):
             if self.rate != rate:
                 self._rate_changes += 1
             if self._rate_changes > _MAX_RATE_CHANGES:
                 raise InvalidRequest("the sample rate changes again and again")
         self._put_back()
-        rest = self._rest
-        if len(rest) and self._rest_rate != rate:
-            rest = resample(rest[np.newaxis], self._rest_rate, rate)[0]
-        self._rest = np.zeros(0, dtype=np.float32)
+        history, unseen = (resample(part[np.newaxis], self._rest.rate, rate)[0] for part in self._rest[:2])
+        self._rest = _nothing(rate)
         hop_s = self.config.chunk_s - self.config.overlap_s
-        self._cutter = WindowCutter(rate, self.config.chunk_s, hop_s)
-        self._fed = self._cuts = 0
-        return self._cut(rest)
+        self._cutter = WindowCutter(rate, self.config.chunk_s, hop_s, history)
+        self._fed = self._windowed = 0
+        return self._cut(unseen)
 
     def _put_back(self) -> None:
-        """Takes out of the cutter what no window has held, for the next one."""
+        """Takes out of the cutter what the next one goes on with."""
         if self._cutter is not None:
-            end_s, unseen, rate = self.audio_s, self._cutter.unseen_samples, self._cutter.rate
-            pending = self._cutter.pending
-            self._rest, self._rest_rate = pending[len(pending) - unseen :], rate
-            self._origin_s = end_s - unseen / rate
+            end_s, self._rest = self.audio_s, self._cutter.rest
+            self._origin_s = end_s - len(self._rest.unseen) / self._rest.rate
             self._cutter = None
 
     def _cut(self, samples: NDArray[np.float32]) -> list[LiveWindow]:
@@ -286,14 +287,13 @@ class LiveSession:
         return [self._window(cut, self._cutter) for cut in self._cutter.feed(samples)]
 
     def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
-        start_s = self._origin_s + self._cuts * cutter.hop_samples / cutter.rate
-        shared = cutter.window_samples - cutter.hop_samples if self._cuts else 0
-        span = WindowSpan(
-            self._index,
-            start_s,
-            end_s=start_s + cut.valid / cutter.rate,
-            fresh_s=(cut.valid - shared) / cutter.rate,
-        )
+        self._windowed += cut.fresh
+        end_s = self._origin_s + self._windowed / cutter.rate
+        start_s = max(0.0, end_s - len(cut.samples) / cutter.rate)
+        span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / cutter.rate)
         self._index += 1
-        self._cuts += 1
-        return LiveWindow(span, cut.samples[: cut.valid], cutter.rate)
+        return LiveWindow(span, cut.samples, cutter.rate)
+
+
+def _nothing(rate: int) -> Rest:
+    return Rest(np.zeros(0, np.float32), np.zeros(0, np.float32), rate)

@@ -205,7 +205,7 @@ class LiveStream:
                     self.session.heard(_now())
                     await self._take(message)
                 ending = Ending.GOING_AWAY if self._draining else self.session.overdue(_now())
-        await self._queue_windows(_now(), self.session.flush(), together=True)
+        await self._queue_windows(_now(), self.session.finish(), together=True)
         self._jobs.put_nowait(ending)
 
     async def _next(self, inputs: AsyncGenerator[Input, None]) -> Input | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lab.evaluation.scoring import Reader, read_ahead
 from lab.evaluation.trials import DataError, Trial
 from models.folders import build_once
+from models.voice_model import WINDOW_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Decoded:
     """Windows or photos of many files.
 
     Attributes:
-        arrays: int16 (n, 64000) or uint8 (n, height, width, 3), mapped from disk.
+        arrays: int16 (n, 64000), short windows repeated, or uint8 (n, height, width, 3), mapped from disk.
         trials: the labelled file of each array, n of them.
         problems: why files gave none, by path.
     """
@@ -60,8 +61,9 @@ def decoded(
         with (fresh / "arrays").open("wb") as file:
             for number, result in enumerate(read_ahead([trial.path for trial in trials], read, threads)):
                 for part in result.parts:
-                    file.write(part.array.tobytes())
-                    index |= {"shape": part.array.shape, "dtype": part.array.dtype.str}
+                    array = _full(part.array)
+                    file.write(array.tobytes())
+                    index |= {"shape": array.shape, "dtype": array.dtype.str}
                     index["trial"].append(number)
                 if result.problem:
                     index["problems"][str(result.path)] = result.problem
@@ -76,3 +78,8 @@ def decoded(
     shape = (len(owners), *index["shape"])
     arrays = np.memmap(folder / "arrays", dtype=index["dtype"], mode="r", shape=shape)
     return Decoded(arrays, owners, index["problems"])
+
+
+def _full(array: NDArray[Any]) -> NDArray[Any]:
+    """A window as long as the others, so that they make a batch; `write_model` names this rule. A photo as it is."""
+    return np.resize(array, WINDOW_SAMPLES) if array.ndim == 1 else array

@@ -24,10 +24,12 @@ The licence is the base's; whether the data leave it so is for you to know.\
 
 
 def write_model(folder: Path, base: Base, tuned: Tuned) -> None:
-    """Writes weights, configuration and the base's own processor file."""
+    """Writes weights, configuration and the base's own processor file, with the rule for short windows in training."""
     tuned.model.save_pretrained(folder)
-    processor = json.dumps(dict(base.checkpoint.processor), indent=2) + "\n"
-    (folder / "preprocessor_config.json").write_text(processor, encoding="utf-8")
+    processor = dict(base.checkpoint.processor)
+    if base.task == "voice":
+        processor["short_windows"] = "repeated"
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n", encoding="utf-8")
 
 
 def write_card(

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from bonafide.verdict import (
     SpeechCheck,
     SuspiciousStretch,
-    WindowScore,
     WindowSpan,
     WindowVerdict,
     judge_window,
@@ -89,11 +88,6 @@ def test_a_window_without_a_number_has_no_verdict_unless_nobody_speaks(
     verdict = judge_window(WindowSpan(0, 0.0, 4.0, 4.0), score, speech_ratio, speech=SpeechCheck(0.1), threshold=0.5)
     assert (verdict is not None) is judged
     assert verdict is None or (verdict.score, verdict.label) == (None, "no_speech")
-
-
-def test_padding_does_not_lower_the_ratio_of_speech() -> None:
-    assert WindowScore(0.5, 0.25).recorded_ratio(4.0, 2.0) == 0.5
-    assert WindowScore(0.5, 0.5).recorded_ratio(4.0, 1.9) == 1.0
 
 
 def test_neighbours_labelled_spoof_are_a_stretch() -> None:

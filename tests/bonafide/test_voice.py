@@ -106,14 +106,14 @@ async def test_every_chunk_comes_in_order_with_its_place_then_the_report(tmp_pat
     assert isinstance(report, AudioReport)
     assert report.chunks == tuple(chunks)
     assert [chunk.index for chunk in chunks] == list(range(5))
-    assert [(chunk.start_s, chunk.end_s) for chunk in chunks] == [(0, 4), (4, 8), (8, 12), (12, 16), (16, 18)]
-    # the last two seconds are half of their window
-    assert [chunk.score for chunk in chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.5])
+    assert [(chunk.start_s, chunk.end_s) for chunk in chunks] == [(0, 4), (4, 8), (8, 12), (12, 16), (14, 18)]
+    # the last two seconds are half of their window, which begins in the one before
+    assert [chunk.score for chunk in chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.75])
     assert [chunk.label for chunk in chunks] == ["bonafide", "bonafide", "spoof", "spoof", "spoof"]
-    assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.5) / 18)
+    assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.75) / 18)
     assert report.label == "bonafide"
     assert report.audio_seconds == report.speech_seconds == pytest.approx(18)
-    assert report.suspicious == (SuspiciousStretch(8, 18, (4 * (0.5 + 0.75) + 2 * 0.5) / 10),)
+    assert report.suspicious == (SuspiciousStretch(8, 18, (4 * (0.5 + 0.75) + 2 * 0.75) / 10),)
     assert report.error_message == ""
     assert report.model.name == "test-model"
 
@@ -191,11 +191,10 @@ async def test_windows_without_speech_have_no_score_and_do_not_count(tmp_path: P
         again = await report_of(here.stored("a.wav"))
         assert here.remote.scored == 5, "the share of speech is cached with the score"
     assert again == report
-    # of the last window, half is padding: somebody speaks in all that was recorded
-    assert [chunk.speech_ratio for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert [chunk.speech_ratio for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.75])
     assert [chunk.score for chunk in report.chunks] == [None, 0.3, 0.3, 0.3, 0.3]
     assert [chunk.label for chunk in report.chunks] == ["no_speech", *["bonafide"] * 4]
-    assert report.speech_seconds == pytest.approx(1 + 2 + 3 + 2)
+    assert report.speech_seconds == pytest.approx(1 + 2 + 3 + 2 * 0.75)
     assert report.error_message == ""
 
 
@@ -215,7 +214,7 @@ async def test_a_recording_without_speech_has_no_score_and_says_so(tmp_path: Pat
         report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
     assert (report.score, report.label, report.error_message) == (None, "no_speech", "no speech was found")
     assert len(report.chunks) == 5
-    assert report.speech_seconds == pytest.approx(4 * 0.08 + 2 * 0.04)
+    assert report.speech_seconds == pytest.approx(18 * 0.02)
     assert report.suspicious == ()
 
 
@@ -223,8 +222,8 @@ async def test_with_the_check_off_every_window_is_judged(tmp_path: Path) -> None
     async with house(tmp_path, min_speech_ratio=0) as here:
         here.remote.speech = lambda item: 0.0
         report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
-    assert [chunk.score for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.5])
-    assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.5) / 18)
+    assert [chunk.score for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.75])
+    assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.75) / 18)
     assert (report.speech_seconds, report.error_message) == (0, "")
 
 

@@ -154,7 +154,7 @@ async def test_results_are_pushed_to_who_asks_for_it() -> None:
         first, second = await listener.receive(), await listener.receive()
         assert [window.sequence for window in first.windows + second.windows] == [0, 1]
         flushed = await listener.ask(frame("flush"))
-        assert (flushed.result.start_time_seconds, flushed.result.end_time_seconds) == (2.0, 2.5)
+        assert (flushed.result.start_time_seconds, flushed.result.end_time_seconds) == (1.5, 2.5)
         assert (await listener.ask(frame("ping"))).type == "pong"
         assert (await listener.ask(b"\xff" * 4)).code == "unreadable_media"
         summary = await listener.ask(frame("end"))

@@ -115,7 +115,7 @@ async def test_it_is_gone_from_the_start(server: Server, caplog: pytest.LogCaptu
 
 
 async def test_many_calls_at_one_time_wait_once(server: Server) -> None:
-    async with cache_on(server.port, timeout_s=1.0) as cache:
+    async with cache_on(server.port, timeout_s=2.0) as cache:
         assert await works(cache)
         server.freeze()
         began = time.monotonic()
@@ -124,7 +124,7 @@ async def test_many_calls_at_one_time_wait_once(server: Server) -> None:
         # These get their turn when the early ones have given up, and do not ask again.
         late = [asyncio.create_task(everything(cache)) for _ in range(8)]
         await asyncio.gather(*early, *late)
-        assert 1.0 <= time.monotonic() - began < 1.9
+        assert 2.0 <= time.monotonic() - began < 3.9
         server.thaw()
 
 

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bonafide.audio.reader import AudioLimits, AudioReader
+from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.session import (
     MIN_SECONDS,
@@ -21,9 +23,11 @@ from bonafide.live.session import (
     LiveWindowVerdict,
 )
 from bonafide.verdict import SpeechCheck
+from tests.media import wav
 
 RATE = 8_000
 LIMITS = LiveLimits(max_message_s=30.0, idle_s=60.0, max_session_s=3_600.0)
+AUDIO_LIMITS = AudioLimits(max_bytes=10_000_000, max_seconds=1_000, max_channels=2, max_sample_rate=192_000)
 CONFIGS = st.sampled_from([(1.0, 0.0), (0.5, 0.25), (1.0, 0.7), (0.3, 0.0), (4.0, 3.5)]).map(lambda c: LiveConfig(*c))
 
 
@@ -105,6 +109,42 @@ def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConf
     rest = set(range(fed)) - held
     assert rest == set(range(fed - len(rest), fed))
     assert len(rest) == live.waiting_samples < MIN_SECONDS * RATE
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 10 * RATE), st.lists(st.integers(0, 10 * RATE), max_size=5), st.sampled_from([8_000, 16_000]))
+def test_a_stream_has_the_windows_of_the_recording(count: int, cuts: list[int], rate: int) -> None:
+    pcm = np.random.default_rng(count).integers(-20_000, 20_000, count).astype(np.int16)
+    live = session(LiveConfig(chunk_s=4.0))
+    samples = pcm.astype(np.float32) / np.float32(32_768)
+    heard = [window for part in split(samples, cuts) for window in live.feed(part, rate)] + live.finish()
+    recorded = [window for batch in AudioReader(wav(pcm, rate), AUDIO_LIMITS) for window in batch]
+    assert len(heard) == len(recorded)
+    for (span, window, _), other in zip(heard, recorded, strict=True):
+        assert np.array_equal(to_pcm16(resample(window[np.newaxis], rate))[0], other.pcm)
+        assert (span.index, span.start_s, span.end_s, span.fresh_s) == pytest.approx(
+            (other.index, other.start_s, other.end_s, other.fresh_s)
+        )
+
+
+def test_the_last_window_reaches_back_and_no_rest_stays() -> None:
+    live = session()
+    assert len(live.feed(ramp(2 * RATE + 100), RATE)) == 2
+    assert live.flush() == []  # under a quarter of a second, more may come
+    (last,) = live.finish()
+    assert (last.span.start_s, last.span.end_s) == pytest.approx((1 + 100 / RATE, 2 + 100 / RATE))
+    assert last.span.fresh_s == pytest.approx(100 / RATE)
+    assert len(last.samples) == RATE
+    assert live.waiting_samples == 0
+
+
+def test_another_rate_or_length_leaves_the_history() -> None:
+    live = session()
+    live.feed(ramp(RATE), RATE)
+    live.configure(LiveConfig(chunk_s=2.0))
+    live.feed(np.zeros(8_000, np.float32), 16_000)
+    (last,) = live.finish()
+    assert (last.span.start_s, last.span.end_s, last.span.fresh_s) == pytest.approx((0.0, 1.5, 0.5))
 
 
 def test_a_session_without_overlap_holds_each_sample_once() -> None:

@@ -42,6 +42,9 @@ def test_training_sees_the_windows_that_serving_sees(tmp_path: Path) -> None:
     with AudioReader(items[0].path.read_bytes(), AudioLimits.from_settings(Settings())) as reader:
         served = np.stack([window.pcm for windows in reader for window in windows])
     np.testing.assert_array_equal(found.arrays[:3], served)
+    with AudioReader(items[1].path.read_bytes(), AudioLimits.from_settings(Settings())) as reader:
+        ((short,),) = list(reader)
+    np.testing.assert_array_equal(found.arrays[3], np.resize(short.pcm, 64_000))
     assert found.spoof.tolist() == [False] * 3 + [True, False, True, True]
     assert [Path(path).name for path in found.problems] == ["truncated.wav"]
 
@@ -49,7 +52,10 @@ def test_training_sees_the_windows_that_serving_sees(tmp_path: Path) -> None:
 def test_windows_without_speech_are_left_out(tmp_path: Path, workspace: Path) -> None:
     read = judged_reader(settings_for("voice", models_dir=workspace, engine_threads=1), None)
     speech = decode(SAMPLES / "call.mp3")[: 4 * RATE]
-    save(np.concatenate([np.zeros(4 * RATE, np.float32), speech, np.zeros(RATE, np.float32)]), tmp_path / "pauses.wav")
+    save(
+        np.concatenate([np.zeros(4 * RATE, np.float32), speech, np.zeros(4 * RATE, np.float32)]),
+        tmp_path / "pauses.wav",
+    )
     (part,) = read(tmp_path / "pauses.wav")
     assert np.abs(part.array.astype(float)).max() > 1000
     save(np.zeros(6 * RATE, np.float32), tmp_path / "silence.wav")
