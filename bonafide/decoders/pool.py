@@ -57,6 +57,10 @@ class DecoderPool:
     def close(self) -> None:
         """Ends the processes that wait; those at work end with their files."""
         self._closed = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Ends the processes that wait; the next file gets a new one."""
         while self._idle:
             self._idle.pop().kill()
 
