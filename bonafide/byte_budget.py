@@ -51,6 +51,8 @@ class ByteBudget:
                     raise Overloaded("too many bytes of other uploads are in progress")
                 held += len(part)
                 body += part
-            yield bytes(body)
+            whole = bytes(body)
+            body.clear()  # the call that is made of them lasts; only one copy is counted
+            yield whole
         finally:
             self._semaphore.release(held)

@@ -1,13 +1,13 @@
 """The decoding processes of a service: lent to one file at a time, used again when it went well, killed when not."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 from bonafide.decoders.frames import Frame
 from bonafide.decoders.processes import Template, Worker, WorkerLost
 from bonafide.decoders.slots import FairSlots
-from bonafide.errors import BonafideError, TooLarge, UnreadableMedia
+from bonafide.errors import BonafideError, TooLarge, Unavailable, UnreadableMedia
 from bonafide.security.caller import current_caller
 from bonafide.settings import MIB, Settings
 
@@ -47,7 +47,7 @@ class DecoderPool:
     @asynccontextmanager
     async def job(self) -> AsyncIterator["Job"]:
         """A process for the block; killed when the block is left before the file's end."""
-        job = Job(self._worker, self._slots.hold, self._memory)
+        job = Job(self._worker, self._slots.hold, self._memory, lambda: self._template.pid is not None)
         try:
             yield job
         finally:
@@ -94,13 +94,15 @@ class Job:
 
     def __init__(
         self,
-        find: Callable[[], Any],
+        find: Callable[[], Awaitable[Worker]],
         hold: Callable[[str], AbstractAsyncContextManager[None]],
         memory: int,
+        template_runs: Callable[[], bool],
     ) -> None:
         self._find = find
         self._hold = hold
         self._memory = memory
+        self._template_runs = template_runs
         self.worker: Worker | None = None
 
     def slot(self) -> AbstractAsyncContextManager[None]:
@@ -111,17 +113,27 @@ class Job:
         """One step; the caller holds a slot.
 
         Raises:
-            UnreadableMedia, TooLarge: what the process says of the file; or it was killed for what it used.
+            UnreadableMedia: what the process says of the file; or it was killed for what it used.
+            TooLarge: what the process says of the file.
+            Unavailable: all processes have ended, not this one alone; or none can be started.
             RuntimeError: a bug in the process.
         """
         try:
             if self.worker is None:
-                self.worker = await self._find()
+                self.worker = await self._begun()
             answer = await self.worker.ask({**header, "memory": self._memory}, payload, most_bytes=most_bytes)
         except WorkerLost as error:
+            if not self._template_runs():
+                raise Unavailable("the decoding processes are being restarted") from error
             raise UnreadableMedia("the file takes too much time or memory to decode") from error
         if (code := answer.header.get("error")) is not None:
             raise _ERRORS[code](str(answer.header["message"]))
         if "bug" in answer.header:
             raise RuntimeError(f"a decoding process failed:\n{answer.header['bug']}")
         return answer
+
+    async def _begun(self) -> Worker:
+        try:
+            return await self._find()
+        except (OSError, WorkerLost) as error:
+            raise Unavailable("no decoding process could be started") from error

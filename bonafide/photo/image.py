@@ -38,6 +38,7 @@ _READERS: dict[str, type[ImageFile]] = {
     "GIF": GifImageFile,
 }
 _WHITE = (255, 255, 255, 255)
+_STRIP_ROWS = 256
 _MAX_SCANS = 200
 _MAX_ELONGATED = 100
 _UPRIGHT = {
@@ -134,10 +135,18 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     transparent = "transparency" in image.info or image.mode in {"LA", "PA", "La", "RGBA", "RGBa"}
     if not transparent:
         return image.convert("RGB")
-    rgba = image.convert("RGBA")
-    if image.format == "BMP" and rgba.getchannel("A").getextrema() == (0, 0):  # an unused fourth byte, not alpha
-        return image.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
+    if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")  # an unused fourth byte, not alpha
+    return _on_white(image)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """In strips: whole pictures in between would take several times the memory of the photo."""
+    opaque = Image.new("RGB", image.size)
+    for top in range(0, image.height, _STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height))).convert("RGBA")
+        opaque.paste(Image.alpha_composite(Image.new("RGBA", strip.size, _WHITE), strip), (0, top))
+    return opaque
 
 
 def _from_16_bit_grey(image: Image.Image) -> Image.Image:

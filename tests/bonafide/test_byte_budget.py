@@ -1,4 +1,5 @@
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -62,3 +63,13 @@ async def test_a_stored_file_waits_for_room() -> None:
         await asyncio.sleep(0.01)
         assert not entered.is_set()
     await asyncio.wait_for(task, 1)
+
+
+async def test_an_upload_is_held_once() -> None:
+    tracemalloc.start()
+    try:
+        async with ByteBudget(10_000_000).collect(parts(*[100_000] * 40), limit=10_000_000) as body:
+            held, _ = tracemalloc.get_traced_memory()
+        assert held < 1.2 * len(body)
+    finally:
+        tracemalloc.stop()

@@ -21,7 +21,7 @@ from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
 from bonafide.decoders.recordings import ProcessRecordings, RecordingDecoder
-from bonafide.errors import TooLarge, UnreadableMedia
+from bonafide.errors import TooLarge, Unavailable, UnreadableMedia
 from bonafide.photo.reader import PhotoReader
 from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
@@ -140,6 +140,20 @@ async def test_a_process_that_dies_costs_its_own_file_alone() -> None:
         assert len(await windows_of(recordings, encode(speech_like(1.0), 16_000))) == 1
 
 
+async def test_the_end_of_all_processes_is_not_the_fault_of_a_file() -> None:
+    async with decoders() as pool:
+        recordings = ProcessRecordings(pool)
+        async with recordings.open(laced_matroska(4_000), LIMITS, 3) as stream:
+            task = asyncio.create_task(stream.next_windows())
+            await asyncio.sleep(0.3)
+            template = Template.of_process().pid
+            assert template is not None
+            os.kill(template, signal.SIGKILL)
+            with pytest.raises(Unavailable):
+                await task
+        assert len(await windows_of(recordings, encode(speech_like(1.0), 16_000))) == 1
+
+
 async def test_memory_is_bounded() -> None:
     pool = DecoderPool(2, 40_000_000, Template.of_process())
     with ThreadPoolExecutor(1) as threads:
@@ -147,6 +161,15 @@ async def test_memory_is_bounded() -> None:
         with pytest.raises(UnreadableMedia):
             await photos.read(encode_image(Image.new("RGB", (6_000, 6_000))), GEOMETRY)
         assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
+    pool.close()
+
+
+async def test_a_transparent_photo_takes_the_memory_of_two() -> None:
+    data = encode_image(Image.new("RGBA", (4_000, 4_000), (10, 20, 30, 128)), "PNG")
+    pool = DecoderPool(2, int(2.6 * 4 * 4_000 * 4_000), Template.of_process())
+    with ThreadPoolExecutor(1) as threads:
+        photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
+        assert not (await photos.read(data, GEOMETRY)).faces
     pool.close()
 
 

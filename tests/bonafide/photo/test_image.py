@@ -16,7 +16,7 @@ from PIL import Image
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.image import ImageLimits, prepare, read_image
+from bonafide.photo.image import ImageLimits, _on_white, prepare, read_image
 from models.info import ImageGeometry
 from tests.hostile import png, png_chunk
 from tests.media import encode_image, photo
@@ -86,6 +86,15 @@ class TestModes:
             shown = read(encode_image(image, kind, **({"lossless": True} if kind == "WEBP" else {})))
             assert (shown[:, :160] == 255).all()
             assert difference(shown[:, 160:], photo().crop((160, 0, 320, 240))) == 0
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+    def test_strips_leave_no_trace(self, mode: str) -> None:
+        image = photo(320, 600).convert("RGBA")
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+        image = image.convert(mode)
+        whole = image.convert("RGBA")
+        expected = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+        assert np.array_equal(np.asarray(_on_white(image)), np.asarray(expected))
 
     def test_half_transparent_is_half_white(self) -> None:
         image = Image.new("RGBA", (10, 10), (0, 0, 0, 128))
