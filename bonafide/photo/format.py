@@ -1,5 +1,6 @@
 """Tells by the first bytes what format a photo has, and by its EXIF block which way up it is; decodes nothing."""
 
+import re
 import struct
 
 from bonafide.errors import UnreadableMedia
@@ -49,10 +50,21 @@ _HEIF_BRANDS = {
     b"hevc": "HEIC",
     b"heim": "HEIC",
     b"heis": "HEIC",
+    b"heif": "HEIC",
     b"mif1": "HEIC",
     b"msf1": "HEIC",
 }
+_ANY_CODEC = (b"mif1", b"msf1", b"heif")
+"""Brands that AVIF files carry too."""
 _ORIENTATION_TAG = 0x0112
+_NUMBERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}
+"""Types of EXIF numbers; the standard asks for 3, but others are written too."""
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\b")
+_WAY_OUT = {
+    "HEIC": "; iPhones take JPEG with Settings > Camera > Formats > Most Compatible",
+    "AVIF": "; browsers and phones save it as JPEG when it is shared or exported",
+    "TIFF": "; export it as JPEG or PNG",
+}
 
 
 def identify(data: bytes) -> str:
@@ -69,30 +81,42 @@ def identify(data: bytes) -> str:
             return name
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WebP"
-    raise UnreadableMedia(f"{_foreign_name(head)} is not accepted; send {ACCEPTED}")
+    name = _foreign_name(head)
+    raise UnreadableMedia(f"{name} is not accepted; send {ACCEPTED}{_WAY_OUT.get(name, '')}")
 
 
-def exif_orientation(exif: object) -> int:
-    """The orientation 1..8 that an EXIF block states; 1 (upright) where there is none or the block is damaged.
+def stated_orientation(exif: object, xmp: object) -> int:
+    """The orientation 1..8 that the metadata states, EXIF before XMP; 1 (upright) where there is none.
 
     A photo is judged even if its metadata is broken, which Pillow's own reader would not allow.
+
+    Args:
+        exif: the EXIF block, if bytes.
+        xmp: the XMP packet, if bytes.
     """
-    if not isinstance(exif, bytes):
-        return 1
+    stated = _exif_orientation(exif) if isinstance(exif, bytes) else None
+    if stated is None and isinstance(xmp, bytes) and (found := _XMP_ORIENTATION.search(xmp)):
+        stated = int(found[1])
+    return stated or 1
+
+
+def _exif_orientation(exif: bytes) -> int | None:
     tiff = exif.removeprefix(b"Exif\x00\x00")
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
-        return 1
+        return None
     try:
         (start,) = struct.unpack_from(f"{order}I", tiff, 4)
         (count,) = struct.unpack_from(f"{order}H", tiff, start)
         for entry in range(count):
-            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * entry)
-            if tag == _ORIENTATION_TAG and kind == 3:  # a 16 bit number
-                return int(value)
+            at = start + 2 + 12 * entry
+            tag, kind = struct.unpack_from(f"{order}HH", tiff, at)
+            if tag == _ORIENTATION_TAG and (code := _NUMBERS.get(kind)):
+                (value,) = struct.unpack_from(f"{order}{code}", tiff, at + 8)
+                return value if 1 <= value <= 8 else None
     except struct.error:
-        return 1
-    return 1
+        return None
+    return None
 
 
 def _foreign_name(head: bytes) -> str:
@@ -100,7 +124,9 @@ def _foreign_name(head: bytes) -> str:
         if head.startswith(magic):
             return name
     if head[4:8] == b"ftyp":
-        return _HEIF_BRANDS.get(head[8:12], "this format")
+        brands = [head[at : at + 4] for at in (8, *range(16, min(len(head), int.from_bytes(head[:4], "big")), 4))]
+        general = next((brand for brand in brands if brand not in _ANY_CODEC and brand in _HEIF_BRANDS), brands[0])
+        return _HEIF_BRANDS.get(general, "this format")
     if b"<svg" in head.lower():
         return "SVG"
     return "this format"

@@ -18,7 +18,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.format import ACCEPTED, exif_orientation, identify
+from bonafide.photo.format import ACCEPTED, identify, stated_orientation
+from bonafide.photo.jpeg import END, structure
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 
@@ -40,6 +41,7 @@ _READERS: dict[str, type[ImageFile]] = {
 _WHITE = (255, 255, 255, 255)
 _STRIP_ROWS = 256
 _MAX_SCANS = 200
+_NOISE = bytes(range(1, 250)) * 16
 _MAX_ELONGATED = 100
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,13 +88,13 @@ def read_image(data: bytes, limits: ImageLimits) -> Image.Image:
     if len(data) > limits.max_bytes:
         raise TooLarge(f"a photo of {len(data)} bytes; at most {limits.max_bytes} are accepted")
     kind = identify(data)
-    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_SCANS:  # each scan walks over all pixels again
-        raise UnreadableMedia("the JPEG has too many scans")
+    if kind == "JPEG":
+        data = _checked_jpeg(data, limits)
     try:
         with _READERS[kind](BytesIO(data)) as image:
             _check_size(image, limits)
             image.load()
-            orientation = exif_orientation(image.info.get("exif"))
+            orientation = stated_orientation(image.info.get("exif"), image.info.get("xmp"))
             upright = _UPRIGHT.get(orientation)
             rgb = _to_rgb(image)
             return rgb if upright is None else rgb.transpose(upright)
@@ -119,6 +121,25 @@ def prepare(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
     if geometry.crop_height is None or geometry.crop_width is None:
         return pixels
     return _centre(pixels, geometry.crop_height, geometry.crop_width)
+
+
+def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
+    """The JPEG, with its end marker where only that was missing."""
+    found = structure(data)
+    if found.scans > _MAX_SCANS:  # each scan walks over all pixels again
+        raise UnreadableMedia("the JPEG has too many scans")
+    if found.end is not None or not found.scans:
+        return data
+    ended = data + END
+    try:
+        with _Jpeg(BytesIO(ended)) as image, _Jpeg(BytesIO(data + _NOISE + END)) as with_more:
+            _check_size(image, limits)
+            # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
+            if image.tobytes() == with_more.tobytes():
+                return ended
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnreadableMedia(f"the JPEG cannot be decoded: it is broken or truncated; send {ACCEPTED}") from error
+    raise UnreadableMedia(f"the JPEG cannot be decoded: it is truncated; send {ACCEPTED}")
 
 
 def _check_size(image: ImageFile, limits: ImageLimits) -> None:

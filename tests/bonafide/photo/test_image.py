@@ -246,6 +246,37 @@ class TestBroken:
         assert difference(read(encode_image(photo(), "JPEG", progressive=True, quality=95)), photo()) < 3
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+class TestTheEndOfAJpeg:
+    def test_a_film_behind_it_is_no_part_of_it(self, progressive: bool) -> None:
+        data = encode_image(photo(), "JPEG", progressive=progressive)
+        assert np.array_equal(read(data + b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x02" * 100_000), read(data))
+
+    def test_the_marker_may_be_missing(self, progressive: bool) -> None:
+        data = encode_image(photo(), "JPEG", progressive=progressive)
+        assert data.endswith(b"\xff\xd9")
+        assert np.array_equal(read(data[:-2]), read(data))
+
+    @pytest.mark.parametrize("missing", [10, 200, 2_000])
+    def test_pixels_may_not(self, progressive: bool, missing: int) -> None:
+        data = encode_image(photo(), "JPEG", progressive=progressive)
+        with pytest.raises(UnreadableMedia, match="truncated"):
+            read(data[:-missing])
+
+
+def test_a_jpeg_of_millions_of_markers() -> None:
+    data = encode_image(photo(), "JPEG")
+    started = time.perf_counter()
+    with pytest.raises(UnreadableMedia, match="too many segments"):
+        read(data[:2] + b"\xff\xfe\0\x02" * 3_000_000 + data[2:])
+    assert time.perf_counter() - started < 1
+
+
+def test_an_orientation_in_xmp_turns_the_photo() -> None:
+    turned = read(encode_image(photo(), "JPEG", xmp=b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'))
+    assert turned.shape == (320, 240, 3)
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     pictures = [encode_image(photo(200 + 8 * i, 200, seed=i), FORMATS[i % 5]) for i in range(20)]
     alone = [read(data) for data in pictures]
