@@ -1,9 +1,9 @@
 """The service itself: from bytes to verdicts, and the transports around that.
 
 Packages: `api` (gRPC, HTTP, WebSocket), `bento` (corrections of BentoML, client of its runners), `live` (live
-sessions), `runner` (admission, batching, replicas), `storage`, `cache`, `audio`, `photo`, `security`. Modules: `app`
-(composition), `voice` and `face` (use cases), `recordings`, `verdict`, `telemetry`, `byte_budget`, `calls`,
-`weighted_semaphore`, `errors`, `settings`.
+sessions), `runner` (admission, batching, replicas), `decoders` (processes that decode), `storage`, `cache`, `audio`,
+`photo`, `security`. Modules: `app` (composition), `voice` and `face` (use cases), `recordings`, `verdict`,
+`telemetry`, `byte_budget`, `calls`, `weighted_semaphore`, `errors`, `settings`.
 
 Imports no torch and loads no spoof model; `photo.face_detector` runs a small network of its own with OpenVINO.
 tests/test_rooms.py holds which package may import which.

@@ -1,5 +1,7 @@
 """The decoding processes of a service: lent to one file at a time, used again when it went well, killed when not."""
 
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
@@ -11,8 +13,12 @@ from bonafide.errors import BonafideError, TooLarge, Unavailable, UnreadableMedi
 from bonafide.security.caller import current_caller
 from bonafide.settings import MIB, Settings
 
+log = logging.getLogger(__name__)
+
 _ERRORS: dict[str, type[BonafideError]] = {each.code.value: each for each in (TooLarge, UnreadableMedia)}
 _FIXED_MEMORY = 512 * MIB
+_MAX_FILES = 500
+"""Files that a process reads before it is replaced, so that no leak in a library grows up to the limit."""
 _BYTES_PER_PIXEL = 12  # two copies as RGB or RGBA, four bytes a pixel, and part of a third
 
 
@@ -29,6 +35,7 @@ class DecoderPool:
         self._slots = FairSlots(slots)
         self._memory = memory
         self._template = template
+        self._files: Counter[Worker] = Counter()
         self._idle: list[Worker] = []
         self._most_idle = slots + 1
         self._closed = False
@@ -62,14 +69,14 @@ class DecoderPool:
     def close_idle(self) -> None:
         """Ends the processes that wait; the next file gets a new one."""
         while self._idle:
-            self._idle.pop().kill()
+            self._end(self._idle.pop())
 
     async def _worker(self) -> Worker:
         while self._idle:
             worker = self._idle.pop()
             if worker.is_alive:
                 return worker
-            worker.kill()
+            self._end(worker)
         worker = Worker(self._template.fork())
         try:
             await worker.started()
@@ -79,10 +86,16 @@ class DecoderPool:
         return worker
 
     def _take_back(self, worker: Worker) -> None:
-        if worker.is_clean and not self._closed and len(self._idle) < self._most_idle:
+        self._files[worker] += 1
+        is_worn = self._files[worker] >= _MAX_FILES
+        if worker.is_clean and not is_worn and not self._closed and len(self._idle) < self._most_idle:
             self._idle.append(worker)
         else:
-            worker.kill()
+            self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        self._files.pop(worker, None)
+        worker.kill()
 
 
 class Job:
@@ -123,6 +136,7 @@ class Job:
                 self.worker = await self._begun()
             answer = await self.worker.ask({**header, "memory": self._memory}, payload, most_bytes=most_bytes)
         except WorkerLost as error:
+            log.warning("a decoding process ended in the midst of its file")
             if not self._template_runs():
                 raise Unavailable("the decoding processes are being restarted") from error
             raise UnreadableMedia("the file takes too much time or memory to decode") from error

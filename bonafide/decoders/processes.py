@@ -83,7 +83,7 @@ class Template:
             self._control, theirs = socket.socketpair()
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "bonafide.decoders.template", str(theirs.fileno())],
+                    [sys.executable, "-P", "-m", "bonafide.decoders.template", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
@@ -153,7 +153,7 @@ class Worker:
             received = await self._receive(payload_bytes)
         except OSError as error:
             raise WorkerLost from error
-        self.is_clean = "end" in answer or "error" in answer
+        self.is_clean = ("end" in answer or "error" in answer) and "worn" not in answer
         return Frame(answer, received)
 
     def kill(self) -> None:

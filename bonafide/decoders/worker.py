@@ -44,7 +44,7 @@ def serve(connection: socket.socket) -> None:
             except BonafideError as error:
                 header, payload = {"error": error.code.value, "message": error.message}, b""
             except MemoryError:
-                header, payload = {"error": UnreadableMedia.code.value, "message": _TOO_MUCH_MEMORY}, b""
+                header, payload = {"error": UnreadableMedia.code.value, "message": _TOO_MUCH_MEMORY, "worn": True}, b""
             except Exception:
                 header, payload = {"bug": traceback.format_exc()}, b""
             del frame

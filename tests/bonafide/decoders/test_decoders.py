@@ -17,6 +17,7 @@ from PIL import Image
 
 from bonafide.audio.reader import AudioLimits, AudioReader, Window
 from bonafide.decoders import limits
+from bonafide.decoders import pool as pool_module
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
@@ -152,6 +153,20 @@ async def test_the_end_of_all_processes_is_not_the_fault_of_a_file() -> None:
             with pytest.raises(Unavailable):
                 await task
         assert len(await windows_of(recordings, encode(speech_like(1.0), 16_000))) == 1
+
+
+async def test_a_process_is_replaced_after_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_MAX_FILES", 3)
+    data, seen = encode(speech_like(1.0), 16_000), set()
+    async with decoders() as pool:
+        for _ in range(3):
+            await windows_of(ProcessRecordings(pool), data)
+            seen |= set(processes())
+        assert len(seen) == 1
+        while processes():
+            await asyncio.sleep(0.01)
+        await windows_of(ProcessRecordings(pool), data)
+        assert not seen & set(processes())
 
 
 async def test_memory_is_bounded() -> None:
