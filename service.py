@@ -28,6 +28,7 @@ from bonafide.bento.metrics import metrics
 from bonafide.bento.remote import require_remote
 from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
+from bonafide.bento.timeouts import cancel_request_timers
 from bonafide.bento.websockets import serve_websockets
 from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
@@ -58,6 +59,7 @@ RUNNER: Any = {
 prepare_environment()
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if ON_CUDA else 0.004)
+cancel_request_timers()
 serve_newest_certificate(SETTINGS)
 serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
 

@@ -163,6 +163,17 @@ async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalServ
     assert process.memory_info().rss - before < 600 * 2**20
 
 
+async def test_requests_leave_no_memory_behind(service: LocalService, http: httpx.AsyncClient) -> None:
+    process = process_of(service, "Bonafide")
+    for _ in range(500):
+        await http.get("/livez")
+    before = process.memory_info().rss
+    for _ in range(3_000):
+        assert (await http.get("/livez")).status_code == 200
+    grown = process.memory_info().rss - before
+    assert grown < 6 * 2**20, f"{grown / 2**20:.1f} MiB more"
+
+
 @pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
     client: AsyncBonafideClient, http: httpx.AsyncClient, tmp_path: Path
