@@ -30,10 +30,10 @@ from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.timeouts import cancel_request_timers
 from bonafide.bento.websockets import serve_websockets
+from bonafide.environment import WrongSettings, read_settings
 from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.tls import ServerTls
-from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
 from models.configured import WindowScorer, load_options
 from models.devices import cuda_is_available
@@ -41,7 +41,10 @@ from models.errors import ModelError
 from models.face_model import FaceSpoofModel
 from models.info import ModelInfo
 
-SETTINGS = Settings()
+try:
+    SETTINGS = read_settings()
+except WrongSettings as error:
+    raise SystemExit(f"Bonafide cannot start: {error}") from None
 # A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first answer.
 ON_CUDA = SETTINGS.engine != "openvino" and cuda_is_available()
 VOICE_BATCH = SETTINGS.voice_max_batch or (64 if ON_CUDA else 4)

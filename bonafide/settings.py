@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="BONAFIDE_",
         env_file=".env",
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
@@ -241,15 +242,15 @@ class Settings(BaseSettings):
     def _as_browsers_say_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin.lower().rstrip("/") for origin in value)
 
-    @field_validator("minio_endpoint", "redis_host", mode="after")
+    @field_validator("redis_port", "metrics_port", "grpc_ports", mode="before")
     @classmethod
-    def _empty_is_unset(cls, value: str | None) -> str | None:
-        return value or None
-
-    @field_validator("keys_file", "tls_cert", "tls_key", "tls_client_ca", mode="before")
-    @classmethod
-    def _no_path_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
+    def _service_link(cls, value: object, field: ValidationInfo) -> object:
+        """Kubernetes names the address of a service `redis` like the port of ours: `REDIS_PORT=tcp://10.0.0.1:6379`."""
+        if not (isinstance(value, str) and value.startswith(("tcp://", "udp://"))):
+            return value
+        if field.field_name == "redis_port":
+            return value.rpartition(":")[2]
+        return cls.model_fields[str(field.field_name)].default
 
     @field_validator("voice_max_batch", "face_max_batch", mode="after")
     @classmethod
@@ -264,6 +265,12 @@ class Settings(BaseSettings):
             self.minio_access_key.get_secret_value() and self.minio_secret_key.get_secret_value()
         ):
             raise ValueError("MINIO_ENDPOINT is set, so MINIO_ACCESS_KEY and MINIO_SECRET_KEY must be set too")
+        return self
+
+    @model_validator(mode="after")
+    def _minio_one_scheme(self) -> "Settings":
+        if self.minio_secure and (self.minio_endpoint or "").startswith("http://"):
+            raise ValueError("MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://; it must be https://")
         return self
 
     @model_validator(mode="after")

@@ -196,6 +196,14 @@ def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_wrong_setting_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    service = start(tmp_path / "log", {"BONAFIDE_ALLOWED_BUCKET": "calls"})
+    assert service.process.wait(120) == 1
+    sentence = "BONAFIDE_ALLOWED_BUCKET is no setting; did you mean BONAFIDE_ALLOWED_BUCKETS?"
+    assert service.log.read_text() == f"Bonafide cannot start: {sentence}\n"
+
+
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
     service = start(tmp_path / "log", {"BONAFIDE_VOICE_MODEL": str(tmp_path / "nothing-here")})
     try:
