@@ -16,6 +16,8 @@ from _bentoml_impl.client import RemoteProxy
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bonafide.bento.supervisor import TOKEN_VARIABLE
+from bonafide.runner.remote import TOKEN_HEADER
 from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from proto import liveness_api_pb2 as liveness
@@ -58,8 +60,10 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
     WavLMRunner.inject_config()  # type: ignore[attr-defined]  # the decorator made it a Service
     windows: list[Any] = [np.full(64_000, 100 * index, np.int16) for index in range(8)]
     poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
-    address = f"tcp://127.0.0.1:{listening_port(process_of(service, 'WavLMRunner'))}"
-    async with RemoteProxy(address, service=WavLMRunner).to_async as remote:
+    runner = process_of(service, "WavLMRunner")
+    proxy = RemoteProxy(f"tcp://127.0.0.1:{listening_port(runner)}", service=WavLMRunner).to_async
+    proxy.default_headers[TOKEN_HEADER] = runner.environ()[TOKEN_VARIABLE]
+    async with proxy as remote:
         well = [(await remote.score([window]))[0][0][0] for window in windows]
         mixed = await asyncio.gather(
             *(remote.score([poison.get(index, window)]) for index, window in enumerate(windows))
