@@ -9,16 +9,27 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from bentoml._internal.utils.circus import Arbiter
-from circus.watcher import Watcher  # type: ignore[import-untyped]
 
 TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
 _SERVICE, _DEPENDENCY = "service", "service_"
 """What BentoML calls the watchers of the service, and, with the runner's name, of a runner that it starts beside it."""
 
 _arbiter_init = Arbiter.__init__
+
+
+class Watcher(Protocol):
+    """What is used of circus' watcher, which starts the processes of one kind, and starts them again.
+
+    Attributes:
+        name: what BentoML calls it.
+        env: the whole environment of its processes.
+    """
+
+    name: str
+    env: dict[str, str]
 
 
 def secure_supervisor(runner_token: str) -> None:
