@@ -4,6 +4,7 @@ docs/deploy.md has them as a table, made by `scripts/settings_table.py` from thi
 """
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
         frozen=True,
         populate_by_name=True,
         use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # among them are secrets
     )
 
     # Models
@@ -152,8 +154,14 @@ class Settings(BaseSettings):
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins, besides the service's own, whose pages may open sockets without a key: `https://app.example.com`."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
     """Listen on other addresses than loopback although no key or certificate is asked for."""
+
+    # Between the service and its runners
+    runner_token: SecretStr = SecretStr("")
+    """What runners ask the service for, 16 characters or more; unset: `bentoml serve` makes one when it starts all."""
 
     # TLS of gRPC and HTTP, read again when a file changes
     tls_cert: Path | None = None
@@ -232,7 +240,7 @@ class Settings(BaseSettings):
     def _split_ports(cls, value: object) -> object:
         return [int(part) for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("allowed_buckets", "allowed_origins", mode="before")
+    @field_validator("allowed_buckets", "allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -241,6 +249,20 @@ class Settings(BaseSettings):
     @classmethod
     def _as_browsers_say_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin.lower().rstrip("/") for origin in value)
+
+    @field_validator("allowed_hosts", mode="after")
+    @classmethod
+    def _names_alone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [host for host in value if "/" in host or (host != "*" and "*" in host)]:
+            raise ValueError(f"must be names like voice.example.com, not {wrong[0]}")
+        return value
+
+    @field_validator("runner_token", mode="after")
+    @classmethod
+    def _a_token_for_a_header(cls, value: SecretStr) -> SecretStr:
+        if (token := value.get_secret_value()) and not re.fullmatch(r"[!-~]{16,256}", token):
+            raise ValueError("must be 16 to 256 printable ASCII characters without spaces")
+        return value
 
     @field_validator("redis_port", "metrics_port", "grpc_ports", mode="before")
     @classmethod

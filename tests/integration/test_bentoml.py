@@ -16,6 +16,8 @@ from _bentoml_impl.client import RemoteProxy
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bonafide.bento.supervisor import TOKEN_VARIABLE
+from bonafide.runner.remote import TOKEN_HEADER
 from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from proto import liveness_api_pb2 as liveness
@@ -58,8 +60,10 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
     WavLMRunner.inject_config()  # type: ignore[attr-defined]  # the decorator made it a Service
     windows: list[Any] = [np.full(64_000, 100 * index, np.int16) for index in range(8)]
     poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
-    address = f"tcp://127.0.0.1:{listening_port(process_of(service, 'WavLMRunner'))}"
-    async with RemoteProxy(address, service=WavLMRunner).to_async as remote:
+    runner = process_of(service, "WavLMRunner")
+    proxy = RemoteProxy(f"tcp://127.0.0.1:{listening_port(runner)}", service=WavLMRunner).to_async
+    proxy.default_headers[TOKEN_HEADER] = runner.environ()[TOKEN_VARIABLE]
+    async with proxy as remote:
         well = [(await remote.score([window]))[0][0][0] for window in windows]
         mixed = await asyncio.gather(
             *(remote.score([poison.get(index, window)]) for index, window in enumerate(windows))
@@ -139,7 +143,7 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
 async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
     """Raw, so that no client library stops it: two gigabytes announced by nobody."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
-    writer.write(b"POST /detect_audio HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"POST /detect_audio HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
     process = process_of(service, "Bonafide")
     before = process.memory_info().rss
     part = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
