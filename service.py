@@ -13,8 +13,10 @@ import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 
 from bonafide.api.grpc import GrpcServer
+from bonafide.api.hosts import HostGate
 from bonafide.api.http import HttpApi
 from bonafide.api.private import PrivateServer
+from bonafide.api.runner_security import RunnerGate
 from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.api.websocket import WebSocketApi
@@ -28,11 +30,14 @@ from bonafide.bento.metrics import metrics
 from bonafide.bento.remote import require_remote
 from bonafide.bento.shutdown import IdleDrain, drain_on_signal
 from bonafide.bento.startup import refusal_to_start
+from bonafide.bento.supervisor import secure_supervisor
+from bonafide.bento.timeouts import cancel_request_timers
 from bonafide.bento.websockets import serve_websockets
+from bonafide.environment import WrongSettings, read_settings
 from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
+from bonafide.security.hosts import AllowedHosts
 from bonafide.security.tls import ServerTls
-from bonafide.settings import Settings
 from bonafide.telemetry import configure_logging
 from models.configured import WindowScorer, load_options
 from models.devices import cuda_is_available
@@ -40,7 +45,10 @@ from models.errors import ModelError
 from models.face_model import FaceSpoofModel
 from models.info import ModelInfo
 
-SETTINGS = Settings()
+try:
+    SETTINGS = read_settings()
+except WrongSettings as error:
+    raise SystemExit(f"Bonafide cannot start: {error}") from None
 # A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first answer.
 ON_CUDA = SETTINGS.engine != "openvino" and cuda_is_available()
 VOICE_BATCH = SETTINGS.voice_max_batch or (64 if ON_CUDA else 4)
@@ -55,9 +63,13 @@ RUNNER: Any = {
     "http": {"host": "127.0.0.1"},
 }
 
+RUNNER_TOKEN = SETTINGS.runner_token.get_secret_value()
+
 prepare_environment()
+secure_supervisor(RUNNER_TOKEN)
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if ON_CUDA else 0.004)
+cancel_request_timers()
 serve_newest_certificate(SETTINGS)
 serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
 
@@ -149,6 +161,11 @@ class DINOv2Runner:
         return self.scorer.info()
 
 
+RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner]
+for runner in RUNNERS:
+    runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
+    runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
+
 HTTP = HttpApi()
 LIVE = WebSocketApi(lambda: HTTP.app)
 
@@ -178,8 +195,8 @@ class Bonafide:
             self.tls = ServerTls.from_settings(SETTINGS)
             self.app = App(
                 SETTINGS,
-                voice=require_remote(self.voice, "WavLMRunner", "voice"),
-                face=require_remote(self.face, "DINOv2Runner", "face"),
+                voice=require_remote(self.voice, "WavLMRunner", "voice", RUNNER_TOKEN),
+                face=require_remote(self.face, "DINOv2Runner", "face", RUNNER_TOKEN),
                 voice_batch=VOICE_BATCH,
                 face_batch=FACE_BATCH,
             )
@@ -235,6 +252,9 @@ class Bonafide:
 
 
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
+    HostGate, hosts=lambda: AllowedHosts.of_service(http_host(), SETTINGS)
+)
+Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]
     KeyGate,
     access=HTTP.access,
     metrics_moved=SETTINGS.metrics_port is not None,

@@ -57,7 +57,7 @@ class ObjectNotFound(BonafideError):
 
 
 class Forbidden(BonafideError):
-    """A bucket outside the allowed list."""
+    """A bucket outside the allowed list, or a web page or host name that may not call."""
 
     code = ErrorCode.FORBIDDEN
 

@@ -4,11 +4,12 @@ docs/deploy.md has them as a table, made by `scripts/settings_table.py` from thi
 """
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -38,10 +39,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="BONAFIDE_",
         env_file=".env",
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
         use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # among them are secrets
     )
 
     # Models
@@ -153,8 +156,14 @@ class Settings(BaseSettings):
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins, besides the service's own, whose pages may open sockets without a key: `https://app.example.com`."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
     """Listen on other addresses than loopback although no key or certificate is asked for."""
+
+    # Between the service and its runners
+    runner_token: SecretStr = SecretStr("")
+    """What runners ask the service for, 16 characters or more; unset: `bentoml serve` makes one when it starts all."""
 
     # TLS of gRPC and HTTP, read again when a file changes
     tls_cert: Path | None = None
@@ -233,7 +242,7 @@ class Settings(BaseSettings):
     def _split_ports(cls, value: object) -> object:
         return [int(part) for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("allowed_buckets", "allowed_origins", mode="before")
+    @field_validator("allowed_buckets", "allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -243,15 +252,29 @@ class Settings(BaseSettings):
     def _as_browsers_say_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin.lower().rstrip("/") for origin in value)
 
-    @field_validator("minio_endpoint", "redis_host", mode="after")
+    @field_validator("allowed_hosts", mode="after")
     @classmethod
-    def _empty_is_unset(cls, value: str | None) -> str | None:
-        return value or None
+    def _names_alone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [host for host in value if "/" in host or (host != "*" and "*" in host)]:
+            raise ValueError(f"must be names like voice.example.com, not {wrong[0]}")
+        return value
 
-    @field_validator("keys_file", "tls_cert", "tls_key", "tls_client_ca", mode="before")
+    @field_validator("runner_token", mode="after")
     @classmethod
-    def _no_path_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
+    def _a_token_for_a_header(cls, value: SecretStr) -> SecretStr:
+        if (token := value.get_secret_value()) and not re.fullmatch(r"[!-~]{16,256}", token):
+            raise ValueError("must be 16 to 256 printable ASCII characters without spaces")
+        return value
+
+    @field_validator("redis_port", "metrics_port", "grpc_ports", mode="before")
+    @classmethod
+    def _service_link(cls, value: object, field: ValidationInfo) -> object:
+        """Kubernetes names the address of a service `redis` like the port of ours: `REDIS_PORT=tcp://10.0.0.1:6379`."""
+        if not (isinstance(value, str) and value.startswith(("tcp://", "udp://"))):
+            return value
+        if field.field_name == "redis_port":
+            return value.rpartition(":")[2]
+        return cls.model_fields[str(field.field_name)].default
 
     @field_validator("voice_max_batch", "face_max_batch", mode="after")
     @classmethod
@@ -266,6 +289,12 @@ class Settings(BaseSettings):
             self.minio_access_key.get_secret_value() and self.minio_secret_key.get_secret_value()
         ):
             raise ValueError("MINIO_ENDPOINT is set, so MINIO_ACCESS_KEY and MINIO_SECRET_KEY must be set too")
+        return self
+
+    @model_validator(mode="after")
+    def _minio_one_scheme(self) -> "Settings":
+        if self.minio_secure and (self.minio_endpoint or "").startswith("http://"):
+            raise ValueError("MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://; it must be https://")
         return self
 
     @model_validator(mode="after")

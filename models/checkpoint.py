@@ -84,6 +84,18 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(folder, config, processor, tuple(weights))
 
 
+def classes_are_independent(checkpoint: Checkpoint) -> bool:
+    """Whether each class has a probability of its own, as `problem_type` in `config.json` says (transformers' meaning).
+
+    Raises:
+        UnsupportedModel: its outputs are no probabilities of classes.
+    """
+    kind = checkpoint.config.get("problem_type") or "single_label_classification"
+    if kind not in ("single_label_classification", "multi_label_classification"):
+        raise UnsupportedModel(f"problem_type is {kind!r}; a detector classifies, with one label or several")
+    return bool(kind == "multi_label_classification")
+
+
 def fingerprint(files: Sequence[Path], facts: Mapping[str, Any], rule: SpoofRule) -> str:
     """12 hex digits that change with anything that changes a score.
 
@@ -93,7 +105,8 @@ def fingerprint(files: Sequence[Path], facts: Mapping[str, Any], rule: SpoofRule
         rule: which class is read as spoof.
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps([facts, rule.index, rule.inverted], sort_keys=True).encode())
+    reading = [rule.index, rule.inverted, *(["independent"] if rule.independent else [])]
+    digest.update(json.dumps([facts, *reading], sort_keys=True).encode())
     for path in files:
         with path.open("rb") as stream:
             while block := stream.read(_BLOCK_BYTES):

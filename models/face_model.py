@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration, read_calibration
 from models.catalog import find_model
-from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint
 from models.detector import Detector, model_info
 from models.engine import Engine, EngineModel
 from models.engines import open_engine
@@ -58,6 +58,7 @@ class FaceSpoofModel(Detector):
         geometry = preparation.geometry
         labels = checkpoint.id2label
         rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
+        rule = replace(rule, independent=classes_are_independent(checkpoint))
         version = fingerprint(
             checkpoint.weights, {"config": checkpoint.config, "processor": checkpoint.processor}, rule
         )

@@ -26,7 +26,7 @@ class SpoofGraph(Graph):
     Args:
         model: maps prepared input to logits `(n, classes)`, as a tensor or as `.logits`.
         prepare: maps raw input to what `model` takes, float32.
-        rule: which class is read as spoof; with a single class its sigmoid is the probability.
+        rule: which class is read as spoof, and whether classes share a probability; a single one has a sigmoid.
     """
 
     def __init__(self, model: nn.Module, prepare: nn.Module, rule: SpoofRule) -> None:
@@ -48,8 +48,9 @@ class SpoofGraph(Graph):
         outputs = self.model(self.prepare(raw).to(self.dtype))
         logits: Tensor = (outputs if isinstance(outputs, Tensor) else outputs.logits).to(torch.float32)
         # A tracer sees sizes as tensors: without int() the branch is taken for data.
-        if int(logits.shape[-1]) == 1:
-            return torch.sigmoid(-logits[:, 0] if self.rule.inverted else logits[:, 0])
+        if int(logits.shape[-1]) == 1 or self.rule.independent:
+            logit = logits[:, self.rule.index]
+            return torch.sigmoid(-logit if self.rule.inverted else logit)
         probabilities = torch.softmax(logits, dim=-1)
         spoof = probabilities[:, self.rule.index]
         return 1.0 - spoof if self.rule.inverted else spoof

@@ -48,10 +48,14 @@ class SpoofRule:
     """How a score comes out of a model's class probabilities.
 
     P(spoof) is the probability of class `index`, or, when `inverted`, one minus it.
+
+    Attributes:
+        independent: each class has a probability of its own, the sigmoid of its logit; else they share one by softmax.
     """
 
     index: int
     inverted: bool = False
+    independent: bool = False
 
 
 def spoof_rule(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles, find_model
-from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint
 from models.detector import Detector, model_info
 from models.engine import Engine, EngineModel
 from models.engines import open_engine
@@ -156,7 +156,8 @@ class _FolderVoice:
             )
         self.preparation = voice_preparation(self._checkpoint.processor)
         labels = self._checkpoint.id2label
-        self.rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
+        rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
+        self.rule = replace(rule, independent=classes_are_independent(self._checkpoint))
         self.labels = tuple(labels[index] for index in range(len(labels)))
         self.architecture = str((self.config.get("architectures") or [self._checkpoint.model_type])[0])
         facts = {"config": self.config, "processor": self._checkpoint.processor}

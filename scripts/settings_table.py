@@ -5,9 +5,10 @@ Usage: python -m scripts.settings_table
 
 from pathlib import Path
 
-from pydantic import AliasChoices, SecretStr
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from bonafide.environment import variables
 from bonafide.settings import MIB, Settings
 from scripts.local_service import ROOT
 
@@ -25,14 +26,6 @@ def table() -> str:
         names = ", ".join(f"`{each}`" for each in variables(name, field))
         lines.append(f"| {names} | {_default(field)} | {' '.join(field.description.split())} |")
     return "\n".join(lines) + "\n"
-
-
-def variables(name: str, field: FieldInfo) -> list[str]:
-    """What a setting is called in the environment."""
-    alias = field.validation_alias
-    if alias is None:
-        return [f"BONAFIDE_{name.upper()}"]
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
 
 
 def with_table(document: str) -> str:

@@ -5,6 +5,10 @@ import logging
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bonafide.errors import Forbidden
+from bonafide.security.hosts import AllowedHosts
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +24,18 @@ class PrivateServer:
     def __init__(self, metrics: Callable[[], tuple[bytes, str]], ready: Callable[[], bool]) -> None:
         self._metrics = metrics
         self._ready = ready
-        routes = web.Application()
+        self._hosts = AllowedHosts(())
+
+        @web.middleware
+        async def require_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+            """Refuses web pages that have made their name stand for loopback."""
+            try:
+                self._hosts.require(request.headers.getall("host", []), own=None)
+            except Forbidden:
+                return web.Response(text="this port is called by loopback's names alone\n", status=403)
+            return await handler(request)
+
+        routes = web.Application(middlewares=[require_host])
         routes.add_routes(
             [
                 web.get("/metrics", self._answer_metrics),
@@ -36,6 +51,7 @@ class PrivateServer:
         Raises:
             OSError: the port is taken.
         """
+        self._hosts = AllowedHosts.of_listener(host)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         bound = int(self._runner.addresses[0][1])

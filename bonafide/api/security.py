@@ -20,7 +20,7 @@ SUBPROTOCOL = "bonafide"
 """What the service answers to a browser that offers it beside its key; Chrome wants one of its offers chosen."""
 KEY_SUBPROTOCOL = "bonafide.key."
 """Browsers cannot set a socket's headers: `new WebSocket(url, ["bonafide", "bonafide.key." + key])`."""
-_REFUSAL_LIMIT_S = 10.0
+REFUSAL_LIMIT_S = 10.0
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
@@ -67,9 +67,9 @@ class KeyGate:
                 raise Unavailable("the service is starting")
             set_caller(access.admit(presented_key(headers) or _offered_key(scope)))
         except BonafideError as error:
-            call = Call.within(_REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
+            call = Call.within(REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
             refused(scope["type"], "access", call, error)
-            await _refuse(scope, receive, send, refusal(error, call))
+            await refuse(scope, receive, send, refusal(error, call))
             return
         await self._app(scope, receive, _choosing(scope, send))
 
@@ -88,7 +88,7 @@ def _offered_key(scope: Scope) -> str | None:
     return None
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
     """Answers a request, or a socket's handshake, which is refused with 1008 where a server cannot answer it."""
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})

@@ -13,7 +13,7 @@ from bentoml.exceptions import BentoMLException
 from numpy.typing import NDArray
 
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
-from bonafide.runner.remote import RunnerResult
+from bonafide.runner.remote import TOKEN_HEADER, RunnerResult
 from bonafide.runner.replicas import Replicas
 
 T = TypeVar("T")
@@ -101,13 +101,14 @@ async def _connected(request: Callable[[], Awaitable[T]]) -> T:
         raise ConnectionError(repr(error)) from error
 
 
-def require_remote(dependency: object, name: str, model: str) -> Replicas:
+def require_remote(dependency: object, name: str, model: str, token: str = "") -> Replicas:
     """The replicas behind a BentoML dependency.
 
     Args:
         dependency: what `bentoml.depends` gives in the service.
         name: of the runner's service.
         model: "voice" or "face", for messages.
+        token: what the runner asks for; empty: nothing.
 
     Raises:
         RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
@@ -121,7 +122,10 @@ def require_remote(dependency: object, name: str, model: str) -> Replicas:
     known = dependency.to_async
 
     async def connect(url: str) -> BentoRemote:
-        client: Any = await RemoteProxy(url, service=known.service).to_async.__aenter__()
+        proxy = RemoteProxy(url, service=known.service).to_async
+        if token:
+            proxy.default_headers[TOKEN_HEADER] = token  # its connections, made later, send these
+        client: Any = await proxy.__aenter__()
         return BentoRemote(client, model)
 
     return Replicas(known.url, connect)

@@ -4,6 +4,9 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
+TOKEN_HEADER = "x-bonafide-runner-token"  # noqa: S105 - the name, not the token
+"""Shows a runner that it is the service that asks."""
+
 
 class RunnerResult(NamedTuple):
     """What a runner returns for each item.

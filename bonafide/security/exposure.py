@@ -1,8 +1,11 @@
 """Whether other machines can reach the service, which then refuses to start without authentication."""
 
 import ipaddress
+import logging
 
 from bonafide.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class UnprotectedError(Exception):
@@ -42,6 +45,8 @@ def require_protection(http_host: str, settings: Settings) -> None:
 def require_private(what: str, host: str, settings: Settings) -> None:
     """Refuses public addresses for a runner: BentoML unpickles what arrives there, which can run any code.
 
+    A runner that asks for no token is warned of: whatever reaches its port then is the service.
+
     Raises:
         UnprotectedError: other machines could reach it.
     """
@@ -49,4 +54,10 @@ def require_private(what: str, host: str, settings: Settings) -> None:
         raise UnprotectedError(
             f"{what} on {host} can be reached by anybody, and runs what it is sent. Let it listen on 127.0.0.1, or set "
             "BONAFIDE_ALLOW_PUBLIC=1 if a network policy or a firewall lets only the service in."
+        )
+    if not settings.runner_token.get_secret_value():
+        logger.warning(
+            "%s asks for no token: what reaches its port runs code there. BONAFIDE_RUNNER_TOKEN, the same for the "
+            "service and its runners, keeps others out.",
+            what,
         )

@@ -80,7 +80,10 @@ class KeyStore:
         if self._path is None or self._changes is None or not self._changes.changed():
             return
         try:
-            self._keys = parse(self._path.read_text())
+            text = self._path.read_text()
+            if not text.strip():  # it is being written; one with a comment alone takes every key away
+                raise ValueError("the file is empty")
+            self._keys = parse(text)
         except (OSError, ValueError) as error:
             logger.error("the API keys cannot be read again; those known stay", extra={"cause": str(error)})
         else:

@@ -78,7 +78,7 @@ def _read(data: Path, media: Path | None) -> Dataset:
         return _manifest(data)
     if data.suffix == ".json":
         return Dataset("CelebA-Spoof", _placed(celeba_annotations(data), media or _celeba_root(data)))
-    with data.open(encoding="utf-8", newline="") as file:
+    with data.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
     if data.suffix == ".csv":
         header = next(csv.reader([first]), [])
@@ -110,8 +110,9 @@ def _manifest(path: Path) -> Dataset:
 
 def _folders(root: Path) -> Iterator[Trial]:
     """Files below the class folders; a folder within `spoof` names the attack."""
-    bonafide = [root / name for name in _BONAFIDE_FOLDERS if (root / name).is_dir()]
-    spoof = [root / name for name in _SPOOF_FOLDERS if (root / name).is_dir()]
+    folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
+    bonafide = [folder for folder in folders if folder.name.casefold() in _BONAFIDE_FOLDERS]
+    spoof = [folder for folder in folders if folder.name.casefold() in _SPOOF_FOLDERS]
     if len(bonafide) != 1 or len(spoof) != 1:
         raise DataError(
             f"{root} needs exactly one folder of {', '.join(_BONAFIDE_FOLDERS)} and one of {', '.join(_SPOOF_FOLDERS)}"

@@ -77,7 +77,7 @@ def in_the_wild(path: Path) -> Iterator[Trial]:
         DataError: a label that is neither `bona-fide` nor `spoof`.
     """
     labels = {"bona-fide": BONAFIDE, "bonafide": BONAFIDE, "spoof": UNNAMED_ATTACK}
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
             if row["label"] not in labels:
                 raise DataError(f"{path}, line {number}: label {row['label']!r} is neither bona-fide nor spoof")
@@ -103,7 +103,7 @@ def celeba_annotations(path: Path) -> Iterator[Trial]:
         DataError: an entry of another form, or whose attack and class contradict each other.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise DataError(f"{path} is no JSON: {error}") from error
     if not isinstance(entries, dict):
@@ -130,7 +130,7 @@ def _celeba(name: str, attack: str) -> Trial:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if row := line.split():
                 yield number, row

@@ -127,7 +127,8 @@ def _load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]
     """
     id2label = dict(enumerate(labels))
     label2id = {label: index for index, label in id2label.items()}
-    model, keys = load_unchecked(checkpoint, task, id2label=id2label, label2id=label2id)
+    one_label = "single_label_classification"  # as the loss of the training takes it
+    model, keys = load_unchecked(checkpoint, task, id2label=id2label, label2id=label2id, problem_type=one_label)
     body = f"{model.base_model_prefix}."
     absent = [key for key in keys.missing if not HARMLESS_EXTRA.search(key)]
     refuse_mismatch(

@@ -88,6 +88,15 @@ def test_only_the_service_reaches_the_runners(values: Path) -> None:
         assert source["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "service"
 
 
+def test_service_and_runners_have_the_same_token() -> None:
+    for name, deployment in of_kind(rendered(CHART / "ci" / "production.yaml"), "Deployment").items():
+        if "redis" in name:
+            continue
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        (token,) = [each for each in container["env"] if each["name"] == "BONAFIDE_RUNNER_TOKEN"]
+        assert token["valueFrom"] == {"secretKeyRef": {"name": "bonafide-runners", "key": "token"}}
+
+
 def test_the_service_depends_on_names_that_exist_and_list_every_replica(values: Path) -> None:
     manifests = rendered(values)
     services = of_kind(manifests, "Service")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bonafide.environment import variables
 from bonafide.settings import Settings
 from scripts.local_service import ROOT
-from scripts.settings_table import variables
 
 DEPLOY = ROOT / "deploy"
 

@@ -16,6 +16,8 @@ from _bentoml_impl.client import RemoteProxy
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bonafide.bento.supervisor import TOKEN_VARIABLE
+from bonafide.runner.remote import TOKEN_HEADER
 from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from proto import liveness_api_pb2 as liveness
@@ -58,8 +60,10 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
     WavLMRunner.inject_config()  # type: ignore[attr-defined]  # the decorator made it a Service
     windows: list[Any] = [np.full(64_000, 100 * index, np.int16) for index in range(8)]
     poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
-    address = f"tcp://127.0.0.1:{listening_port(process_of(service, 'WavLMRunner'))}"
-    async with RemoteProxy(address, service=WavLMRunner).to_async as remote:
+    runner = process_of(service, "WavLMRunner")
+    proxy = RemoteProxy(f"tcp://127.0.0.1:{listening_port(runner)}", service=WavLMRunner).to_async
+    proxy.default_headers[TOKEN_HEADER] = runner.environ()[TOKEN_VARIABLE]
+    async with proxy as remote:
         well = [(await remote.score([window]))[0][0][0] for window in windows]
         mixed = await asyncio.gather(
             *(remote.score([poison.get(index, window)]) for index, window in enumerate(windows))
@@ -139,7 +143,7 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
 async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
     """Raw, so that no client library stops it: two gigabytes announced by nobody."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
-    writer.write(b"POST /detect_audio HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"POST /detect_audio HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
     process = process_of(service, "Bonafide")
     before = process.memory_info().rss
     part = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
@@ -163,6 +167,17 @@ async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalServ
     assert process.memory_info().rss - before < 600 * 2**20
 
 
+async def test_requests_leave_no_memory_behind(service: LocalService, http: httpx.AsyncClient) -> None:
+    process = process_of(service, "Bonafide")
+    for _ in range(500):
+        await http.get("/livez")
+    before = process.memory_info().rss
+    for _ in range(3_000):
+        assert (await http.get("/livez")).status_code == 200
+    grown = process.memory_info().rss - before
+    assert grown < 6 * 2**20, f"{grown / 2**20:.1f} MiB more"
+
+
 @pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
     client: AsyncBonafideClient, http: httpx.AsyncClient, tmp_path: Path
@@ -182,6 +197,14 @@ def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
         if service.process.poll() is None:
             service.stop()
     assert "Serve without --development" in service.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_wrong_setting_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    service = start(tmp_path / "log", {"BONAFIDE_ALLOWED_BUCKET": "calls"})
+    assert service.process.wait(120) == 1
+    sentence = "BONAFIDE_ALLOWED_BUCKET is no setting; did you mean BONAFIDE_ALLOWED_BUCKETS?"
+    assert service.log.read_text() == f"Bonafide cannot start: {sentence}\n"
 
 
 @pytest.mark.slow

@@ -131,16 +131,16 @@ class Caller:
         return await self._give_up(self._http.post("/detect_audio", content=CALL))
 
     async def truncated_body(self) -> str:
-        head = b"POST /detect_audio HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(CALL)
+        head = b"POST /detect_audio HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(CALL)
         return await self._cut_off(self._service.http_port, head + CALL[: self._random.randrange(len(CALL))])
 
     async def truncated_chunks(self) -> str:
-        head = b"POST /predict_liveness HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = b"POST /predict_liveness HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         body = b"%x\r\n%s\r\n" % (len(FACE), FACE)
         return await self._cut_off(self._service.http_port, head + body[: self._random.randrange(len(body))])
 
     async def truncated_head(self) -> str:
-        return await self._cut_off(self._service.http_port, b"POST /analyze_audio HTTP/1.1\r\nHost: x\r\nConte")
+        return await self._cut_off(self._service.http_port, b"POST /analyze_audio HTTP/1.1\r\nHost: localhost\r\nConte")
 
     async def noise_at_http(self) -> str:
         return await self._cut_off(self._service.http_port, self._random.randbytes(2_000))

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from transformers import ViTConfig, ViTForImageClassification
+from PIL import Image
+from transformers import ViTConfig, ViTForImageClassification, pipeline
 from transformers.image_processing_backends import PilBackend
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
@@ -104,6 +105,25 @@ def test_more_attacks_than_one(tmp_path: Path) -> None:
     assert detector.info.spoof_index is None
     expected = 1 - plain_face_scores(folder, photos(), 1)
     np.testing.assert_allclose(detector.score(_prepared(detector)), expected, atol=1e-4)
+
+
+def test_classes_with_probabilities_of_their_own(tmp_path: Path) -> None:
+    folder = save_face(tmp_path / "m", ["live", "fake"], problem_type="multi_label_classification", **TINY_DINOV2)
+    detector = FaceSpoofModel.load(str(folder), options(tmp_path, engine="torch", precision="fp32"))
+    classify = pipeline(
+        "image-classification", model=str(folder), image_processor=BitImageProcessorPil.from_pretrained(folder)
+    )
+    said = [{each["label"]: each["score"] for each in classify(Image.fromarray(photo))} for photo in photos()]
+    assert any(sum(each.values()) > 1.1 for each in said), "they must not share one for the comparison to mean anything"
+    np.testing.assert_allclose(detector.score(_prepared(detector)), [each["fake"] for each in said], atol=1e-4)
+    plain = FaceSpoofModel.load(str(save_face(tmp_path / "n", ["live", "fake"], **TINY_DINOV2)), options(tmp_path))
+    assert plain.info.version != detector.info.version
+
+
+def test_outputs_that_are_no_classes_are_refused(tmp_path: Path) -> None:
+    folder = save_face(tmp_path / "m", ["live", "fake"], problem_type="regression", **TINY_DINOV2)
+    with pytest.raises(UnsupportedModel, match="problem_type is 'regression'"):
+        FaceSpoofModel.load(str(folder), options(tmp_path))
 
 
 def test_info_says_how_a_photo_is_prepared(tiny_face: Path, workspace: Path) -> None:

@@ -34,6 +34,8 @@ class Fixed(nn.Module):
         ((0.0, 1.0, 0.0), SpoofRule(1, inverted=True), 2 / (2 + np.e)),
         ((0.0, 1.0, 0.0), SpoofRule(1), np.e / (2 + np.e)),
         ((0.0, 200.0), SpoofRule(1), 1.0),
+        ((1.0, 2.0), SpoofRule(1, independent=True), 1 / (1 + np.exp(-2.0))),
+        ((1.0, 2.0, 0.0), SpoofRule(1, inverted=True, independent=True), 1 / (1 + np.exp(2.0))),
         ((-200.0,), SpoofRule(0), 0.0),
     ],
 )

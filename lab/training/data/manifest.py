@@ -6,7 +6,7 @@ Paths are kept relative to the manifest's folder where they lie below it, so a d
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -69,13 +69,14 @@ def read(path: Path) -> list[Item]:
     Raises:
         ValueError: A row lacks a field or holds a value that is not allowed; the message says which.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a CSV with a byte order mark
         rows = (
             list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file if line.strip()]
         )
     items = []
     for number, row in enumerate(rows, 1):
         try:
+            _check_fields(row)
             item = Item(**row)
             items.append(replace(item, path=path.parent.absolute() / item.path))
         except (TypeError, ValueError) as error:
@@ -100,6 +101,16 @@ def check_split(items: Sequence[Item], held_out: Iterable[str] = ()) -> None:
             raise ValueError(f"{item.subject} is in {side[item.subject]} and in {item.split}")
         if item.attack in forbidden and item.split != "test":
             raise ValueError(f"{item.path}: held-out attack {item.attack} is in {item.split}")
+
+
+def _check_fields(row: object) -> None:
+    if not isinstance(row, dict):
+        raise ValueError("not an object of fields")
+    known = {field.name: field.default is MISSING for field in fields(Item)}
+    if lacking := [name for name, needed in known.items() if needed and row.get(name) is None]:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
+    if unknown := [str(name) for name in row if name not in known]:
+        raise ValueError(f"it has fields that are not known: {', '.join(unknown)}")
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -36,6 +36,12 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, body["code"]
 
 
+@pytest.mark.parametrize("digits", ["9" * 5_000, "9" * 25, "0" * 5_000 + "3000000"])
+async def test_a_length_of_absurdly_many_digits_is_too_large(client: httpx.AsyncClient, digits: str) -> None:
+    answer = await client.post("/detect_audio", content=VOICE, headers={"content-length": digits})
+    assert error_of(answer) == (413, "too_large")
+
+
 @pytest.mark.parametrize("code", ErrorCode)
 def test_every_error_has_its_status(code: ErrorCode) -> None:
     failure = type("Failure", (BonafideError,), {"code": code})

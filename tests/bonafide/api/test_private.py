@@ -14,6 +14,9 @@ async def test_metrics_and_probes() -> None:
         metrics = await http.get("/metrics")
         assert (metrics.content, metrics.headers["content-type"]) == (b"bonafide_up 1\n", "text/plain; version=0.0.4")
         assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
+        for path in ("/metrics", "/livez"):
+            assert (await http.get(path, headers={"host": f"rebound.example:{port}"})).status_code == 403
+            assert (await http.get(path, headers={"host": f"localhost:{port}"})).status_code == 200
         ready = False
         assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 503]
         assert (await http.post("/detect_audio")).status_code == 404

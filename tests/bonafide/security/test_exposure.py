@@ -40,6 +40,13 @@ def test_loopback_needs_nothing() -> None:
     require_protection("127.0.0.1", Settings.model_validate({"grpc_host": "0.0.0.0", "grpc_ports": ()}))
 
 
+def test_a_runner_that_asks_for_no_token_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    require_private("WavLMRunner", "127.0.0.1", Settings.model_validate({"runner_token": "a-token-of-this-test"}))
+    assert not caplog.messages
+    require_private("WavLMRunner", "127.0.0.1", Settings())
+    assert "WavLMRunner asks for no token" in caplog.text
+
+
 def test_a_runner_is_helped_by_no_key() -> None:
     require_private("WavLMRunner", "127.0.0.1", Settings())
     require_private("WavLMRunner", "0.0.0.0", Settings(allow_public=True))

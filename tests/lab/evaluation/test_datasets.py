@@ -63,11 +63,23 @@ def test_manifest(tmp_path: Path, suffix: str) -> None:
 
 def test_a_broken_manifest_is_told_by_row(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path,label\na.wav,genuine\n")
-    with pytest.raises(DataError, match="row 1"):
+    with pytest.raises(DataError, match="row 1: it lacks subject, source, licence, attack, split"):
         read_dataset(tmp_path / "m.csv")
+    (tmp_path / "m.jsonl").write_text("5\n")
+    with pytest.raises(DataError, match="row 1: not an object of fields"):
+        read_dataset(tmp_path / "m.jsonl")
 
 
-@pytest.mark.parametrize("names", [("live", "spoof"), ("bonafide", "spoof"), ("real", "fake")])
+def test_a_byte_order_mark_before_a_list_is_no_part_of_it(tmp_path: Path) -> None:
+    touch(tmp_path / "a.wav", tmp_path / "b.wav")
+    rows = "path,label,subject,source,licence,attack,split\na.wav,spoof,s,x,MIT,flite,dev\n"
+    (tmp_path / "m.csv").write_text(rows, encoding="utf-8-sig")
+    assert len(read_dataset(tmp_path / "m.csv").trials) == 1
+    (tmp_path / "meta.csv").write_text("file,speaker,label\nb.wav,S,bona-fide\n", encoding="utf-8-sig")
+    assert len(read_dataset(tmp_path / "meta.csv").trials) == 1
+
+
+@pytest.mark.parametrize("names", [("live", "spoof"), ("bonafide", "spoof"), ("real", "fake"), ("REAL", "Fake")])
 def test_folders(tmp_path: Path, names: tuple[str, str]) -> None:
     bonafide, spoof = (tmp_path / name for name in names)
     touch(bonafide / "deep/1.JPG", bonafide / "notes.txt", spoof / "2.png", spoof / "print/glossy/3.png")

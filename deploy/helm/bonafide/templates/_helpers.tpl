@@ -89,6 +89,10 @@ capabilities: {drop: [ALL]}
 - name: {{ $name }}
   value: {{ $value | toString | quote }}
 {{- end }}
+{{- with .root.Values.security.runnerTokenSecret }}
+- name: BONAFIDE_RUNNER_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
+{{- end }}
 {{- if eq .component "service" }}
 {{- if .root.Values.minio.endpoint }}
 - name: MINIO_ACCESS_KEY

@@ -1,0 +1,36 @@
+"""Corrects BentoML's time limit of requests: its timer ends with the request.
+
+BentoML starts a timer for each request and never cancels it, so a request that took a millisecond is kept in memory for
+as long as the limit: minutes in a runner, more than an hour in the service.
+"""
+
+import asyncio
+
+from bentoml._internal.server.http.traffic import TimeoutMiddleware
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+
+def cancel_request_timers() -> None:
+    """Makes every server of this process forget a request when its response begins."""
+    TimeoutMiddleware.__call__ = _call  # type: ignore[method-assign]
+
+
+async def _call(self: TimeoutMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+    """504 if the response has not begun within the limit; sockets have limits of their own."""
+    if scope["type"] != "http":
+        await self.app(scope, receive, send)
+        return
+    try:
+        async with asyncio.timeout(self.timeout) as limit:
+
+            async def begun(message: Message) -> None:
+                limit.reschedule(None)
+                await send(message)
+
+            await self.app(scope, receive, begun)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        response = JSONResponse({"error": f"not answered within {self.timeout:g} seconds"}, status_code=504)
+        await response(scope, receive, send)

@@ -1,0 +1,72 @@
+"""The settings of a process from its environment, or sentences that name what is wrong with it."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+from pydantic import AliasChoices, ValidationError
+from pydantic.fields import FieldInfo
+
+from bonafide.settings import Settings
+
+_OTHERS = frozenset(
+    f"BONAFIDE_{name}"
+    for name in (
+        "CONFIG",  # read before the settings
+        *("ADDRESS", "API_KEY", "API_KEY_FILE", "CA", "CERT", "CERT_KEY", "LIVE_URL", "TLS"),  # of the clients
+        *("DATA_DIR", "IMAGE"),  # of training and the compose file
+    )
+)
+_SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+
+
+class WrongSettings(Exception):
+    """The process cannot start with this environment; the message names each variable."""
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process.
+
+    Args:
+        environment: where names are looked for that no setting has; values come from this process's own.
+
+    Raises:
+        WrongSettings: a value that cannot be, or a variable that nothing reads.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise WrongSettings("; ".join(_sentences(error))) from error
+    except FileNotFoundError as error:
+        raise WrongSettings(str(error)) from error
+    if unknown := list(_unknown(environment)):
+        raise WrongSettings("; ".join(unknown))
+    return settings
+
+
+def variables(name: str, field: FieldInfo) -> list[str]:
+    """What a setting is called in the environment."""
+    alias = field.validation_alias
+    if alias is None:
+        return [f"BONAFIDE_{name.upper()}"]
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    """One for each wrong value, without the value: it may be a secret."""
+    names = {name: variables(name, field)[0] for name, field in Settings.model_fields.items()}
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        where = str(problem["loc"][0]) if problem["loc"] else ""
+        yield f"{names.get(where, where)}: {message}" if where else message
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    """Sentences on names like ours that nothing reads; a typo in a limit would otherwise lift it."""
+    known = {each for name, field in Settings.model_fields.items() for each in variables(name, field)} | _OTHERS
+    for name in sorted(environment):
+        if not name.startswith("BONAFIDE_") or name in known or _SERVICE_LINK.search(name):
+            continue
+        nearest = difflib.get_close_matches(name, sorted(known), 1)
+        yield f"{name} is no setting{f'; did you mean {nearest[0]}?' if nearest else ''}"

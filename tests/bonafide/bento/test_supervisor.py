@@ -1,0 +1,65 @@
+"""The arbiter of BentoML's supervisor; tests/integration/test_trust.py looks at the ports of the running one."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_standalone_arbiter
+from bentoml.serving import create_watcher
+
+from bonafide.bento.supervisor import TOKEN_VARIABLE, control_endpoints, secure_supervisor
+from bonafide.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.setattr(Arbiter, "__init__", Arbiter.__init__)  # put back afterwards
+
+
+def watchers(*names: str) -> list[Any]:
+    return [create_watcher(name, ["-c", "pass"], env={}) for name in names]
+
+
+def tokens(arbiter: Any) -> list[str | None]:
+    return [watcher.env.get(TOKEN_VARIABLE) for watcher in arbiter.watchers]
+
+
+def test_left_alone_bentoml_opens_ports() -> None:
+    arbiter = create_standalone_arbiter(watchers("service"))
+    assert {arbiter.endpoint[:16], arbiter.pubsub_endpoint[:16]} == {"tcp://127.0.0.1:"}
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_nothing_outside_the_process_reaches_it(threaded: bool) -> None:
+    secure_supervisor("")
+    arbiter = create_standalone_arbiter(watchers("service"), threaded=threaded)
+    assert isinstance(arbiter, ThreadedArbiter) is threaded
+    ends = [arbiter.endpoint, arbiter.pubsub_endpoint, arbiter.ctrl.endpoint]
+    assert all(end.startswith("inproc://") for end in ends)
+    assert arbiter.stats_endpoint is None
+    assert arbiter.multicast_endpoint is None
+
+
+def test_plugins_reach_it_through_a_folder_that_is_closed_to_others() -> None:
+    paths = {Path(end.removeprefix("ipc://")) for end in control_endpoints(for_plugins=True).values()}
+    assert len(paths) == 2
+    (folder,) = {path.parent for path in paths}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_service_and_runners_share_a_new_token_each_time() -> None:
+    secure_supervisor("")
+    names = ("service_WavLMRunner", "service_DINOv2Runner", "service", "other")
+    first, second = (tokens(create_standalone_arbiter(watchers(*names))) for _ in range(2))
+    assert first[0] == first[1] == first[2] != second[0]
+    assert first[3] is None
+    assert Settings.model_validate({"runner_token": first[0]}).runner_token.get_secret_value() == first[0]
+
+
+def test_a_configured_token_is_left_alone_and_so_is_who_starts_alone() -> None:
+    secure_supervisor("")
+    assert tokens(create_standalone_arbiter(watchers("service"))) == [None]
+    secure_supervisor("a-configured-token")
+    assert tokens(create_standalone_arbiter(watchers("service_WavLMRunner", "service"))) == [None, None]

@@ -1,0 +1,78 @@
+"""The time limit of a request ends with it, and leaves nothing behind."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import httpx
+import pytest
+from bentoml._internal.server.http.traffic import TimeoutMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bonafide.bento.timeouts import cancel_request_timers
+
+
+@pytest.fixture(autouse=True)
+def _corrected() -> Iterator[None]:
+    before = TimeoutMiddleware.__call__
+    cancel_request_timers()
+    yield
+    TimeoutMiddleware.__call__ = before  # type: ignore[method-assign]
+
+
+def limited(timeout_s: float, answer: Callable[[Request], Awaitable[ASGIApp]]) -> httpx.AsyncClient:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (await answer(Request(scope, receive)))(scope, receive, send)
+
+    transport = httpx.ASGITransport(TimeoutMiddleware(app, timeout_s))
+    return httpx.AsyncClient(transport=transport, base_url="http://here")
+
+
+def timers() -> int:
+    gc.collect()
+    return sum(isinstance(each, asyncio.TimerHandle) and not each.cancelled() for each in gc.get_objects())
+
+
+async def test_answered_requests_leave_no_timer() -> None:
+    async def answer(_: Request) -> ASGIApp:
+        return PlainTextResponse("done")
+
+    before = timers()
+    async with limited(600, answer) as client:
+        for _ in range(50):
+            assert (await client.get("/")).text == "done"
+    assert timers() - before < 5
+
+
+async def test_a_request_without_an_answer_is_504() -> None:
+    async def answer(_: Request) -> ASGIApp:
+        await asyncio.sleep(60)
+        raise AssertionError("not cancelled")
+
+    async with limited(0.05, answer) as client:
+        response = await client.get("/")
+    assert (response.status_code, response.json()) == (504, {"error": "not answered within 0.05 seconds"})
+
+
+async def test_a_response_that_has_begun_may_take_longer() -> None:
+    async def parts() -> AsyncIterator[str]:
+        yield "one "
+        await asyncio.sleep(0.2)
+        yield "two"
+
+    async def answer(_: Request) -> ASGIApp:
+        return StreamingResponse(parts())
+
+    async with limited(0.1, answer) as client:
+        assert (await client.get("/")).text == "one two"
+
+
+async def test_an_error_of_the_application_is_not_hidden() -> None:
+    async def answer(_: Request) -> ASGIApp:
+        raise TimeoutError("of the application")
+
+    async with limited(60, answer) as client:
+        with pytest.raises(TimeoutError, match="of the application"):
+            await client.get("/")
