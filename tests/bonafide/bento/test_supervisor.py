@@ -16,6 +16,7 @@ from bonafide.settings import Settings
 def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr(Arbiter, "__init__", Arbiter.__init__)  # put back afterwards
+    monkeypatch.setattr(Arbiter, "start", Arbiter.start)
 
 
 def watchers(*names: str) -> list[Any]:
