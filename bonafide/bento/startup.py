@@ -5,8 +5,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
+
+from bonafide.bento.supervisor import REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,7 @@ def refusal_to_start(*fatal: type[Exception]) -> Iterator[None]:
     except fatal as error:
         logger.critical("cannot start: %s", error)
         supervisor = psutil.Process(os.getppid())
-        if "bentoml" in " ".join(supervisor.cmdline()):
+        if "bentoml" in {Path(part).name for part in supervisor.cmdline()[:3]}:
+            supervisor.send_signal(REFUSED)
             supervisor.send_signal(signal.SIGTERM)
         raise SystemExit(1) from error

@@ -1,14 +1,17 @@
-"""Corrects BentoML's supervisor: no control ports, and a token that only the processes it starts together know.
+"""Corrects BentoML's supervisor: no control ports, a token for the processes it starts together, an honest exit status.
 
 BentoML gives its arbiter (circus) two TCP ports on loopback. What is sent to the first is done: any user of the machine
-could start programs as the user of the service.
+could start programs as the user of the service. And it ends with status 0 also when a process of it refused to start,
+which systemd and Kubernetes take for a wish to stop.
 """
 
 import atexit
 import secrets
 import shutil
+import signal
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from bentoml._internal.utils.circus import Arbiter
@@ -17,7 +20,11 @@ TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
 _SERVICE, _DEPENDENCY = "service", "service_"
 """What BentoML calls the watchers of the service, and, with the runner's name, of a runner that it starts beside it."""
 
+REFUSED = signal.SIGUSR1
+"""What a process that refuses to start sends the supervisor before it ends it; see `startup.refusal_to_start`."""
+
 _arbiter_init = Arbiter.__init__
+_arbiter_start = Arbiter.start
 
 
 class Watcher(Protocol):
@@ -45,6 +52,26 @@ def secure_supervisor(runner_token: str) -> None:
         _arbiter_init(self, watchers, *args, **{**options, **control_endpoints(bool(options.get("plugins")))})
 
     Arbiter.__init__ = init  # type: ignore[method-assign]
+    Arbiter.start = _start_and_tell  # type: ignore[method-assign]
+
+
+def _start_and_tell(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
+    """As BentoML's, which returns when everything has ended.
+
+    Raises:
+        SystemExit: a process refused to start.
+    """
+    refused = False
+
+    def note(*_: object) -> None:
+        nonlocal refused
+        refused = True
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(REFUSED, note)
+    _arbiter_start(self, cb)
+    if refused:
+        raise SystemExit(1)
 
 
 def control_endpoints(for_plugins: bool) -> dict[str, str]:

@@ -192,7 +192,7 @@ async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
 def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
     service = start(tmp_path / "log", {}, "--development")
     try:
-        service.process.wait(120)
+        assert service.process.wait(120) != 0
     finally:
         if service.process.poll() is None:
             service.stop()
@@ -211,7 +211,7 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
     service = start(tmp_path / "log", {"BONAFIDE_VOICE_MODEL": str(tmp_path / "nothing-here")})
     try:
-        service.process.wait(120)
+        assert service.process.wait(120) == 1
     finally:
         if service.process.poll() is None:
             service.stop()
@@ -226,7 +226,7 @@ def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         service = start(tmp_path / "log", {"BONAFIDE_GRPC_PORTS": str(port)})
         try:
-            service.process.wait(120)
+            assert service.process.wait(120) == 1
         except subprocess.TimeoutExpired:
             service.stop()
             raise

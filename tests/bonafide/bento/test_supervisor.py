@@ -8,6 +8,7 @@ import pytest
 from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_standalone_arbiter
 from bentoml.serving import create_watcher
 
+from bonafide.bento import supervisor
 from bonafide.bento.supervisor import TOKEN_VARIABLE, control_endpoints, secure_supervisor
 from bonafide.settings import Settings
 
@@ -15,7 +16,8 @@ from bonafide.settings import Settings
 @pytest.fixture(autouse=True)
 def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    monkeypatch.setattr(Arbiter, "__init__", Arbiter.__init__)  # put back afterwards
+    monkeypatch.setattr(Arbiter, "__init__", supervisor._arbiter_init)  # another test may have loaded `service.py`
+    monkeypatch.setattr(Arbiter, "start", supervisor._arbiter_start)
 
 
 def watchers(*names: str) -> list[Any]:
