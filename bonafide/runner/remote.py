@@ -29,7 +29,7 @@ class Remote(Protocol):
 
     @property
     def replicas(self) -> int:
-        """How many processes share the work, as of the last `info`."""
+        """Number of processes that share the work, as of the last `info`."""
 
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         """One result for each item.
@@ -48,7 +48,7 @@ class Remote(Protocol):
         """The model's description, see `models.info.ModelInfo.to_dict`.
 
         Raises:
-            OSError: the runner cannot be reached, or does not answer as it should.
+            OSError: the runner cannot be reached, or its response is invalid.
         """
 
     async def close(self) -> None:
