@@ -1,4 +1,4 @@
-"""What the machine has: CUDA, bf16 arithmetic, CPUs. Found without importing torch where possible."""
+"""Hardware of the machine: CUDA, bf16 arithmetic, CPUs. Detected without importing torch where possible."""
 
 import ctypes
 import math
@@ -25,7 +25,7 @@ def cpu_has_bf16() -> bool:
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use: its affinity, cut down to a container's quota."""
+    """CPUs that this process may use: its affinity, limited by a container's quota."""
     affinity = len(os.sched_getaffinity(0))
     quota = _cgroup_quota()
     return affinity if quota is None else max(1, min(affinity, math.ceil(quota)))
