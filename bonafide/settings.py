@@ -161,7 +161,7 @@ class Settings(BaseSettings):
 
     # Between the service and its runners
     runner_token: SecretStr = SecretStr("")
-    """What runners ask the service for, 16 characters or more; unset: `bentoml serve` makes one when it starts all."""
+    """Token that runners require, 16 characters or more; unset: `bentoml serve` makes one if it starts all."""
 
     # TLS of gRPC and HTTP, read again when a file changes
     tls_cert: Path | None = None
@@ -267,7 +267,7 @@ class Settings(BaseSettings):
     @field_validator("redis_port", "metrics_port", "grpc_ports", mode="before")
     @classmethod
     def _service_link(cls, value: object, field: ValidationInfo) -> object:
-        """Kubernetes names the address of a service `redis` like the port of ours: `REDIS_PORT=tcp://10.0.0.1:6379`."""
+        """Kubernetes sets the address of a service `redis` under the same name: `REDIS_PORT=tcp://10.0.0.1:6379`."""
         if not (isinstance(value, str) and value.startswith(("tcp://", "udp://"))):
             return value
         if field.field_name == "redis_port":
@@ -310,8 +310,8 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def asks_who_calls(self) -> bool:
-        """Whether a caller must have a key or a certificate."""
+    def requires_authentication(self) -> bool:
+        """Whether callers must have a key or a certificate."""
         return self.keys_file is not None or bool(self.keys.get_secret_value()) or self.tls_client_ca is not None
 
     @model_validator(mode="after")

@@ -85,7 +85,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def classes_are_independent(checkpoint: Checkpoint) -> bool:
-    """Whether each class has a probability of its own, as `problem_type` in `config.json` says (transformers' meaning).
+    """Whether each class has a probability of its own, by `problem_type` in `config.json` (as in transformers).
 
     Raises:
         UnsupportedModel: its outputs are no probabilities of classes.

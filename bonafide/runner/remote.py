@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 TOKEN_HEADER = "x-bonafide-runner-token"  # noqa: S105 - the name, not the token
-"""Shows a runner that it is the service that asks."""
+"""Authenticates the service to a runner."""
 
 
 class RunnerResult(NamedTuple):

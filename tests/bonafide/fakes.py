@@ -56,7 +56,7 @@ class LocalRemote:
 
     Args:
         judge: the score of a window or photo.
-        speech: the share of a window in which somebody speaks.
+        speech: the share of a window that is speech.
     """
 
     def __init__(
