@@ -49,11 +49,11 @@ try:
     SETTINGS = read_settings()
 except WrongSettings as error:
     raise SystemExit(f"Bonafide cannot start: {error}") from None
-# A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first answer.
+# A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first result.
 ON_CUDA = SETTINGS.engine != "openvino" and cuda_is_available()
 VOICE_BATCH = SETTINGS.voice_max_batch or (64 if ON_CUDA else 4)
 FACE_BATCH = SETTINGS.face_max_batch or (64 if ON_CUDA else 8)
-NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # our own log has a line for each call, with its ids
+NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # the service's own log has a line for each call, with its ids
 RUNNER: Any = {
     "workers": 1,
     "traffic": {"timeout": SETTINGS.call_timeout_s},  # the callers' deadlines are shorter
@@ -75,7 +75,7 @@ serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
 
 
 class Scorer:
-    """What both runners do, whichever model they hold.
+    """Common part of both runners.
 
     Args:
         info: the model.
@@ -89,7 +89,7 @@ class Scorer:
         self._idle_drain = IdleDrain(SETTINGS.drain_s)
 
     def install_drain(self) -> None:
-        """Installs the signal handlers that delay the end. Must be called on the event loop."""
+        """Installs the signal handlers that delay the exit. Must be called on the event loop."""
         self._idle_drain.install()
 
     def score(self, items: list[Any]) -> list[RunnerResult]:
@@ -173,11 +173,11 @@ LIVE = WebSocketApi(lambda: HTTP.app)
 @bentoml.service(
     name="Bonafide",
     workers=1,
-    # Longer than our own limits: BentoML answers 504 to a call that has sent nothing for so long.
+    # Longer than the service's limits: BentoML responds 504 to a call that has sent nothing for so long.
     traffic={"timeout": SETTINGS.call_timeout_s + 3600},
     logging=NO_ACCESS_LOG,
     tracing={"excluded_urls": "/ws/"},  # each frame of a live voice would be a span
-    runner_probe={"enabled": False},  # waits 12 s for a dead runner; `__is_ready__` knows at once
+    runner_probe={"enabled": False},  # waits 12 s for a dead runner; `__is_ready__` returns at once
     http={"host": "127.0.0.1", "port": 3000},
     **https_options(SETTINGS),
 )
@@ -243,7 +243,7 @@ class Bonafide:
 
     @property
     def taking_calls(self) -> bool:
-        """Whether both runners answered within the last seconds, and no drain has begun."""
+        """Whether both runners have responded within the last seconds, and no drain has begun."""
         return self.app.ready and self.draining is None
 
     async def __is_ready__(self) -> bool:

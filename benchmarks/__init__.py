@@ -1,1 +1,1 @@
-"""What it costs: the engines alone, and the whole service beside them. Each command prints Markdown tables."""
+"""Benchmarks: the engines alone, and the whole service beside them. Each command prints Markdown tables."""

@@ -1,6 +1,6 @@
 """The bare engine in a process of its own: a detector called in a loop, with nothing around it.
 
-It computes when it is asked to and sleeps otherwise, so that it can take turns with the service.
+It computes on request and is idle otherwise, so that its runs can alternate with the service's.
 """
 
 import multiprocessing
@@ -20,7 +20,7 @@ _TRIAL_SECONDS = 1.0
 
 
 class Turn(NamedTuple):
-    """What one turn took.
+    """Cost of one turn.
 
     Attributes:
         wall_s: seconds.
@@ -35,8 +35,8 @@ class BareEngine:
     """The parent's side.
 
     Attributes:
-        info: what the detector tells of itself.
-        batch: the batch size that was quickest in a trial.
+        info: the detector's description.
+        batch: the batch size that was fastest in a trial.
         rate: items per second in that trial.
     """
 
@@ -66,7 +66,7 @@ def bare_engine(task: Task, reference: str, models_dir: Path) -> Iterator[BareEn
     ours, theirs = context.Pipe()
     process = context.Process(target=_compute, args=(theirs, task, reference, models_dir), daemon=True)
     process.start()
-    theirs.close()  # so that the end of the process ends a wait for its answer
+    theirs.close()  # so that the end of the process ends a wait for its reply
     try:
         yield BareEngine(ours, *ours.recv())
     finally:

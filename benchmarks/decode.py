@@ -13,7 +13,7 @@ LIMITS = AudioLimits(max_bytes=2**30, max_seconds=1e6, max_channels=16, max_samp
 
 
 def cpu_seconds(data: bytes) -> tuple[float, float]:
-    """CPU seconds of decoding alone, and of the whole way to windows."""
+    """CPU seconds of decoding alone, and of decoding and cutting into windows."""
     started = time.thread_time()
     for _ in MonoDecoder(data, LIMITS.max_channels, LIMITS.max_sample_rate).blocks():
         pass
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=44_100, help="Hz, where the encoder has a choice")
     parser.add_argument("--channels", type=int, default=1, help="1, 2, 6 or 8")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the recording")
-    parser.add_argument("--repeats", type=int, default=3, help="the quickest counts")
+    parser.add_argument("--repeats", type=int, default=3, help="runs; the fastest counts")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print("| format | rate, Hz | channels | file, kB | decoding, x real time | decoding and windows, x real time |")

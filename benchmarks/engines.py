@@ -1,6 +1,6 @@
 """How long each engine takes per item: torch and OpenVINO, fp32 and bf16, on full-size models with random weights.
 
-Everything runs interleaved in one process, so that a busy machine disturbs all of them alike; medians are shown.
+Everything runs interleaved in one process, so that other load affects all of them alike; medians are shown.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Contender:
     cpu_seconds: dict[int, list[float]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
 
     def measure(self, batch: int) -> None:
-        """Runs one batch and notes its time and the processor time of all threads."""
+        """Runs one batch and records its time and the processor time of all threads."""
         cpu, start = time.process_time(), time.perf_counter()
         self.run(batch)
         self.seconds[batch].append((time.perf_counter() - start) / batch)
@@ -109,7 +109,7 @@ def _contenders(name: str, folder: Path, threads: int) -> Iterator[Contender]:
 
 
 def _run(detector: Any, items: NDArray[Any]) -> Run:
-    # The engine itself, since a detector would cut a batch to the size that it prefers.
+    # The engine itself, since a detector would split a batch to its own batch size.
     return lambda batch: detector._engine.run(items[:batch])
 
 

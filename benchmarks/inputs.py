@@ -1,4 +1,4 @@
-"""Media that costs the client little and that no cache has seen: a few bodies, each copy stamped with a number.
+"""Media that is cheap to make and never cached: a few bodies, each copy marked with a serial number.
 
 In: a serial number. Out: bytes of a WAV recording or a JPEG photo that differ from those of every other number.
 """
@@ -35,12 +35,12 @@ def photo(number: int) -> bytes:
 
 
 def windows(count: int, samples: int) -> list[NDArray[np.int16]]:
-    """What recordings become on their way to the voice engine: int16 arrays (samples,)."""
+    """Windows as the voice engine receives them: int16 arrays (samples,)."""
     return [_sound(number, samples) for number in range(count)]
 
 
 def prepared_photos(count: int, height: int, width: int) -> list[NDArray[np.uint8]]:
-    """What photos become on their way to the face engine: uint8 arrays (height, width, 3)."""
+    """Photos as the face engine receives them: uint8 arrays (height, width, 3)."""
     return [_picture(number, height, width) for number in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Live voices: how long after a window's last sample its result comes, with so many sockets at real-time pace.
+"""Live voices: how long after a window's last sample its result comes, for a number of sockets at real-time pace.
 
 The service runs in its own processes, with the bundled models, and shares the cores with the client. First the
 protocols are compared, then more and more sockets are opened until a result in a hundred takes longer than a second.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.inputs import SAMPLE_RATE
 from benchmarks.processes import Memory, cpu_seconds, memory, ready
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
-from benchmarks.voices import Heard, Protocol, Talk, hear
+from benchmarks.voices import LiveLoad, LiveResult, Protocol, run_live_load
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.resampling import resample, to_pcm16
 from scripts.local_service import ROOT, LocalService
@@ -42,25 +42,25 @@ _CLIENT = "client"
 
 @dataclass(frozen=True)
 class Row:
-    """A number of sockets, and what came of them.
+    """A load and its results.
 
     Attributes:
         memory: of each server afterwards.
     """
 
-    talk: Talk
-    heard: Heard
+    load: LiveLoad
+    result: LiveResult
     memory: dict[str, Memory]
 
     @property
     def p99_s(self) -> float:
-        """Which one result in a hundred exceeds."""
-        return percentile(self.heard.delays_s, 99)
+        """The 99th percentile of the delays."""
+        return percentile(self.result.delays_s, 99)
 
     @property
     def cpus(self) -> dict[str, float]:
-        """Processors that each process kept busy."""
-        return {name: spent / self.heard.wall_s for name, spent in self.heard.cpu_s.items()}
+        """CPUs that each process used, on average."""
+        return {name: spent / self.result.wall_s for name, spent in self.result.cpu_s.items()}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -70,13 +70,13 @@ def table(rows: Sequence[Row]) -> str:
         (*head, "client CPUs", "service MiB", "runner MiB"),
         [
             (
-                _PROTOCOLS[row.talk.protocol],
-                str(row.talk.sockets),
-                f"{1000 * statistics.median(row.heard.delays_s):.0f}",
+                _PROTOCOLS[row.load.protocol],
+                str(row.load.sockets),
+                f"{1000 * statistics.median(row.result.delays_s):.0f}",
                 f"{1000 * row.p99_s:.0f}",
-                f"{1000 * max(row.heard.delays_s):.0f}",
-                str(row.heard.expected),
-                str(row.heard.lost),
+                f"{1000 * max(row.result.delays_s):.0f}",
+                str(row.result.expected),
+                str(row.result.lost),
                 *(f"{row.cpus[name]:.2f}" for name in (*_SERVERS, _CLIENT)),
                 *(f"{row.memory[name].rss / 2**20:.0f}" for name in _SERVERS),
             )
@@ -86,22 +86,22 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def speech() -> list[NDArray[np.int16]]:
-    """The sample's voice, each time from another place: int16 arrays (samples,), 16 kHz."""
+    """The sample's voice, from several start positions: int16 arrays (samples,), 16 kHz."""
     blocks = list(MonoDecoder((ROOT / "samples" / "call.mp3").read_bytes(), 2, 96_000).blocks())
     samples = np.concatenate([block.samples for block in blocks])
     pcm = to_pcm16(resample(samples[np.newaxis], blocks[0].rate, SAMPLE_RATE))[0]
     return [np.roll(pcm, -SAMPLE_RATE * place) for place in range(_VOICES)]
 
 
-def measure(service: LocalService, talk: Talk, sounds: Sequence[NDArray[np.int16]]) -> Row:
-    """Lets them speak."""
+def measure(service: LocalService, load: LiveLoad, sounds: Sequence[NDArray[np.int16]]) -> Row:
+    """Runs one load."""
 
     def cpu() -> dict[str, float]:
         return {**cpu_seconds(service), _CLIENT: time.process_time()}
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        heard = runner.run(hear(service.live_url, talk, sounds, cpu))
-    return Row(talk, heard, memory(service))
+        result = runner.run(run_live_load(service.live_url, load, sounds, cpu))
+    return Row(load, result, memory(service))
 
 
 def arguments(command_line: Sequence[str]) -> argparse.Namespace:
@@ -128,7 +128,7 @@ def main(command_line: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, ready(Path(folder), env) as (service, _):
 
         def row(count: int, protocol: Protocol, seconds: float) -> Row:
-            return measure(service, Talk(count, protocol, chosen.chunk_seconds, seconds=seconds), sounds)
+            return measure(service, LiveLoad(count, protocol, chosen.chunk_seconds, seconds=seconds), sounds)
 
         row(8, "pcm16", 4.0)  # BentoML's batcher learns from its first dozens
         rows = [row(sockets, protocol, seconds) for protocol in chosen.protocols]

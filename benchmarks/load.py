@@ -1,4 +1,4 @@
-"""A light gRPC client in one process: so many callers, each sending its next call when the last is answered."""
+"""A light gRPC client in one process: a number of callers, each sending its next call after the previous response."""
 
 import asyncio
 import time
@@ -54,7 +54,7 @@ async def closed_loop(call: CallOnce, numbers: Iterator[int], count: int, concur
 
 
 def caller_of(task: Task, channel: grpc.aio.Channel, seconds: int) -> CallOnce:
-    """Uploads a recording of `seconds` s, or a photo, and insists on a whole answer."""
+    """Uploads a recording of `seconds` s, or a photo, and requires a complete response."""
     if task == "voice":
         return _recordings(channel, seconds)
     return _photos(channel)

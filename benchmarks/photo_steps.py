@@ -1,6 +1,6 @@
-"""What each step of judging a photo costs: milliseconds of processor time on one core, a markdown table on stdout.
+"""Cost of each step of judging a photo: milliseconds of processor time on one core, a markdown table on stdout.
 
-The photo is the sample portrait, enlarged. Its face is near, so one look finds it; `far` photos take a second look.
+The photo is the sample portrait, enlarged. Its face is near: the first network finds it; `far` photos need the second.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SCALES = (1.0, 2.0, 4.0, 9.0)
 
 
 def milliseconds(run: Callable[[], object], rounds: int) -> str:
-    """Median of processor time, which other work on the machine disturbs little."""
+    """Median of processor time, which other load affects little."""
     spent = []
     for _ in range(rounds):
         began = time.process_time()

@@ -23,7 +23,7 @@ class Memory:
 
     Attributes:
         rss: resident, shared pages counted in full.
-        pss: resident, shared pages counted in part; None where the system does not tell.
+        pss: resident, shared pages counted in part; None where the system does not report it.
     """
 
     rss: int
@@ -84,7 +84,7 @@ def _memory(process: psutil.Process) -> Memory:
 
 
 def _until_answering(service: LocalService, name: str) -> float:
-    """The time of the first answer. BentoML listens for its children before they run, so one patient call does."""
+    """The time of the first response. BentoML listens before its children run, so one long call is enough."""
     end = time.monotonic() + _START_TIMEOUT_S
     while service.process.poll() is None and time.monotonic() < end:
         try:

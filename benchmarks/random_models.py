@@ -1,4 +1,4 @@
-"""Full-size checkpoints with random weights: as slow as real ones, and no download. Knows transformers."""
+"""Full-size checkpoints with random weights: as slow as real ones, without a download. Depends on transformers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which resampler: what each lets through, what it costs, and what it changes of scores; markdown tables on stdout.
+"""Comparison of resamplers: pass band, aliases, cost, and effect on scores; markdown tables on stdout.
 
 Resamples windows of 4 s to 16 kHz by torchaudio (Hann-windowed sinc, its default), swresample through PyAV, and
 soxr in two qualities. With `--data` the clips of a manifest, brought to each rate by Fourier resampling, are scored by
@@ -63,14 +63,14 @@ RESAMPLERS: dict[str, Resampler] = {
 
 
 def _level_db(resampler: Resampler, hz: float, rate: int) -> float:
-    """Level of a tone after resampling, in dB of what it was; the ends are left out."""
+    """Level of a tone after resampling, in dB relative to the input; the ends are left out."""
     time_s = np.arange(int(WINDOW_SECONDS * rate)) / rate
     out = resampler(np.sin(2 * np.pi * hz * time_s).astype(np.float32), rate)[2_000:-2_000]
     return float(20 * np.log10(max(np.sqrt(2 * np.mean(out.astype(np.float64) ** 2)), 1e-9)))
 
 
 def quality() -> Iterator[list[str]]:
-    """Rows: what is lost at 7 and 7.8 kHz, and the loudest alias of tones above 8 kHz, 48 kHz to 16 kHz."""
+    """Rows: the loss at 7 and 7.8 kHz, and the loudest alias of tones above 8 kHz, 48 kHz to 16 kHz."""
     for name, resampler in RESAMPLERS.items():
         kept = [_level_db(resampler, hz, 48_000) for hz in (7_000.0, 7_600.0)]
         near, far = (

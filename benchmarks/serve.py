@@ -1,7 +1,7 @@
 """End to end beside the bare engine: throughput, latency, memory and start-up time of the whole service over gRPC.
 
 Short turns of the bare engine and of the service alternate, and each turn of the service is compared with the two
-turns of the bare engine around it, so a machine that grows slower or quicker meanwhile does not decide the ratio.
+turns of the bare engine around it, so that changes in the machine's speed do not affect the ratio.
 
 Usage: python -m benchmarks.serve [--quick]
 """
@@ -53,10 +53,10 @@ class Sizes:
 
 @dataclass
 class Row:
-    """One way of calling the service, and what came of it.
+    """One kind of call, and its results.
 
     Attributes:
-        seconds: length of a recording; without meaning for photos.
+        seconds: length of a recording; not used for photos.
         items: windows or photos in a call.
         phases: turns of the service, in order.
         bare: for each of them the mean rate of the bare engine just before and just after, items per second.
@@ -93,7 +93,7 @@ def turn_items(rate: float, turn_s: float, multiple: int) -> int:
 
 
 def rows_of(task: Task, sizes: Sizes) -> list[Row]:
-    """The ways of calling that are measured."""
+    """The kinds of call that are measured."""
     if task == "face":
         return [Row("photo", concurrency, 0, 1) for concurrency in sizes.concurrency]
     short = [Row(f"{WINDOW_SECONDS} s", concurrency, WINDOW_SECONDS, 1) for concurrency in sizes.concurrency]
@@ -122,7 +122,7 @@ def throughput_table(rows: Sequence[Row]) -> str:
 
 
 def cpu_table(task: Task, rows: Sequence[Row], bare: Sequence[Turn], items: int) -> str:
-    """Milliseconds of CPU for an item, and who used them."""
+    """Milliseconds of CPU for an item, by process."""
     alone = 1000 * sum(turn.cpu_s for turn in bare) / (items * len(bare))
     lines = []
     for row in rows:
@@ -134,7 +134,7 @@ def cpu_table(task: Task, rows: Sequence[Row], bare: Sequence[Turn], items: int)
 
 
 def start_table(cold: dict[str, float], warm: dict[str, float]) -> str:
-    """Seconds until each server answers."""
+    """Seconds until each server responds."""
     return markdown_table(
         ("answers after", "first start s", "later starts s"),
         [(name, f"{cold[name]:.1f}", f"{warm[name]:.1f}") for name in cold],
@@ -183,7 +183,7 @@ def measure_service(title: str, references: dict[Task, str], tasks: Sequence[Tas
         title: what to call the pair of models.
         references: the model of each runner.
         tasks: which of them to call.
-        folder: nothing compiled is in it yet.
+        folder: without compiled models yet.
         sizes: how much to measure.
     """
     models_dir = folder / "models"
@@ -212,7 +212,7 @@ def measure_service(title: str, references: dict[Task, str], tasks: Sequence[Tas
 
 
 def base_models(folder: Path) -> dict[Task, str]:
-    """Saves both full-size random checkpoints, in a process that takes transformers with it when it goes."""
+    """Saves both full-size random checkpoints, in a process of its own, whose exit frees the memory of transformers."""
     references: dict[Task, str] = {"voice": str(folder / "wavlm-base"), "face": str(folder / "dinov2-base")}
     for task, reference in references.items():
         saving = multiprocessing.get_context("spawn").Process(target=_SAVERS[task], args=(Path(reference),))
@@ -226,7 +226,7 @@ def base_models(folder: Path) -> dict[Task, str]:
 def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few short turns: shows that it works, measures little")
+    parser.add_argument("--quick", action="store_true", help="few short turns: a functional check")
     parser.add_argument("--models", nargs="+", choices=("base", "bundled"), default=("base", "bundled"))
     parser.add_argument("--tasks", nargs="+", choices=tuple(_RUNNER), default=tuple(_RUNNER))
     parser.add_argument("--concurrency", nargs="+", type=int, default=(1, 8, 32), help="callers at a time")

@@ -1,4 +1,4 @@
-"""Markdown for people: tables, and one line about the machine that names neither it nor its folders."""
+"""Markdown output: tables, and one line about the machine without its name or folders."""
 
 import math
 import os
@@ -49,7 +49,7 @@ def machine() -> str:
 
 
 def load_average() -> str:
-    """How many processes wanted a core in the last minute; on a quiet machine near 0."""
+    """Processes that were runnable in the last minute, on average; near 0 on an idle machine."""
     return f"{os.getloadavg()[0]:.1f}"
 
 

@@ -6,5 +6,5 @@ sessions), `runner` (admission, batching, replicas), `decoders` (processes that 
 `telemetry`, `byte_budget`, `calls`, `weighted_semaphore`, `errors`, `settings`.
 
 Imports no torch and loads no spoof model; `photo.face_detector` runs a small network of its own with OpenVINO.
-tests/test_rooms.py holds which package may import which.
+tests/test_rooms.py checks which package may import which.
 """

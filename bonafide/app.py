@@ -85,7 +85,7 @@ class App:
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
         )
-        # Separate threads: behind the decoders of long recordings, live windows would come late.
+        # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._live_threads = ThreadPoolExecutor(max(1, settings.live_max_sessions), thread_name_prefix="container")
         self.live = LiveSessions(
@@ -105,11 +105,11 @@ class App:
 
     @property
     def ready(self) -> bool:
-        """Whether both runners answer."""
+        """Whether both runners are available."""
         return self.voice_runner.ready and self.face_runner.ready
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Probes the runners for ever, to keep their readiness current; `changed` is awaited after each round."""
+        """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited after each round."""
         await watch((self.voice_runner, self.face_runner), changed)
 
     async def close(self) -> None:

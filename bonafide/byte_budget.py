@@ -1,4 +1,4 @@
-"""A bound on the bytes of all recordings held at one time, whichever way they come; given back when their call ends."""
+"""A bound on the bytes of all recordings held at one time, whatever their source; released when their call ends."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
-        """Waits for room for a file whose size is known before its bytes come."""
+        """Waits for capacity for a file whose size is known before its bytes arrive."""
         weight = await self._semaphore.acquire(size)
         try:
             yield
@@ -28,12 +28,12 @@ class ByteBudget:
 
     @asynccontextmanager
     async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytes]:
-        """Gathers an upload as it arrives; never waits, which would only add half-finished uploads.
+        """Collects an upload as it arrives; never waits, which would only accumulate incomplete uploads.
 
         Args:
             parts: the upload.
             limit: most bytes of this upload.
-            declared: size the caller announced, to refuse early; the count decides.
+            declared: size that the caller declared, to refuse early; the bytes received decide.
 
         Raises:
             TooLarge: over `limit`.

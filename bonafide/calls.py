@@ -1,4 +1,4 @@
-"""One call: its ids in the logs, and its deadline. Every transport makes one; nothing below does."""
+"""One call: its ids in the logs, and its deadline. Created by the transports only."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ _TASK_ID_LENGTH = 128
 
 
 def printable_id(text: str) -> str:
-    """`text` without what cannot be printed, cut at 128 characters."""
+    """`text` without non-printable characters, truncated to 128."""
     return "".join(char for char in text[:_TASK_ID_LENGTH] if char.isprintable())
 
 
@@ -24,9 +24,9 @@ class Call:
     """Identity and deadline of a call.
 
     Attributes:
-        deadline: `time.monotonic()` value after which nobody waits for the answer.
-        request_id: finds the call in the log; the caller's own if it sent a usable one.
-        task_id: the caller's name for the work, or empty.
+        deadline: `time.monotonic()` value after which the caller no longer waits for the response.
+        request_id: identifies the call in the log; the caller's own if it sent a valid one.
+        task_id: the caller's id of the task, or empty.
     """
 
     deadline: float
@@ -39,7 +39,7 @@ class Call:
 
         Args:
             timeout_s: seconds.
-            request_id: the caller's; taken when it is safe to log, else a new one is made.
+            request_id: the caller's; used if it is safe to log, else a new one is generated.
             task_id: the caller's; see `printable_id`.
         """
         usable = request_id is not None and _REQUEST_ID.fullmatch(request_id)
@@ -50,7 +50,7 @@ class Call:
         )
 
     def lasting(self, timeout_s: float) -> "Call":
-        """The same call with `timeout_s` seconds from now."""
+        """The same call with a deadline `timeout_s` seconds from now."""
         return replace(self, deadline=time.monotonic() + timeout_s)
 
     @property

@@ -1,4 +1,4 @@
-"""The settings of a process from its environment, or sentences that name what is wrong with it."""
+"""The settings of a process from its environment, or messages that name the errors in it."""
 
 import difflib
 import os
@@ -29,10 +29,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process.
 
     Args:
-        environment: where names are looked for that no setting has; values come from this process's own.
+        environment: searched for names that no setting has; values are read from the process's own environment.
 
     Raises:
-        WrongSettings: a value that cannot be, or a variable that nothing reads.
+        WrongSettings: an invalid value, or a variable that nothing reads.
     """
     try:
         settings = Settings()
@@ -46,7 +46,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def variables(name: str, field: FieldInfo) -> list[str]:
-    """What a setting is called in the environment."""
+    """Names of a setting in the environment."""
     alias = field.validation_alias
     if alias is None:
         return [f"BONAFIDE_{name.upper()}"]
@@ -54,7 +54,7 @@ def variables(name: str, field: FieldInfo) -> list[str]:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    """One for each wrong value, without the value: it may be a secret."""
+    """A message for each wrong value, without the value, which may be a secret."""
     names = {name: variables(name, field)[0] for name, field in Settings.model_fields.items()}
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         message = problem["msg"].removeprefix("Value error, ")
@@ -63,7 +63,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
-    """Sentences on names like ours that nothing reads; a typo in a limit would otherwise lift it."""
+    """Messages on `BONAFIDE_` names that nothing reads; a typo in a limit would otherwise disable it."""
     known = {each for name, field in Settings.model_fields.items() for each in variables(name, field)} | _OTHERS
     for name in sorted(environment):
         if not name.startswith("BONAFIDE_") or name in known or _SERVICE_LINK.search(name):

@@ -1,6 +1,6 @@
-"""Everything that can go wrong for a caller, as one small closed tree. Each transport maps `ErrorCode` once.
+"""All errors that a caller can receive, as one small closed hierarchy. Each transport maps `ErrorCode` once.
 
-The message of an error is written for the caller: it never holds secrets, paths or stack traces.
+The message of an error is written for the caller: it never contains secrets, paths or stack traces.
 """
 
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class ErrorCode(StrEnum):
-    """The closed set of failures a caller can meet; the value is what travels in JSON."""
+    """The closed set of failures that a caller can receive; the value is the one used in JSON."""
 
     INVALID_REQUEST = "invalid_request"
     UNREADABLE_MEDIA = "unreadable_media"
@@ -69,7 +69,7 @@ class Unauthenticated(BonafideError):
 
 
 class Overloaded(BonafideError):
-    """No capacity now; the caller may come again after `retry_after_s` seconds."""
+    """No capacity now; the caller may retry after `retry_after_s` seconds."""
 
     code = ErrorCode.OVERLOADED
 
@@ -85,16 +85,16 @@ class Unavailable(BonafideError):
 
 
 class ModelChanged(Unavailable):
-    """Another model answered than the one that the call began with; begun anew it succeeds."""
+    """The result is of another model than the one that the call began with; a retry succeeds."""
 
 
 class DeadlineExceeded(BonafideError):
-    """The caller's deadline, or our own limit for a call, has passed."""
+    """The caller's deadline, or the service's limit for a call, has passed."""
 
     code = ErrorCode.DEADLINE_EXCEEDED
 
 
 class Internal(BonafideError):
-    """A bug of ours; details are only in the log, beside the request id."""
+    """A bug in the service; details are only in the log, with the request id."""
 
     code = ErrorCode.INTERNAL

@@ -1,6 +1,6 @@
-"""The use case of faces: the bytes of a photo become live or fake.
+"""Face use case: from the bytes of a photo to a verdict, live or fake.
 
-bytes -> faces, and the array that the model wants -> P(fake) -> report
+bytes -> faces, and the model's input array -> P(fake) -> report
 """
 
 import math
@@ -49,7 +49,7 @@ class FaceJudgement:
     """Judges photos.
 
     Args:
-        photos: decodes them and looks for faces.
+        photos: decodes photos and detects faces.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
     """
 

@@ -1,6 +1,6 @@
-"""One recording as groups of windows: from the cache as far as it reaches, then by fetching and decoding it.
+"""One recording as groups of windows: from the cache while it has them, then by fetching and decoding it.
 
-content id, a way to fetch the bytes -> groups of slots, each with its score already, or with the samples to be scored
+content id, fetch function -> groups of slots, each with its cached score or with the samples to be scored
 """
 
 import itertools
@@ -21,7 +21,7 @@ Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
 
 @dataclass(frozen=True)
 class Slot(WindowSpan):
-    """One window: either `score` or `pcm` is there.
+    """One window: either `score` or `pcm` is set.
 
     Attributes:
         score: from the cache.
@@ -33,19 +33,19 @@ class Slot(WindowSpan):
 
 
 class Recording:
-    """Walks one recording once, in order.
+    """Iterates over one recording once, in order.
 
     Args:
-        content_id: names the content; the cache's key.
-        fetch: brings the bytes and holds them; entered only when the cache does not reach.
+        content_id: identifies the content; the cache key.
+        fetch: fetches the bytes and holds them; entered only when the cache is not sufficient.
         model: fingerprint of the model whose cached scores count.
         group: windows per group.
         decoder: decodes what the cache does not hold.
 
     Attributes:
         total: windows in the recording, 0 until known.
-        seconds: length, known after the walk.
-        warnings: what the caller should know, complete after the walk.
+        seconds: length, known after the iteration.
+        warnings: for the caller, complete after the iteration.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Recording:
         """Yields all windows in order.
 
         Raises:
-            BonafideError: what `fetch` or the decoder raise.
+            BonafideError: raised by `fetch` or the decoder.
         """
         reached = 0
         if meta := await self._cache.get_recording(self._content_id):
@@ -90,7 +90,7 @@ class Recording:
                 yield group
 
     async def remember(self, scores: Mapping[int, WindowScore]) -> None:
-        """Keeps scores of this recording's windows."""
+        """Caches scores of this recording's windows."""
         await self._cache.put_scores(self._content_id, self._model, scores)
 
     async def _cached_groups(self, meta: RecordingMeta) -> AsyncGenerator[list[Slot], None]:
@@ -112,7 +112,7 @@ class Recording:
             ]
 
     async def _decoded_groups(self, after: int) -> AsyncGenerator[list[Slot], None]:
-        """Groups of the windows from index `after` on, kept in the cache on the way."""
+        """Groups of the windows from index `after` on, which are cached."""
         count = 0
         async with self._fetch() as data, self._decoder.open(data, self._limits, self._group) as reader:
             while (windows := await reader.next_windows()) is not None:
@@ -124,7 +124,7 @@ class Recording:
         await self._cache.put_recording(self._content_id, RecordingMeta(count, self.seconds, self.warnings))
 
     async def _look_up(self, windows: Sequence[Window]) -> list[Slot]:
-        """Cached scores for decoded windows; what has none is cached as samples, for a retry."""
+        """Cached scores for decoded windows; the samples of windows without one are cached, for a retry."""
         scores = await self._cache.get_scores(self._content_id, self._model, [window.index for window in windows])
         fresh = {window.index: window.pcm for window in windows if window.index not in scores}
         if fresh:

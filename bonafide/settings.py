@@ -22,7 +22,7 @@ from models.cpus import usable_cpus
 
 MIB = 1024 * 1024
 SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
-"""Settings that travel with the code: a Bento built around other models names them there."""
+"""Settings shipped with the code: a Bento built with other models sets them here."""
 
 
 def _cache_home() -> Path:
@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     face_model: str = "bundled"
     """Face model reference: `bundled`, a folder, a hub id, or `bento:<tag>`."""
     voice_spoof_label: str | None = None
-    """Name (or index) of the class that means spoof, when it cannot be told from the checkpoint's labels."""
+    """Name (or index) of the class that means spoof, when the checkpoint's labels do not decide it."""
     face_spoof_label: str | None = None
-    """Name (or index) of the class that means fake, when it cannot be told from the checkpoint's labels."""
+    """Name (or index) of the class that means fake, when the checkpoint's labels do not decide it."""
     voice_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
@@ -73,17 +73,17 @@ class Settings(BaseSettings):
     face_min_sharpness: float = Field(0.035, ge=0.0)
     """Reason `blurred`: of the face, scaled to 64 x 64, the Laplacian varies less than this share of the luminance."""
     min_speech_ratio: float = Field(0.1, ge=0.0, le=1.0)
-    """A window is judged when somebody speaks in at least this share of it; 0: every window is judged."""
+    """A window is judged when at least this share of it is speech; 0: every window is judged."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False
-    """Never ask the model hub; only what is saved already is used."""
+    """Never access the model hub; only saved models are used."""
     engine: Literal["auto", "torch", "openvino"] = "auto"
     """Inference engine; auto takes torch on CUDA and OpenVINO on a CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic; auto takes bf16 where the device has it."""
     engine_threads: int = Field(0, ge=0)
-    """CPU threads of each runner's engine; 0 lets the engine choose."""
+    """CPU threads of each runner's engine; 0: chosen by the engine."""
 
     # Batching in the runners; 0 takes the engine's own choice.
     voice_max_batch: int = Field(0, ge=0, le=512)
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr | None = None
     """Token of the Twilio account; `/ws/twilio` then accepts only what is signed with it, and requires no API key."""
     twilio_url: str | None = None
-    """The address of `/ws/twilio` as Twilio is told it, `wss://...`: it is what is signed."""
+    """The address of `/ws/twilio` as configured at Twilio, `wss://...`: it is what is signed."""
     live_ping_s: float = Field(20.0, gt=0.0)
     """Time between WebSocket pings, and for their answer; a dead connection is found after both."""
 
@@ -145,13 +145,13 @@ class Settings(BaseSettings):
     grpc_ports: Annotated[tuple[int, ...], NoDecode] = (50051, 50052)
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
-    """Age at which callers are asked to connect anew, so that they reach new replicas; calls go on. 0: no limit."""
+    """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
 
     # Who may call
     keys_file: Path | None = None
-    """File of API keys' hashes, read again when it changes; `python -m bonafide.security.keys` says more."""
+    """File of API keys' hashes, read again when it changes; `python -m bonafide.security.keys` makes keys."""
     keys: SecretStr = SecretStr("")
-    """The lines of such a file themselves, instead of a file; with neither, no key is asked for."""
+    """The lines of such a file themselves, instead of a file; with neither, no key is required."""
     key_calls_per_minute: int = Field(0, ge=0)
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -159,11 +159,11 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
-    """Listen on other addresses than loopback although no key or certificate is asked for."""
+    """Listen on other addresses than loopback although no key or certificate is required."""
 
     # Between the service and its runners
     runner_token: SecretStr = SecretStr("")
-    """What runners ask the service for, 16 characters or more; unset: `bentoml serve` makes one when it starts all."""
+    """Token that runners require, 16 characters or more; unset: `bentoml serve` makes one if it starts all."""
 
     # TLS of gRPC and HTTP, read again when a file changes
     tls_cert: Path | None = None
@@ -205,7 +205,7 @@ class Settings(BaseSettings):
     minio_secret_key: SecretStr = Field(SecretStr(""), validation_alias="MINIO_SECRET_KEY")
     """Secret key for MinIO."""
     minio_secure: bool = Field(False, validation_alias=AliasChoices("MINIO_SECURE", "MINIO_USE_SSL"))
-    """Whether MinIO is spoken to over TLS."""
+    """Whether MinIO is accessed over TLS."""
     storage_timeout_s: float = Field(10.0, gt=0.0)
     """Connect and read timeout of one storage request."""
     storage_retries: int = Field(3, ge=0)
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
 
     @field_validator("allowed_origins", mode="after")
     @classmethod
-    def _as_browsers_say_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _as_browsers_send_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin.lower().rstrip("/") for origin in value)
 
     @field_validator("allowed_hosts", mode="after")
@@ -269,7 +269,7 @@ class Settings(BaseSettings):
     @field_validator("redis_port", "metrics_port", "grpc_ports", mode="before")
     @classmethod
     def _service_link(cls, value: object, field: ValidationInfo) -> object:
-        """Kubernetes names the address of a service `redis` like the port of ours: `REDIS_PORT=tcp://10.0.0.1:6379`."""
+        """Kubernetes sets the address of a service `redis` under the same name: `REDIS_PORT=tcp://10.0.0.1:6379`."""
         if not (isinstance(value, str) and value.startswith(("tcp://", "udp://"))):
             return value
         if field.field_name == "redis_port":
@@ -312,8 +312,8 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def asks_who_calls(self) -> bool:
-        """Whether a caller must have a key or a certificate."""
+    def requires_authentication(self) -> bool:
+        """Whether callers must have a key or a certificate."""
         return self.keys_file is not None or bool(self.keys.get_secret_value()) or self.tls_client_ca is not None
 
     @model_validator(mode="after")

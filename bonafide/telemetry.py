@@ -1,6 +1,6 @@
-"""What operators see: structured logs, Prometheus metrics, OpenTelemetry spans; `observed` ties them to a call.
+"""Telemetry: structured logs, Prometheus metrics, OpenTelemetry spans; `observed` binds them to a call.
 
-Nothing of a caller's media reaches a log line. Metrics are exported on BentoML's `/metrics` of the service.
+Callers' media are never logged. Metrics are exported on BentoML's `/metrics` of the service.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ WEBHOOKS = Counter(
 
 
 class Measurements:
-    """Writes what the use cases and runners observe to the metrics."""
+    """Records the observations of use cases and runners as metrics."""
 
     def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
         """See `bonafide.runner.runner.RunnerObserver`."""
@@ -104,24 +104,24 @@ class Measurements:
             LIVE_SECONDS.observe(seconds)
 
     def cache_failed(self) -> None:
-        """One cache operation was given up."""
+        """Counts a cache operation that was given up."""
         CACHE_FAILURES.inc()
 
 
 def bind_task(task_id: str) -> None:
-    """Names the caller's task in the log lines and the span of the running call."""
+    """Adds the caller's task id to the log lines and the span of the running call."""
     structlog.contextvars.bind_contextvars(task_id=task_id)
     trace.get_current_span().set_attribute("bonafide.task_id", task_id)
 
 
 def bind_caller(caller: str) -> None:
-    """Shows the caller in the log lines of the running call; an empty name is not shown."""
+    """Adds the caller to the log lines of the running call, unless the name is empty."""
     if caller:
         structlog.contextvars.bind_contextvars(caller=caller)
 
 
 def refused(transport: str, method: str, call: Call, error: BonafideError) -> None:
-    """Counts and logs a call that was not let in."""
+    """Counts and logs a call that was not admitted."""
     with structlog.contextvars.bound_contextvars(request_id=call.request_id):
         _ended(transport, method, error.code.value, 0.0, logging.WARNING)
 
@@ -136,7 +136,7 @@ def _ended(transport: str, method: str, code: str, seconds: float, level: int) -
 
 @asynccontextmanager
 async def observed(transport: str, method: str, call: Call, level: int = logging.INFO) -> AsyncIterator[None]:
-    """Binds the call's ids to all log lines and the current span, counts and times it, and logs how it ended.
+    """Binds the call's ids to all log lines and the current span, counts and times it, and logs its outcome.
 
     Args:
         transport: "grpc" or "http".
@@ -172,7 +172,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
 
 
 def configure_logging(level: str, style: str) -> None:
-    """Sends our loggers to standard output, leaving BentoML's own alone.
+    """Sends the service's loggers to standard output; BentoML's are not changed.
 
     Args:
         level: a name of `logging`.

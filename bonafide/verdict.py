@@ -11,15 +11,15 @@ from typing import NamedTuple
 DEFAULT_THRESHOLD = 0.5
 SPOOF, BONAFIDE, NO_SPEECH = "spoof", "bonafide", "no_speech"
 _NEIGHBOURS_S = 0.01
-"""Windows whose times differ by less follow one another."""
+"""Seconds; windows with a smaller gap between them are adjacent."""
 
 
 class WindowScore(NamedTuple):
-    """What the voice runner computes for one window, and what is cached of it.
+    """The voice runner's result for one window, as it is cached.
 
     Attributes:
         score: P(spoof), 0..1; NaN where the model gave none.
-        speech_ratio: share of the window in which somebody speaks, 0..1.
+        speech_ratio: share of the window that is speech, 0..1.
     """
 
     score: float
@@ -28,7 +28,7 @@ class WindowScore(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowSpan:
-    """Where a window lies in its recording or stream.
+    """Position of a window in its recording or stream.
 
     Attributes:
         index: 0, 1, 2, ... through the recording or stream.
@@ -50,7 +50,7 @@ class WindowVerdict(WindowSpan):
     Attributes:
         score: P(spoof), 0..1; None without speech.
         label: "spoof", "bonafide" or "no_speech".
-        speech_ratio: share of the window in which somebody speaks, 0..1.
+        speech_ratio: share of the window that is speech, 0..1.
         weight: of its score in that of the recording, see `SpeechCheck.weight`.
     """
 
@@ -67,10 +67,10 @@ class WindowVerdict(WindowSpan):
 
 @dataclass(frozen=True)
 class SpeechCheck:
-    """Which windows are judged, and what they weigh.
+    """Which windows are judged, and their weights.
 
     Attributes:
-        min_ratio: share of its time in which somebody has to speak, 0..1; 0 switches the check off.
+        min_ratio: least share of speech in a judged window, 0..1; 0 disables the check.
     """
 
     min_ratio: float
@@ -80,7 +80,7 @@ class SpeechCheck:
         return speech_ratio >= self.min_ratio
 
     def weight(self, speech_ratio: float, seconds: float) -> float:
-        """What a judged window weighs: its seconds of speech; without the check, its seconds."""
+        """Weight of a judged window: its seconds of speech; with the check disabled, its seconds."""
         return seconds * speech_ratio if self.min_ratio else seconds
 
 
@@ -90,9 +90,9 @@ def judge_window(
     """The verdict on a window: its score counts if there is enough speech in it.
 
     Args:
-        span: where it lies; audio that an earlier window held does not weigh again.
+        span: its position; audio that an earlier window held has no weight.
         score: P(spoof), 0..1, or NaN.
-        speech_ratio: share of the window in which somebody speaks, 0..1, or NaN.
+        speech_ratio: share of the window that is speech, 0..1, or NaN.
         speech: decides whether that is enough.
         threshold: a score at or above it is labelled spoof, 0..1.
 
@@ -115,7 +115,7 @@ def judge_window(
 
 
 def label_of(score: float | None, threshold: float) -> str:
-    """The label of a window or a recording; None: it has no score for want of speech."""
+    """The label of a window or a recording; None: it has no score for lack of speech."""
     if score is None:
         return NO_SPEECH
     return SPOOF if score >= threshold else BONAFIDE
@@ -134,7 +134,7 @@ def overall_score(windows: Iterable[WindowVerdict]) -> float | None:
 
 
 def effective_threshold(setting: float | None, fitted: float | None) -> float:
-    """From which score on an item is labelled spoof: as set, else as fitted to the model, else 0.5."""
+    """The threshold in force: the setting, else the one fitted to the model, else 0.5."""
     if setting is not None:
         return setting
     return DEFAULT_THRESHOLD if fitted is None else fitted
@@ -142,7 +142,7 @@ def effective_threshold(setting: float | None, fitted: float | None) -> float:
 
 @dataclass(frozen=True)
 class SuspiciousStretch:
-    """Where neighbouring windows are labelled spoof.
+    """A range of adjacent windows that are labelled spoof.
 
     Attributes:
         start_s: start of the first of them.

@@ -1,4 +1,4 @@
-"""The use case of voices: a recording, stored or uploaded, becomes a score per window and one verdict.
+"""Voice use case: from a recording, stored or uploaded, to a score per window and one verdict.
 
 content -> windows (`recordings`) -> scores (from the cache, or the runner) -> report
 """
@@ -35,11 +35,11 @@ from bonafide.verdict import (
 from models.info import ModelInfo
 
 _GROUPS_IN_FLIGHT = 2
-"""Groups of windows that one recording keeps at the runner, so that decoding and scoring overlap."""
+"""Groups of windows of one recording that are scored at one time, so that decoding and scoring overlap."""
 
 
 class ScoredChunk(NamedTuple):
-    """A window of a recording, as soon as it has its verdict.
+    """A window of a recording, returned as soon as it has a verdict.
 
     Attributes:
         total: windows in the recording, 0 while not known.
@@ -58,10 +58,10 @@ class AudioReport:
         score: mean of the chunks' scores weighted by their seconds of speech, 0..1; None without speech.
         label: "spoof" if `score >= threshold`, else "bonafide"; "no_speech" without a score.
         audio_seconds: length of the recording as far as it could be read.
-        speech_seconds: of it, those in which somebody speaks.
-        suspicious: where neighbouring chunks are labelled spoof.
-        warnings: what the caller should know although the call succeeded.
-        error_message: names the windows that could not be scored, or says that there is no speech; else empty.
+        speech_seconds: seconds of it that are speech.
+        suspicious: ranges of adjacent chunks that are labelled spoof.
+        warnings: for the caller, although the call succeeded.
+        error_message: names the windows that could not be scored, or states that there is no speech; else empty.
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -85,7 +85,7 @@ def chunk_id(index: int) -> str:
 
 
 async def report_of(events: VoiceEvents) -> AudioReport:
-    """The report that ends an analysis, for those who want nothing before it."""
+    """The final report of an analysis; discards the chunks before it."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, AudioReport):
@@ -94,10 +94,10 @@ async def report_of(events: VoiceEvents) -> AudioReport:
 
 
 class VoiceObserver(Protocol):
-    """Receives what is worth measuring about recordings."""
+    """Receives measurements of recordings."""
 
     def chunks(self, *, scored: int, cached: int) -> None:
-        """So many windows were scored by the runner, so many scores came from the cache."""
+        """Counts of windows scored by the runner, and of scores read from the cache."""
 
 
 class VoiceAnalysis:
@@ -108,7 +108,7 @@ class VoiceAnalysis:
         pool: computes the ids of uploads.
         decoder: decodes recordings.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
-        speech: tells which windows are judged.
+        speech: decides which windows are judged.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class VoiceAnalysis:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
 
         Raises:
-            BonafideError: any of the table but Unauthenticated. What was scored before it stays in the cache.
+            BonafideError: any but Unauthenticated. Windows scored before it stay in the cache.
         """
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)

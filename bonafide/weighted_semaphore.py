@@ -1,4 +1,4 @@
-"""A weighted semaphore, first in, first out: room in a queue, or bytes in memory."""
+"""A weighted semaphore, first in, first out: capacity of a queue, or bytes in memory."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ class WeightedSemaphore:
     """Holds `capacity` units; first come, first served. A cancelled waiter is removed.
 
     Args:
-        capacity: units; an entry that asks for more takes all of them.
+        capacity: units; a larger request takes all of them.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -17,7 +17,7 @@ class WeightedSemaphore:
         self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
 
     def try_acquire(self, weight: int) -> bool:
-        """Takes `weight` units if they are free now and nobody waits."""
+        """Takes `weight` units if they are free now and no request waits."""
         if self._waiting or self._free < weight:
             return False
         self._free -= weight
@@ -34,7 +34,7 @@ class WeightedSemaphore:
         try:
             return await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # our turn had come already
+            if not turn.cancelled():  # already granted
                 self.release(turn.result())
             else:
                 if entry in self._waiting:  # else a release in between has dropped it

@@ -1,1 +1,1 @@
-"""What people run beside the service: evaluation, calibration, fine-tuning, inspection, training."""
+"""Commands beside the service: evaluation, calibration, fine-tuning, inspection, training."""

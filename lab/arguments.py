@@ -1,4 +1,4 @@
-"""What the command lines that judge a model share: which model, on which engine, and how errors are told."""
+"""Shared by the command lines that judge a model: which model, on which engine, and how errors are reported."""
 
 import argparse
 import logging
@@ -29,13 +29,13 @@ def new_parser(program: str, description: str, epilog: str) -> argparse.Argument
     model.add_argument("--engine", choices=("auto", "torch", "openvino"), help="default: the service's setting")
     model.add_argument("--precision", choices=("auto", "fp32", "bf16"), help="default: the service's setting")
     model.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine; 0: all")
-    model.add_argument("--spoof-label", metavar="NAME", help="class that means spoof, when its name does not tell")
-    model.add_argument("--offline", action="store_true", default=None, help="never ask the hub")
+    model.add_argument("--spoof-label", metavar="NAME", help="class that means spoof, when its name does not decide it")
+    model.add_argument("--offline", action="store_true", default=None, help="never access the hub")
     return parser
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says about the model, by the names of `models.configured.settings_for`."""
+    """The model options of the command line, by the names of `models.configured.settings_for`."""
     given = {
         "engine": arguments.engine,
         "precision": arguments.precision,
@@ -47,11 +47,11 @@ def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(command: Callable[[], None], *, kept: str = "what is in the score file is kept") -> None:
-    """Runs a command; what the user can put right is told in a sentence, with exit status 2.
+    """Runs a command; errors that the user can correct are reported in a sentence, with exit status 2.
 
     Args:
-        command: what to do.
-        kept: what to tell whoever stops it.
+        command: to run.
+        kept: message when it is interrupted.
     """
     console = Console(stderr=True)
     handler = RichHandler(console=console, show_path=False, show_time=False)

@@ -1,7 +1,7 @@
 """Fits probabilities and a threshold to data: `python -m lab.calibrate --model REF --data DATA --bpcer 0.05`.
 
-Data in, `calibration.json` beside the weights out; the service applies it at its next start. Use data that are like
-what the service will hear or see, that the model was not trained on, and that it will not be judged on.
+Data in, `calibration.json` beside the weights out; the service applies it at its next start. Use data that
+resemble the service's input, that the model was not trained on, and that it will not be evaluated on.
 """
 
 import argparse
@@ -35,13 +35,13 @@ example:
 
 
 def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[str, float]]:
-    """Does what the options say.
+    """Fits and writes a calibration as given by the options.
 
     Returns:
         The calibration, the file that it was written to, and figures on the data that it was fitted to.
 
     Raises:
-        DataError: the data do not carry a calibration.
+        DataError: the data are not sufficient for a calibration.
         ModelError: the model cannot be served.
     """
     dataset, task = read_trials(arguments, usual_split="dev")

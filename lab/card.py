@@ -1,4 +1,4 @@
-"""The front matter of a model card: the facts that `README.md` beside the weights states between its first dashes."""
+"""The front matter of a model card: the values between the first dashes of the `README.md` beside the weights."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import yaml
 
 
 def front_matter(folder: Path) -> dict[str, Any]:
-    """The facts by name; empty when there is no card, or none that can be read."""
+    """The values by name; empty when there is no card, or none that can be read."""
     try:
         text = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

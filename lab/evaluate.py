@@ -1,7 +1,7 @@
-"""How good is a model on these data: `python -m lab.evaluate --model REF --data DATA` scores, counts and draws.
+"""Evaluates a model on labelled data: `python -m lab.evaluate --model REF --data DATA` scores, counts and draws.
 
 Data in, `report.json`, `det.png` and `histogram.png` out. Scores come from the engine that serves, on windows and
-photos that the service's own decoder made (`lab.served`).
+photos from the service's own decoder (`lab.served`).
 """
 
 import argparse
@@ -48,26 +48,26 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     """The options that name what a model is judged on."""
     parser.add_argument("--model", required=True, metavar="REF", help=REFERENCES)
     parser.add_argument("--data", required=True, type=Path, metavar="DATA", help="see below")
-    parser.add_argument("--task", choices=("voice", "face"), help="default: told from the files' names")
+    parser.add_argument("--task", choices=("voice", "face"), help="default: derived from the files' names")
     data = parser.add_argument_group("data")
     data.add_argument("--media", type=Path, metavar="DIR", help="folder of the files that a list names")
     data.add_argument("--split", metavar="NAME", help="part of the data, or `all`; needed where there are several")
     data.add_argument("--limit", type=int, metavar="N", help="judge a random sample, the same every time")
     data.add_argument("--allow-missing", action="store_true", help="leave out files that do not exist")
-    data.add_argument("--scores", type=Path, metavar="FILE", help="keep scores here, and take up a stopped run")
+    data.add_argument("--scores", type=Path, metavar="FILE", help="keep scores here, and resume a stopped run")
     data.add_argument("--readers", type=int, default=2, metavar="N", help="threads that read files (%(default)s)")
     data.add_argument("--batch", type=int, metavar="N", help="windows or photos per call; default: the engine's choice")
 
 
 def read_trials(arguments: argparse.Namespace, usual_split: str | None = None) -> tuple[Dataset, Task]:
-    """The trials that the options name, and what they are.
+    """The trials in the options, and their task.
 
     Args:
         arguments: those of `add_data_options`.
         usual_split: taken where the data have it and none is chosen.
 
     Raises:
-        DataError: they cannot be had.
+        DataError: they cannot be read.
     """
     if arguments.limit is not None and arguments.limit < 2:
         raise DataError("--limit must be at least 2, one item of each class")
@@ -81,7 +81,7 @@ def read_trials(arguments: argparse.Namespace, usual_split: str | None = None) -
 
 
 def score_trials(served: ServedModel, trials: Sequence[Trial], arguments: argparse.Namespace) -> list[Scored]:
-    """Scores the trials as the options say, with a progress bar."""
+    """Scores the trials as given by the options, with a progress bar."""
     batch = arguments.batch or 4 * served.info.max_batch_size
     with (
         ScoreFile(arguments.scores, served.identity) as kept,
@@ -104,7 +104,7 @@ def judged_items(
     """One score per recording or photo, or per window; windows without speech are left out.
 
     Returns:
-        What has a score, and path and problem of each file that has none.
+        The scored items, and path and problem of each file without a score.
 
     Raises:
         DataError: one of the classes is left without scores.
@@ -133,13 +133,13 @@ def _no_score(served: ServedModel, result: Scored) -> str:
 
 
 def count_windows(served: ServedModel, scored: Sequence[Scored]) -> dict[str, int]:
-    """How many windows there are, and how many of them the service would not judge for want of speech."""
+    """How many windows there are, and how many of them the service would not judge for lack of speech."""
     ratios = [ratio for result in scored for ratio in result.speech_ratios]
     return {"all": len(ratios), "no_speech": sum(not served.has_speech(ratio) for ratio in ratios)}
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Does what the options say.
+    """Scores, counts and draws as given by the options.
 
     Returns:
         The document that is written as `report.json`.
@@ -186,7 +186,7 @@ def _unseen(given: str, dataset: Dataset) -> list[str]:
 
 
 def _threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
-    """The threshold, and where it is from."""
+    """The threshold, and its origin."""
     if given is not None:
         return given, "--threshold"
     return (info.threshold, "calibration") if info.threshold is not None else (DEFAULT_THRESHOLD, "default")
@@ -214,9 +214,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what counts as one item of a voice (%(default)s; the service's overall score)",
     )
     parser.add_argument(
-        "--unseen", default="", metavar="NAME,NAME", help="attacks that training never had: figures of their own"
+        "--unseen", default="", metavar="NAME,NAME", help="attacks that were not in training: figures of their own"
     )
-    parser.add_argument("--balanced", action="store_true", help="let every attack count the same, not every item")
+    parser.add_argument("--balanced", action="store_true", help="weight every attack the same, not every item")
     parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     return parser
 

@@ -1,8 +1,8 @@
 """Fine-tunes a checkpoint on own data: `python -m lab.finetune --base REF --data DATA --out FOLDER`.
 
-A base and labelled files in, a folder out that the service loads as it is. Files are read by the service's own decoder,
-and windows without speech left out, so that training sees what serving judges. The dev split chooses among the
-checkpoints, and the finished folder is judged on it once more by the engine that serves.
+A base and labelled files in, a folder out that the service can load. Files are read by the service's own decoder, and
+windows without speech are left out, so that training uses what the service judges. The dev split selects the
+checkpoint, and the finished folder is evaluated on it once more by the engine that serves.
 """
 
 import argparse
@@ -39,10 +39,10 @@ logger = logging.getLogger(__name__)
 
 _EPILOG = f"""\
 {DATA_FORMS}
-It needs the splits train and dev; dev may be a list or folder of its own (--dev). Other splits are left alone, so that
+It needs the splits train and dev; dev may be a list or folder of its own (--dev). Other splits are not read, so that
 test stays unseen. Speakers and persons should be in one split only.
 
-A training that was stopped is gone on with by the same command; until it is finished, its checkpoints and the decoded
+A training that was stopped is resumed by the same command; until it is finished, its checkpoints and the decoded
 data lie in FOLDER.training. Hub ids are downloaded once, such as microsoft/wavlm-base, facebook/wav2vec2-base,
 facebook/dinov2-small.
 
@@ -53,14 +53,14 @@ examples:
 
 
 def finetune(arguments: argparse.Namespace) -> Path:
-    """Does what the options say.
+    """Fine-tunes as given by the options.
 
     Returns:
         The folder.
 
     Raises:
-        DataError: the data or the options do not carry a training.
-        ModelError: the base cannot be had, or the result not served.
+        DataError: the data or the options do not allow a training.
+        ModelError: the base is not available, or the result cannot be served.
     """
     out: Path = arguments.out
     if out.exists():
@@ -92,7 +92,7 @@ def finetune(arguments: argparse.Namespace) -> Path:
 
 
 def _trials(arguments: argparse.Namespace) -> dict[str, tuple[Trial, ...]]:
-    """The trials to learn from and those that choose."""
+    """The trials to train on, and those that select the checkpoint."""
 
     def split(dataset: Dataset, name: str) -> tuple[Trial, ...]:
         found = tuple(trial for trial in dataset.trials if trial.split == name) if dataset.splits else dataset.trials
@@ -114,29 +114,29 @@ def _trials(arguments: argparse.Namespace) -> dict[str, tuple[Trial, ...]]:
 
 
 def _base(arguments: argparse.Namespace, trials: Sequence[Trial]) -> Base:
-    """The base, as a model of the task that is told, or that it tells, or that the files tell."""
+    """The base, as a model of the task given by the options, else by the base, else by the files."""
     options = load_options("voice", settings_for("voice", **overrides(arguments)))
     task: Task = arguments.task or guess_task(arguments.base, options) or task_of(trials)
     return open_base(arguments.base, task, load_options(task, settings_for(task, **overrides(arguments))))
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that a training cannot change on its way."""
+    """The options that cannot change when a training is resumed."""
     names = ("epochs", "steps", "batch", "learning_rate", "frozen", "vary", "looks", "seed")
     return {name: getattr(arguments, name) for name in names}
 
 
 def _fingerprint(trials: dict[str, tuple[Trial, ...]]) -> str:
-    """12 hex digits over what is learned from."""
+    """12 hex digits over the training data."""
     rows = [[split, str(trial.path), trial.attack, trial.subject] for split, part in trials.items() for trial in part]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
 
 
 def _same_as_before(work: Path, facts: dict[str, Any]) -> None:
-    """Notes what is done in the folder, or checks that it is what was begun there.
+    """Records the training in the folder, or checks that it is the one that was started there.
 
     Raises:
-        DataError: something else was.
+        DataError: it is another one.
     """
     note = work / "run.json"
     if note.is_file():
@@ -188,8 +188,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser("lab.finetune", __doc__, _EPILOG)
     parser.add_argument("--base", required=True, metavar="REF", help="`bundled`, a folder, a hub id, or `bento:<tag>`")
     parser.add_argument("--data", required=True, type=Path, metavar="DATA", help="see below")
-    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="written when all is done")
-    parser.add_argument("--task", choices=("voice", "face"), help="default: as the base says of itself")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="written at the end")
+    parser.add_argument("--task", choices=("voice", "face"), help="default: as stated by the base")
     data = parser.add_argument_group("data")
     data.add_argument("--dev", type=Path, metavar="DATA", help="list or folder of the dev split, if it is elsewhere")
     data.add_argument("--media", type=Path, metavar="DIR", help="folder of the files that a list names")
@@ -199,10 +199,10 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--epochs", type=float, default=3.0, metavar="N", help="times as many items as there are (3)")
     how.add_argument("--steps", type=int, metavar="N", help="instead of --epochs")
     how.add_argument("--batch", type=int, default=16, metavar="N", help="windows or photos per step (%(default)s)")
-    how.add_argument("--learning-rate", type=float, default=3e-5, metavar="R", help="at its peak (%(default)s)")
+    how.add_argument("--learning-rate", type=float, default=3e-5, metavar="R", help="peak (%(default)s)")
     how.add_argument("--frozen", type=int, default=0, metavar="N", help="lowest layers that keep their weights (0)")
-    how.add_argument("--vary", action="store_true", help="another room, noise and line each time; photos: mirrored")
-    how.add_argument("--looks", type=int, default=10, metavar="N", help="at the dev split, each a checkpoint (10)")
+    how.add_argument("--vary", action="store_true", help="vary room, noise and line each time; photos: mirror")
+    how.add_argument("--looks", type=int, default=10, metavar="N", help="dev evaluations, each with a checkpoint (10)")
     how.add_argument("--seed", type=int, default=1, metavar="N", help="(%(default)s)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
     return parser

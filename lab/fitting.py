@@ -23,7 +23,7 @@ def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, flo
         method: `platt` fits both numbers, `temperature` only the scale, `none` changes nothing.
 
     Raises:
-        ValueError: spoofs do not score higher than bona fide items, so any fit would turn the model over.
+        ValueError: spoofs do not score higher than bona fide items, so any fit would invert the model.
     """
     if method == "none":
         return 1.0, 0.0

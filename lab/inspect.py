@@ -1,4 +1,4 @@
-"""What is this model, and can it be served: `python -m lab.inspect REF` loads it as the service would, and tells."""
+"""Describes a model and whether it can be served: `python -m lab.inspect REF` loads it as the service would."""
 
 import argparse
 import logging
@@ -25,7 +25,7 @@ examples:
 
 
 def show(found: Inspection, console: Console) -> None:
-    """Prints a model's facts."""
+    """Prints a model's description."""
     info = found.info
     alone, batched = found.item_ms
     item = f"window of {SECONDS_PER_WINDOW} s" if info.task == "voice" else "photo"
@@ -78,7 +78,7 @@ def _preparation(geometry: ImageGeometry) -> str:
 
 
 def _tasks(arguments: argparse.Namespace) -> Sequence[Task]:
-    """What to look at; the bundled models are two."""
+    """The tasks to inspect; `bundled` names two models."""
     if arguments.task:
         return [arguments.task]
     if arguments.model.strip() == "bundled":
@@ -93,12 +93,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = new_parser("lab.inspect", __doc__, _EPILOG)
     parser.add_argument("model", metavar="REF", help=REFERENCES)
-    parser.add_argument("--task", choices=("voice", "face"), help="default: as the checkpoint says of itself")
+    parser.add_argument("--task", choices=("voice", "face"), help="default: as stated by the checkpoint")
     arguments = parser.parse_args(argv)
 
     def command() -> None:
         console = Console()
-        logging.getLogger("models").setLevel(logging.ERROR)  # what it would warn of is told below
+        logging.getLogger("models").setLevel(logging.ERROR)  # its warnings are part of the output below
         try:
             for task in _tasks(arguments):
                 options = load_options(task, settings_for(task, **overrides(arguments)))

@@ -1,4 +1,4 @@
-"""What there is to know of a model before it serves: facts, cost on this machine, advice. Reference in, facts out."""
+"""Inspection of a model before it serves: description, cost on this machine, advice. Reference in, `Inspection` out."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -35,15 +35,15 @@ class Inspection:
     """A model that can be served.
 
     Attributes:
-        info: what the service would tell of it.
-        spoof: which class is read as spoof, in words.
+        info: the service's description of it.
+        spoof: which class means spoof, as text.
         parameters: numbers in its weights.
         megabytes: size of its weights on disk.
         licence: as its model card states it; None: not stated.
         item_ms: median milliseconds per item, alone and in a full batch.
         core_ms: median milliseconds of CPU time per item, alone, with one thread; None on CUDA.
-        speech_core_ms: the same for what finds speech in the window; None for photos too.
-        advice: what to know before serving it.
+        speech_core_ms: the same for the speech detector; None for photos too.
+        advice: to consider before serving it.
     """
 
     info: ModelInfo
@@ -58,10 +58,10 @@ class Inspection:
 
 
 def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
-    """Loads a model as the service would, and looks at it.
+    """Loads a model as the service would, and inspects it.
 
     Raises:
-        ModelError: it cannot be served; `advice_for` knows more.
+        ModelError: it cannot be served; see `advice_for`.
     """
     files = find_model(reference, task, options.models_dir, offline=options.offline)
     info, score = _loaded(reference, task, options)
@@ -89,12 +89,12 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
 
 
 def advice_for(error: ModelError) -> str:
-    """What to do about a model that cannot be served, beyond what its error says."""
+    """Advice on a model that cannot be served, in addition to its error message."""
     return _ADVICE.get(type(error), "This model cannot be served as it is; the sentence above says why.")
 
 
 def guess_task(reference: str, options: LoadOptions) -> Task | None:
-    """Voice or face, by what the checkpoint says of itself; None: it does not say.
+    """Voice or face, as stated by the checkpoint; None: not stated.
 
     Raises:
         ModelError: there is no such model.
@@ -111,7 +111,7 @@ def guess_task(reference: str, options: LoadOptions) -> Task | None:
 
 
 def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo, Callable[[int], object]]:
-    """A model, and what gives it so many items to score."""
+    """A model's description, and a function that scores a number of items."""
     if task == "voice":
         voice = VoiceSpoofModel.load(reference, options)
         windows = _windows(voice.info)

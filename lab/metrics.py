@@ -1,4 +1,4 @@
-"""How wrong a detector is: scores and truth in, error rates with intervals out. Knows no media.
+"""Error rates of a detector: scores and truth in, rates with intervals out. Independent of media.
 
 A score is P(spoof), 0..1, and an item is labelled spoof when its score reaches the threshold. Two errors follow:
 `accepted`, the share of spoofs below the threshold (APCER), and `refused`, the share of bona fide items at or above it
@@ -26,7 +26,7 @@ class ErrorCurve:
     """Both error rates at every threshold that makes a difference, from the laxest to the strictest.
 
     Attributes:
-        thresholds: float64 (n,), descending; the first is infinite and refuses nobody.
+        thresholds: float64 (n,), descending; the first is infinite and refuses nothing.
         accepted: float64 (n,), falls from 1 to 0.
         refused: float64 (n,), rises from 0 to 1.
     """
@@ -37,7 +37,7 @@ class ErrorCurve:
 
 
 class Ranking:
-    """Scores sorted once, so that error curves under many weightings come cheap.
+    """Scores sorted once, so that error curves under many weightings are cheap.
 
     Args:
         scores: (n,), higher means spoof; all finite.
@@ -80,7 +80,7 @@ def eer(scores: ArrayLike, spoof: ArrayLike, weights: Floats | None = None) -> f
 def equal_error_rate(curve: ErrorCurve) -> float:
     """The rate, 0..1, at which as many spoofs are accepted as bona fide items are refused.
 
-    Where no threshold gives equality, the straight line between the two nearest ones is followed.
+    Where no threshold gives equality, it is interpolated linearly between the two nearest ones.
     """
     share, after = _crossing(curve)
     return float(curve.accepted[after - 1] + share * (curve.accepted[after] - curve.accepted[after - 1]))
@@ -101,7 +101,7 @@ def min_dcf(
     """Least detection cost over all thresholds, relative to a detector that always gives the cheaper answer.
 
     Returns:
-        0 for a perfect detector, 1 for one that is of no use.
+        0 for a perfect detector, 1 for a useless one.
     """
     refusing = refusal_cost * (1.0 - spoof_prior)
     accepting = acceptance_cost * spoof_prior
@@ -109,15 +109,15 @@ def min_dcf(
 
 
 def area_under_curve(curve: ErrorCurve) -> float:
-    """The chance that a random spoof scores higher than a random bona fide item, ties counting half."""
+    """The probability that a random spoof scores higher than a random bona fide item, ties counting half."""
     caught = 1.0 - curve.accepted
     return float((np.diff(curve.refused) * (caught[1:] + caught[:-1]) / 2).sum())
 
 
 def cllr(scores: ArrayLike, spoof: ArrayLike, weights: Floats | None = None) -> float:
-    """Cost of the log-likelihood ratio in bits: how far the probabilities can be believed, not only their order.
+    """Cost of the log-likelihood ratio in bits: the quality of the probabilities, not only of their order.
 
-    Both classes weigh the same, and a score counts as the posterior under even odds.
+    Both classes have the same weight, and a score is taken as the posterior under even odds.
 
     Returns:
         0 for certainty that is always right, 1 for 0.5 everywhere, more for confident errors.
@@ -142,7 +142,7 @@ def refused_rate(scores: ArrayLike, threshold: float, weights: Floats | None = N
 def threshold_for_bpcer(bonafide: ArrayLike, bpcer: float) -> float:
     """The least threshold that refuses at most a share `bpcer` of these bona fide scores.
 
-    It lies halfway between two scores, so that rounding on the wire does not move anybody across it.
+    It lies halfway between two scores, so that rounding on the wire moves no item across it.
 
     Args:
         bonafide: (n,), P(spoof) of bona fide items.
@@ -165,7 +165,7 @@ def threshold_for_bpcer(bonafide: ArrayLike, bpcer: float) -> float:
 
 
 def family_weights(attacks: Sequence[str]) -> Floats:
-    """Weights that let every attack family count the same, whatever number of items it has.
+    """Weights that give every attack family the same weight, whatever its number of items.
 
     Args:
         attacks: family of each item; bona fide items are a family too.
@@ -185,17 +185,17 @@ def bootstrap(
     rounds: int = 1000,
     seed: int = 0,
 ) -> Floats:
-    """95 % intervals that redraw people rather than items, since items of one person resemble each other.
+    """95 % intervals from resampling subjects rather than items, since items of one subject are correlated.
 
-    The classes are redrawn each for itself. A class with a single subject is redrawn item by item: its interval then
-    says nothing of other people.
+    The classes are resampled separately. A class with a single subject is resampled by item: its interval is then not
+    valid for other subjects.
 
     Args:
-        measure: takes weights, float64 (n,), how often each item was drawn; gives m figures, NaN where it cannot.
+        measure: takes weights, float64 (n,), how often each item was drawn; returns m figures, NaN where undefined.
         spoof: bool (n,); one class may be missing.
         subjects: n names of speakers or persons.
-        rounds: redraws.
-        seed: of the redrawing.
+        rounds: of resampling.
+        seed: of the resampling.
 
     Returns:
         float64 (2, m): lower and upper end for each figure.
@@ -223,7 +223,7 @@ def _owners(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:
 
 
 def _crossing(curve: ErrorCurve) -> tuple[float, int]:
-    """How far between two neighbouring points the rates are equal, and the index of the second."""
+    """The position between two adjacent points at which the rates are equal, and the index of the second."""
     gap = curve.accepted - curve.refused
     after = int(np.argmax(gap <= 0))
     return float(gap[after - 1] / (gap[after - 1] - gap[after])), after

@@ -1,4 +1,4 @@
-"""A detector together with the service's own reading of media, for the command lines that judge a model.
+"""A detector with the service's own reading of media, for the command lines that judge a model.
 
 It imports `models` and `bonafide`, since what is measured has to pass the same decoder, the same cutting into windows
 and the same engine as what is served, and the same settings apply.
@@ -29,14 +29,14 @@ from models.speech import VoiceActivityDetector
 
 
 class MediaReader:
-    """The service's way from a file to what its models are given.
+    """The service's processing from a file to model input.
 
     Args:
         settings: the service's, for its limits.
         geometry: how a photo is prepared; None: the files are recordings.
 
     Attributes:
-        identity: names what it does to a file besides decoding it; empty for recordings.
+        identity: identifies its processing besides decoding; empty for recordings.
     """
 
     def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
@@ -67,17 +67,17 @@ class MediaReader:
 
 
 class ServedModel:
-    """A loaded model and how the service would ask it.
+    """A loaded model, used as by the service.
 
     Args:
         reference: of the model.
-        task: which of both.
+        task: voice or face.
         settings: engine, folders, spoof labels and limits.
         calibrated: whether a calibration beside the weights is applied.
 
     Attributes:
         detector: the model alone; scores windows or photos.
-        read: makes of a file what the model is given; see `MediaReader.read`.
+        read: converts a file to model input; see `MediaReader.read`.
 
     Raises:
         ModelError: the model cannot be served.
@@ -100,7 +100,7 @@ class ServedModel:
 
     @property
     def identity(self) -> str:
-        """Names everything that a score depends on besides the file."""
+        """Identifies everything that a score depends on besides the file."""
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
         return f"{model}; {self._reader.identity or f'soxr, speech {info.speech_version}'}"
@@ -142,10 +142,10 @@ class ServedModel:
 
 
 def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
-    """Reads what the service would judge of a file: a photo, or the windows of a recording in which somebody speaks.
+    """Reads what the service would judge of a file: a photo, or the windows of a recording with enough speech.
 
     Args:
-        settings: the service's, for its limits and what finds speech.
+        settings: the service's, for its limits and speech detection.
         geometry: how a photo is prepared; None: the files are recordings.
     """
     read = MediaReader(settings, geometry).read
@@ -157,13 +157,13 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
         parts = read(path)
         found = [part for part, ratio in zip(parts, speech_ratios(speech, parts), strict=True) if check.passes(ratio)]
         if not found:
-            raise Unreadable("nobody speaks in it")
+            raise Unreadable("no speech was found")
         return found
 
     return judged
 
 
 def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[float]:
-    """Share of each window in which somebody speaks, 0..1, as the service counts it."""
+    """Share of each window that is speech, 0..1, as computed by the service."""
     ratios: list[float] = speech.speech_ratios([part.array for part in parts]).tolist()
     return ratios

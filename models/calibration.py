@@ -19,7 +19,7 @@ from models.errors import UnsupportedModel
 
 Floats = NDArray[np.float64]
 SHARPEST = 1e-6
-"""Probabilities are taken as at least this far from 0 and 1: single precision cannot tell surer ones apart."""
+"""Probabilities are taken as at least this far from 0 and 1: single precision cannot distinguish more extreme ones."""
 _WAY_OUT = "fit it again with `python -m lab.calibrate`, or remove it"
 
 
@@ -32,7 +32,7 @@ class Calibration:
         offset: in logits.
         threshold: a calibrated score at or above it is labelled spoof, 0..1.
         weights_version: of the uncalibrated model that it was fitted to.
-        fitted: how and on what it was fitted, for people.
+        fitted: how and on what it was fitted, as information.
     """
 
     scale: float
@@ -53,7 +53,7 @@ class Calibration:
 
 
 def calibration_path(model: Path) -> Path:
-    """Where the calibration of a folder or `.pth` file lies."""
+    """Path of the calibration of a folder or `.pth` file."""
     return model.with_suffix(".calibration.json") if model.is_file() else model / "calibration.json"
 
 
@@ -88,7 +88,7 @@ def read_calibration(model: Path, weights_version: str) -> Calibration | None:
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Writes a calibration whole or not at all."""
+    """Writes a calibration atomically."""
     content = {
         "scale": calibration.scale,
         "offset": calibration.offset,

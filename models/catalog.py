@@ -16,11 +16,11 @@ _FORMS = "a reference is `bundled`, a folder, a .pth file, a hub id (`org/name`,
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model lies.
+    """Location of a model.
 
     Attributes:
-        reference: what was asked for.
-        name: what to call it.
+        reference: as requested.
+        name: for display.
         path: a folder in transformers format, or a `.pth` file.
         demo: whether it is one of the small bundled models.
     """
@@ -39,17 +39,17 @@ class ModelFiles:
 def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
     """Finds, and if need be downloads, the files that a reference names.
 
-    A name that is a folder or file here is never looked for on the hub.
+    A name that is a local folder or file is never searched on the hub.
 
     Args:
-        reference: see the module's first line.
+        reference: see the module's docstring.
         task: which of the bundled models `bundled` means.
         models_dir: where models of the hub are kept.
-        offline: never ask the hub.
+        offline: never access the hub.
 
     Raises:
-        ModelUnavailable: there is nothing under that name; the message tells the ways out.
-        UnsupportedModel: what it names is neither a transformers folder nor a `.pth` file.
+        ModelUnavailable: there is nothing under that name; the message names the remedies.
+        UnsupportedModel: it is neither a transformers folder nor a `.pth` file.
     """
     reference = reference.strip()
     if reference == "bundled":

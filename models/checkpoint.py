@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 HARMLESS_EXTRA = re.compile(r"masked_spec_embed|mask_token|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
-"""Leftovers of pre-training that no classification reads."""
+"""Weights from pre-training that no classifier uses."""
 _BLOCK_BYTES = 1 << 20
 
 
@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Reads what describes a checkpoint; its weights are only looked for.
+    """Reads the description of a checkpoint; of its weights, checks only that they exist.
 
     Raises:
         UnsupportedModel: a file is missing or broken.
@@ -85,7 +85,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def classes_are_independent(checkpoint: Checkpoint) -> bool:
-    """Whether each class has a probability of its own, as `problem_type` in `config.json` says (transformers' meaning).
+    """Whether each class has a probability of its own, by `problem_type` in `config.json` (as in transformers).
 
     Raises:
         UnsupportedModel: its outputs are no probabilities of classes.
@@ -102,7 +102,7 @@ def fingerprint(files: Sequence[Path], facts: Mapping[str, Any], rule: SpoofRule
     Args:
         files: weight files.
         facts: configuration and preprocessing, JSON types.
-        rule: which class is read as spoof.
+        rule: which class means spoof.
     """
     digest = hashlib.sha256()
     reading = [rule.index, rule.inverted, *(["independent"] if rule.independent else [])]
@@ -118,7 +118,7 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     """The classifier with its weights, on the CPU in fp32, in evaluation mode.
 
     Raises:
-        UnsupportedModel: transformers knows no classifier of this kind.
+        UnsupportedModel: transformers has no classifier of this kind.
         CheckpointMismatch: the weights do not fill it exactly.
     """
     model, keys = load_unchecked(checkpoint, task)
@@ -138,7 +138,7 @@ class KeyReport(NamedTuple):
 
     Attributes:
         missing: in the checkpoint; random in the model.
-        unexpected: in the checkpoint, and in the model nowhere.
+        unexpected: in the checkpoint, but not in the model.
         misshapen: of another shape in the checkpoint; random in the model.
     """
 
@@ -183,7 +183,7 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
         )
     except UnpicklingError as error:
         raise CheckpointMismatch(
-            f"the weights of {name} hold more than tensors, and unpickling them could run code of a stranger; "
+            f"the weights of {name} hold more than tensors, and unpickling them could run untrusted code; "
             "save them as safetensors"
         ) from error
     except (SafetensorError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Models as the service's settings name them: which one, how it is loaded, and what the voice runner holds.
+"""Models as configured by the service's settings: which one, how it is loaded, and the voice runner's model.
 
 The only file in `models` that imports `bonafide`.
 """
@@ -21,7 +21,7 @@ class WindowScorer:
     """The voice detector together with the detector of voice activity: every window is given to both.
 
     Attributes:
-        info: the voice detector's, with the version of the other as `speech_version`.
+        info: the voice detector's, with the other's version as `speech_version`.
         detector: the voice detector alone.
     """
 
@@ -40,7 +40,7 @@ class WindowScorer:
         return cls(VoiceSpoofModel.load(reference, options), VoiceActivityDetector.load(options))
 
     def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
-        """Score and speech ratio of each window, int16 `(samples,)` at 16 kHz; NaN for what cannot be judged.
+        """Score and speech ratio of each window, int16 `(samples,)` at 16 kHz; NaN for windows that cannot be judged.
 
         Raises:
             InferenceFailed: the engine itself is broken.
@@ -50,7 +50,7 @@ class WindowScorer:
 
 
 def settings_for(task: Task, **given: Any) -> Settings:
-    """The service's settings, with those that are given instead; `spoof_label` is the one of the task.
+    """The service's settings, overridden by those given; `spoof_label` is that of the task.
 
     Raises:
         pydantic.ValidationError: a setting is wrong.
@@ -61,7 +61,7 @@ def settings_for(task: Task, **given: Any) -> Settings:
 
 
 def load_options(task: Task, settings: Settings) -> LoadOptions:
-    """How the service's settings load a model."""
+    """The load options in the service's settings."""
     return LoadOptions(
         engine=settings.engine,
         precision=settings.precision,
@@ -74,5 +74,5 @@ def load_options(task: Task, settings: Settings) -> LoadOptions:
 
 
 def reference_of(task: Task, settings: Settings) -> str:
-    """Which model the settings name."""
+    """The model reference in the settings."""
     return settings.voice_model if task == "voice" else settings.face_model

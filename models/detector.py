@@ -43,7 +43,7 @@ def model_info(
     labels: tuple[str, ...],
     rule: SpoofRule,
 ) -> ModelInfo:
-    """The facts that models of either task have; `version` is that of the uncalibrated model."""
+    """The description that models of either task share; `version` is that of the uncalibrated model."""
     return ModelInfo(
         task=task,
         name=files.name,

@@ -1,4 +1,4 @@
-"""What the machine has: CUDA, bf16 arithmetic. Found without importing torch where possible."""
+"""Hardware of the machine: CUDA, bf16 arithmetic. Detected without importing torch where possible."""
 
 import ctypes
 from pathlib import Path

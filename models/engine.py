@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Runs one model on one device. `run` may be called from several threads; calls take turns."""
+    """Runs one model on one device. `run` may be called from several threads; calls are serialised."""
 
     name: EngineName
     device: Device
@@ -35,9 +35,9 @@ class EngineModel:
     """What an engine needs of a model; the weights are read only if `build` is called.
 
     Attributes:
-        name: for messages.
+        name: used in messages.
         version: changes with everything that changes a score.
-        build: makes the graph, in fp32 on the CPU.
+        build: builds the graph, in fp32 on the CPU.
         probe: makes a valid batch of `n` items of `size`; used for warming up and for comparing engines.
         sizes: item sizes to warm up with; the first is the usual one.
         input_shape: shape of a batch for OpenVINO; -1 where it may vary.

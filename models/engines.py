@@ -1,4 +1,4 @@
-"""Picks the engine that runs a model: torch on CUDA, OpenVINO on a CPU."""
+"""Selects the engine that runs a model: torch on CUDA, OpenVINO on a CPU."""
 
 import logging
 
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 def open_engine(model: EngineModel, options: LoadOptions) -> Engine:
-    """Picks an engine, gives it the model, and warms it up, so that the first call is as quick as the next.
+    """Selects an engine, loads the model into it, and warms it up, so that the first call is as fast as the next.
 
     Raises:
-        EngineUnavailable: the engine or precision that the options insist on is not available here.
+        EngineUnavailable: the engine or precision that the options require is not available here.
         ModelError: whatever `model.build` raises.
     """
     engine = _pick(model, options)

@@ -1,4 +1,4 @@
-"""What can go wrong between a model reference and a ready engine. Every message says what the operator can do."""
+"""Errors between a model reference and a ready engine. Every message states what the operator can do."""
 
 
 class ModelError(Exception):
@@ -22,7 +22,7 @@ class AmbiguousLabels(ModelError):
 
 
 class EngineUnavailable(ModelError):
-    """The engine or precision that was asked for does not exist on this machine."""
+    """The requested engine or precision is not available on this machine."""
 
 
 class InferenceFailed(ModelError):

@@ -28,7 +28,7 @@ class FaceSpoofModel(Detector):
     """A loaded face model. Make one with `load`.
 
     Attributes:
-        info: what it is and how it runs; `info.geometry` says how a photo is prepared for `score`.
+        info: what it is and how it runs; `info.geometry` is the preparation of a photo for `score`.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class FaceSpoofModel(Detector):
 
     @classmethod
     def load(cls, reference: str, options: LoadOptions) -> "FaceSpoofModel":
-        """Loads a model and warms it up; the first `score` is as quick as the next.
+        """Loads a model and warms it up; the first `score` is as fast as the next.
 
         Args:
             reference: `bundled`, a folder, a hub id, or `bento:<tag>`.
             options: engine, precision, folders.
 
         Raises:
-            ModelError: one of its classes tells what is wrong, and the way out.
+            ModelError: its subclass and message name the cause and the remedy.
         """
         files = find_model(reference, "face", options.models_dir, offline=options.offline)
         if files.is_pth:
@@ -101,10 +101,10 @@ class FaceSpoofModel(Detector):
         return cls(engine, info, geometry, calibration)
 
     def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """P(fake) of each photo, float32 `(n,)` in 0..1; NaN for one of a wrong dtype or shape, without harm to others.
+        """P(fake) of each photo, float32 `(n,)` in 0..1; NaN for one of a wrong dtype or shape; others are unaffected.
 
         Args:
-            images: uint8 arrays `(height, width, 3)`, RGB, resized and cropped as `info.geometry` says.
+            images: uint8 arrays `(height, width, 3)`, RGB, resized and cropped as in `info.geometry`.
 
         Raises:
             InferenceFailed: the engine itself is broken.

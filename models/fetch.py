@@ -1,4 +1,4 @@
-"""Saves the model that the settings name, so that the service itself never has to ask the hub.
+"""Saves the model in the settings, so that the service itself never has to access the hub.
 
 Usage: python -m models.fetch voice|face
 """
@@ -12,7 +12,7 @@ from models.errors import ModelError
 
 
 def main() -> int:
-    """Returns 0 when the model is there."""
+    """Returns 0 when the model is saved."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=("voice", "face"))
     task = parser.parse_args().task

@@ -1,4 +1,4 @@
-"""Folders that are either whole or absent: built beside their place, then renamed, by one process at a time."""
+"""Folders that are either complete or absent: built beside their path, then renamed, by one process at a time."""
 
 import fcntl
 import os
@@ -12,12 +12,12 @@ from pathlib import Path
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     """Returns `target`, after `build` has filled it if it did not exist.
 
-    Processes that ask for the same folder at the same time wait for the first one. A `build` that fails, or a process
+    Processes that need the same folder at the same time wait for the first one. A `build` that fails, or a process
     that dies within it, leaves no `target`.
 
     Args:
         target: the folder wanted.
-        build: fills the empty folder that it is given; what it raises goes to the caller.
+        build: fills the empty folder that it is given; its errors are passed on.
     """
     if target.is_dir():
         return target

@@ -1,4 +1,4 @@
-"""The whole way from the bytes that travel to P(spoof), as one torch module, so that every engine computes the same."""
+"""The complete computation from transported bytes to P(spoof), as one torch module, the same for every engine."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -11,7 +11,7 @@ from models.labels import SpoofRule
 
 
 class Graph(nn.Module):
-    """What an engine runs: a batch as it travels -> float32, one row for each item."""
+    """What an engine runs: a batch as transported -> float32, one row for each item."""
 
     def cast(self, dtype: torch.dtype) -> Self:
         """Computes in `dtype`."""
@@ -26,7 +26,7 @@ class SpoofGraph(Graph):
     Args:
         model: maps prepared input to logits `(n, classes)`, as a tensor or as `.logits`.
         prepare: maps raw input to what `model` takes, float32.
-        rule: which class is read as spoof, and whether classes share a probability; a single one has a sigmoid.
+        rule: which class means spoof, and whether classes share a probability; a single one has a sigmoid.
     """
 
     def __init__(self, model: nn.Module, prepare: nn.Module, rule: SpoofRule) -> None:
@@ -57,7 +57,7 @@ class SpoofGraph(Graph):
 
 
 class PrepareVoice(nn.Module):
-    """int16 samples to floats in -1..1, each window brought to zero mean and unit variance if asked for."""
+    """int16 samples to floats in -1..1, each window normalised to zero mean and unit variance if configured."""
 
     def __init__(self, normalize: bool) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class PrepareVoice(nn.Module):
         if not self.normalize:
             return samples
         centred = samples - samples.mean(dim=-1, keepdim=True)
-        # The same small constant as Wav2Vec2FeatureExtractor: it decides what near-silence becomes.
+        # The same small constant as Wav2Vec2FeatureExtractor: it matters for near-silence.
         return centred / torch.sqrt((centred * centred).mean(dim=-1, keepdim=True) + 1e-7)
 
 
@@ -91,7 +91,7 @@ class PrepareImage(nn.Module):
 class FusedWavLMAttention(WavLMAttention):
     """WavLM's attention with its gated position bias as an additive mask of one fused kernel.
 
-    The original asks torch for attention weights that nobody reads, which rules out fused kernels.
+    The original requests attention weights that are not used, which rules out fused kernels.
     """
 
     def forward(  # type: ignore[override]  # upstream annotates its position bias wrongly

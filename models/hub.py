@@ -19,13 +19,13 @@ _WAYS_OUT = (
 
 
 def saved_model(repository: str, revision: str, models_dir: Path, *, offline: bool) -> Path:
-    """Folder of a hub model, downloaded on first use. A saved model is used as it is: the hub is not asked again.
+    """Folder of a hub model, downloaded on first use. A saved model is used as it is: the hub is not accessed again.
 
     Args:
         repository: `org/name`.
         revision: branch, tag or commit.
         models_dir: models are kept below it.
-        offline: never ask the hub.
+        offline: never access the hub.
 
     Raises:
         ModelUnavailable: it is not saved here, and the hub is out of reach, refuses, or has no such model.

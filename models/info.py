@@ -15,7 +15,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """What is done to an upright RGB photo, still uint8, before the model is given it: resize, then centre crop.
+    """Preparation of an upright RGB photo, still uint8, for the model: resize, then centre crop.
 
     Attributes:
         resize_shortest_edge: new length of the shorter side in pixels; the longer side becomes
@@ -37,7 +37,7 @@ class ImageGeometry:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ImageGeometry":
-        """Reads what `ModelInfo.to_dict` made of it; names that are not known are ignored.
+        """Reads its part of `ModelInfo.to_dict`; unknown names are ignored.
 
         Raises:
             KeyError: a value is missing.
@@ -71,10 +71,10 @@ class ModelInfo:
 
     Attributes:
         task: what it judges.
-        name: shown in every answer: hub id, folder name, or the bundled model's name.
+        name: in every result: hub id, folder name, or the bundled model's name.
         version: 12 hex digits over weights, configuration, preprocessing, label mapping and calibration.
         architecture: class that the weights fill, such as `WavLMForSequenceClassification`.
-        reference: what was asked for.
+        reference: as requested.
         local_path: folder or file that was read.
         demo: whether it is one of the small bundled models.
         labels: the checkpoint's own class names by index; empty for a bare `.pth`.
@@ -88,7 +88,7 @@ class ModelInfo:
         window_samples: length of a full window in samples (voice only).
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
-        speech_version: of what finds speech beside it (voice only); None: nothing does.
+        speech_version: of the speech detector beside it (voice only); None: there is none.
     """
 
     task: Task
@@ -113,10 +113,10 @@ class ModelInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
-        """Reads what `to_dict` returned, perhaps in another release: names that are not known are ignored.
+        """Reads what `to_dict` returned, perhaps in another release: unknown names are ignored.
 
         Raises:
-            KeyError: a value is missing that every release gives.
+            KeyError: a value is missing that every release has.
         """
         known = _known(cls, values)
         known["labels"] = tuple(known["labels"])
@@ -130,7 +130,7 @@ class ModelInfo:
 
     @property
     def fingerprint(self) -> str:
-        """Names everything that a score depends on besides the input; part of cache keys."""
+        """Identifies everything that a score depends on besides the input; part of cache keys."""
         speech = f"-{self.speech_version}" if self.speech_version else ""
         return f"{self.version}-{self.engine}-{self.device}-{self.precision}{speech}"
 

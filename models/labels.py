@@ -1,8 +1,8 @@
-"""Which class of a checkpoint means spoof, told from its class names alone. It rather refuses than guesses.
+"""Which class of a checkpoint means spoof, derived from its class names alone. Refuses rather than guesses.
 
-A name is cut into words. A word says spoof or bona fide only when it is one of the usual words as a whole, so
-"unreliable" or "liveness" say nothing; a negation right before it ("not", "non-", "un...") turns it round, one anywhere
-else makes the name say nothing, and a name whose words disagree ("fake human") is refused.
+A name is split into words. A word means spoof or bona fide only if it is one of the usual words as a whole, so
+"unreliable" or "liveness" have no meaning; a negation right before it ("not", "non-", "un...") inverts it, one anywhere
+else makes the name undecided, and a name whose words contradict each other ("fake human") is refused.
 """
 
 import logging
@@ -45,7 +45,7 @@ _DOUBTS = frozenset({"anti", "free", "less", "false", "without", "versus", "vs"}
 
 @dataclass(frozen=True)
 class SpoofRule:
-    """How a score comes out of a model's class probabilities.
+    """How a score is computed from a model's class probabilities.
 
     P(spoof) is the probability of class `index`, or, when `inverted`, one minus it.
 
@@ -61,7 +61,7 @@ class SpoofRule:
 def spoof_rule(
     id2label: Mapping[int, str], override: str | None = None, *, setting: str = "the spoof label setting"
 ) -> SpoofRule:
-    """Decides how P(spoof) is read from a model's outputs.
+    """Decides how P(spoof) is computed from a model's outputs.
 
     One class (one logit): its sigmoid is P(spoof), unless the class is named as bona fide. Two classes: the class that
     is named spoof, or the one beside the class that is named bona fide. More: one minus the only class that is named
@@ -69,11 +69,11 @@ def spoof_rule(
 
     Args:
         id2label: class name by index, 0 to n-1.
-        override: name (any case) or index of the class that means spoof; it wins over every name.
+        override: name (any case) or index of the class that means spoof; it overrides every name.
         setting: name of the setting that holds `override`, for messages.
 
     Raises:
-        AmbiguousLabels: the names do not tell, they contradict each other, or the override names no class.
+        AmbiguousLabels: the names do not decide it, contradict each other, or the override names no class.
     """
     labels = _in_order(id2label)
     if override is not None and override.strip():
@@ -124,10 +124,10 @@ def _of_two(labels: list[str], sides: list[_Side | None], setting: str) -> Spoof
 
 
 def _side(label: str, *, strict: bool = True) -> _Side | None:
-    """What a name says; None when it says nothing. A name at odds with itself is refused when `strict`."""
+    """The meaning of a name; None: undecided. A contradictory name is refused when `strict`."""
     words = [word for word in _words(label) if word not in _ARTICLES]
     negations = [index for index, word in enumerate(words) if word in _NEGATIONS]
-    said: set[_Side] = set()
+    sides: set[_Side] = set()
     for index, word in enumerate(words):
         side, negated = _word_side(word)
         if side is None:
@@ -135,16 +135,16 @@ def _side(label: str, *, strict: bool = True) -> _Side | None:
         if index - 1 in negations:
             negations.remove(index - 1)
             negated = not negated
-        said.add(side.other if negated else side)
+        sides.add(side.other if negated else side)
     if negations or _DOUBTS.intersection(words):
         return None
-    if len(said) > 1:
+    if len(sides) > 1:
         if not strict:
             return None
         raise AmbiguousLabels(
             f"the class name {label!r} says both spoof and bona fide; name the class that means spoof in the settings"
         )
-    return said.pop() if said else None
+    return sides.pop() if sides else None
 
 
 def _word_side(word: str) -> tuple[_Side | None, bool]:
@@ -158,14 +158,14 @@ def _word_side(word: str) -> tuple[_Side | None, bool]:
 
 
 def _words(label: str) -> list[str]:
-    """Cuts at everything that is no letter, and where a small letter meets a capital one ("FakeVoice")."""
+    """Splits at everything that is not a letter, and between a lower-case and an upper-case letter ("FakeVoice")."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", label.replace("'", ""))
     words = re.findall(r"[^\W\d_]+", spaced.casefold())
     return re.sub(r"\bbona fide\b", "bonafide", " ".join(words)).split()
 
 
 def _hints(label: str, side: _Side) -> bool:
-    """Whether a name that says nothing for sure still holds a stem of this side somewhere."""
+    """Whether an undecided name contains a stem of this side."""
     letters = "".join(_words(label))
     return any(stem in letters for stem in _STEMS[side])
 

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _PROBABILITY_TOLERANCE = 1e-3
 """Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
 _LOGIC = ("graph.py", "pooled_wavlm.py", "silero.py", "openvino_engine.py")
-"""Files of ours that decide what a converted model computes."""
+"""Source files that determine what a converted model computes."""
 
 
 class OpenVINOEngine:
@@ -41,8 +41,8 @@ class OpenVINOEngine:
     that made it and with the libraries' versions. Starting from it needs neither torch nor the checkpoint's weights.
 
     Raises:
-        EngineUnavailable: bf16 is asked for on a CPU that has none.
-        UnsupportedModel: the graph cannot be converted, or computes something else when converted.
+        EngineUnavailable: bf16 is requested on a CPU without it.
+        UnsupportedModel: the graph cannot be converted, or computes other values when converted.
     """
 
     name: EngineName = "openvino"
@@ -70,7 +70,7 @@ class OpenVINOEngine:
 
 
 def _precision(core: openvino.Core, options: LoadOptions) -> Precision:
-    # OpenVINO names BF16 on every AVX-512 CPU too, where it would only emulate it.
+    # OpenVINO reports BF16 on every AVX-512 CPU too, where it would only emulate it.
     has_bf16 = cpu_has_bf16() and "BF16" in core.get_property("CPU", properties.device.capabilities)
     if options.precision == "auto":
         return "bf16" if has_bf16 else "fp32"

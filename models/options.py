@@ -14,8 +14,8 @@ class LoadOptions:
         precision: which arithmetic; `auto` takes bf16 where the device has it.
         models_dir: where models of the hub are kept.
         compiled_dir: where converted models are kept.
-        offline: never ask the hub.
-        spoof_label: name or index of the class that means spoof, when its name does not tell.
+        offline: never access the hub.
+        spoof_label: name or index of the class that means spoof, when its name does not decide it.
         threads: CPU threads of the engine; 0: all CPUs that this process may use.
         calibrated: apply the calibration that lies beside the weights, if there is one.
     """

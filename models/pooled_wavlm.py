@@ -1,4 +1,4 @@
-"""The `.pth` architecture: WavLM-base, frames pooled to 128 steps, one linear layer, one logit that says spoof."""
+"""The `.pth` architecture: WavLM-base, frames pooled to 128 steps, one linear layer, one logit that means spoof."""
 
 import pickle
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CheckpointMismatch(
-            f"{path.name} holds more than tensors, and unpickling it could run code of a stranger; "
+            f"{path.name} holds more than tensors, and unpickling it could run untrusted code; "
             "save its state_dict() alone"
         ) from error
     except (RuntimeError, EOFError, ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a checkpoint's own processor file asks to be done to its input. Anything that is not understood is refused."""
+"""Input preparation as given in a checkpoint's own processor file. Anything that is not supported is refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _IMAGE_DEFAULTS: dict[str, dict[str, Any]] = {
              "crop_size": {"height": 224, "width": 224}},
     "Siglip": _FIXED,
 }  # fmt: skip
-"""What the processors of transformers do where the file is silent, by the stem of their names."""
+"""Defaults of transformers' processors for what the file omits, by the stem of their names."""
 _SUFFIXES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 _NEVER = ("do_pad", "do_flip_channel_order", "do_thumbnail", "do_align_long_axis", "do_reduce_labels")
 
@@ -43,7 +43,7 @@ class ImagePreparation:
 
 @dataclass(frozen=True)
 class VoicePreparation:
-    """What is done to a window of 16 kHz samples before a voice model gets it.
+    """Preparation of a window of 16 kHz samples for a voice model.
 
     Attributes:
         normalize: whether it is brought to zero mean and unit variance.
@@ -59,8 +59,8 @@ def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
     """Reads an image processor's settings.
 
     Raises:
-        UnsupportedModel: the processor does something else than resize, centre crop, rescale and normalise, or it
-            does not lead to one fixed size.
+        UnsupportedModel: the processor does anything but resize, centre crop, rescale and normalise, or its output
+            has no fixed size.
     """
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
     stem = next((kind.removesuffix(suffix) for suffix in _SUFFIXES if kind.endswith(suffix)), kind)

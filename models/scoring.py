@@ -18,7 +18,7 @@ def score_each(engine: Engine, items: Sequence[Any], fits: Callable[[NDArray[Any
     """P(spoof) of each item, float32 `(n,)` in 0..1; NaN where an item cannot be scored.
 
     Args:
-        engine: what computes.
+        engine: that computes.
         items: arrays; anything else is a bad item.
         fits: whether an array has a dtype and shape that the engine takes.
 
@@ -43,7 +43,7 @@ def score_each(engine: Engine, items: Sequence[Any], fits: Callable[[NDArray[Any
 
 
 def _run(engine: Engine, arrays: list[NDArray[Any]], failures: list[Exception]) -> NDArray[np.float32]:
-    """One batch; when the engine fails on it, each item alone, so that only the bad ones are lost."""
+    """One batch; when the engine fails on it, each item alone, so that only the bad ones fail."""
     try:
         scores = engine.run(np.stack(arrays))
         if scores.shape != (len(arrays),):

@@ -1,6 +1,6 @@
 """Silero's voice activity detector as a torch module that takes whole batches of windows at once.
 
-int16 windows -> probability that somebody speaks, for each frame of 32 ms. Only its LSTM goes from frame to frame;
+int16 windows -> probability of speech for each frame of 32 ms. Only its LSTM is sequential over frames;
 everything before it is computed for all frames of all windows together.
 """
 
@@ -15,7 +15,7 @@ from models.graph import Graph
 
 FRAME_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
-"""Each frame is looked at together with the end of the one before it; the first one with silence."""
+"""Samples of the previous frame that are input with each frame; zeros for the first one."""
 _FFT_SAMPLES = 256
 _HOP_SAMPLES = 128
 _BINS = _FFT_SAMPLES // 2 + 1
@@ -23,9 +23,9 @@ _WIDTH = 128
 
 
 class SileroGraph(Graph):
-    """Gives the numbers of silero-vad's own model, which goes through one recording frame by frame.
+    """Computes the same values as silero-vad's own model, which processes one recording frame by frame.
 
-    Input: int16 `(n, frames * 512)`, 16 kHz mono. Output: float32 `(n, frames)` in 0..1. Every window starts afresh.
+    Input: int16 `(n, frames * 512)`, 16 kHz mono. Output: float32 `(n, frames)` in 0..1. Windows are independent.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class SileroGraph(Graph):
         return torch.sigmoid(self.output(relu(hidden)))[..., 0]
 
     def _features(self, frames: Tensor) -> Tensor:
-        """(frames, 576) -> (frames, 128), each frame on its own."""
+        """(frames, 576) -> (frames, 128), each frame independently."""
         mirrored = pad(frames.unsqueeze(1), (0, _CONTEXT_SAMPLES), mode="reflect").squeeze(1)
         spectrum = mirrored.unfold(1, _FFT_SAMPLES, _HOP_SAMPLES) @ self.get_buffer("basis").T
         real, imaginary = spectrum[..., :_BINS], spectrum[..., _BINS:]

@@ -1,6 +1,6 @@
 """Share of speech in a window: int16 windows of 16 kHz in, shares in 0..1 out.
 
-The weights are silero-vad's, in `bundled/speech`; whatever engine runs the voice model runs them too.
+The weights are silero-vad's, in `bundled/speech`; run by the same engine as the voice model.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WEIGHTS = BUNDLED / "speech" / "model.safetensors"
 FRAME_SAMPLES = 512
 SPEECH_PROBABILITY = 0.5
-"""A frame counts as speech from here on, as silero-vad's authors recommend."""
+"""A frame at or above it is speech, as silero-vad's authors recommend."""
 _MAX_SAMPLES = 60 * SAMPLE_RATE
 
 
@@ -40,10 +40,10 @@ class VoiceActivityDetector:
 
     @classmethod
     def load(cls, options: LoadOptions) -> "VoiceActivityDetector":
-        """Opens it on the engine that the options name, always in fp32, and warms it up.
+        """Opens it on the engine in the options, always in fp32, and warms it up.
 
         Raises:
-            ModelError: the engine cannot be had, or cannot run it.
+            ModelError: the engine is not available, or cannot run it.
         """
         version = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
         model = EngineModel(
@@ -59,9 +59,9 @@ class VoiceActivityDetector:
         return cls(open_engine(model, replace(options, precision="fp32")), version)
 
     def speech_ratios(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
-        """Share of each window's frames in which somebody speaks, float32 `(n,)` in 0..1.
+        """Share of each window's frames that are speech, float32 `(n,)` in 0..1.
 
-        What is no window (not int16, not one-dimensional, empty, longer than a minute) gives NaN.
+        An invalid window (not int16, not one-dimensional, empty, longer than a minute) gives NaN.
 
         Args:
             windows: int16 arrays `(samples,)`, 16 kHz mono; lengths may differ.
@@ -76,7 +76,7 @@ class VoiceActivityDetector:
 
     def _batch(self, windows: list[NDArray[np.int16]]) -> list[float]:
         frames = [-(-len(window) // FRAME_SAMPLES) for window in windows]
-        # What follows a window changes nothing in the frames before, so the shorter ones may end in zeros.
+        # Later samples do not affect earlier frames, so shorter windows may be zero-padded.
         padded = np.zeros((len(windows), max(frames) * FRAME_SAMPLES), np.int16)
         for row, window in zip(padded, windows, strict=True):
             row[: len(window)] = window
@@ -95,7 +95,7 @@ def _build() -> "Graph":
 
 
 def _probe(count: int, samples: int) -> NDArray[np.int16]:
-    """Syllables of a buzzing voice, since an engine that is compared on silence may be wrong about speech."""
+    """Synthetic voiced syllables, since a comparison of engines on silence would not cover speech."""
     time = np.arange(samples) / SAMPLE_RATE
     pitch = 110.0 + 30.0 * np.arange(count)[:, None]
     buzz = sum(np.sin(2 * np.pi * harmonic * pitch * time) / harmonic for harmonic in range(1, 16))

@@ -19,7 +19,7 @@ class TorchEngine:
     """Runs the graph as it is, with fused attention.
 
     Raises:
-        EngineUnavailable: bf16 is asked for on a CUDA device that has none.
+        EngineUnavailable: bf16 is requested on a CUDA device without it.
     """
 
     name: EngineName = "torch"

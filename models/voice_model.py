@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 WINDOW_SAMPLES = 64_000
 """A full window: 4 seconds."""
 _MAX_SAMPLES = 60 * SAMPLE_RATE
-"""Attention grows with the square of the length, so a window that forgot to be cut is refused."""
+"""Attention grows with the square of the length, so an uncut recording is refused."""
 _SHORT_SAMPLES = 16_000
 _SETTING = "BONAFIDE_VOICE_SPOOF_LABEL"
 _RAW_SAMPLE_TYPES = frozenset(
     {"wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio", "sew", "wav2vec2-conformer"}
 )
 
-# The values of microsoft/wavlm-base as published on the hub, as far as they decide the architecture.
+# The values of microsoft/wavlm-base as published on the hub, as far as they determine the architecture.
 WAVLM_BASE: Mapping[str, Any] = {
     "model_type": "wavlm",
     "hidden_size": 768,
@@ -78,14 +78,14 @@ class VoiceSpoofModel(Detector):
 
     @classmethod
     def load(cls, reference: str, options: LoadOptions) -> "VoiceSpoofModel":
-        """Loads a model and warms it up; the first `score` is as quick as the next.
+        """Loads a model and warms it up; the first `score` is as fast as the next.
 
         Args:
             reference: `bundled`, a folder, a `.pth` file, a hub id, or `bento:<tag>`.
             options: engine, precision, folders.
 
         Raises:
-            ModelError: one of its classes tells what is wrong, and the way out.
+            ModelError: its subclass and message name the cause and the remedy.
         """
         files = find_model(reference, "voice", options.models_dir, offline=options.offline)
         source = _PthVoice(files, options) if files.is_pth else _FolderVoice(files, options)
@@ -134,7 +134,7 @@ class VoiceSpoofModel(Detector):
         return self._score(windows, self._fits)
 
     def _repeated(self, window: NDArray[np.int16]) -> NDArray[np.int16]:
-        """As long as a full window; what cannot be scored stays as it is."""
+        """As long as a full window; an invalid one is not changed."""
         if isinstance(window, np.ndarray) and self._fits(window) and window.shape[0] < WINDOW_SAMPLES:
             return np.resize(window, WINDOW_SAMPLES)
         return window
@@ -144,7 +144,7 @@ class VoiceSpoofModel(Detector):
 
 
 class _FolderVoice:
-    """A transformers folder: what `load` needs to know of it, weights unread."""
+    """A transformers folder: what `load` needs of it, without reading the weights."""
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
         self._checkpoint = read_checkpoint(files.path)

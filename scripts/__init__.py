@@ -1,1 +1,1 @@
-"""Commands of the checkout: the demonstration, and what tests and benchmarks share with it."""
+"""Commands of the checkout: the demonstration, and code that tests and benchmarks share with it."""

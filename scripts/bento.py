@@ -47,7 +47,7 @@ def build(models: dict[str, str]) -> bentoml.Bento:
 
 
 def stored(task: str, reference: str) -> str:
-    """Puts a folder or file into BentoML's model store under a hash of its content; returns how to name it then."""
+    """Puts a folder or file into BentoML's model store under a hash of its content; returns its reference there."""
     path = Path(reference)
     if not path.exists():
         return reference

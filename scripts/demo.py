@@ -1,4 +1,4 @@
-"""Serves the bundled models, judges the samples over gRPC and HTTP, prints what came back, and stops.
+"""Serves the bundled models, judges the samples over gRPC and HTTP, prints the results, and stops.
 
 Usage: make demo
 """
@@ -31,7 +31,7 @@ def over_grpc(service: LocalService) -> None:
         ["face", *(str(path.relative_to(ROOT)) for path in sorted(SAMPLES.glob("*.jpg")))],
     ):
         say(f"\n$ bonafide {' '.join(arguments)}")
-        # 1 means that something was judged fake, which is right for half of the samples.
+        # 1 means that an item was judged fake, which is correct for half of the samples.
         status = subprocess.run(
             [command, *arguments], cwd=ROOT, env={**os.environ, "BONAFIDE_ADDRESS": service.address}
         ).returncode

@@ -63,7 +63,7 @@ class LocalService:
         """Returns when `/readyz` answers 200.
 
         Raises:
-            RuntimeError: the process ended, or the time did; holds the end of the log.
+            RuntimeError: the process ended, or the time is up; contains the end of the log.
         """
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and self.process.poll() is None:

@@ -28,7 +28,7 @@ DESKTOP: dict[str, Any] = {"viewport": {"width": 1120, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "has_touch": True}
 
 
-def heard(voice: Path, path: Path) -> None:
+def write_microphone_audio(voice: Path, path: Path) -> None:
     """Writes a WAV file of eight seconds of `voice`, and then the synthetic sample, equally loud."""
     parts = [_levelled(_decoded(voice)[: 8 * RATE]), _levelled(_decoded(SAMPLES / "call_spoof.mp3"))]
     with wave.open(str(path), "wb") as file:
@@ -108,7 +108,7 @@ async def main() -> None:
     parser.add_argument("--voice", type=Path, default=SAMPLES / "call.mp3")
     voice = parser.parse_args().voice
     with tempfile.TemporaryDirectory() as folder:
-        heard(voice, sound := Path(folder) / "heard.wav")
+        write_microphone_audio(voice, sound := Path(folder) / "microphone.wav")
         with running(Path(folder) / "log") as service:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(

@@ -1,4 +1,4 @@
-"""Writes the table of settings in docs/deploy.md, from the settings class: names, defaults and each field's sentence.
+"""Writes the table of settings in docs/deploy.md from the settings class: names, defaults and field descriptions.
 
 Usage: python -m scripts.settings_table
 """

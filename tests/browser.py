@@ -19,8 +19,8 @@ async def chromium(microphone: Path | None = None, camera: Path | None = None) -
     """A browser without a window, whose microphone and camera are fakes and are granted to every page.
 
     Args:
-        microphone: a WAV file that the microphone hears once.
-        camera: an MJPEG file that the camera sees again and again.
+        microphone: a WAV file that the microphone records once.
+        camera: an MJPEG file that the camera repeats.
     """
     if not (path := shutil.which("chromium")):
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
@@ -39,7 +39,7 @@ async def chromium(microphone: Path | None = None, camera: Path | None = None) -
 
 @asynccontextmanager
 async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
-    """The page at `url`; fails afterwards if it complained, or asked any other host for anything."""
+    """The page at `url`; fails afterwards if it logged an error, or contacted any other host."""
     async with await browser.new_context(permissions=["microphone", "camera"], **options) as context:
         page = await context.new_page()
         page.set_default_timeout(PATIENCE_MS)

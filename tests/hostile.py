@@ -1,4 +1,4 @@
-"""Builds the files that an attacker would upload: playlists, lying MP4 boxes, tags that grow. For tests only."""
+"""Builds the files that an attacker would upload: playlists, false MP4 boxes, tags that grow. For tests only."""
 
 import struct
 import zlib

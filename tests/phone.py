@@ -42,7 +42,7 @@ def media(number: int, samples: bytes, track: str = "inbound") -> dict[str, Any]
 
 
 def mark(name: str) -> dict[str, Any]:
-    """The provider says that what was played up to this mark is over."""
+    """The provider's notice that playback has reached this mark."""
     return {"event": "mark", "sequenceNumber": "4", "streamSid": STREAM, "mark": {"name": name}}
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on purpose, in front of a real server; and a server that says what it is told to."""
+"""A TCP proxy with configurable faults, in front of a real server; and a server with given responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -65,7 +65,7 @@ async def proxy_to(port: int) -> AsyncIterator[Proxy]:
 async def answering(answers: Sequence[bytes], endless: bytes = b"") -> AsyncIterator[Proxy]:
     """A server that gives the next of `answers` to each HTTP request without a body, the last one for ever.
 
-    With `endless`, that follows the last answer again and again until the client hangs up.
+    With `endless`, that follows the last answer again and again until the client disconnects.
     """
     proxy = Proxy()
 
@@ -117,7 +117,7 @@ async def _listening(
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Passes on what comes, and its end: cuts the other side when this one goes."""
+    """Forwards data and its end: closes the other side when this one closes."""
     with suppress(OSError):
         while piece := await reader.read(PIECE_BYTES):
             writer.write(piece)

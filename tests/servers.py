@@ -31,7 +31,7 @@ START_TIMEOUT_S = 60.0
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
+    """A port that was free a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -72,7 +72,7 @@ class Server:
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Ends it without a chance to say goodbye; does nothing when it has ended."""
+        """Kills it; does nothing when it has ended."""
         if self._process:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What the serving processes load: torch belongs to training, conversion and CUDA, and costs seconds and memory."""
+"""What the serving processes load: torch is for training, conversion and CUDA only, and costs seconds and memory."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The order of the rooms: a module imports only rooms of lower ranks, or its own; docs/architecture.md draws it."""
+"""The import order of the packages (rooms): a module imports only lower ranks or its own; see docs/architecture.md."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -24,7 +24,7 @@ RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 
 
 def room_of(module: str) -> str | None:
-    """The room that a module lies in; None for other packages."""
+    """The room of a module; None for other packages."""
     parts = module.split(".")
     names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next((name for name in names if name in RANK_OF), None)

@@ -30,17 +30,17 @@ VOICE_SERVICE = audio.DESCRIPTOR.services_by_name["AudioAnalysis"].full_name
 FACE_SERVICE = liveness.DESCRIPTOR.services_by_name["LivenessService"].full_name
 
 _SPARE_BYTES = 64 * 1024
-"""What a message may hold besides its media."""
+"""Bytes of a message besides its media."""
 _SPARE_S = 60.0
-"""What a live call may take beyond its session's limit, which ends it first, with a reason."""
+"""Extra time of a live call over its session's limit, so that the session ends first, with a reason."""
 _SPARE_CALLS = 64
-"""Status and health calls that are accepted when no other call is."""
+"""Slots for status and health calls, accepted when all other slots are in use."""
 _PART_BYTES = 4 * 1024 * 1024
 _KEEPALIVE_MS = 20_000
 
 
 class _Servicer:
-    """What both services do with a call."""
+    """Call handling that both services share."""
 
     def __init__(self, app: App, tracer: Tracer) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class _Servicer:
 
     @asynccontextmanager
     async def _running(self, method: str, context: Context, call: Call) -> AsyncIterator[None]:
-        """Runs a call in a span that continues the caller's trace, under observation and its deadline."""
+        """Runs a call under its deadline, observed, in a span that continues the caller's trace."""
         carrier = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         with self._tracer.start_as_current_span(
             method,
@@ -74,12 +74,12 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     """`audioanalyzer.AudioAnalysis`."""
 
     async def AnalyzeAudio(self, request: audio.AnalyzeAudioRequest, context: Context) -> audio.AnalyzeAudioResponse:
-        """Judges a stored recording and answers once."""
+        """Judges a stored recording; one response."""
         async with self._call("AnalyzeAudio", context, self._app.settings.call_timeout_s, request.task_id) as call:
             return messages.audio_response(await report_of(self._object_events(request, call)), call)
         raise AssertionError("a call that fails is aborted")
 
-    # Streams are written, not yielded: a generator that is not read to its end holds its place until it is collected.
+    # Streams are written, not yielded: a generator that is not read to its end holds its slot until garbage collection.
     async def AnalyzeAudioStream(  # type: ignore[override]
         self, request: audio.AnalyzeAudioRequest, context: Context
     ) -> None:
@@ -92,7 +92,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     async def AnalyzeUpload(  # type: ignore[override]
         self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
     ) -> None:
-        """Gathers a recording, then judges it as `AnalyzeAudioStream` does."""
+        """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
 
         async def parts() -> AsyncIterator[bytes]:
             first = True
@@ -118,7 +118,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     async def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Context
     ) -> audio.VoiceModelStatusResponse:
-        """The voice model that answers now."""
+        """The voice model in use."""
         return messages.voice_status(self._app.voice_runner, self._app.settings.voice_threshold)
 
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
@@ -136,7 +136,7 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
     """`liveness.LivenessService`."""
 
     async def PredictLiveness(self, request: liveness.LivenessRequest, context: Context) -> liveness.LivenessResponse:
-        """Judges a photo; what is wrong with the image itself is answered with status OK, as old clients expect."""
+        """Judges a photo; errors in the image itself are returned with status OK, as old clients expect."""
         call = begin(context, self._app.settings.face_timeout_s)
         try:
             async with self._running("PredictLiveness", context, call):
@@ -150,7 +150,7 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
     async def GetModelStatus(
         self, request: liveness.ModelStatusRequest, context: Context
     ) -> liveness.ModelStatusResponse:
-        """The face model that answers now."""
+        """The face model in use."""
         return messages.face_status(self._app.face_runner, self._app.settings.face_threshold)
 
 
@@ -176,10 +176,10 @@ class GrpcServer:
             options=[
                 *(age if settings.grpc_max_connection_age_s else []),
                 ("grpc.max_receive_message_length", largest),
-                ("grpc.so_reuseport", 0),  # a second service on the same port is a mistake worth an error
+                ("grpc.so_reuseport", 0),  # a second service on the same port must fail to start
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # finds callers that have vanished
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # detects lost connections
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
             ],
             interceptors=[KeyInterceptor(app.access)],
@@ -196,7 +196,7 @@ class GrpcServer:
         )
 
     async def start(self) -> list[int]:
-        """Starts to listen, and returns the ports; health is that of the runners, which may not answer yet.
+        """Starts to listen, and returns the ports; health is that of the runners, which may not be ready yet.
 
         Raises:
             RuntimeError: a port is taken.
@@ -213,16 +213,16 @@ class GrpcServer:
         return self._server.add_secure_port(address, server_credentials(self._tls))
 
     async def report_health(self) -> None:
-        """Sets the health of each service by its runner; the server is healthy when both answer."""
+        """Sets the health of each service by its runner; the server is healthy when both are ready."""
         voice, face = self._app.voice_runner.ready, self._app.face_runner.ready
         for service, ready in ((VOICE_SERVICE, voice), (FACE_SERVICE, face), ("", voice and face)):
             status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
             await self._health.set(service, status)
 
     async def set_not_serving(self) -> None:
-        """Turns health to NOT_SERVING for good; calls are still taken."""
+        """Sets health to NOT_SERVING permanently; calls are still accepted."""
         await self._health.enter_graceful_shutdown()
 
     async def stop(self, grace_s: float) -> None:
-        """Refuses new calls, and returns when those in flight have ended; after `grace_s` seconds they are cut off."""
+        """Refuses new calls, and returns when those in flight have ended; after `grace_s` seconds they are aborted."""
         await self._server.stop(grace_s)

@@ -24,7 +24,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def begin(context: Context, limit_s: float, task_id: str = "") -> Call:
-    """Makes a `Call` of a gRPC context; the caller learns its request id from the trailing metadata."""
+    """Makes a `Call` of a gRPC context; its request id is sent in the trailing metadata."""
     metadata = dict(context.invocation_metadata() or ())
     remaining = context.time_remaining()
     call = Call.within(

@@ -21,7 +21,7 @@ from proto import audio_analyzer_pb2 as audio
 
 _MAX_PART_BYTES = 1024 * 1024
 _SETTLE_S = 30.0
-"""How long a caller that read too slowly may still read what waits, and then the status."""
+"""Time that a slow reader has to read the pending events and the status."""
 _ENDED: dict[Ending, Callable[[], BonafideError]] = {
     Ending.IDLE: lambda: DeadlineExceeded("nothing was sent for too long"),
     Ending.SESSION_LIMIT: lambda: DeadlineExceeded("the session has lasted as long as one may"),
@@ -37,7 +37,7 @@ class _Writer:
         self._writing: asyncio.Future[None] | None = None
 
     async def write(self, event: audio.LiveAudioEvent) -> None:
-        """Returns when there is room for another event."""
+        """Returns when another event can be written."""
         self._writing = asyncio.ensure_future(self._write(event))
         await asyncio.shield(self._writing)
 
@@ -57,7 +57,7 @@ async def analyze_live(
     """Serves one call until its caller half-closes, or the server ends it.
 
     Raises:
-        BonafideError: audio or a configuration that cannot be taken, or an end that the caller did not ask for.
+        BonafideError: invalid audio or configuration, or an end that the caller did not request.
     """
     writer = _Writer(write)
     with sessions.open(call, current_caller()) as stream:

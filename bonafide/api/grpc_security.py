@@ -1,4 +1,4 @@
-"""gRPC: asks for a key before a message is received, and encrypts with the newest certificate."""
+"""gRPC: checks the key before a message is received, and encrypts with the newest certificate."""
 
 from __future__ import annotations  # gRPC has its generic classes for type checkers only
 
@@ -17,7 +17,7 @@ from bonafide.security.tls import ServerTls, TlsMaterial
 from bonafide.telemetry import refused
 
 _OPEN = f"/{health.SERVICE_NAME}/"
-"""Health checks have no keys."""
+"""Health checks need no key."""
 _REFUSAL_LIMIT_S = 10.0
 
 
@@ -59,7 +59,7 @@ def _refusal(method: str, error: BonafideError) -> grpc.RpcMethodHandler[Any, An
 
 
 def server_credentials(tls: ServerTls) -> grpc.ServerCredentials:
-    """Credentials for one port, which remembers what it used last; asks for the newest files with each connection."""
+    """Credentials for one port; each connection uses the newest files."""
     used = tls.current
 
     def newer() -> grpc.ServerCertificateConfiguration | None:

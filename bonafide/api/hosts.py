@@ -1,4 +1,4 @@
-"""HTTP and WebSocket: refuses a call by a name that is not the server's, before anything else of it is looked at."""
+"""HTTP and WebSocket: refuses a call with a host name that is not the server's, before any other check."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ class HostGate:
     """ASGI middleware around everything BentoML serves.
 
     Args:
-        app: what stands behind.
-        hosts: makes the check, once; BentoML wants the middleware before the process has its socket.
+        app: the application behind it.
+        hosts: makes the check, once; BentoML needs the middleware before the process has its socket.
     """
 
     def __init__(self, app: ASGIApp, hosts: Callable[[], AllowedHosts]) -> None:
@@ -26,7 +26,7 @@ class HostGate:
         self._hosts = hosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI. Never raises: BentoML would let the caller wait."""
+        """See ASGI. Never raises: BentoML would not respond."""
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
             server = scope.get("server")

@@ -1,7 +1,7 @@
-"""HTTP: raw bytes or JSON in, the same JSON out as gRPC answers. A Starlette app that BentoML mounts; decides nothing.
+"""HTTP: raw bytes or JSON in, the fields of the gRPC responses out. A Starlette app that BentoML mounts; no logic.
 
 The routes are no BentoML APIs: those parse a body by its content type (curl's default is a form), fetch URLs
-that a body names, and do not notice that the caller went away.
+that a body names, and do not notice that the caller has disconnected.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ _GOING_AWAY = "the service is going away"
 T = TypeVar("T")
 Handler = Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]]
 Limit = Callable[[Settings], float]
-"""The most seconds that a call of a route may take."""
+"""Maximum seconds of a call to a route."""
 
 
 class StoredRecording(BaseModel):
@@ -73,11 +73,11 @@ class StoredRecording(BaseModel):
 
 
 class _CallerGone(asyncio.CancelledError):
-    """The caller closed the connection; whatever was done for it is cancelled."""
+    """The caller closed the connection; its work is cancelled."""
 
 
 class HttpApi:
-    """The routes' handlers. `app` is set when the service has started; BentoML wants the routes before that."""
+    """The routes' handlers. `app` is set when the service has started; BentoML needs the routes before that."""
 
     def __init__(self) -> None:
         self.app: App | None = None
@@ -86,7 +86,7 @@ class HttpApi:
         self._cut_off = False
 
     async def drain(self, grace_s: float) -> None:
-        """Refuses new work, and returns when what is at work has ended; after `grace_s` seconds it is cut off."""
+        """Refuses new calls, and returns when those in progress have ended; aborts them after `grace_s` seconds."""
         self._draining = True
         if self._work:
             await asyncio.wait(self._work, timeout=grace_s)
@@ -99,18 +99,18 @@ class HttpApi:
         return None if self.app is None else self.app.access
 
     def routes(self, *others: BaseRoute) -> Starlette:
-        """The mountable application; `others` are routes of other edges."""
+        """The mountable application; `others` are routes of other transports."""
         return Starlette(
             routes=[
                 *others,
                 self._analysis("/detect_audio", self.detect_audio, _recording_limit_s),
                 self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),
                 self._analysis("/predict_liveness", self.predict_liveness, _photo_limit_s),
-                self._question("/model_status", self.model_status),
-                self._question("/health", self.health),
-                self._question("/stats", self.stats),
-                self._question("/calls/{call_id}", self.call_verdict),
-                self._question("/docs.json", self.docs),
+                self._status("/model_status", self.model_status),
+                self._status("/health", self.health),
+                self._status("/stats", self.stats),
+                self._status("/calls/{call_id}", self.call_verdict),
+                self._status("/docs.json", self.docs),
                 *web_routes(),
             ]
         )
@@ -136,21 +136,21 @@ class HttpApi:
         return messages.face_response(report, call)
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """Which models answer."""
+        """The models in use."""
         return {
             "voice": _fields(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
             "face": _fields(messages.face_status(app.face_runner, app.settings.face_threshold)),
         }
 
     async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """Whether both models answer."""
+        """Whether both models are ready."""
         runners = {runner.name: runner.ready for runner in (app.voice_runner, app.face_runner)}
         if not all(runners.values()):
             raise Unavailable("no answer from: " + ", ".join(name for name, ready in runners.items() if not ready))
         return {"status": "healthy", "runners": runners}
 
     async def stats(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """How many calls and sessions are active, and how many may be."""
+        """Numbers of active calls and sessions, and their limits."""
         runners = {
             runner.name: {
                 "active_calls": runner.active_calls,
@@ -163,7 +163,7 @@ class HttpApi:
         return {**runners, "live": live}
 
     async def call_verdict(self, app: App, request: Request, _call: Call) -> dict[str, Any]:
-        """The verdict on a phone call, while it lasts and for a while after."""
+        """The verdict on a phone call, during the call and for some time after it."""
         document = await app.calls.get(request.path_params["call_id"])
         if document is None:
             raise ObjectNotFound("no verdict on a call of this id is kept")
@@ -175,11 +175,11 @@ class HttpApi:
         return OPENAPI
 
     @contextmanager
-    def _at_work(self, request: Request) -> Iterator[None]:
-        """Lets `drain` wait for a call; questions about the service itself are answered to the end.
+    def _in_progress(self, request: Request) -> Iterator[None]:
+        """Makes `drain` wait for a call; requests about the service itself are served until the end.
 
         Raises:
-            Unavailable: the service leaves, or has left before the call was done.
+            Unavailable: the service is shutting down, or did so before the call was complete.
         """
         if request.method != "POST":
             yield
@@ -200,15 +200,15 @@ class HttpApi:
             self._work.discard(task)
 
     def _analysis(self, path: str, handler: Handler, limit_s: Limit) -> Route:
-        """A route that judges what its caller sends or names, within the time limit of its kind."""
-        return Route(path, self._answer(handler, limit_s, logging.INFO), methods=["POST"])
+        """A route that judges media, within the time limit of their kind."""
+        return Route(path, self._endpoint(handler, limit_s, logging.INFO), methods=["POST"])
 
-    def _question(self, path: str, handler: Handler) -> Route:
-        """A route that only reads what this process has, and is logged at DEBUG."""
-        return Route(path, self._answer(handler, _question_limit_s, logging.DEBUG), methods=["GET"])
+    def _status(self, path: str, handler: Handler) -> Route:
+        """A route that reads the state of the service, logged at DEBUG."""
+        return Route(path, self._endpoint(handler, _status_limit_s, logging.DEBUG), methods=["GET"])
 
-    def _answer(self, handler: Handler, limit_s: Limit, level: int) -> Callable[[Request], Awaitable[Response]]:
-        """Runs a handler under its deadline and observation. Never raises: BentoML would let the caller wait."""
+    def _endpoint(self, handler: Handler, limit_s: Limit, level: int) -> Callable[[Request], Awaitable[Response]]:
+        """Runs a handler under its deadline and observation. Never raises: BentoML would not respond."""
 
         async def endpoint(request: Request) -> Response:
             call = Call.within(60.0, request_id=request.headers.get("x-request-id"))
@@ -218,7 +218,7 @@ class HttpApi:
                     if (app := self.app) is None:
                         raise Unavailable("the service is starting")
                     call = call.lasting(_time_limit(request, limit_s(app.settings)))
-                    with self._at_work(request):
+                    with self._in_progress(request):
                         async with call.time_limit():
                             answer = await handler(app, request, call)
                 return JSONResponse(answer if isinstance(answer, dict) else _fields(answer), headers=headers)
@@ -232,7 +232,7 @@ class HttpApi:
 
 
 def refusal(error: BonafideError, call: Call) -> Response:
-    """The answer to a call that fails."""
+    """The response to a call that fails."""
     headers = {"x-request-id": call.request_id}
     if isinstance(error, Overloaded):
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
@@ -250,21 +250,21 @@ def _photo_limit_s(settings: Settings) -> float:
     return settings.face_timeout_s
 
 
-def _question_limit_s(settings: Settings) -> float:
-    # Answered at once from what this process has, but for a call's verdict, which Redis may have to be asked for.
+def _status_limit_s(settings: Settings) -> float:
+    # Served at once from this process's state, except for a call's verdict, which may be read from Redis.
     return settings.face_timeout_s
 
 
 def _time_limit(request: Request, limit: float) -> float:
-    """Seconds the call may take: `limit`, or less if the caller asks for less.
+    """Seconds the call may take: `limit`, or less if the caller requests less.
 
     Raises:
         InvalidRequest: the caller's limit is not a number of seconds above 0.
     """
-    if (asked := request.headers.get(TIMEOUT_HEADER)) is None:
+    if (requested := request.headers.get(TIMEOUT_HEADER)) is None:
         return limit
     try:
-        seconds = float(asked)
+        seconds = float(requested)
     except ValueError:
         seconds = math.nan
     if not seconds > 0:
@@ -295,7 +295,7 @@ async def _while_connected(request: Request, work: Awaitable[T]) -> T:
     """Awaits `work`, and cancels it when the caller closes the connection.
 
     Raises:
-        _CallerGone: the caller did.
+        _CallerGone: the caller closed the connection.
     """
 
     async def disconnected() -> None:

@@ -1,4 +1,4 @@
-"""Reports and model descriptions as protobuf messages: the one shape that gRPC sends and HTTP prints as JSON."""
+"""Reports and model descriptions as protobuf messages: the one format that gRPC sends and HTTP prints as JSON."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
 
 
 def suspicious_stretch(stretch: SuspiciousStretch) -> audio.SuspiciousStretch:
-    """Where neighbouring windows are labelled spoof."""
+    """A range of adjacent windows that are labelled spoof."""
     return audio.SuspiciousStretch(
         start_time_seconds=stretch.start_s, end_time_seconds=stretch.end_s, score=stretch.score
     )
@@ -79,7 +79,7 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
 
 
 def face_refusal(error: BonafideError, call: Call) -> liveness.LivenessResponse:
-    """What old clients expect when the image itself is at fault: status OK, `success` false."""
+    """The response that old clients expect for an invalid image: status OK, `success` false."""
     return liveness.LivenessResponse(
         predicted_class="error",
         probabilities=liveness.LivenessProbabilities(),

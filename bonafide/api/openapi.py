@@ -1,4 +1,4 @@
-"""The OpenAPI document of the HTTP routes; its answers are the protobuf messages, field for field."""
+"""The OpenAPI document of the HTTP routes; its responses are the protobuf messages, field by field."""
 
 from typing import Any
 

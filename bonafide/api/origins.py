@@ -1,4 +1,4 @@
-"""Which web pages may open a WebSocket: browsers let any page try, and send its origin. Other programs send none."""
+"""Which pages may open a WebSocket: browsers allow any page to try, and send its origin; other programs send none."""
 
 from collections.abc import Collection, Mapping
 

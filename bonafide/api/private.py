@@ -18,7 +18,7 @@ class PrivateServer:
 
     Args:
         metrics: the metrics and their content type; called in a thread.
-        ready: whether calls are taken now.
+        ready: whether calls are accepted now.
     """
 
     def __init__(self, metrics: Callable[[], tuple[bytes, str]], ready: Callable[[], bool]) -> None:
@@ -28,7 +28,7 @@ class PrivateServer:
 
         @web.middleware
         async def require_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-            """Refuses web pages that have made their name stand for loopback."""
+            """Refuses web pages whose host name has been rebound to loopback."""
             try:
                 self._hosts.require(request.headers.getall("host", []), own=None)
             except Forbidden:
@@ -49,7 +49,7 @@ class PrivateServer:
         """Listens; returns the port.
 
         Raises:
-            OSError: the port is taken.
+            OSError: the port is in use.
         """
         self._hosts = AllowedHosts.of_listener(host)
         await self._runner.setup()
@@ -59,7 +59,7 @@ class PrivateServer:
         return bound
 
     async def stop(self) -> None:
-        """Closes the port and what is connected to it."""
+        """Closes the port and its connections."""
         await self._runner.cleanup()
 
     async def _answer_metrics(self, _request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""A runner's HTTP: asks for the service's token before anything is read, since BentoML unpickles what arrives."""
+"""A runner's HTTP: checks the service's token before anything is read, since BentoML unpickles request bodies."""
 
 import hmac
 
@@ -18,11 +18,11 @@ OPEN = frozenset({"/livez", "/healthz", "/readyz", "/metrics"})
 
 
 class RunnerGate:
-    """ASGI middleware around everything BentoML serves in a runner: what is not `OPEN` needs the token.
+    """ASGI middleware around everything BentoML serves in a runner: all paths but `OPEN` need the token.
 
     Args:
-        app: what stands behind.
-        token: what the service sends; empty: nothing is asked for.
+        app: the application behind it.
+        token: sent by the service; empty: none is required.
     """
 
     def __init__(self, app: ASGIApp, token: SecretStr) -> None:
@@ -30,7 +30,7 @@ class RunnerGate:
         self._token = token.get_secret_value().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI. Never raises: BentoML would let the caller wait."""
+        """See ASGI. Never raises: BentoML would not respond."""
         if self._token and scope["type"] in ("http", "websocket") and scope["path"] not in OPEN:
             headers = Headers(scope=scope)
             if not hmac.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self._token):

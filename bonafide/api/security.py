@@ -1,4 +1,4 @@
-"""HTTP and WebSocket: asks for a key before a body is read or a socket is accepted. gRPC's twin is grpc_security.py."""
+"""HTTP and WebSocket: checks the key before a body is read or a socket is accepted. For gRPC: grpc_security.py."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,17 +14,17 @@ from bonafide.security.caller import set_caller
 from bonafide.telemetry import refused
 
 OPEN = frozenset({"/", "/ui", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})
-"""Health checks and what describes the service: they tell nothing of callers. All other paths ask for a key."""
+"""Health checks and descriptions of the service, without data of callers. All other paths require a key."""
 OPEN_FOLDERS = ("/assets/", "/static_content/", "/ui/")
 SUBPROTOCOL = "bonafide"
-"""What the service answers to a browser that offers it beside its key; Chrome wants one of its offers chosen."""
+"""The service's reply to a browser that offers it beside its key; Chrome requires that an offer is chosen."""
 KEY_SUBPROTOCOL = "bonafide.key."
 """Browsers cannot set a socket's headers: `new WebSocket(url, ["bonafide", "bonafide.key." + key])`."""
 REFUSAL_LIMIT_S = 10.0
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
-    """The key that stands in headers or metadata with lower-case names, if any."""
+    """The key in headers or metadata with lower-case names, if any."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
@@ -32,13 +32,13 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 class KeyGate:
-    """ASGI middleware around everything BentoML serves, its own routes too: what is not `OPEN` needs a key.
+    """ASGI middleware around everything BentoML serves, its own routes too: all paths but `OPEN` need a key.
 
     Args:
-        app: what stands behind.
-        access: who may call; None while the service starts.
+        app: the application behind it.
+        access: checks keys; None while the service starts.
         metrics_moved: whether `/metrics` is served on a private port, and not here.
-        signed: paths whose handlers ask for a signature instead.
+        signed: paths whose handlers require a signature instead.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class KeyGate:
         self._metrics_moved = metrics_moved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI. Never raises: BentoML would let the caller wait."""
+        """See ASGI. Never raises: BentoML would not respond."""
         if scope["type"] not in ("http", "websocket") or _is_open(scope) or scope["path"] in self._signed:
             await self._app(scope, receive, send)
             return
@@ -76,9 +76,9 @@ class KeyGate:
 
 def _is_open(scope: Scope) -> bool:
     path = scope["path"]
-    # A browser asks without its key whether it may call from another site's page; there is nothing in the answer.
-    asks_first = scope["type"] == "http" and scope["method"] == "OPTIONS"
-    return asks_first or path in OPEN or path.startswith(OPEN_FOLDERS)
+    # A browser sends preflight requests without its key; the response has no content.
+    preflight = scope["type"] == "http" and scope["method"] == "OPTIONS"
+    return preflight or path in OPEN or path.startswith(OPEN_FOLDERS)
 
 
 def _offered_key(scope: Scope) -> str | None:
@@ -89,7 +89,7 @@ def _offered_key(scope: Scope) -> str | None:
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
-    """Answers a request, or a socket's handshake, which is refused with 1008 where a server cannot answer it."""
+    """Responds to a request or a socket's handshake; closes the socket with 1008 where a server cannot respond."""
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})
     else:
@@ -97,7 +97,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, response: Response)
 
 
 def _choosing(scope: Scope, send: Send) -> Send:
-    """Chooses our subprotocol when a socket is accepted whose caller offered it. The key is never sent back."""
+    """Selects the service's subprotocol when an accepted socket's client offered it. The key is never sent back."""
     if SUBPROTOCOL not in scope.get("subprotocols", ()):
         return send
 

@@ -1,4 +1,4 @@
-"""The frames of a Twilio media stream, as its public documentation has them, and the verdict on a phone call."""
+"""The frames of a Twilio media stream, as publicly documented, and the verdict on a phone call."""
 
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ class MediaFormat(_Frame):
 
 
 class StartOfCall(_Frame):
-    """Which call it is."""
+    """Identifies the call."""
 
     call_sid: str = Field(alias="callSid", pattern=r"^[A-Za-z0-9_-]{1,64}$")
     tracks: list[str] = Field(default_factory=list)
@@ -45,7 +45,7 @@ class Connected(_Frame):
 
 
 class Start(_Frame):
-    """Comes once, before any media."""
+    """Sent once, before any media."""
 
     event: Literal["start"]
     stream_sid: str = Field(alias="streamSid", max_length=64)
@@ -67,20 +67,20 @@ class Media(_Frame):
 
 
 class MarkName(_Frame):
-    """What a mark is called."""
+    """Name of a mark."""
 
     name: str = Field(max_length=128)
 
 
 class Mark(_Frame):
-    """Must be answered with the same mark."""
+    """Requires the same mark as a reply."""
 
     event: Literal["mark"]
     mark: MarkName
 
 
 class MarkAnswer(BaseModel):
-    """What is sent back."""
+    """The reply to a mark."""
 
     event: Literal["mark"] = "mark"
     stream_sid: str = Field(serialization_alias="streamSid")

@@ -1,4 +1,4 @@
-"""The page at `/ui`: the files of `web/`, with headers that let it load from and talk to this service alone."""
+"""The page at `/ui`: the files of `web/`, with headers that restrict it to load from and connect to this service."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class _Page(StaticFiles):
 
 
 async def _to_folder(_request: Request) -> Response:
-    # Relative, so that it holds behind a proxy that serves us under a path or over https.
+    # Relative, so that it is valid behind a proxy that serves it under a path or over https.
     return RedirectResponse("ui/")
 
 

@@ -36,21 +36,21 @@ class Conversation(Protocol):
     def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None: ...
 
     async def run(self) -> LiveSummary:
-        """Raises WebSocketDisconnect when the other side has left."""
+        """Raises WebSocketDisconnect when the client has disconnected."""
 
 
 class WebSocketApi:
     """The routes' handlers.
 
     Args:
-        app: what the service is made of; None while it starts.
+        app: the use cases; None while the service starts.
     """
 
     def __init__(self, app: Callable[[], App | None]) -> None:
         self._app = app
 
     def routes(self) -> list[BaseRoute]:
-        """What to mount."""
+        """The routes to mount."""
         return [WebSocketRoute("/ws/detect", self.detect), WebSocketRoute(TWILIO_PATH, self.twilio)]
 
     async def detect(self, websocket: WebSocket) -> None:
@@ -79,7 +79,7 @@ class WebSocketApi:
                         summary = await conversation(websocket, stream, app).run()
                         await websocket.close(*_CLOSE[summary.ending])
                     except WebSocketDisconnect:
-                        pass  # the other side closed the socket, or it was closed for a protocol error
+                        pass  # the client closed the socket, or it was closed for a protocol error
         except BonafideError as error:
             if websocket.application_state is WebSocketState.CONNECTING:
                 await _refuse(websocket, error, call, full=app is not None and app.live.full)
@@ -89,7 +89,7 @@ class WebSocketApi:
 
 
 async def _refuse(websocket: WebSocket, error: BonafideError, call: Call, *, full: bool) -> None:
-    """Answers the handshake with an error as HTTP would, but with 503 when no session could be opened."""
+    """Rejects the handshake with the status of HTTP, but with 503 when no session could be opened."""
     response = refusal(error, call)
     if full:
         response.status_code = 503

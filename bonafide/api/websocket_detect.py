@@ -1,6 +1,6 @@
-"""`/ws/detect`: JSON text frames, binary audio for those who ask for it. Translates, and decides nothing.
+"""`/ws/detect`: JSON text frames, binary audio on request. Translation only.
 
-By default each frame gets exactly one answer, which is what the clients of the older service count on.
+By default each frame gets exactly one reply, on which clients of the older service rely.
 """
 
 import math
@@ -20,7 +20,7 @@ from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
 from bonafide.live.summary import LiveSummary
 
-_MIN_PROBABILITY = 1e-7  # its logarithm still is a number
+_MIN_PROBABILITY = 1e-7  # its logarithm is finite
 
 
 class DetectConversation:
@@ -55,8 +55,8 @@ class DetectConversation:
                     return
                 yield self._input(message)
             except BonafideError as error:
-                told = self._error(error)
-                yield QueuedReply(lambda told=told: told)  # type: ignore[misc]
+                reply = self._error(error)
+                yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
 
     def _input(self, message: messages.ClientMessage) -> Input:
         match message:

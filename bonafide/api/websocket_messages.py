@@ -1,7 +1,7 @@
-"""The frames of `/ws/detect` as types: what a client may say, and what it is answered. docs/websocket.md shows each.
+"""The frames of `/ws/detect` as types: the client's messages and the replies. docs/websocket.md shows each.
 
-What a client sends is read leniently, since several generations of clients are out there: unknown fields are
-skipped. `score` is always the probability of `label`, as the first clients were told; `p_spoof` is P(spoof).
+Client messages are read leniently, since several generations of clients are in use: unknown fields are ignored.
+`score` is always the probability of `label`, as first documented; `p_spoof` is P(spoof).
 """
 
 import time
@@ -19,13 +19,13 @@ Results = Literal["reply", "push"]
 
 
 class _FromClient(BaseModel):
-    """Fields nobody knows are skipped; so is the client's own `timestamp`, whatever its unit."""
+    """Unknown fields are ignored; so is the client's own `timestamp`, whatever its unit."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Connect(_FromClient):
-    """Names the client; a client that skips it gets an id."""
+    """Names the client; without it the client gets an id."""
 
     type: Literal["connect"]
     client_id: str | None = None
@@ -41,7 +41,7 @@ class AudioChunk(_FromClient):
 
 
 class Configure(_FromClient):
-    """Changes what it names and leaves the rest."""
+    """Changes the given values and keeps the others."""
 
     type: Literal["config"]
     sample_rate: int | None = None
@@ -52,13 +52,13 @@ class Configure(_FromClient):
 
 
 class Ping(_FromClient):
-    """Asks for a sign of life."""
+    """Requests a `pong`."""
 
     type: Literal["ping"]
 
 
 class AskStats(_FromClient):
-    """Asks for the session's numbers."""
+    """Requests the session's statistics."""
 
     type: Literal["stats"]
 
@@ -70,7 +70,7 @@ class Flush(_FromClient):
 
 
 class End(_FromClient):
-    """Judges the rest, asks for the summary, and ends the session."""
+    """Judges the rest, requests the summary, and ends the session."""
 
     type: Literal["end"]
 
@@ -83,7 +83,7 @@ def read_message(text: str) -> ClientMessage:
     """Reads a text frame.
 
     Raises:
-        InvalidRequest: not JSON, not a known type, or a field that does not fit; says which.
+        InvalidRequest: not JSON, not a known type, or an invalid field; the message names it.
     """
     try:
         return _CLIENT_MESSAGE.validate_json(text)
@@ -116,7 +116,7 @@ class _Frame(_ToClient):
 
 
 class Model(_ToClient):
-    """Which model spoke."""
+    """The model that gave the result."""
 
     name: str
     version: str
@@ -210,7 +210,7 @@ class Pong(_Frame):
 
 
 class SessionStats(_ToClient):
-    """Numbers of a session; `buffer_size` in samples."""
+    """Statistics of a session; `buffer_size` in samples."""
 
     connected_at: float
     total_messages: int
@@ -231,7 +231,7 @@ class Stats(_Frame):
 
 
 def model_of(info: ModelInfo) -> Model:
-    """What callers are told of a model."""
+    """The description of a model for callers."""
     return Model(name=info.name, version=info.version, demo=info.demo)
 
 
@@ -259,7 +259,7 @@ def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
 
 
 class Stretch(_ToClient):
-    """Where neighbouring windows are labelled spoof."""
+    """A range of adjacent windows that are labelled spoof."""
 
     start_time_seconds: float
     end_time_seconds: float
@@ -292,7 +292,7 @@ class Summary(_Frame):
 
 
 class Error(_Frame):
-    """Something was wrong; the socket stays open."""
+    """An error; the socket stays open."""
 
     type: Literal["error"] = "error"
     message: str

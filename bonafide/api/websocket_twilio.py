@@ -1,6 +1,6 @@
-"""`/ws/twilio`: a phone call as Twilio's media streams send it. Translates, and decides nothing.
+"""`/ws/twilio`: a phone call as Twilio's media streams send it. Translation only.
 
-Nothing of the verdict is sent on the socket: `live/phone_calls.py` stores it, for `/calls/{call_id}`, and posts it to
+The verdict is not sent on the socket: `live/phone_calls.py` stores it, for `/calls/{call_id}`, and posts it to
 the webhook.
 """
 
@@ -20,7 +20,7 @@ from bonafide.live.summary import LiveSummary
 from bonafide.telemetry import bind_task
 
 _WINDOW_S = 4.0
-"""The longest that the models take: nothing on the call depends on an early result."""
+"""The longest window of the models: nothing on the call depends on an early result."""
 _MAX_MARKS = 64
 
 
@@ -38,7 +38,7 @@ class PhoneConversation:
         self._marks: set[str] = set()
 
     async def run(self) -> LiveSummary:
-        """See `Conversation`; a call that breaks off has a verdict too."""
+        """See `Conversation`; a call that is cut off has a verdict too."""
         return await self._stream.run(self._inputs(), self._send)
 
     async def _inputs(self) -> AsyncGenerator[Input, None]:
@@ -56,8 +56,8 @@ class PhoneConversation:
                     if message.media.track == self._track:
                         yield Audio(*await self._intake.samples(_decoded(message.media.payload)))
                 case phone.Mark():
-                    if answer := self._answer(message):
-                        yield QueuedReply(lambda answer=answer: answer)  # type: ignore[misc]
+                    if reply := self._reply(message):
+                        yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
                 case phone.Stop():
                     return
 
@@ -80,8 +80,8 @@ class PhoneConversation:
         )
         await self._call.update()
 
-    def _answer(self, mark: phone.Mark) -> str | None:
-        """The same mark, once: the provider answers ours with another of the same name."""
+    def _reply(self, mark: phone.Mark) -> str | None:
+        """The same mark, once: the provider replies to it with another of the same name."""
         if self._call is None or mark.mark.name in self._marks or len(self._marks) >= _MAX_MARKS:
             return None
         self._marks.add(mark.mark.name)

@@ -1,4 +1,4 @@
-"""Tells what container untrusted audio bytes come in, by their first bytes, before FFmpeg sees any of them.
+"""Identifies the container of untrusted audio by its first bytes, before FFmpeg reads any of them.
 
 In: bytes. Out: the demuxers that may open them and where the audio begins; or UnreadableMedia that names the
 format.
@@ -14,7 +14,7 @@ ACCEPTED = "WAV, FLAC, MP3, Ogg, Opus, M4A, AAC, AMR or WebM"
 
 
 class Container(NamedTuple):
-    """Where the audio begins and who may read it.
+    """Where the audio begins and which demuxers may read it.
 
     Attributes:
         demuxers: FFmpeg demuxer names; one, or several among which FFmpeg probes.
@@ -59,7 +59,7 @@ _MAX_TAGS = 10_000
 
 
 def identify(data: bytes) -> Container:
-    """Says which demuxers may open `data`.
+    """Determines which demuxers may open `data`.
 
     MP3 and ADTS AAC have no magic number: what is not recognised is left to FFmpeg's probe among these two.
 
@@ -91,8 +91,8 @@ def identify(data: bytes) -> Container:
 def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
     """Where the frames of a FLAC file begin, and a header for them that holds the stream's parameters only.
 
-    FFmpeg files tags and seek points one by one: 50,000 tags (0.7 MB) kept it busy for a minute, ten times as many
-    for hours. So it does not get to see them.
+    FFmpeg stores tags and seek points one by one: 50,000 tags (0.7 MB) took it a minute, ten times as many hours. So
+    they are removed.
     """
     header = data[offset : offset + 42]  # magic, block header, STREAMINFO
     at = offset + 4
@@ -104,10 +104,10 @@ def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
 
 
 def refuse_excessive_tags(data: bytes, demuxer: str) -> None:
-    """Refuses an Ogg or Matroska file with so many tags that FFmpeg would file them for minutes.
+    """Refuses an Ogg or Matroska file with so many tags that FFmpeg would process them for minutes.
 
     Its work grows with the square of their number and cannot be interrupted. What does not look like a recording's own
-    tags is let through: this stops the plain case, not each disguise.
+    tags is accepted: this covers the plain case, not every disguise.
 
     Raises:
         UnreadableMedia: more than about 10,000 tags.

@@ -1,6 +1,6 @@
 """Untrusted bytes -> 4-second windows of 16 kHz mono int16, a few at a time; memory is bounded by a block.
 
-Decoding, cutting and resampling live in their own files; here they meet, and the limits are held.
+Combines decoding, cutting and resampling, which are separate modules, and enforces the limits.
 """
 
 from collections.abc import Generator, Iterator
@@ -139,7 +139,7 @@ class AudioReader:
         self.close()
 
     def close(self) -> None:
-        """Frees the decoder, or lets the step that is running do so at its end; later steps find nothing."""
+        """Frees the decoder, at the end of the running step if there is one; later steps return nothing."""
         self._closed = True
         if self._running.acquire(blocking=False):
             try:
@@ -219,7 +219,7 @@ def window_weight(pcm: NDArray[np.int16]) -> float:
 
 
 def _continued(cutter: WindowCutter, rate: int) -> WindowCutter:
-    """A cutter for the new rate that goes on where the old one ends."""
+    """A cutter for the new rate that continues where the old one ends."""
     history, unseen, old_rate = cutter.rest
     continued = WindowCutter(rate, WINDOW_SECONDS, history=resample(history[np.newaxis], old_rate, rate)[0])
     continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][: continued.window_samples - 1])

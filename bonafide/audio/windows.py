@@ -23,7 +23,7 @@ class Cut(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """What one cutter leaves to the next, for another rate or length.
+    """State that one cutter passes to the next, for another rate or length.
 
     Attributes:
         history: float32 array (n,), samples before `unseen` that windows have held, at most a window.
@@ -74,7 +74,7 @@ class WindowCutter:
 
     @property
     def rest(self) -> Rest:
-        """A copy of what the next cutter goes on with."""
+        """A copy of the state with which the next cutter continues."""
         return Rest(self._history.copy(), self._buffer[self._seen : self._filled].copy(), self.rate)
 
     def feed(self, block: NDArray[np.float32]) -> list[Cut]:

@@ -1,8 +1,8 @@
 """Corrects BentoML's adaptive batching: no long waits learned from bursts, fewer polls of a busy engine.
 
-The dispatcher averages how long past batches waited, and makes a lone call wait as long. After a burst that is
-the whole queueing time: hundreds of milliseconds for a model of fifty, until fifty calm batches have pushed the
-burst out. And while a batch is computed it polls every millisecond whether it is done.
+The dispatcher averages how long past batches waited, and delays a single call by as much. After a burst that is
+the whole queueing time: hundreds of milliseconds for a model of fifty, until fifty other batches have displaced the
+burst from the average. And while a batch is computed it polls every millisecond whether it is done.
 """
 
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
@@ -28,7 +28,7 @@ def clamp_learned_wait(max_wait_s: float) -> None:
 def set_poll_interval(interval_s: float) -> None:
     """Makes every dispatcher of this process poll at this interval whether its engine is free.
 
-    On a CPU each poll takes time from the engine: BentoML's 1 ms costs some percent of it. The price is half an
+    On a CPU each poll takes time from the engine: BentoML's 1 ms costs some percent of it. The cost is half an
     interval between two batches.
 
     Raises:

@@ -8,7 +8,7 @@ import tempfile
 from bentoml._internal.configuration.containers import BentoMLContainer
 
 DEFAULTS = {
-    # A unix socket is removed as soon as SIGTERM arrives, and calls in flight to a runner die with it.
+    # A unix socket is removed as soon as SIGTERM arrives, and calls in flight to a runner fail with it.
     "BENTOML_NO_UDS": "1",
     # No usage reports to the maker of BentoML from a service that processes biometric data.
     "BENTOML_DO_NOT_TRACK": "True",

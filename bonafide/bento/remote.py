@@ -108,7 +108,7 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
         dependency: what `bentoml.depends` gives in the service.
         name: of the runner's service.
         model: "voice" or "face", for messages.
-        token: what the runner asks for; empty: nothing.
+        token: required by the runner; empty: none.
 
     Raises:
         RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a

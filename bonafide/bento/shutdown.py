@@ -1,4 +1,4 @@
-"""The order of shutdown: BentoML sends SIGTERM to runners and service at once, so each process delays its own end.
+"""The order of shutdown: BentoML sends SIGTERM to runners and service at once, so each process delays its own exit.
 
 The service finishes its calls before uvicorn gets the signal. A runner goes on while requests still arrive (a service
 sends one every second until it has ended itself), at most for the drain time and a little more.
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUIET_S = 2.5
-"""A runner without a request for so long has no service left: each sends one every second."""
+"""A runner without a request for so long has no running service: each sends one every second."""
 _TICK_S = 0.25
 _FORCE_S = 3.0
-"""What uvicorn gets to end in after the drain."""
+"""Time for uvicorn to exit after the drain."""
 LATER_S = 5.0
 """How much longer than its service a runner may take to end."""
 
@@ -55,7 +55,7 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
             _pass_on(received, previous)
             loop.call_later(_FORCE_S, _pass_on, signal.SIGINT, previous)  # uvicorn's second SIGINT does not wait
 
-    def told(received: int, previous: _Handler) -> None:
+    def begin_once(received: int, previous: _Handler) -> None:
         nonlocal draining
         if draining is None:
             draining = loop.create_task(drain(received, previous))
@@ -66,7 +66,7 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
         previous: _Handler = signal.getsignal(signum)
 
         def handle(received: int, _frame: FrameType | None, previous: _Handler = previous) -> None:
-            loop.call_soon_threadsafe(told, received, previous)
+            loop.call_soon_threadsafe(begin_once, received, previous)
 
         signal.signal(signum, handle)
 
@@ -83,7 +83,7 @@ class IdleDrain:
         self._draining: asyncio.Task[None] | None = None
 
     def touch(self) -> None:
-        """Notes that a request has arrived or ended."""
+        """Records that a request has arrived or ended."""
         self._last_asked = time.monotonic()
 
     def install(self) -> None:

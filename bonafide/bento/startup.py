@@ -1,4 +1,4 @@
-"""A start that cannot succeed ends the whole `bentoml serve`: its supervisor would try the same for ever."""
+"""A start that cannot succeed ends the whole `bentoml serve`: its supervisor would retry forever."""
 
 import logging
 import os

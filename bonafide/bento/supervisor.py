@@ -1,8 +1,8 @@
-"""Corrects BentoML's supervisor: no control ports, a token for the processes it starts together, an honest exit status.
+"""Corrects BentoML's supervisor: no control ports, a token for the processes it starts together, a correct exit status.
 
-BentoML gives its arbiter (circus) two TCP ports on loopback. What is sent to the first is done: any user of the machine
-could start programs as the user of the service. And it ends with status 0 also when a process of it refused to start,
-which systemd and Kubernetes take for a wish to stop.
+BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
+start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
+which systemd and Kubernetes take for an intended stop.
 """
 
 import atexit
@@ -18,20 +18,20 @@ from bentoml._internal.utils.circus import Arbiter
 
 TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
 _SERVICE, _DEPENDENCY = "service", "service_"
-"""What BentoML calls the watchers of the service, and, with the runner's name, of a runner that it starts beside it."""
+"""BentoML's names of the watchers of the service, and, with the runner's name, of a runner that it starts beside it."""
 
 REFUSED = signal.SIGUSR1
-"""What a process that refuses to start sends the supervisor before it ends it; see `startup.refusal_to_start`."""
+"""Signal of a process that refuses to start to the supervisor, before it ends it; see `startup.refusal_to_start`."""
 
 _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
 
 
 class Watcher(Protocol):
-    """What is used of circus' watcher, which starts the processes of one kind, and starts them again.
+    """The part in use of circus' watcher, which starts and restarts the processes of one kind.
 
     Attributes:
-        name: what BentoML calls it.
+        name: given by BentoML.
         env: the whole environment of its processes.
     """
 
@@ -52,10 +52,10 @@ def secure_supervisor(runner_token: str) -> None:
         _arbiter_init(self, watchers, *args, **{**options, **control_endpoints(bool(options.get("plugins")))})
 
     Arbiter.__init__ = init  # type: ignore[method-assign]
-    Arbiter.start = _start_and_tell  # type: ignore[method-assign]
+    Arbiter.start = _start_and_report  # type: ignore[method-assign]
 
 
-def _start_and_tell(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
+def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
     """As BentoML's, which returns when everything has ended.
 
     Raises:
@@ -75,11 +75,11 @@ def _start_and_tell(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> No
 
 
 def control_endpoints(for_plugins: bool) -> dict[str, str]:
-    """Where an arbiter listens for commands and publishes events: nowhere outside its process.
+    """Endpoints for an arbiter's commands and events: none outside its process.
 
     Args:
-        for_plugins: whether plugins (`bentoml serve --reload` has one), which are processes of their own, have to reach
-            it: through unix sockets, in a folder that is closed to other users.
+        for_plugins: whether plugins (`bentoml serve --reload` has one), which are processes of their own, must reach
+            it: through unix sockets, in a folder without access for other users.
     """
     if not for_plugins:
         return {"endpoint": "inproc://bonafide-control", "pubsub_endpoint": "inproc://bonafide-events"}
@@ -91,7 +91,7 @@ def control_endpoints(for_plugins: bool) -> dict[str, str]:
 def share_token(watchers: Sequence[Watcher]) -> None:
     """Gives the service and the runners among these a new token, also when they are started again.
 
-    Nothing is done where BentoML starts one of them alone: what it has to agree on with the others is configured.
+    Does nothing where BentoML starts one of them alone: its token is then configured.
     """
     if not any(watcher.name.startswith(_DEPENDENCY) for watcher in watchers):
         return

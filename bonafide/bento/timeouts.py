@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 
 def cancel_request_timers() -> None:
-    """Makes every server of this process forget a request when its response begins."""
+    """Makes every server of this process release a request when its response begins."""
     TimeoutMiddleware.__call__ = _call  # type: ignore[method-assign]
 
 

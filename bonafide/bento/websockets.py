@@ -41,7 +41,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         self._close_for_good()
 
     def keepalive_timeout(self) -> None:
-        """See uvicorn, whose own close waits for the dead peer to read."""
+        """See uvicorn, whose own close waits until the lost peer reads."""
         super().keepalive_timeout()
         self._close_for_good()
 

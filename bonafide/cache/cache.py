@@ -1,6 +1,6 @@
-"""What is known already of a recording: its facts, its windows, its scores. Redis, or memory.
+"""Cached data of recordings: metadata, windows, scores. In Redis, or in memory.
 
-In: a content id and window indices. Out: what was kept of them. A cache that is down is never an error.
+In: a content id and window indices. Out: what is cached for them. An unavailable cache is never an error.
 """
 
 import asyncio
@@ -28,22 +28,22 @@ T = TypeVar("T")
 # Items of one round trip: some 2 MB of windows, or 100 kB of scores.
 _WINDOWS_AT_ONCE = 16
 _SCORES_AT_ONCE = 1000
-# Round trips at one time; with more, large windows of many calls would make each other look slow.
+# Concurrent round trips; with more, the windows of many calls would slow each other down.
 _ROUND_TRIPS = 8
 
 
 class _Skipped(Exception):
-    """This round trip was not made, or got no answer; those that would follow it are not made either."""
+    """This round trip was not made, or failed; those that would follow it are skipped too."""
 
 
 class Cache:
-    """Facts, windows and scores by content. No method raises because the store failed: reads then find nothing.
+    """Metadata, windows and scores by content. No method raises because the store failed: reads then return nothing.
 
     Behind a circuit breaker an outage slows a call by one round trip at most. For one event loop.
 
     Args:
         store: Where the bytes are kept.
-        timeout_s: Longest wait for a round trip's turn.
+        timeout_s: Longest wait for the start of a round trip.
         keep_windows: Whether windows are stored.
         on_failure: Called for every round trip that failed or had to wait too long; not for those that an open
             circuit refused.
@@ -64,22 +64,22 @@ class Cache:
         self._turns = asyncio.Semaphore(_ROUND_TRIPS)
 
     async def get_recording(self, content_id: str) -> RecordingMeta | None:
-        """The facts of a recording, or None."""
+        """The metadata of a recording, or None."""
         found = await self._get({codec.recording_key(content_id): 0}, 1, codec.decode_recording)
         return found.get(0)
 
     async def put_recording(self, content_id: str, meta: RecordingMeta) -> None:
-        """Keeps the facts of a recording."""
+        """Stores the metadata of a recording."""
         key = codec.recording_key(content_id)
         await self._put([(key, codec.encode_recording(key, meta))], 1)
 
     async def get_windows(self, content_id: str, indices: Sequence[int]) -> dict[int, NDArray[np.int16]]:
-        """The windows that are kept, of those asked for; int16 arrays (samples,), free to be changed."""
+        """The cached windows among those requested; int16 arrays (samples,), writable copies."""
         keys = {codec.window_key(content_id, index): index for index in indices}
         return await self._get(keys, _WINDOWS_AT_ONCE, codec.decode_window)
 
     async def put_windows(self, content_id: str, windows: Mapping[int, NDArray[np.int16]]) -> None:
-        """Keeps windows, int16 arrays (samples,) by index; nothing when windows are not to be cached."""
+        """Stores windows, int16 arrays (samples,) by index; does nothing if `keep_windows` is off."""
         if not self._keep_windows:
             return
 
@@ -91,12 +91,12 @@ class Cache:
         await self._put(items(), _WINDOWS_AT_ONCE)
 
     async def get_scores(self, content_id: str, model: str, indices: Sequence[int]) -> dict[int, WindowScore]:
-        """Scores and speech of the windows, of those asked for, that this version of the model has judged."""
+        """Cached scores and speech ratios by this version of the model, of the windows requested."""
         keys = {codec.score_key(content_id, model, index): index for index in indices}
         return await self._get(keys, _SCORES_AT_ONCE, codec.decode_score)
 
     async def put_scores(self, content_id: str, model: str, scores: Mapping[int, WindowScore]) -> None:
-        """Keeps scores by window index; what is no probability (NaN for a failed window) is left out."""
+        """Stores scores by window index, without those that are no probability (NaN for a failed window)."""
 
         def items() -> Iterator[tuple[str, bytes]]:
             for index, score in scores.items():
@@ -127,13 +127,13 @@ class Cache:
     async def _put(self, items: Iterable[tuple[str, bytes]], at_once: int) -> None:
         remaining = iter(items)
         with contextlib.suppress(_Skipped):
-            # Windows are not encoded for a store that would not be asked.
+            # Windows are not encoded for a store that would not be called.
             while not self._store.is_open and (part := list(islice(remaining, at_once))):
                 await self._round_trip(self._store.put_many, part)
 
-    async def _round_trip(self, ask: Callable[[A], Awaitable[T]], what: A) -> T:
-        """What the store answers; raises `_Skipped` when it failed, was not asked, or is too busy."""
-        # Memory answers without a pause; an hour of windows must not hold up everybody else.
+    async def _round_trip(self, operation: Callable[[A], Awaitable[T]], what: A) -> T:
+        """The store's result; raises `_Skipped` if it failed, was not called, or is too busy."""
+        # The memory store never suspends; an hour of windows must not block other calls.
         await asyncio.sleep(0)
         if self._store.is_open:
             raise _Skipped
@@ -144,7 +144,7 @@ class Cache:
             self._on_failure()
             raise _Skipped from None
         try:
-            return await ask(what)
+            return await operation(what)
         except CircuitOpen:
             raise _Skipped from None
         except StoreFailed:
@@ -157,12 +157,12 @@ class Cache:
 def open_cache(
     settings: Settings, on_failure: Callable[[], None] = lambda: None, breaker: CircuitBreaker | None = None
 ) -> Cache:
-    """The cache that the settings name: Redis with `REDIS_HOST`, else memory. Connects to nothing yet.
+    """The cache in the settings: Redis with `REDIS_HOST`, else memory. Opens no connection yet.
 
     Args:
         settings: of the service.
         on_failure: see `Cache`; called for every failed probe too when the breaker is the cache's own.
-        breaker: of all stores in this Redis; None: the cache has one of its own.
+        breaker: shared by all stores in this Redis; None: the cache has its own.
     """
     store: KeyValueStore
     if settings.redis_host:

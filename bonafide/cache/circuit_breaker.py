@@ -1,6 +1,6 @@
-"""A circuit breaker for key-value stores: after a failure nothing is asked until a probe in the background succeeds.
+"""A circuit breaker for key-value stores: after a failure no request is made until a background probe succeeds.
 
-In: round trips to stores of one server. Out: their answers, or `StoreFailed` at once while the circuit is open.
+In: round trips to stores of one server. Out: their results, or `StoreFailed` at once while the circuit is open.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ PROBE_KEY = "bonafide:probe"
 
 
 class CircuitOpen(StoreFailed):
-    """The store was not asked: it has failed, and no probe has succeeded since."""
+    """The store was not called: it has failed, and no probe has succeeded since."""
 
 
 class CircuitBreaker:
@@ -45,17 +45,17 @@ class CircuitBreaker:
         """Whether a round trip would be refused now."""
         return self._probe is not None
 
-    async def call(self, store: KeyValueStore, ask: Callable[[A], Awaitable[T]], what: A) -> T:
-        """What `ask(what)` returns, where `ask` is a method of `store`.
+    async def call(self, store: KeyValueStore, operation: Callable[[A], Awaitable[T]], what: A) -> T:
+        """Returns `operation(what)`, where `operation` is a method of `store`.
 
         Raises:
-            CircuitOpen: the store was not asked.
-            StoreFailed: it was, and failed or did not answer in time; the circuit is open now.
+            CircuitOpen: the store was not called.
+            StoreFailed: it failed or did not respond in time; the circuit is open now.
         """
         if self.is_open:
             raise CircuitOpen("the server has failed and has not recovered yet")
         try:
-            return await self._bounded(ask, what)
+            return await self._bounded(operation, what)
         except StoreFailed as error:
             self._open(store, error)
             raise
@@ -67,10 +67,10 @@ class CircuitBreaker:
             await asyncio.wait([self._probe])
             self._probe = None
 
-    async def _bounded(self, ask: Callable[[A], Awaitable[T]], what: A) -> T:
+    async def _bounded(self, operation: Callable[[A], Awaitable[T]], what: A) -> T:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await ask(what)
+                return await operation(what)
         except TimeoutError:
             raise StoreFailed(f"no answer within {self._timeout_s:g} s") from None
 
@@ -83,7 +83,7 @@ class CircuitBreaker:
         while True:
             await asyncio.sleep(self._pause_s)
             try:
-                # A write, since a full or read-only store still answers reads.
+                # A write, since a full or read-only store still serves reads.
                 await self._bounded(store.put_many, [(PROBE_KEY, b"")])
             except StoreFailed:
                 self._on_failed_probe()

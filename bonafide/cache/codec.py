@@ -1,6 +1,6 @@
-"""How the cache writes down what it keeps: keys, and values with a checksum. Whatever it cannot read is None.
+"""Encoding of cache entries: keys, and values with a checksum. A value that cannot be decoded is None.
 
-In: recordings' facts, int16 windows, scores. Out: text keys and bytes, and back. No pickle.
+In: recordings' metadata, int16 windows, scores. Out: text keys and bytes, and back. No pickle.
 """
 
 import json
@@ -23,12 +23,12 @@ _SCORE = struct.Struct("<dd")
 
 @dataclass(frozen=True)
 class RecordingMeta:
-    """What is known of a recording once it was decoded.
+    """Metadata of a recording, known after decoding.
 
     Attributes:
         windows: Number of windows, 0 or more.
         seconds: Length, finite, 0 or more.
-        warnings: What a reader of the result should know (a truncated file).
+        warnings: Warnings for the reader of the result, such as a truncated file.
     """
 
     windows: int
@@ -37,7 +37,7 @@ class RecordingMeta:
 
 
 def recording_key(content_id: str) -> str:
-    """The key of a recording's facts."""
+    """The key of a recording's metadata."""
     return f"{_PREFIX}{_part(content_id)}:m"
 
 
@@ -52,7 +52,7 @@ def score_key(content_id: str, model: str, index: int) -> str:
 
 
 def encode_recording(key: str, meta: RecordingMeta) -> bytes:
-    """JSON, sealed."""
+    """JSON with a checksum."""
     return _seal(key, json.dumps([int(meta.windows), float(meta.seconds), meta.warnings]).encode())
 
 
@@ -73,7 +73,7 @@ def decode_recording(key: str, value: bytes) -> RecordingMeta | None:
 
 
 def encode_window(key: str, window: NDArray[np.int16]) -> bytes:
-    """Little-endian samples, sealed. window: int16 array (samples,); any other dtype is a TypeError."""
+    """Little-endian samples with a checksum. window: int16 array (samples,); any other dtype is a TypeError."""
     if window.dtype != np.int16:
         raise TypeError(f"a window must be int16, not {window.dtype}")
     return _seal(key, window.astype("<i2", copy=False).tobytes())
@@ -88,14 +88,14 @@ def decode_window(key: str, value: bytes) -> NDArray[np.int16] | None:
 
 
 def encode_score(key: str, score: WindowScore) -> bytes:
-    """Two float64, sealed."""
+    """Two float64 with a checksum."""
     return _seal(key, _SCORE.pack(*score))
 
 
 def decode_score(key: str, value: bytes) -> WindowScore | None:
     """What `encode_score` wrote under this key, else None; both numbers always in 0..1."""
     payload = _unseal(key, value)
-    # Releases that knew nothing of speech wrote a single number.
+    # Releases without speech ratios wrote a single number.
     if payload is None or len(payload) != _SCORE.size:
         return None
     score = WindowScore(*_SCORE.unpack(payload))
@@ -108,12 +108,12 @@ def is_score(score: WindowScore) -> bool:
 
 
 def _part(text: str) -> str:
-    # Colons go too, so that no two different pairs of parts make the same key.
+    # Colons are quoted too, so that different parts never make the same key.
     return quote(text, safe="", errors="surrogatepass")
 
 
 def _seal(key: str, payload: bytes) -> bytes:
-    # The key is in the checksum: another key's value, wherever it came from, is not taken for this one's.
+    # The checksum covers the key, so that the value of another key is never accepted.
     return _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(key.encode()))) + payload
 
 

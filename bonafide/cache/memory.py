@@ -1,11 +1,11 @@
-"""A key-value store in this process, bounded in bytes: outdated items go first, then the least used."""
+"""A key-value store in memory, bounded in bytes: expired items are evicted first, then the least recently used."""
 
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-# What two ordered dictionaries and a tuple cost beside the key and the value; scores are small, so it counts.
+# Overhead of two ordered dictionaries and a tuple per item; not negligible, since scores are small.
 _ENTRY_OVERHEAD_BYTES = 400
 
 
@@ -38,7 +38,7 @@ class MemoryKeyValue:
             self._put(key, value)
 
     async def close(self) -> None:
-        """Forgets everything."""
+        """Removes all items."""
         self._values.clear()
         self._expiry.clear()
         self.used_bytes = 0

@@ -1,4 +1,4 @@
-"""A key-value store in Redis or Valkey: one round trip for many keys, an end date on every one of them."""
+"""A key-value store in Redis or Valkey: one round trip for many keys, an expiry time on each of them."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class RedisKeyValue:
         host: Host name or address.
         port: Port.
         password: Password, or None.
-        timeout_s: Longest time to connect or to hang up.
+        timeout_s: Longest time to connect or to disconnect.
         ttl_s: Seconds that an item is kept.
     """
 
@@ -29,7 +29,7 @@ class RedisKeyValue:
             port=port,
             password=password.get_secret_value() if password else None,
             socket_connect_timeout=timeout_s,
-            # None: reads and writes are bounded from outside, which covers the waits between them too.
+            # None: the caller bounds reads and writes, and the waits between them.
             socket_timeout=None,
             # The pool replaces connections that died while they were idle; beyond that, an outage is one.
             retry=Retry(NoBackoff(), 0),
@@ -71,5 +71,5 @@ class RedisKeyValue:
 
 
 def _failed(error: Exception) -> StoreFailed:
-    # Of any type: what redis-py makes of the answers of a server that is no Redis is not to be foretold.
+    # Of any type: redis-py's errors on responses of a server that is not Redis are not defined.
     return StoreFailed(f"{type(error).__name__}: {error}")

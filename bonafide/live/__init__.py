@@ -1,1 +1,1 @@
-"""Live voices, from a message to a verdict. `session` is their core, and their transports are in `api`."""
+"""Live voice sessions, from a message to a verdict. `session` is the core; the transports are in `api`."""

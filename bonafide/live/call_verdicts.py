@@ -1,4 +1,4 @@
-"""Verdicts on phone calls by call id, for as long as they are kept: in memory, and in Redis for the other replicas."""
+"""Verdicts on phone calls by call id, until they expire: in memory, and in Redis for the other replicas."""
 
 import logging
 
@@ -15,11 +15,11 @@ _PREFIX = "bonafide:call:"
 
 
 class CallVerdicts:
-    """JSON documents by call id. A shared store that fails is no error: each process still has those of its own calls.
+    """JSON documents by call id. If the shared store fails, each process still has those of its own calls.
 
     Args:
-        own: of this process.
-        shared: of all replicas, if any; it bounds the time of its round trips.
+        own: store of this process.
+        shared: store of all replicas, if any; it bounds the time of its round trips.
     """
 
     def __init__(self, own: KeyValueStore, shared: KeyValueStore | None) -> None:
@@ -28,11 +28,11 @@ class CallVerdicts:
 
     @classmethod
     def from_settings(cls, settings: Settings, breaker: CircuitBreaker | None = None) -> "CallVerdicts":
-        """What the settings say; connects to nothing yet.
+        """Built from the settings; opens no connection yet.
 
         Args:
             settings: of the service.
-            breaker: of all stores in this Redis; None: the verdicts have one of their own.
+            breaker: shared by all stores in this Redis; None: the verdicts have their own.
         """
         ttl_s = settings.call_verdict_ttl_s
         shared = None
@@ -44,7 +44,7 @@ class CallVerdicts:
         return cls(MemoryKeyValue(_MEMORY_BYTES, ttl_s), shared)
 
     async def put(self, call_id: str, document: bytes) -> None:
-        """Keeps the newest document of a call."""
+        """Stores the newest document of a call."""
         await self._own.put_many([(_PREFIX + call_id, document)])
         if self._shared is not None:
             try:

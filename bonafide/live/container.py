@@ -1,7 +1,7 @@
 """Live audio in a container: WebM, Ogg or fragmented MP4 arrives in parts of any size, mono blocks come out of each.
 
-FFmpeg pulls, messages push: so each stream has a thread of its own, which sleeps while there is nothing to read and
-works only while `feed` is awaited. What it holds is bounded by one message and what that decodes to.
+FFmpeg pulls and messages push, so each stream has a thread of its own, which is blocked while there is nothing to read
+and works only while `feed` is awaited. Its memory is bounded by one message and its decoded samples.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ _MAX_TAGS = 10_000  # see `containers.refuse_excessive_tags`
 
 
 class ContainerStream:
-    """One container, from its header on. Must be closed, or its thread waits for ever.
+    """One container, from its header on. Must be closed, or its thread never ends.
 
     Args:
-        threads: gives the stream a thread for all of its life.
+        threads: provides a thread for the stream's lifetime.
         limits: on channels and sample rate.
         max_message_s: most seconds of audio that one part may hold.
     """
@@ -51,7 +51,7 @@ class ContainerStream:
         """The audio that a part completes, in order.
 
         Raises:
-            UnreadableMedia: not a container of these, broken, or samples that are not finite.
+            UnreadableMedia: not one of these containers, broken, or samples that are not finite.
             TooLarge: too many channels, a sample rate or a number of seconds beyond the limits.
             InvalidRequest: the container has failed before.
         """
@@ -93,7 +93,7 @@ class ContainerStream:
         found = identify(self._head)
         if not _ACCEPTED.issuperset(found.demuxers):
             raise UnreadableMedia("a live container is WebM, Ogg or fragmented MP4")
-        self._source = _Source(self._head, self._hungry)
+        self._source = _Source(self._head, self._all_decoded)
         self._threads.submit(self._decode, self._source, found.demuxers)
 
     def _count_tags(self, data: bytes) -> None:
@@ -103,7 +103,7 @@ class ContainerStream:
             raise UnreadableMedia("the container carries too many tags")
 
     def _decode(self, source: "_Source", demuxers: tuple[str, ...]) -> None:
-        """In the thread, from the first byte to the last."""
+        """Runs in the thread, from the first byte to the last."""
         decoder = MonoDecoder(self._head, self._limits.max_channels, self._limits.max_sample_rate)
         error: BonafideError = UnreadableMedia("the container has ended")
         try:
@@ -116,8 +116,8 @@ class ContainerStream:
             error = reason
         self._loop.call_soon_threadsafe(self._answer, error)
 
-    def _hungry(self) -> None:
-        """In the thread: all bytes so far are decoded."""
+    def _all_decoded(self) -> None:
+        """Called in the thread when all bytes so far are decoded."""
         self._loop.call_soon_threadsafe(self._answer, None)
 
     def _answer(self, error: BonafideError | None) -> None:
@@ -127,7 +127,7 @@ class ContainerStream:
 
 
 def joined(blocks: list[Block]) -> tuple[NDArray[np.float32], int]:
-    """One run of samples, float32 (n,), and its rate in Hz; 0 when there are no blocks.
+    """The samples of all blocks, float32 (n,), and their rate in Hz; 0 when there are no blocks.
 
     Raises:
         InvalidRequest: blocks of several rates.
@@ -141,8 +141,8 @@ def joined(blocks: list[Block]) -> tuple[NDArray[np.float32], int]:
 class _Source:
     """A file for FFmpeg that cannot seek, and whose reads wait for bytes."""
 
-    def __init__(self, data: bytes, hungry: Callable[[], None]) -> None:
-        self._hungry = hungry
+    def __init__(self, data: bytes, on_empty: Callable[[], None]) -> None:
+        self._on_empty = on_empty
         self._data = bytearray(data)
         self._changed = Condition()
         self._closed = False
@@ -168,7 +168,7 @@ class _Source:
             raise UnreadableMedia("the container takes too long to decode")
         with self._changed:
             if not self._data and not self._closed:
-                self._hungry()
+                self._on_empty()
                 self._changed.wait_for(lambda: self._data or self._closed)
             taken = bytes(self._data[:size]) if not self._closed else b""
             del self._data[:size]

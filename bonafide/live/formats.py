@@ -1,6 +1,6 @@
 """Encodings of live audio: bytes or text in, float32 mono samples out. Independent of transports.
 
-Raw samples may be cut anywhere, within a sample too; containers are decoded by `container`.
+Raw bytes may be split anywhere, within a sample too; containers are decoded by `container`.
 """
 
 import base64
@@ -31,19 +31,19 @@ _MULAW = _mulaw_table()
 
 
 class RawDecoder:
-    """Turns the bytes of a stream into samples; keeps the bytes of a sample that is not whole yet."""
+    """Converts the bytes of a stream to samples; keeps the bytes of an incomplete sample."""
 
     def __init__(self, encoding: RawEncoding) -> None:
         """Starts a stream.
 
         Args:
-            encoding: of every byte that comes: little-endian float32 or int16, or G.711 mu-law.
+            encoding: of the whole stream: little-endian float32 or int16, or G.711 mu-law.
         """
         self._encoding: RawEncoding = encoding
         self._partial = b""
 
     def feed(self, data: bytes) -> NDArray[np.float32]:
-        """The samples that are whole now: float32 array (n,), nominally -1..1. Not checked any further."""
+        """The samples that are complete now: float32 array (n,), nominally -1..1. Not validated further."""
         data = self._partial + data
         whole = len(data) - len(data) % _SAMPLE_BYTES[self._encoding]
         self._partial = data[whole:]
@@ -54,7 +54,7 @@ def text_samples(audio_data: str | list[float]) -> NDArray[np.float32]:
     """The samples of an `audio_chunk`: base64 of little-endian float32, numbers, or a string that holds an array.
 
     Raises:
-        InvalidRequest: none of these, or not whole samples.
+        InvalidRequest: none of these, or not a whole number of samples.
     """
     if isinstance(audio_data, list):
         return _from_numbers(audio_data)
@@ -81,5 +81,5 @@ def _samples(data: bytes, encoding: RawEncoding) -> NDArray[np.float32]:
 
 
 def _from_numbers(numbers: list[float]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):  # values that are too large become infinite, and are refused as such
         return np.asarray(numbers, dtype=np.float64).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Decodes the bytes of a session by the encoding and rate that are configured now. Shared by every transport."""
+"""Decodes the bytes of a session in the encoding and rate that are configured now. Shared by every transport."""
 
 from typing import Literal, get_args
 
@@ -19,7 +19,7 @@ MULAW_RATE = 8_000
 
 
 class AudioInputDecoder:
-    """Reads the bytes of one session, and changes its configuration whole or not at all.
+    """Decodes the bytes of one session; a configuration is applied completely or not at all.
 
     Attributes:
         rate: Hz of raw samples.
@@ -40,10 +40,10 @@ class AudioInputDecoder:
         chunk_s: float | None = None,
         overlap_s: float | None = None,
     ) -> None:
-        """Changes what is given; a container begins anew.
+        """Applies the values that are given; a new container begins.
 
         Raises:
-            InvalidRequest: one of them is out of range; then nothing is changed.
+            InvalidRequest: a value is out of range; nothing is changed.
         """
         session = self._stream.session
         if rate is None:

@@ -1,7 +1,7 @@
-"""The verdict on a phone call: which one holds now, where it is stored, and when the webhook gets it.
+"""The verdict on a phone call: which one is current, where it is stored, and when it is posted to the webhook.
 
-In: a live session's progress. Out: documents in the store of call verdicts and at the webhook. Has no transport: an
-edge passes the function that encodes a verdict.
+In: a live session's progress. Out: documents in the store of call verdicts and at the webhook. Independent of
+transports: they pass the function that encodes a verdict.
 """
 
 import time
@@ -18,7 +18,7 @@ from bonafide.verdict import NO_SPEECH
 
 @dataclass(frozen=True)
 class PhoneVerdict:
-    """The verdict on a call: while it lasts the running one, afterwards that on all of it.
+    """The verdict on a call: during the call the running one, afterwards that on the whole call.
 
     Attributes:
         call_id: the provider's id of the call.
@@ -27,7 +27,7 @@ class PhoneVerdict:
         label: "spoof", "bonafide", or "no_speech".
         p_spoof: P(spoof), 0..1; None without speech.
         summary: the session so far, or all of it.
-        request_id: finds the call in the log.
+        request_id: identifies the call in the log.
         timestamp: seconds since 1970.
     """
 
@@ -47,9 +47,9 @@ class PhoneCall:
     Args:
         call_id: the provider's id of the call.
         stream_id: the provider's id of its audio stream.
-        stream: the session that judges it.
+        stream: its live session.
         verdicts: where the newest verdict is stored.
-        webhook: gets verdicts; None: nobody does.
+        webhook: receives verdicts; None: they are not posted.
         encode: makes the document that is stored and posted.
 
     Attributes:
@@ -75,7 +75,7 @@ class PhoneCall:
         self._posted_label = NO_SPEECH
 
     async def update(self) -> None:
-        """Stores the running verdict; posts it when its label is not that of the verdict before."""
+        """Stores the running verdict; posts it when its label has changed."""
         running = self._stream.session.running
         summary = summary_of(self._stream.session, Ending.END, self._stream.model)
         await self._store(self._verdict(running.label, running.p_spoof, summary, done=False))

@@ -1,4 +1,4 @@
-"""All live sessions of this process: a bounded number may be open, and all are ended when the service drains."""
+"""All live sessions of this process: the number of open ones is bounded, and all are ended when the service drains."""
 
 import asyncio
 from collections import Counter
@@ -14,18 +14,18 @@ from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 
-_COME_AGAIN_S = 5.0
+_RETRY_AFTER_S = 5.0
 
 
 class LiveObserver(StreamObserver, Protocol):
-    """Receives what is worth measuring about sessions and their windows."""
+    """Receives measurements of sessions and their windows."""
 
     def live_sessions(self, active: int) -> None:
         """`active` sessions are open now."""
 
 
 class LiveSessions:
-    """Opens sessions, and knows those that are open.
+    """Opens sessions and tracks the open ones.
 
     Args:
         runner: scores their windows; sessions do not count in its limit on calls.
@@ -65,22 +65,22 @@ class LiveSessions:
 
     @contextmanager
     def open(self, call: Call, caller: str = "") -> Iterator[LiveStream]:
-        """A session, for as long as the block lasts.
+        """Opens a session for the duration of the block.
 
         Args:
-            call: names the session in the log.
+            call: identifies the session in the log.
             caller: name of the API key, for its own limit; empty where no key is required.
 
         Raises:
-            Unavailable: the service is going away, or the model does not answer.
+            Unavailable: the service is shutting down, or the model is not available.
             Overloaded: too many sessions, in all or of this caller.
         """
         if self._draining:
             raise Unavailable("the service is going away")
         if self.full:
-            raise Overloaded(f"{self.active} live sessions are open", _COME_AGAIN_S)
+            raise Overloaded(f"{self.active} live sessions are open", _RETRY_AFTER_S)
         if caller and self._by_caller[caller] >= self._settings.live_max_sessions_per_caller:
-            raise Overloaded(f"{self._by_caller[caller]} live sessions of yours are open", _COME_AGAIN_S)
+            raise Overloaded(f"{self._by_caller[caller]} live sessions of yours are open", _RETRY_AFTER_S)
         stream = LiveStream(
             runner=self._runner,
             pool=self._pool,

@@ -1,4 +1,4 @@
-"""The verdict on a voice that is still speaking: smoothed over the last seconds of speech, with hysteresis.
+"""The verdict on a live session so far: smoothed over the last seconds of speech, with hysteresis.
 
 In: scores with their seconds of speech, in order. Out: one probability and one label that do not flicker.
 """
@@ -16,8 +16,8 @@ MARGIN = 0.4
 class RunningVerdict:
     """The exponentially weighted mean of scores, and a label with hysteresis.
 
-    At the beginning it is the plain mean weighted by seconds of speech, as for a whole recording; older scores fade as
-    speech goes on, not as time does.
+    At the beginning it is the plain mean weighted by seconds of speech, as for a whole recording; older scores decay
+    with seconds of speech, not with time.
 
     Attributes:
         p_spoof: the smoothed P(spoof), 0..1; None before any speech.

@@ -1,6 +1,6 @@
-"""A live voice as a state machine: audio in, windows to be scored out; scores in, verdicts out. No I/O, no clock.
+"""A live session as a state machine: audio in, windows to be scored out; scores in, verdicts out. No I/O, no clock.
 
-Whatever the messages, the same audio gives the same windows, each fed to the model once. `live.stream` drives it.
+The same audio gives the same windows, however it is split into messages; each is scored once. Run by `live.stream`.
 """
 
 import math
@@ -26,7 +26,7 @@ _MAX_RATE_CHANGES = 16
 
 
 def check_rate(rate: int) -> None:
-    """Refuses a sample rate that nobody speaks at.
+    """Refuses an unsupported sample rate.
 
     Raises:
         InvalidRequest: outside 8,000..192,000 Hz.
@@ -37,11 +37,11 @@ def check_rate(rate: int) -> None:
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """How a voice is to be judged.
+    """Windows of a session.
 
     Attributes:
         chunk_s: seconds of a window, 0.25..4.
-        overlap_s: seconds that neighbouring windows share, 0..`chunk_s` - 0.25.
+        overlap_s: seconds that adjacent windows share, 0..`chunk_s` - 0.25.
 
     Raises:
         InvalidRequest: outside these ranges.
@@ -59,7 +59,7 @@ class LiveConfig:
 
 @dataclass(frozen=True)
 class LiveLimits:
-    """What a session may take.
+    """Limits of a session.
 
     Attributes:
         max_message_s: seconds of audio in one message.
@@ -96,7 +96,7 @@ class LiveWindow(NamedTuple):
 
 @dataclass(frozen=True)
 class LiveWindowVerdict(WindowVerdict):
-    """The verdict on a window of a live voice, and on the voice so far.
+    """The verdict on a window of a session, and on the session so far.
 
     Attributes:
         running_score: smoothed P(spoof) so far, 0..1; None before any speech.
@@ -108,9 +108,9 @@ class LiveWindowVerdict(WindowVerdict):
 
 
 class LiveSession:
-    """One voice from its first sample to its last.
+    """One session from its first sample to its last.
 
-    Times are the caller's: any clock that does not go backwards.
+    Times are arguments, from any monotonic clock.
 
     Attributes:
         config: in force.
@@ -125,25 +125,25 @@ class LiveSession:
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
         self._speech = speech
-        self._began = self._heard_at = now
+        self._began = self._active_at = now
         self.running = RunningVerdict(threshold)
         self._index = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
-        # Of the present cutter: where in the stream it began, the samples it got, and those in its windows.
+        # Of the current cutter: its start in the stream, the samples it got, and those in its windows.
         self._origin_s = 0.0
         self._fed = self._windowed = 0
-        # What waits for a new cutter.
+        # Samples that wait for a new cutter.
         self._rest = _nothing(SAMPLE_RATE)
 
     @property
     def rate(self) -> int:
-        """Of the audio heard last, in Hz."""
+        """Sample rate of the latest audio, in Hz."""
         return self._rest.rate if self._cutter is None else self._cutter.rate
 
     @property
     def audio_s(self) -> float:
-        """Seconds heard."""
+        """Seconds of audio received."""
         if self._cutter is None:
             return self._origin_s + len(self._rest.unseen) / self._rest.rate
         return self._origin_s + self._fed / self._cutter.rate
@@ -155,7 +155,7 @@ class LiveSession:
 
     @property
     def speech_s(self) -> float:
-        """Seconds in which somebody speaks, of the windows judged so far."""
+        """Seconds of speech in the windows judged so far."""
         return sum(each.speech_s for each in self.verdicts)
 
     @property
@@ -170,27 +170,27 @@ class LiveSession:
 
     @property
     def due_at(self) -> float:
-        """When the session is over unless something is heard."""
-        return min(self._heard_at + self._limits.idle_s, self._began + self._limits.max_session_s)
+        """When the session ends unless a message arrives."""
+        return min(self._active_at + self._limits.idle_s, self._began + self._limits.max_session_s)
 
     def overdue(self, now: float) -> Ending | None:
         """Whether the session is over, and why."""
         if now - self._began >= self._limits.max_session_s or self.audio_s > self._limits.max_session_s:
             return Ending.SESSION_LIMIT
-        return Ending.IDLE if now - self._heard_at >= self._limits.idle_s else None
+        return Ending.IDLE if now - self._active_at >= self._limits.idle_s else None
 
-    def heard(self, now: float) -> None:
-        """Notes that the other side said something."""
-        self._heard_at = now
+    def message_received(self, now: float) -> None:
+        """Records the arrival of a message."""
+        self._active_at = now
 
     def configure(self, config: LiveConfig) -> None:
-        """Cuts otherwise from the next audio on; what waits for its window waits for one of the new kind."""
+        """Applies to the audio that follows, and to samples that wait for a window."""
         if config != self.config:
             self._put_back()
             self.config = config
 
     def check(self, samples: NDArray[np.float32], rate: int) -> None:
-        """Raises what `feed` would raise of the samples themselves."""
+        """Raises the errors of `feed` that depend on the samples alone."""
         check_rate(rate)
         if len(samples) > self._limits.max_message_s * rate:
             raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
@@ -241,9 +241,9 @@ class LiveSession:
         """The verdict on a scored window, which counts from now on.
 
         Args:
-            span: of the window; in the order in which they were handed out.
+            span: of the window; in the order in which the windows were returned.
             score: P(spoof), 0..1, or NaN.
-            speech_ratio: share of the window in which somebody speaks, 0..1, or NaN.
+            speech_ratio: share of the window that is speech, 0..1, or NaN.
 
         Returns:
             None: see `judge_window`; the window does not count.
@@ -260,7 +260,7 @@ class LiveSession:
         return verdict
 
     def _begin_cutter(self, rate: int) -> list[LiveWindow]:
-        """Makes a cutter for this rate and feeds it what waited, resampled if need be."""
+        """Makes a cutter for this rate and feeds it the waiting samples, resampled if necessary."""
         if self._fed or len(self._rest.unseen):
             if self.rate != rate:
                 self._rate_changes += 1
@@ -275,7 +275,7 @@ class LiveSession:
         return self._cut(unseen)
 
     def _put_back(self) -> None:
-        """Takes out of the cutter what the next one goes on with."""
+        """Takes out of the cutter the samples with which the next one continues."""
         if self._cutter is not None:
             end_s, self._rest = self.audio_s, self._cutter.rest
             self._origin_s = end_s - len(self._rest.unseen) / self._rest.rate

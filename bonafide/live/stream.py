@@ -27,11 +27,11 @@ from bonafide.verdict import SpeechCheck, WindowScore, WindowSpan, effective_thr
 from bonafide.weighted_semaphore import WeightedSemaphore
 
 _QUEUE_MS = 16_000
-"""Of windows that wait to be scored; when it is full, nothing more is read from the client."""
+"""Length of the queue of windows to be scored; when it is full, nothing more is read from the client."""
 _MIN_WEIGHT_MS = 50
-"""What a message weighs in the queue that brings no window, so that their number is bounded too."""
+"""Weight in the queue of a message that completes no window, so that their number is bounded too."""
 _PIECE_S = 1.0
-"""Audio that is cut at a time: a message may be long, and its windows overlap."""
+"""Audio that is cut into windows at a time: a message may be long, and its windows may overlap."""
 
 
 class Audio(NamedTuple):
@@ -43,18 +43,18 @@ class Audio(NamedTuple):
 
 
 class Flush(NamedTuple):
-    """Judges what waits; gets exactly one output."""
+    """Judges the buffered audio; gets exactly one output."""
 
 
 class QueuedReply(NamedTuple):
-    """A reply that is made and sent in its turn, after all that was queued before it."""
+    """A reply that is made and sent in order, after everything queued before it."""
 
     make: Callable[[], object]
 
 
 @dataclass(frozen=True)
 class WindowResults:
-    """Results for audio; empty where an answer is due and no window is complete.
+    """Results for audio; empty if a reply is due and no window is complete.
 
     Attributes:
         verdicts: in order.
@@ -62,7 +62,7 @@ class WindowResults:
         error: why they have none.
         waiting_s: seconds that wait for their window to fill.
         waiting_samples: the same in samples.
-        took_s: since the audio came.
+        took_s: seconds since the audio arrived.
     """
 
     verdicts: tuple[LiveWindowVerdict, ...]
@@ -74,43 +74,43 @@ class WindowResults:
 
 
 class Refused(NamedTuple):
-    """Audio that was not taken; the session goes on without it."""
+    """Audio that was refused; the session continues without it."""
 
     error: BonafideError
 
 
 Input = Audio | Flush | QueuedReply
 Send = Callable[[object], Awaitable[None]]
-"""Gets `WindowResults`, `Refused`, what a `QueuedReply` made, and at the end a `LiveSummary`."""
+"""Sends `WindowResults`, `Refused`, the output of a `QueuedReply`, and finally a `LiveSummary`."""
 
 
 class SlowReader(Overloaded):
-    """The client does not read what it is sent."""
+    """The client does not read its results."""
 
 
 class StreamObserver(Protocol):
-    """Receives what is worth measuring about windows."""
+    """Receives measurements of windows."""
 
     def live_windows(self, judged: int, unjudged: int, seconds: float) -> None:
-        """So many windows got a verdict and so many none, `seconds` after the audio that completed them."""
+        """`judged` windows got a verdict and `unjudged` did not, `seconds` after the audio that completed them."""
 
 
 class _Ready(NamedTuple):
-    """A window as the model takes it: int16 (n,), 16 kHz mono."""
+    """A window as model input: int16 (n,), 16 kHz mono."""
 
     span: WindowSpan
     pcm: NDArray[np.int16]
 
 
 class _Job(NamedTuple):
-    """An entry of the queue. Of a message's pieces only the last is answered."""
+    """An entry of the queue. Of a message's pieces only the last gets a reply."""
 
     began: float
     windows: Sequence[_Ready] = ()
     together: bool = False
     answer: bool = False
     waiting: tuple[float, int] = (0.0, 0)
-    say: Callable[[], object] | None = None
+    reply: Callable[[], object] | None = None
 
 
 class LiveStream:
@@ -118,8 +118,8 @@ class LiveStream:
 
     Attributes:
         session: its state.
-        model: what judges it.
-        call: its name in the log.
+        model: that judges it.
+        call: its ids in the log.
     """
 
     def __init__(
@@ -146,19 +146,19 @@ class LiveStream:
         self._room = WeightedSemaphore(_QUEUE_MS)
         self._jobs: asyncio.Queue[tuple[int, _Job] | Ending] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
-        self._listening = self._draining = False
+        self._receiving = self._draining = False
         self._verdicts: list[LiveWindowVerdict] = []
         self._unjudged: list[WindowSpan] = []
         self._error: BonafideError | None = None
 
     def drain(self) -> None:
-        """Ends the session as if the client had, with another reason."""
+        """Ends the session as if the client had ended it, with another reason."""
         self._draining = True
-        if self._listening and self._reading is not None:
+        if self._receiving and self._reading is not None:
             self._reading.cancel()
 
     def begin_container(self) -> ContainerStream:
-        """A decoder for a container that begins now; the one before it is done."""
+        """A decoder for a container that begins now; closes the previous one."""
         if self._container is not None:
             self._container.close()
         limits = AudioLimits.from_settings(self._settings)
@@ -166,7 +166,7 @@ class LiveStream:
         return self._container
 
     async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
-        """Judges what comes until it ends. The last output is the summary; it alone covers the rest under a window.
+        """Judges the input until it ends. The last output is the summary; only it covers the rest under a window.
 
         Args:
             inputs: the client's messages; their end is the end of the session.
@@ -174,7 +174,7 @@ class LiveStream:
 
         Raises:
             SlowReader: `send` took too long.
-            Exception: what `inputs` or `send` raise; then nothing more is judged.
+            Exception: raised by `inputs` or `send`; nothing more is judged.
         """
         self._reading = asyncio.create_task(self._read(inputs))
         writing = asyncio.create_task(self._write(send))
@@ -202,17 +202,17 @@ class LiveStream:
                     ending = Ending.END
                     continue
                 if message is not None:
-                    self.session.heard(_now())
+                    self.session.message_received(_now())
                     await self._take(message)
                 ending = Ending.GOING_AWAY if self._draining else self.session.overdue(_now())
         await self._queue_windows(_now(), self.session.finish(), together=True)
         self._jobs.put_nowait(ending)
 
     async def _next(self, inputs: AsyncGenerator[Input, None]) -> Input | None:
-        """The next message, or None when it is too late for one."""
+        """The next message, or None when the session is due to end."""
         if self._draining:
             return None
-        self._listening = True
+        self._receiving = True
         timeout = asyncio.timeout_at(self.session.due_at)
         try:
             async with timeout:
@@ -226,17 +226,17 @@ class LiveStream:
                 return None
             raise
         finally:
-            self._listening = False
+            self._receiving = False
 
     async def _take(self, message: Input) -> None:
         if isinstance(message, Audio):
-            await self._hear(message)
+            await self._take_audio(message)
         elif isinstance(message, Flush):
             await self._queue_windows(_now(), self.session.flush(), together=True, answer=True)
         else:
-            await self._queue(_Job(_now(), say=message.make))
+            await self._queue(_Job(_now(), reply=message.make))
 
-    async def _hear(self, audio: Audio) -> None:
+    async def _take_audio(self, audio: Audio) -> None:
         began = _now()
         try:
             self.session.check(audio.samples, audio.rate)
@@ -248,7 +248,7 @@ class LiveStream:
                 await self._queue_windows(began, windows, together=audio.answer, answer=audio.answer and last)
         except BonafideError as error:
             refused = Refused(error)
-            await self._queue(_Job(began, say=lambda: refused))
+            await self._queue(_Job(began, reply=lambda: refused))
 
     async def _queue_windows(
         self, began: float, windows: list[LiveWindow], *, together: bool = False, answer: bool = False
@@ -271,8 +271,8 @@ class LiveStream:
     async def _write(self, send: Send) -> LiveSummary:
         while not isinstance(item := await self._jobs.get(), Ending):
             weight, job = item
-            if job.say is not None:
-                await self._send(send, job.say())
+            if job.reply is not None:
+                await self._send(send, job.reply())
             else:
                 await self._judge(job, send)
             self._room.release(weight)
@@ -292,7 +292,7 @@ class LiveStream:
             raise
 
     async def _judge(self, job: _Job, send: Send) -> None:
-        """Scores a job's windows; each group is sent at once, unless they are to be answered together."""
+        """Scores a job's windows; each group's results are sent at once, unless they belong in one output."""
         size = self._runner.max_batch
         for first in range(0, len(job.windows), size):
             await self._score(job.windows[first : first + size])
@@ -314,7 +314,7 @@ class LiveStream:
             scores = await self._runner.score([pcm for _, pcm in windows], call, self.model)
         except BonafideError as error:
             if isinstance(error, ModelChanged):
-                self.drain()  # a session has one threshold and one name of a model; the next has those of the new one
+                self.drain()  # a session has one model and threshold; the next session has the new ones
             self._error = error
             self._unjudged += [span for span, _ in windows]
             return

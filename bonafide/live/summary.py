@@ -1,4 +1,4 @@
-"""The verdict on a whole live session: from its windows to one score, label and the stretches to listen to again."""
+"""The verdict on a whole live session: from its windows to one score, a label and the suspicious stretches."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ class LiveSummary:
     Attributes:
         score: mean of the windows' scores, weighted by their seconds of speech; None without speech.
         label: "spoof" if `score >= threshold`, "bonafide", or "no_speech".
-        audio_s: seconds heard.
+        audio_s: seconds received.
         judged_s: seconds of the windows that have a score.
-        speech_s: seconds in which somebody speaks.
+        speech_s: seconds of speech.
         windows: all that were judged, in order.
-        suspicious: where neighbouring windows are labelled spoof.
+        suspicious: ranges of adjacent windows that are labelled spoof.
         ending: why it ended.
     """
 
@@ -35,7 +35,7 @@ class LiveSummary:
 
 
 def summary_of(session: LiveSession, ending: Ending, model: ModelInfo) -> LiveSummary:
-    """Sums a session up."""
+    """Summarises a session."""
     score = overall_score(session.verdicts)
     return LiveSummary(
         score=score,

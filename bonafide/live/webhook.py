@@ -1,4 +1,4 @@
-"""Delivers verdicts on phone calls to the one address that the settings name; never to one that a caller names."""
+"""Delivers verdicts on phone calls to the URL in the settings, never to one that a caller sends."""
 
 import asyncio
 import hashlib
@@ -22,12 +22,12 @@ _MAX_PENDING = 200
 _CONNECTIONS = 8
 
 
-class _TryAgain(Exception):
-    """The receiver cannot be reached, or answered with an error that may pass."""
+class _TransientFailure(Exception):
+    """The receiver cannot be reached, or responded with a transient error."""
 
 
 class Webhook:
-    """Posts JSON documents, each in a task of its own; tries again while the receiver fails.
+    """Posts JSON documents, each in a task of its own; retries while the receiver fails.
 
     Args:
         url: where to.
@@ -50,7 +50,7 @@ class Webhook:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Webhook | None":
-        """The one that the settings name, if any."""
+        """The webhook in the settings, if any."""
         if settings.webhook_url is None:
             return None
         return cls(str(settings.webhook_url), settings.webhook_secret.get_secret_value())
@@ -65,7 +65,7 @@ class Webhook:
         task.add_done_callback(self._pending.discard)
 
     async def close(self, within_s: float = _TIMEOUT_S) -> None:
-        """Waits for deliveries in progress, so long at most."""
+        """Waits for deliveries in progress, `within_s` seconds at most."""
         if self._pending:
             await asyncio.wait(self._pending, timeout=within_s)
         for task in list(self._pending):
@@ -76,14 +76,14 @@ class Webhook:
 
     async def _deliver(self, document: bytes) -> None:
         attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(_TryAgain),
+            retry=tenacity.retry_if_exception_type(_TransientFailure),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=self._pause,
             reraise=True,
         )
         try:
             status: int = await attempts(self._attempt, document)
-        except _TryAgain as error:
+        except _TransientFailure as error:
             self._ended("failed", str(error))
         else:
             self._ended("delivered" if status < 400 else "refused", f"status {status}")
@@ -95,9 +95,9 @@ class Webhook:
         try:
             answer = await self._http.post(self._url, content=document, headers=headers)
         except httpx.TransportError as error:
-            raise _TryAgain(type(error).__name__) from error
+            raise _TransientFailure(type(error).__name__) from error
         if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise _TryAgain(f"status {answer.status_code}")
+            raise _TransientFailure(f"status {answer.status_code}")
         return answer.status_code
 
     def _ended(self, outcome: str, cause: str = "") -> None:

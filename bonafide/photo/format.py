@@ -1,4 +1,4 @@
-"""Tells by the first bytes what format a photo has, and by its EXIF block which way up it is; decodes nothing."""
+"""Identifies a photo's format by its first bytes, and its orientation by its EXIF block; decodes nothing."""
 
 import re
 import struct

@@ -1,4 +1,4 @@
-"""Untrusted bytes -> an upright RGB photo -> the uint8 array that a face model is given. Knows Pillow only.
+"""Untrusted bytes -> an upright RGB photo -> the uint8 array that a face model is given. Depends on Pillow only.
 
 Only JPEG, PNG, WebP, BMP and the first frame of a GIF are opened; the size is checked before decoding.
 """
@@ -25,7 +25,7 @@ from models.info import ImageGeometry
 
 
 class _Jpeg(JpegImageFile):
-    """Pillow's reader without its look for a resolution in the EXIF block, which warns where that is damaged."""
+    """Pillow's reader without its search for a resolution in the EXIF block, which warns if that is damaged."""
 
     def _read_dpi_from_exif(self) -> None:
         return

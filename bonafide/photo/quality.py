@@ -1,6 +1,6 @@
 """Why the verdict on a photo should not be relied on: a photo and its faces in, a reason or None out.
 
-The verdict is given all the same; the reason stands beside it.
+The verdict is given anyway, with the reason.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SIDE = 64
 
 
 class Reason(StrEnum):
-    """What can be wrong with a photo, the gravest first; the value is what travels."""
+    """What can be wrong with a photo, the gravest first; the value is the one on the wire."""
 
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
@@ -32,7 +32,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """From where on there is a reason; see the settings `face_...` of the same names."""
+    """Limits beyond which there is a reason; see the settings `face_...` of the same names."""
 
     several_share: float
     min_pixels: float
@@ -60,7 +60,7 @@ def reason_against(
         faces: all that were found in it, the largest first.
         judged: the part of the photo that is prepared for the model.
         geometry: how it is prepared.
-        limits: from where on there is a reason.
+        limits: beyond which there is a reason.
     """
     if not faces:
         return Reason.NO_FACE

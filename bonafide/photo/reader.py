@@ -1,4 +1,4 @@
-"""From the bytes of a photo to what the model is given, with the faces in it and why its verdict may be weak.
+"""From the bytes of a photo to what the model is given, with the faces in it and the reason not to rely on its verdict.
 
 bytes -> RGB, upright -> faces -> the whole picture, or the largest face -> resized and cropped for the model
 """
@@ -23,7 +23,7 @@ class Photo:
     """A photo that can be judged.
 
     Attributes:
-        pixels: uint8 (height, width, 3), as the model wants it.
+        pixels: uint8 (height, width, 3), as the model takes it.
         reason: why the verdict should not be relied on, or None.
         faces: all that were found in the picture, the largest first.
     """
@@ -38,7 +38,7 @@ class PhotoReader:
 
     Args:
         limits: of what is read.
-        quality: from where on there is a reason.
+        quality: limits beyond which there is a reason.
         crop_margin: the largest face is judged, with so much of its longer side around it; None: the whole picture.
         finder: finds the faces.
     """
@@ -53,7 +53,7 @@ class PhotoReader:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """A reader as the settings want it, for the decoding threads."""
+        """A reader built from the settings, for the decoding threads."""
         return cls(
             limits=ImageLimits.from_settings(settings),
             quality=QualityLimits.from_settings(settings),
@@ -63,7 +63,7 @@ class PhotoReader:
 
     @property
     def identity(self) -> str:
-        """Names what its results depend on besides the photo and the model."""
+        """Identifies what its results depend on besides the photo and the model."""
         return f"crop {self._crop_margin}, {self._quality}"
 
     def read(self, data: bytes, geometry: ImageGeometry) -> Photo:

@@ -1,1 +1,1 @@
-"""Between the use cases and the BentoML runners: admission, deadlines, batching, replicas. Knows nothing of media."""
+"""Between the use cases and the BentoML runners: admission, deadlines, batching, replicas. Independent of media."""

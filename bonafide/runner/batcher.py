@@ -1,7 +1,8 @@
-"""Items of many calls on their way to a runner: a few are let in at a time, and those that wait then go together.
+"""Batches the items of many calls to a runner: what is in flight is bounded, and waiting items are sent together.
 
-Each request to a runner costs it several milliseconds, whatever it holds. While there is room every call's items go at
-once and by themselves; under load as many requests are saved as batches can be filled. Knows neither BentoML nor media.
+Each request costs a runner several milliseconds, whatever its size. While there is capacity, every call's items are
+sent at once in a request of their own; under load, waiting items share requests, up to a full batch. Independent of
+BentoML and media.
 """
 
 import asyncio
@@ -27,10 +28,10 @@ class Batcher(Generic[Item, Result]):
     """First come, first served; a cancelled caller's items are not sent.
 
     Args:
-        send: gives one answer for each item. What it raises goes to every call whose items were sent with it.
-        weigh: what an item costs; of the others' unit.
-        size: most that is sent together, unless one call brings more.
-        room: most that is on its way at one time; a request for more waits until it is alone.
+        send: returns one result for each item. Its errors are raised in every call whose items were in the request.
+        weigh: cost of an item, in the unit of `size` and `room`.
+        size: maximum cost of one request, unless a single call has more.
+        room: maximum cost in flight; a larger request waits until nothing else is in flight.
     """
 
     def __init__(
@@ -45,10 +46,10 @@ class Batcher(Generic[Item, Result]):
         self._size = size
         self._room = room
         self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._on_their_way: dict[asyncio.Task[None], float] = {}
+        self._in_flight: dict[asyncio.Task[None], float] = {}
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """What `send` says of each item."""
+        """The result of `send` for each item."""
         weight = sum(map(self._weigh, items))
         waiting = _Waiting[Item, Result](items, weight, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -62,7 +63,7 @@ class Batcher(Generic[Item, Result]):
             raise
 
     def resize(self, room: float) -> None:
-        """Changes the room; what is on its way stays so."""
+        """Changes `room`; requests in flight are not affected."""
         self._room = room
         self._send_on()
 
@@ -73,21 +74,21 @@ class Batcher(Generic[Item, Result]):
                 if calls and weight + waiting.weight > self._size:
                     break
                 calls, weight = calls + 1, weight + waiting.weight
-            if self._on_their_way and sum(self._on_their_way.values()) + weight > self._room:
+            if self._in_flight and sum(self._in_flight.values()) + weight > self._room:
                 return
             self._begin([self._waiting.popleft() for _ in range(calls)], weight)
 
     def _begin(self, calls: "list[_Waiting[Item, Result]]", weight: float) -> None:
-        """A request is never given up: a runner computes what it has got, and until then there is no room for more."""
-        request = asyncio.create_task(self._ask(calls))
-        self._on_their_way[request] = weight
+        """Sends a request. It is never cancelled: a runner computes it anyway, and has no capacity until then."""
+        request = asyncio.create_task(self._send_batch(calls))
+        self._in_flight[request] = weight
         request.add_done_callback(self._ended)
 
     def _ended(self, request: "asyncio.Task[None]") -> None:
-        del self._on_their_way[request]
+        del self._in_flight[request]
         self._send_on()
 
-    async def _ask(self, calls: "list[_Waiting[Item, Result]]") -> None:
+    async def _send_batch(self, calls: "list[_Waiting[Item, Result]]") -> None:
         try:
             answers = iter(await self._send([item for call in calls for item in call.items]))
             for call in calls:

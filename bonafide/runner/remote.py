@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 TOKEN_HEADER = "x-bonafide-runner-token"  # noqa: S105 - the name, not the token
-"""Shows a runner that it is the service that asks."""
+"""Authenticates the service to a runner."""
 
 
 class RunnerResult(NamedTuple):
@@ -29,7 +29,7 @@ class Remote(Protocol):
 
     @property
     def replicas(self) -> int:
-        """How many processes share the work, as of the last `info`."""
+        """Number of processes that share the work, as of the last `info`."""
 
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         """One result for each item.
@@ -48,7 +48,7 @@ class Remote(Protocol):
         """The model's description, see `models.info.ModelInfo.to_dict`.
 
         Raises:
-            OSError: the runner cannot be reached, or does not answer as it should.
+            OSError: the runner cannot be reached, or its response is invalid.
         """
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
-"""The replicas of one runner behind one name: found by DNS, probed one by one, the least busy one is asked first.
+"""The replicas of one runner under one name: found by DNS, probed individually; the least loaded one is used first.
 
-BentoML knows one URL for a runner and keeps its connections open: a balancer of connections in between would leave
-new replicas idle, and calls to one that vanished without a word would hang. Knows neither BentoML nor media.
+BentoML uses one URL for a runner and keeps its connections open: with a connection-level load balancer in between, new
+replicas would stay idle, and calls to a replica that disappears without closing its connections would hang.
+Independent of BentoML and media.
 """
 
 import asyncio
@@ -23,13 +24,13 @@ _FIND_PERIOD_S = 5.0
 _FIND_PATIENCE_S = 0.5
 _PROBE_TIMEOUT_S = 2.5
 PATIENCE_S = 6.0
-"""A replica that says nothing for so long gets no more work; one late answer only tells that its machine is busy."""
+"""A replica without a response for so long gets no more requests; one late response only means a busy machine."""
 LOST_AFTER_S = 10.0
-"""After so long it is given up together with the calls that wait for it."""
+"""After so long it is considered lost, and its pending calls fail."""
 
 
 class _Replica:
-    """One address, and what is known of it."""
+    """One address and its state."""
 
     def __init__(self, url: str, remote: Remote) -> None:
         self.url = url
@@ -41,16 +42,16 @@ class _Replica:
         self.lost = asyncio.Event()
 
     async def probe(self) -> Exception | None:
-        """Asks for its model; returns what went wrong."""
+        """Requests the model's description; returns the error, if any."""
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 self.info = await self.remote.info()
-        # Whatever it is, this replica cannot be used now, and the others must not suffer.
+        # Whatever the error, this replica cannot be used now, and the others must not be affected.
         except Exception as error:
-            silent_s = time.monotonic() - self.answered
-            if not isinstance(error, TimeoutError) or silent_s > PATIENCE_S:
+            unresponsive_s = time.monotonic() - self.answered
+            if not isinstance(error, TimeoutError) or unresponsive_s > PATIENCE_S:
                 self.info = None
-            if silent_s > LOST_AFTER_S:
+            if unresponsive_s > LOST_AFTER_S:
                 self.lost.set()
             return error
         self.answered = time.monotonic()
@@ -58,26 +59,26 @@ class _Replica:
         return None
 
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
-        """Scores, or gives up when the replica is lost meanwhile.
+        """Scores, or fails when the replica is lost meanwhile.
 
         Raises:
             OSError: it cannot be reached, or was lost.
             BonafideError: see `Remote.score`.
         """
         self.items += len(items)
-        asking = asyncio.ensure_future(self.remote.score(items))
-        losing = asyncio.ensure_future(self.lost.wait())
+        request = asyncio.ensure_future(self.remote.score(items))
+        loss = asyncio.ensure_future(self.lost.wait())
         try:
-            await asyncio.wait((asking, losing), return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
+            await asyncio.wait((request, loss), return_when=asyncio.FIRST_COMPLETED)
+            if not request.done():
                 raise ConnectionError(f"{self.url} stopped answering")
-            answers = asking.result()
+            answers = request.result()
             self.answered = time.monotonic()
             return answers
         finally:
             self.items -= len(items)
-            losing.cancel()
-            asking.cancel()
+            loss.cancel()
+            request.cancel()
 
 
 async def addresses_of(url: str) -> list[str]:
@@ -97,8 +98,8 @@ async def addresses_of(url: str) -> list[str]:
 class Replicas:
     """All replicas of a runner as one; a `Remote`.
 
-    Only replicas that serve the same model are used together, that of the most of them: while a new version rolls
-    out, the old one is used until the new one has more.
+    Only replicas that serve the same model are used together, that of the majority: during a rollout, the old
+    version is used until the new one has more replicas.
 
     Args:
         url: of the runner; its host may have several addresses.
@@ -124,14 +125,14 @@ class Replicas:
 
     @property
     def replicas(self) -> int:
-        """How many serve now."""
+        """Number of replicas in use."""
         return len(self._serving)
 
     async def info(self) -> dict[str, Any]:
-        """Looks for replicas, probes all of them, and returns the model that they serve.
+        """Discovers replicas, probes all of them, and returns the model that they serve.
 
         Raises:
-            ConnectionError: none answers.
+            ConnectionError: none responds.
         """
         await self._resolve()
         errors = await asyncio.gather(*(replica.probe() for replica in self._replicas))
@@ -143,7 +144,7 @@ class Replicas:
         return info
 
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
-        """Asks the replica with the fewest items in progress, and another one when it cannot be reached.
+        """Uses the replica with the fewest items in progress, and another one if it cannot be reached.
 
         Raises:
             OSError: no replica can be reached.
@@ -173,7 +174,7 @@ class Replicas:
         self._replicas = self._serving = []
 
     async def _resolve(self) -> None:
-        """Asks for the addresses now and then; a slow answer is taken when it comes."""
+        """Resolves the addresses periodically; a slow result is used when it arrives."""
         if self._finding is None:
             if time.monotonic() < self._next_find:
                 return
@@ -185,7 +186,7 @@ class Replicas:
             finding.result()
 
     async def _reconcile(self) -> None:
-        """Meets new addresses, and leaves those that are gone. When there is no answer, the known ones stay."""
+        """Connects to new addresses and closes those that are gone. If resolution fails, the known ones stay."""
         try:
             urls = await self._find(self._url)
         except OSError as error:
@@ -199,14 +200,14 @@ class Replicas:
         self._replicas = [known.get(url) or _Replica(url, await self._connect(url)) for url in urls]
 
     async def _close_when_idle(self, replica: _Replica) -> None:
-        """Closes a replica that its name no longer has, when its last call has ended or it is lost."""
+        """Closes a replica that is no longer resolved, when its last call has ended or it is lost."""
         while replica.items:
             await asyncio.sleep(1)
             await replica.probe()
         await replica.remote.close()
 
     def _select_majority(self) -> None:
-        """Serves with the largest group of one and the same model; of equal groups with the one in use."""
+        """Selects the largest group of replicas with the same model; of equal groups, the one in use."""
         groups: list[list[_Replica]] = []
         for replica in self._replicas:
             if replica.info is not None:

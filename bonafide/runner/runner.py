@@ -1,8 +1,8 @@
 """One model in other processes: items in, probabilities out, with admission, deadlines and batches of many calls.
 
 A call is first admitted (one of a bounded number, else `Overloaded` at once), then its items wait until BentoML's own
-queue is short, and go there with those of others (`batcher`). What waits here can still be cancelled; what is in
-BentoML's cannot.
+queue is short, and are sent with those of other calls (`batcher`). Items that wait here can still be cancelled; those
+in BentoML's queue cannot.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCHES_AHEAD = 2
-"""Batcher let into the queue of each replica: one that is being computed and one that is ready to follow it."""
+"""Batches in the queue of each replica: one that is being computed, and the next one."""
 _PROBE_PERIOD_S = 1.0
 
 
 class RunnerObserver(Protocol):
-    """Receives what is worth measuring about a runner."""
+    """Receives measurements of a runner."""
 
     def batch(self, runner: str, items: int, total_s: float, inference_s: float, batch_size: int) -> None:
         """One remote call of `items` items took `total_s` seconds, of which the engine used `inference_s`."""
@@ -39,7 +39,7 @@ class RunnerObserver(Protocol):
         """`active` calls are admitted now."""
 
     def replicas(self, runner: str, serving: int) -> None:
-        """So many processes of it serve now."""
+        """`serving` of its processes are in use now."""
 
 
 class Runner(Generic[T]):
@@ -48,11 +48,11 @@ class Runner(Generic[T]):
     Args:
         name: for logs and metrics, "voice" or "face".
         remote: its replicas.
-        read: converts `RunnerResult.judged` to what callers get.
+        read: converts `RunnerResult.judged` to the result.
         max_calls: calls admitted at one time.
         max_batch: items of one batch of the runner.
         observer: receives measurements.
-        weigh: what an item costs, as a part of what the largest costs.
+        weigh: cost of an item, as a share of the largest item's.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Runner(Generic[T]):
         self._max_calls = max_calls
         self._active_calls = 0
         self._max_batch = max_batch
-        self._batcher = Batcher(self._ask, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
+        self._batcher = Batcher(self._score_batch, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
         self._observer = observer
         self._info: ModelInfo | None = None
-        self._silence = ""
+        self._last_error = ""
         self._seconds_per_item = 0.1
 
     @property
@@ -95,15 +95,15 @@ class Runner(Generic[T]):
 
     @property
     def max_batch(self) -> int:
-        """Most items in one batch; a good number to send at a time."""
+        """Most items in one batch; a suitable number to send at a time."""
         return self._max_batch
 
     @property
     def info(self) -> ModelInfo:
-        """The model that answers now.
+        """The model in use.
 
         Raises:
-            Unavailable: the runner has not answered yet, or no longer does.
+            Unavailable: the runner has not responded yet, or no longer does.
         """
         if self._info is None:
             raise Unavailable(f"the {self.name} model is not ready")
@@ -111,10 +111,10 @@ class Runner(Generic[T]):
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """Holds one of the places for calls.
+        """Holds one of the slots for calls.
 
         Raises:
-            Overloaded: all places are taken; tells when to come again.
+            Overloaded: all slots are in use; states when to retry.
         """
         if self._active_calls >= self._max_calls:
             wait_s = max(1.0, self._active_calls * self._seconds_per_item)
@@ -128,7 +128,7 @@ class Runner(Generic[T]):
             self._observer.calls(self.name, self._active_calls)
 
     async def score(self, items: Sequence[NDArray[Any]], call: Call, model: ModelInfo) -> list[T]:
-        """Judges items of an admitted call; at most `max_batch` at a time are fair to others.
+        """Scores items of an admitted call; at most `max_batch` at a time, to be fair to other calls.
 
         Args:
             items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
@@ -136,12 +136,12 @@ class Runner(Generic[T]):
             model: that the call began with, and whose threshold and name it uses.
 
         Returns:
-            For each item what its model says of it; a score is NaN where it could not judge that one item.
+            The model's result for each item; a score is NaN where it could not judge that item.
 
         Raises:
             DeadlineExceeded: the deadline passed.
             Unavailable: the runner cannot be reached.
-            ModelChanged: it holds another model by now.
+            ModelChanged: it serves another model now.
             Overloaded: the runner refused.
             Internal: the runner failed.
         """
@@ -151,9 +151,9 @@ class Runner(Generic[T]):
             raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
         return [self._read(answer.judged) for answer in answers]
 
-    async def _ask(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+    async def _score_batch(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         began = time.perf_counter()
-        answers = await self._answered(items)
+        answers = await self._score_remote(items)
         total_s = time.perf_counter() - began
         if len(answers) != len(items):
             raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
@@ -162,7 +162,7 @@ class Runner(Generic[T]):
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
         return answers
 
-    async def _answered(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+    async def _score_remote(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         try:
             return await self._remote.score(items)
         except OSError as error:
@@ -171,14 +171,14 @@ class Runner(Generic[T]):
             raise Unavailable(f"the {self.name} model cannot be reached") from error
 
     async def probe(self) -> None:
-        """Asks the runner for its model once; afterwards `ready` and `info` are true to what it answered."""
+        """Requests the runner's model description once, and updates `ready` and `info`."""
         try:
             info = ModelInfo.from_dict(await self._remote.info())
-        except (OSError, KeyError) as error:  # a runner of another release may not say all that is needed
-            if self._info is not None or repr(error) != self._silence:
+        except (OSError, KeyError) as error:  # a runner of another release may omit a field
+            if self._info is not None or repr(error) != self._last_error:
                 level = logging.WARNING if self._info is not None else logging.INFO
                 logger.log(level, "runner does not answer", extra={"runner": self.name, "cause": repr(error)})
-            self._info, self._silence = None, repr(error)
+            self._info, self._last_error = None, repr(error)
             self._observer.replicas(self.name, 0)
             return
         self._batcher.resize(BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
@@ -197,7 +197,7 @@ class Runner(Generic[T]):
 
 
 async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:
-    """Probes all runners every second for ever, and calls (and awaits) `changed` after each round."""
+    """Probes all runners every second until cancelled, and awaits `changed` after each round."""
     while True:
         await asyncio.gather(*(runner.probe() for runner in runners))
         await changed()

@@ -1,4 +1,4 @@
-"""Who may call, and how often. Takes the key that a transport received, and passes it on to nothing."""
+"""Who may call, and how often. Takes the key that a transport received, and does not pass it on."""
 
 import math
 from pathlib import Path
@@ -9,14 +9,14 @@ from bonafide.security.rate_limit import RateLimit
 from bonafide.settings import Settings
 
 ANONYMOUS = ""
-"""The caller's name where no keys are asked for."""
+"""The caller's name where no keys are required."""
 
 
 class Access:
     """Requires a known key of every call, and limits each key's calls a minute.
 
     Args:
-        keys: those that may call; None: everybody may.
+        keys: the accepted ones; None: no key is required.
         calls_per_minute: for keys without a limit of their own; 0: no limit.
     """
 
@@ -27,7 +27,7 @@ class Access:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Access":
-        """As the settings say.
+        """Built from the settings.
 
         Raises:
             OSError: the key file cannot be read.

@@ -19,5 +19,5 @@ def set_caller(caller: str) -> None:
 
 
 def current_caller() -> str:
-    """The caller of the running call; `ANONYMOUS` where no key was asked for."""
+    """The caller of the running call; `ANONYMOUS` where no key was required."""
     return _caller.get()

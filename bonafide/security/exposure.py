@@ -1,4 +1,4 @@
-"""Whether other machines can reach the service, which then refuses to start without authentication."""
+"""Checks whether other machines can reach the service, which then refuses to start without authentication."""
 
 import ipaddress
 import logging
@@ -9,11 +9,11 @@ logger = logging.getLogger(__name__)
 
 
 class UnprotectedError(Exception):
-    """Others could call without authentication."""
+    """Other machines could call without authentication."""
 
 
 def is_public(host: str) -> bool:
-    """Whether others than this machine can reach what listens on `host`: an address or a name; `unix:` is a file."""
+    """Whether other machines can reach a listener on `host`: an address or a name; `unix:` is a file."""
     if host.startswith("unix:") or host == "localhost":
         return False
     try:
@@ -27,14 +27,14 @@ def require_protection(http_host: str, settings: Settings) -> None:
 
     Args:
         http_host: where HTTP listens.
-        settings: where gRPC does, whether callers must authenticate, and whether that may be left to others.
+        settings: where gRPC does, whether callers must authenticate, and whether another component does that.
 
     Raises:
-        UnprotectedError: anybody could call.
+        UnprotectedError: calls would be possible without authentication.
     """
     listening = {"HTTP": http_host} | ({"gRPC": settings.grpc_host} if settings.grpc_ports else {})
     public = [f"{what} on {host}" for what, host in listening.items() if is_public(host)]
-    if public and not (settings.asks_who_calls or settings.allow_public):
+    if public and not (settings.requires_authentication or settings.allow_public):
         raise UnprotectedError(
             f"{' and '.join(public)} can be reached by anybody. Give callers keys (BONAFIDE_KEYS_FILE; "
             "`python -m bonafide.security.keys new NAME` makes one) or certificates (BONAFIDE_TLS_CLIENT_CA), or set "
@@ -43,9 +43,9 @@ def require_protection(http_host: str, settings: Settings) -> None:
 
 
 def require_private(what: str, host: str, settings: Settings) -> None:
-    """Refuses public addresses for a runner: BentoML unpickles what arrives there, which can run any code.
+    """Refuses public addresses for a runner: BentoML unpickles request bodies there, which can run any code.
 
-    A runner that asks for no token is warned of: whatever reaches its port then is the service.
+    Logs a warning for a runner that requires no token: any client of its port is then taken for the service.
 
     Raises:
         UnprotectedError: other machines could reach it.

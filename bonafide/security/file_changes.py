@@ -1,21 +1,21 @@
-"""Whether files have changed since the last look: keys and certificates are replaced while the service runs."""
+"""Detects changes of files: keys and certificates are replaced while the service runs."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 LOOK_S = 1.0
-"""Least seconds between two looks at the same files."""
+"""Least seconds between two checks of the same files."""
 
 _Signature = tuple[int, int, int] | None
 
 
 class FileChanges:
-    """Compares what `stat` says of some files; cheap enough to be asked with every call.
+    """Compares `stat` results of some files; cheap enough for every call.
 
     Args:
         paths: the files; a link is followed, so that a mounted Kubernetes secret is noticed too.
-        look_s: least seconds between two looks.
+        look_s: least seconds between two checks.
     """
 
     def __init__(self, paths: Sequence[Path], look_s: float = LOOK_S) -> None:
@@ -25,7 +25,7 @@ class FileChanges:
         self._next_look = time.monotonic() + look_s
 
     def changed(self) -> bool:
-        """True once after each change. Ask before reading, so that a change while reading is found by the next look."""
+        """True once after each change. Call before reading, so that a change while reading is found next time."""
         if time.monotonic() < self._next_look:
             return False
         self._next_look = time.monotonic() + self._look_s

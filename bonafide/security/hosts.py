@@ -1,6 +1,6 @@
-"""By which names a server may be called: a page can make its own name stand for 127.0.0.1, and is then no other site's.
+"""Host names of a server, against DNS rebinding: a page can resolve its own name to 127.0.0.1, and is then same-origin.
 
-Its browser still sends the page's name as `Host`. No page can send another one, and none can make an address its name.
+Its browser still sends the page's name as `Host`. A page cannot send another one, or use an address as its name.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/\\@?#\[\]]+)(?::\d{0,5})?", re.IGNOR
 
 
 class AllowedHosts:
-    """Refuses calls by a name that is not the server's.
+    """Refuses calls with a host name that is not the server's.
 
     Args:
         names: names and addresses besides those of loopback; None: all.
@@ -28,7 +28,7 @@ class AllowedHosts:
 
     @classmethod
     def of_listener(cls, host: str, names: Collection[str] = ()) -> "AllowedHosts":
-        """For a server that asks for no key: checked where it listens on loopback.
+        """For a server that requires no key: checked where it listens on loopback.
 
         Args:
             host: where it listens.
@@ -38,15 +38,15 @@ class AllowedHosts:
 
     @classmethod
     def of_service(cls, host: str, settings: Settings) -> "AllowedHosts":
-        """For the service: checked where names are configured, or where it listens on loopback and asks for no key.
+        """For the service: checked where names are configured, or where it listens on loopback and requires no key.
 
-        A page has no key, and a public server has names that it does not know.
+        A page has no key, and the names of a public server are unknown to it.
 
         Args:
             host: where HTTP listens.
             settings: the names, and whether callers must authenticate.
         """
-        if not settings.allowed_hosts and (is_public(host) or settings.asks_who_calls):
+        if not settings.allowed_hosts and (is_public(host) or settings.requires_authentication):
             return cls(None)
         signed = urlsplit(settings.twilio_url or "").hostname
         return cls([*settings.allowed_hosts, *([signed] if signed else [])])
@@ -70,7 +70,7 @@ class AllowedHosts:
 
 
 def _name(host: str) -> str:
-    """What stands before the port, in one spelling; empty when it is malformed."""
+    """The part before the port, normalised; empty if malformed."""
     match = _HOST.fullmatch(host.strip())
     return _name_of(match[1].strip("[]")) if match else ""
 

@@ -1,10 +1,10 @@
-"""API keys: made by a command, kept as hashes, looked up in constant time. Knows no transport.
+"""API keys: made by a command, kept as hashes, looked up in constant time. Independent of transports.
 
     python -m bonafide.security.keys new NAME >> keys      # the key itself is shown once, on the terminal
 
-One line per key: `NAME sha256:HEX [CALLS-PER-MINUTE]`; `#` begins a comment. Two names for one caller let a key be
-replaced without a gap. A key is 256 random bits, so nobody can find it from a plain SHA-256; what slow hashes defend,
-passwords that can be guessed, is never here, and would cost every call a tenth of a second.
+One line per key: `NAME sha256:HEX [CALLS-PER-MINUTE]`; `#` begins a comment. With two names for one caller, a key
+can be replaced without a gap. A key is 256 random bits, so a plain SHA-256 cannot be inverted; slow hashes, which
+protect passwords that can be guessed, are not needed, and would cost every call a tenth of a second.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from bonafide.security.file_changes import LOOK_S, FileChanges
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "bonafide_"
-"""Lets scanners find a key that was committed or pasted by mistake."""
+"""Prefix by which scanners find a key that was committed or pasted by mistake."""
 _MAX_KEY = 256
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})\s+sha256:(?P<digest>[0-9a-f]{64})(?:\s+(?P<rate>[1-9][0-9]{0,8}))?")
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as the service knows it.
+    """A key as stored by the service.
 
     Attributes:
         name: who calls with it; for logs.
@@ -46,11 +46,11 @@ class ApiKey:
 class KeyStore:
     """The keys of a file, read again when it changes, or of a text.
 
-    A file that has become unreadable or malformed changes nothing: the keys that were known stay, and the log says so.
+    A file that has become unreadable or malformed changes nothing: the known keys stay in use, and an error is logged.
 
     Args:
         source: a file, or the lines themselves.
-        look_s: least seconds between two looks at the file.
+        look_s: least seconds between two checks of the file.
 
     Raises:
         OSError: the file cannot be read.
@@ -65,7 +65,7 @@ class KeyStore:
             raise ValueError("no API key, so nobody could call; `python -m bonafide.security.keys new NAME` makes one")
 
     def find(self, presented: str) -> ApiKey | None:
-        """The key that was presented, or None. Takes as long for every key, known or not."""
+        """The key that was presented, or None, in constant time for every key, known or not."""
         self._refresh()
         if len(presented) > _MAX_KEY:
             return None
@@ -94,7 +94,7 @@ def parse(text: str) -> list[ApiKey]:
     """Reads the lines of a key file.
 
     Raises:
-        ValueError: names the line that is wrong, and not what it holds: it might be a key.
+        ValueError: names the number of the wrong line, not its content, which might be a key.
     """
     keys: dict[str, ApiKey] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -118,7 +118,7 @@ def new_key(name: str, calls_per_minute: int | None = None) -> tuple[str, str]:
         The key, for the caller alone, and the line for the file.
 
     Raises:
-        ValueError: the name cannot stand in the file.
+        ValueError: the name is not valid in the file.
     """
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     line = f"{name} sha256:{_digest(key).hex()}" + (f" {calls_per_minute}" if calls_per_minute else "")

@@ -1,7 +1,7 @@
-"""How often each caller may call: a bucket of tokens for each, filled steadily.
+"""Rate limit per caller: a token bucket for each, refilled at a constant rate.
 
-Ours and not a library's: those that refuse count by windows, where a caller spends two windows' calls in a moment,
-and those that have buckets make the caller wait.
+Not a library: those that refuse calls count in fixed windows, so that a caller can use two windows' calls at once,
+and those with token buckets make the caller wait.
 """
 
 import time
@@ -17,10 +17,10 @@ class _Bucket:
 
 
 class RateLimit:
-    """Lets each caller make a minute's calls at once, and then as many as the bucket is refilled with.
+    """Allows each caller a minute's calls at once, and then as many as the bucket is refilled with.
 
     Args:
-        clock: seconds, never going back.
+        clock: monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,10 +28,10 @@ class RateLimit:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, caller: str, per_minute: int) -> float:
-        """Takes one call of a caller; returns 0, or the seconds until it would be let in.
+        """Takes one call of a caller; returns 0, or the seconds until it would be admitted.
 
         Args:
-            caller: a name out of a bounded set: each is remembered.
+            caller: a name out of a bounded set, since each is kept.
             per_minute: calls a minute, above 0; a changed one begins with a full bucket.
         """
         now = self._clock()

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TlsMaterial:
-    """What belongs together: PEM bytes for gRPC, and the context made of the same files for HTTP.
+    """One consistent set: PEM bytes for gRPC, and the context made of the same files for HTTP.
 
     Attributes:
         client_ca: authorities whose certificates callers must have; None: callers need none.
@@ -27,16 +27,16 @@ class TlsMaterial:
 
 
 class ServerTls:
-    """The newest files that fit together. Safe to ask from any thread, with each new connection.
+    """The newest consistent set of files. Thread-safe; used for each new connection.
 
     Args:
         cert: the chain of certificates, PEM.
         key: its private key, PEM.
         client_ca: authorities of the callers' certificates (mutual TLS), PEM.
-        look_s: least seconds between two looks at the files.
+        look_s: least seconds between two checks of the files.
 
     Raises:
-        OSError: a file cannot be read, or they do not fit together.
+        OSError: a file cannot be read, or the files are inconsistent.
     """
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None, look_s: float = LOOK_S) -> None:
@@ -47,14 +47,14 @@ class ServerTls:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "ServerTls | None":
-        """As the settings say; None: no TLS."""
+        """Built from the settings; None: no TLS."""
         if settings.tls_cert is None or settings.tls_key is None:
             return None
         return cls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
     @property
     def current(self) -> TlsMaterial:
-        """For a connection that begins now. Files that do not fit together, or are gone, change nothing."""
+        """For a connection that begins now. Files that are inconsistent or missing change nothing."""
         with self._lock:
             if self._changes.changed():
                 try:

@@ -1,4 +1,4 @@
-"""Objects that somebody else stored: recordings in MinIO or S3, or in a folder laid out `<bucket>/<key>`."""
+"""Stored objects: recordings in MinIO or S3, or in a folder laid out `<bucket>/<key>`."""
 
 from bonafide.settings import Settings
 from bonafide.storage.folder import FolderStore
@@ -7,5 +7,5 @@ from bonafide.storage.store import ObjectStore
 
 
 def open_store(settings: Settings) -> ObjectStore:
-    """The store that the settings name: MinIO with `MINIO_ENDPOINT`, else the folder. Connects to nothing."""
+    """The store in the settings: MinIO with `MINIO_ENDPOINT`, else the folder. Opens no connection."""
     return MinioStore(settings) if settings.minio_endpoint else FolderStore(settings)

@@ -1,7 +1,7 @@
 """Objects in a folder laid out `<bucket>/<key>`: the default where there is no MinIO.
 
 In: a bucket and a key. Out: the bytes of a regular file below the bucket's folder, and of no other.
-Knows storage, errors and settings.
+Depends on storage, errors and settings.
 """
 
 import errno
@@ -61,7 +61,7 @@ class FolderStore:
                 if _describe(file) != expected:
                     return None
                 content = collect(lambda size: os.read(file, size), expected.size, stop)
-                # Once more: somebody may have written while we read.
+                # Once more: the file may have been written during the read.
                 unchanged = len(content) == expected.size and _describe(file) == expected
                 return content if unchanged else None
 
@@ -93,7 +93,7 @@ def _opened(root: Path, bucket: str, key: str) -> Iterator[int]:
     """The descriptor of the regular file that a key names; raises OSError for everything else.
 
     The path is resolved first and then walked component by component without following links, so a link that
-    appears between the two leads nowhere.
+    appears between the two is not followed.
     """
     real_root = root.resolve(strict=True)
     real_bucket = real_root / bucket
@@ -111,7 +111,7 @@ def _opened(root: Path, bucket: str, key: str) -> Iterator[int]:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
             folder = inner
-        # Looked at before it is opened too: opening a device may already do something.
+        # Checked before it is opened too: opening a device may have side effects.
         _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=False))
         file = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     finally:
@@ -130,7 +130,7 @@ def _require_regular(status: os.stat_result) -> None:
 
 def _describe(file: int) -> ObjectStat:
     status = os.fstat(file)
-    # The change time too: unlike the modification time, nobody can set it back.
+    # The change time too: unlike the modification time, it cannot be set back.
     facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
     return ObjectStat(content_id=f"file-{digest}", size=status.st_size)

@@ -1,6 +1,6 @@
 """Objects in MinIO or S3, through the blocking `minio` client in a few threads of its own.
 
-In: a bucket and a key. Out: the bytes, streamed under a limit. Knows storage, errors, settings.
+In: a bucket and a key. Out: the bytes, streamed under a limit. Depends on storage, errors, settings.
 """
 
 import hashlib
@@ -28,16 +28,16 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 _THREADS = 16
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "ResourceNotFound"}
-# The service's own credentials are wrong: nothing that the caller did or may know.
+# The service's own credentials are wrong: not the caller's fault, and not shown to the caller.
 _OUR_FAULT = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"}
 
 
 class _Transient(Exception):
-    """A failure that may be gone in a moment; its text is for the log."""
+    """A transient failure; its text is for the log."""
 
 
 class MinioStore:
-    """An `ObjectStore` on MinIO, or on anything that speaks S3."""
+    """An `ObjectStore` on MinIO, or on any S3 server."""
 
     def __init__(self, settings: Settings) -> None:
         scheme, _, host = (settings.minio_endpoint or "").rpartition("://")
@@ -48,7 +48,7 @@ class MinioStore:
         self._http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=settings.storage_timeout_s, read=settings.storage_timeout_s),
             maxsize=_THREADS,
-            retries=False,  # ours can be cancelled
+            retries=False,  # own retries, which can be cancelled
             cert_reqs="CERT_REQUIRED",
             ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
         )
@@ -80,18 +80,18 @@ class MinioStore:
         def work(stop: threading.Event) -> bytes | None:
             response = self._client.get_object(bucket, key)
             try:
-                # read1 returns what has come, so a trickle of bytes cannot hide a cancelled call.
+                # read1 returns the bytes that have arrived, so that a slow transfer notices a cancelled call.
                 def read_some(size: int) -> bytes:
                     return response.read1(size, decode_content=False) or b""
 
                 if _describe(bucket, key, response.headers) != expected:
-                    # To the HTTP client, headers that were cut off are just others; a body then fails.
+                    # The HTTP client accepts truncated headers; the body then fails.
                     read_some(1)
                     return None
                 content = collect(read_some, expected.size, stop)
                 return content if len(content) == expected.size else None
             finally:
-                # Read to its end, the connection is back in the pool by now; otherwise it is of no use.
+                # Read to its end, the connection is back in the pool by now; otherwise it cannot be reused.
                 response.close()
 
         content = await self._retrying(work, bucket, key)
@@ -125,9 +125,9 @@ class MinioStore:
 
 
 def _describe(bucket: str, key: str, headers: Mapping[str, str]) -> ObjectStat:
-    """What the headers of a HEAD or GET say of an object.
+    """The description of an object in the headers of a HEAD or GET.
 
-    The etag alone would not do: mostly it is an MD5, and two recordings with one MD5 can be made on purpose.
+    The etag alone is not enough: it is usually an MD5, and two recordings with one MD5 can be constructed.
     """
     try:
         size, etag, modified = int(headers["content-length"]), headers["etag"], headers["last-modified"]
@@ -141,7 +141,7 @@ def _describe(bucket: str, key: str, headers: Mapping[str, str]) -> ObjectStat:
 
 
 def _translated(error: Exception, bucket: str, key: str) -> BonafideError | _Transient:
-    """The error that a caller may see, or `_Transient` for what is worth another try."""
+    """The error for the caller, or `_Transient` if a retry may succeed."""
     if isinstance(error, S3Error):
         status, code = error.response.status, error.code or ""
     elif isinstance(error, ServerError):
@@ -149,7 +149,7 @@ def _translated(error: Exception, bucket: str, key: str) -> BonafideError | _Tra
     elif isinstance(error, InvalidResponseError):
         status, code = error._code, ""
     else:
-        # No answer, half an answer, or one that is not S3.
+        # No response, a truncated one, or one that is not S3.
         return _Transient(f"{type(error).__name__}: {error}")
     if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeout"):
         return _Transient(f"HTTP {status} {code}".rstrip())

@@ -1,7 +1,7 @@
-"""Objects that somebody else stored: recordings in MinIO or S3, or in a folder laid out `<bucket>/<key>`.
+"""Stored objects: recordings in MinIO or S3, or in a folder laid out `<bucket>/<key>`.
 
 In: a bucket and a key. Out: the bytes, and an id that changes whenever the content does.
-Knows errors and settings.
+Depends on errors and settings.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ _BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", 
 
 @dataclass(frozen=True)
 class ObjectStat:
-    """What is known of an object before it is read.
+    """Metadata of an object, known before it is read.
 
     Attributes:
         content_id: Changes whenever the content does; printable ASCII, no secret.
@@ -31,11 +31,11 @@ class ObjectStat:
 
 
 class ObjectStore(Protocol):
-    """Where objects come from. Every method may be cancelled at any time and then stops its work soon.
+    """Source of objects. Every method may be cancelled at any time and then stops its work soon.
 
     `stat` and `read` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a bucket
     outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
-    `Unavailable` when the storage does not answer, which is after the retries.
+    `Unavailable` when the storage does not respond, after the retries.
     """
 
     async def stat(self, bucket: str, key: str) -> ObjectStat:
@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
         """Reads the object that `stat` described, and never more than its size.
 
-        Raises `Unavailable` when the content has changed since: the caller may start again with `stat`.
+        Raises `Unavailable` when the content has changed since: the caller may retry from `stat`.
         """
 
     async def close(self) -> None:
@@ -52,7 +52,7 @@ class ObjectStore(Protocol):
 
 
 def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> None:
-    """Refuses what cannot name an object, the same way for every store.
+    """Refuses invalid names of objects, identically for every store.
 
     S3's own rules for buckets; for keys also no empty, `.` or `..` segment (MinIO and folders refuse them)
     and no control character.
@@ -71,7 +71,7 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
         raise InvalidRequest(f"the object key must have 1 to {MAX_KEY_BYTES} bytes, not all of them blank")
     if any(unicodedata.category(char) == "Cc" for char in key):
         raise InvalidRequest("the object key must not hold control characters")
-    # MinIO takes backslashes for slashes here, and spaces around dots for nothing.
+    # MinIO treats backslashes as slashes here, and ignores spaces around dots.
     dots = any(segment.strip() in (".", "..") for segment in re.split(r"[/\\]", key))
     if dots or "" in key.split("/"):
         raise InvalidRequest("the object key must not hold an empty, '.' or '..' segment")

@@ -1,6 +1,6 @@
-"""Blocking storage calls in a few threads of their own, each told when nobody waits for it any more.
+"""Blocking storage calls in a few threads of their own, each with an event that is set when its call is abandoned.
 
-In: a function that takes a stop event. Out: its result. Knows errors, and nothing of storage.
+In: a function that takes a stop event. Out: its result. Depends on errors; independent of storage.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class Stopped(Exception):
-    """Nobody waits any more; raised inside a thread."""
+    """The caller no longer waits; raised inside a thread."""
 
 
 class _ReadSome(Protocol):
@@ -29,7 +29,7 @@ class StoppableThreads:
     """A bounded pool of threads.
 
     Args:
-        count: Most calls that run at one time; more wait their turn.
+        count: Most calls that run at one time; more are queued.
         name: Prefix of the threads' names.
     """
 
@@ -48,7 +48,7 @@ class StoppableThreads:
         stop = threading.Event()
 
         def work_unless_stopped() -> T:
-            # It may have stood in the queue for long.
+            # It may have been queued for long.
             if stop.is_set():
                 raise Stopped
             return work(stop)
@@ -65,7 +65,7 @@ class StoppableThreads:
             self._running.discard(stop)
 
     async def close(self) -> None:
-        """Tells all running work to stop and waits until it has."""
+        """Signals all running work to stop and waits until it has."""
         self._closed = True
         for stop in self._running:
             stop.set()
@@ -73,12 +73,12 @@ class StoppableThreads:
 
 
 def collect(read_some: _ReadSome, size: int, stop: threading.Event) -> bytes:
-    """Reads up to `size` + 1 bytes piece by piece, so that one byte too many shows and no more are held.
+    """Reads up to `size` + 1 bytes piece by piece, so that an excess byte is detected and no more are held.
 
     Raises:
         Stopped: The event was set.
     """
-    # getvalue() of a BytesIO that nobody else looks at hands over its buffer without a second copy.
+    # getvalue() of a BytesIO without other references returns its buffer without a second copy.
     collected = io.BytesIO()
     while (left := size + 1 - collected.tell()) > 0:
         if stop.is_set():

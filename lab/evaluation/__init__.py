@@ -1,1 +1,1 @@
-"""Judging a detector on labelled media: lists of trials in, scores, figures and pictures out. Knows no decoder."""
+"""Judging a detector on labelled media: lists of trials in, scores, figures and plots out. Independent of decoders."""

@@ -34,15 +34,15 @@ _MAX_NAMED = 3
 
 
 def read_dataset(data: Path, media: Path | None = None, *, allow_missing: bool = False) -> Dataset:
-    """Reads whatever `data` is, and finds the files.
+    """Reads `data` of any form, and finds the files.
 
     Args:
         data: see `_FORMS`.
-        media: folder of the files that a list names; by default they are looked for around the list.
+        media: folder of the files that a list names; by default they are searched around the list.
         allow_missing: leave trials out whose file does not exist.
 
     Raises:
-        DataError: it is nothing that is known, a line of it is wrong, or files are missing.
+        DataError: its form is unknown, a line is invalid, or files are missing.
     """
     if data.is_dir():
         if (data / "meta.csv").is_file():
@@ -131,7 +131,7 @@ def _placed(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:
 
 
 def _found_by_name(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:
-    """ASVspoof lists name files without folder and suffix; they are looked for everywhere below `root`."""
+    """ASVspoof lists name files without folder and suffix; they are searched everywhere below `root`."""
     files = {path.stem: path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES}
     return tuple(
         replace(trial, path=files.get(trial.path.name, root / trial.path.with_suffix(".flac"))) for trial in trials

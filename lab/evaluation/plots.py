@@ -1,4 +1,4 @@
-"""The two pictures of a report, as PNG: the DET curve and a histogram of the scores. Knows matplotlib."""
+"""The two plots of a report, as PNG: the DET curve and a histogram of the scores. Depends on matplotlib."""
 
 from pathlib import Path
 from statistics import NormalDist
@@ -79,7 +79,7 @@ def score_histogram(judged: ScoredTrials, threshold: float, path: Path, *, title
 
 
 def _figure(height: float) -> Figure:
-    """An empty picture of this height in inches, without any window."""
+    """An empty figure of this height in inches, without a GUI window."""
     figure = Figure(figsize=(6.4, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

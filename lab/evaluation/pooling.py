@@ -1,7 +1,7 @@
-"""Which statistic of its windows' scores should judge a recording: `python -m lab.evaluation.pooling --help`.
+"""Comparison of statistics that combine a recording's window scores: `python -m lab.evaluation.pooling --help`.
 
-Labelled windows of one voice and one attack are put together to recordings; in a second set, only some windows of each
-spoofed recording are spoofed, and the others are the same voice's real ones. Data in, a Markdown table out: equal error
+Labelled windows of one voice and one attack are joined to recordings; in a second set, only some windows of each
+spoofed recording are spoofed, the others bona fide of the same voice. Data in, a Markdown table out: equal error
 rates, and how many real recordings are refused at the threshold at which single windows have theirs, since a threshold
 has to fit recordings of any length. `bonafide.verdict.overall_score` rests on it.
 """
@@ -31,10 +31,10 @@ example:
 
 @dataclass(frozen=True)
 class Recording:
-    """Some windows that are judged together.
+    """Windows that are judged together.
 
     Attributes:
-        trial: tells voice and attack.
+        trial: with voice and attack.
         windows: (n, 2), score and weight of each; the weight is its seconds of speech.
     """
 

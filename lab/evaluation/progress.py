@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Shows a bar; gives a function that is told how many more are done."""
+    """Shows a bar; yields a function to call with the number of items just finished."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""The lists that public anti-spoofing sets come with: one line of a list in, one trial out. Looks at no other file.
+"""The lists of public anti-spoofing data sets: one line of a list in, one trial out. Reads no other file.
 
 ASVspoof 2019 LA (5 columns), ASVspoof 2021 LA (8) and DF (13), ASVspoof 5 (10), In-the-Wild's `meta.csv`, and both
 kinds of CelebA-Spoof lists. Paths of the trials are as the list has them: relative, for ASVspoof without a suffix.
@@ -22,7 +22,7 @@ _CELEBA_LIVE_PLACE = 43
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where an ASVspoof list keeps what; -1: not told."""
+    """Column numbers of an ASVspoof list; -1: none."""
 
     kind: str
     attack: int
@@ -50,7 +50,7 @@ def asvspoof(path: Path) -> Iterator[Trial]:
     """The trials of an ASVspoof list; `source` is the codec, where the list has one.
 
     Raises:
-        DataError: a line that is not like the first.
+        DataError: a line of another form than the first.
     """
     first: str | None = None
     for number, row in _rows(path):

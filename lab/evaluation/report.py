@@ -30,7 +30,7 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class ScoredTrials:
-    """Scores with everything that is known of their items; arrays and lists of one length.
+    """Scores with all data of their items; arrays and lists of one length.
 
     Attributes:
         scores: float64 (n,), all finite.
@@ -74,8 +74,8 @@ def report(
         judged: at least one item.
         threshold: for the rates at a threshold.
         rounds: of the bootstrap.
-        balanced: let every attack family count the same, whatever number of items it has.
-        unseen: attack families that the model never met in training; they and the others get figures of their own.
+        balanced: weight every attack family the same, whatever its number of items.
+        unseen: attack families that were not in training; they and the others get figures of their own.
 
     Returns:
         `overall`, `attacks` by species, `training` by whether it had them (each against all bona fide items) and
@@ -123,7 +123,7 @@ def group(judged: ScoredTrials, threshold: float, *, rounds: int, balanced: bool
 
 
 def reason_counts(trials: Sequence[Trial], reasons: Sequence[str]) -> dict[str, dict[str, int]]:
-    """How many items have a reason not to rely on their verdict: by reason, bona fide and spoof.
+    """Numbers of items with a reason not to rely on their verdict: by reason, bona fide and spoof.
 
     Args:
         trials: what was scored.

@@ -1,4 +1,4 @@
-"""Scores that are kept on disk as JSON lines, so that a long evaluation can be stopped and taken up again."""
+"""Scores that are kept on disk as JSON lines, so that a long evaluation can be stopped and resumed."""
 
 import json
 import math
@@ -11,12 +11,12 @@ from lab.evaluation.trials import DataError
 
 @dataclass(frozen=True)
 class Scored:
-    """What the model said of one file.
+    """The model's result for one file.
 
     Attributes:
         scores: P(spoof) per part; NaN where there is none.
         seconds: per part.
-        speech_ratios: share of each part in which somebody speaks, 0..1; 1 for a photo.
+        speech_ratios: share of each part that is speech, 0..1; 1 for a photo.
         problem: why there are no parts, or empty.
         reason: why the verdict should not be relied on, or empty.
     """
@@ -29,13 +29,13 @@ class Scored:
 
 
 class ScoreFile:
-    """Scores by file. The first line names the model; a line per scored file follows, written at once.
+    """Scores by file. The first line identifies the model; a line per scored file follows, written at once.
 
     A file that has changed since (its size or time) counts as not scored. Use it as a context manager.
 
     Args:
-        path: where it lies; None: kept in memory only.
-        model: names everything that a score depends on besides the file.
+        path: of the file; None: kept in memory only.
+        model: identifies everything that a score depends on besides the file.
 
     Raises:
         DataError: the file is of another model, or no score file at all.
@@ -67,15 +67,15 @@ class ScoreFile:
             self._file.close()
 
     def get(self, path: Path) -> Scored:
-        """What is known of a file.
+        """The result for a file.
 
         Raises:
-            KeyError: nothing.
+            KeyError: there is none.
         """
         return self._entries[str(path.absolute())]
 
     def add(self, path: Path, scored: Scored) -> None:
-        """Remembers what was found out about a file."""
+        """Stores the result for a file."""
         name = str(path.absolute())
         self._entries[name] = scored
         self._stamps[name] = _stamp(path)

@@ -1,4 +1,4 @@
-"""Scores trials in batches: files are read on threads ahead of the model, what is scored is kept, progress is told."""
+"""Scores trials in batches: files are read on threads ahead of the model, scores are kept, progress is reported."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ from lab.evaluation.score_file import Scored, ScoreFile
 
 
 class Unreadable(Exception):
-    """A file that the service would refuse; the message says why."""
+    """A file that the service would refuse; the message states the reason."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the model is given: one window of a recording, or the whole photo.
+    """Model input: one window of a recording, or the whole photo.
 
     Attributes:
         array: int16 `(samples,)` or uint8 `(height, width, 3)`.
@@ -37,7 +37,7 @@ Reader = Callable[[Path], list[Part]]
 
 
 class Model(Protocol):
-    """What scores parts."""
+    """Scores parts."""
 
     def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
         """P(spoof) of each, NaN where there is none, and its share of speech."""
@@ -45,11 +45,11 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class ReadFile:
-    """What reading made of a file.
+    """The result of reading a file.
 
     Attributes:
         path: the file.
-        parts: what the model would be given.
+        parts: the model input.
         problem: why there are no parts, or empty.
     """
 
@@ -72,12 +72,12 @@ def score_files(
 
     Args:
         paths: files; the same one twice is scored once.
-        read: makes parts of a file, on several threads at a time.
+        read: converts a file to parts, on several threads at a time.
         model: scores parts, many at a time.
         batch: parts given to the model at a time.
         threads: of reading.
-        kept: earlier scores, which are used, and where new ones go as soon as they are known.
-        advanced: is told how many files have just been finished.
+        kept: earlier scores, which are reused, and the store of new ones.
+        advanced: called with the number of files just finished.
 
     Returns:
         One entry per path.
@@ -92,7 +92,7 @@ def score_files(
 
 
 def read_ahead(paths: Iterable[Path], read: Reader, threads: int) -> Iterator[ReadFile]:
-    """Reads files in their order, on threads, a few ahead of whoever takes them."""
+    """Reads files in their order, on threads, a few ahead of the consumer."""
 
     def one(path: Path) -> ReadFile:
         try:

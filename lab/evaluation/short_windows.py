@@ -1,4 +1,4 @@
-"""How short windows are best presented to a voice model: `python -m lab.evaluation.short_windows --help`.
+"""Comparison of ways to present short windows to a voice model: `python -m lab.evaluation.short_windows --help`.
 
 The middle of each labelled window, cut to so many seconds, is given to the model as it is, repeated to a full window,
 and followed by silence. Data in, a Markdown table out. `VoicePreparation.repeat_short` rests on it.
@@ -41,7 +41,7 @@ example:
 
 
 def middle(window: Samples, seconds: float) -> Samples:
-    """So many seconds out of the middle of a window."""
+    """The middle `seconds` of a window."""
     count = round(seconds * SAMPLE_RATE)
     first = (len(window) - count) // 2
     return window[first : first + count]
@@ -58,7 +58,7 @@ def full_windows(trials: Sequence[Trial], served: ServedModel) -> Iterator[tuple
 def judged(
     windows: Sequence[tuple[Trial, Samples]], seconds: float, served: ServedModel, speech: VoiceActivityDetector
 ) -> tuple[list[Trial], dict[str, list[float]]]:
-    """Trials and scores, by presentation, of those in whose middle somebody speaks."""
+    """Trials and scores, by presentation, of windows with speech in the middle."""
     kept: list[Trial] = []
     scores: dict[str, list[float]] = {name: [] for name in PRESENTATIONS}
     with progress(f"scoring {seconds:g} s", len(windows)) as advanced:

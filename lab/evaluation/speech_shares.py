@@ -1,7 +1,7 @@
-"""In how many windows is too little speech to be judged: `python -m lab.evaluation.speech_shares DATA ...`.
+"""Share of windows with too little speech to be judged: `python -m lab.evaluation.speech_shares DATA ...`.
 
-A manifest's bona fide recordings by source, any folder of recordings, and made-up noises in; a Markdown table out. It
-is what the default of BONAFIDE_MIN_SPEECH_RATIO rests on.
+A manifest's bona fide recordings by source, any folder of recordings, and synthetic noises in; a Markdown table out.
+The default of BONAFIDE_MIN_SPEECH_RATIO is based on it.
 """
 
 import argparse

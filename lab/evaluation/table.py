@@ -24,7 +24,7 @@ def show(document: Mapping[str, Any], console: Console) -> None:
 
     Args:
         document: what `lab.evaluate` writes as JSON.
-        console: where to.
+        console: to print to.
     """
     overall, threshold = document["overall"], document["threshold"]
     table = Table(title=f"{document['model']['name']} {document['model']['version']} on {document['data']['kind']}")

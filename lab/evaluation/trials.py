@@ -1,4 +1,4 @@
-"""What is judged: labelled files, whatever list or folder they were named in."""
+"""Trials: labelled files, whatever list or folder they come from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from models.info import Task
 BONAFIDE = "-"
 """The attack of a bona fide item."""
 UNNAMED_ATTACK = "unnamed"
-"""The attack of a spoof whose list does not say."""
+"""The attack of a spoof whose list does not name it."""
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".amr", ".webm", ".w64", ".mka"}
@@ -18,7 +18,7 @@ PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 
 
 class DataError(Exception):
-    """The data cannot be used as asked; the message is for the person at the command line."""
+    """The data cannot be used as requested; the message is for the user of the command line."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Trial:
     Attributes:
         path: the file.
         attack: attack species, or `-` for a bona fide item.
-        subject: speaker or person; the path where nobody knows, so that each file stands for itself.
-        source: where it came from, such as a data set or a codec; empty: not told.
-        split: part of the data set, such as `dev`; empty: not told.
+        subject: speaker or person; the path where unknown, so that each file is a subject of its own.
+        source: where it came from, such as a data set or a codec; empty: unknown.
+        split: part of the data set, such as `dev`; empty: unknown.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All trials that some path names.
+    """All trials of a list or folder.
 
     Attributes:
         kind: how the list was understood, such as `ASVspoof 2019`.
@@ -82,7 +82,7 @@ def chosen_split(dataset: Dataset, split: str | None) -> Dataset:
 
 
 def task_of(trials: Sequence[Trial]) -> Task:
-    """What the files are, by their names.
+    """The task of the files, by their names.
 
     Raises:
         DataError: they are neither all audio nor all photos.

@@ -1,4 +1,4 @@
-"""The checkpoint that a fine-tuning begins with: what it is, its classes, and its preparation of input."""
+"""The checkpoint that a fine-tuning begins with: its description, its classes, and its preparation of input."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -35,12 +35,12 @@ class Base:
 
     Attributes:
         task: voices or faces.
-        files: where it lies.
+        files: its location.
         checkpoint: its description.
-        labels: classes of the result by index: the checkpoint's own two, where their names tell which one is spoof.
+        labels: classes of the result by index: the checkpoint's own two, if their names determine which one is spoof.
         spoof: index of the class that means spoof.
-        keeps_classes: whether `labels` are the checkpoint's own, and so its head is worth going on with.
-        prepare: makes of raw windows or photos what the model takes, as the service does.
+        keeps_classes: whether `labels` are the checkpoint's own, so that its head can be trained further.
+        prepare: converts raw windows or photos to model input, as the service does.
         geometry: preparation of a photo before that (face only).
     """
 
@@ -60,7 +60,7 @@ class Base:
         return fingerprint(self.checkpoint.weights, facts, SpoofRule(self.spoof))
 
     def classifier(self) -> PreTrainedModel:
-        """The model to train, on the CPU in fp32; its head is random where the checkpoint has none that fits.
+        """The model to train, on the CPU in fp32; its head is random if the checkpoint has no matching one.
 
         Raises:
             ModelError: the checkpoint's weights cannot be loaded.
@@ -81,7 +81,7 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
     Args:
         reference: `bundled`, a folder, a hub id, or `bento:<tag>`.
         task: voices or faces.
-        options: folders, whether the hub may be asked, and the class that means spoof when its name does not tell.
+        options: folders, whether the hub may be accessed, and the spoof class if the names do not decide it.
 
     Raises:
         ModelError: there is none, or nothing of its kind can be served.
@@ -141,7 +141,7 @@ def _load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]
 
 
 def _forget_head(model: PreTrainedModel) -> None:
-    """Starts everything anew that is not the body: a head for other classes says nothing about these."""
+    """Reinitialises everything but the body: a head for other classes is not usable for these."""
     for name, part in model.named_children():
         if name != model.base_model_prefix:
             part.apply(_reset)

@@ -1,4 +1,4 @@
-"""Labelled files as the service's decoder hands them to a model: read once, kept as one array on disk."""
+"""Labelled files as model input from the service's decoder: read once, kept as one array on disk."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Decoded:
     Attributes:
         arrays: int16 (n, 64000), short windows repeated, or uint8 (n, height, width, 3), mapped from disk.
         trials: the labelled file of each array, n of them.
-        problems: why files gave none, by path.
+        problems: why files have no arrays, by path.
     """
 
     arrays: NDArray[Any]
@@ -43,17 +43,17 @@ class Decoded:
 def decoded(
     trials: Sequence[Trial], read: Reader, folder: Path, *, threads: int, advanced: Callable[[int], None]
 ) -> Decoded:
-    """Reads files, or takes what an earlier run has read of them.
+    """Reads files, or reuses the result of an earlier run.
 
     Args:
         trials: labelled files.
-        read: the service's way from a file to parts.
-        folder: kept there; whole or not at all.
+        read: the service's conversion of a file to parts.
+        folder: of the result; complete or absent.
         threads: of reading.
-        advanced: is told how many files have just been finished.
+        advanced: called with the number of files just finished.
 
     Raises:
-        DataError: the files of one class give nothing.
+        DataError: the files of one class have no usable item.
     """
 
     def fill(fresh: Path) -> None:

@@ -1,4 +1,4 @@
-"""Decoded windows and photos as batches: evenly drawn, varied if asked for, prepared by the very code that serves."""
+"""Decoded windows and photos as batches: drawn evenly, augmented if configured, prepared by the service's code."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ class Examples(Dataset[Example]):
     Args:
         decoded: the arrays.
         spoof: index of the class that means spoof, 0 or 1.
-        varied: change each array anew whenever it is asked for.
+        varied: augment each array anew on every access.
     """
 
     def __init__(self, decoded: Decoded, spoof: int, *, varied: bool = False) -> None:
@@ -44,9 +44,9 @@ class Examples(Dataset[Example]):
 
 
 class Batches(Sampler[list[int]]):
-    """Which examples each step learns from: both classes half, attack families and people near to equal.
+    """The examples of each step: half of each class, attack families and subjects nearly balanced.
 
-    The draw depends on the seed alone, so a training that is taken up again skips what it saw.
+    The draw depends on the seed alone, so a resumed training skips the examples that it has used.
     """
 
     def __init__(self, decoded: Decoded, size: int, count: int, seed: int) -> None:
@@ -65,7 +65,7 @@ class Batches(Sampler[list[int]]):
 
 
 class Collate:
-    """Examples to what a classifier takes: `{"input_values" or "pixel_values": float32, "labels": int64}`."""
+    """Examples to a classifier's input: `{"input_values" or "pixel_values": float32, "labels": int64}`."""
 
     def __init__(self, prepare: nn.Module, input_name: str) -> None:
         self._prepare = prepare
@@ -80,11 +80,11 @@ class Collate:
 
 
 def _through_a_line(window: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
-    """The window recorded anew: room, noise, band and codec, as the bundled model was trained with."""
+    """The window through a simulated recording chain: room, noise, band and codec, as for the bundled model."""
     wet = channel(window.astype(np.float32) / np.float32(32768), rng)
     return np.asarray(np.rint(wet * 32767), np.int16)
 
 
 def _mirrored(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The photo, half of the times the other way round."""
+    """The photo, mirrored half of the time."""
     return np.ascontiguousarray(photo[:, ::-1]) if rng.random() < 0.5 else photo

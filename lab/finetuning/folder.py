@@ -1,4 +1,4 @@
-"""The result as a folder in transformers format, and the card that tells what was done."""
+"""The result as a folder in transformers format, and its model card."""
 
 import json
 from collections import Counter
@@ -39,9 +39,9 @@ def write_card(
 
     Args:
         folder: of the model.
-        base: what it was made from.
-        train: what it learned from.
-        dev: what chose the checkpoint.
+        base: the base checkpoint.
+        train: the training data.
+        dev: the data that selected the checkpoint.
         facts: how it was trained, by name.
         figures: what was measured, by name.
     """

@@ -1,4 +1,4 @@
-"""The training itself: a base and decoded data in, the model with the least dev error out."""
+"""The training: a base and decoded data in, the model with the least dev error out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class Plan:
         batch: windows or photos per step.
         learning_rate: peak, after a tenth of the steps; it falls along a cosine to zero.
         frozen: transformer layers that keep their weights, counted from the input, with all that is below them.
-        varied: change windows and photos anew whenever they are seen.
-        looks: how often the dev split is judged and a checkpoint kept.
+        varied: augment windows and photos anew on every use.
+        looks: number of evaluations on the dev split, each with a checkpoint.
         seed: of the head, the draw and the variation.
         device: where to train; `auto` takes CUDA where it is.
     """
@@ -53,8 +53,8 @@ class Tuned:
     """The outcome.
 
     Attributes:
-        model: with the weights of the best look, on the CPU.
-        step: of that look.
+        model: with the weights of the best checkpoint, on the CPU.
+        step: of that checkpoint.
         dev_eer: equal error rate over the dev windows or photos then, 0..1.
     """
 
@@ -64,17 +64,17 @@ class Tuned:
 
 
 def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> Tuned:
-    """Trains, or goes on with a training that was stopped.
+    """Trains, or resumes a training that was stopped.
 
     Args:
-        base: what to begin with.
-        train: what to learn from.
-        dev: what chooses among the looks.
-        plan: how.
-        folder: for checkpoints; when it holds some, the last one is gone on from.
+        base: the checkpoint to begin with.
+        train: the training data.
+        dev: the data that select the checkpoint.
+        plan: how to train.
+        folder: for checkpoints; when it holds some, training resumes from the last.
 
     Raises:
-        EngineUnavailable: CUDA is asked for and there is none.
+        EngineUnavailable: CUDA is requested and there is none.
         ModelError: the base's weights cannot be loaded.
         DataError: there are fewer layers than are to be frozen.
     """
@@ -90,14 +90,14 @@ def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> 
         args=loop.settings(
             folder,
             seed=plan.seed,
-            set_poll_interval=max(1, plan.steps // plan.looks),
+            eval_steps=max(1, plan.steps // plan.looks),
             max_steps=plan.steps,
             learning_rate=plan.learning_rate,
             warmup_steps=plan.steps // 10,
             weight_decay=0.01,
             per_device_eval_batch_size=2 * plan.batch,
             logging_steps=max(1, plan.steps // (4 * plan.looks)),
-            eval_on_start=base.keeps_classes,  # tells what there is to improve
+            eval_on_start=base.keeps_classes,  # the error before training
             use_cpu=not on_cuda,
             bf16=on_cuda and torch.cuda.is_bf16_supported(including_emulation=False),
         ),

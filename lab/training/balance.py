@@ -1,4 +1,4 @@
-"""How often each training item is drawn, so that neither the larger class nor the busiest speaker rules."""
+"""How often each training item is drawn, so that neither the larger class nor the most frequent speaker dominates."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from lab.training.data.manifest import NO_ATTACK
 
 
 def sampling_weights(attacks: Sequence[str], subjects: Sequence[str]) -> NDArray[np.float64]:
-    """Chances of being drawn: both classes half, families and subjects near to equal.
+    """Sampling weights: half for each class, families and subjects nearly balanced.
 
     Args:
         attacks: family of each item, `-` for a bona fide one.
         subjects: speaker or person of each item.
 
     Returns:
-        float64 (items,), unnormalised. Families count the same; within a family (and within the bona fide
+        float64 (items,), unnormalised. Families have the same weight; within a family (and within the bona fide
         class) a subject counts as the square root of its items.
     """
     families = Counter(attacks)

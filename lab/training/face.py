@@ -1,7 +1,7 @@
 """Trains the bundled face model: live or presentation attack, a small DINOv2 from random weights.
 
 `python -m lab.training.face` reads the manifest that `python -m lab.training.data.face` wrote and
-one YAML file, goes on from its last checkpoint, logs the dev error as it goes and writes a folder that
+one YAML file, resumes from its last checkpoint, logs the dev error and writes a folder that
 the service loads; `python -m lab.evaluate` measures it.
 """
 
@@ -40,7 +40,7 @@ BUNDLED = catalog.BUNDLED / "face"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The YAML file; what each value means is said there."""
+    """The YAML file; its comments explain each value."""
 
     seed: int
     hidden_size: int
@@ -60,7 +60,7 @@ class Recipe:
 
     @property
     def shape(self) -> Shape:
-        """What the processor does."""
+        """The processor's parameters."""
         return Shape(self.short_edge, self.crop)
 
 
@@ -83,7 +83,7 @@ def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: 
     Args:
         recipe: How.
         items: The manifest; its test rows are not touched.
-        work: Folder for checkpoints; when it holds some, training goes on from the last.
+        work: Folder for checkpoints; when it holds some, training resumes from the last.
         output: Folder to write.
         workers: Processes that decode photos; 0 decodes in this one.
     """
@@ -113,7 +113,7 @@ def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: 
 
 
 def export(model: Dinov2ForImageClassification, shape: Shape, output: Path) -> None:
-    """Writes weights, configuration and processor file as the DINOv2 family has them."""
+    """Writes weights, configuration and processor file as in the DINOv2 family."""
     output.mkdir(parents=True, exist_ok=True)
     model.train(False)
     model.save_pretrained(output)
@@ -155,7 +155,7 @@ def _arguments(recipe: Recipe, work: Path, workers: int) -> TrainingArguments:
     return loop.settings(
         work,
         seed=recipe.seed,
-        set_poll_interval=recipe.eval_steps,
+        eval_steps=recipe.eval_steps,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,

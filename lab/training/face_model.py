@@ -1,8 +1,8 @@
 """The small DINOv2 image classifier before training: its configuration and where its weights start.
 
-Only plain `Dinov2ForImageClassification`; what is unusual is how the patch embedding starts (it
-equalises the frequencies of photos, whose fine detail would otherwise drown) and that training leaves
-out patches.
+Only plain `Dinov2ForImageClassification`; the differences are the initial patch embedding (it
+equalises the frequencies of photos, whose fine detail would otherwise be lost) and that training drops
+patches.
 """
 
 from typing import Any, cast
@@ -29,7 +29,7 @@ def build(
         heads: Attention heads.
         patch_size: Side of a patch, pixels.
         crop: Side of the input, pixels.
-        photos: uint8 (n, crop, crop, 3), training photos that set the start of the patch embedding.
+        photos: uint8 (n, crop, crop, 3), training photos that determine the initial patch embedding.
     """
     config = Dinov2Config(
         hidden_size=hidden_size,
@@ -51,10 +51,10 @@ def build(
 
 
 def whitening(photos: NDArray[np.uint8], patch_size: int, count: int) -> Tensor:
-    """Filters whose answers to patches of photos are uncorrelated and equally strong.
+    """Filters whose responses to patches of photos are uncorrelated and equally strong.
 
     A quarter are the strongest principal components of the patches; the others are spread evenly over
-    the rest, down to the finest, where halftone dots and display pixels show.
+    the rest, down to the finest, where halftone dots and display pixels are visible.
 
     Returns:
         float32 (count, 3, patch_size, patch_size).

@@ -1,4 +1,4 @@
-"""What all trainings share around transformers' Trainer: settings, log lines, and weights that come back whole."""
+"""Shared by all trainings around transformers' Trainer: settings, log lines, and complete restoring of weights."""
 
 import logging
 import time
@@ -15,13 +15,13 @@ from transformers.trainer_utils import get_last_checkpoint
 log = logging.getLogger(__name__)
 
 
-def settings(folder: Path, *, seed: int, set_poll_interval: int, **others: Any) -> TrainingArguments:
-    """Looks at the dev split and saves a checkpoint every so often, and keeps the last and the best by `eer`.
+def settings(folder: Path, *, seed: int, eval_steps: int, **others: Any) -> TrainingArguments:
+    """Evaluates on the dev split and saves a checkpoint periodically; keeps the last and the best by `eer`.
 
     Args:
         folder: for checkpoints.
         seed: of everything that is drawn.
-        set_poll_interval: steps between two looks.
+        eval_steps: steps between two evaluations.
         others: what else `TrainingArguments` takes.
     """
     return TrainingArguments(
@@ -30,8 +30,8 @@ def settings(folder: Path, *, seed: int, set_poll_interval: int, **others: Any) 
         lr_scheduler_type="cosine",
         eval_strategy="steps",
         save_strategy="steps",
-        eval_steps=set_poll_interval,
-        save_steps=set_poll_interval,
+        eval_steps=eval_steps,
+        save_steps=eval_steps,
         save_total_limit=2,
         metric_for_best_model="eer",
         greater_is_better=False,
@@ -45,7 +45,7 @@ def settings(folder: Path, *, seed: int, set_poll_interval: int, **others: Any) 
 
 
 def run(trainer: Trainer, last: Path | None) -> Path:
-    """Trains, from a checkpoint on if there is one, and gives the checkpoint with the least dev error.
+    """Trains, from a checkpoint on if there is one, and returns the checkpoint with the least dev error.
 
     Raises:
         RuntimeError: none was saved.
@@ -69,8 +69,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 def restore(model: PreTrainedModel, checkpoint: Path) -> None:
     """Gives a model the weights of a checkpoint, all of them.
 
-    Trainer itself does not rename keys as `from_pretrained` does, and passes over those that it does not know: of a
-    DINOv2, whose attention has other names on disk than in memory, it would leave half as it was. So a model has to be
+    Trainer itself does not rename keys as `from_pretrained` does, and skips unknown ones: of a
+    DINOv2, whose attention has other names on disk than in memory, it would not restore half. So a model has to be
     restored before its Trainer resumes, and instead of `load_best_model_at_end`.
     """
     saved = type(model).from_pretrained(checkpoint, dtype=model.dtype)
@@ -92,17 +92,17 @@ class Progress(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Called by the Trainer; picks what is worth a line."""
+        """Called by the Trainer; selects the values to log."""
         logs = logs or {}
         errors = [
             f"{name.removeprefix('eval_')} {100 * rate:.1f} %" for name, rate in logs.items() if "eval_eer" in name
         ]
         if errors:
-            self._say(state, f"dev {', '.join(errors)}")
+            self._log(state, f"dev {', '.join(errors)}")
         elif "loss" in logs:
-            self._say(state, f"loss {float(logs['loss']):.4f}")
+            self._log(state, f"loss {float(logs['loss']):.4f}")
 
-    def _say(self, state: TrainerState, what: str) -> None:
+    def _log(self, state: TrainerState, what: str) -> None:
         done = state.global_step - self._first
         left = (time.monotonic() - self._began) / done * (state.max_steps - state.global_step) if done else 0.0
         ahead = f", {timedelta(seconds=round(left))} left" if left else ""

@@ -1,4 +1,4 @@
-"""Takes the weights of the bundled speech finder out of silero-vad: `python -m lab.training.speech`.
+"""Extracts the weights of the bundled speech detector from silero-vad: `python -m lab.training.speech`.
 
 The wheel holds its current 16 kHz weights as TorchScript and as ONNX only (its safetensors file is of an older
 release), so they are read from the TorchScript file and written under the names that `models.silero` uses.
@@ -31,12 +31,12 @@ def silero_model() -> torch.jit.ScriptModule:
     """Silero's own model from the installed package, whose import would set the process to one thread."""
     path = distribution("silero-vad").locate_file("silero_vad/data/silero_vad.jit")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what they ship
+        warnings.simplefilter("ignore", DeprecationWarning)  # the package contains TorchScript
         return torch.jit.load(str(path))  # type: ignore[no-untyped-call,no-any-return]
 
 
 def silero_weights() -> dict[str, Tensor]:
-    """Its 16 kHz weights, float32, under our names."""
+    """Its 16 kHz weights, float32, under the names of `models.silero`."""
     theirs = silero_model().state_dict()
     ours = {name: theirs[f"_model.{their_name}"] for their_name, name in _NAMES.items()}
     ours["basis"] = ours["basis"].squeeze(1)

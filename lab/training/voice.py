@@ -1,7 +1,7 @@
 """Trains the bundled voice model from one settings file.
 
     python -m lab.training.data.voice        # once: fetch and build the data
-    python -m lab.training.voice             # train; run again to go on where it stopped
+    python -m lab.training.voice             # train; run again to resume
 
 Reads the manifest, writes checkpoints and, at the end, the weights with the best dev error as a plain
 transformers folder.
@@ -26,7 +26,7 @@ from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
-from lab.training.voice_features import HeardFours, HeardWindows, hear_fours
+from lab.training.voice_features import FourFeatures, WindowFeatures, write_fours
 from lab.training.voice_windows import SPOOF_CLASS, normalise, vary
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Schedule:
     """The `training` part of the settings file; numbers as transformers' `TrainingArguments` means them.
 
     Attributes:
-        heard_fours: Fours of windows that are recorded before the first step.
+        heard_fours: Fours of windows whose features are written before the first step.
         head_ridge: Ridge of the regression on them that sets the head.
         steps: Optimizer steps in all.
         fours_per_step: Fours in a step.
@@ -49,8 +49,8 @@ class Schedule:
         learning_rate: Peak; it falls along a cosine to zero.
         warmup_steps: Steps until the peak.
         weight_decay: Of AdamW.
-        eval_steps: Steps between two looks at the dev split, each with a checkpoint.
-        loader_workers: Processes that record windows.
+        eval_steps: Steps between two evaluations on the dev split, each with a checkpoint.
+        loader_workers: Processes that augment windows.
     """
 
     heard_fours: int
@@ -66,12 +66,12 @@ class Schedule:
 
 
 def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
-    """Trains, or goes on with a training that was stopped.
+    """Trains, or resumes a training that was stopped.
 
     Args:
         settings: The settings file as a mapping.
         data: The manifest.
-        out: Folder for what each step leaves: `written`, the teacher as a WavLM; `heard`, the fours; `start`, with
+        out: Folder for the results of each step: `written`, the teacher as a WavLM; `heard`, the fours; `start`, with
             its head set; checkpoints; `model`, the finished one.
 
     Returns:
@@ -83,11 +83,11 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     if not (out / _WRITTEN / "config.json").exists():
         voice_model.save(_written(settings, learn), out / _WRITTEN)
     if not (out / _START / "config.json").exists():
-        # Loaded, so that everything hears with the halves that are on disk.
+        # Loaded, so that all features come from the half-precision weights on disk.
         first = _loaded(out / _WRITTEN)
-        hear_fours(first, learn, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
+        write_fours(first, learn, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
         set_seed(settings["seed"])
-        heard = DataLoader(HeardFours(out / _HEARD, plan.crop_frames), batch_size=8)
+        heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames), batch_size=8)
         count, loss = voice_head.fit(first, heard, plan.head_ridge)
         log.info("head set on %d windows, loss %.3f", count, loss)
         voice_model.save(first, out / _START)
@@ -95,8 +95,8 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     trainer = Trainer(
         model=voice_model.Layers(model),
         args=_arguments(plan, settings["seed"], out),
-        train_dataset=HeardFours(out / _HEARD, plan.crop_frames),
-        eval_dataset=HeardWindows(model, dev),
+        train_dataset=FourFeatures(out / _HEARD, plan.crop_frames),
+        eval_dataset=WindowFeatures(model, dev),
         compute_metrics=_dev_metrics(dev),
     )
     loop.run(trainer, loop.last_checkpoint(out))
@@ -113,7 +113,7 @@ def _loaded(folder: Path) -> WavLMForSequenceClassification:
 
 
 def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForSequenceClassification:
-    """A model with the teacher written into it and a head that knows nothing."""
+    """A model with the teacher written into it and an untrained head."""
     model = voice_model.build(settings["model"], settings["seed"])
     rng = np.random.default_rng(settings["seed"])
     chosen = [items[index] for index in rng.permutation(len(items))[:48]]
@@ -129,7 +129,7 @@ def _arguments(plan: Schedule, seed: int, out: Path) -> TrainingArguments:
     return loop.settings(
         out,
         seed=seed,
-        set_poll_interval=plan.eval_steps,
+        eval_steps=plan.eval_steps,
         max_steps=plan.steps,
         per_device_train_batch_size=plan.fours_per_step,
         per_device_eval_batch_size=16,

@@ -1,7 +1,7 @@
-"""What the frozen front of the model hears, kept on disk: the layers behind it then train several times as fast.
+"""Features from the frozen front of the model, kept on disk: the layers behind it then train several times as fast.
 
-Training windows are recorded anew for it, in fours (`voice_windows.fours`); one pass over the file gives what
-drawing them live would give. Building resumes.
+Training windows are augmented for it, in fours (`voice_windows.fours`); one pass over the file is equivalent to
+drawing them during training. Building can be resumed.
 """
 
 import logging
@@ -25,14 +25,14 @@ _SPOKEN_AT_LEAST = 0.2
 """Share of a crop that lies before the zeros at the end of its window."""
 
 
-class HeardFours(Dataset[dict[str, torch.Tensor]]):
+class FourFeatures(Dataset[dict[str, torch.Tensor]]):
     """Fours of crops: `{"features": float32 (4, crop, width), "labels": int64 (4,)}`.
 
-    The crops are drawn by torch's generator whenever one is asked for; a copy is cropped like its original.
+    The crops are drawn by torch's generator on every access; a copy is cropped like its original.
     """
 
     def __init__(self, folder: Path, crop: int) -> None:
-        """Opens what `hear_fours` wrote; `crop` is in frames of 20 ms."""
+        """Opens the output of `write_fours`; `crop` is in frames of 20 ms."""
         self.features = np.load(folder / "features.npy", mmap_mode="r")
         self.speech = np.load(folder / "speech.npy")
         self.crop = crop
@@ -49,13 +49,14 @@ class HeardFours(Dataset[dict[str, torch.Tensor]]):
         return {"features": torch.from_numpy(np.stack(crops).astype(np.float32)), "labels": torch.tensor(FOUR)}
 
 
-class HeardWindows(Dataset[dict[str, torch.Tensor]]):
-    """Windows as they lie in their files: `{"features": float32 (frames, width), "labels": int64 ()}`."""
+class WindowFeatures(Dataset[dict[str, torch.Tensor]]):
+    """Windows as stored: `{"features": float32 (frames, width), "labels": int64 ()}`."""
 
     def __init__(self, model: WavLMForSequenceClassification, items: Sequence[Item]) -> None:
-        """Hears all of them at once; 1,000 windows take 150 MB."""
+        """Computes the features of all of them; 1,000 windows take 150 MB."""
         self.labels = [SPOOF_CLASS if item.label == SPOOF else 1 - SPOOF_CLASS for item in items]
-        self.features = [hear(model, torch.from_numpy(normalise(load(item.path)))[None])[0].half() for item in items]
+        samples = (torch.from_numpy(normalise(load(item.path)))[None] for item in items)
+        self.features = [front_features(model, each)[0].half() for each in samples]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -65,31 +66,31 @@ class HeardWindows(Dataset[dict[str, torch.Tensor]]):
 
 
 @torch.inference_mode()
-def hear(model: WavLMForSequenceClassification, samples: torch.Tensor) -> torch.Tensor:
-    """What the layers are given: float32 (windows, samples) in, (windows, frames, width) out."""
+def front_features(model: WavLMForSequenceClassification, samples: torch.Tensor) -> torch.Tensor:
+    """The layers' input: float32 (windows, samples) in, (windows, frames, width) out."""
     features: torch.Tensor = model.wavlm.feature_projection(model.wavlm.feature_extractor(samples).transpose(1, 2))[0]
     return features
 
 
-def hear_fours(
+def write_fours(
     model: WavLMForSequenceClassification, items: Sequence[Item], count: int, seed: int, workers: int, folder: Path
 ) -> None:
-    """Records `count` fours and writes what the front hears of them, in half precision: 0.6 MB each.
+    """Draws `count` fours and writes their features, in half precision: 0.6 MB each.
 
     Args:
         model: Its front must be final.
         items: The training side of the manifest.
         count: How many fours.
         seed: Of the draws; four number n is the same in every run.
-        workers: Processes that record.
+        workers: Processes that augment windows.
         folder: Holds `features.npy` (count, 4, frames, width) and `speech.npy` (count, 4), the share of each
-            window before the zeros at its end; 0 where a stopped run has not been yet.
+            window before the zeros at its end; 0 for fours that are not written yet.
 
     Raises:
         ValueError: The folder holds another number of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (count, len(FOUR), *hear(model, torch.zeros(1, WINDOW)).shape[1:])
+    shape = (count, len(FOUR), *front_features(model, torch.zeros(1, WINDOW)).shape[1:])
     files = [folder / "features.npy", folder / "speech.npy"]
     mode = "r+" if all(file.exists() for file in files) else "w+"
     features = open_memmap(files[0], mode, np.float16, shape)
@@ -101,7 +102,7 @@ def hear_fours(
     loader = DataLoader(Recordings(items), batch_sampler=[draws[n] for n in missing], num_workers=workers)
     last = time.monotonic()
     for number, batch in zip(missing, loader, strict=True):
-        features[number] = hear(model, batch["input_values"]).numpy()
+        features[number] = front_features(model, batch["input_values"]).numpy()
         speech[number] = batch["speech"].numpy()
         if time.monotonic() - last > 30:
             last = time.monotonic()

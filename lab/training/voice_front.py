@@ -1,9 +1,9 @@
-"""Whisper's hearing written as WavLM convolutions, so that nothing has to be learned for it.
+"""Whisper's front end written as WavLM convolutions, so that it need not be learned.
 
 WavLM's feature encoder is convolution, layer norm and GELU, again and again. Constant channels that outweigh
 all others turn a layer norm into a fixed scaling, which leaves a plain GELU network: Fourier filters and
-their magnitudes, mel bands, the logarithm pieced together from bent lines, and Whisper's own two
-convolutions. Only the weights of the bent lines are fitted, by least squares on a few minutes of speech.
+their magnitudes, mel bands, the logarithm as a sum of piecewise linear functions, and Whisper's own two
+convolutions. Only the weights of these functions are fitted, by least squares on a few minutes of speech.
 """
 
 from typing import Any
@@ -105,7 +105,7 @@ def _mel(layer: Any) -> None:
 
 
 def _logarithm(layers: Any, speech: torch.Tensor) -> float:
-    """Fits the log-mel features, with both signs, as a weighted sum of the bent lines of a band and its neighbours."""
+    """Fits the log-mel features, with both signs, as a weighted sum over a band and its neighbours."""
     states = speech[:, None]
     for layer in layers[:2]:
         states = layer(states)
@@ -120,7 +120,7 @@ def _logarithm(layers: Any, speech: torch.Tensor) -> float:
         inputs = lines[:, near].reshape(len(lines), -1).double()
         inputs = torch.cat([inputs, torch.ones(len(inputs), 1, dtype=torch.float64)], 1)
         wanted = truth[:, band].double()
-        # Pulled towards equal steps, which are right for any sound; the fit only straightens them.
+        # Regularised towards equal steps, which are correct for any sound; the fit only refines them.
         prior = torch.zeros(inputs.shape[1], dtype=torch.float64)
         own = (band - near.start) * KNOTS
         prior[own : own + KNOTS] = -np.log10(_LOUDEST / _QUIETEST) / (KNOTS - 1) / 2 / _SHARPNESS
@@ -149,7 +149,7 @@ def _whisper(layer: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
 
 
 def _projection(model: Any, teacher: WhisperEncoder) -> None:
-    """Undoes the last norm, which the one constant that survives GELU has made a fixed scaling too."""
+    """Undoes the last norm, which the one constant that passes GELU has made a fixed scaling too."""
     project = model.wavlm.feature_projection
     width = teacher.config.d_model
     total = CONV_DIM[-1]
@@ -186,7 +186,7 @@ def _copy_layer(source: WhisperEncoderLayer, target: Any) -> None:
 
 
 def _positions(model: Any, teacher: Any, speech: torch.Tensor) -> None:
-    """Turns what absolute positions do to the teacher's attention into WavLM's relative position bias.
+    """Converts the effect of absolute positions on the teacher's attention to WavLM's relative position bias.
 
     The bias table belongs to the first layer; later layers take it times a gate per head.
     """
@@ -206,7 +206,7 @@ def _positions(model: Any, teacher: Any, speech: torch.Tensor) -> None:
         found = torch.zeros(first.num_buckets, effect.shape[0]).index_add_(0, buckets, effect.T) / counts[:, None]
         attention.gru_rel_pos_linear.weight[:] = 0
         attention.gru_rel_pos_linear.bias[:] = 0
-        # Of the gate a (b c - 1) + 2, with b at a half, c is set so that it becomes what is wanted.
+        # Of the gate a (b c - 1) + 2, with b at a half, c is set to give the target value.
         if table is None:
             table = found
             first.rel_attn_embed.weight[:] = found

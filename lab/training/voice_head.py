@@ -1,6 +1,6 @@
-"""Gives the judging end of the model a start: a logistic regression on what its last layer says on average.
+"""Initialises the classification head of the model: a logistic regression on the mean output of its last layer.
 
-Fine-tuning from there is quick; from a random head it spends its first hundreds of steps on finding the scale
+Fine-tuning from there is quick; from a random head it needs its first hundreds of steps to learn the scale
 of the features, which differ a thousandfold.
 """
 

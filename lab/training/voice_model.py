@@ -62,19 +62,19 @@ def save(model: WavLMForSequenceClassification, folder: Path) -> None:
         padding_value=0.0,
         do_normalize=True,
         return_attention_mask=False,
-        short_windows="as_is",  # ours, for `models.preprocessing`
+        short_windows="as_is",  # own key, read by `models.preprocessing`
     )
     extractor.save_pretrained(folder)
 
 
 class Layers(torch.nn.Module):
-    """The part of the model behind its front: what `voice_features.hear` gives in, loss and logits out.
+    """The part of the model behind its front: the output of `voice_features.front_features` in, loss and logits out.
 
-    The layers compute in bfloat16, which is three times as fast where the processor knows it; weights stay float32.
+    The layers compute in bfloat16, which is three times as fast where the processor supports it; weights stay float32.
     """
 
     def __init__(self, model: WavLMForSequenceClassification) -> None:
-        """Freezes the front; training moves the rest."""
+        """Freezes the front; the rest is trained."""
         super().__init__()
         self.model = model
         model.freeze_feature_encoder()  # type: ignore[no-untyped-call]
@@ -82,7 +82,7 @@ class Layers(torch.nn.Module):
             part.requires_grad_(False)
 
     def forward(self, features: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Takes float32 (..., frames, width) and int64 (...); gives the mean loss and float32 (windows, 2)."""
+        """Takes float32 (..., frames, width) and int64 (...); returns the mean loss and float32 (windows, 2)."""
         features, truth = features.flatten(0, -3), labels.flatten()
         with torch.autocast(features.device.type, torch.bfloat16):
             states = self.model.wavlm.encoder(features).last_hidden_state

@@ -1,7 +1,7 @@
-"""The teacher: the encoder of Whisper-tiny as smart-turn v3.2 (BSD-2-Clause) carries it, back in float.
+"""The teacher: the encoder of Whisper-tiny from smart-turn v3.2 (BSD-2-Clause), dequantised to float.
 
 In: the int8 ONNX file inside the wheel `pipecat-ai`. Out: a transformers `WhisperEncoder` for any length up
-to 8 s, and the log-mel features it hears.
+to 8 s, and its log-mel features.
 """
 
 from collections.abc import Iterator
@@ -49,13 +49,13 @@ def encoder(layers: int = _LAYERS) -> WhisperEncoder:
 
 
 def hidden(model: WhisperEncoder, mel: torch.Tensor, positions: bool = True) -> list[torch.Tensor]:
-    """What each stage of the encoder hears.
+    """The input of each stage of the encoder.
 
     Args:
         model: From `encoder`.
         mel: float32 (batch, 80, frames), `frames` even and at most 800.
-        positions: Whether frames know where in the window they are; else all get the middle one, which
-            is what a student without absolute positions can learn.
+        positions: Whether frames get their positions in the window; else all get the middle one, which
+            a student without absolute positions can learn.
 
     Returns:
         float32 (batch, frames / 2, 384) each: the input of the first layer, then every layer's output.
@@ -124,7 +124,7 @@ def _weights(path: Path) -> dict[str, NDArray[np.float32]]:
 def _matrices(
     graph: onnx.GraphProto, float_of: dict[str, NDArray[np.float32]]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Names the layers' anonymous matrices: per layer six, of which only the keys have no bias."""
+    """Names the layers' unnamed matrices: per layer six, of which only the keys have no bias."""
     products = [
         (node.output[0], float_of[name])
         for node in graph.node

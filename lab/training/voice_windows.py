@@ -1,4 +1,4 @@
-"""What the training hears: manifest rows to freshly recorded, normalised 4 s windows."""
+"""Training input: manifest rows to augmented, normalised 4 s windows."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ FOUR = (1 - SPOOF_CLASS, SPOOF_CLASS, SPOOF_CLASS, 1 - SPOOF_CLASS)
 TAIL_SHARE = 0.12
 """Share of training windows that end in zeros, as the last window of a recording does."""
 SPEED_SHARE = 0.6
-"""Share of training windows that are played 12 % slower to 14 % faster."""
+"""Share of training windows whose speed is changed, 12 % slower to 14 % faster."""
 
 
 def normalise(samples: Samples) -> Samples:
@@ -28,7 +28,7 @@ def normalise(samples: Samples) -> Samples:
 
 
 Draw = tuple[int, int]
-"""Which item, and the seed of its recording chain."""
+"""An item, and the seed of its recording chain."""
 
 
 class Recordings(Dataset[dict[str, torch.Tensor]]):
@@ -47,9 +47,9 @@ class Recordings(Dataset[dict[str, torch.Tensor]]):
 
 
 def fours(items: Sequence[Item], count: int, seed: int) -> Iterator[list[Draw]]:
-    """Draws a real window, a copy of that very window recorded alike, a synthetic voice, another real window.
+    """Draws a real window, a copy of it through the same recording chain, a synthetic voice, another real window.
 
-    The pair differs in nothing but the vocoder, so neither words, voice nor line can tell it apart. Speakers and
+    The pair differs in nothing but the vocoder, so neither words, voice nor line distinguish it. Speakers and
     families are drawn nearly evenly, and both classes make up half of every four.
     """
     weights = sampling_weights([item.attack for item in items], [item.subject for item in items])
@@ -76,11 +76,11 @@ def fours(items: Sequence[Item], count: int, seed: int) -> Iterator[list[Draw]]:
 def vary(samples: Samples, rng: np.random.Generator) -> tuple[Samples, float]:
     """A new recording of a dry window: shifted, faster or slower, sent through a chain, sometimes cut short by zeros.
 
-    Played faster or slower, a voice is as good as another speaker's, and no vocoder is involved.
+    A change of speed acts as another speaker, without a vocoder.
 
     Args:
         samples: float32 (64000,).
-        rng: Decides.
+        rng: Draws all parameters.
 
     Returns:
         float32 (64000,), and the share of it that lies before the zeros.

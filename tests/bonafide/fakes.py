@@ -1,4 +1,4 @@
-"""A runner's remote side in this process, for tests of what stands before it."""
+"""A runner's remote side in this process, for tests of the code in front of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,21 +42,21 @@ MODEL = ModelInfo.from_dict(INFO)
 
 
 def mean_level(item: NDArray[Any]) -> float:
-    """Share of the items' samples that are not zero: a score anyone can foretell."""
+    """Share of the items' samples that are not zero: a predictable score."""
     return float(np.mean(item != 0))
 
 
 def all_speech(item: NDArray[Any]) -> float:
-    """Somebody speaks all the time."""
+    """All speech."""
     return 1.0
 
 
 class LocalRemote:
-    """Scores in this process, counts what it is asked, and waits or fails when told to.
+    """Scores in this process, counts its calls, and waits or fails on request.
 
     Args:
         judge: the score of a window or photo.
-        speech: the share of a window in which somebody speaks.
+        speech: the share of a window that is speech.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class LocalRemote:
 
 
 class Recorder:
-    """Keeps what it observes."""
+    """Records its observations."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[str, int]] = []

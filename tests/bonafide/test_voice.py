@@ -72,7 +72,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def service(
     root: Path, *, cache_windows: bool = True, max_calls: int = 8, min_speech_ratio: float = 0.1
 ) -> AsyncIterator[House]:
     settings = Settings(objects_dir=root, cache_windows=cache_windows)
@@ -99,8 +99,8 @@ async def house(
 
 
 async def test_every_chunk_comes_in_order_with_its_place_then_the_report(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        events = [event async for event in here.voice.analyze_bytes(recording(), Call.within(10))]
+    async with service(tmp_path) as running:
+        events = [event async for event in running.voice.analyze_bytes(recording(), Call.within(10))]
     chunks = [event.window for event in events if isinstance(event, ScoredChunk)]
     report = events[-1]
     assert isinstance(report, AudioReport)
@@ -119,77 +119,77 @@ async def test_every_chunk_comes_in_order_with_its_place_then_the_report(tmp_pat
 
 
 async def test_a_repeated_analysis_scores_nothing_and_reads_nothing(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.put("a.wav", recording())
-        first = await report_of(here.stored("a.wav"))
-        assert (here.remote.scored, here.store.reads) == (5, 1)
-        assert await report_of(here.stored("a.wav")) == first
-        assert (here.remote.scored, here.store.reads) == (5, 1)
-        assert (here.observer.scored, here.observer.cached) == (5, 5)
+    async with service(tmp_path) as running:
+        running.put("a.wav", recording())
+        first = await report_of(running.stored("a.wav"))
+        assert (running.remote.scored, running.store.reads) == (5, 1)
+        assert await report_of(running.stored("a.wav")) == first
+        assert (running.remote.scored, running.store.reads) == (5, 1)
+        assert (running.observer.scored, running.observer.cached) == (5, 5)
 
 
 async def test_a_changed_object_is_read_anew(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.put("a.wav", recording())
-        await report_of(here.stored("a.wav"))
-        here.put("a.wav", recording(4))
-        assert len((await report_of(here.stored("a.wav"))).chunks) == 1
+    async with service(tmp_path) as running:
+        running.put("a.wav", recording())
+        await report_of(running.stored("a.wav"))
+        running.put("a.wav", recording(4))
+        assert len((await report_of(running.stored("a.wav"))).chunks) == 1
 
 
 @pytest.mark.parametrize("cache_windows", [True, False])
 async def test_a_retry_scores_only_what_is_missing(tmp_path: Path, cache_windows: bool) -> None:
-    async with house(tmp_path, cache_windows=cache_windows) as here:
-        here.put("a.wav", recording())
+    async with service(tmp_path, cache_windows=cache_windows) as running:
+        running.put("a.wav", recording())
         outcomes = iter([None, OSError("gone"), OSError("gone"), OSError("gone")])
 
         async def failing(items: list[np.ndarray]) -> list[RunnerResult]:
             if (error := next(outcomes, None)) is not None:
                 raise error
-            return await LocalRemote.score(here.remote, items)
+            return await LocalRemote.score(running.remote, items)
 
-        here.remote.score = failing  # type: ignore[method-assign]
+        running.remote.score = failing  # type: ignore[method-assign]
         with pytest.raises(Unavailable):
-            await report_of(here.stored("a.wav"))
-        scored = here.remote.scored
+            await report_of(running.stored("a.wav"))
+        scored = running.remote.scored
         assert 0 < scored < 5
         outcomes = iter([])
-        await here.voice._runner.probe()
-        report = await report_of(here.stored("a.wav"))
+        await running.voice._runner.probe()
+        report = await report_of(running.stored("a.wav"))
         assert len(report.chunks) == 5
-        assert here.remote.scored == 5, "what had been scored was scored again"
+        assert running.remote.scored == 5, "what had been scored was scored again"
 
 
 async def test_with_cached_windows_another_model_needs_no_download(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.put("a.wav", recording())
-        first = await report_of(here.stored("a.wav"))
-        here.remote.model = here.remote.model | {"version": "new"}
-        await here.voice._runner.probe()
-        again = await report_of(here.stored("a.wav"))
-        assert here.store.reads == 1
-        assert here.remote.scored == 10
+    async with service(tmp_path) as running:
+        running.put("a.wav", recording())
+        first = await report_of(running.stored("a.wav"))
+        running.remote.model = running.remote.model | {"version": "new"}
+        await running.voice._runner.probe()
+        again = await report_of(running.stored("a.wav"))
+        assert running.store.reads == 1
+        assert running.remote.scored == 10
         assert again.chunks == first.chunks
 
 
 async def test_a_window_without_a_score_is_named_and_the_others_stand(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.remote.judge = lambda item: float("nan") if not item.any() else 0.9
-        report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+    async with service(tmp_path) as running:
+        running.remote.judge = lambda item: float("nan") if not item.any() else 0.9
+        report = await report_of(running.voice.analyze_bytes(recording(), Call.within(10)))
         assert report.error_message == "no score for chunk_0"
         assert [chunk.index for chunk in report.chunks] == [1, 2, 3, 4]
-        here.remote.judge = lambda item: float("nan")
+        running.remote.judge = lambda item: float("nan")
         with pytest.raises(Internal):
-            await report_of(here.voice.analyze_bytes(recording(12), Call.within(10)))
+            await report_of(running.voice.analyze_bytes(recording(12), Call.within(10)))
 
 
 async def test_windows_without_speech_have_no_score_and_do_not_count(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.remote.speech = mean_level
-        here.remote.judge = lambda item: 0.9 if item.all() else 0.3
-        here.put("a.wav", recording())
-        report = await report_of(here.stored("a.wav"))
-        again = await report_of(here.stored("a.wav"))
-        assert here.remote.scored == 5, "the share of speech is cached with the score"
+    async with service(tmp_path) as running:
+        running.remote.speech = mean_level
+        running.remote.judge = lambda item: 0.9 if item.all() else 0.3
+        running.put("a.wav", recording())
+        report = await report_of(running.stored("a.wav"))
+        again = await report_of(running.stored("a.wav"))
+        assert running.remote.scored == 5, "the share of speech is cached with the score"
     assert again == report
     assert [chunk.speech_ratio for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.75])
     assert [chunk.score for chunk in report.chunks] == [None, 0.3, 0.3, 0.3, 0.3]
@@ -199,19 +199,19 @@ async def test_windows_without_speech_have_no_score_and_do_not_count(tmp_path: P
 
 
 async def test_windows_weigh_their_seconds_of_speech(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.remote.speech = mean_level
-        here.remote.judge = lambda item: 0.9 if item[: 4 * 16_000].mean() == 500 else 0.3
-        report = await report_of(here.voice.analyze_bytes(recording(16), Call.within(10)))
+    async with service(tmp_path) as running:
+        running.remote.speech = mean_level
+        running.remote.judge = lambda item: 0.9 if item[: 4 * 16_000].mean() == 500 else 0.3
+        report = await report_of(running.voice.analyze_bytes(recording(16), Call.within(10)))
     assert [chunk.score for chunk in report.chunks] == [None, 0.3, 0.9, 0.3]
     assert report.score == pytest.approx((1 * 0.3 + 2 * 0.9 + 3 * 0.3) / 6)
     assert report.suspicious == (SuspiciousStretch(8, 12, 0.9),)
 
 
 async def test_a_recording_without_speech_has_no_score_and_says_so(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.remote.speech = lambda item: 0.02
-        report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+    async with service(tmp_path) as running:
+        running.remote.speech = lambda item: 0.02
+        report = await report_of(running.voice.analyze_bytes(recording(), Call.within(10)))
     assert (report.score, report.label, report.error_message) == (None, "no_speech", "no speech was found")
     assert len(report.chunks) == 5
     assert report.speech_seconds == pytest.approx(18 * 0.02)
@@ -219,51 +219,51 @@ async def test_a_recording_without_speech_has_no_score_and_says_so(tmp_path: Pat
 
 
 async def test_with_the_check_off_every_window_is_judged(tmp_path: Path) -> None:
-    async with house(tmp_path, min_speech_ratio=0) as here:
-        here.remote.speech = lambda item: 0.0
-        report = await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
+    async with service(tmp_path, min_speech_ratio=0) as running:
+        running.remote.speech = lambda item: 0.0
+        report = await report_of(running.voice.analyze_bytes(recording(), Call.within(10)))
     assert [chunk.score for chunk in report.chunks] == pytest.approx([0, 0.25, 0.5, 0.75, 0.75])
     assert report.score == pytest.approx((4 * (0 + 0.25 + 0.5 + 0.75) + 2 * 0.75) / 18)
     assert (report.speech_seconds, report.error_message) == (0, "")
 
 
 async def test_a_window_without_speech_needs_no_score(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
-        here.remote.judge = lambda item: 0.9 if item.all() else float("nan")
-        here.remote.speech = lambda item: float(item.all())
-        report = await report_of(here.voice.analyze_bytes(recording(20), Call.within(10)))
+    async with service(tmp_path) as running:
+        running.remote.judge = lambda item: 0.9 if item.all() else float("nan")
+        running.remote.speech = lambda item: float(item.all())
+        report = await report_of(running.voice.analyze_bytes(recording(20), Call.within(10)))
         assert [chunk.label for chunk in report.chunks] == [*["no_speech"] * 4, "spoof"]
         assert report.error_message == ""
-        here.remote.speech = lambda item: float(item.any())
-        here.remote.judge = lambda item: float("nan")
+        running.remote.speech = lambda item: float(item.any())
+        running.remote.judge = lambda item: float("nan")
         with pytest.raises(Internal, match="any chunk with speech"):
-            await report_of(here.voice.analyze_bytes(recording(12), Call.within(10)))
+            await report_of(running.voice.analyze_bytes(recording(12), Call.within(10)))
 
 
 async def test_a_walk_that_is_given_up_frees_its_place(tmp_path: Path) -> None:
-    async with house(tmp_path, max_calls=1) as here:
-        async with aclosing(here.voice.analyze_bytes(recording(), Call.within(10))) as events:
+    async with service(tmp_path, max_calls=1) as running:
+        async with aclosing(running.voice.analyze_bytes(recording(), Call.within(10))) as events:
             await anext(events)
             with pytest.raises(Overloaded):
-                await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))
-        assert len((await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))).chunks) == 5
+                await report_of(running.voice.analyze_bytes(recording(), Call.within(10)))
+        assert len((await report_of(running.voice.analyze_bytes(recording(), Call.within(10)))).chunks) == 5
 
 
 async def test_a_cancelled_analysis_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with house(tmp_path, max_calls=1) as here:
-        here.remote.open.clear()
-        task = asyncio.create_task(report_of(here.voice.analyze_bytes(recording(), Call.within(10))))
+    async with service(tmp_path, max_calls=1) as running:
+        running.remote.open.clear()
+        task = asyncio.create_task(report_of(running.voice.analyze_bytes(recording(), Call.within(10))))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        here.remote.open.set()
-        assert len((await report_of(here.voice.analyze_bytes(recording(), Call.within(10)))).chunks) == 5
+        running.remote.open.set()
+        assert len((await report_of(running.voice.analyze_bytes(recording(), Call.within(10)))).chunks) == 5
 
 
 async def test_errors_pass_through(tmp_path: Path) -> None:
-    async with house(tmp_path) as here:
+    async with service(tmp_path) as running:
         with pytest.raises(ObjectNotFound):
-            await report_of(here.stored("missing.wav"))
+            await report_of(running.stored("missing.wav"))
         with pytest.raises(UnreadableMedia):
-            await report_of(here.voice.analyze_bytes(b"not audio", Call.within(10)))
+            await report_of(running.voice.analyze_bytes(b"not audio", Call.within(10)))

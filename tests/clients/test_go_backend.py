@@ -84,7 +84,7 @@ def service(folder: Path, minio: Server, key: tuple[str, str]) -> Iterator[Local
 
 @dataclass
 class Backend:
-    """Starts and ends the program; what it keeps is elsewhere."""
+    """Starts and ends the program; its data are elsewhere."""
 
     binary: Path
     environment: dict[str, str]
@@ -97,7 +97,7 @@ class Backend:
 
     @contextmanager
     def running(self) -> "Iterator[subprocess.Popen[bytes]]":
-        """Ready in the block; told to leave after it, unless it has ended."""
+        """Ready in the block; terminated after it, unless it has ended."""
         with self.log.open("ab") as log:
             process = subprocess.Popen([self.binary], env={**os.environ, **self.environment}, stderr=log)
         try:

@@ -70,7 +70,7 @@ class Container:
         return podman("inspect", "--format={{.State.Running}}", NAME) == "true"
 
     async def wait_ready(self) -> float:
-        """Returns after how many seconds `/readyz` said so."""
+        """The seconds until `/readyz` was ready."""
         began = time.monotonic()
         async with httpx.AsyncClient() as http:
             while time.monotonic() - began < 600 and self.runs():
@@ -98,7 +98,7 @@ async def call_everything(container: Container) -> None:
 
 
 async def stop_under_load(container: Container) -> None:
-    """SIGTERM while calls are in flight on gRPC, HTTP and WebSocket; whatever was accepted has to be answered."""
+    """SIGTERM while calls are in flight on gRPC, HTTP and WebSocket; every accepted call must get a response."""
     recording, face = encode(speech_like(60), 16_000), encode_image(photo())
     answered = refused = 0
     lost: list[str] = []
@@ -141,7 +141,7 @@ async def stop_under_load(container: Container) -> None:
                     lost.append(f"HTTP {answer.status_code}: {answer.text}")
 
     async def speak() -> tuple[str, int | None]:
-        """Speaks for as long as it is let; the last message, and the code of the close."""
+        """Sends audio until it is closed; the last message, and the code of the close."""
         async with connect(container.live_url, compression=None) as connection:
             await connection.send(json.dumps({"type": "config", "encoding": "float32", "results": "push"}))
             second = speech_like(1)[0].astype("<f4").tobytes()
@@ -181,7 +181,7 @@ def say(what: str, found: str) -> None:
 
 
 async def calls(container: Container) -> None:
-    """Everything that is asked of a running container."""
+    """All checks of a running container."""
     say("ready after", f"{await container.wait_ready():.0f} s, with a read-only root, without capabilities")
     await call_everything(container)
     say("health check", await asyncio.to_thread(podman, "healthcheck", "run", NAME) or "healthy")

@@ -1,4 +1,4 @@
-"""Hosts of their own on one machine: network namespaces on a bridge, with names that can change and cables to pull."""
+"""Separate hosts on one machine: network namespaces on a bridge, with names that change and links that can be cut."""
 
 import os
 import shutil
@@ -45,11 +45,11 @@ class Network:
         return f"{self._net}.{number}"
 
     def on(self, host: str) -> list[str]:
-        """The words that run a command on a host."""
+        """The command prefix that runs a command on a host."""
         return ["ip", "netns", "exec", self._space(host)]
 
     def name(self, host: str, names: Mapping[str, Sequence[str]]) -> None:
-        """Tells a host what addresses names have, before or while commands run there."""
+        """Sets the addresses of names on a host, before or while commands run there."""
         folder = NAMES / self._space(host)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "host.conf").write_text("multi on\n")
@@ -57,7 +57,7 @@ class Network:
         (folder / "hosts").write_text("\n".join(lines) + "\n")  # in place: it is mounted over /etc/hosts there
 
     def pull_cable(self, host: str) -> None:
-        """From now on nothing reaches the host, and nobody is told."""
+        """Cuts the link to the host, without closing connections."""
         _ip("link", "set", self._cable(host), "down")
 
     def put_cable_back(self, host: str) -> None:

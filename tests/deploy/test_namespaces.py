@@ -1,4 +1,4 @@
-"""Three pods without Kubernetes: service and runners on hosts of their own, while load runs and cables are pulled."""
+"""Three pods without Kubernetes: service and runners on hosts of their own, while load runs and links are cut."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ PATIENCE_S = 60.0
 
 @dataclass
 class Load:
-    """Calls without pause, and what became of them."""
+    """Calls without pause, and their outcomes."""
 
     answered: int = 0
     failed: list[BonafideError] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Pods:
     """The running parts.
 
     Attributes:
-        voice, face: what became of the calls to each.
+        voice, face: the outcomes of the calls to each.
     """
 
     net: Network
@@ -51,12 +51,12 @@ class Pods:
     face: Load = field(default_factory=Load)
 
     def tell_voice(self, *hosts: str) -> None:
-        """The name service's answer from now on."""
+        """Sets the name service's response."""
         voices = [self.addresses[host] for host in hosts]
         self.net.name("service", {"voice": voices, "face": [self.addresses["face"]]})
 
     async def voice_replicas(self) -> int:
-        """Replicas of the voice runner that the service says it has."""
+        """Replicas of the voice runner that the service reports."""
         text = await _metrics(self.service)
         found = re.search(r'^bonafide_runner_replicas\{runner="voice"\} (\S+)', text, re.MULTILINE)
         return int(float(found[1])) if found else 0
@@ -160,7 +160,7 @@ async def test_runners_come_and_go(tmp_path: Path, stack: ExitStack, measured: C
 
 
 async def _cut_off(pods: Pods, measured: Callable[[str, str], None]) -> None:
-    """The runner vanishes without a word for a while."""
+    """The runner is unreachable for a while, without closing connections."""
     pods.voice.forget()
     pods.face.forget()
     pods.net.pull_cable("voice")
@@ -196,7 +196,7 @@ async def _cut_off(pods: Pods, measured: Callable[[str, str], None]) -> None:
 
 
 async def _second_replica(pods: Pods, run: Callable[..., ExitStack], measured: Callable[[str, str], None]) -> None:
-    """A new replica gets work without anybody being told but the name service."""
+    """A new replica gets requests after a change of the name service only."""
     run("voice2", "WavLMRunner", BONAFIDE_DRAIN_S="5", BONAFIDE_ALLOW_PUBLIC="1")
     await _ready(pods.addresses["voice2"])
     pods.voice.forget()
@@ -218,7 +218,7 @@ async def _second_replica(pods: Pods, run: Callable[..., ExitStack], measured: C
 
 
 async def _first_leaves(pods: Pods, first: ExitStack, measured: Callable[[str, str], None]) -> None:
-    """SIGTERM to a replica that the name service still names."""
+    """SIGTERM to a replica that the name service still lists."""
     pods.voice.forget()
     began = time.monotonic()
     await asyncio.to_thread(first.close)

@@ -1,4 +1,4 @@
-"""A runner that is killed or told to leave under load: calls are answered or told to come again, and it comes back."""
+"""A runner that is killed or terminated under load: calls succeed or get a retry hint, and it restarts."""
 
 import asyncio
 import signal
@@ -73,7 +73,7 @@ async def _without_runner(service: LocalService, signum: signal.Signals) -> tupl
 
 
 async def _answered(call: Awaitable[None]) -> bool:
-    """False: it was told that the model is not there now. Whatever else goes wrong is raised."""
+    """False: the model was reported as unavailable. Any other error is raised."""
     try:
         await call
     except Unavailable:
@@ -98,7 +98,7 @@ async def _ended(process: psutil.Process) -> bool:
 
 
 async def _photos_until(client: AsyncBonafideClient, done: asyncio.Event) -> int:
-    """Asks the other runner all the while, which must not notice; how often."""
+    """Calls the other runner meanwhile, which must not be affected; returns how often."""
     answered = 0
     while not done.is_set():
         assert (await client.predict_liveness(PHOTO)).label

@@ -15,7 +15,7 @@ def test_the_table_is_that_of_the_settings_class() -> None:
 def test_every_setting_is_in_the_table_with_its_default() -> None:
     lines = table().splitlines()
     assert len(lines) == 2 + len(Settings.model_fields)
-    assert "| `MINIO_SECURE`, `MINIO_USE_SSL` | `false` | Whether MinIO is spoken to over TLS. |" in lines
+    assert "| `MINIO_SECURE`, `MINIO_USE_SSL` | `false` | Whether MinIO is accessed over TLS. |" in lines
     assert not [line for line in lines if "SecretStr" in line or "factory" in line]
 
 

@@ -1,4 +1,4 @@
-"""Commands that the deployment's files are checked with; one that is missing skips the test and says its origin."""
+"""Commands that the deployment's files are checked with; one that is missing skips the test and states its origin."""
 
 import os
 import shutil

@@ -20,7 +20,7 @@ def part(
     before: Sequence[str] = (),
     **environment: str,
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    """Runs one of the three until the end of the block, where it has to leave in peace.
+    """Runs one of the three until the end of the block, where it must exit cleanly.
 
     Args:
         name: `Bonafide`, `WavLMRunner` or `DINOv2Runner`.

@@ -1,4 +1,4 @@
-"""A service on a real MinIO and a real Valkey, and what can be seen of it from outside: downloads, metrics, keys."""
+"""A service on a real MinIO and a real Valkey, and what can be observed from outside: downloads, metrics, keys."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ class StoredService:
     """The service and the servers behind it.
 
     Attributes:
-        downloads: stands between the service and MinIO and counts what comes down.
+        downloads: proxy between the service and MinIO that counts bytes.
     """
 
     service: LocalService
@@ -54,18 +54,18 @@ class StoredService:
 
     @contextmanager
     def keys(self) -> Iterator[Redis]:
-        """A connection to the Valkey, to look and to remove."""
+        """A connection to the Valkey, to read and to remove keys."""
         with Redis(port=self.valkey.port, password=VALKEY_PASSWORD) as redis:
             yield redis
 
     def forget(self, pattern: str) -> int:
-        """Removes all keys like `pattern` from the Valkey, and tells how many there were."""
+        """Removes all keys like `pattern` from the Valkey, and returns their number."""
         with self.keys() as redis:
             found = list(redis.scan_iter(pattern, count=1_000))
             return len(found) and int(redis.delete(*found))
 
     async def chunks(self) -> Chunks:
-        """What `/metrics` says now."""
+        """The current counts in `/metrics`."""
         return Chunks(
             await self.metric("bonafide_chunks_total", source="runner"),
             await self.metric("bonafide_chunks_total", source="cache"),

@@ -141,7 +141,7 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
 
 
 async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
-    """Raw, so that no client library stops it: two gigabytes announced by nobody."""
+    """Raw, so that no client library stops it: two gigabytes without a declared length."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
     writer.write(b"POST /detect_audio HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
     process = process_of(service, "Bonafide")

@@ -1,4 +1,4 @@
-"""SIGTERM under load of every kind: health says no first, what was taken is ended, and newcomers are told why not."""
+"""SIGTERM under load of every kind: health fails first, accepted calls are completed, and new ones get the reason."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ DRAIN_S, NOTICE_S = 240.0, 5.0
 
 
 async def live_call(service: LocalService, began: asyncio.Event) -> tuple[audio.LiveSummary, grpc.StatusCode]:
-    """A live call over gRPC that goes on for as long as it is let; the summary and the status it ends with."""
+    """A live call over gRPC that sends until the server ends it; its summary and status."""
 
     async def requests() -> AsyncIterator[audio.LiveAudioRequest]:
         yield audio.LiveAudioRequest(config=audio.LiveAudioConfig(sample_rate=RATE))
@@ -48,7 +48,7 @@ async def live_call(service: LocalService, began: asyncio.Event) -> tuple[audio.
 
 
 async def photos(service: LocalService, answers: list[int]) -> None:
-    """Asks for one photo after the other over one connection, until an answer is not 200."""
+    """Sends one photo after the other over one connection, until a response is not 200."""
     async with httpx.AsyncClient(timeout=60) as http:
         while not answers or answers[-1] == 200:
             answers.append((await http.post(f"{service.url}/predict_liveness", content=PHOTO)).status_code)
@@ -67,7 +67,7 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
     answers: list[int] = []
 
     async def held_up() -> AsyncIterator[bytes]:
-        """A short recording that is still arriving when the service is told to leave."""
+        """A short recording that is still arriving at SIGTERM."""
         short = encode(speech_like(1.5), 16_000)
         yield short[:100]
         await finish.wait()

@@ -1,4 +1,4 @@
-"""An hour-long recording through the running service: every chunk, bounded memory, and nobody else is harmed."""
+"""An hour-long recording through the running service: every chunk, bounded memory, and no effect on other callers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

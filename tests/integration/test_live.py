@@ -1,4 +1,4 @@
-"""Live voices through the running service: right verdicts, shared batches, flat memory, and the last word."""
+"""Live voices through the running service: correct verdicts, shared batches, constant memory, and the summary."""
 
 import asyncio
 import base64
@@ -111,8 +111,8 @@ async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_rea
     process = process_of(service, "Bonafide")
     second = speech_like(1.0)[0].astype("<f4").tobytes()
 
-    async def hasty(seconds: int) -> None:
-        """Sends as fast as it is let: some hundred times real time."""
+    async def sender(seconds: int) -> None:
+        """Sends as fast as possible: some hundred times real time."""
         async with socket(service, encoding="float32", results="push", chunk_duration=4.0) as connection:
             sending = asyncio.create_task(_send_all(connection, [second] * seconds))
             windows = 0
@@ -120,17 +120,17 @@ async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_rea
                 windows += len((await receive(connection))["windows"])
             await sending
 
-    async def deaf() -> None:
-        """Asks and asks, and never reads, until it is cut off."""
+    async def never_reading() -> None:
+        """Sends requests and never reads, until it is disconnected."""
         async with connect(url(service), compression=None, max_queue=1) as connection:
             with suppress(ConnectionClosed):
                 async with asyncio.timeout(PATIENCE_S):
                     while True:
                         await connection.send('{"type": "stats"}')
 
-    await hasty(40)
+    await sender(40)
     before = process.memory_info().rss
-    await asyncio.gather(hasty(400), hasty(400), deaf(), deaf())
+    await asyncio.gather(sender(400), sender(400), never_reading(), never_reading())
     assert process.memory_info().rss - before < 64 * MIB
     await none_left(service)
 

@@ -1,4 +1,4 @@
-"""The page at /ui as people use it: in Chromium, with a microphone that plays what the test wants it to hear."""
+"""The page at /ui as people use it: in Chromium, with a microphone that plays the test's audio."""
 
 import wave
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ def write_wav(path: Path, samples: NDArray[np.int16]) -> Path:
 
 
 async def running_scores(service: LocalService, recording: Path) -> list[float]:
-    """The running score after each window of two seconds, as the page asks for them."""
+    """The running score after each window of two seconds, as the page requests them."""
     async with AudioDetectionClient(service.live_url, chunk_duration=2.0) as client:
         windows = [window async for window in client.stream(file_blocks(recording))]
     return [window.running_score for window in windows if window.running_score is not None]
@@ -63,7 +63,7 @@ async def running_scores(service: LocalService, recording: Path) -> list[float]:
 async def locked_between(
     service: LocalService, real: Path, synthetic: Path, folder: Path
 ) -> AsyncIterator[tuple[str, str]]:
-    """A service that takes one for bona fide and the other for spoof, and asks for a key: its page and that key.
+    """A service that takes one for bona fide and the other for spoof, and requires a key: its page and that key.
 
     The demonstration model takes the sample of a real voice for a synthetic one, though for a less clear one.
     """

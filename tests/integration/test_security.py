@@ -155,7 +155,7 @@ def _https(service: LocalService, trusted: Authority, shown: Certificate | None)
 
 
 async def _check_sockets(service: LocalService, key: str) -> None:
-    """A key in a header, or as a browser offers it; who has none gets no socket."""
+    """A key in a header, or as a browser offers it; without one the socket is refused."""
     address = f"ws://127.0.0.1:{service.http_port}/ws/detect"
     offered = [Subprotocol("bonafide"), Subprotocol(f"bonafide.key.{key}")]
     for given in ({"additional_headers": {"x-api-key": key}}, {"subprotocols": offered}):
@@ -170,7 +170,7 @@ async def _check_sockets(service: LocalService, key: str) -> None:
 
 
 async def _curl(url: str, body: bytes) -> bytes:
-    """What a client reads that is refused while it sends."""
+    """The response to a client that is refused while it sends."""
     command = ("curl", "-sS", "--data-binary", "@-", url)
     pipe = asyncio.subprocess.PIPE
     curl = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
@@ -189,7 +189,7 @@ async def _curl(url: str, body: bytes) -> bytes:
     ],
 )
 def test_what_strangers_could_call_does_not_start(name: str, environment: dict[str, str], reason: str) -> None:
-    """Each on its own, with nobody to ask: it must not come to that."""
+    """Each on its own, without authentication: it must refuse to start."""
     command = [sys.executable, "-m", "bentoml_cli._internal.start", "start-http-server", "service:Bonafide"]
     host = environment.get("BENTOML_HOST", "127.0.0.1")
     command += ["--service-name", name, "--port", str(free_ports(1)[0]), "--host", host]

@@ -1,4 +1,4 @@
-"""Windows in which nobody speaks, through the ports: they have no score, and count for nothing."""
+"""Windows without speech, through the ports: they have no score, and do not count."""
 
 import httpx
 import numpy as np

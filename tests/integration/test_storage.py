@@ -1,4 +1,4 @@
-"""Recordings from a real MinIO, remembered in a real Valkey, judged by the running service."""
+"""Recordings from a real MinIO, cached in a real Valkey, judged by the running service."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -191,7 +191,7 @@ async def test_every_key_ends_by_itself(stored: StoredService, client: AsyncBona
 
 
 async def test_no_secret_is_logged(stored: StoredService, client: AsyncBonafideClient) -> None:
-    """At the most talkative level, after what went well and what went wrong."""
+    """At the DEBUG level, after successes and failures."""
     stored.put(encode(speech_like(5, seed=10), 16_000), "logged.wav")
     await client.analyze_object(BUCKET, "logged.wav")
     with pytest.raises(ObjectNotFound):

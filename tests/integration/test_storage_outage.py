@@ -36,7 +36,7 @@ async def client(stored: StoredService) -> AsyncIterator[AsyncBonafideClient]:
 
 @pytest.fixture
 async def new_object(stored: StoredService) -> Callable[[], str]:
-    """Stores a recording that the service does not know, and tells its name."""
+    """Stores a recording that the service has not seen, and returns its name."""
     made: list[str] = []
 
     def store() -> str:
@@ -182,6 +182,6 @@ async def cache_failures(stored: StoredService) -> float:
 
 
 def log_lines(stored: StoredService) -> dict[str, int]:
-    """How often the log tells of the cache."""
+    """How often the log mentions the cache."""
     log = stored.service.log.read_text()
     return {line: log.count(line) for line in (DOWN, BACK, NOT_SHARED)}

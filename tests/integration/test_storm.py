@@ -1,4 +1,4 @@
-"""Thousands of good, bad and truncated requests at once; afterwards the service must still answer rightly.
+"""Thousands of good, bad and truncated requests at once; afterwards the service must still give correct results.
 
 After mosec's `tests/bad_req.py`.
 """
@@ -49,7 +49,7 @@ Request = Callable[[], Awaitable[str]]
 
 
 class Caller:
-    """Sends one kind of request at a time and says how it ended; raises when it ended in no acceptable way."""
+    """Sends one kind of request at a time and returns its outcome; raises when it ended in no acceptable way."""
 
     def __init__(self, service: LocalService, client: AsyncBonafideClient, http: httpx.AsyncClient) -> None:
         self._service = service
@@ -153,7 +153,7 @@ class Caller:
         return await self._cut_off(self._service.grpc_ports[0], preface + self._random.randbytes(30))
 
     async def _give_up(self, call: Awaitable[object]) -> str:
-        """Leaves in the midst of a call, or gets its answer if that is quicker."""
+        """Disconnects during a call, or gets its response if that is faster."""
         try:
             async with asyncio.timeout(self._random.uniform(0, 0.05)):
                 await call
@@ -162,7 +162,7 @@ class Caller:
         return "ok"
 
     async def _cut_off(self, port: int, data: bytes) -> str:
-        """Sends this and hangs up: politely, or with a reset, at once or a moment later."""
+        """Sends this and disconnects: with a close, or with a reset, at once or a moment later."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         with suppress(ConnectionError):
             writer.write(data)

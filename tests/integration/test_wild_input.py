@@ -1,4 +1,4 @@
-"""What attackers, broken phones and truncated uploads send: a right answer or the table's error on both APIs."""
+"""What attackers, broken phones and truncated uploads send: a correct result or the documented error on both APIs."""
 
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -25,14 +25,14 @@ _fresh = count(1)
 
 
 class Judged(NamedTuple):
-    """A right answer: so many chunks, and whether it warns that the file is truncated."""
+    """A correct result: the number of chunks, and whether it warns that the file is truncated."""
 
     chunks: int
     truncated: bool = False
 
 
 def with_bad_samples(value: float) -> bytes:
-    """Four seconds of 32-bit float with one sample in the middle that is no number one could hear."""
+    """Four seconds of 32-bit float with one sample in the middle that is not a valid level."""
     sound = speech_like(4)[0].copy()
     sound[30_000] = value
     return wav(sound, 16_000)
@@ -124,7 +124,7 @@ PHOTOS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.fixture(autouse=True)
 async def afterwards_the_service_is_well(service: LocalService, client: AsyncBonafideClient) -> AsyncIterator[None]:
-    """Whatever came, then a recording and a photo that it does not know are judged, and nobody holds a place."""
+    """After any input, a new recording and a new photo are judged, and all slots are free."""
     yield
     assert len((await client.analyze_file(encode(speech_like(1, seed=next(_fresh)), 16_000))).chunks) == 1
     assert (await client.predict_liveness(encode_image(photo(seed=next(_fresh))))).label in ("fake", "live")

@@ -1,4 +1,4 @@
-"""Waiting for what the running service says of itself."""
+"""Waiting for the reported state of the running service."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float) -> No
 
 
 async def active_calls(service: LocalService, runner: str = "voice") -> int:
-    """Calls that hold a place at a runner, as `/stats` tells."""
+    """Calls that hold a slot at a runner, as reported by `/stats`."""
     async with httpx.AsyncClient(timeout=10) as http:
         return int((await http.get(f"{service.url}/stats")).json()[runner]["active_calls"])
 

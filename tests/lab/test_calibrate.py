@@ -1,4 +1,4 @@
-"""Calibrate, then evaluate: the model that serves afterwards has the threshold and the BPCER that were promised."""
+"""Calibrate, then evaluate: the model that serves afterwards has the threshold and the BPCER that were requested."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def model(tiny_face: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(model: Path, tmp_path: Path) -> Path:
-    """Photos sorted by what the model says of them, with one in five on the wrong side."""
+    """Photos labelled by the model's score, one in five of them wrongly."""
     detector = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1))
     assert detector.info.geometry is not None
     pictures = []

@@ -1,4 +1,4 @@
-"""The settings of the service, as the lab asks for them."""
+"""The settings of the service, as used by the lab."""
 
 import pytest
 

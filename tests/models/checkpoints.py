@@ -1,4 +1,4 @@
-"""Random checkpoints, saved as people save them, and what plain transformers says of them."""
+"""Random checkpoints, saved in the usual formats, and plain transformers' results for them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +60,7 @@ def names(labels: Sequence[str]) -> dict[str, Any]:
 
 
 def windows(samples: int = 64_000) -> Windows:
-    """Six windows that differ as much as sounds can."""
+    """Six windows with very different sounds."""
     rng = np.random.default_rng(7)
     t = np.arange(samples) / 16_000
     sounds = [
@@ -173,7 +173,7 @@ def plain_pooled_scores(model: PlainPooled, items: Windows) -> NDArray[np.float3
 
 
 def plain_voice_scores(folder: Path, items: Windows, spoof: int) -> NDArray[np.float32]:
-    """What transformers alone says, one window at a time, in fp32."""
+    """The scores of transformers alone, one window at a time, in fp32."""
     extractor = AutoFeatureExtractor.from_pretrained(folder)  # type: ignore[no-untyped-call]
     model = AutoModelForAudioClassification.from_pretrained(folder).eval()
     scores = []
@@ -187,7 +187,7 @@ def plain_voice_scores(folder: Path, items: Windows, spoof: int) -> NDArray[np.f
 def plain_face_scores(
     folder: Path, items: Photos, spoof: int, processor_class: type[PilBackend] = BitImageProcessorPil
 ) -> NDArray[np.float32]:
-    """What transformers alone says, one photo at a time, in fp32."""
+    """The scores of transformers alone, one photo at a time, in fp32."""
     processor = processor_class.from_pretrained(folder)
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     scores = []
@@ -199,7 +199,7 @@ def plain_face_scores(
 
 
 def apply(geometry: ImageGeometry, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Prepares a photo exactly as `ImageGeometry` words it."""
+    """Prepares a photo exactly as documented in `ImageGeometry`."""
     image = Image.fromarray(photo)
     if geometry.resize_shortest_edge:
         edge, short, long = geometry.resize_shortest_edge, min(image.size), max(image.size)

@@ -9,7 +9,7 @@ from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, save_face, save_voi
 
 @pytest.fixture(autouse=True)
 def audible_log() -> Iterator[None]:
-    """Lets `caplog` hear `models` and `lab`, whatever a command line that ran in this process has set up."""
+    """Makes `caplog` capture `models` and `lab`, whatever a command line that ran in this process has set up."""
     loggers = [logging.getLogger(name) for name in ("models", "lab")]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -41,7 +41,7 @@ def tiny_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a command line keep its models below `tmp_path`, and compute exactly, on one thread."""
+    """Makes a command line keep its models below `tmp_path`, and compute exactly, on one thread."""
     monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
     monkeypatch.setenv("BONAFIDE_PRECISION", "fp32")

@@ -69,7 +69,7 @@ def serve_hub(folder: Path, repository: str, branch: str = "main") -> Iterator[H
                 self.close_connection = self.close_connection or torn
 
         def log_message(self, *_: object) -> None:
-            """Keeps quiet."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub = Hub(f"http://127.0.0.1:{server.server_port}")

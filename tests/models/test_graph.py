@@ -14,7 +14,7 @@ from tests.models.checkpoints import TINY_WAVE, windows
 
 
 class Fixed(nn.Module):
-    """Gives the logits that it was told to give, whatever it hears."""
+    """Returns the given logits, whatever the input."""
 
     def __init__(self, *logits: float) -> None:
         super().__init__()

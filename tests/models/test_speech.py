@@ -1,4 +1,4 @@
-"""The bundled speech finder gives silero's own numbers, whatever the engine, the batch and the lengths in it."""
+"""The bundled speech detector gives silero's own values, whatever the engine, the batch and the lengths in it."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def sounds() -> NDArray[np.int16]:
 
 @pytest.fixture(scope="module")
 def silero(sounds: NDArray[np.int16]) -> NDArray[np.float32]:
-    """What silero's own model says of each frame of the sounds, asked as its authors do: one frame at a time."""
+    """Silero's own result for each frame of the sounds, computed as by its authors: one frame at a time."""
     model = silero_model()
     samples = torch.from_numpy(sounds).to(torch.float32) / 32768
     starts = range(0, WINDOW, FRAME_SAMPLES)

@@ -1,7 +1,7 @@
 """Makes the face data: fetches the packages, simulates photos of live faces and of attacks, writes the manifest.
 
-`python -m lab.training.data.face` takes about a quarter of an hour; run again, it goes on where it
-stopped. Everything lies in the cache folder (`$BONAFIDE_DATA_DIR`), nothing in the repository.
+`python -m lab.training.data.face` takes about a quarter of an hour; run again, it resumes. Everything
+is in the cache folder (`$BONAFIDE_DATA_DIR`), nothing in the repository.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Shot:
 
 
 def folder() -> Path:
-    """Where the photos and `manifest.jsonl` lie."""
+    """Folder of the photos and `manifest.jsonl`."""
     return data_dir() / "faces"
 
 
@@ -55,8 +55,8 @@ def plan(portraits: list[Portrait], root: Path, photos: dict[Split, int], scene_
         portraits: What `face_sources.find` found.
         root: Folder for the photos.
         photos: Split -> live photos per person; print and screen attacks get half of that each, in the
-            test split the kinds that training never sees get as many as each of them.
-        scene_photos: The same for scenes, which serve training only.
+            test split the kinds that are not in training get as many as each of them.
+        scene_photos: The same for scenes, which are used in training only.
         seed: Another seed, other photos.
 
     Returns:
@@ -97,7 +97,7 @@ def item(shot: Shot) -> Item:
 
 
 def shoot(shot: Shot) -> None:
-    """Takes one photo unless its file is there."""
+    """Takes one photo unless its file exists."""
     if shot.path.is_file():
         return
     rng = np.random.default_rng(shot.seed)
@@ -110,7 +110,7 @@ def shoot(shot: Shot) -> None:
 
 
 def make(shots: Sequence[Shot], workers: int) -> None:
-    """Takes all photos with that many processes and logs how far it is."""
+    """Takes all photos with that many processes and logs progress."""
     missing = [shot for shot in shots if not shot.path.is_file()]
     log.info("%d photos, %d of them to be taken", len(shots), len(missing))
     start = time.monotonic()

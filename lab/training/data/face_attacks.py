@@ -1,7 +1,7 @@
 """Simulated presentation attacks: a printed photo, a photo on a screen, a projected photo.
 
 In: a picture and a view of it. Out: the light that leaves it towards the camera. Which papers and devices
-may be drawn depends on the split, so that dev and test meet parameters that training never saw.
+may be drawn depends on the split, so that dev and test have parameters that are not in training.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ PRINT: Final = "print"
 SCREEN: Final = "screen"
 PROJECTION: Final = "projection"
 UNSEEN: Final = frozenset({PROJECTION})
-"""Attack kinds that only the test split holds."""
+"""Attack kinds that are in the test split only."""
 
 _BANDS: dict[Split, Sequence[int]] = {"train": (0, 1, 3, 5, 7, 8), "dev": (4,), "test": (2, 6)}
 _KINDS: dict[str, dict[Split, Sequence[str]]] = {
@@ -144,7 +144,7 @@ def _inks(coverage: Plane, u: Plane, v: Plane, step: float, split: Split, rng: n
 
 
 def _threshold(x: Plane, y: Plane, period: float, angle: float, kind: str, rng: np.random.Generator) -> Plane:
-    """The screen that an ink must exceed to be laid, 0..1; x and y in camera pixels."""
+    """The halftone threshold that an ink must exceed, 0..1; x and y in camera pixels."""
     if kind == "grain":
         noise: Plane = rng.random((256, 256), dtype=np.float32)
         grain = np.float32(max(1.0, period / 4))

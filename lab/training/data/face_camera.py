@@ -1,7 +1,7 @@
-"""One simulated camera for every class, so that nothing but the attack itself tells live from fake.
+"""One simulated camera for every class, so that only the attack itself distinguishes live from fake.
 
 In: the light that reaches the sensor, one value per pixel and colour. Out: the JPEG file a phone would
-write. Knows nothing of faces or attacks.
+write. Independent of faces and attacks.
 """
 
 import io
@@ -48,7 +48,7 @@ def photograph(light: Plane, rng: np.random.Generator) -> bytes:
     deviation = np.sqrt(np.maximum(image, 0) * shot + read * read * 0.3)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.5:
-        # Phones denoise; what is left of the noise is coarser and weaker.
+        # Phones denoise; the remaining noise is coarser and weaker.
         noise = ndimage.gaussian_filter(noise, (0.7, 0.7, 0)) * np.float32(1.3)
     image = to_srgb(image + noise * deviation.astype(np.float32))
     amount = rng.uniform(-0.1, 0.8)

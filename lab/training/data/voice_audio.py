@@ -124,6 +124,6 @@ def save(samples: Samples, path: Path) -> None:
 
 
 def load(path: Path) -> Samples:
-    """Reads what `save` wrote: float32 (samples,), -1..1."""
+    """Reads a file written by `save`: float32 (samples,), -1..1."""
     with wave.open(str(path), "rb") as file:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / np.float32(32768)

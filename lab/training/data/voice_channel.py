@@ -1,7 +1,7 @@
-"""One recording chain for both classes, so that only the voice tells them apart.
+"""One recording chain for both classes, so that only the voice distinguishes them.
 
-In: a dry 4 s window. Out: the window as a microphone, a room, a line and a codec would hand it over.
-Knows nothing of classes: the draw depends on the random generator alone.
+In: a dry 4 s window. Out: the window after a microphone, a room, a line and a codec.
+Independent of classes: the draw depends on the random generator alone.
 """
 
 import io
@@ -34,7 +34,7 @@ def channel(samples: Samples, rng: np.random.Generator) -> Samples:
 
     Args:
         samples: float32 (samples,), 16 kHz, -1..1.
-        rng: Decides everything: band, tilt, room, noise at 14-42 dB, level, codec.
+        rng: Draws everything: band, tilt, room, noise at 14-42 dB, level, codec.
 
     Returns:
         float32 (samples,), same length, -1..1, never louder than full scale.
@@ -116,7 +116,7 @@ def _through(samples: Samples, container: str, encoder: str, rate: int, kbit: fl
             out.mux(stream.encode(block))
         out.mux(stream.encode(None))
     file.seek(0)
-    # The AAC reader takes some first bytes for a tag in no known script.
+    # The AAC reader takes some first bytes for a tag in an unknown encoding.
     read_as = "aac" if container == "adts" else container
     with av.open(file, "r", format=read_as, metadata_errors="replace") as back:
         formatter = av.AudioResampler("flt", "mono", rate)

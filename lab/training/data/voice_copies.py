@@ -1,4 +1,4 @@
-"""Copy-synthesis and conversion: a bona fide window in, the same words out of a vocoder.
+"""Copy-synthesis and conversion: a bona fide window in, the same words through a vocoder out.
 
 Each function takes float32 (64000,) at 16 kHz and a random generator and returns the same shape. The
 generator draws the strength, so that a family is not one fixed setting.

@@ -1,4 +1,4 @@
-"""Bona fide speech: which packages, which of their files, whose voice, and on which side of the split.
+"""Bona fide speech: packages, files, speakers and splits.
 
 The split is by language for the volunteer collections, because one person may have recorded the same
 language for two packages; collections with their own speakers are placed as a whole.
@@ -25,8 +25,8 @@ class Clip:
     Attributes:
         path: The audio file.
         speaker: `<package>/<language or voice>`, unique over all sources.
-        split: The side all clips of this speaker are on.
-        package: Where it came from.
+        split: The split of all clips of this speaker.
+        package: Its package.
     """
 
     path: Path
@@ -37,12 +37,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class Source:
-    """A package and the rule that reads speaker and language off a file's path.
+    """A package and the rule that derives speaker and language from a file's path.
 
     Attributes:
         package: What to fetch.
         pattern: Searched in the path inside the package; groups `language` and, optionally, `voice`.
-        split: The side of the whole package, or None where the language decides.
+        split: The split of the whole package, or None where the language decides.
     """
 
     package: Package
@@ -56,7 +56,7 @@ def _source(registry_name: str, licence: str, pattern: str, split: Split | None 
     return Source(Package(kind, name, licence), re.compile(pattern), split)  # type: ignore[arg-type]
 
 
-# The asterisk English and Spanish prompts are one voice, so both train.
+# The asterisk English and Spanish prompts are one voice, so both are in train.
 SOURCES = (
     _source("debian:tuxpaint-stamps-default", _GPL2, r"_desc(_(?P<language>[a-z]{2})|)\.ogg$"),
     _source("debian:asterisk-core-sounds-en-g722", "CC-BY-SA-3.0", r"/en_US_f_(?P<voice>Allison)/.*\.g722$"),
@@ -98,7 +98,7 @@ def clips() -> Iterator[Clip]:
 
 
 def split_of_language(language: str) -> Split:
-    """The side on which volunteers of a language are: two- or three-letter code in, split out."""
+    """The split of volunteers of a language: two- or three-letter code in, split out."""
     if language in DEV_LANGUAGES:
         return "dev"
     return "test" if language in TEST_LANGUAGES else "train"
@@ -111,7 +111,7 @@ def _clips_of(source: Source, folder: Path) -> Iterator[Clip]:
         if match is None or not path.is_file() or "/silence/" in str(path) or path.name in seen:
             continue
         if source.package.name in ("silero-vad", "pyannote-audio"):
-            seen.add(path.name)  # the same file lies in several examples
+            seen.add(path.name)  # the same file is in several examples
         groups = match.groupdict()
         language = groups.get("language") or ("en" if "language" in groups else "")
         speaker = f"{source.package.name}/{_voice(groups.get('voice')) or language}"
@@ -119,7 +119,7 @@ def _clips_of(source: Source, folder: Path) -> Iterator[Clip]:
 
 
 def _voice(voice: str | None) -> str | None:
-    """All `mfa_*` files are one man; the rest of a name is kept as it is."""
+    """All `mfa_*` files are one man; other names are not changed."""
     if voice is None:
         return None
     voice = "michael" if voice.startswith(("mfa_", "michael")) else voice

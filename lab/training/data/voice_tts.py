@@ -1,6 +1,6 @@
-"""Text-to-speech attacks: voices of espeak-ng, flite and festival reading the captions of tuxpaint.
+"""Text-to-speech attacks: voices of espeak-ng, flite and festival read the captions of tuxpaint.
 
-A voice counts as a speaker and is on one side of the split only, like a person.
+A voice counts as a speaker and is in one split only, like a person.
 """
 
 import re
@@ -43,10 +43,10 @@ class Voice:
 
     Attributes:
         family: Attack family; `espeak`, `flite`, `festival-diphone`, `festival-hts` or `festival-clunits`.
-        name: What the program calls it.
+        name: Its name in the program.
         language: Key of the captions it reads.
-        split: The side it is on.
-        encoding: What the program expects its text file to be in.
+        split: Its split.
+        encoding: Encoding of the program's text file.
     """
 
     family: str
@@ -114,22 +114,22 @@ def captions() -> dict[str, list[str]]:
 
 
 def speak(voice: Voice, sentences: Sequence[str], rng: np.random.Generator) -> list[Samples]:
-    """Lets a voice read sentences.
+    """Synthesises sentences with a voice.
 
     Args:
         voice: One of `VOICES`.
         sentences: A few sentences of its language.
-        rng: Draws speed and pitch where the program has such knobs.
+        rng: Draws speed and pitch where the program has such options.
 
     Returns:
-        One float32 (samples,) at 16 kHz with all sentences, in a list; empty when nothing was spoken.
+        One float32 (samples,) at 16 kHz with all sentences, in a list; empty when nothing was synthesised.
 
     Raises:
         subprocess.CalledProcessError: The program failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         text, sound = Path(folder, "text.txt"), Path(folder, "sound.wav")
-        # The Russian voice gives up at any sign it has no rule for.
+        # The Russian voice fails on any character without a rule.
         plain = [_UNSPOKEN.sub(" ", sentence) for sentence in sentences]
         text.write_bytes("\n\n".join(plain).encode(voice.encoding, "ignore"))
         subprocess.run(_command(voice, text, sound, rng), capture_output=True, check=True, timeout=120)

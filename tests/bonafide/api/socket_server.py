@@ -1,4 +1,4 @@
-"""`/ws/detect` behind a real port of this process, with a model whose scores anybody can foretell."""
+"""`/ws/detect` behind a real port of this process, with a model whose scores are predictable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +26,7 @@ from tests.servers import free_port
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals of this process alone."""
+    """Does not change the signal handlers of this process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -79,7 +79,7 @@ async def socket_server(
     webhook: Webhook | None = None,
     **limits: Any,
 ) -> AsyncIterator[SocketServer]:
-    """Serves for as long as the block lasts; `limits` are settings without their `live_`."""
+    """Serves for the duration of the block; `limits` are settings without their `live_`."""
     remote, settings = remote or LocalRemote(), settings or Settings()
     calls = CallVerdicts.from_settings(settings)
     async with live_sessions(remote, **limits) as sessions:
@@ -109,7 +109,7 @@ async def socket_server(
 
 
 class Client:
-    """A socket that speaks JSON and insists on frames of the documented kinds."""
+    """A JSON client that requires frames of the documented kinds."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket

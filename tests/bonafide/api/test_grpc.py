@@ -78,7 +78,7 @@ def trailer(error: grpc.aio.AioRpcError) -> dict[str, str]:
 
 
 class AbortedContext:
-    """Keeps how the call was ended."""
+    """Records how the call was ended."""
 
     def __init__(self) -> None:
         self.ended: tuple[grpc.StatusCode, str, dict[str, str]] | None = None

@@ -1,4 +1,4 @@
-"""`AnalyzeLive` through a real port: windows while they are spoken, the summary, and the error table's statuses."""
+"""`AnalyzeLive` through a real port: windows while audio arrives, the summary, and the error table's statuses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

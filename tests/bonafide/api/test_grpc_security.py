@@ -109,7 +109,7 @@ async def test_a_key_has_its_limit(channel: grpc.aio.Channel) -> None:
 
 
 async def status(port: int, trust: Path, client: Certificate | None = None) -> liveness.ModelStatusResponse:
-    """Asks over a connection of its own."""
+    """Calls over a connection of its own."""
     credentials = grpc.ssl_channel_credentials(
         trust.read_bytes(), *((client.key.read_bytes(), client.cert.read_bytes()) if client else (None, None))
     )

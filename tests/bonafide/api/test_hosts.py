@@ -1,4 +1,4 @@
-"""A page that has made its name stand for 127.0.0.1, before a real server."""
+"""A page whose name has been rebound to 127.0.0.1, against a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator

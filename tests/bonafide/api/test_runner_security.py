@@ -1,4 +1,4 @@
-"""What a stranger sends to a runner's port, before a real BentoML service."""
+"""Requests without the token to a runner's port, against a real BentoML service."""
 
 import asyncio
 import os

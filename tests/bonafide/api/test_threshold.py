@@ -1,4 +1,4 @@
-"""Every answer names the threshold in force and says whether it was fitted: setting, else calibration, else 0.5."""
+"""Every response has the threshold in force and whether it was fitted: setting, else calibration, else 0.5."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page's files as the service sends them; `tests/web` looks at them in a browser."""
+"""The page's files as the service sends them; `tests/web` checks them in a browser."""
 
 import re
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ FILES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if pa
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The page needs no running app: it says itself that the service is starting."""
+    """The page needs no running app: it shows by itself that the service is starting."""
     transport = httpx.ASGITransport(HttpApi().routes(), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

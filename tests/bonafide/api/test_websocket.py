@@ -1,4 +1,4 @@
-"""`/ws/detect` through a real port: the old protocol, what may be opted into, and every way to misbehave."""
+"""`/ws/detect` through a real port: the old protocol, its options, and every kind of misuse."""
 
 import asyncio
 import base64
@@ -247,7 +247,7 @@ async def test_a_message_that_is_too_large() -> None:
 
 
 async def raw_client(server: SocketServer, receive_buffer: int | None = None) -> socket.socket:
-    """A connection that has shaken hands, and does from now on only what the test does."""
+    """A connection after its handshake, on which only the test sends."""
     sock = socket.socket()
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

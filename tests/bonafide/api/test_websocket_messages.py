@@ -1,4 +1,4 @@
-"""docs/websocket.md against the types: each example is a frame of ours, and each frame has its example."""
+"""docs/websocket.md against the types: each example is a valid frame, and each frame has an example."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which demuxer may see which bytes."""
+"""Which demuxer may read which bytes."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The fences around FFmpeg: no second file, no foreign codec, no appetite that a few bytes can raise."""
+"""The restrictions on FFmpeg: no second file, no other codec, no excessive memory or time for a few bytes."""
 
 import io
 import os
@@ -37,7 +37,7 @@ def victim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def naked(data: bytes, **options: str) -> int:
-    """Samples that FFmpeg decodes without our fences."""
+    """Samples that FFmpeg decodes without these restrictions."""
     with av.open(io.BytesIO(data), mode="r", container_options=options) as container:
         return sum(frame.samples for frame in container.decode(audio=0))
 

@@ -1,4 +1,4 @@
-"""Recordings in, windows out: every format, every lie, every tear, and limits that hold while decoding."""
+"""Recordings in, windows out: every format, false headers, truncation, and limits that are enforced while decoding."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Wild input: whatever the bytes, the reader answers in time with windows or with one of our errors."""
+"""Wild input: whatever the bytes, the reader returns windows or raises one of the service's errors in time."""
 
 import time
 from functools import cache

@@ -1,4 +1,4 @@
-"""Resampling keeps tones, levels and lengths, is exact at 16 kHz, and does not mix neighbours."""
+"""Resampling keeps tones, levels and lengths, is exact at 16 kHz, and does not mix windows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The arbiter of BentoML's supervisor; tests/integration/test_trust.py looks at the ports of the running one."""
+"""The arbiter of BentoML's supervisor; tests/integration/test_trust.py checks the ports of the running one."""
 
 import stat
 from pathlib import Path

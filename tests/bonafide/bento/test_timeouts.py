@@ -1,4 +1,4 @@
-"""The time limit of a request ends with it, and leaves nothing behind."""
+"""The time limit of a request ends with it, and releases its memory."""
 
 import asyncio
 import gc

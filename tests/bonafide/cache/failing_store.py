@@ -1,4 +1,4 @@
-"""A key-value store that fails when it is told to, and counts how often it was asked."""
+"""A key-value store that fails on request and counts its calls."""
 
 from collections.abc import Sequence
 
@@ -21,19 +21,19 @@ class FailingStore:
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `KeyValueStore.get_many`."""
-        self._ask()
+        self._count()
         return [self.values.get(key) for key in keys]
 
     async def put_many(self, items: Sequence[tuple[str, bytes]]) -> None:
         """See `KeyValueStore.put_many`."""
-        self._ask()
+        self._count()
         self.values.update(items)
 
     async def close(self) -> None:
         """See `KeyValueStore.close`."""
         self.closed = True
 
-    def _ask(self) -> None:
+    def _count(self) -> None:
         self.asked += 1
         if self.down:
             raise StoreFailed("no route to host")

@@ -1,4 +1,4 @@
-"""What the cache promises, on memory and on a real Valkey alike."""
+"""The contract of the cache, in memory and on a real Valkey."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""The memory store stays below its bound, forgets what is old, and keeps what is used."""
+"""The memory store stays below its bound, evicts old items, and keeps used ones."""
 
 import asyncio
 import tracemalloc

@@ -1,4 +1,4 @@
-"""A Redis that is gone, frozen, full or somebody else: calls go on, are told once, and it is used again later."""
+"""A Redis that is stopped, frozen, full or another server: calls continue, it is logged once, and used again later."""
 
 import asyncio
 import logging
@@ -77,7 +77,7 @@ async def until_it_works(cache: Cache) -> None:
             await asyncio.sleep(0.05)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def cache_log(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message.split(",")[0] for record in caplog.records if record.name.startswith("bonafide.cache")]
 
 
@@ -95,11 +95,11 @@ async def test_calls_go_on_without_it_and_use_it_again(
             await everything(cache)
         assert time.monotonic() - began < TIMEOUT_S + 1  # one wait, not thirty
         assert failures.count >= 1
-        assert told(caplog) == ["the cache is down"]
+        assert cache_log(caplog) == ["the cache is down"]
         await asyncio.sleep(2 * (TIMEOUT_S + PAUSE_S))
         server.start() if how == "kill" else server.thaw()
         await until_it_works(cache)
-        assert told(caplog) == ["the cache is down", "the cache is back"]
+        assert cache_log(caplog) == ["the cache is down", "the cache is back"]
         before = failures.count
         await everything(cache)
         assert failures.count == before
@@ -109,7 +109,7 @@ async def test_it_is_gone_from_the_start(server: Server, caplog: pytest.LogCaptu
     server.kill()
     async with cache_on(server.port) as cache:
         await everything(cache)
-        assert told(caplog) == ["the cache is down"]
+        assert cache_log(caplog) == ["the cache is down"]
         server.start()
         await until_it_works(cache)
 

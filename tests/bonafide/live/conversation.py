@@ -1,4 +1,4 @@
-"""A live session in this process: inputs are put in one by one, outputs are kept."""
+"""A live session in this process: inputs are sent one by one, outputs are recorded."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -18,7 +18,7 @@ from tests.bonafide.fakes import LocalRemote, ready_runner
 
 
 class Recorder:
-    """Keeps what it observes."""
+    """Records its observations."""
 
     def __init__(self) -> None:
         self.most_sessions = self.sessions = 0
@@ -47,11 +47,11 @@ async def live_sessions(
 
 
 class Conversation:
-    """The other side of a session.
+    """The client of a session.
 
     Attributes:
         outputs: what was sent so far.
-        hold: while it is clear, nothing that is sent arrives.
+        hold: while it is clear, no output is received.
     """
 
     def __init__(self, stream: LiveStream) -> None:

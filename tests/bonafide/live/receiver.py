@@ -1,4 +1,4 @@
-"""A web server that keeps what is posted to it, and answers as it is told."""
+"""A web server that records requests and responds as configured."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ class Receiver:
     """What arrived.
 
     Attributes:
-        answers: status codes to answer with, one by one; then 200.
+        answers: status codes of its responses, one by one; then 200.
     """
 
     url: str = ""

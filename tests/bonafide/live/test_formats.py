@@ -1,4 +1,4 @@
-"""How live audio travels: every form gives the samples that went in, and what is none of them is told."""
+"""Encodings of live audio: every form decodes to the original samples, and anything else is refused."""
 
 import base64
 import json

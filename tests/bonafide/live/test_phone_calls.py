@@ -18,7 +18,7 @@ from tests.bonafide.live.conversation import Conversation, audio, conversation
 
 
 class PostedDocuments(Webhook):
-    """Keeps what would be sent."""
+    """Records what would be sent."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9", "")
@@ -35,15 +35,15 @@ def encoded(verdict: PhoneVerdict) -> bytes:
 
 
 @dataclass
-class Talk:
-    """A call, the session below it, and where its documents go."""
+class JudgedCall:
+    """A call, its session, and the receivers of its documents."""
 
     live: Conversation
     call: PhoneCall
     verdicts: CallVerdicts
     webhook: PostedDocuments = field(default_factory=PostedDocuments)
 
-    async def say(self, share: float, seconds: float) -> list[object]:
+    async def judge(self, share: float, seconds: float) -> list[object]:
         """Judges audio of this P(spoof), updates the call, and returns what is stored."""
         outputs = len(self.live.outputs)
         samples = audio(share, seconds)
@@ -68,49 +68,49 @@ class Talk:
 
 
 @asynccontextmanager
-async def phone_call(*, webhook: bool = True) -> AsyncIterator[Talk]:
+async def phone_call(*, webhook: bool = True) -> AsyncIterator[JudgedCall]:
     verdicts, posted = CallVerdicts(MemoryKeyValue(10**6, 60), None), PostedDocuments()
     async with conversation(LocalRemote()) as live:
         hook = posted if webhook else None
         call = PhoneCall("CA1", "MZ1", stream=live.stream, verdicts=verdicts, webhook=hook, encode=encoded)
-        yield Talk(live, call, verdicts, posted)
+        yield JudgedCall(live, call, verdicts, posted)
     await posted.close()
     await verdicts.close()
 
 
 async def test_a_call_that_has_begun_has_a_verdict_and_posts_none() -> None:
-    async with phone_call() as talk:
-        await talk.call.update()
-        done, label, p_spoof, seconds, request_id = await talk.stored()
+    async with phone_call() as judged:
+        await judged.call.update()
+        done, label, p_spoof, seconds, request_id = await judged.stored()
         assert (done, label, p_spoof, seconds) == (False, "no_speech", None, 0.0)
-        assert request_id == talk.live.stream.call.request_id
-        assert talk.posted() == []
+        assert request_id == judged.live.stream.call.request_id
+        assert judged.posted() == []
 
 
 async def test_the_running_verdict_is_stored_while_the_call_lasts_and_that_on_all_of_it_at_the_end() -> None:
-    async with phone_call() as talk:
-        assert (await talk.say(0.25, 8.0))[:2] == [False, "bonafide"]
-        done, label, running, *_ = await talk.say(1.0, 8.0)
+    async with phone_call() as judged:
+        assert (await judged.judge(0.25, 8.0))[:2] == [False, "bonafide"]
+        done, label, running, *_ = await judged.judge(1.0, 8.0)
         assert (done, label) == (False, "spoof")
-        summary = await talk.hang_up()
-        done, label, p_spoof, seconds, _ = await talk.stored()
+        summary = await judged.hang_up()
+        done, label, p_spoof, seconds, _ = await judged.stored()
         assert (done, label, p_spoof, seconds) == (True, summary.label, summary.score, 16.0)
         assert p_spoof == pytest.approx(0.625, abs=0.01), "the mean of all, and not the smoothed last seconds"
         assert running != pytest.approx(p_spoof, abs=0.05)
 
 
 async def test_verdicts_are_posted_when_the_label_changes_and_at_the_end() -> None:
-    async with phone_call() as talk:
+    async with phone_call() as judged:
         for share in (0.25, 0.25, 1.0, 1.0, 1.0):
-            await talk.say(share, 8.0)
-        await talk.hang_up()
-        assert talk.posted() == [(False, "bonafide"), (False, "spoof"), (True, "spoof")]
-        assert json.loads(talk.webhook.documents[-1]) == await talk.stored()
+            await judged.judge(share, 8.0)
+        await judged.hang_up()
+        assert judged.posted() == [(False, "bonafide"), (False, "spoof"), (True, "spoof")]
+        assert json.loads(judged.webhook.documents[-1]) == await judged.stored()
 
 
 async def test_without_a_webhook_verdicts_are_stored() -> None:
-    async with phone_call(webhook=False) as talk:
-        await talk.say(1.0, 8.0)
-        await talk.hang_up()
-        assert (await talk.stored())[:2] == [True, "spoof"]
-        assert talk.posted() == []
+    async with phone_call(webhook=False) as judged:
+        await judged.judge(1.0, 8.0)
+        await judged.hang_up()
+        assert (await judged.stored())[:2] == [True, "spoof"]
+        assert judged.posted() == []

@@ -1,4 +1,4 @@
-"""All live sessions: how many are let in, and that leaving sees each of them out."""
+"""All live sessions: the number admitted, and that a drain ends each of them."""
 
 import asyncio
 from contextlib import ExitStack

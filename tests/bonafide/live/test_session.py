@@ -1,4 +1,4 @@
-"""The session core: whatever the messages, the same audio gives the same windows, each sample judged once."""
+"""The session core: the same audio, however it is split, gives the same windows, and each sample is judged once."""
 
 import math
 from collections.abc import Callable
@@ -32,7 +32,7 @@ CONFIGS = st.sampled_from([(1.0, 0.0), (0.5, 0.25), (1.0, 0.7), (0.3, 0.0), (4.0
 
 
 def ramp(count: int, first: int = 0) -> NDArray[np.float32]:
-    """Samples that tell their place: the n-th is n / 2**20."""
+    """Samples that encode their position: the n-th is n / 2**20."""
     return (np.arange(first, first + count) / 2**20).astype(np.float32)
 
 
@@ -237,7 +237,7 @@ def test_when_a_session_is_over() -> None:
     live = session()
     assert (live.due_at, live.overdue(59.9), live.overdue(60.0)) == (60.0, None, Ending.IDLE)
     for now in range(0, 3_600, 50):
-        live.heard(now)
+        live.message_received(now)
         assert live.overdue(now) is None
     assert (live.due_at, live.overdue(3_600.0)) == (3_600.0, Ending.SESSION_LIMIT)
 

@@ -1,4 +1,4 @@
-"""One live session at work: answers in order, none lost, bounded waiting, and every way it can end."""
+"""One running live session: outputs in order, none lost, bounded waiting, and every way it can end."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The webhook: what it posts, how often it tries, and that it never waits for ever."""
+"""The webhook: what it posts, how often it retries, and that its waits are bounded."""
 
 import asyncio
 import hashlib

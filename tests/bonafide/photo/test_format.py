@@ -1,4 +1,4 @@
-"""Which photo formats are taken, which are refused by name, and which way up a photo is."""
+"""Which photo formats are taken, which are refused by name, and the orientation of a photo."""
 
 import struct
 

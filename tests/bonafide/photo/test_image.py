@@ -1,4 +1,4 @@
-"""Photos in, the model's array out: every format and mode, upright, within limits, by transformers' own rules."""
+"""Photos in, the model's array out: every format and mode, upright, within limits, by transformers' rules."""
 
 import struct
 import time

@@ -1,4 +1,4 @@
-"""Wild input: whatever the bytes, a photo comes out in time or one of our errors does."""
+"""Wild input: whatever the bytes, the result is a photo or one of the service's errors, in time."""
 
 import time
 from functools import cache

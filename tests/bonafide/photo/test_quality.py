@@ -1,4 +1,4 @@
-"""Each reason by itself, and which of several is told."""
+"""Each reason by itself, and which of several is reported."""
 
 import pytest
 from PIL import Image

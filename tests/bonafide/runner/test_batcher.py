@@ -8,7 +8,7 @@ from bonafide.runner.batcher import Batcher
 
 
 class Sender:
-    """Answers each item with its double, as soon as it is let."""
+    """Returns the double of each item, as soon as it is released."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()

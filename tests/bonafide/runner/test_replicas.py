@@ -1,4 +1,4 @@
-"""What one runner's replicas do together; each is a real object in this process that answers, fails or keeps silent."""
+"""The replicas of one runner; each is a real object in this process that responds, fails or hangs."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ ANSWERS = [RunnerResult(1.0, 0.001, 1, MODEL.fingerprint)]
 
 
 class Replica(LocalRemote):
-    """One that may serve another model, or be cut off from us: then it answers nothing."""
+    """One that may serve another model, or be cut off: then it never responds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,12 +38,12 @@ class Replica(LocalRemote):
         self.closed = True
 
 
-class Town:
-    """Names and addresses, and who lives there."""
+class NameService:
+    """Names, their addresses, and the replicas there."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = list(addresses)
-        self.people = {address: Replica() for address in "abcd"}
+        self.by_address = {address: Replica() for address in "abcd"}
 
     async def find(self, url: str) -> list[str]:
         if not self.addresses:
@@ -51,7 +51,7 @@ class Town:
         return list(self.addresses)
 
     async def connect(self, url: str) -> Replica:
-        return self.people[url]
+        return self.by_address[url]
 
     def replicas(self) -> Replicas:
         return Replicas("http://runner:3000", self.connect, self.find)
@@ -66,28 +66,28 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_least_busy_is_asked_and_an_idle_house_takes_turns() -> None:
-    town = Town("a", "b")
-    both = town.replicas()
+    names = NameService("a", "b")
+    both = names.replicas()
     assert await both.info() == INFO
     assert both.replicas == 2
     for _ in range(4):
         await both.score([ITEM])
-    assert (town.people["a"].calls, town.people["b"].calls) == (2, 2)
-    town.people["a"].open.clear()
+    assert (names.by_address["a"].calls, names.by_address["b"].calls) == (2, 2)
+    names.by_address["a"].open.clear()
     waiting = asyncio.create_task(both.score([ITEM] * 3))
     await asyncio.sleep(0)
     for _ in range(4):
         await both.score([ITEM])
-    assert town.people["b"].scored == 6
-    town.people["a"].open.set()
+    assert names.by_address["b"].scored == 6
+    names.by_address["a"].open.set()
     await waiting
 
 
 async def test_one_that_fails_is_left_and_its_work_done_by_another() -> None:
-    town = Town("a", "b")
-    both = town.replicas()
+    names = NameService("a", "b")
+    both = names.replicas()
     await both.info()
-    town.people["a"].errors = [OSError("connection refused")]
+    names.by_address["a"].errors = [OSError("connection refused")]
     assert list(await asyncio.gather(both.score([ITEM]), both.score([ITEM]))) == [ANSWERS] * 2
     assert both.replicas == 1
     await both.info()
@@ -95,75 +95,75 @@ async def test_one_that_fails_is_left_and_its_work_done_by_another() -> None:
 
 
 async def test_when_the_only_one_fails_it_is_left_until_it_answers_a_probe() -> None:
-    town = Town("a")
-    one = town.replicas()
+    names = NameService("a")
+    one = names.replicas()
     await one.info()
-    town.people["a"].errors = [OSError("connection refused")]
+    names.by_address["a"].errors = [OSError("connection refused")]
     with pytest.raises(OSError, match="refused"):
         await one.score([ITEM])
     with pytest.raises(ConnectionError, match="no replica"):
         await one.score([ITEM])
-    assert town.people["a"].calls == 1
+    assert names.by_address["a"].calls == 1
     await one.info()
     assert await one.score([ITEM]) == ANSWERS
 
 
 async def test_a_refusal_is_final_and_no_reason_to_leave_the_replica() -> None:
-    town = Town("a", "b")
-    both = town.replicas()
+    names = NameService("a", "b")
+    both = names.replicas()
     await both.info()
-    town.people["a"].errors = [Overloaded("no capacity")]
+    names.by_address["a"].errors = [Overloaded("no capacity")]
     with pytest.raises(Overloaded):
         await both.score([ITEM])
-    assert (both.replicas, town.people["b"].calls) == (2, 0)
+    assert (both.replicas, names.by_address["b"].calls) == (2, 0)
 
 
 async def test_an_answer_is_a_sign_of_life_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_S", 1.0)
-    town = Town("a")
-    one = town.replicas()
+    names = NameService("a")
+    one = names.replicas()
     await one.info()
     await asyncio.sleep(1.1)
     await one.score([ITEM])
-    town.people["a"].reachable.clear()
+    names.by_address["a"].reachable.clear()
     assert await one.info() == INFO, "its probe is late, but it has just answered"
 
 
 async def test_one_late_answer_of_a_busy_replica_turns_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    town = Town("a")
-    one = town.replicas()
+    names = NameService("a")
+    one = names.replicas()
     await one.info()
     monkeypatch.setattr(module, "PATIENCE_S", 30.0)
-    town.people["a"].reachable.clear()
+    names.by_address["a"].reachable.clear()
     assert await one.info() == INFO
     monkeypatch.setattr(module, "PATIENCE_S", 0.0)
     with pytest.raises(ConnectionError, match="TimeoutError"):
         await one.info()
-    town.people["a"].reachable.set()
+    names.by_address["a"].reachable.set()
     assert await one.info() == INFO
 
 
 async def test_calls_to_one_that_vanished_are_given_to_another() -> None:
-    town = Town("a", "b")
-    both = town.replicas()
+    names = NameService("a", "b")
+    both = names.replicas()
     await both.info()
-    town.people["a"].reachable.clear()
+    names.by_address["a"].reachable.clear()
     scoring = asyncio.gather(both.score([ITEM]), both.score([ITEM]))
     async with asyncio.timeout(5):
         while not scoring.done():
             await both.info()
     assert len(await scoring) == 2
     assert both.replicas == 1
-    town.people["a"].reachable.set()
+    names.by_address["a"].reachable.set()
     await both.info()
     assert both.replicas == 2
 
 
 async def test_calls_to_the_only_one_fail_when_it_vanished_and_it_may_come_back() -> None:
-    town = Town("a")
-    one = town.replicas()
+    names = NameService("a")
+    one = names.replicas()
     await one.info()
-    town.people["a"].reachable.clear()
+    names.by_address["a"].reachable.clear()
     scoring = asyncio.create_task(one.score([ITEM]))
     async with asyncio.timeout(5):
         while not scoring.done():
@@ -171,69 +171,69 @@ async def test_calls_to_the_only_one_fail_when_it_vanished_and_it_may_come_back(
                 await one.info()
     with pytest.raises(ConnectionError):
         await scoring
-    town.people["a"].reachable.set()
+    names.by_address["a"].reachable.set()
     await one.info()
     assert await one.score([ITEM]) == ANSWERS
 
 
 async def test_another_model_is_not_mixed_in_and_takes_over_with_its_majority() -> None:
-    town = Town("a", "b")
-    town.people["c"].model = town.people["d"].model = INFO | {"version": "another"}
-    all_of_them = town.replicas()
+    names = NameService("a", "b")
+    names.by_address["c"].model = names.by_address["d"].model = INFO | {"version": "another"}
+    all_of_them = names.replicas()
     await all_of_them.info()
-    town.addresses = ["a", "b", "c"]
+    names.addresses = ["a", "b", "c"]
     assert await all_of_them.info() == INFO
     assert all_of_them.replicas == 2
-    town.addresses = ["a", "b", "c", "d"]
+    names.addresses = ["a", "b", "c", "d"]
     assert await all_of_them.info() == INFO
-    town.addresses = ["b", "c", "d"]
+    names.addresses = ["b", "c", "d"]
     assert (await all_of_them.info())["version"] == "another"
     await all_of_them.score([ITEM])
-    assert town.people["b"].calls == 0
+    assert names.by_address["b"].calls == 0
 
 
 async def test_one_that_leaves_its_name_ends_its_calls_first() -> None:
-    town = Town("a", "b")
-    both = town.replicas()
+    names = NameService("a", "b")
+    both = names.replicas()
     await both.info()
-    town.people["a"].open.clear()
+    names.by_address["a"].open.clear()
     waiting = asyncio.create_task(both.score([ITEM]))
     await asyncio.sleep(0)
-    town.addresses = ["b"]
+    names.addresses = ["b"]
     await both.info()
     assert both.replicas == 1
-    assert not town.people["a"].closed
-    town.people["a"].open.set()
+    assert not names.by_address["a"].closed
+    names.by_address["a"].open.set()
     await waiting
     async with asyncio.timeout(5):
-        while not town.people["a"].closed:
+        while not names.by_address["a"].closed:
             await asyncio.sleep(0.05)
     await both.close()
-    assert town.people["b"].closed
+    assert names.by_address["b"].closed
 
 
 async def test_known_replicas_outlast_the_name_service() -> None:
-    town = Town("a")
-    one = town.replicas()
+    names = NameService("a")
+    one = names.replicas()
     await one.info()
-    town.addresses = []
+    names.addresses = []
     assert await one.info() == INFO
 
 
 async def test_a_slow_name_service_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIND_PATIENCE_S", 0.01)
-    town = Town("a")
+    names = NameService("a")
     answering = asyncio.Event()
     answering.set()
 
     async def find(url: str) -> list[str]:
         await answering.wait()
-        return await town.find(url)
+        return await names.find(url)
 
-    one = Replicas("http://runner:3000", town.connect, find)
+    one = Replicas("http://runner:3000", names.connect, find)
     await one.info()
     answering.clear()
-    town.addresses = ["a", "b"]
+    names.addresses = ["a", "b"]
     async with asyncio.timeout(1):
         await one.info()
     assert one.replicas == 1

@@ -1,4 +1,4 @@
-"""The caller's name belongs to one call, is shown by the log, and does not depend on what the log shows."""
+"""The caller's name belongs to one call, is in its log lines, and does not depend on them."""
 
 import asyncio
 

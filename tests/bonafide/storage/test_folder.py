@@ -1,4 +1,4 @@
-"""Nothing outside a bucket's folder can be read, whatever lies in it and whatever moves meanwhile."""
+"""Nothing outside a bucket's folder can be read, whatever it contains and whatever changes meanwhile."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""MinIO that is slow, gone, cut off, or lies: bounded time, the right error, retries only where they help."""
+"""MinIO that is slow, stopped, cut off, or inconsistent: bounded time, the right error, useful retries only."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""What every object store promises, held against a folder and a real MinIO alike."""
+"""The contract of every object store, checked on a folder and a real MinIO."""
 
 import asyncio
 import io

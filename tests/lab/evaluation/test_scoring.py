@@ -1,4 +1,4 @@
-"""Reading ahead, batches, and taking up a run that was stopped."""
+"""Reading ahead, batches, and resuming a run that was stopped."""
 
 import json
 import math

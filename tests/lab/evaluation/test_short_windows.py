@@ -17,7 +17,7 @@ class Info:
 
 
 class Hearing:
-    """A model that takes long windows that sound for spoofs; `speech` is heard where anything sounds."""
+    """A model that takes long windows with sound for spoofs; any sound is speech."""
 
     info = Info()
 

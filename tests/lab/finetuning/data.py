@@ -1,4 +1,4 @@
-"""A handful of recordings and photos that even a tiny random model can learn to tell apart, as people keep them."""
+"""A handful of recordings and photos that even a tiny random model can learn to separate, in the usual layouts."""
 
 from pathlib import Path
 

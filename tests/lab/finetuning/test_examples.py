@@ -1,4 +1,4 @@
-"""From labelled files to batches: what serving sees, drawn evenly, the same after a stop."""
+"""From labelled files to batches: the service's input, drawn evenly, the same after a stop."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which weights learn, and that a stopped training goes on where it was."""
+"""Which weights learn, and that a stopped training resumes."""
 
 from dataclasses import replace
 from pathlib import Path

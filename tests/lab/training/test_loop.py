@@ -1,4 +1,4 @@
-"""Checkpoints come back whole, and a training says how far it is."""
+"""Checkpoints are restored completely, and a training logs its progress."""
 
 import logging
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_there_may_be_nothing_to_go_on_from(tmp_path: Path) -> None:
 def test_progress_tells_the_dev_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     progress, state, control = loop.Progress(), TrainerState(global_step=0, max_steps=40), TrainerControl()
-    arguments = loop.settings(tmp_path, seed=1, set_poll_interval=10, use_cpu=True)
+    arguments = loop.settings(tmp_path, seed=1, eval_steps=10, use_cpu=True)
     progress.on_train_begin(arguments, state, control)
     state.global_step = 10
     progress.on_log(arguments, state, control, {"loss": 0.5, "epoch": 1.0})

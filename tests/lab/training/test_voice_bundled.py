@@ -1,4 +1,4 @@
-"""The weights that ship: they load in plain transformers, say what is what, and are the right way round."""
+"""The weights that ship: they load in plain transformers, have class names, and are not inverted."""
 
 import time
 from pathlib import Path

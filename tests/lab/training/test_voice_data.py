@@ -75,7 +75,7 @@ def test_the_recording_chain_keeps_shape_and_range(seed: int) -> None:
 
 
 def test_both_classes_go_through_the_same_chain(tmp_path: Path) -> None:
-    """The chain is a function of the samples and the draw; there is no way for a class to enter it."""
+    """The chain is a function of the samples and the draw; the class is no input."""
     save(speech(4), tmp_path / "x.wav")
     samples = load(tmp_path / "x.wav")
     first, second = (vary(samples, np.random.default_rng(3)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The teacher put into WavLM hears what the teacher hears; random weights do as well as Whisper's for that."""
+"""The teacher written into WavLM computes the teacher's features; tested with random weights instead of Whisper's."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from lab.training import voice_front, voice_head, voice_model, voice_teacher
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
 from lab.training.data.voice_channel import channel
-from lab.training.voice_features import HeardFours, hear, hear_fours
+from lab.training.voice_features import FourFeatures, front_features, write_fours
 from lab.training.voice_windows import FOUR, SPOOF_CLASS, normalise
 
 SETTINGS = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 6, "intermediate_size": 64}
@@ -45,7 +45,7 @@ def teacher() -> WhisperEncoder:
     encoder = WhisperEncoder(config)
     encoder.train(False)
     with torch.no_grad():
-        # As large as in the real one, where they carry most of what the layers hear.
+        # As large as in the real one, where they carry most of the layers' input.
         encoder.conv1.weight *= 3
         encoder.conv2.weight *= 3
     return encoder
@@ -103,7 +103,7 @@ def test_the_head_learns_which_side_is_which(student: WavLMForSequenceClassifica
     noise = torch.randn(6, WINDOW)
     samples = torch.cat([speech, noise])
     truth = torch.tensor([1 - SPOOF_CLASS] * 6 + [SPOOF_CLASS] * 6)
-    count, _ = voice_head.fit(student, [{"features": hear(student, samples), "labels": truth}], ridge=0.01)
+    count, _ = voice_head.fit(student, [{"features": front_features(student, samples), "labels": truth}], ridge=0.01)
     student.train(False)
     with torch.inference_mode():
         predicted = student(samples).logits.argmax(-1)
@@ -117,7 +117,7 @@ def test_heard_once_is_as_good_as_heard_again(student: WavLMForSequenceClassific
     truth = torch.tensor([0, 1, 0, 1, 0, 1])
     with torch.inference_mode():
         whole = student(speech).logits
-        behind = voice_model.Layers(student)(hear(student, speech), truth)["logits"]
+        behind = voice_model.Layers(student)(front_features(student, speech), truth)["logits"]
     assert torch.allclose(whole, behind, atol=0.02 * float(whole.abs().max()))
 
 
@@ -132,7 +132,7 @@ def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
         items.append(Item(path, label, subject, "s", "l", attack, "train"))  # type: ignore[arg-type]
 
     def heard(folder: str) -> np.ndarray:
-        hear_fours(student, items, count=3, seed=5, workers=0, folder=tmp_path / folder)
+        write_fours(student, items, count=3, seed=5, workers=0, folder=tmp_path / folder)
         features: np.ndarray = np.load(tmp_path / folder / "features.npy")
         return features
 
@@ -143,8 +143,8 @@ def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
     features.flush(), told.flush()
     assert np.array_equal(heard("stopped"), whole)
     with pytest.raises(ValueError, match="written for 3 fours, not 4"):
-        hear_fours(student, items, count=4, seed=5, workers=0, folder=tmp_path / "whole")
-    crops = HeardFours(tmp_path / "whole", crop=50)
+        write_fours(student, items, count=4, seed=5, workers=0, folder=tmp_path / "whole")
+    crops = FourFeatures(tmp_path / "whole", crop=50)
     assert len(crops) == 3
     assert crops[0]["features"].shape == (4, 50, 384)
     assert crops[0]["labels"].tolist() == list(FOUR)

@@ -1,4 +1,4 @@
-"""The loop behind the bundled voice model, two steps of it: what learns, what stays, and that it comes out again."""
+"""The loop behind the bundled voice model, two steps of it: what is trained, what is frozen, and the result."""
 
 import shutil
 from pathlib import Path
