@@ -26,7 +26,8 @@ def refusal_to_start(*fatal: type[Exception]) -> Iterator[None]:
     except fatal as error:
         logger.critical("cannot start: %s", error)
         supervisor = psutil.Process(os.getppid())
-        if "bentoml" in {Path(part).name for part in supervisor.cmdline()[:3]}:
+        # `bentoml serve`, or `python -m bentoml_cli._internal.start ...` for a process on its own.
+        if {"bentoml", "bentoml_cli"} & {Path(part).name.partition(".")[0] for part in supervisor.cmdline()[:3]}:
             supervisor.send_signal(REFUSED)
             supervisor.send_signal(signal.SIGTERM)
         raise SystemExit(1) from error
