@@ -83,8 +83,9 @@ def test_a_tuned_voice_model_scores_as_plain_transformers_does(voice: Path) -> N
     assert len(scores["test-0.wav"]) == 3
     for name, found in scores.items():
         samples = np.frombuffer((data / name).read_bytes()[44:], "<i2")
-        windows = np.pad(samples, (0, -len(samples) % 64_000)).reshape(-1, 64_000)
-        plain = plain_voice_scores(voice, list(windows), spoof=1)
+        ends = [*range(64_000, len(samples), 64_000), len(samples)]
+        windows = [np.resize(samples[max(0, end - 64_000) : end], 64_000) for end in ends]  # short ones are repeated
+        plain = plain_voice_scores(voice, windows, spoof=1)
         assert found == pytest.approx(calibrated(voice, plain).tolist(), abs=2e-3), name
 
 

@@ -32,7 +32,7 @@ def limited(timeout_s: float, answer: Callable[[Request], Awaitable[ASGIApp]]) -
 
 def timers() -> int:
     gc.collect()
-    return sum(isinstance(each, asyncio.TimerHandle) and not each.cancelled() for each in gc.get_objects())
+    return sum(type(each) is asyncio.TimerHandle and not each.cancelled() for each in gc.get_objects())
 
 
 async def test_answered_requests_leave_no_timer() -> None:

@@ -84,7 +84,7 @@ async def fetch_it(store: MinioStore) -> bytes:
 
 async def test_the_endpoint_may_name_its_scheme(minio_server: Server) -> None:
     bucket = filled(minio_server)
-    async with opened(f"http://{minio_server.address}", minio_secure=True) as store:
+    async with opened(f"http://{minio_server.address}") as store:
         assert (await store.stat(bucket, "a.wav")).size == len(CONTENT)
 
 
