@@ -1,6 +1,6 @@
-"""What decoding in another process adds: milliseconds for a WAV of 4 s and for the sample photo, a markdown table.
+"""Overhead of decoding in another process: milliseconds for a WAV of 4 s and for the sample photo, a markdown table.
 
-Both ways take turns, so that other work on the machine disturbs them alike; the median counts.
+Both variants alternate, so that other load affects them alike; the median counts.
 """
 
 import argparse

@@ -112,7 +112,7 @@ class Recording:
             ]
 
     async def _decoded_groups(self, after: int) -> AsyncGenerator[list[Slot], None]:
-        """Groups of the windows from index `after` on, which are cached."""
+        """Groups of the windows from index `after` on; caches them."""
         count = 0
         async with self._fetch() as data, self._decoder.open(data, self._limits, self._group) as reader:
             while (windows := await reader.next_windows()) is not None:

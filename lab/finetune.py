@@ -127,7 +127,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fingerprint(trials: dict[str, tuple[Trial, ...]]) -> str:
-    """12 hex digits over the training data."""
+    """12 hex digits over the trials of both splits."""
     rows = [[split, str(trial.path), trial.attack, trial.subject] for split, part in trials.items() for trial in part]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
 

@@ -91,8 +91,8 @@ def identify(data: bytes) -> Container:
 def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
     """Where the frames of a FLAC file begin, and a header for them that holds the stream's parameters only.
 
-    FFmpeg stores tags and seek points one by one: 50,000 tags (0.7 MB) took it a minute, ten times as many hours. So
-    they are removed.
+    FFmpeg stores tags and seek points one by one: 50,000 tags (0.7 MB) took a minute, ten times as many took
+    hours. So they are removed.
     """
     header = data[offset : offset + 42]  # magic, block header, STREAMINFO
     at = offset + 4

@@ -1,4 +1,4 @@
-"""Windows and pixels as they travel between processes."""
+"""Encoding of windows and pixels between processes."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -14,17 +14,17 @@ _PLAIN = tuple(field.name for field in fields(Window) if field.name != "pcm")
 
 
 def packed_windows(windows: Sequence[Window]) -> tuple[list[dict[str, Any]], bytes]:
-    """What is known of each window, `samples` being how many it has; and the int16 samples of all."""
+    """The metadata of each window, `samples` being its length; and the int16 samples of all."""
     places = [{**{name: getattr(each, name) for name in _PLAIN}, "samples": len(each.pcm)} for each in windows]
     return places, b"".join(each.pcm.tobytes() for each in windows)
 
 
 def unpacked_windows(places: Sequence[dict[str, Any]], payload: bytes | bytearray) -> list[Window]:
-    """The windows again; their samples are views of the payload.
+    """Decodes windows; their samples are views of the payload.
 
     Raises:
-        ValueError: the samples do not fit what is said about them.
-        KeyError: something is not said.
+        ValueError: the samples do not match their metadata.
+        KeyError: metadata are missing.
     """
     samples = np.frombuffer(payload, np.int16)
     lengths = [int(place["samples"]) for place in places]
@@ -38,7 +38,7 @@ def unpacked_windows(places: Sequence[dict[str, Any]], payload: bytes | bytearra
 
 
 def unpacked_pixels(shape: Sequence[int], payload: bytes | bytearray) -> NDArray[np.uint8]:
-    """A picture again, uint8 `(height, width, 3)`.
+    """Decodes a picture, uint8 `(height, width, 3)`.
 
     Raises:
         ValueError: the bytes do not fit the shape.

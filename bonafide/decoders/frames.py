@@ -1,6 +1,6 @@
 """Messages between the service and a decoding process: a JSON header and raw bytes, never pickled objects.
 
-A decoding process may have been taken over by the bytes that it reads, so what comes from one is bounded and checked.
+A decoding process may have been compromised by the bytes that it reads, so its output is bounded and checked.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 PREFIX = struct.Struct("!IQ")
 """Bytes of the header, bytes of the payload."""
 MAX_HEADER_BYTES = 1 << 20
-"""Warnings and the places of windows fill a few kilobytes."""
+"""Warnings and the positions of windows fill a few kilobytes."""
 
 
 class Frame(NamedTuple):
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
 
 def packed(header: dict[str, Any], payload_bytes: int) -> bytes:
-    """What goes before the payload: both lengths, and the header."""
+    """The bytes before the payload: both lengths, and the header."""
     text = json.dumps(header).encode()
     return PREFIX.pack(len(text), payload_bytes) + text
 

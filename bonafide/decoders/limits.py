@@ -1,4 +1,4 @@
-"""What a decoding process may use: set in the process itself, held by the kernel, even while FFmpeg or Pillow works."""
+"""Limits of a decoding process: set in the process, enforced by the kernel even while FFmpeg or Pillow works."""
 
 import math
 import resource
@@ -17,11 +17,11 @@ _JOB_CPU_S_PER_AUDIO_S = 0.05  # the slowest format takes a tenth of it
 
 
 def bound_memory(extra_bytes: int) -> None:
-    """Bounds this process to what it has now and `extra_bytes` more; beyond it an allocation fails."""
+    """Limits this process to its present memory and `extra_bytes` more; beyond it an allocation fails."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + extra_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the caller's media
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain the caller's media
 
 
 class CpuBound:

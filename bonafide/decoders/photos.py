@@ -1,6 +1,6 @@
 """A photo as the pixels for a model: decoded in a process of its own, or in a thread of this one.
 
-Faces are looked for in this process either way: the network is shared, and sees only a small square.
+Faces are detected in this process either way: the network is shared, and its input is only a small square.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class PhotoDecoder(Protocol):
     """Where photos are decoded."""
 
     async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
-        """Decodes a photo, looks for faces and prepares it.
+        """Decodes a photo, detects faces and prepares it.
 
         Raises:
             BonafideError: see `PhotoReader.read`.
@@ -39,10 +39,10 @@ class ProcessPhotos:
     """Decodes photos in processes.
 
     Args:
-        pool: lends them.
-        threads: look for faces.
+        pool: provides the processes.
+        threads: detect faces.
         limits: of what is read.
-        quality: from where on there is a reason.
+        quality: limits beyond which there is a reason.
         crop_margin: see `PhotoReader`.
         finder: finds the faces.
     """
@@ -66,7 +66,7 @@ class ProcessPhotos:
 
     @classmethod
     def from_settings(cls, pool: DecoderPool, threads: Executor, settings: Settings) -> Self:
-        """Photos as the settings want them."""
+        """Built from the settings."""
         return cls(
             pool,
             threads,
@@ -77,7 +77,7 @@ class ProcessPhotos:
         )
 
     async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
-        """See `PhotoDecoder`. The slot is kept to the end: until then the process holds the whole picture."""
+        """See `PhotoDecoder`. The slot is kept to the end: until then the process has the whole picture in memory."""
         if len(data) > self._limits.max_bytes:
             raise TooLarge(f"a photo of {len(data)} bytes; at most {self._limits.max_bytes} are accepted")
         async with self._pool.job() as job, job.slot():
@@ -113,7 +113,7 @@ class ProcessPhotos:
 
 
 class ThreadPhotos:
-    """Decodes photos in this process: for tests, which know who sends what."""
+    """Decodes photos in this process: for tests, whose input is trusted."""
 
     def __init__(self, reader: PhotoReader, threads: Executor) -> None:
         self._reader = reader

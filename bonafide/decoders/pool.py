@@ -1,4 +1,4 @@
-"""The decoding processes of a service: lent to one file at a time, used again when it went well, killed when not."""
+"""The decoding processes of a service: assigned to one file at a time, reused after success, killed otherwise."""
 
 import logging
 from collections import Counter
@@ -23,12 +23,12 @@ _BYTES_PER_PIXEL = 12  # two copies as RGB or RGBA, four bytes a pixel, and part
 
 
 class DecoderPool:
-    """Lends processes to files. As many files as admission allows may have one; `slots` of them work at a time.
+    """Assigns processes to files. As many files as admission allows may have one; `slots` of them work at a time.
 
     Args:
-        slots: processes that work at a time; one more for callers of whom none works.
+        slots: processes that work at a time; one more for callers without a working process.
         memory: bytes that each process may use beside its code.
-        template: what they are forked from.
+        template: process that they are forked from.
     """
 
     def __init__(self, slots: int, memory: int, template: Template) -> None:
@@ -42,13 +42,13 @@ class DecoderPool:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """A pool whose processes may take what the largest accepted file needs."""
+        """A pool whose processes may use the memory that the largest accepted file needs."""
         files = 2 * max(settings.max_audio_bytes, settings.max_image_bytes)
         memory = _FIXED_MEMORY + files + _BYTES_PER_PIXEL * settings.max_image_pixels
         return cls(settings.decode_threads, memory, Template.of_process())
 
     def start(self) -> None:
-        """Begins to start the template, so that the first file need not wait for it."""
+        """Starts the template, without waiting, so that the first file need not wait for it."""
         self._template.start()
 
     @asynccontextmanager
@@ -62,12 +62,12 @@ class DecoderPool:
                 self._take_back(job.worker)
 
     def close(self) -> None:
-        """Ends the processes that wait; those at work end with their files."""
+        """Ends the idle processes; the others end with their files."""
         self._closed = True
         self.close_idle()
 
     def close_idle(self) -> None:
-        """Ends the processes that wait; the next file gets a new one."""
+        """Ends the idle processes; the next file gets a new one."""
         while self._idle:
             self._end(self._idle.pop())
 
@@ -119,15 +119,15 @@ class Job:
         self.worker: Worker | None = None
 
     def slot(self) -> AbstractAsyncContextManager[None]:
-        """A place among those who work now, fair among callers."""
+        """A slot to work now, shared fairly among callers."""
         return self._hold(current_caller())
 
     async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
         """One step; the caller holds a slot.
 
         Raises:
-            UnreadableMedia: what the process says of the file; or it was killed for what it used.
-            TooLarge: what the process says of the file.
+            UnreadableMedia: reported by the process; or it was killed at a limit.
+            TooLarge: reported by the process.
             Unavailable: all processes have ended, not this one alone; or none can be started.
             RuntimeError: a bug in the process.
         """

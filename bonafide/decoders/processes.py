@@ -1,4 +1,4 @@
-"""Decoding processes as the service sees them: forked from one template, spoken to over a socket, killed at will."""
+"""Decoding processes, from the side of the service: forked from one template, used over a socket, killable any time."""
 
 import asyncio
 import atexit
@@ -18,12 +18,12 @@ from bonafide.decoders.frames import MAX_HEADER_BYTES, PREFIX, Frame, header_of,
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
-"""All that the processes see of the environment, which holds secrets."""
+"""The only variables passed on from the environment, which contains secrets."""
 _SOCKET_BUFFER = 1 << 20
 
 
 class WorkerLost(Exception):
-    """The process has ended: killed by the kernel for what it used, or crashed."""
+    """The process has ended: killed by the kernel at a limit, or crashed."""
 
 
 class Template:
@@ -93,7 +93,7 @@ class Template:
 
 
 class Worker:
-    """One decoding process. It does one thing at a time; use it from one task.
+    """One decoding process. For one message at a time, from one task.
 
     Attributes:
         is_clean: whether it waits for a new file; else it must be killed rather than used again.
@@ -105,7 +105,7 @@ class Worker:
         self.is_clean = True
 
     async def started(self) -> None:
-        """Waits until the process is there.
+        """Waits until the process exists.
 
         Raises:
             WorkerLost: it could not be forked.
@@ -129,16 +129,16 @@ class Worker:
         return not poll.poll(0)
 
     async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
-        """Sends a message and waits for the answer.
+        """Sends a message and waits for the reply.
 
         Args:
             header: see `bonafide.decoders.worker`.
             payload: the file, in the first message of a job.
-            most_bytes: of the answer's payload.
+            most_bytes: of the reply's payload.
 
         Raises:
             WorkerLost: the process has ended.
-            ValueError: it does not answer as it should.
+            ValueError: its reply is invalid.
         """
         self.is_clean = False
         loop = asyncio.get_running_loop()
@@ -157,7 +157,7 @@ class Worker:
         return Frame(answer, received)
 
     def kill(self) -> None:
-        """Ends the process, whatever it does; harmless when it has ended."""
+        """Kills the process; harmless when it has ended."""
         self._connection.close()
         if self._handle is not None:
             with suppress(ProcessLookupError):

@@ -49,13 +49,13 @@ class ProcessRecordings:
     @asynccontextmanager
     async def open(self, data: bytes, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        AudioReader(data, limits, windows).close()  # refuses what is empty or too large before it travels
+        AudioReader(data, limits, windows).close()  # refuses what is empty or too large before it is sent
         async with self._pool.job() as job:
             yield _ProcessWindows(job, data, limits, windows)
 
 
 class ThreadRecordings:
-    """Decodes recordings in this process: for tests, which know who sends what."""
+    """Decodes recordings in this process: for tests, whose input is trusted."""
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads

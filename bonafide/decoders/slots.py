@@ -1,4 +1,4 @@
-"""Who may decode now: a bounded number of steps at a time, shared fairly among callers."""
+"""Admission to decoding: a bounded number of steps at a time, shared fairly among callers."""
 
 import asyncio
 from collections import Counter
@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 
 class FairSlots:
-    """Hands out `slots` places, and `spare` more to callers who hold none, so that nobody holds them all.
+    """Grants `slots` slots, and `spare` more to callers without one, so that no caller can hold all.
 
-    A place that is given back goes to the waiting caller who holds the fewest; among equals, to who came first.
+    A released slot goes to the waiting caller with the fewest; among equals, to the first in the queue.
 
     Args:
-        slots: places.
-        spare: places beyond them.
+        slots: number of slots.
+        spare: slots beyond them.
     """
 
     def __init__(self, slots: int, spare: int = 1) -> None:
@@ -24,7 +24,7 @@ class FairSlots:
 
     @asynccontextmanager
     async def hold(self, caller: str) -> AsyncIterator[None]:
-        """Waits for a place and keeps it for the block."""
+        """Waits for a slot and holds it for the block."""
         await self._acquire(caller)
         try:
             yield
@@ -43,7 +43,7 @@ class FairSlots:
         except asyncio.CancelledError:
             if entry in self._waiting:
                 self._waiting.remove(entry)
-            elif not turn.cancelled():  # our turn had come already
+            elif not turn.cancelled():  # already granted
                 self._release(caller)
             raise
 

@@ -1,8 +1,8 @@
 """The process from which decoding processes are forked: it has imported what they need, and decodes nothing itself.
 
 `python -m bonafide.decoders.template FD`: each byte that comes over the UNIX socket FD carries a connection, which a
-new process serves. Over that connection goes, first of all, a handle (pidfd) to kill the process by. When the service
-ends, however it does, FD is closed: this process ends, and its children with it.
+new process serves. The first message on that connection is a handle (pidfd) to kill the process. When the service
+ends in any way, FD is closed: this process ends, and its children with it.
 """
 
 import ctypes

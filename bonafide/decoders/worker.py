@@ -1,4 +1,4 @@
-"""A decoding process: reads files that the service sends and answers with windows or pixels, step by step.
+"""A decoding process: reads files that the service sends and replies with windows or pixels, step by step.
 
 It has neither the service's environment nor its connections, and imports no torch, no BentoML and no OpenVINO.
 """
@@ -26,7 +26,7 @@ Reply = tuple[dict[str, Any], bytes | memoryview]
 
 
 def serve(connection: socket.socket) -> None:
-    """Answers each message with one, until the service closes the connection."""
+    """Replies to each message with one, until the service closes the connection."""
     job: AudioJob | PhotoJob | None = None
     with connection, connection.makefile("rb") as stream:
         bounded = False
@@ -53,7 +53,7 @@ def serve(connection: socket.socket) -> None:
             try:
                 connection.sendall(packed(header, len(payload)))
                 connection.sendall(payload)
-            except OSError:  # the service has gone, or no longer wants it
+            except OSError:  # the service has ended, or cancelled the file
                 return
 
 
@@ -61,7 +61,7 @@ _TOO_MUCH_MEMORY = "the file takes too much memory to decode"
 
 
 class AudioJob:
-    """A recording; each answer holds its next windows."""
+    """A recording; each reply has its next windows."""
 
     def __init__(self, frame: Frame) -> None:
         header = frame.header
@@ -80,7 +80,7 @@ class AudioJob:
 
 
 class PhotoJob:
-    """A photo: its size and what the face detector looks at, then what the model is given."""
+    """A photo: its size and the face detector's input, then the model's input."""
 
     def __init__(self, frame: Frame) -> None:
         self._bound = CpuBound(len(frame.payload))
@@ -88,7 +88,7 @@ class PhotoJob:
         self._photo: Image.Image = read_image(bytes(frame.payload), ImageLimits(**frame.header["limits"]))
 
     def answer(self, header: dict[str, Any]) -> Reply:
-        """`side`: the photo in a square of so many pixels; else the pixels for the model."""
+        """`side`: the photo in a square of that many pixels; else the pixels for the model."""
         self._bound.begin_step()
         if "side" in header:
             return {"size": self._photo.size}, letterboxed(self._photo, header["side"]).tobytes()

@@ -1,4 +1,4 @@
-"""What a wrong environment is answered: the variable by name, and never its value."""
+"""Errors in the environment: the message names the variable, and never its value."""
 
 from pathlib import Path
 

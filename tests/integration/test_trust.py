@@ -1,4 +1,4 @@
-"""What another program of the same machine, or a page in its browser, reaches of the running service."""
+"""What another program on the same machine, or a page in its browser, can reach of the running service."""
 
 import os
 import pickle
