@@ -45,7 +45,7 @@ image: bento ## Build the image of the newest Bento (TORCH_INDEX, BASE_IMAGE, BA
 # Those that share a running service measure its time and memory, so they run alone.
 define run_tests
 @began=$$(date +%s); \
-$(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --dist loadfile && \
+$(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder && \
 $(PYTEST) -m "$(1) and alone" tests/integration && \
 echo "All tests passed in $$(($$(date +%s) - began)) s."
 endef
