@@ -65,8 +65,10 @@ class Server:
             time.sleep(0.02)
 
     def freeze(self) -> None:
-        """Lets connections open and never answers on them."""
+        """Lets connections open and never answers on them; returns when every thread has stopped."""
         self._signal(signal.SIGSTOP)
+        while not self._stopped():
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -84,6 +86,11 @@ class Server:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
         self.kill()
+
+    def _stopped(self) -> bool:
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
