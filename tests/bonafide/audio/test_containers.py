@@ -64,9 +64,9 @@ def test_any_bytes_get_a_demuxer_or_a_refusal(data: bytes) -> None:
 
 def test_a_truncated_ogg_page_is_seen() -> None:
     whole = sample("opus")
-    assert not ends_inside_page(whole)
-    assert ends_inside_page(whole[:-1])
-    assert ends_inside_page(whole[: whole.rfind(b"OggS") + 10])
+    assert not ends_inside_page(whole, 0, len(whole))
+    assert ends_inside_page(whole, 0, len(whole) - 1)
+    assert ends_inside_page(whole, 0, whole.rfind(b"OggS") + 10)
 
 
 def test_only_stated_durations_count() -> None:
