@@ -124,16 +124,6 @@ def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> No
         raise UnreadableMedia("the recording carries too many tags")
 
 
-def ends_inside_page(data: bytes, start: int, end: int) -> bool:
-    """Whether the last page of an Ogg file from `start` to `end` announces more bytes than there are: it is truncated."""
-    page = data.rfind(b"OggS", start, end)
-    header = data[page : min(page + 27, end)]
-    if page < 0 or len(header) < 27:
-        return True
-    segments = data[page + 27 : min(page + 27 + header[26], end)]
-    return len(segments) < header[26] or page + 27 + header[26] + sum(segments) > end
-
-
 def declares_duration(head: bytes, demuxer: str) -> bool:
     """Whether the container states its duration, rather than FFmpeg guessing it from the number of bytes."""
     if demuxer == "mp3":

@@ -23,10 +23,10 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from bonafide.audio.containers import ACCEPTED, declares_duration, ends_inside_page, refuse_excessive_tags
+from bonafide.audio.containers import ACCEPTED, declares_duration, refuse_excessive_tags
 from bonafide.audio.findings import Findings, Reading
 from bonafide.audio.part import Part
-from bonafide.audio.parts import first_part, next_part, unread_bytes
+from bonafide.audio.parts import first_part, next_part
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
 from bonafide.audio.timeline import TimeLine
@@ -46,6 +46,7 @@ _MAX_ALLOCATION = 64 * _MIB
 _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
 _LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
 _MAX_BARREN_PACKETS = 100_000
+_MAX_BARREN_AMR_PACKETS = 8  # of a tail that is no AMR, FFmpeg would make minutes of noise
 _MAX_DEMUX_ERRORS = 64
 _CPU_S_PER_STEP = 5.0
 _MAX_PLANES = 8
@@ -120,16 +121,19 @@ class MonoDecoder:
         part: Part | None = first_part(self._data)
         refused = 0
         while part is not None:
-            before, last = self._line.seconds, part
+            before_s = self._line.seconds
             try:
                 yield from self._part_blocks(part)
             except UnreadableMedia:
-                refused += 1
-                if not before or self._line.seconds > before:
+                if not before_s or self._line.seconds > before_s:
                     raise
                 self._findings.unread += part.end - part.body
-            part = self._next(part) if self._findings.parts < _MAX_PARTS and refused < _MAX_REFUSED_PARTS else None
-        self._findings.unread += unread_bytes(self._data, last)
+                refused += 1
+            if self._findings.parts == _MAX_PARTS or refused == _MAX_REFUSED_PARTS:
+                self._findings.unread += len(self._data) - part.end
+                break
+            part, unread = next_part(self._data, part)
+            self._findings.unread += unread
         self._findings.unfilled_s = self._line.unfilled_s
         self.warnings += self._findings.warnings(len(self._data))
 
@@ -144,20 +148,13 @@ class MonoDecoder:
         while parts.begin():
             yield from self._decode(parts, demuxers, Reading())
 
-    def _next(self, part: Part) -> Part | None:
-        try:
-            return next_part(self._data, part)
-        except UnreadableMedia:
-            return None
-
     def _part_blocks(self, part: Part) -> Iterator[Block]:
         refuse_excessive_tags(self._data, part.demuxers[0], part.body, part.end)
         source = AudioSource(self._data, part.body, part.end, part.prefix)
-        reading = Reading()
+        reading = Reading(longest_packet=part.longest_packet)
         yield from self._decode(source, part.demuxers, reading, self._data[part.body : part.body + _HEADER_BYTES])
         reading.rest = source.unread
-        torn = part.demuxers == ("ogg",) and ends_inside_page(self._data, part.body, part.end)
-        self._findings.add(part, reading, self._line.seconds, torn=torn)
+        self._findings.add(part, reading, self._line.seconds)
 
     def _decode(
         self, source: Source, demuxers: tuple[str, ...], reading: Reading, head: bytes = b""
@@ -219,18 +216,22 @@ class MonoDecoder:
     ) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = _decoder(stream)
+        is_amr = stream.codec_context.name in _BETTER_DECODERS
         barren = 0
         damaged = False
         for packet in self._packets(container, stream, source, reading):
             reading.damaged += damaged
-            reading.packet_bytes += packet.size
-            try:
-                frames = decoder.decode(packet)
-                damaged = False
-            except av.error.FFmpegError:
-                frames = []
-                damaged = True
+            damaged = is_amr and not _is_amr_frame(packet)
+            frames: list[AudioFrame] = []
+            if not damaged:
+                try:
+                    frames = decoder.decode(packet)
+                    reading.count(packet.size)
+                except av.error.FFmpegError:
+                    damaged = True
             barren = 0 if any(frame.samples for frame in frames) else barren + 1
+            if is_amr and barren > _MAX_BARREN_AMR_PACKETS:
+                break
             if barren > _MAX_BARREN_PACKETS:
                 raise UnreadableMedia("the recording goes on without any audio in it")
             yield from frames
@@ -325,6 +326,11 @@ def _decoder(stream: AudioStream) -> AudioCodecContext:
     context = cast(AudioCodecContext, AudioCodecContext.create(better, "r"))
     context.sample_rate, context.layout = own.sample_rate, own.layout
     return context
+
+
+def _is_amr_frame(packet: "Packet[AudioStream]") -> bool:
+    """Whether the bits of an AMR frame's first byte that must be zero are; FFmpeg decodes it either way."""
+    return not memoryview(packet)[0] & 0x83
 
 
 def _refuse_io(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

@@ -7,7 +7,7 @@ from bonafide.audio.part import Part
 _TOLERANCE_S = 0.3  # an encoder may count its own delay
 _MISSING_TOLERANCE_S = 0.05  # a size that counts the header, too
 _LEAST_UNREAD = 1 << 14
-"""Bytes between packets of raw streams: tags, index frames. More than these, and than a twentieth, is something else."""
+"""Bytes that are in no packet: tags, index frames. More than these, and than a twentieth, are something else."""
 _RAW_FORMATS = frozenset({"mp3", "aac", "flac", "amr"})
 
 
@@ -19,11 +19,12 @@ class Reading:
         seconds: of its audio, with filled gaps.
         promised_s: duration that the container states, if it does. Untrusted.
         alone: there is no other stream beside the audio.
-        packet_bytes: bytes of its packets.
+        packet_bytes: bytes of the packets that could be decoded.
         damaged: packets that could not be decoded, but for the last.
         torn: the last packet, or what was before the end, was broken.
         errors: times that the container could not be read on.
         rest: bytes at its end that FFmpeg has not read.
+        longest_packet: bytes of a packet behind which something else was taken for its end; None if not known.
     """
 
     seconds: float = 0.0
@@ -34,6 +35,11 @@ class Reading:
     torn: bool = False
     errors: int = 0
     rest: int = 0
+    longest_packet: int | None = None
+
+    def count(self, packet_bytes: int) -> None:
+        """Counts a packet that could be decoded."""
+        self.packet_bytes += packet_bytes if self.longest_packet is None else min(packet_bytes, self.longest_packet)
 
 
 @dataclass
@@ -53,34 +59,36 @@ class Findings:
     _truncated: list[str] = field(default_factory=list)
     _understated: list[str] = field(default_factory=list)
 
-    def add(self, part: Part, reading: Reading, ends_at_s: float, *, torn: bool = False) -> None:
+    def add(self, part: Part, reading: Reading, ends_at_s: float) -> None:
         """Adds a part.
 
         Args:
             part: its place in the file.
             reading: what was seen.
             ends_at_s: seconds of the file up to its end.
-            torn: its last bytes show that more should follow.
         """
+        unread = _unread(part, reading)
+        self.unread += unread
         self.parts += 1
         self._damaged += reading.damaged
         if part.missing is None:
             promised_s = reading.promised_s if reading.alone else None
             too_short = promised_s is not None and promised_s > reading.seconds + _TOLERANCE_S
-            truncated = too_short or torn or reading.torn or reading.errors > 0
+            is_torn = too_short or reading.torn or reading.errors > 0
+            truncated = part.is_cut or (is_torn and not unread)
             promised_s = promised_s if too_short else None
         else:
             missing_s = reading.seconds * part.missing / max(1, part.end - part.body)
             truncated = missing_s > _MISSING_TOLERANCE_S
             promised_s = reading.seconds + missing_s if part.demuxers == ("wav",) else None
-            self._damaged += 0 if truncated else reading.errors
+            if not part.missing:
+                self._damaged += reading.errors + reading.torn
         if truncated:
             promise = "" if promised_s is None else f" (its header promises {promised_s:.1f} s)"
             self._truncated.append(f"{ends_at_s:.1f} s{promise}")
         elif part.stated is not None:
             stated_s = reading.seconds * part.stated / max(1, part.end - part.body)
             self._understated.append(f"{stated_s:.1f} s, but {reading.seconds - stated_s:.1f} s more follow")
-        self.unread += _unread(part, reading)
 
     def warnings(self, file_bytes: int) -> list[str]:
         """Sentences for the caller, of a file of so many bytes."""

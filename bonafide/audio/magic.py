@@ -33,9 +33,10 @@ MATROSKA = Magic(
 WAV = Magic(
     b"WAVE",
     8,
-    re.compile(
-        rb"(?:RIF[FX]|RF64|BW64).{4}WAVE(?:fmt |JUNK|junk|bext|ds64|LIST|fact|PAD |FLLR|iXML|id3 )", re.DOTALL
-    ),
+    re.compile(rb"(?:RIF[FX]|RF64|BW64).{4}WAVE(?:fmt |JUNK|junk|bext|ds64|LIST|fact|PAD |FLLR|iXML|id3 )", re.DOTALL),
+)
+W64 = Magic(
+    b"\x91\xcf\x11\xa5\xd6\x28\xdb", 5, re.compile(rb"riff.\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0", re.DOTALL)
 )
 MP4 = Magic(b"ftyp", 4, re.compile(rb"\0\0\0[\x08-\xff]ftyp[A-Za-z0-9]{3}[A-Za-z0-9 _]"))
 OGG = Magic(b"OggS\0", 0, re.compile(rb"OggS\0[\x02\x06]\0{8}"))
@@ -44,8 +45,8 @@ OGG_LATER_PAGE = Magic(b"OggS\0", 0, re.compile(rb"OggS\0[\0\x01\x04\x05]"))
 FLAC = Magic(b"fLaC", 0, re.compile(rb"fLaC[\0\x80]\0\0\x22"))
 AMR = Magic(b"#!AMR", 0, re.compile(rb"#!AMR(?:-WB)?\n"))
 
-LONGEST = 14
-"""No beginning of a Matroska or Ogg file has more bytes."""
+_LONGEST = 32
+_STRIDE = 1 << 20
 
 
 def find(data: bytes | bytearray, magic: Magic, start: int, end: int | None = None) -> int:
@@ -60,9 +61,14 @@ def find(data: bytes | bytearray, magic: Magic, start: int, end: int | None = No
 
 
 def end_before(data: bytes, magics: Iterable[Magic], start: int, end: int | None = None) -> int:
-    """Offset of the first of these beginnings from `start` on, else `end`, or the end of the data."""
-    end = len(data) if end is None else end
-    for magic in magics:
-        found = find(data, magic, start, end)
-        end = end if found < 0 else found
+    """Offset of the first of these beginnings from `start` on, else `end`, or the end of the data.
+
+    The work grows with the distance, so that many short files are as quick as a long one.
+    """
+    magics, end = tuple(magics), len(data) if end is None else end
+    for begin in range(start, end, _STRIDE):
+        window = min(begin + _STRIDE + _LONGEST, end)
+        found = [at for magic in magics if (at := find(data, magic, begin, window)) >= 0]
+        if found:
+            return min(found)
     return end

@@ -25,16 +25,16 @@ def matroska_part(data: bytes, start: int) -> Part:
     if size is None:
         end = magic.end_before(data, (magic.MATROSKA,), body)
         return Part(("matroska",), start, end, missing=_missing_of_last_cluster(data, body, end))
-    if body + size > len(data):
-        end = magic.end_before(data, (magic.MATROSKA,), body)
+    end = magic.end_before(data, (magic.MATROSKA,), body, min(body + size, len(data)))
+    if end < body + size:
         return Part(("matroska",), start, end, missing=body + size - end)
-    end = body + size
     if not _IN_SEGMENT.match(data, end):
         return Part(("matroska",), start, end, missing=0)
     # The recorder died before it wrote the final size.
     prefix = data[start : at + 4] + _UNKNOWN_SIZE
     last = magic.end_before(data, (magic.MATROSKA,), end)
-    return Part(("matroska",), body, last, prefix, _missing_of_last_cluster(data, end, last), end - body)
+    missing = _missing_of_last_cluster(data, end, last)
+    return Part(("matroska",), body, last, prefix, missing=missing, stated=size)
 
 
 def _missing_of_last_cluster(data: bytes, start: int, end: int) -> int | None:

@@ -7,6 +7,8 @@ from bonafide.audio.part import Part
 
 _MAX_BOXES = 1_000_000
 _NAME = re.compile(rb"[A-Za-z0-9\xa9 _-]{4}")
+_MAY_BE_CUT = frozenset({b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid", b"meta", b"mfra", b"sidx"})
+"""Outermost boxes; what has another name and does not fit is no box."""
 _CONTENT = frozenset({b"moov", b"moof", b"mdat"})
 
 
@@ -16,12 +18,12 @@ def mp4_part(data: bytes, start: int) -> Part:
     seen: set[bytes] = set()
     for _ in range(_MAX_BOXES):
         size, name, header = _box(data, at)
-        if not size or (name == b"ftyp" and seen & _CONTENT):
+        is_cut = at + size > len(data)
+        if not size or (is_cut and name not in _MAY_BE_CUT) or (name == b"ftyp" and seen & _CONTENT):
             break
         seen.add(name)
-        end = at + size
-        if size < 0 or end > len(data):
-            end = magic.end_before(data, (magic.MP4,), at + header)
+        # What was cut may have been followed by another file.
+        end = magic.end_before(data, (magic.MP4,), at + header, len(data) if size < 0 else min(at + size, len(data)))
         if name == b"mdat":
             media += end - at - header
         if size > end - at:

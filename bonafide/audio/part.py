@@ -14,8 +14,10 @@ class Part(NamedTuple):
         end: offset behind the last byte.
         prefix: a header that replaces the recording's own.
         missing: bytes that its sizes promise behind `end`; None when they do not tell.
+        is_cut: it ends within something that cannot be read without its end.
         stated: bytes from `body` on that its header states although there are more; None when it is right.
         media: bytes that hold nothing but samples of its streams; None when that is not known.
+        longest_packet: bytes of the longest, if its header states them.
     """
 
     demuxers: tuple[str, ...]
@@ -23,5 +25,7 @@ class Part(NamedTuple):
     end: int
     prefix: bytes = b""
     missing: int | None = None
+    is_cut: bool = False
     stated: int | None = None
     media: int | None = None
+    longest_packet: int | None = None

@@ -10,6 +10,7 @@ from bonafide.audio import magic
 from bonafide.audio.containers import bare_flac, identify
 from bonafide.audio.matroska import matroska_part
 from bonafide.audio.mp4 import mp4_part
+from bonafide.audio.ogg import ogg_part
 from bonafide.audio.part import Part
 from bonafide.audio.wav import end_of_chunks, further_samples, w64_part, wav_part
 from bonafide.errors import UnreadableMedia
@@ -19,11 +20,13 @@ _FILE = re.compile(
     rb"(?:RIF[FX]|RF64|BW64).{4}WAVE|riff.\x91\xcf\x11|\x1aE\xdf\xa3|OggS\0|.{4}ftyp|fLaC|#!AMR", re.DOTALL
 )
 """Where a file may begin: weaker than what is searched for within audio data."""
-_BUT_OGG_AND_FLAC = (magic.WAV, magic.MATROSKA, magic.MP4, magic.AMR)
-_ALL = (*_BUT_OGG_AND_FLAC, magic.OGG, magic.FLAC)
+_STARTS = (magic.WAV, magic.W64, magic.MATROSKA, magic.MP4, magic.AMR, magic.OGG, magic.FLAC)
 _ID3V1, _ID3V1_BYTES = b"TAG", 128
 _APE, _APE_FOOTER_BYTES = b"APETAGEX", 32
-_MAX_TAGS = 1_000
+_MAX_TAGS = 100
+_PADDING = 64
+"""So many zeros at the end of raw frames are padding."""
+_BLOCK_BYTES = 1 << 16
 
 
 def first_part(data: bytes) -> Part:
@@ -35,24 +38,28 @@ def first_part(data: bytes) -> Part:
     return _part(data, 0)
 
 
-def next_part(data: bytes, before: Part) -> Part | None:
-    """The recording that follows another, if there is one.
+def next_part(data: bytes, before: Part) -> tuple[Part | None, int]:
+    """The recording that follows another, if there is one, and how many bytes before it, or to the end, are lost.
 
-    Raises:
-        UnreadableMedia: its header cannot be read.
+    Tags, chunks and padding between recordings are not lost.
     """
     if before.demuxers == ("wav",) and (more := further_samples(data, before)):
-        return more
+        return more, 0
     at = _behind(data, before)
-    start = _file_at(data, at)
-    return None if start is None else _part(data, start)
-
-
-def unread_bytes(data: bytes, before: Part) -> int:
-    """How many bytes follow a part that are no tags, chunks or padding."""
-    at = _behind(data, before)
-    found = _NOT_ZERO.search(data, at)
-    return len(data) - found.start() if found else 0
+    first = _NOT_ZERO.search(data, at)
+    if first is None:
+        return None, 0
+    # An MP4 begins with up to three zeros.
+    places = (at, *range(max(at, first.start() - 3), first.start() + 1))
+    start = next((place for place in places if _FILE.match(data, place)), None)
+    unread = 0
+    if start is None:
+        start = magic.end_before(data, _STARTS, at)
+        unread = start - first.start()
+    try:
+        return (_part(data, start), unread) if start < len(data) else (None, unread)
+    except UnreadableMedia:
+        return None, unread + len(data) - start
 
 
 def _part(data: bytes, start: int) -> Part:
@@ -68,31 +75,37 @@ def _part(data: bytes, start: int) -> Part:
         case ("matroska",):
             return matroska_part(data, start)
         case ("ogg",):
-            return Part(found.demuxers, start, _end_of_ogg(data, start))
+            return ogg_part(data, start)
         case ("flac",):
             body, header = bare_flac(data, start)
-            return Part(found.demuxers, body, magic.end_before(data, _ALL, body), header)
-    return Part(found.demuxers, start, magic.end_before(data, _ALL, start + 1))
+            end = _end_of_frames(data, body)
+            return Part(found.demuxers, body, end, header, longest_packet=int.from_bytes(header[15:18], "big") or None)
+    return Part(found.demuxers, start, _end_of_frames(data, start + 1))
 
 
-def _end_of_ogg(data: bytes, start: int) -> int:
-    """A new chain begins with a first page behind pages that are none: several streams begin side by side.
+def _end_of_frames(data: bytes, start: int) -> int:
+    """Offset behind raw frames: of another file, or of the tags and zeros at the end."""
+    end = magic.end_before(data, _STARTS, start)
+    for _ in range(_MAX_TAGS):
+        if data.startswith(_ID3V1, end - _ID3V1_BYTES):
+            end -= _ID3V1_BYTES
+        elif data.startswith(_APE, end - _APE_FOOTER_BYTES):
+            length, has_header = int.from_bytes(data[end - 20 : end - 16], "little"), data[end - 9] & 0x80
+            end -= length + (_APE_FOOTER_BYTES if has_header else 0)
+        elif data.endswith(bytes(_PADDING), start, max(start, end)):
+            end = _behind_last_nonzero(data, start, end)
+        else:
+            break
+    return max(start, end)
 
-    What looks like the beginning of a FLAC file may be the header of FLAC in Ogg.
-    """
-    later = magic.find(data, magic.OGG_LATER_PAGE, start)
-    end = len(data) if later < 0 else magic.end_before(data, (magic.OGG,), later)
-    return magic.end_before(data, _BUT_OGG_AND_FLAC, start, end)
 
-
-def _file_at(data: bytes, at: int) -> int | None:
-    """Where a file begins at an offset, or behind padding."""
-    nonzero = _NOT_ZERO.search(data, at)
-    if nonzero is None:
-        return None
-    # An MP4 begins with up to three zeros.
-    places = (at, *range(max(at, nonzero.start() - 3), nonzero.start() + 1))
-    return next((place for place in places if _FILE.match(data, place)), None)
+def _behind_last_nonzero(data: bytes, start: int, end: int) -> int:
+    while end > start:
+        block = data[max(start, end - _BLOCK_BYTES) : end]
+        end -= len(block)
+        if kept := block.rstrip(b"\0"):
+            return end + len(kept)
+    return start
 
 
 def _behind(data: bytes, before: Part) -> int:

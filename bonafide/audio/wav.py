@@ -8,6 +8,8 @@ import re
 import struct
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from bonafide.audio import magic
 from bonafide.audio.part import Part
 from bonafide.errors import UnreadableMedia
@@ -26,6 +28,20 @@ _OTHER_FILE = re.compile(
     rb"|PK\x03\x04|%PDF|\x89PNG|\xff\xd8\xff|<\?xml|FORM|caff",
     re.DOTALL,
 )
+_EXTENSIBLE = 0xFFFE
+_SAMPLES = {
+    # format tag, bits -> samples of which the upper bytes are taken, silence, full scale
+    (1, 8): ("u1", 128.0, 128.0),
+    (1, 16): ("i2", 0.0, 2.0**15),
+    (1, 24): ("i2", 0.0, 2.0**15),
+    (1, 32): ("i4", 0.0, 2.0**31),
+    (3, 32): ("f4", 0.0, 1.0),
+    (3, 64): ("f8", 0.0, 1.0),
+}
+_PROBED_BYTES = 1 << 18
+_LOUDEST = 2.0**32  # of floating point samples, at the scale of any integer
+_LOUD, _RANDOM = 0.3, 1.1
+"""Mean level, and mean change between samples in relation to it, of random bytes: 0.5 and 1.33. Speech has less."""
 
 _Order = Literal["little", "big"]
 
@@ -83,16 +99,12 @@ def end_of_chunks(data: bytes, before: Part) -> int:
 def _part(data: bytes, header: _Header) -> Part:
     body, size = header.body, header.size
     missing, stated = 0, None
-    if size is None:
-        end = magic.end_before(data, (magic.WAV,), body)
-    elif body + size > len(data):
-        end = magic.end_before(data, (magic.WAV,), body)
+    end = magic.end_before(data, (magic.WAV,), body, None if size is None else min(body + size, len(data)))
+    if size is not None and end < body + size:
         missing = body + size - end
-    else:
-        end = body + size
-        if _samples_follow(data, end, header.order):
-            end, stated = magic.end_before(data, (magic.WAV,), end), size
-    return Part(("wav",), body, end, _canonical(header, end - body), missing, stated)
+    elif size is not None and _samples_follow(data, end, header):
+        end, stated = magic.end_before(data, (magic.WAV,), end), size
+    return Part(("wav",), body, end, _canonical(header, end - body), missing=missing, stated=stated)
 
 
 def _canonical(header: _Header, size: int) -> bytes:
@@ -142,11 +154,36 @@ def _is_open(size: int) -> bool:
     return any(size in sizes for sizes in _OPEN_SIZES)
 
 
-def _samples_follow(data: bytes, end: int, order: _Order) -> bool:
-    """Whether what follows the stated end is neither a chunk, nor another file, nor a tag, nor padding."""
+def _samples_follow(data: bytes, end: int, header: _Header) -> bool:
+    """Whether what follows the stated end is neither a chunk, nor another file, nor a tag, nor padding, nor noise."""
     if _NOT_ZERO.search(data, end) is None:
         return False
-    return not any(_is_chunk(data, at, order) or _OTHER_FILE.match(data, at) for at in (end, end + 1))
+    if any(_is_chunk(data, at, header.order) or _OTHER_FILE.match(data, at) for at in (end, end + 1)):
+        return False
+    return not _is_noise(data, end, header)
+
+
+def _is_noise(data: bytes, at: int, header: _Header) -> bool:
+    """Whether uncompressed samples would be as loud and as random as those of other data are; unknown for others."""
+    tag, channels, _, _, _, bits = struct.unpack(f"{'>' if header.order == 'big' else '<'}HHIIHH", header.form[:16])
+    tag = int.from_bytes(header.form[24:26], header.order) if tag == _EXTENSIBLE and len(header.form) >= 26 else tag
+    kind = _SAMPLES.get((tag, bits))
+    frame = channels * bits // 8
+    if kind is None or not 0 < frame <= len(data) - at:
+        return False
+    at = header.body - (header.body - at) // frame * frame  # the next whole one
+    count = min(len(data) - at, _PROBED_BYTES) // frame
+    width = bits // 8
+    bytes_of_first = np.frombuffer(data, np.uint8, count * frame, at).reshape(count, frame)[:, :width]
+    if bits == 24:
+        bytes_of_first = bytes_of_first[:, 1:] if header.order == "little" else bytes_of_first[:, :2]
+    dtype = np.dtype(kind[0]).newbyteorder(">" if header.order == "big" else "<")
+    with np.errstate(all="ignore"):
+        values = np.ascontiguousarray(bytes_of_first).view(dtype)[:, 0].astype(np.float64)
+        values = (values - kind[1]) / kind[2]
+        level = np.abs(values).mean()
+        change = np.abs(np.diff(values)).mean() if count > 1 else 0.0
+    return not np.isfinite(level) or level > _LOUDEST or (level > _LOUD and change > _RANDOM * level)
 
 
 def _is_chunk(data: bytes, at: int, order: _Order) -> bool:
