@@ -117,9 +117,9 @@ class Findings:
 def _unread(part: Part, reading: Reading) -> int:
     given = part.end - part.body
     if part.media is not None:
-        left = part.media - reading.packet_bytes if reading.alone else 0
+        left, rest = (part.media - reading.packet_bytes if reading.alone else 0), 0
     elif _RAW_FORMATS.issuperset(part.demuxers):
-        left = given - reading.packet_bytes
+        left, rest = given - reading.packet_bytes, reading.rest
     else:
-        return reading.rest
-    return left if left > max(_LEAST_UNREAD, given // 20) else reading.rest
+        left, rest = 0, reading.rest
+    return left if left > max(_LEAST_UNREAD, given // 20) else rest

@@ -1,4 +1,4 @@
-"""Files that were joined to one, and bytes that are no recording: all is judged, or the reader says how much was not."""
+"""Files that were joined to one, and bytes that are no recording: all is judged, or it is told how much was not."""
 
 import struct
 import time
