@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bonafide.audio.reader import SAMPLE_RATE
+from tests import hostile
 from tests.bonafide.audio.test_reader import likeness, read, samples_of
 from tests.media import encode, encoder_rate, speech_like, with_gap
 
@@ -45,6 +46,23 @@ def test_a_gap_becomes_silence(name: str) -> None:
     assert np.abs(silent.astype(int)).max() < 3
     assert likeness(samples[: 2 * SAMPLE_RATE], plain[: 2 * SAMPLE_RATE]) > 0.97
     assert likeness(samples[round(8.2 * SAMPLE_RATE) :], plain[round(2.2 * SAMPLE_RATE) :], 800) > 0.9
+
+
+def test_a_gap_between_two_pages_of_ogg_is_there() -> None:
+    """As recorders of calls write it; FFmpeg packs what is before and behind a gap into one page."""
+    plain, data, at = sound("opus"), b"", 0
+    while at < len(plain):
+        segments = plain[at + 27 : at + 27 + plain[at + 26]]
+        behind = at + 27 + len(segments) + sum(segments)
+        head, position_s = plain[at : at + 22], int.from_bytes(plain[at + 6 : at + 14], "little") / 48_000
+        if position_s > 2.5:
+            head = head[:6] + round((position_s + 6.0) * 48_000).to_bytes(8, "little") + head[14:]
+        data += hostile.ogg_page(head, segments, plain[at + 27 + len(segments) : behind])
+        at = behind
+    windows, reader = read(data)
+    silent = samples_of(windows)[round(2.1 * SAMPLE_RATE) : round(7.9 * SAMPLE_RATE)]
+    assert reader.seconds == pytest.approx(10.0, abs=0.1)
+    assert not silent.any()
 
 
 @pytest.mark.parametrize("name", ["webm", "ogg opus", "mp4"])
