@@ -8,7 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from bonafide.api.http import HttpApi, refusal
+from bonafide.api.http import HttpApi
+from bonafide.api.refusals import refusal
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode
