@@ -31,9 +31,10 @@ from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.hosts import AllowedHosts
 from bonafide.telemetry import configure_logging
+from models.batch_sizes import batch_size
 from models.devices import cuda_is_available
 from models.errors import ModelError
-from models.info import ModelInfo
+from models.info import Device, ModelInfo
 
 # Every process of the service imports this file, also the supervisor, which only starts the others. What one kind of
 # process needs is therefore imported by its class: models by the runners, transports and use cases by the service.
@@ -42,10 +43,11 @@ try:
     SETTINGS = read_settings()
 except WrongSettings as error:
     raise SystemExit(f"Bonafide cannot start: {error}") from None
-# A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first result.
-ON_CUDA = SETTINGS.engine != "openvino" and cuda_is_available()
-VOICE_BATCH = SETTINGS.voice_max_batch or (64 if ON_CUDA else 4)
-FACE_BATCH = SETTINGS.face_max_batch or (64 if ON_CUDA else 8)
+# As the engines decide for themselves; BentoML needs to know before they are loaded. Of use in the runners alone: a
+# service on another machine takes the sizes from its runners.
+DEVICE: Device = "cuda" if SETTINGS.engine != "openvino" and cuda_is_available() else "cpu"
+VOICE_BATCH = batch_size("voice", DEVICE, SETTINGS.voice_max_batch)
+FACE_BATCH = batch_size("face", DEVICE, SETTINGS.face_max_batch)
 NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # the service's own log has a line for each call, with its ids
 RUNNER: Any = {
     "workers": 1,
@@ -61,7 +63,7 @@ RUNNER_TOKEN = SETTINGS.runner_token.get_secret_value()
 prepare_environment()
 secure_supervisor(RUNNER_TOKEN)
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
-set_poll_interval(0.001 if ON_CUDA else 0.004)
+set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()
 serve_newest_certificate(SETTINGS)
 serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
@@ -197,8 +199,6 @@ class Bonafide:
                 SETTINGS,
                 voice=require_remote(self.voice, "WavLMRunner", "voice", RUNNER_TOKEN),
                 face=require_remote(self.face, "DINOv2Runner", "face", RUNNER_TOKEN),
-                voice_batch=VOICE_BATCH,
-                face_batch=FACE_BATCH,
                 tracer_provider=BentoMLContainer.tracer_provider.get(),
                 metrics=metrics,
             )

@@ -27,8 +27,6 @@ class Server:
         settings: of the service.
         voice: the voice runner's replicas.
         face: the face runner's replicas.
-        voice_batch: windows of one batch of the voice runner.
-        face_batch: photos of one batch of the face runner.
         tracer_provider: for the spans of gRPC.
         metrics: the metrics and their content type; called in a thread.
 
@@ -43,15 +41,13 @@ class Server:
         *,
         voice: Remote,
         face: Remote,
-        voice_batch: int,
-        face_batch: int,
         tracer_provider: TracerProvider,
         metrics: Callable[[], tuple[bytes, str]],
     ) -> None:
         self._settings = settings
         self._tls = ServerTls.from_settings(settings)
         self._tracer_provider = tracer_provider
-        self._app = App(settings, voice=voice, face=face, voice_batch=voice_batch, face_batch=face_batch)
+        self._app = App(settings, voice=voice, face=face)
         self._http = HttpApi()
         self._sockets = WebSocketApi(lambda: self._http.app)
         self._private = PrivateServer(metrics, lambda: self.taking_calls)
