@@ -42,7 +42,7 @@ bento: setup ## Build the Bento; VOICE= and FACE= put other models in (a folder,
 image: bento ## Build the image of the newest Bento (TORCH_INDEX, BASE_IMAGE, BACKEND: see scripts/image.sh)
 	scripts/image.sh
 
-# Those that share a running service measure its time and memory, so they run alone.
+# Most tests that share a running service measure its time and memory, so they run alone.
 define run_tests
 @began=$$(date +%s); \
 $(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder && \

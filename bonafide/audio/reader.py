@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.resampling import SAMPLE_RATE, resample, to_pcm16
-from bonafide.audio.windows import Cut, WindowCutter
+from bonafide.audio.windows import MAX_FOR_ONE, Cut, WindowCutter
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
 
 __all__ = [
-    "MAX_FOR_ONE",
     "SAMPLE_RATE",
     "WINDOW_SAMPLES",
     "WINDOW_SECONDS",
@@ -32,8 +31,6 @@ __all__ = [
 
 WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
-MAX_FOR_ONE = 4
-"""So many short windows, at most, take the place of a full one in a batch."""
 
 _MAX_RATE_CHANGES = 16
 

@@ -19,9 +19,10 @@ WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that share a service; those with a service of their own may run beside others."""
+    """Marks the tests that share a service `alone`, but for those of modules that are marked `beside`."""
     for item in items:
-        if isinstance(item, pytest.Function) and {"service", "stored"} & set(item.fixturenames):
+        shares = isinstance(item, pytest.Function) and {"service", "stored"} & set(item.fixturenames)
+        if shares and not item.get_closest_marker("beside"):
             item.add_marker("alone")
 
 

@@ -17,6 +17,8 @@ from scripts.local_service import ROOT, LocalService
 from tests.media import encode, encode_image, photo, speech_like
 from tests.portraits import black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 
+pytestmark = pytest.mark.beside
+
 BONAFIDE = Path(sys.executable).parent / "bonafide"
 
 

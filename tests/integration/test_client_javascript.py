@@ -8,6 +8,8 @@ import pytest
 from scripts.local_service import LocalService
 from tests.node import FOLDER, node, tsc
 
+pytestmark = pytest.mark.beside
+
 
 @pytest.mark.slow
 def test_its_own_tests_against_the_service(service: LocalService) -> None:

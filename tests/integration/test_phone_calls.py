@@ -23,7 +23,7 @@ from tests.integration.conftest import WEBHOOK_SECRET
 from tests.integration.waiting import until
 from tests.media import encode
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside]
 
 RATE = 8_000
 PATIENCE_S = 120.0

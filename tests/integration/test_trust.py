@@ -14,6 +14,8 @@ from websockets.exceptions import InvalidStatus
 from scripts.local_service import LocalService
 from tests.integration.processes import listening_port, process_of
 
+pytestmark = pytest.mark.beside
+
 RUNNERS = ("WavLMRunner", "DINOv2Runner")
 
 

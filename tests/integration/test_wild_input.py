@@ -16,6 +16,8 @@ from tests import hostile
 from tests.integration.waiting import Stopwatch, wait_active
 from tests.media import encode, encode_image, encoder_rate, photo, speech_like, wav
 
+pytestmark = pytest.mark.beside
+
 QUICK_S = 15.0
 """For an input of a few bytes on a busy machine; alone it takes a few milliseconds."""
 STATUS = {"invalid_request": 400, "unreadable_media": 422, "too_large": 413}

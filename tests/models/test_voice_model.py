@@ -245,15 +245,13 @@ class TestFullSize:
         assert np.ptp(base_expected) > 0.05
         np.testing.assert_allclose(scores[:2], _alone(detector, items[:2]), atol=BATCH_TOLERANCE[precision])
 
-    @pytest.mark.parametrize(
-        ("wrapped", "engine"), [(False, "torch"), (True, "openvino")], ids=["bare", "under model_state_dict"]
-    )
-    def test_pth(self, pooled_base: PlainPooled, wrapped: bool, engine: str, tmp_path: Path) -> None:
-        state = pooled_base.state_dict()
-        torch.save({"model_state_dict": state} if wrapped else state, tmp_path / "chk.pth")
+    def test_pth(self, pooled_base: PlainPooled, tmp_path: Path) -> None:
+        torch.save({"model_state_dict": pooled_base.state_dict()}, tmp_path / "chk.pth")
         items = windows()[:1] + windows(16_000)[:2]
         expected = plain_pooled_scores(pooled_base, [np.resize(item, 64_000) for item in items])
         assert expected.std() > 0.05
-        detector = VoiceSpoofModel.load(str(tmp_path / "chk.pth"), options(tmp_path, engine=engine, precision="fp32"))
+        detector = VoiceSpoofModel.load(
+            str(tmp_path / "chk.pth"), options(tmp_path, engine="openvino", precision="fp32")
+        )
         assert (detector.info.name, detector.info.labels, detector.info.spoof_index) == ("chk", (), 0)
         np.testing.assert_allclose(detector.score(items), expected, atol=FULL_SIZE_TOLERANCE["fp32"])
