@@ -176,18 +176,20 @@ class MonoDecoder:
             reading.alone = len(container.streams) == 1
             self._line.begin_part()
             began_s = self._line.seconds
+            unit_s = float(stream.time_base) if name in _TIMED and stream.time_base is not None else None
             for frame in self._frames(container, stream, source, reading):
-                if name in _TIMED:
-                    yield from self._silence_before(frame)
+                if unit_s is not None:
+                    yield from self._silence_before(frame, unit_s)
                 for block in self._mono(frame):
                     self._line.passed(len(block.samples) / block.rate)
                     yield block
             reading.seconds = self._line.seconds - began_s
 
-    def _silence_before(self, frame: AudioFrame) -> Iterator[Block]:
-        rate = frame.sample_rate
-        timestamp_s = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-        samples = round(self._line.gap_before(timestamp_s, frame.samples / rate) * rate)
+    def _silence_before(self, frame: AudioFrame, unit_s: float) -> Iterator[Block]:
+        """The silence between the frame before and this one, whose timestamp counts units of so many seconds."""
+        pts, rate = frame.pts, frame.sample_rate
+        gap_s = self._line.gap_before(None if pts is None else pts * unit_s, frame.samples / max(1, rate))
+        samples = round(gap_s * rate)
         while samples > 0:
             count = min(samples, BLOCK_SAMPLES)
             self._line.passed(count / rate)
