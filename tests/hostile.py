@@ -165,13 +165,13 @@ def tagged_opus(tags: int) -> bytes:
         body = packet[start * 255 : start * 255 + sum(row)]
         flags = 0 if index == 0 else 1
         head = b"OggS\0" + bytes([flags]) + bytes(8) + plain[14:18] + struct.pack("<I", 1 + index)
-        pages.append(_ogg_page(head, row, body))
+        pages.append(ogg_page(head, row, body))
     rest, number = [], 1 + len(pages)
     while third >= 0 and third < len(plain):
         following = plain.find(b"OggS", third + 4)
         page = plain[third : following if following > 0 else len(plain)]
         row = page[27 : 27 + page[26]]
-        rest.append(_ogg_page(page[:18] + struct.pack("<I", number), row, page[27 + page[26] :]))
+        rest.append(ogg_page(page[:18] + struct.pack("<I", number), row, page[27 + page[26] :]))
         third, number = following, number + 1
     return plain[:second] + b"".join(pages) + b"".join(rest)
 
@@ -212,7 +212,7 @@ def _element(identifier: str, body: bytes) -> bytes:
     return bytes.fromhex(identifier) + (2**56 | len(body)).to_bytes(8, "big") + body
 
 
-def _ogg_page(head: bytes, lacing: bytes, body: bytes) -> bytes:
+def ogg_page(head: bytes, lacing: bytes, body: bytes) -> bytes:
     """Completes a page: `head` is everything before the checksum."""
     tail = bytes([len(lacing)]) + lacing + body
     checksum = 0

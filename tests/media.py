@@ -115,6 +115,46 @@ def repeat(recording: bytes, times: int, container_name: str) -> bytes:
     return out.getvalue()
 
 
+def with_gap(recording: bytes, container_name: str, after_s: float, gap_s: float, **options: str) -> bytes:
+    """The same packets in a container whose time line has a gap, as silence that nobody sent leaves one.
+
+    Args:
+        recording: any with one audio stream.
+        container_name: FFmpeg's name of the container to be written.
+        after_s: where the gap begins, in seconds.
+        gap_s: its length.
+        options: of the container, such as `movflags`.
+    """
+    out = io.BytesIO()
+    with (
+        av.open(io.BytesIO(recording), "r") as source,
+        av.open(out, "w", format=container_name, container_options=options) as target,
+    ):
+        heard = source.streams.audio[0]
+        stream = target.add_stream_from_template(heard)
+        assert heard.time_base is not None
+        for packet in source.demux(heard):
+            if packet.size and packet.pts is not None:
+                if packet.pts * heard.time_base >= after_s:
+                    packet.pts += round(gap_s / heard.time_base)
+                    packet.dts = packet.pts
+                packet.stream = stream
+                target.mux(packet)
+    return out.getvalue()
+
+
+def of_unknown_sizes(webm: bytes) -> bytes:
+    """A Matroska file as browsers record it: segment and clusters do not say how long they are."""
+    changed = bytearray(webm)
+    for name in (b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"):
+        at = webm.find(name)
+        while at >= 0:
+            length = 9 - webm[at + 4].bit_length()
+            changed[at + 4 : at + 4 + length] = ((1 << 7 * length + 1) - 1).to_bytes(length, "big")
+            at = webm.find(name, at + 4)
+    return bytes(changed)
+
+
 def encoder_rate(kind: str, wanted: int = 44_100) -> int:
     """The rate that a recipe's encoder takes: its only one, or the wanted one."""
     return _ENCODER_RATES.get(kind, wanted)

@@ -58,15 +58,15 @@ _OGG_COMMENTS = re.compile(rb"OpusTags|\x03vorbis")
 _MAX_TAGS = 10_000
 
 
-def identify(data: bytes) -> Container:
-    """Determines which demuxers may open `data`.
+def identify(data: bytes, start: int = 0) -> Container:
+    """Determines which demuxers may open `data` from `start` on.
 
     MP3 and ADTS AAC have no magic number: what is not recognised is left to FFmpeg's probe among these two.
 
     Raises:
         UnreadableMedia: no data after the tags, or a format that is not accepted.
     """
-    offset = _after_id3(data)
+    offset = _after_id3(data, start)
     head = data[offset : offset + 64]
     if not head:
         raise UnreadableMedia("the recording is empty")
@@ -103,8 +103,8 @@ def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
     return min(at, len(data)), header[:4] + b"\x80" + header[5:]
 
 
-def refuse_excessive_tags(data: bytes, demuxer: str) -> None:
-    """Refuses an Ogg or Matroska file with so many tags that FFmpeg would process them for minutes.
+def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> None:
+    """Refuses an Ogg or Matroska file, from `start` to `end`, with so many tags that FFmpeg would take minutes.
 
     Its work grows with the square of their number and cannot be interrupted. What does not look like a recording's own
     tags is accepted: this covers the plain case, not every disguise.
@@ -114,23 +114,14 @@ def refuse_excessive_tags(data: bytes, demuxer: str) -> None:
     """
     tags = 0
     if demuxer == "matroska":
-        tags = data.count(_MATROSKA_TAG_NAME) - len(data) // 8_192  # chance finds in the audio: one in 65,536
+        tags = data.count(_MATROSKA_TAG_NAME, start, end)
+        tags -= (end - start) // 8_192  # chance finds in the audio: one in 65,536
     elif demuxer == "ogg":
-        for found in _OGG_COMMENTS.finditer(data):
+        for found in _OGG_COMMENTS.finditer(data, start, end):
             at = found.end() + 4 + int.from_bytes(data[found.end() : found.end() + 4], "little")
             tags = max(tags, int.from_bytes(data[at : at + 4], "little"))
     if tags > _MAX_TAGS:
         raise UnreadableMedia("the recording carries too many tags")
-
-
-def ends_inside_page(data: bytes) -> bool:
-    """Whether the last page of an Ogg file announces more bytes than there are, so that the file is truncated."""
-    start = data.rfind(b"OggS")
-    header = data[start : start + 27]
-    if len(header) < 27:
-        return True
-    segments = data[start + 27 : start + 27 + header[26]]
-    return len(segments) < header[26] or start + 27 + header[26] + sum(segments) > len(data)
 
 
 def declares_duration(head: bytes, demuxer: str) -> bool:
@@ -140,24 +131,11 @@ def declares_duration(head: bytes, demuxer: str) -> bool:
     return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
 
 
-def wav_is_open_ended(head: bytes) -> bool:
-    """Whether a WAV file was written as a stream, its length left open: such a file cannot be truncated."""
-    at = 12
-    while head[:4] in {b"RIFF", b"RIFX"} and head[at : at + 4] and len(head) >= at + 8:
-        size = head[at + 4 : at + 8]
-        if head[at : at + 4] == b"data":
-            return size in {bytes(4), b"\xff" * 4}
-        length = int.from_bytes(size, "little" if head[:4] == b"RIFF" else "big")
-        at += 8 + length + length % 2
-    return False
-
-
-def _after_id3(data: bytes) -> int:
-    """Offset of the first byte after leading ID3v2 tags.
+def _after_id3(data: bytes, offset: int) -> int:
+    """Offset of the first byte after the ID3v2 tags that begin at `offset`.
 
     They are skipped here because they may hold compressed pictures: a tag of 1 MB made FFmpeg take 1.2 GB.
     """
-    offset = 0
     while data.startswith(b"ID3", offset) and len(data) >= offset + 10:
         flags, size = data[offset + 5], data[offset + 6 : offset + 10]
         offset += 10 + (10 if flags & 0x10 else 0)

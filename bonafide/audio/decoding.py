@@ -1,7 +1,7 @@
 """Untrusted audio bytes -> float32 mono blocks at the recording's own rate, through PyAV (FFmpeg), in memory.
 
 FFmpeg may use a demuxer that was picked before it saw the bytes, audio decoders from a fixed list, no
-protocol, and no second file. Its timestamps and durations are never trusted: samples are counted.
+protocol, and no second file. Durations are never trusted: samples are counted. Timestamps are followed within bounds.
 """
 
 import ctypes
@@ -23,16 +23,13 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from bonafide.audio.containers import (
-    ACCEPTED,
-    bare_flac,
-    declares_duration,
-    ends_inside_page,
-    identify,
-    refuse_excessive_tags,
-    wav_is_open_ended,
-)
+from bonafide.audio.containers import ACCEPTED, declares_duration, refuse_excessive_tags
+from bonafide.audio.findings import Findings, Reading
+from bonafide.audio.part import Part
+from bonafide.audio.parts import first_part, next_part
 from bonafide.audio.source import AudioSource, Source
+from bonafide.audio.stream_parts import StreamParts
+from bonafide.audio.timeline import TimeLine
 from bonafide.errors import TooLarge, UnreadableMedia
 
 log = logging.getLogger(__name__)
@@ -49,9 +46,13 @@ _MAX_ALLOCATION = 64 * _MIB
 _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
 _LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
 _MAX_BARREN_PACKETS = 100_000
+_MAX_BARREN_AMR_PACKETS = 8  # of a tail that is no AMR, FFmpeg would make minutes of noise
 _MAX_DEMUX_ERRORS = 64
 _CPU_S_PER_STEP = 5.0
 _MAX_PLANES = 8
+_MAX_PARTS, _MAX_REFUSED_PARTS = 10_000, 16
+_TIMED = frozenset({"matroska", "mov", "ogg"})
+"""Demuxers whose timestamps are those of the recorder; the others count samples or bytes."""
 
 _DECODERS = frozenset(
     [
@@ -94,22 +95,21 @@ class Block(NamedTuple):
 
 
 class MonoDecoder:
-    """Decodes the first audio stream of a recording, block by block.
+    """Decodes the first audio stream of a recording, block by block; of several that were joined, one after the other.
 
     Opening happens at the first block. One thread at a time.
+
+    Attributes:
+        warnings: sentences about what was not read, or not as its header says; complete at the end.
     """
 
     def __init__(self, data: bytes, max_channels: int, max_sample_rate: int) -> None:
         self.warnings: list[str] = []
-        self.truncated = False
-        """Set when the end of the file is missing, as far as the bytes themselves tell."""
-        self.promised_seconds: float | None = None
-        """The duration that the container states, if it states one. Untrusted."""
         self._data = data
         self._max_channels = max_channels
         self._max_sample_rate = max_sample_rate
-        self._damaged_packets = 0
-        self._open_ended = False
+        self._line = TimeLine()
+        self._findings = Findings()
 
     def blocks(self) -> Iterator[Block]:
         """Yields mono blocks of at most `BLOCK_SAMPLES`; the file is closed when the iterator ends.
@@ -118,41 +118,89 @@ class MonoDecoder:
             UnreadableMedia: not audio, not an accepted format, broken, or samples that are not finite.
             TooLarge: more channels or a higher sample rate than allowed.
         """
-        found = identify(self._data)
-        head = self._data[found.offset : found.offset + _HEADER_BYTES]
-        self._open_ended = wav_is_open_ended(head)
-        refuse_excessive_tags(self._data, found.demuxers[0])
-        source = AudioSource(self._data, found.offset)
-        if found.demuxers == ("flac",):
-            source = AudioSource(self._data, *bare_flac(self._data, found.offset))
-        yield from self.decode(source, found.demuxers, head)
-        if self._damaged_packets:
-            self.warnings.append(f"damaged packets that were skipped: {self._damaged_packets}")
-        if found.demuxers == ("ogg",) and ends_inside_page(self._data):
-            self.truncated = True
+        part: Part | None = first_part(self._data)
+        refused = 0
+        while part is not None:
+            before_s = self._line.seconds
+            try:
+                yield from self._part_blocks(part)
+            except UnreadableMedia:
+                if not before_s or self._line.seconds > before_s:
+                    raise
+                self._findings.unread += part.end - part.body
+                refused += 1
+            if self._findings.parts == _MAX_PARTS or refused == _MAX_REFUSED_PARTS:
+                self._findings.unread += len(self._data) - part.end
+                break
+            part, unread = next_part(self._data, part)
+            self._findings.unread += unread
+        self._findings.unfilled_s = self._line.unfilled_s
+        self.warnings += self._findings.warnings(len(self._data))
 
-    def decode(self, source: Source, demuxers: tuple[str, ...], head: bytes = b"") -> Iterator[Block]:
-        """As `blocks`, of whatever `source` gives: for streams that are no file.
+    def stream_blocks(self, source: Source, demuxers: tuple[str, ...]) -> Iterator[Block]:
+        """As `blocks`, of what a source gives that cannot seek; ends where FFmpeg does.
 
         Args:
             source: where FFmpeg reads.
-            demuxers: who may open it, see `containers.identify`.
+            demuxers: who may open it, see `containers.identify`: matroska, ogg or mov.
+        """
+        parts = StreamParts(source, demuxers)
+        while parts.begin():
+            yield from self._decode(parts, demuxers, Reading())
+
+    def _part_blocks(self, part: Part) -> Iterator[Block]:
+        refuse_excessive_tags(self._data, part.demuxers[0], part.body, part.end)
+        source = AudioSource(self._data, part.body, part.end, part.prefix)
+        reading = Reading(longest_packet=part.longest_packet)
+        yield from self._decode(source, part.demuxers, reading, self._data[part.body : part.body + _HEADER_BYTES])
+        reading.rest = source.unread
+        self._findings.add(part, reading, self._line.seconds)
+
+    def _decode(
+        self, source: Source, demuxers: tuple[str, ...], reading: Reading, head: bytes = b""
+    ) -> Iterator[Block]:
+        """Decodes one recording.
+
+        Args:
+            source: where FFmpeg reads.
+            demuxers: who may open it.
+            reading: gets what is seen.
             head: the first bytes, for what the container promises.
         """
         _bound_ffmpeg()
         with _open(source, demuxers) as container:
             stream = self._pick(container)
-            if declares_duration(head, container.format.name.split(",")[0]):
-                self.promised_seconds = _stated_seconds(container, stream)
-            for frame in self._frames(container, stream, source):
-                yield from self._mono(frame)
+            name = container.format.name.split(",")[0]
+            if declares_duration(head, name):
+                reading.promised_s = _stated_seconds(container, stream)
+            reading.alone = len(container.streams) == 1
+            self._line.begin_part()
+            began_s = self._line.seconds
+            for frame in self._frames(container, stream, source, reading):
+                if name in _TIMED:
+                    yield from self._silence_before(frame)
+                for block in self._mono(frame):
+                    self._line.passed(len(block.samples) / block.rate)
+                    yield block
+            reading.seconds = self._line.seconds - began_s
+
+    def _silence_before(self, frame: AudioFrame) -> Iterator[Block]:
+        rate = frame.sample_rate
+        timestamp_s = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        samples = round(self._line.gap_before(timestamp_s, frame.samples / rate) * rate)
+        while samples > 0:
+            count = min(samples, BLOCK_SAMPLES)
+            self._line.passed(count / rate)
+            yield Block(np.zeros(count, np.float32), rate)
+            samples -= count
 
     def _pick(self, container: InputContainer) -> AudioStream:
         streams = container.streams.audio
         if not streams:
             raise UnreadableMedia("the file holds no audio")
-        if len(streams) > 1:
-            self.warnings.append(f"the file holds {len(streams)} audio streams; the first was judged")
+        several = f"the file holds {len(streams)} audio streams; the first was judged"
+        if len(streams) > 1 and several not in self.warnings:
+            self.warnings.append(several)
         stream = streams[0]
         for other in container.streams:
             if other is not stream:
@@ -163,31 +211,38 @@ class MonoDecoder:
         self._check(stream.codec_context.sample_rate, stream.codec_context.channels)
         return stream
 
-    def _frames(self, container: InputContainer, stream: AudioStream, source: Source) -> Iterator[AudioFrame]:
+    def _frames(
+        self, container: InputContainer, stream: AudioStream, source: Source, reading: Reading
+    ) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = _decoder(stream)
+        is_amr = stream.codec_context.name in _BETTER_DECODERS
         barren = 0
         damaged = False
-        for packet in self._packets(container, stream, source):
-            self._damaged_packets += damaged
-            try:
-                frames = decoder.decode(packet)
-                damaged = False
-            except av.error.FFmpegError:
-                frames = []
-                damaged = True
+        for packet in self._packets(container, stream, source, reading):
+            reading.damaged += damaged
+            damaged = is_amr and not _is_amr_frame(packet)
+            frames: list[AudioFrame] = []
+            if not damaged:
+                try:
+                    frames = decoder.decode(packet)
+                    reading.count(packet.size)
+                except av.error.FFmpegError:
+                    damaged = True
             barren = 0 if any(frame.samples for frame in frames) else barren + 1
+            if is_amr and barren > _MAX_BARREN_AMR_PACKETS:
+                break
             if barren > _MAX_BARREN_PACKETS:
                 raise UnreadableMedia("the recording goes on without any audio in it")
             yield from frames
-        self.truncated |= damaged  # a damaged last packet is the end of a truncated file
+        reading.torn |= damaged  # a damaged last packet is the end of a truncated file
         try:
             yield from decoder.decode(None)
         except av.error.FFmpegError:
-            self.truncated = True
+            reading.torn = True
 
     def _packets(
-        self, container: InputContainer, stream: AudioStream, source: Source
+        self, container: InputContainer, stream: AudioStream, source: Source, reading: Reading
     ) -> "Iterator[Packet[AudioStream]]":
         errors = 0
         packets = container.demux(stream)
@@ -196,14 +251,14 @@ class MonoDecoder:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:
-                self.truncated = True
+                reading.errors += 1
                 errors += 1
                 packets = container.demux(stream)
                 continue
             if packet is None:
                 return
             if packet.size:  # an empty packet would tell the decoder that the stream has ended
-                self.truncated |= packet.is_corrupt and not self._open_ended
+                reading.torn |= packet.is_corrupt
                 errors = 0
                 yield packet
 
@@ -271,6 +326,11 @@ def _decoder(stream: AudioStream) -> AudioCodecContext:
     context = cast(AudioCodecContext, AudioCodecContext.create(better, "r"))
     context.sample_rate, context.layout = own.sample_rate, own.layout
     return context
+
+
+def _is_amr_frame(packet: "Packet[AudioStream]") -> bool:
+    """Whether the bits of an AMR frame's first byte that must be zero are; FFmpeg decodes it either way."""
+    return not memoryview(packet)[0] & 0x83
 
 
 def _refuse_io(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

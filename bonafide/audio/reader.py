@@ -33,7 +33,6 @@ WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
 
 _MAX_RATE_CHANGES = 16
-_TEAR_TOLERANCE_S = 0.3  # an encoder may count its own delay
 
 
 @dataclass(frozen=True)
@@ -182,22 +181,9 @@ class AudioReader:
                 waiting = waiting[self._batch_windows :]
         if cutter is None:
             raise UnreadableMedia("no audio could be decoded from the recording")
-        self._warn_if_truncated()
         last = cutter.flush()
         if waiting := waiting + ([last] if last else []):
             yield cutter.rate, waiting
-
-    def _warn_if_truncated(self) -> None:
-        promised = self._decoder.promised_seconds
-        if promised is not None and promised > self.seconds + _TEAR_TOLERANCE_S:
-            promise = f" (its header promises {promised:.1f} s)"
-        elif self._decoder.truncated:
-            promise = ""
-        else:
-            return
-        self.warnings.append(
-            f"the file is truncated after {self.seconds:.1f} s{promise}; what could be read was judged"
-        )
 
 
 def recorded_span(index: int, end_s: float) -> WindowSpan:

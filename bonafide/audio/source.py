@@ -17,16 +17,21 @@ class Source(Protocol):
 
 
 class AudioSource:
-    """A file-like view of bytes from an offset on, behind an optional prefix; copies no more than what is read.
+    """A file-like view of bytes between two offsets, behind an optional prefix; copies no more than what is read.
 
     Reading fails once the thread has worked longer than `allow` granted: some headers keep FFmpeg busy for hours.
     """
 
-    def __init__(self, data: bytes, offset: int = 0, prefix: bytes = b"") -> None:
+    def __init__(self, data: bytes, start: int = 0, end: int | None = None, prefix: bytes = b"") -> None:
         self._prefix = prefix
-        self._view = memoryview(data)[offset:]
+        self._view = memoryview(data)[start:end]
         self._position = 0
         self._deadline = float("inf")
+
+    @property
+    def unread(self) -> int:
+        """Bytes from the position to the end."""
+        return max(0, len(self._prefix) + len(self._view) - self._position)
 
     def allow(self, cpu_s: float) -> None:
         """Grants this thread `cpu_s` seconds of work, from now on."""

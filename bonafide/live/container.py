@@ -107,7 +107,7 @@ class ContainerStream:
         decoder = MonoDecoder(self._head, self._limits.max_channels, self._limits.max_sample_rate)
         error: BonafideError = UnreadableMedia("the container has ended")
         try:
-            for block in decoder.decode(source, demuxers):
+            for block in decoder.stream_blocks(source, demuxers):
                 self._blocks.append(block)
                 self._seconds += len(block.samples) / block.rate
                 if self._seconds > self._max_message_s:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide.audio.containers import declares_duration, ends_inside_page, identify
+from bonafide.audio.containers import declares_duration, identify
 from bonafide.errors import UnreadableMedia
 from tests.media import AUDIO_FORMATS, RECIPES, encode, encoder_rate, speech_like
 
@@ -60,13 +60,6 @@ def test_any_bytes_get_a_demuxer_or_a_refusal(data: bytes) -> None:
         return
     assert found.demuxers
     assert 0 <= found.offset < len(data)
-
-
-def test_a_truncated_ogg_page_is_seen() -> None:
-    whole = sample("opus")
-    assert not ends_inside_page(whole)
-    assert ends_inside_page(whole[:-1])
-    assert ends_inside_page(whole[: whole.rfind(b"OggS") + 10])
 
 
 def test_only_stated_durations_count() -> None:

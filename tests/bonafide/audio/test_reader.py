@@ -221,20 +221,16 @@ PCM = np.rint(speech_like(5.0)[0] * 32_767).astype(np.int16)
 
 
 class TestLyingHeaders:
-    @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF])
+    @pytest.mark.parametrize("claimed", [0, 0x7FFFF000, 0x7FFFFFFF, 2**31, 2**31 + 36, 0xFFFFFFDB, 0xFFFFFFFF])
     def test_a_wav_of_unknown_length_is_read_to_its_end(self, claimed: int) -> None:
         windows, reader = read(wav(PCM, SAMPLE_RATE, data_bytes=claimed))
         assert (len(windows), reader.seconds, reader.warnings) == (2, 5.0, [])
 
-    @pytest.mark.parametrize("claimed", [200_000, 2**31, 0xFFFFFFF0])
+    @pytest.mark.parametrize("claimed", [200_000, 2**30, 0xFFF00000])
     def test_a_wav_that_claims_more_than_there_is(self, claimed: int) -> None:
         _, reader = read(wav(PCM, SAMPLE_RATE, data_bytes=claimed))
         assert reader.seconds == 5.0
         assert any("truncated after 5.0 s" in warning for warning in reader.warnings)
-
-    def test_a_wav_that_claims_less_gives_what_it_claims(self) -> None:
-        _, reader = read(wav(PCM, SAMPLE_RATE, data_bytes=64_000))
-        assert reader.seconds == 2.0
 
     @pytest.mark.parametrize("rate", [0, 1, 3_999, 2**31, 2**32 - 1, 4_000_000_000])
     def test_impossible_rates(self, rate: int) -> None:

@@ -28,7 +28,7 @@ from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 from tests.bombs import bmp_of_runs, laced_matroska
-from tests.media import encode, encode_image, photo, speech_like
+from tests.media import encode, encode_image, photo, speech_like, with_gap
 from tests.portraits import no_face, portrait
 
 SETTINGS = Settings(decode_threads=2)
@@ -73,6 +73,25 @@ async def test_a_process_gives_the_same_windows_as_a_thread(kind: str) -> None:
     for _ in reader:
         pass
     assert (stream.seconds, stream.warnings) == (reader.seconds, reader.warnings)
+    assert [_place(window) for window in windows] == [_place(window) for window in expected]
+    assert all(np.array_equal(one.pcm, other.pcm) for one, other in zip(windows, expected, strict=True))
+
+
+async def test_a_process_reads_joined_files_and_gaps_as_a_thread_does() -> None:
+    webm = with_gap(encode(speech_like(3.0, 48_000), 48_000, "webm"), "webm", 1.0, 6.0)
+    data = webm + encode(speech_like(5.0), 16_000) + np.random.default_rng(1).bytes(50_000)
+    reader = AudioReader(data, LIMITS, 3)
+    expected = [window for group in reader for window in group]
+    async with decoders() as pool, ProcessRecordings(pool).open(data, LIMITS, 3) as stream:
+        windows: list[Window] = []
+        while (more := await stream.next_windows()) is not None:
+            windows += more
+    assert reader.seconds == stream.seconds == pytest.approx(14.0, abs=0.01)
+    assert stream.warnings == reader.warnings
+    assert [warning.split(":")[0] for warning in reader.warnings] == [
+        "the file holds 2 recordings that were joined; all were judged",
+        "unread_bytes",
+    ]
     assert [_place(window) for window in windows] == [_place(window) for window in expected]
     assert all(np.array_equal(one.pcm, other.pcm) for one, other in zip(windows, expected, strict=True))
 

@@ -18,7 +18,7 @@ from bonafide.audio.reader import AudioLimits
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.container import ContainerStream
 from tests.hostile import mutate
-from tests.media import encode, repeat, speech_like
+from tests.media import encode, of_unknown_sizes, repeat, speech_like, with_gap
 
 LIMITS = AudioLimits(10**9, 10**9, 2, 96_000)
 SOUND = speech_like(3.0, 48_000)
@@ -74,6 +74,53 @@ async def test_any_parts_give_the_same_audio(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(data)]
     parts = [data[a:b] for a, b in pairwise(edges)]
     assert np.array_equal(await decoded(parts), await decoded([data]))
+
+
+def other(kind: str) -> bytes:
+    return encode(speech_like(2.0, 48_000, channels=2, seed=9), 48_000, kind)
+
+
+JOINED = {kind: FILES[kind] + other(kind) for kind in KINDS}
+JOINED["webm without sizes"] = of_unknown_sizes(FILES["webm"]) + of_unknown_sizes(other("webm"))
+JOINED["three"] = FILES["opus"] + other("opus") + FILES["ogg"]
+GAPS = {
+    "webm": with_gap(FILES["webm"], "webm", 1.0, 6.0),
+    "opus": with_gap(FILES["opus"], "ogg", 1.0, 6.0),
+    "m4a-fragmented": with_gap(
+        FILES["m4a-fragmented"], "mp4", 1.0, 6.0, movflags="frag_keyframe+empty_moov+default_base_moof"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("step", [1, 700, 10**9])
+async def test_joined_containers_give_what_the_file_gives(name: str, step: int) -> None:
+    data = JOINED[name]
+    start = len(FILES[name.split()[0]]) if name in FILES else len(data) // 2
+    if step == 1:  # byte by byte, where one ends and the next begins
+        parts = [data[: start - 40], *(data[at : at + 1] for at in range(start - 40, start + 40)), data[start + 40 :]]
+    else:
+        parts = [data[at : at + step] for at in range(0, len(data), step)]
+    whole = joined(list(MonoDecoder(data, 2, 96_000).blocks()))
+    samples = await decoded(parts)
+    assert len(whole) > 4.9 * 48_000
+    assert len(whole) - len(samples) < 48_000 * (1.1 if name == "m4a-fragmented" else 0.1)
+    assert np.array_equal(samples, whole[: len(samples)])
+
+
+@pytest.mark.parametrize("kind", GAPS)
+async def test_gaps_become_silence_as_in_a_file(kind: str) -> None:
+    data = GAPS[kind]
+    whole = joined(list(MonoDecoder(data, 2, 96_000).blocks()))
+    samples = await decoded([data[start : start + 700] for start in range(0, len(data), 700)])
+    assert len(samples) > 7.9 * 48_000
+    assert np.array_equal(samples, whole[: len(samples)])
+
+
+async def test_a_gap_longer_than_a_message_may_be_is_refused() -> None:
+    async with container(max_message_s=5) as stream:
+        with pytest.raises(TooLarge):
+            await stream.feed(GAPS["webm"])
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3", "flac", "m4a"])

@@ -1,0 +1,209 @@
+"""WAV and Wave64: which bytes are samples, whatever the sizes in the header say.
+
+Streams are written with placeholders for sizes, recorders that died left the size of an earlier moment, and other files
+were appended. FFmpeg gets a header that is made here, of the format and the true length only.
+"""
+
+import re
+import struct
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from bonafide.audio import magic
+from bonafide.audio.part import Part
+from bonafide.errors import UnreadableMedia
+
+_MAX_CHUNKS = 10_000
+_MAX_FORMAT_BYTES = 1 << 12
+_OPEN_SIZES = (range(1), range(0x7FFF_0000, 0x8001_0000), range(0xFFFF_0000, 0x1_0000_0000))
+"""Sizes that mean "unknown", more or less the length of a header. No accepted file is so large."""
+_KNOWN_CHUNKS = frozenset(
+    b"LIST|id3 |ID3 |bext|iXML|aXML|axml|cue |smpl|inst|plst|note|labl|ltxt|JUNK|junk|PAD |FLLR|fact|PEAK|acid|umid"
+    b"|chna|DISP|afsp|minf|elm1|regn|cart|qlty|mext|levl|link|_PMX|SAUR|LGWV|strc|r64m|data".split(b"|")
+)
+_NOT_ZERO = re.compile(rb"[^\0]")
+_OTHER_FILE = re.compile(
+    rb"(?:RIF[FX]|RF64|BW64).{4}WAVE|riff.\x91|fLaC|OggS|#!AMR|\x1a\x45\xdf\xa3|.{4}ftyp|ID3[\x02-\x04]|TAG|APETAGEX"
+    rb"|PK\x03\x04|%PDF|\x89PNG|\xff\xd8\xff|<\?xml|FORM|caff",
+    re.DOTALL,
+)
+_EXTENSIBLE = 0xFFFE
+_SAMPLES = {
+    # format tag, bits -> samples of which the upper bytes are taken, silence, full scale
+    (1, 8): ("u1", 128.0, 128.0),
+    (1, 16): ("i2", 0.0, 2.0**15),
+    (1, 24): ("i2", 0.0, 2.0**15),
+    (1, 32): ("i4", 0.0, 2.0**31),
+    (3, 32): ("f4", 0.0, 1.0),
+    (3, 64): ("f8", 0.0, 1.0),
+}
+_PROBED_BYTES = 1 << 18
+_LOUDEST = 2.0**32  # of floating point samples, at the scale of any integer
+_LOUD, _RANDOM = 0.3, 1.1
+"""Mean level, and mean change between samples in relation to it, of random bytes: 0.5 and 1.33. Speech has less."""
+
+_Order = Literal["little", "big"]
+
+
+class _Header(NamedTuple):
+    """What a header says.
+
+    Attributes:
+        form: content of the format chunk.
+        body: offset of the first sample.
+        size: bytes of samples; None for unknown.
+        order: of the bytes of numbers.
+    """
+
+    form: bytes
+    body: int
+    size: int | None
+    order: _Order = "little"
+
+
+def wav_part(data: bytes, start: int) -> Part:
+    """The samples of the WAV file (RIFF, RIFX, RF64, BW64) that begins at `start`.
+
+    Raises:
+        UnreadableMedia: no format, no samples, or a header without end.
+    """
+    return _part(data, _riff_header(data, start))
+
+
+def w64_part(data: bytes, start: int) -> Part:
+    """The samples of the Wave64 file that begins at `start`, to be read as WAV.
+
+    Raises:
+        UnreadableMedia: no format, no samples, or a header without end.
+    """
+    return _part(data, _w64_header(data, start))
+
+
+def further_samples(data: bytes, before: Part) -> Part | None:
+    """The next `data` chunk of the same WAV file, if there is one."""
+    order = _order(before)
+    at = _after_chunks(data, before.end, order, until=b"data")
+    if data[at : at + 4] != b"data" or at + 8 > len(data):
+        return None
+    length = int.from_bytes(before.prefix[16:20], order)
+    size = int.from_bytes(data[at + 4 : at + 8], order)
+    return _part(data, _Header(before.prefix[20 : 20 + length], at + 8, None if _is_open(size) else size, order))
+
+
+def end_of_chunks(data: bytes, before: Part) -> int:
+    """Offset behind the chunks that follow the samples."""
+    return _after_chunks(data, before.end, _order(before))
+
+
+def _part(data: bytes, header: _Header) -> Part:
+    body, size = header.body, header.size
+    missing, stated = 0, None
+    end = magic.end_before(data, (magic.WAV,), body, None if size is None else min(body + size, len(data)))
+    if size is not None and end < body + size:
+        missing = body + size - end
+    elif size is not None and _samples_follow(data, end, header):
+        end, stated = magic.end_before(data, (magic.WAV,), end), size
+    return Part(("wav",), body, end, _canonical(header, end - body), missing=missing, stated=stated)
+
+
+def _canonical(header: _Header, size: int) -> bytes:
+    order = ">" if header.order == "big" else "<"
+    form = struct.pack(f"{order}I", len(header.form)) + header.form + bytes(len(header.form) % 2)
+    chunks = b"WAVEfmt " + form + b"data" + struct.pack(f"{order}I", min(size, 0xFFFF_FFFE))
+    name = b"RIFX" if header.order == "big" else b"RIFF"
+    return name + struct.pack(f"{order}I", min(len(chunks) + size, 0xFFFF_FFFE)) + chunks
+
+
+def _riff_header(data: bytes, start: int) -> _Header:
+    order: _Order = "big" if data[start : start + 4] == b"RIFX" else "little"
+    at, form, long_size = start + 12, b"", 0
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > len(data):
+            raise UnreadableMedia("the WAV file holds no samples")
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], order)
+        at += 8
+        if name == b"data" and form:
+            if size == 0xFFFF_FFFF and long_size:
+                size = long_size
+            return _Header(form, at, None if _is_open(size) else size, order)
+        if name == b"fmt ":
+            form = data[at : at + min(size, _MAX_FORMAT_BYTES)]
+        elif name == b"ds64":
+            long_size = int.from_bytes(data[at + 8 : at + 16], order)
+        at += size + size % 2
+    raise UnreadableMedia("the header of the WAV file cannot be read")
+
+
+def _w64_header(data: bytes, start: int) -> _Header:
+    at, form = start + 40, b""
+    for _ in range(_MAX_CHUNKS):
+        if at + 24 > len(data):
+            raise UnreadableMedia("the Wave64 file holds no samples")
+        name, size = data[at : at + 4], int.from_bytes(data[at + 16 : at + 24], "little")
+        if name == b"data" and form:
+            is_open = size <= 24 or size >= 1 << 62
+            return _Header(form, at + 24, None if is_open else size - 24)
+        if name == b"fmt ":
+            form = data[at + 24 : at + min(size, _MAX_FORMAT_BYTES)]
+        at += max(24, size + -size % 8)
+    raise UnreadableMedia("the header of the Wave64 file cannot be read")
+
+
+def _is_open(size: int) -> bool:
+    return any(size in sizes for sizes in _OPEN_SIZES)
+
+
+def _samples_follow(data: bytes, end: int, header: _Header) -> bool:
+    """Whether what follows the stated end is neither a chunk, nor another file, nor a tag, nor padding, nor noise."""
+    if _NOT_ZERO.search(data, end) is None:
+        return False
+    if any(_is_chunk(data, at, header.order) or _OTHER_FILE.match(data, at) for at in (end, end + 1)):
+        return False
+    return not _is_noise(data, end, header)
+
+
+def _is_noise(data: bytes, at: int, header: _Header) -> bool:
+    """Whether uncompressed samples would be as loud and as random as those of other data are; unknown for others."""
+    tag, channels, _, _, _, bits = struct.unpack(f"{'>' if header.order == 'big' else '<'}HHIIHH", header.form[:16])
+    tag = int.from_bytes(header.form[24:26], header.order) if tag == _EXTENSIBLE and len(header.form) >= 26 else tag
+    kind = _SAMPLES.get((tag, bits))
+    frame = channels * bits // 8
+    if kind is None or not 0 < frame <= len(data) - at:
+        return False
+    at = header.body - (header.body - at) // frame * frame  # the next whole one
+    count = min(len(data) - at, _PROBED_BYTES) // frame
+    width = bits // 8
+    bytes_of_first = np.frombuffer(data, np.uint8, count * frame, at).reshape(count, frame)[:, :width]
+    if bits == 24:
+        bytes_of_first = bytes_of_first[:, 1:] if header.order == "little" else bytes_of_first[:, :2]
+    dtype = np.dtype(kind[0]).newbyteorder(">" if header.order == "big" else "<")
+    with np.errstate(all="ignore"):
+        values = np.ascontiguousarray(bytes_of_first).view(dtype)[:, 0].astype(np.float64)
+        values = (values - kind[1]) / kind[2]
+        level = np.abs(values).mean()
+        change = np.abs(np.diff(values)).mean() if count > 1 else 0.0
+    return not np.isfinite(level) or level > _LOUDEST or (level > _LOUD and change > _RANDOM * level)
+
+
+def _is_chunk(data: bytes, at: int, order: _Order) -> bool:
+    name = data[at : at + 4]
+    if name in _KNOWN_CHUNKS:
+        return True
+    size = int.from_bytes(data[at + 4 : at + 8], order)
+    is_name = len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
+    return is_name and at + 8 + size <= len(data) and _OTHER_FILE.match(data, at) is None
+
+
+def _after_chunks(data: bytes, at: int, order: _Order, until: bytes = b"") -> int:
+    """Offset behind the chunks from `at` on, or of the first named `until`. A pad byte may be missing."""
+    for _ in range(_MAX_CHUNKS):
+        chunk = next((place for place in (at, at + 1) if _is_chunk(data, place, order)), None)
+        if chunk is None or data[chunk : chunk + 4] == until:
+            return at if chunk is None else chunk
+        at = min(chunk + 8 + int.from_bytes(data[chunk + 4 : chunk + 8], order), len(data))
+    return at
+
+
+def _order(part: Part) -> _Order:
+    return "big" if part.prefix.startswith(b"RIFX") else "little"

@@ -1,0 +1,146 @@
+"""WAV and Wave64 whose sizes are wrong, unknown, or far behind other chunks."""
+
+import struct
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bonafide.audio.reader import SAMPLE_RATE
+from bonafide.errors import UnreadableMedia
+from tests.bonafide.audio.test_reader import read, samples_of
+from tests.media import encode, speech_like, wav
+
+SOUND = speech_like(3.0)[0]
+PCM = np.rint(SOUND * 32_767).astype(np.int16)
+WHOLE = wav(PCM, SAMPLE_RATE)
+HEADER_BYTES = len(WHOLE) - PCM.nbytes
+PLACEHOLDERS = [0, 0x7FFFF000, 0x7FFFFFFF, 0x7FFFFFDB, 0x80000000, 0x80000024, 0xFFFFFFDB, 0xFFFFFFF0, 0xFFFFFFFF]
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+
+
+def with_chunks(*before: bytes, after: bytes = b"") -> bytes:
+    """The whole file with chunks in front of its format or behind its samples."""
+    return WHOLE[:12] + b"".join(before) + WHOLE[12:] + after
+
+
+def assert_whole(data: bytes, warnings: list[str] | None = None) -> None:
+    windows, reader = read(data)
+    assert np.array_equal(samples_of(windows), PCM)
+    assert reader.warnings == (warnings or [])
+
+
+@pytest.mark.parametrize("size", PLACEHOLDERS)
+def test_what_streams_write_for_an_unknown_size(size: int) -> None:
+    assert_whole(wav(PCM, SAMPLE_RATE, data_bytes=size))
+    data = wav(PCM, SAMPLE_RATE, data_bytes=size)
+    _, reader = read(data + data)
+    assert reader.seconds == 6.0
+    assert reader.warnings == ["the file holds 2 recordings that were joined; all were judged"]
+
+
+@pytest.mark.parametrize("name", [b"JUNK", b"bext", b"LIST", b"xyz "])
+@pytest.mark.parametrize("size", [10_000, 100_001])
+@pytest.mark.parametrize("data_bytes", [None, 0, 0xFFFFFFFF])
+def test_long_chunks_before_the_samples(name: bytes, size: int, data_bytes: int | None) -> None:
+    plain = wav(PCM, SAMPLE_RATE, data_bytes=data_bytes)
+    assert_whole(plain[:12] + chunk(name, bytes(size)) + plain[12:])
+
+
+@pytest.mark.parametrize("excess", [1, 16, 36, 44])
+def test_a_size_that_counts_the_header(excess: int) -> None:
+    assert_whole(wav(PCM, SAMPLE_RATE, data_bytes=PCM.nbytes + excess))
+
+
+@pytest.mark.parametrize("stated_s", [0.5, 1.5, 2.9])
+def test_a_size_that_was_never_updated(stated_s: float) -> None:
+    stated = 2 * round(stated_s * SAMPLE_RATE)
+    note = f"the header states {stated_s:.1f} s, but {3 - stated_s:.1f} s more follow; all was judged"
+    assert_whole(wav(PCM, SAMPLE_RATE, data_bytes=stated), [note])
+
+
+def test_two_files_whose_sizes_were_never_updated() -> None:
+    data = wav(PCM, SAMPLE_RATE, data_bytes=32_000)
+    windows, reader = read(data + data)
+    assert np.array_equal(samples_of(windows), np.concatenate([PCM, PCM]))
+    assert reader.seconds == 6.0
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_a_truncated_file_says_how_much_is_missing(kept: float) -> None:
+    _, reader = read(WHOLE[: HEADER_BYTES + 2 * round(kept * len(PCM))])
+    assert reader.warnings == [
+        f"the file is truncated after {3 * kept:.1f} s (its header promises 3.0 s); what could be read was judged"
+    ]
+
+
+@pytest.mark.parametrize("name", [b"LIST", b"id3 ", b"cue ", b"zzzz"])
+def test_chunks_behind_the_samples_are_no_samples(name: bytes) -> None:
+    assert_whole(with_chunks(after=chunk(name, bytes(range(256)) * 20)))
+
+
+def test_a_missing_pad_byte_before_another_chunk() -> None:
+    sound = np.arange(9_999, dtype=np.uint8) % 20 + 118
+    data = wav(sound, SAMPLE_RATE) + chunk(b"LIST", b"INFO" * 10)
+    _, reader = read(data)
+    assert (reader.seconds, reader.warnings) == (9_999 / SAMPLE_RATE, [])
+
+
+def test_samples_in_several_chunks() -> None:
+    half = PCM.nbytes // 2
+    body = PCM.tobytes()
+    split = (
+        WHOLE[: HEADER_BYTES - 8] + chunk(b"data", body[:half]) + chunk(b"LIST", b"INFO") + chunk(b"data", body[half:])
+    )
+    windows, reader = read(split)
+    assert np.array_equal(samples_of(windows), PCM)
+    assert reader.seconds == 3.0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
+def test_random_bytes_behind_the_samples_are_not_judged(dtype: type) -> None:
+    scale = {"uint8": 127, "int16": 2**15 - 1, "int32": 2**31 - 1}.get(dtype.__name__, 1)
+    sound: NDArray[np.generic] = (SOUND * scale + (128 if dtype is np.uint8 else 0)).astype(dtype)
+    junk = np.random.default_rng(3).integers(0, 256, 99_999).astype(np.uint8).tobytes()
+    data = wav(sound, SAMPLE_RATE) + junk
+    _, reader = read(data)
+    assert reader.seconds == 3.0
+    assert reader.warnings == [
+        f"unread_bytes: {len(junk)} of {len(data)} bytes were not read; audio in them was not judged"
+    ]
+
+
+@pytest.mark.parametrize("stated", [None, 24 + 32_000, 24, 2**63 - 1])
+def test_wave64_is_read_by_the_same_rules(stated: int | None) -> None:
+    data = bytearray(encode(SOUND, SAMPLE_RATE, "w64"))
+    at = data.rindex(b"data\xf3\xac\xd3\x11") + 16
+    if stated is not None:
+        data[at : at + 8] = struct.pack("<Q", stated)
+    windows, reader = read(bytes(data))
+    assert np.abs(samples_of(windows).astype(int) - PCM).max() <= 1  # the encoder rounds in another way
+    assert bool(reader.warnings) == (stated == 24 + 32_000)
+
+
+def test_rf64_has_its_size_elsewhere() -> None:
+    data = encode(SOUND, SAMPLE_RATE, "rf64")
+    _, reader = read(data + data)
+    assert reader.seconds == 6.0
+    _, reader = read(data[:-64_000])
+    assert any("truncated after 1.0 s" in warning for warning in reader.warnings)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE[:30],
+        WHOLE[:12] + chunk(b"LIST", b"INFO"),
+        WHOLE[:12] + chunk(b"data", bytes(100)),
+        WHOLE[:12] + chunk(b"abcd", b"") * 20_000 + WHOLE[12:],
+    ],
+)
+def test_headers_without_format_or_samples_or_end(data: bytes) -> None:
+    with pytest.raises(UnreadableMedia):
+        read(data)
