@@ -18,6 +18,7 @@ from models.info import ModelInfo, Task
 from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
 from models.voice_model import VoiceSpoofModel
+from models.weights import parameter_count
 
 _REPEATS = 7
 SECONDS_PER_WINDOW = 4
@@ -78,7 +79,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
     return Inspection(
         info=info,
         spoof=_spoof_in_words(info),
-        parameters=sum(map(_parameters, weights)),
+        parameters=sum(map(parameter_count, weights)),
         megabytes=sum(path.stat().st_size for path in weights) / 1e6,
         licence=licence(files.path if files.path.is_dir() else files.path.parent),
         item_ms=item_ms,
@@ -155,19 +156,6 @@ def _weight_files(path: Path) -> Sequence[Path]:
     if path.is_file():
         return [path]
     return sorted(path.glob("model*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
-
-
-def _parameters(path: Path) -> int:
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, "np") as tensors:
-            return sum(int(np.prod(tensors.get_slice(name).get_shape())) for name in tensors.keys())  # noqa: SIM118
-    import torch
-
-    content = torch.load(path, map_location="meta", weights_only=True)
-    state = content.get("model_state_dict", content)
-    return sum(tensor.numel() for tensor in state.values() if isinstance(tensor, torch.Tensor))
 
 
 def _advice(info: ModelInfo, item_ms: tuple[float, float], path: Path, weights: Sequence[Path]) -> list[str]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
@@ -16,7 +15,10 @@ from models.labels import SpoofRule
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-HARMLESS_EXTRA = re.compile(r"masked_spec_embed|mask_token|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
+_MASKS = r"(^|\.)(masked_spec_embed|mask_token)$"
+UNUSED = re.compile(_MASKS)
+"""Weights of a classifier that are used in training only, so that a file may lack them."""
+_LEFT_OVER = re.compile(_MASKS + r"|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
 """Weights from pre-training that no classifier uses."""
 _BLOCK_BYTES = 1 << 20
 
@@ -125,7 +127,7 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     refuse_mismatch(
         checkpoint.folder.name,
         missing=keys.missing,
-        unexpected=[key for key in keys.unexpected if not HARMLESS_EXTRA.search(key)],
+        unexpected=keys.unexpected,
         misshapen=keys.misshapen,
     )
     model.train(False)
@@ -160,43 +162,67 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
         CheckpointMismatch: the weights cannot be read.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    auto: Any = AutoModelForAudioClassification if task == "voice" else AutoModelForImageClassification
     name = checkpoint.folder.name
     try:
-        model, report = auto.from_pretrained(
-            checkpoint.folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype="float32",
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            **config,
-        )
+        model, report = _from_transformers(checkpoint, task, config)
         return model, KeyReport(
             missing=list(report["missing_keys"]),
             unexpected=list(report["unexpected_keys"]),
             misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
         )
-    except UnpicklingError as error:
-        raise CheckpointMismatch(
-            f"the weights of {name} hold more than tensors, and unpickling them could run untrusted code; "
-            "save them as safetensors"
-        ) from error
-    except (SafetensorError, EOFError) as error:
+    except SafetensorError as error:
         raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
     except (ValueError, KeyError, OSError) as error:
         raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
 
 
+def _from_transformers(
+    checkpoint: Checkpoint, task: Task, changes: Mapping[str, Any]
+) -> tuple["PreTrainedModel", Mapping[str, Any]]:
+    """The model, and what transformers says of its keys."""
+    import transformers
+
+    from models.weights import State, needs_own_reading, read_state
+
+    here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
+    if not needs_own_reading(checkpoint.weights):
+        auto: Mapping[Task, Any] = {
+            "voice": transformers.AutoModelForAudioClassification,
+            "face": transformers.AutoModelForImageClassification,
+        }
+        model, report = auto[task].from_pretrained(checkpoint.folder, **here, **loading, **changes)
+        return model, report
+    state: State = {}
+    for path in _complete(checkpoint.weights):
+        state |= read_state(path)
+    config = transformers.AutoConfig.from_pretrained(checkpoint.folder, **here, **changes)
+    classes: Mapping[Task, Any] = {
+        "voice": transformers.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
+        "face": transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    }
+    of_config = classes[task][type(config)]
+    model, report = of_config.from_pretrained(None, config=config, state_dict=state, **here, **loading)
+    return model, report
+
+
+def _complete(weights: Sequence[Path]) -> Sequence[Path]:
+    """The file that holds everything, or else the parts, without variants (`pytorch_model.fp16.bin`) beside it."""
+    return [path for path in weights if path.stem in ("model", "pytorch_model")] or weights
+
+
 def refuse_mismatch(
     name: str, *, missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str] = ()
 ) -> None:
-    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any."""
-    found = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any that a classifier uses."""
+    found = {
+        "missing": [key for key in missing if not UNUSED.search(key)],
+        "unexpected": [key for key in unexpected if not _LEFT_OVER.search(key)],
+        "of another shape": misshapen,
+    }
     parts = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in found.items() if keys]
     if parts:
         raise CheckpointMismatch(f"the weights of {name} do not fit its architecture; keys {'; '.join(parts)}")

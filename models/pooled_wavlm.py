@@ -1,16 +1,14 @@
 """The `.pth` architecture: WavLM-base, frames pooled to 128 steps, one linear layer, one logit that means spoof."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import WavLMConfig, WavLMModel
 
 from models.checkpoint import refuse_mismatch
-from models.errors import CheckpointMismatch
+from models.weights import read_state
 
 POOLED_STEPS = 128
 """Time steps that any window is averaged to."""
@@ -42,7 +40,7 @@ def load_pooled_wavlm(path: Path, config: Mapping[str, Any]) -> PooledWavLM:
     Raises:
         CheckpointMismatch: the file is no state dict, or its keys or shapes are not this architecture's.
     """
-    state = _state_dict(path)
+    state = read_state(path)
     model = PooledWavLM(WavLMConfig(**config))
     own = model.state_dict()
     misshapen = [key for key, value in state.items() if key in own and own[key].shape != value.shape]
@@ -54,22 +52,3 @@ def load_pooled_wavlm(path: Path, config: Mapping[str, Any]) -> PooledWavLM:
         misshapen=misshapen,
     )
     return model.eval().requires_grad_(False)
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointMismatch(
-            f"{path.name} holds more than tensors, and unpickling it could run untrusted code; "
-            "save its state_dict() alone"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise CheckpointMismatch(f"{path.name} cannot be read as a torch checkpoint: {error}") from error
-    if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
-        content = content["model_state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointMismatch(f"{path.name} holds no state dict, neither bare nor under model_state_dict")
-    if content and all(str(key).startswith("module.") for key in content):
-        return {str(key).removeprefix("module."): value for key, value in content.items()}
-    return {str(key): value for key, value in content.items()}

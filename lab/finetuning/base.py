@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import (
-    HARMLESS_EXTRA,
+    UNUSED,
     Checkpoint,
     fingerprint,
     load_unchecked,
@@ -130,7 +130,7 @@ def _load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]
     one_label = "single_label_classification"  # as the loss of the training takes it
     model, keys = load_unchecked(checkpoint, task, id2label=id2label, label2id=label2id, problem_type=one_label)
     body = f"{model.base_model_prefix}."
-    absent = [key for key in keys.missing if not HARMLESS_EXTRA.search(key)]
+    absent = [key for key in keys.missing if not UNUSED.search(key)]
     refuse_mismatch(
         checkpoint.folder.name,
         missing=[key for key in absent if key.startswith(body)],
