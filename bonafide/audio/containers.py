@@ -53,6 +53,8 @@ _REFUSED = (
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
 )
+_MP3_INDEX = re.compile(rb"Xing|Info|VBRI")
+_MP3_EXCESS = 16
 _MATROSKA_TAG_NAME = b"\x45\xa3"
 _OGG_COMMENTS = re.compile(rb"OpusTags|\x03vorbis")
 _MAX_TAGS = 10_000
@@ -124,11 +126,21 @@ def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> No
         raise UnreadableMedia("the recording carries too many tags")
 
 
-def declares_duration(head: bytes, demuxer: str) -> bool:
-    """Whether the container states its duration, rather than FFmpeg guessing it from the number of bytes."""
-    if demuxer == "mp3":
-        return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
-    return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
+def declares_duration(head: bytes, demuxer: str, size: int) -> bool:
+    """Whether a container of `size` bytes states its duration, rather than FFmpeg guessing it from that size."""
+    if demuxer != "mp3":
+        return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
+    found = _MP3_INDEX.search(head)
+    if found is None:
+        return False
+    at = found.start()
+    if head[at : at + 4] == b"VBRI":
+        stated = int.from_bytes(head[at + 10 : at + 14], "big")
+    else:
+        fields = int.from_bytes(head[at + 4 : at + 8], "big")  # 1: number of frames, 2: bytes
+        place = at + 8 + 4 * (fields & 1)
+        stated = int.from_bytes(head[place : place + 4], "big") if fields & 2 else 0
+    return not stated or size <= stated + stated // _MP3_EXCESS  # with more, others were joined, and FFmpeg guesses
 
 
 def _after_id3(data: bytes, offset: int) -> int:

@@ -152,12 +152,13 @@ class MonoDecoder:
         refuse_excessive_tags(self._data, part.demuxers[0], part.body, part.end)
         source = AudioSource(self._data, part.body, part.end, part.prefix)
         reading = Reading(longest_packet=part.longest_packet)
-        yield from self._decode(source, part.demuxers, reading, self._data[part.body : part.body + _HEADER_BYTES])
+        head = self._data[part.body : part.body + _HEADER_BYTES]
+        yield from self._decode(source, part.demuxers, reading, head, part.end - part.body)
         reading.rest = source.unread
         self._findings.add(part, reading, self._line.seconds)
 
     def _decode(
-        self, source: Source, demuxers: tuple[str, ...], reading: Reading, head: bytes = b""
+        self, source: Source, demuxers: tuple[str, ...], reading: Reading, head: bytes = b"", size: int = 0
     ) -> Iterator[Block]:
         """Decodes one recording.
 
@@ -166,12 +167,13 @@ class MonoDecoder:
             demuxers: who may open it.
             reading: gets what is seen.
             head: the first bytes, for what the container promises.
+            size: of all of it in bytes.
         """
         _bound_ffmpeg()
         with _open(source, demuxers) as container:
             stream = self._pick(container)
             name = container.format.name.split(",")[0]
-            if declares_duration(head, name):
+            if declares_duration(head, name, size):
                 reading.promised_s = _stated_seconds(container, stream)
             reading.alone = len(container.streams) == 1
             self._line.begin_part()

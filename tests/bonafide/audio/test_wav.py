@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -129,6 +129,7 @@ def test_wave64_is_read_by_the_same_rules(stated: int | None) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=30), st.integers(0, 60), st.binary(max_size=50), st.sampled_from([b"RIFF", b"RIFX", b"RF64"]))
+@example(b"\1\0\1\0" * 3, 2, b"\1\2\3\4\5", b"RIFF")
 def test_any_format_and_any_tail(form: bytes, stated: int, tail: bytes, name: bytes) -> None:
     data = name + bytes(4) + b"WAVE" + chunk(b"fmt ", form) + b"data" + struct.pack("<I", stated) + tail
     try:
