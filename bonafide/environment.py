@@ -4,8 +4,9 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from bonafide.settings import Settings
@@ -32,7 +33,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         environment: searched for names that no setting has; values are read from the process's own environment.
 
     Raises:
-        WrongSettings: an invalid value, or a variable that nothing reads.
+        WrongSettings: an invalid value, a variable that nothing reads, or two of one setting that differ.
     """
     try:
         settings = Settings()
@@ -40,8 +41,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         raise WrongSettings("; ".join(_sentences(error))) from error
     except FileNotFoundError as error:
         raise WrongSettings(str(error)) from error
-    if unknown := list(_unknown(environment)):
-        raise WrongSettings("; ".join(unknown))
+    if wrong := [*_unknown(environment), *_contradictory(environment)]:
+        raise WrongSettings("; ".join(wrong))
     return settings
 
 
@@ -70,3 +71,19 @@ def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
             continue
         nearest = difflib.get_close_matches(name, sorted(known), 1)
         yield f"{name} is no setting{f'; did you mean {nearest[0]}?' if nearest else ''}"
+
+
+def _contradictory(environment: Mapping[str, str]) -> Iterator[str]:
+    """Messages on settings that have two names and a different value under each."""
+    for name, field in Settings.model_fields.items():
+        given = [each for each in variables(name, field) if environment.get(each)]
+        if len({_read(environment[each], field) for each in given}) > 1:
+            yield f"{' and '.join(given)} are both set, and differ"
+
+
+def _read(value: str, field: FieldInfo) -> object:
+    """The value as the setting's type; an invalid one, which is not the one in use, stays text."""
+    try:
+        return TypeAdapter[Any](field.annotation).validate_python(value)  # type: ignore[arg-type]
+    except ValidationError:
+        return value

@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 
+from bonafide.addresses import join_address
 from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.grpc_live import analyze_live
@@ -202,7 +203,7 @@ class GrpcServer:
             RuntimeError: a port is taken.
         """
         await self.report_health()
-        bound = [self._bind(f"{self._host}:{port}") for port in self._ports]
+        bound = [self._bind(join_address(self._host, port)) for port in self._ports]
         await self._server.start()
         logger.info("gRPC listens", extra={"host": self._host, "ports": bound, "tls": self._tls is not None})
         return bound

@@ -6,12 +6,14 @@ meanwhile. `BentoRemote` sends such a request once more and raises the errors th
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from _bentoml_impl.client import RemoteProxy
 from bentoml.exceptions import BentoMLException
 from numpy.typing import NDArray
 
+from bonafide.addresses import parse_netloc
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
 from bonafide.runner.remote import TOKEN_HEADER, RunnerResult
 from bonafide.runner.replicas import Replicas
@@ -112,7 +114,7 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
 
     Raises:
         RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
-            service started alone without `--depends`).
+            service started alone without `--depends`), or its address is invalid.
     """
     if not isinstance(dependency, RemoteProxy):
         raise RuntimeError(
@@ -120,6 +122,7 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
             f"on its own only with --depends {name}=http://host:port."
         )
     known = dependency.to_async
+    require_url(known.url, name)
 
     async def connect(url: str) -> BentoRemote:
         proxy = RemoteProxy(url, service=known.service).to_async
@@ -129,3 +132,21 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
         return BentoRemote(client, model)
 
     return Replicas(known.url, connect)
+
+
+def require_url(url: str, name: str) -> None:
+    """Refuses an address of a runner that no client could use.
+
+    Raises:
+        RuntimeError: it is none; the text does not contain it.
+    """
+    wrong = RuntimeError(f"--depends {name}=... must be http://host:port; an IPv6 address has brackets around it")
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "tcp"):
+            parse_netloc(parts.netloc)
+            return
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "file":
+        raise wrong

@@ -156,7 +156,7 @@ class Cache:
 def open_cache(
     settings: Settings, on_failure: Callable[[], None] = lambda: None, breaker: CircuitBreaker | None = None
 ) -> Cache:
-    """The cache in the settings: Redis with `REDIS_HOST`, else memory. Opens no connection yet.
+    """The cache in the settings: Redis with `REDIS_HOST` or `REDIS_URL`, else memory. Opens no connection yet.
 
     Args:
         settings: of the service.
@@ -164,16 +164,10 @@ def open_cache(
         breaker: shared by all stores in this Redis; None: the cache has its own.
     """
     store: KeyValueStore
-    if settings.redis_host:
+    if settings.redis is not None:
         from bonafide.cache.redis import RedisKeyValue  # its client takes a third of a second of the start
 
-        store = RedisKeyValue(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            password=settings.redis_password,
-            timeout_s=settings.redis_timeout_s,
-            ttl_s=settings.cache_ttl_s,
-        )
+        store = RedisKeyValue(settings.redis, settings.redis_timeout_s, settings.cache_ttl_s)
     else:
         store = MemoryKeyValue(settings.cache_max_bytes, settings.cache_ttl_s)
     if breaker is None:

@@ -35,12 +35,10 @@ class CallVerdicts:
         """
         ttl_s = settings.call_verdict_ttl_s
         shared = None
-        if settings.redis_host:
+        if settings.redis is not None:
             from bonafide.cache.redis import RedisKeyValue  # as in cache.py
 
-            redis = RedisKeyValue(
-                settings.redis_host, settings.redis_port, settings.redis_password, settings.redis_timeout_s, ttl_s
-            )
+            redis = RedisKeyValue(settings.redis, settings.redis_timeout_s, ttl_s)
             shared = GuardedStore(redis, breaker or CircuitBreaker(settings.redis_timeout_s))
         return cls(MemoryKeyValue(_MEMORY_BYTES, ttl_s), shared)
 

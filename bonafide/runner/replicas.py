@@ -90,9 +90,10 @@ async def addresses_of(url: str) -> list[str]:
     parts = urlsplit(url)
     if parts.hostname is None:  # a unix socket
         return [url]
-    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     hosts = {f"[{address[0]}]" if family == socket.AF_INET6 else str(address[0]) for family, *_, address in found}
-    return [parts._replace(netloc=f"{host}:{parts.port}").geturl() for host in sorted(hosts)]
+    return [parts._replace(netloc=f"{host}:{port}").geturl() for host in sorted(hosts)]
 
 
 class Replicas:

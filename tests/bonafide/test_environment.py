@@ -1,11 +1,16 @@
 """Errors in the environment: the message names the variable, and never its value."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from bonafide.addresses import RedisServer
 from bonafide.environment import WrongSettings, read_settings
 from bonafide.settings import Settings
+
+MINIO = {"MINIO_ACCESS_KEY": "secret", "MINIO_SECRET_KEY": "secret"}
 
 
 @pytest.mark.parametrize("name", ["REDIS_PORT", "REDIS_HOST", "MINIO_SECURE", "MINIO_ENDPOINT", "BONAFIDE_METRICS_PORT",
@@ -46,6 +51,73 @@ def test_variables_of_the_clients_and_of_training_may_be_there(monkeypatch: pyte
     read_settings()
 
 
+def test_lists_may_be_json_or_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONAFIDE_ALLOWED_BUCKETS", '["calls", "photos"]')
+    monkeypatch.setenv("BONAFIDE_ALLOWED_ORIGINS", '"https://a.example/, http://[::1]:8080"')
+    monkeypatch.setenv("BONAFIDE_ALLOWED_HOSTS", "fd00::1, [::1]:80, voice.example.com:443")
+    monkeypatch.setenv("BONAFIDE_GRPC_PORTS", "[50061]")
+    settings = read_settings()
+    assert settings.allowed_buckets == ("calls", "photos")
+    assert settings.allowed_origins == ("https://a.example", "http://[::1]:8080")
+    assert settings.allowed_hosts == ("[fd00::1]", "[::1]", "voice.example.com")
+    assert settings.grpc_ports == (50061,)
+
+
+REDIS = RedisServer("h", 6379)
+
+
+@pytest.mark.parametrize(
+    ("environment", "server"),
+    [
+        ({}, None),
+        ({"REDIS_PORT": "tcp://10.0.0.1:6380"}, None),
+        ({"REDIS_HOST": "h"}, REDIS),
+        ({"REDIS_HOST": "h", "REDIS_PORT": "1"}, replace(REDIS, port=1)),
+        ({"REDIS_HOST": "h", "REDIS_PORT": "tcp://10.0.0.1:6380"}, replace(REDIS, port=6380)),
+        ({"REDIS_HOST": "h:2", "REDIS_PORT": "tcp://10.0.0.1:6380"}, replace(REDIS, port=2)),
+        ({"REDIS_HOST": "h:2", "REDIS_PORT": "2"}, replace(REDIS, port=2)),
+        ({"REDIS_HOST": "[::1]:6380"}, RedisServer("::1", 6380)),
+        ({"REDIS_HOST": "::1", "REDIS_PASSWORD": "p"}, RedisServer("::1", 6379, password=SecretStr("p"))),
+        ({"REDIS_HOST": "rediss://h"}, replace(REDIS, tls=True)),
+        ({"REDIS_URL": "rediss://h:3/1"}, RedisServer("h", 3, tls=True, db=1)),
+        ({"REDIS_URL": "redis://h", "REDIS_PORT": "4"}, replace(REDIS, port=4)),
+        ({"REDIS_URL": "redis://h", "REDIS_PORT": "tcp://10.0.0.1:6380"}, REDIS),
+        ({"REDIS_URL": "redis://u@h", "REDIS_PASSWORD": "p"}, replace(REDIS, username="u", password=SecretStr("p"))),
+    ],
+)
+def test_where_redis_is(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], server: RedisServer | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().redis == server
+
+
+def test_a_unix_socket_has_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "unix:///run/redis.sock?db=1")
+    assert (server := read_settings().redis) is not None
+    assert (server.path, server.db) == ("/run/redis.sock", 1)
+
+
+@pytest.mark.parametrize("name", ["BONAFIDE_GRPC_HOST", "BONAFIDE_METRICS_HOST"])
+def test_servers_listen_on_ipv6_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    field = name.removeprefix("BONAFIDE_").lower()
+    for value in ("::", "[::]"):
+        monkeypatch.setenv(name, value)
+        assert getattr(read_settings(), field) == "::"
+    monkeypatch.setenv(name, "0.0.0.0:3000")
+    with pytest.raises(WrongSettings, match=f"{name}: must be a host without a port"):
+        read_settings()
+
+
+def test_passwords_are_in_no_text_of_the_settings() -> None:
+    for settings in (
+        Settings(redis_host=SecretStr("redis://:hunter2@h")),
+        Settings(redis_url=SecretStr("redis://:hunter2@h")),
+    ):
+        assert "hunter2" not in f"{settings!r} {settings} {settings.redis!r}"
+
+
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
@@ -62,6 +134,24 @@ def test_variables_of_the_clients_and_of_training_may_be_there(monkeypatch: pyte
             },
             "MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://",
         ),
+        ({"BONAFIDE_ALLOWED_BUCKETS": "[secret, secret2]"}, "BONAFIDE_ALLOWED_BUCKETS: must be a list like"),
+        ({"BONAFIDE_GRPC_PORTS": "50051,50051"}, "BONAFIDE_GRPC_PORTS: must not have the same port twice"),
+        ({"BONAFIDE_GRPC_PORTS": "70000"}, "BONAFIDE_GRPC_PORTS: must be ports up to 65535"),
+        ({"REDIS_HOST": "redis://:secret#@h"}, "REDIS_HOST: must not have a #"),
+        ({"REDIS_HOST": "h:secret"}, "REDIS_HOST: must have a port"),
+        ({"REDIS_URL": "http://:secret@h"}, "REDIS_URL: must begin with redis://, rediss:// or unix://"),
+        ({"REDIS_URL": "redis://:secret@h", "REDIS_HOST": "h"}, "REDIS_URL and REDIS_HOST are both set"),
+        (
+            {"REDIS_URL": "redis://:secret@h", "REDIS_PASSWORD": "secret2"},
+            "REDIS_URL has another password than REDIS_PASSWORD",
+        ),
+        ({"REDIS_HOST": "h:1", "REDIS_PORT": "2"}, "REDIS_HOST has another port than REDIS_PORT"),
+        ({"MINIO_ENDPOINT": "http://secret:secret@h", **MINIO}, "MINIO_ENDPOINT: must be a scheme, a host and a port"),
+        (
+            {"MINIO_ENDPOINT": "https://h", "MINIO_SECURE": "false", **MINIO},
+            "MINIO_SECURE is false, but MINIO_ENDPOINT begins with https://",
+        ),
+        ({"MINIO_SECURE": "true", "MINIO_USE_SSL": "0"}, "MINIO_SECURE and MINIO_USE_SSL are both set, and differ"),
         ({"BONAFIDE_CONFIG": "nowhere.yaml"}, "BONAFIDE_CONFIG names nowhere.yaml"),
     ],
 )

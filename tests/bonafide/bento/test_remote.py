@@ -9,7 +9,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from bentoml.exceptions import BentoMLException
 
-from bonafide.bento.remote import BentoRemote, require_remote
+from bonafide.bento.remote import BentoRemote, require_remote, require_url
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
 from bonafide.runner.remote import RunnerResult
 
@@ -116,3 +116,14 @@ def test_a_runner_built_inside_the_service_is_refused() -> None:
 
     with pytest.raises(RuntimeError, match="--development"):
         require_remote(Local(), "WavLMRunner", "voice")
+
+
+@pytest.mark.parametrize("url", ["voice:3000", "http://", "http://voice:port", "http://::1:3000", "unix:///run/voice"])
+def test_an_address_of_a_runner_that_cannot_be_one_is_refused(url: str) -> None:
+    with pytest.raises(RuntimeError, match=r"--depends WavLMRunner=\.\.\. must be http://host:port"):
+        require_url(url, "WavLMRunner")
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:3000", "https://voice", "tcp://127.0.0.1:4000", "file:///run/voice"])
+def test_addresses_of_runners(url: str) -> None:
+    require_url(url, "WavLMRunner")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from bonafide.addresses import RedisServer
 from bonafide.cache.cache import Cache, RecordingMeta, open_cache
 from bonafide.cache.circuit_breaker import CircuitBreaker, GuardedStore
 from bonafide.cache.redis import RedisKeyValue
@@ -46,7 +47,7 @@ async def cache_on(
     port: int, failures: Callable[[], None] = lambda: None, password: str | None = None, timeout_s: float = TIMEOUT_S
 ) -> AsyncIterator[Cache]:
     secret = SecretStr(password) if password else None
-    store = RedisKeyValue("127.0.0.1", port, secret, timeout_s, ttl_s=60)
+    store = RedisKeyValue(RedisServer("127.0.0.1", port, password=secret), timeout_s, ttl_s=60)
     breaker = CircuitBreaker(timeout_s, pause_s=PAUSE_S, on_failed_probe=failures)
     cache = Cache(GuardedStore(store, breaker), timeout_s=timeout_s, on_failure=failures)
     try:

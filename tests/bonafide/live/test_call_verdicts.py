@@ -2,6 +2,7 @@
 
 import pytest
 
+from bonafide.addresses import RedisServer
 from bonafide.cache.circuit_breaker import CircuitBreaker, GuardedStore
 from bonafide.cache.key_value import KeyValueStore
 from bonafide.cache.memory import MemoryKeyValue
@@ -13,7 +14,7 @@ from tests.servers import Server, free_port
 
 
 def shared(port: int) -> CallVerdicts:
-    return over(GuardedStore(RedisKeyValue("127.0.0.1", port, None, 1.0, 60), CircuitBreaker(5.0)))
+    return over(GuardedStore(RedisKeyValue(RedisServer("127.0.0.1", port), 1.0, 60), CircuitBreaker(5.0)))
 
 
 def over(store: KeyValueStore | None) -> CallVerdicts:

@@ -249,6 +249,8 @@ async def test_a_slow_name_service_delays_nobody(monkeypatch: pytest.MonkeyPatch
 async def test_addresses() -> None:
     assert await addresses_of("tcp://127.0.0.1:4567") == ["tcp://127.0.0.1:4567"]
     assert await addresses_of("http://[::1]:80") == ["http://[::1]:80"]
+    assert await addresses_of("http://[::1]") == ["http://[::1]:80"]
+    assert await addresses_of("https://127.0.0.1/") == ["https://127.0.0.1:443/"]
     assert await addresses_of("file:///tmp/runner.sock") == ["file:///tmp/runner.sock"]
     assert "http://127.0.0.1:80" in await addresses_of("http://localhost:80")
     with pytest.raises(OSError, match=r"."):
