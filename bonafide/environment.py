@@ -41,7 +41,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         raise WrongSettings("; ".join(_sentences(error))) from error
     except FileNotFoundError as error:
         raise WrongSettings(str(error)) from error
-    if wrong := [*_unknown(environment), *_contradictory(environment)]:
+    if wrong := [*_unknown(environment), *_contradictory(environment), *_wrong_port(environment)]:
         raise WrongSettings("; ".join(wrong))
     return settings
 
@@ -87,3 +87,10 @@ def _read(value: str, field: FieldInfo) -> object:
         return TypeAdapter[Any](field.annotation).validate_python(value)  # type: ignore[arg-type]
     except ValidationError:
         return value
+
+
+def _wrong_port(environment: Mapping[str, str]) -> Iterator[str]:
+    """A message on an HTTP port that does not exist: BentoML would listen on its last 16 bits."""
+    port = environment.get("BENTOML_PORT", "")
+    if port.isdecimal() and int(port) > 65535:
+        yield "BENTOML_PORT: must be a port up to 65535"

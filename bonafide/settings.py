@@ -46,8 +46,15 @@ SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
 
 
 def _cache_home() -> Path:
-    """The user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bonafide"
+    """The user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache`.
+
+    Raises:
+        FileNotFoundError: the user has no home.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bonafide"
+    except RuntimeError:
+        raise FileNotFoundError("this user has no home, so HOME or BONAFIDE_MODELS_DIR must be set") from None
 
 
 def _is_service_link(value: object) -> bool:

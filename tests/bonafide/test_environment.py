@@ -152,6 +152,7 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
             "MINIO_SECURE is false, but MINIO_ENDPOINT begins with https://",
         ),
         ({"MINIO_SECURE": "true", "MINIO_USE_SSL": "0"}, "MINIO_SECURE and MINIO_USE_SSL are both set, and differ"),
+        ({"BENTOML_PORT": "70000"}, "BENTOML_PORT: must be a port up to 65535"),
         ({"BONAFIDE_CONFIG": "nowhere.yaml"}, "BONAFIDE_CONFIG names nowhere.yaml"),
     ],
 )

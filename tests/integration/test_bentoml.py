@@ -236,6 +236,18 @@ def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
     assert str(port) in service.log.read_text()
 
 
+@pytest.mark.slow
+def test_a_taken_http_port_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        service = start(tmp_path / "log", {"BENTOML_PORT": str(port)})
+        assert service.process.wait(120) == 1
+    sentence = f"HTTP cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert service.log.read_text() == f"Bonafide cannot start: {sentence}\n"
+
+
 def test_the_quick_event_loop_and_parser_are_used(service: LocalService) -> None:
     maps = {Path(item.path).name for item in process_of(service, "Bonafide").memory_maps()}
     assert any(name.startswith("loop.cpython") for name in maps), "uvloop"
