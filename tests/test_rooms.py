@@ -18,7 +18,7 @@ RANKS = (
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment"},
     {"bonafide.calls", "bonafide.weighted_semaphore"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
-    {"models.cpus", "bonafide.addresses", "bonafide.lists"},
+    {"models.cpus", "bonafide.addresses", "bonafide.lists", "bonafide.parent"},
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

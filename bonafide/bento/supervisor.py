@@ -1,8 +1,9 @@
-"""Corrects BentoML's supervisor: no control ports, a token for the processes it starts together, a correct exit status.
+"""Corrects BentoML's supervisor: no control ports, a token for the processes that it starts, exit status, no orphans.
 
 BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
 start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
-which systemd and Kubernetes take for an intended stop; a taken port is a traceback.
+which systemd and Kubernetes take for an intended stop; a taken port is a traceback. When it is killed, its processes
+go on serving and keep its ports, so that the next start fails.
 """
 
 import atexit
@@ -16,9 +17,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import circus.process
+import psutil
 from bentoml._internal.utils.circus import Arbiter
 
 from bonafide.addresses import join_address
+from bonafide.parent import end_with_parent
 
 TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
 _SERVICE, _DEPENDENCY = "service", "service_"
@@ -61,6 +65,18 @@ def secure_supervisor(runner_token: str) -> None:
 
     Arbiter.__init__ = init  # type: ignore[method-assign]
     Arbiter.start = _start_and_report  # type: ignore[method-assign]
+    circus.process.Popen = _start_process
+
+
+def _start_process(*arguments: Any, preexec_fn: Callable[[], None], **options: Any) -> psutil.Popen:
+    """As circus' own, and the process ends with this one. The thread that starts it is the arbiter's, which stays."""
+    supervisor = os.getpid()
+
+    def prepare() -> None:
+        preexec_fn()
+        end_with_parent(supervisor)
+
+    return psutil.Popen(*arguments, **{**options, "preexec_fn": prepare})
 
 
 def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
