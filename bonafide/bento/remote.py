@@ -4,6 +4,7 @@ BentoML's client raises errors of aiohttp and of BentoML, and fails when a conne
 meanwhile. `BentoRemote` sends such a request once more and raises the errors that `bonafide.runner.remote` names.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from bonafide.runner.remote import TOKEN_HEADER, RunnerResult
 from bonafide.runner.replicas import Replicas
 
 T = TypeVar("T")
+
+_LIFE_S = 1.0
+"""A runner that dropped a connection has so long to answer, or has ended."""
 
 
 class BentoClient(Protocol):
@@ -60,7 +64,7 @@ class BentoRemote:
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         """See `Remote`."""
         try:
-            answers = await _connected(lambda: self._client.score(items))
+            answers = await _connected(lambda: self._client.score(items), self._require_life)
         except BentoMLException as error:
             raise self._refusal(error) from error
         return [RunnerResult(*values) for values in answers]
@@ -76,6 +80,11 @@ class BentoRemote:
         """See `Remote`."""
         await self._client.close()
 
+    async def _require_life(self) -> None:
+        """Raises TimeoutError unless the runner answers; the port of one that has ended may still take connections."""
+        async with asyncio.timeout(_LIFE_S):
+            await self.info()
+
     def _refusal(self, error: BentoMLException) -> BonafideError:
         if error.error_code.value in (429, 503):
             return Overloaded(f"the {self._model} model has no capacity")
@@ -84,8 +93,16 @@ class BentoRemote:
         return Internal(f"the {self._model} model failed")
 
 
-async def _connected(request: Callable[[], Awaitable[T]]) -> T:
+async def _nothing() -> None:
+    """No check."""
+
+
+async def _connected(request: Callable[[], Awaitable[T]], check: Callable[[], Awaitable[None]] = _nothing) -> T:
     """Sends a request, and once more if the kept-alive connection was closed meanwhile; scoring twice is harmless.
+
+    Args:
+        request: sends it.
+        check: done before it is sent again; its errors are raised.
 
     Raises:
         OSError: no connection; TimeoutError among them.
@@ -96,6 +113,7 @@ async def _connected(request: Callable[[], Awaitable[T]]) -> T:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if isinstance(error, aiohttp.ClientConnectorError):
                 raise
+            await check()
             return await request()
     except aiohttp.ClientError as error:
         if isinstance(error, OSError):

@@ -142,6 +142,35 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
     assert (await http.get("/readyz")).status_code == 200
 
 
+@pytest.mark.slow
+async def test_calls_to_a_runner_that_was_killed_are_told_at_once(
+    service: LocalService, client: AsyncBonafideClient
+) -> None:
+    """The supervisor keeps its port open until the next process runs: connections to it succeed, and hang."""
+    ended_s: list[float] = []
+
+    async def caller() -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                await client.predict_liveness(encode_image(photo()), timeout_s=30)
+            except Unavailable:
+                ended_s.append(time.monotonic() - began)
+                return
+
+    async with asyncio.timeout(60):
+        callers = [asyncio.create_task(caller()) for _ in range(12)]
+        await asyncio.sleep(1)
+        process_of(service, "DINOv2Runner").kill()
+        killed = time.monotonic()
+        await asyncio.gather(*callers)
+        assert time.monotonic() - killed < 5
+        assert max(ended_s) < 5
+        while await client.health() != "SERVING":
+            await asyncio.sleep(0.1)
+        await client.predict_liveness(encode_image(photo()))
+
+
 async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
     """Raw, so that no client library stops it: two gigabytes without a declared length."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
