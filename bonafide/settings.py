@@ -259,6 +259,8 @@ class Settings(BaseSettings):
     """Port of Redis or Valkey."""
     redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
     """Password of Redis or Valkey."""
+    cache_key: SecretStr = SecretStr("")
+    """Authenticates what is kept in Redis (HMAC-SHA256), 16 characters or more; unset: a checksum finds only damage."""
     redis_timeout_s: float = Field(0.5, gt=0.0)
     """Longest time of one cache round trip; a slower cache is skipped."""
     cache_ttl_s: int = Field(3600, ge=1)
@@ -332,6 +334,13 @@ class Settings(BaseSettings):
     def _a_token_for_a_header(cls, value: SecretStr) -> SecretStr:
         if (token := value.get_secret_value()) and not re.fullmatch(r"[!-~]{16,256}", token):
             raise ValueError("must be 16 to 256 printable ASCII characters without spaces")
+        return value
+
+    @field_validator("cache_key", mode="after")
+    @classmethod
+    def _a_long_key(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 16:
+            raise ValueError("must be 16 characters or more")
         return value
 
     @field_validator("metrics_port", "grpc_ports", mode="before")

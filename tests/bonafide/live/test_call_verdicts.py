@@ -38,6 +38,20 @@ async def test_another_replica_knows_it_too(valkey_server: Server) -> None:
     await there.close()
 
 
+async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
+    address = {"redis_host": f"127.0.0.1:{valkey_server.port}", "redis_timeout_s": 5}
+    here, there, forger = (
+        CallVerdicts.from_settings(Settings.model_validate({**address, "cache_key": key}))
+        for key in ("k" * 16, "k" * 16, "")
+    )
+    await here.put("CA-sealed", b"verdict")
+    assert await there.get("CA-sealed") == b"verdict"
+    await forger.put("CA-sealed", b"forged")
+    assert await there.get("CA-sealed") is None
+    for each in (here, there, forger):
+        await each.close()
+
+
 async def test_without_redis_this_process_knows_its_own() -> None:
     verdicts = shared(free_port())
     await verdicts.put("CA1", b"1")
