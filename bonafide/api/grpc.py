@@ -200,7 +200,7 @@ class GrpcServer:
         """Starts to listen, and returns the ports; health is that of the runners, which may not be ready yet.
 
         Raises:
-            RuntimeError: a port is taken.
+            RuntimeError: an address cannot be listened on, which the message names.
         """
         await self.report_health()
         bound = [self._bind(join_address(self._host, port)) for port in self._ports]
@@ -209,9 +209,14 @@ class GrpcServer:
         return bound
 
     def _bind(self, address: str) -> int:
-        if self._tls is None:
-            return self._server.add_insecure_port(address)
-        return self._server.add_secure_port(address, server_credentials(self._tls))
+        try:
+            if self._tls is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, server_credentials(self._tls))
+        except RuntimeError:
+            raise RuntimeError(
+                f"gRPC cannot listen on {address} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS): it is taken, or not ours"
+            ) from None
 
     async def report_health(self) -> None:
         """Sets the health of each service by its runner; the server is healthy when both are ready."""

@@ -313,7 +313,7 @@ def test_reflection_names_both_services() -> None:
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
 async def test_it_listens_where_it_is_told(host: str) -> None:
     remote = LocalRemote()
-    app = App(Settings(grpc_host=host, grpc_ports=(0,)), voice=remote, face=remote, voice_batch=4, face_batch=4)
+    app = App(Settings(grpc_host=host, grpc_ports=(0,)), voice=remote, face=remote)
     server = GrpcServer(app)
     (port,) = await server.start()
     async with grpc.aio.insecure_channel(f"[::1]:{port}") as channel:
