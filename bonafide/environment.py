@@ -3,12 +3,13 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from bonafide.setting_files import dotenv_names, yaml_files, yaml_names
 from bonafide.settings import Settings
 
 _OTHERS = frozenset(
@@ -33,15 +34,17 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         environment: searched for names that no setting has; values are read from the process's own environment.
 
     Raises:
-        WrongSettings: an invalid value, a variable that nothing reads, or two of one setting that differ.
+        WrongSettings: an invalid value, a name that nothing reads, two values of one setting that differ, or a file
+            that cannot be read.
     """
     try:
+        files = list(_unknown_in_files())
         settings = Settings()
     except ValidationError as error:
         raise WrongSettings("; ".join(_sentences(error))) from error
-    except FileNotFoundError as error:
+    except (OSError, ValueError) as error:  # of a file
         raise WrongSettings(str(error)) from error
-    if wrong := [*_unknown(environment), *_contradictory(environment), *_wrong_port(environment)]:
+    if wrong := [*files, *_unknown(environment), *_contradictory(environment), *_wrong_port(environment)]:
         raise WrongSettings("; ".join(wrong))
     return settings
 
@@ -63,14 +66,38 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         yield f"{names.get(where, where)}: {message}" if where else message
 
 
-def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+def _unknown(names: Iterable[str]) -> Iterator[str]:
     """Messages on `BONAFIDE_` names that nothing reads; a typo in a limit would otherwise disable it."""
     known = {each for name, field in Settings.model_fields.items() for each in variables(name, field)} | _OTHERS
-    for name in sorted(environment):
-        if not name.startswith("BONAFIDE_") or name in known or _SERVICE_LINK.search(name):
-            continue
-        nearest = difflib.get_close_matches(name, sorted(known), 1)
-        yield f"{name} is no setting{f'; did you mean {nearest[0]}?' if nearest else ''}"
+    for name in sorted(names):
+        upper = name.upper()  # the case of a name does not matter
+        if upper.startswith("BONAFIDE_") and upper not in known and not _SERVICE_LINK.search(upper):
+            yield _no_setting(name, known)
+
+
+def _unknown_in_files() -> Iterator[str]:
+    """The same of `.env` and the YAML files, whose names are those of the settings' class, or of the environment.
+
+    Raises:
+        ValueError: such a file is malformed.
+    """
+    yield from (f".env: {message}" for message in _unknown(dotenv_names()))
+    known = set(Settings.model_fields)
+    for name, field in Settings.model_fields.items():
+        known.update(each for each in variables(name, field) if field.validation_alias is not None)
+    for path in yaml_files():
+        for name in sorted(set(yaml_names(path)) - known):
+            yield f"{path}: {_no_setting(name, known)}"
+
+
+def _no_setting(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(_plain(name), [_plain(each) for each in known], 1)
+    shown = [each for each in sorted(known) if _plain(each) in nearest]
+    return f"{name} is no setting{f'; did you mean {shown[0]}?' if shown else ''}"
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("BONAFIDE_").lower()
 
 
 def _contradictory(environment: Mapping[str, str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -299,6 +300,17 @@ class Settings(BaseSettings):
     @classmethod
     def _listening(cls, value: str) -> str:
         return parse_host(value)
+
+    @field_validator("twilio_url", mode="after")
+    @classmethod
+    def _with_a_host(cls, value: str | None) -> str | None:
+        try:
+            has_host = value is None or bool(urlsplit(value).hostname)
+        except ValueError:
+            has_host = False
+        if not has_host:
+            raise ValueError("must be a URL like wss://voice.example.com/ws/twilio")
+        return value
 
     @field_validator("minio_endpoint", mode="after")
     @classmethod

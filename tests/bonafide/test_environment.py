@@ -1,5 +1,6 @@
 """Errors in the environment: the message names the variable, and never its value."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,48 @@ def test_a_name_that_nothing_reads_is_refused(monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setenv(name, "x")
     with pytest.raises(WrongSettings, match=f"{name} is no setting; did you mean {nearest}"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        (
+            ".env",
+            b"BONAFIDE_ALLOWED_BUCKET=secret",
+            ".env: BONAFIDE_ALLOWED_BUCKET is no setting; did you mean BONAFIDE_A",
+        ),
+        (".env", b"\xff\xfe=secret", ".env is no UTF-8 text"),
+        ("own.yaml", b"voice_modle: secret", "own.yaml: voice_modle is no setting; did you mean voice_model?"),
+        (
+            "own.yaml",
+            b"BONAFIDE_VOICE_MODEL: secret",
+            "own.yaml: BONAFIDE_VOICE_MODEL is no setting; did you mean voice_m",
+        ),
+        ("own.yaml", b"keys: [secret\nb: secret", "own.yaml is no valid YAML (line 2)"),
+        ("own.yaml", b"- secret", "own.yaml must hold settings, like `voice_model: bundled`"),
+        ("own.yaml", b"\xff\xfesecret", "own.yaml is no UTF-8 text"),
+    ],
+)
+def test_files_of_settings_are_checked_too(
+    monkeypatch: pytest.MonkeyPatch, file: str, content: bytes, sentence: str
+) -> None:
+    Path(file).write_bytes(content)
+    if file != ".env":
+        monkeypatch.setenv("BONAFIDE_CONFIG", file)
+    with pytest.raises(WrongSettings, match=re.escape(sentence)) as wrong:
+        read_settings()
+    assert "secret" not in str(wrong.value)
+
+
+def test_files_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("BONAFIDE_CACHE_TTL_S=7\nPATH_OF_OTHERS=x\nBONAFIDE_VOICE_THRESHOLD=\n")
+    Path("own.yaml").write_text(
+        "allowed_buckets: [calls, photos]\nMINIO_SECURE: true\nredis_port: 1\ngrpc_ports: 50061\n"
+    )
+    monkeypatch.setenv("BONAFIDE_CONFIG", "own.yaml")
+    settings = read_settings()
+    assert (settings.cache_ttl_s, settings.allowed_buckets) == (7, ("calls", "photos"))
+    assert (settings.minio_secure, settings.redis_port, settings.grpc_ports) == (True, 1, (50061,))
 
 
 @pytest.mark.parametrize("name", ["BONAFIDE_ADDRESS", "BONAFIDE_API_KEY", "BONAFIDE_DATA_DIR"])
@@ -152,6 +195,11 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
             "MINIO_SECURE is false, but MINIO_ENDPOINT begins with https://",
         ),
         ({"MINIO_SECURE": "true", "MINIO_USE_SSL": "0"}, "MINIO_SECURE and MINIO_USE_SSL are both set, and differ"),
+        (
+            {"bonafide_allowed_bucket": "secret"},
+            "bonafide_allowed_bucket is no setting; did you mean BONAFIDE_ALLOWED_BU",
+        ),
+        ({"BONAFIDE_TWILIO_URL": "wss://[secret"}, "BONAFIDE_TWILIO_URL: must be a URL like"),
         ({"BENTOML_PORT": "70000"}, "BENTOML_PORT: must be a port up to 65535"),
         ({"BONAFIDE_CONFIG": "nowhere.yaml"}, "BONAFIDE_CONFIG names nowhere.yaml"),
     ],
