@@ -27,11 +27,12 @@ class WrongSettings(Exception):
     """The process cannot start with this environment; the message names each variable."""
 
 
-def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
     """The settings of this process.
 
     Args:
         environment: searched for names that no setting has; values are read from the process's own environment.
+        given: settings by their names in the class, which win over all others.
 
     Raises:
         WrongSettings: an invalid value, a name that nothing reads, two values of one setting that differ, or a file
@@ -39,7 +40,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     try:
         files = list(_unknown_in_files())
-        settings = Settings()
+        settings = Settings(**given)
     except ValidationError as error:
         raise WrongSettings("; ".join(_sentences(error))) from error
     except (OSError, ValueError) as error:  # of a file
