@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 
+from bonafide.addresses import join_address
 from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.grpc_live import analyze_live
@@ -199,18 +200,23 @@ class GrpcServer:
         """Starts to listen, and returns the ports; health is that of the runners, which may not be ready yet.
 
         Raises:
-            RuntimeError: a port is taken.
+            RuntimeError: an address cannot be listened on, which the message names.
         """
         await self.report_health()
-        bound = [self._bind(f"{self._host}:{port}") for port in self._ports]
+        bound = [self._bind(join_address(self._host, port)) for port in self._ports]
         await self._server.start()
         logger.info("gRPC listens", extra={"host": self._host, "ports": bound, "tls": self._tls is not None})
         return bound
 
     def _bind(self, address: str) -> int:
-        if self._tls is None:
-            return self._server.add_insecure_port(address)
-        return self._server.add_secure_port(address, server_credentials(self._tls))
+        try:
+            if self._tls is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, server_credentials(self._tls))
+        except RuntimeError:
+            raise RuntimeError(
+                f"gRPC cannot listen on {address} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS): it is taken, or not ours"
+            ) from None
 
     async def report_health(self) -> None:
         """Sets the health of each service by its runner; the server is healthy when both are ready."""

@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health
 
 from bonafide.api.grpc_calls import Context, abort, begin
-from bonafide.api.security import presented_key
+from bonafide.api.security import presented_keys
 from bonafide.errors import BonafideError
 from bonafide.security.access import Access
 from bonafide.security.caller import set_caller
@@ -37,11 +37,11 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith(_OPEN):  # without a handler gRPC answers UNIMPLEMENTED
             return handler
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
-        }
+        metadata = [
+            (key, value) for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
+        ]
         try:
-            set_caller(self._access.admit(presented_key(metadata)))
+            set_caller(self._access.admit(presented_keys(metadata)))
         except BonafideError as error:
             return _refusal(method.rpartition("/")[2], error)
         return handler

@@ -19,6 +19,7 @@ from bonafide.api.grpc_calls import Context, abort
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode
+from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
@@ -291,8 +292,6 @@ async def test_health_follows_the_runners_and_back(
 
 def test_reflection_names_both_services() -> None:
     async def serve(found: list[str]) -> None:
-        from bonafide.settings import Settings
-
         remote = LocalRemote()
         app = App(Settings(grpc_ports=(0,)), voice=remote, face=remote)
         server = GrpcServer(app)
@@ -309,6 +308,19 @@ def test_reflection_names_both_services() -> None:
     found: list[str] = []
     asyncio.run(serve(found))
     assert {VOICE_SERVICE, FACE_SERVICE, "grpc.health.v1.Health"} <= set(found)
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "localhost"])
+async def test_it_listens_where_it_is_told(host: str) -> None:
+    remote = LocalRemote()
+    app = App(Settings(grpc_host=host, grpc_ports=(0,)), voice=remote, face=remote)
+    server = GrpcServer(app)
+    (port,) = await server.start()
+    async with grpc.aio.insecure_channel(f"[::1]:{port}") as channel:
+        status = await liveness_api_pb2_grpc.LivenessServiceStub(channel).GetModelStatus(liveness.ModelStatusRequest())
+        assert status.status == "not_loaded"
+    await server.stop(0)
+    await app.close()
 
 
 async def test_spans_carry_the_ids(voice: Any, stored: audio.AnalyzeAudioRequest, spans: InMemorySpanExporter) -> None:
