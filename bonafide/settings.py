@@ -21,6 +21,7 @@ from pydantic_settings import (
 from models.cpus import usable_cpus
 
 MIB = 1024 * 1024
+PredictionsForm = Literal["map", "repeated"]
 SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
 """Settings shipped with the code: a Bento built with other models sets them here."""
 
@@ -146,6 +147,8 @@ class Settings(BaseSettings):
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
+    predictions: PredictionsForm = "map"
+    """Field 1 of `AnalyzeAudio` responses; `repeated`: messages with times, for the older service's newest clients."""
 
     # Who may call
     keys_file: Path | None = None

@@ -128,7 +128,9 @@ class AnalyzeAudioResponse(_message.Message):
     """Seconds in which somebody speaks."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it."""
+        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Always empty from AnalyzeAudio of a
+        service that is set to write it for clients to which this field is a list; chunks has the same scores.
+        """
 
     @_builtins.property
     def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunkResult]:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -119,8 +118,8 @@ class HttpApi:
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The models in use."""
         return {
-            "voice": _fields(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
-            "face": _fields(messages.face_status(app.face_runner, app.settings.face_threshold)),
+            "voice": messages.as_json(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
+            "face": messages.as_json(messages.face_status(app.face_runner, app.settings.face_threshold)),
         }
 
     async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
@@ -202,7 +201,7 @@ class HttpApi:
                     with self._in_progress(request):
                         async with call.time_limit():
                             answer = await handler(app, request, call)
-                return JSONResponse(answer if isinstance(answer, dict) else _fields(answer), headers=headers)
+                return JSONResponse(answer if isinstance(answer, dict) else messages.as_json(answer), headers=headers)
             except _CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)
             except BonafideError as error:
@@ -293,7 +292,3 @@ def _stored_recording(data: bytes) -> StoredRecording:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the body"
         raise InvalidRequest(f"{where}: {first['msg']}") from error
-
-
-def _fields(message: Message) -> dict[str, Any]:
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

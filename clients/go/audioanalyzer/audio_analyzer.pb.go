@@ -141,7 +141,8 @@ func (x *AnalyzeUploadRequest) GetTaskId() string {
 // The verdict on a recording.
 type AnalyzeAudioResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it.
+	// chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Always empty from AnalyzeAudio of a
+	// service that is set to write it for clients to which this field is a list; chunks has the same scores.
 	Predictions map[string]float32 `protobuf:"bytes,1,rep,name=predictions,proto3" json:"predictions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// Empty, or what went wrong (also with status OK when only some chunks failed).
 	ErrorMessage string `protobuf:"bytes,2,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
