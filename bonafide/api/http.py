@@ -1,4 +1,4 @@
-"""HTTP: raw bytes or JSON in, the fields of the gRPC responses out. A Starlette app that BentoML mounts; no logic.
+"""HTTP: files or JSON in, the fields of the gRPC responses out. A Starlette app that BentoML mounts; no logic.
 
 The routes are no BentoML APIs: those parse a body by its content type (curl's default is a form), fetch URLs
 that a body names, and do not notice that the caller has disconnected.
@@ -8,18 +8,19 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bonafide.api import messages
+from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file_in_body, read_json
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.web import web_routes
@@ -50,10 +51,6 @@ class StoredRecording(BaseModel):
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     task_id: str = ""
-
-
-class _CallerGone(asyncio.CancelledError):
-    """The caller closed the connection; its work is cancelled."""
 
 
 class HttpApi:
@@ -97,21 +94,21 @@ class HttpApi:
 
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
-        async with _body(app, request, app.settings.max_audio_bytes) as data:
+        async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
             report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call)))
         return messages.audio_response(report, call)
 
     async def analyze_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the stored recording that the body names."""
-        async with _body(app, request, _MAX_JSON_BYTES) as data:
-            wanted = _stored_recording(data)
+        async with body(request, app.budget, _MAX_JSON_BYTES) as data:
+            wanted = read_json(StoredRecording, data)
         bind_task(printable_id(wanted.task_id))
         events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
         """Judges the photo in the body."""
-        async with _body(app, request, app.settings.max_image_bytes) as data:
+        async with file_in_body(request, app.budget, app.settings.max_image_bytes, PHOTO_TYPES) as data:
             report = await _while_connected(request, app.face.judge(data, call))
         return messages.face_response(report, call)
 
@@ -172,7 +169,7 @@ class HttpApi:
         try:
             yield
         except asyncio.CancelledError as error:
-            if not self._cut_off or isinstance(error, _CallerGone):
+            if not self._cut_off or isinstance(error, CallerGone):
                 raise
             task.uncancel()
             raise Unavailable(_GOING_AWAY) from error
@@ -202,7 +199,7 @@ class HttpApi:
                         async with call.time_limit():
                             answer = await handler(app, request, call)
                 return JSONResponse(answer if isinstance(answer, dict) else messages.as_json(answer), headers=headers)
-            except _CallerGone:
+            except CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)
             except BonafideError as error:
                 return refusal(error, call)
@@ -241,30 +238,11 @@ def _time_limit(request: Request, limit: float) -> float:
     return min(limit, seconds)
 
 
-def _body(app: App, request: Request, limit: int) -> AbstractAsyncContextManager[bytes]:
-    """The request's body, counted while it arrives."""
-
-    async def parts() -> AsyncIterator[bytes]:
-        try:
-            async for part in request.stream():
-                yield part
-        except ClientDisconnect as error:
-            raise _CallerGone from error
-
-    return app.budget.collect(parts(), limit, _declared_bytes(request))
-
-
-def _declared_bytes(request: Request) -> int:
-    """What the request says its body has; 0 where it says nothing. Of absurdly many digits the first tell enough."""
-    digits = request.headers.get("content-length", "").lstrip("0")
-    return int(digits[:20]) if digits.isdecimal() else 0
-
-
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:
     """Awaits `work`, and cancels it when the caller closes the connection.
 
     Raises:
-        _CallerGone: the caller closed the connection.
+        CallerGone: the caller closed the connection.
     """
 
     async def disconnected() -> None:
@@ -277,18 +255,9 @@ async def _while_connected(request: Request, work: Awaitable[T]) -> T:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise _CallerGone
+        raise CallerGone
     finally:
         for task in (working, watching):
             task.cancel()
             with suppress(asyncio.CancelledError, BonafideError):
                 await task
-
-
-def _stored_recording(data: bytes) -> StoredRecording:
-    try:
-        return StoredRecording.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise InvalidRequest(f"{where}: {first['msg']}") from error
