@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     live_max_sessions_per_caller: int = Field(64, ge=1)
     """Of these, how many one API key may have open."""
     live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
-    """Largest WebSocket message; a larger one closes the socket with 1009."""
+    """Largest WebSocket message; a larger one is answered `too_large`, over 64 MiB it closes the socket with 1009."""
     live_max_message_s: float = Field(60.0, ge=1.0)
     """Most audio in one message."""
     live_idle_s: float = Field(60.0, gt=0.0)

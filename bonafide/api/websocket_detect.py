@@ -13,8 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bonafide.api import websocket_messages as messages
 from bonafide.app import App
 from bonafide.calls import printable_id
-from bonafide.errors import BonafideError
-from bonafide.live.formats import text_samples
+from bonafide.errors import BonafideError, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
@@ -26,10 +25,11 @@ _MIN_PROBABILITY = 1e-7  # its logarithm is finite
 class DetectConversation:
     """One socket: frames to inputs, outputs to frames."""
 
-    def __init__(self, websocket: WebSocket, stream: LiveStream, _app: App) -> None:
+    def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None:
         self._websocket = websocket
         self._stream = stream
         self._client_id = uuid.uuid4().hex
+        self._max_bytes = app.settings.live_max_message_bytes
         self._intake = AudioInputDecoder(stream)
         self._push = False
         self._connected_at = time.time()
@@ -50,19 +50,21 @@ class DetectConversation:
                 if (text := frame.get("text")) is None:
                     yield await self._binary(frame["bytes"])
                     continue
+                if text == self._websocket.state.too_large:
+                    raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
                 message = messages.read_message(text)
                 if isinstance(message, messages.End):
                     return
-                yield self._input(message)
+                yield await self._input(message)
             except BonafideError as error:
                 reply = self._error(error)
                 yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
 
-    def _input(self, message: messages.ClientMessage) -> Input:
+    async def _input(self, message: messages.ClientMessage) -> Input:
         match message:
             case messages.AudioChunk():
-                rate = self._intake.rate if message.sample_rate is None else message.sample_rate
-                return Audio(text_samples(message.audio_data), rate, answer=not self._push)
+                samples, rate = await self._intake.text(message.audio_data, message.sample_rate, message.encoding)
+                return Audio(samples, rate, answer=not self._push)
             case messages.Configure():
                 updated = self._configure(message)
                 return QueuedReply(lambda: updated)

@@ -32,7 +32,10 @@ class Connect(_FromClient):
 
 
 class AudioChunk(_FromClient):
-    """Samples as text: base64 of little-endian float32, an array, or a string that holds a JSON array."""
+    """Samples as text: base64 of little-endian float32, an array, or a string that holds a JSON array.
+
+    `encoding` may name another encoding of the samples; older clients say "base64" or "json", which is seen anyway.
+    """
 
     type: Literal["audio_chunk"]
     audio_data: str | list[float]
@@ -86,7 +89,7 @@ def read_message(text: str) -> ClientMessage:
         InvalidRequest: not JSON, not a known type, or an invalid field; the message names it.
     """
     try:
-        return _CLIENT_MESSAGE.validate_json(text)
+        return _CLIENT_MESSAGE.validate_json(text.removeprefix("\ufeff"))  # some programs begin JSON with this mark
     except ValidationError as error:
         raise InvalidRequest(_explained(error)) from error
 

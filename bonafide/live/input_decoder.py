@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.errors import InvalidRequest
 from bonafide.live.container import ContainerStream, joined
-from bonafide.live.formats import RawDecoder, RawEncoding
+from bonafide.live.formats import RawDecoder, RawEncoding, is_array, raw_encoding, text_bytes, text_samples
 from bonafide.live.session import LiveConfig, check_rate
 from bonafide.live.stream import LiveStream
 
@@ -74,3 +74,23 @@ class AudioInputDecoder:
             return self._decoder.feed(data), self.rate
         samples, rate = joined(await self._decoder.feed(data))
         return samples, rate or self._stream.session.rate
+
+    async def text(
+        self, audio_data: str | list[float], rate: int | None, encoding: str | None
+    ) -> tuple[NDArray[np.float32], int]:
+        """The samples of audio that came as text, float32 (n,), and their rate in Hz.
+
+        Args:
+            audio_data: base64, numbers, or a string that holds an array of them.
+            rate: as the chunk says, in Hz; None: the configured one.
+            encoding: as the chunk says; the configured one unless it names one of samples, else float32.
+
+        Raises:
+            BonafideError: as `samples`, or the text is none of these.
+        """
+        stated = raw_encoding(encoding)
+        if stated is None and self.encoding == "container" and isinstance(audio_data, str) and not is_array(audio_data):
+            return await self.samples(text_bytes(audio_data))
+        configured = raw_encoding(self.encoding) or "float32"
+        samples = text_samples(audio_data, stated or configured, stated=stated is not None)
+        return samples, self.rate if rate is None else rate
