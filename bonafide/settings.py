@@ -24,6 +24,12 @@ MIB = 1024 * 1024
 PredictionsForm = Literal["map", "repeated"]
 SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
 """Settings shipped with the code: a Bento built with other models sets them here."""
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^\s/?#*]*/?", re.IGNORECASE)
+
+
+def normal_origin(origin: str) -> str:
+    """An origin as a browser or a setting writes it, in the form in which both are compared."""
+    return origin.lower().rstrip("/")
 
 
 def _cache_home() -> Path:
@@ -158,7 +164,7 @@ class Settings(BaseSettings):
     key_calls_per_minute: int = Field(0, ge=0)
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Web origins, besides the service's own, whose pages may open sockets without a key: `https://app.example.com`."""
+    """Origins, besides its own, whose pages may open sockets without a key and read HTTP: `https://app.example.com`."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
@@ -253,7 +259,9 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins", mode="after")
     @classmethod
     def _as_browsers_send_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(origin.lower().rstrip("/") for origin in value)
+        if wrong := [origin for origin in value if not _ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"must be origins like https://app.example.com, or null, not {wrong[0]}")
+        return tuple(normal_origin(origin) for origin in value)
 
     @field_validator("allowed_hosts", mode="after")
     @classmethod

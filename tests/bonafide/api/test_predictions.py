@@ -60,7 +60,7 @@ async def serving(folder: Path, form: str) -> AsyncIterator[tuple[App, str]]:
     (folder / "calls/a.wav").write_bytes(wav(samples, 16_000))
     remote = LocalRemote(speech=lambda item: float(np.mean(item != 0)))
     settings = Settings.model_validate({"objects_dir": folder, "grpc_ports": (0,), "predictions": form})
-    app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    app = App(settings, voice=remote, face=remote)
     await app.voice_runner.probe()
     server = GrpcServer(app)
     (port,) = await server.start()

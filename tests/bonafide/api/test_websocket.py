@@ -243,6 +243,16 @@ async def test_a_model_that_fails_is_told_and_the_socket_stays_open() -> None:
         assert (await old.ask(chunk(0.5))).windows[0].sequence == 1
 
 
+@pytest.mark.parametrize("path", ["/ws/detect/", "/ws", "/", "/ws/detect2", "/ui/", "/ws/twilio/", "//ws/detect"])
+async def test_no_socket_is_at_another_path(path: str) -> None:
+    async with socket_server() as server:
+        with pytest.raises(InvalidStatus) as refused:
+            async with client(f"ws://127.0.0.1:{server.port}{path}"):
+                pass
+        assert refused.value.response.status_code == 404
+        assert b"/ws/detect" in refused.value.response.body
+
+
 async def test_a_full_house_refuses_at_the_handshake() -> None:
     async with socket_server(max_sessions=2) as server, AsyncExitStack() as stack:
         for _ in range(2):
