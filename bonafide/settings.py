@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     """Live sessions open at one time; one more is refused."""
     live_max_sessions_per_caller: int = Field(64, ge=1)
     """Of these, how many one API key may have open."""
+    live_chunk_s: float = Field(1.0, ge=0.25, le=4.0)
+    """Seconds of a live window where the client names none."""
+    live_overlap_s: float = Field(0.0, ge=0.0)
+    """Seconds that neighbouring live windows share where the client names none; at most `live_chunk_s` less 0.25."""
     live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
     """Largest WebSocket message; a larger one is answered `too_large`, over 64 MiB it closes the socket with 1009."""
     live_max_message_s: float = Field(60.0, ge=1.0)
@@ -306,6 +310,12 @@ class Settings(BaseSettings):
     def _minio_one_scheme(self) -> "Settings":
         if self.minio_secure and (self.minio_endpoint or "").startswith("http://"):
             raise ValueError("MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://; it must be https://")
+        return self
+
+    @model_validator(mode="after")
+    def _live_windows_advance(self) -> "Settings":
+        if self.live_overlap_s > self.live_chunk_s - 0.25:
+            raise ValueError("BONAFIDE_LIVE_OVERLAP_S must be at most BONAFIDE_LIVE_CHUNK_S less 0.25")
         return self
 
     @model_validator(mode="after")

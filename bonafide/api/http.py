@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -24,10 +25,12 @@ from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.web import web_routes
+from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
+from bonafide.security.caller import current_caller
 from bonafide.settings import Settings
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
@@ -124,10 +127,15 @@ class HttpApi:
         runners = {runner.name: runner.ready for runner in (app.voice_runner, app.face_runner)}
         if not all(runners.values()):
             raise Unavailable("no answer from: " + ", ".join(name for name, ready in runners.items() if not ready))
-        return {"status": "healthy", "runners": runners}
+        return {
+            "status": "healthy",
+            "runners": runners,
+            "active_connections": app.live.active,
+            "timestamp": time.time(),
+        }
 
     async def stats(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """Numbers of active calls and sessions, and their limits."""
+        """Numbers of active calls and sessions, their limits, and the statistics of the caller's own sessions."""
         runners = {
             runner.name: {
                 "active_calls": runner.active_calls,
@@ -137,7 +145,17 @@ class HttpApi:
             for runner in (app.voice_runner, app.face_runner)
         }
         live = {"active_sessions": app.live.active, "max_sessions": app.settings.live_max_sessions}
-        return {**runners, "live": live}
+        connections: dict[str, Any] = {}
+        for stream in app.live.of(current_caller()):
+            name = stream.call.request_id if stream.client_id in connections else stream.client_id
+            connections[name] = session_stats(stream).model_dump()
+        return {
+            **runners,
+            "live": live,
+            "active_connections": app.live.active,
+            "connections": connections,
+            "timestamp": time.time(),
+        }
 
     async def call_verdict(self, app: App, request: Request, _call: Call) -> dict[str, Any]:
         """The verdict on a phone call, during the call and for some time after it."""

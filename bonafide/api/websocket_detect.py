@@ -4,7 +4,6 @@ By default each frame gets exactly one reply, on which clients of the older serv
 """
 
 import math
-import time
 import uuid
 from collections.abc import AsyncGenerator
 
@@ -28,12 +27,10 @@ class DetectConversation:
     def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None:
         self._websocket = websocket
         self._stream = stream
-        self._client_id = uuid.uuid4().hex
+        stream.client_id = uuid.uuid4().hex
         self._max_bytes = app.settings.live_max_message_bytes
         self._intake = AudioInputDecoder(stream)
         self._push = False
-        self._connected_at = time.time()
-        self._messages = 0
         self._model = messages.model_of(stream.model)
 
     async def run(self) -> LiveSummary:
@@ -45,7 +42,6 @@ class DetectConversation:
             frame = await self._websocket.receive()
             if frame["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(frame.get("code", 1005))
-            self._messages += 1
             try:
                 if (text := frame.get("text")) is None:
                     yield await self._binary(frame["bytes"])
@@ -71,10 +67,10 @@ class DetectConversation:
             case messages.Flush():
                 return Flush()
             case messages.Connect():
-                self._client_id = printable_id(message.client_id or "") or self._client_id
+                self._stream.client_id = printable_id(message.client_id or "") or self._stream.client_id
                 return QueuedReply(
                     lambda: messages.Connected(
-                        client_id=self._client_id, request_id=self._stream.call.request_id, model=self._model
+                        client_id=self._stream.client_id, request_id=self._stream.call.request_id, model=self._model
                     )
                 )
             case messages.AskStats():
@@ -96,7 +92,7 @@ class DetectConversation:
             self._push = wanted.results == "push"
         config = self._stream.session.config
         return messages.ConfigUpdated(
-            client_id=self._client_id,
+            client_id=self._stream.client_id,
             config=messages.SessionConfig(
                 sample_rate=self._intake.rate,
                 chunk_duration=config.chunk_s,
@@ -127,7 +123,7 @@ class DetectConversation:
         if judged.verdicts:
             windows = [_result(verdict) for verdict in judged.verdicts]
             return messages.DetectionResult(
-                client_id=self._client_id,
+                client_id=self._stream.client_id,
                 result=windows[-1],
                 windows=windows,
                 threshold=self._stream.session.threshold,
@@ -138,7 +134,7 @@ class DetectConversation:
         if judged.error:
             return self._error(judged.error, names)
         return messages.Buffering(
-            client_id=self._client_id,
+            client_id=self._stream.client_id,
             buffer_duration=judged.waiting_s,
             buffer_size=judged.waiting_samples,
             chunk_duration=self._stream.session.config.chunk_s,
@@ -149,24 +145,11 @@ class DetectConversation:
         return messages.Error(message=text, code=error.code.value, request_id=self._stream.call.request_id)
 
     def _stats(self) -> messages.Stats:
-        session = self._stream.session
-        return messages.Stats(
-            client_id=self._client_id,
-            stats=messages.SessionStats(
-                connected_at=self._connected_at,
-                total_messages=self._messages,
-                total_detections=len(session.verdicts),
-                buffer_size=session.waiting_samples,
-                buffer_duration=session.waiting_s,
-                audio_seconds=session.audio_s,
-                judged_seconds=session.judged_s,
-                speech_seconds=session.speech_s,
-            ),
-        )
+        return messages.Stats(client_id=self._stream.client_id, stats=messages.session_stats(self._stream))
 
     def _summary(self, summary: LiveSummary) -> messages.Summary:
         return messages.Summary(
-            client_id=self._client_id,
+            client_id=self._stream.client_id,
             label=summary.label,
             is_spoof=summary.label == "spoof",
             p_spoof=summary.score,

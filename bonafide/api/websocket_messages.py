@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import Encoding
+from bonafide.live.stream import LiveStream
 from bonafide.verdict import SuspiciousStretch, WindowVerdict
 from models.info import ModelInfo
 
@@ -223,6 +224,21 @@ class SessionStats(_ToClient):
     audio_seconds: float
     judged_seconds: float
     speech_seconds: float
+
+
+def session_stats(stream: LiveStream) -> SessionStats:
+    """The statistics of an open session."""
+    session = stream.session
+    return SessionStats(
+        connected_at=stream.opened_at,
+        total_messages=stream.messages,
+        total_detections=len(session.verdicts),
+        buffer_size=session.waiting_samples,
+        buffer_duration=session.waiting_s,
+        audio_seconds=session.audio_s,
+        judged_seconds=session.judged_s,
+        speech_seconds=session.speech_s,
+    )
 
 
 class Stats(_Frame):

@@ -62,6 +62,8 @@ def test_variables_of_the_clients_and_of_training_may_be_there(monkeypatch: pyte
             },
             "MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://",
         ),
+        ({"BONAFIDE_LIVE_OVERLAP_S": "0.8"}, "BONAFIDE_LIVE_OVERLAP_S must be at most BONAFIDE_LIVE_CHUNK_S less 0.25"),
+        ({"BONAFIDE_ALLOWED_ORIGINS": "app.example.com"}, "BONAFIDE_ALLOWED_ORIGINS: must be origins like https://"),
         ({"BONAFIDE_CONFIG": "nowhere.yaml"}, "BONAFIDE_CONFIG names nowhere.yaml"),
     ],
 )

@@ -243,6 +243,22 @@ async def test_a_model_that_fails_is_told_and_the_socket_stays_open() -> None:
         assert (await old.ask(chunk(0.5))).windows[0].sequence == 1
 
 
+async def test_the_service_has_its_own_defaults_of_windows() -> None:
+    async with socket_server(chunk_s=2.0, overlap_s=1.0) as server, client(server.url) as old:
+        assert (await old.ask(chunk(0.7, 1.0))).chunk_duration == 2.0
+        assert [window.end_time_seconds for window in (await old.ask(chunk(0.7, 2.0))).windows] == [2.0, 3.0]
+        in_force = (await old.ask(frame("config"))).config
+        assert (in_force.chunk_duration, in_force.overlap_duration) == (2.0, 1.0)
+        # Who names the length alone gets what overlap fits.
+        for window_s, overlap_s in ((0.5, 0.25), (0.25, 0.0), (1.0, 0.75), (4.0, 1.0)):
+            in_force = (await old.ask(frame("config", chunk_duration=window_s))).config
+            assert (in_force.chunk_duration, in_force.overlap_duration) == (window_s, overlap_s)
+        await old.ask(frame("config", overlap_duration=2.0))
+        assert (await old.ask(frame("config", chunk_duration=0.5))).code == "invalid_request"
+        in_force = (await old.ask(frame("config", overlap_duration=0.0, chunk_duration=0.5))).config
+        assert (in_force.chunk_duration, in_force.overlap_duration) == (0.5, 0.0)
+
+
 @pytest.mark.parametrize("path", ["/ws/detect/", "/ws", "/", "/ws/detect2", "/ui/", "/ws/twilio/", "//ws/detect"])
 async def test_no_socket_is_at_another_path(path: str) -> None:
     async with socket_server() as server:
