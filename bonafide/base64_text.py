@@ -1,6 +1,5 @@
 """Base64 as programs write it: of one line or many, in either alphabet, padded or not, bare or as a data URL."""
 
-import base64
 import binascii
 import re
 
@@ -22,7 +21,4 @@ def decode_base64(text: str) -> bytes:
     data = data.translate(_STANDARD, b" \t\r\n")
     if not data.endswith(b"="):
         data += b"=" * (-len(data) % 4)
-    try:
-        return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from error
+    return binascii.a2b_base64(data, strict_mode=True)
