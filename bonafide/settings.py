@@ -42,8 +42,15 @@ from bonafide.lists import parse_list
 from models.cpus import usable_cpus
 
 MIB = 1024 * 1024
+PredictionsForm = Literal["map", "repeated"]
 SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
 """Settings shipped with the code: a Bento built with other models sets them here."""
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^\s/?#*]*/?", re.IGNORECASE)
+
+
+def normal_origin(origin: str) -> str:
+    """An origin as a browser or a setting writes it, in the form in which both are compared."""
+    return origin.lower().rstrip("/")
 
 
 def _cache_home() -> Path:
@@ -150,8 +157,12 @@ class Settings(BaseSettings):
     """Live sessions open at one time; one more is refused."""
     live_max_sessions_per_caller: int = Field(64, ge=1)
     """Of these, how many one API key may have open."""
+    live_chunk_s: float = Field(1.0, ge=0.25, le=4.0)
+    """Seconds of a live window where the client names none."""
+    live_overlap_s: float = Field(0.0, ge=0.0)
+    """Seconds that neighbouring live windows share where the client names none; at most `live_chunk_s` less 0.25."""
     live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
-    """Largest WebSocket message; a larger one closes the socket with 1009."""
+    """Largest WebSocket message; a larger one is answered `too_large`, over 64 MiB it closes the socket with 1009."""
     live_max_message_s: float = Field(60.0, ge=1.0)
     """Most audio in one message."""
     live_idle_s: float = Field(60.0, gt=0.0)
@@ -182,6 +193,8 @@ class Settings(BaseSettings):
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
+    predictions: PredictionsForm = "map"
+    """Field 1 of `AnalyzeAudio` responses; `repeated`: messages with times, for the older service's newest clients."""
 
     # Who may call
     keys_file: Path | None = None
@@ -191,7 +204,7 @@ class Settings(BaseSettings):
     key_calls_per_minute: int = Field(0, ge=0)
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Web origins, besides the service's own, whose pages may open sockets without a key: `https://app.example.com`."""
+    """Origins, besides its own, whose pages may open sockets without a key and read HTTP: `https://app.example.com`."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
@@ -331,7 +344,9 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins", mode="after")
     @classmethod
     def _as_browsers_send_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(origin.lower().rstrip("/") for origin in value)
+        if wrong := [origin for origin in value if not _ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"must be origins like https://app.example.com, or null, not {wrong[0]}")
+        return tuple(normal_origin(origin) for origin in value)
 
     @field_validator("allowed_hosts", mode="after")
     @classmethod
@@ -404,6 +419,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{name} has another password than REDIS_PASSWORD; one must be enough")
         if server.port and self._redis_port_is_set and server.port != self.redis_port:
             raise ValueError(f"{name} has another port than REDIS_PORT; one must be enough")
+        return self
+
+    @model_validator(mode="after")
+    def _live_windows_advance(self) -> "Settings":
+        if self.live_overlap_s > self.live_chunk_s - 0.25:
+            raise ValueError("BONAFIDE_LIVE_OVERLAP_S must be at most BONAFIDE_LIVE_CHUNK_S less 0.25")
         return self
 
     @model_validator(mode="after")

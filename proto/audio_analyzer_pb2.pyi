@@ -128,7 +128,9 @@ class AnalyzeAudioResponse(_message.Message):
     """Seconds in which somebody speaks."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it."""
+        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Not to be read from AnalyzeAudio of a
+        service that is set to write it for older clients to which it is a list; chunks has the same scores.
+        """
 
     @_builtins.property
     def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunkResult]:
@@ -324,9 +326,9 @@ class LiveAudioConfig(_message.Message):
     encoding: _builtins.str
     """"float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream."""
     chunk_duration: _builtins.float
-    """Seconds of a window, default 1."""
+    """Seconds of a window, default 1 unless the service is set to another."""
     overlap_duration: _builtins.float
-    """Seconds that neighbouring windows share, default 0."""
+    """Seconds that neighbouring windows share, default 0 unless the service is set to another."""
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
     def __init__(

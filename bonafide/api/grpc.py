@@ -15,6 +15,7 @@ from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
+from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
@@ -183,7 +184,7 @@ class GrpcServer:
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # detects lost connections
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
             ],
-            interceptors=[KeyInterceptor(app.access)],
+            interceptors=[KeyInterceptor(app.access), PredictionsInterceptor(settings.predictions)],
             maximum_concurrent_rpcs=(
                 settings.max_voice_calls + settings.max_face_calls + settings.live_max_sessions + _SPARE_CALLS
             ),

@@ -11,6 +11,8 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from bonafide.bento.large_messages import TOO_LARGE, SkippingProtocol
+
 GRACE_S = 5.0
 """From the close frame until the connection is cut, if the peer does not read it."""
 
@@ -18,12 +20,20 @@ _config_init = uvicorn.Config.__init__
 
 
 class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """Can be closed while data waits to be sent: handlers find `close_and_abort` in the `state` of their scope."""
+    """Can be closed while data waits to be sent, and skips messages over the limit.
+
+    Handlers find in the `state` of their scope `close_and_abort`, and `too_large`, the text that they get in place of
+    a message that was skipped.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.conn = SkippingProtocol(max_size=self.config.ws_max_size, logger=self.logger)
 
     def connection_made(self, transport: Any) -> None:
         """See uvicorn."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "close_and_abort": self.close_and_abort}
+        self.app_state = {**self.app_state, "close_and_abort": self.close_and_abort, "too_large": TOO_LARGE}
 
     async def send(self, message: Any) -> None:
         """See uvicorn, which raises RuntimeError for what is sent after our own close."""
@@ -54,7 +64,7 @@ def serve_websockets(max_message_bytes: int, ping_s: float) -> None:
     """Applies these settings to every uvicorn server that this process creates later.
 
     Args:
-        max_message_bytes: a larger message closes its socket with 1009.
+        max_message_bytes: a larger message is skipped.
         ping_s: seconds between pings, and for the answer to one.
     """
     ours = {

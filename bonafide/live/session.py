@@ -119,8 +119,15 @@ class LiveSession:
         running: the verdict so far.
     """
 
-    def __init__(self, limits: LiveLimits, threshold: float, speech: SpeechCheck, now: float) -> None:
-        self.config = LiveConfig()
+    def __init__(
+        self,
+        limits: LiveLimits,
+        threshold: float,
+        speech: SpeechCheck,
+        now: float,
+        config: LiveConfig = LiveConfig(),
+    ) -> None:
+        self.config = config
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits

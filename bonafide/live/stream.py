@@ -5,6 +5,7 @@ outputs to the transport, which is an async generator of inputs and a function t
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.live.container import ContainerStream
-from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
+from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
@@ -120,6 +121,9 @@ class LiveStream:
         session: its state.
         model: that judges it.
         call: its ids in the log.
+        client_id: the client's own name for itself; the call's id where it has given none.
+        opened_at: seconds since 1970.
+        messages: taken from the client so far.
     """
 
     def __init__(
@@ -136,7 +140,11 @@ class LiveStream:
         self.call = call
         limits = LiveLimits(settings.live_max_message_s, settings.live_idle_s, settings.live_max_session_s)
         threshold = effective_threshold(settings.voice_threshold, self.model.threshold)
-        self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now())
+        config = LiveConfig(settings.live_chunk_s, settings.live_overlap_s)
+        self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now(), config)
+        self.client_id = call.request_id
+        self.opened_at = time.time()
+        self.messages = 0
         self._runner = runner
         self._pool = pool
         self._threads = threads
@@ -202,6 +210,7 @@ class LiveStream:
                     ending = Ending.END
                     continue
                 if message is not None:
+                    self.messages += 1
                     self.session.message_received(_now())
                     await self._take(message)
                 ending = Ending.GOING_AWAY if self._draining else self.session.overdue(_now())

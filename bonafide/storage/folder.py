@@ -79,7 +79,9 @@ class FolderStore:
             return await self._threads.run(work)
         except OSError as error:
             if error.errno in _ABSENT:
-                raise ObjectNotFound(f"no object {key!r} in bucket {bucket!r}") from None
+                raise ObjectNotFound(
+                    f"no object {key!r} in bucket {bucket!r}; objects come from a folder, as MINIO_ENDPOINT is not set"
+                ) from None
             if error.errno in (errno.EACCES, errno.EPERM):
                 raise Forbidden(f"the object {key!r} in bucket {bucket!r} may not be read") from None
             if error.errno == errno.ENAMETOOLONG:

@@ -201,6 +201,8 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
         ),
         ({"BONAFIDE_TWILIO_URL": "wss://[secret"}, "BONAFIDE_TWILIO_URL: must be a URL like"),
         ({"BENTOML_PORT": "70000"}, "BENTOML_PORT: must be a port up to 65535"),
+        ({"BONAFIDE_LIVE_OVERLAP_S": "0.8"}, "BONAFIDE_LIVE_OVERLAP_S must be at most BONAFIDE_LIVE_CHUNK_S less 0.25"),
+        ({"BONAFIDE_ALLOWED_ORIGINS": "app.example.com"}, "BONAFIDE_ALLOWED_ORIGINS: must be origins like https://"),
         ({"BONAFIDE_CONFIG": "nowhere.yaml"}, "BONAFIDE_CONFIG names nowhere.yaml"),
     ],
 )

@@ -1,11 +1,11 @@
 """What BentoML 1.4.40 does without the corrections of docs/architecture.md; its table names all their tests."""
 
 import asyncio
+import json
 import socket
 import statistics
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from _bentoml_impl.client import RemoteProxy
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import InvalidStatus
 
 from bonafide.bento.supervisor import TOKEN_VARIABLE
 from bonafide.runner.remote import TOKEN_HEADER
@@ -49,11 +49,14 @@ async def test_bentoml_serves_websockets_with_our_settings(service: LocalService
     url = f"ws://127.0.0.1:{service.http_port}/ws/detect"
     async with connect(url, compression="deflate") as connection:
         assert connection.protocol.extensions == [], "compression is offered and not taken"
-        with suppress(ConnectionClosed):  # the refusal may come while it is still being sent
-            await connection.send(bytes(Settings().live_max_message_bytes + 1))
-        with pytest.raises(ConnectionClosed):
-            await connection.recv()
-        assert connection.close_code == 1009
+        await connection.send(bytes(Settings().live_max_message_bytes + 1))
+        assert json.loads(await connection.recv())["code"] == "too_large"
+        await connection.send('{"type": "ping"}')
+        assert json.loads(await connection.recv())["type"] == "pong"
+    for path in ("/ws/detect/", "/ui/", "/livez", "/anything"):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{service.http_port}{path}")
+        assert refused.value.response.status_code == 404
 
 
 async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:

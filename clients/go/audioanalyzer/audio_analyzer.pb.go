@@ -141,7 +141,8 @@ func (x *AnalyzeUploadRequest) GetTaskId() string {
 // The verdict on a recording.
 type AnalyzeAudioResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it.
+	// chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Not to be read from AnalyzeAudio of a
+	// service that is set to write it for older clients to which it is a list; chunks has the same scores.
 	Predictions map[string]float32 `protobuf:"bytes,1,rep,name=predictions,proto3" json:"predictions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// Empty, or what went wrong (also with status OK when only some chunks failed).
 	ErrorMessage string `protobuf:"bytes,2,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
@@ -642,9 +643,9 @@ type LiveAudioConfig struct {
 	SampleRate uint32 `protobuf:"varint,1,opt,name=sample_rate,json=sampleRate,proto3" json:"sample_rate,omitempty"`
 	// "float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream.
 	Encoding string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
-	// Seconds of a window, default 1.
+	// Seconds of a window, default 1 unless the service is set to another.
 	ChunkDuration float64 `protobuf:"fixed64,3,opt,name=chunk_duration,json=chunkDuration,proto3" json:"chunk_duration,omitempty"`
-	// Seconds that neighbouring windows share, default 0.
+	// Seconds that neighbouring windows share, default 0 unless the service is set to another.
 	OverlapDuration float64 `protobuf:"fixed64,4,opt,name=overlap_duration,json=overlapDuration,proto3" json:"overlap_duration,omitempty"`
 	// The caller's own id, written to logs and traces.
 	TaskId        string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`

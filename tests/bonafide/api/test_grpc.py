@@ -6,7 +6,6 @@ from typing import Any, cast
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from opentelemetry.sdk.trace import TracerProvider
@@ -330,31 +329,3 @@ async def test_spans_carry_the_ids(voice: Any, stored: audio.AnalyzeAudioRequest
     assert span.attributes["bonafide.request_id"] == "req-9"
     assert span.attributes["bonafide.task_id"] == "task-1"
     assert span.attributes["bonafide.code"] == "ok"
-
-
-async def test_clients_that_declare_field_one_as_a_repeated_chunk_read_the_map(
-    voice: Any, stored: audio.AnalyzeAudioRequest
-) -> None:
-    """The newer Go client knows `{chunk_id=1, score=2, ...}`; a map's entry is `{key=1, value=2}` on the wire."""
-    file = descriptor_pb2.FileDescriptorProto(name="newer_go_client.proto", package="newer", syntax="proto3")
-    chunk = file.message_type.add(name="Chunk")
-    answer = file.message_type.add(name="Answer")
-    kinds = descriptor_pb2.FieldDescriptorProto
-    for number, (name, kind) in enumerate(
-        (
-            ("chunk_id", kinds.TYPE_STRING),
-            ("score", kinds.TYPE_FLOAT),
-            ("start_time_seconds", kinds.TYPE_FLOAT),
-            ("end_time_seconds", kinds.TYPE_FLOAT),
-        ),
-        start=1,
-    ):
-        chunk.field.add(name=name, number=number, type=kind, label=kinds.LABEL_OPTIONAL)
-    answer.field.add(
-        name="chunks", number=1, type=kinds.TYPE_MESSAGE, type_name=".newer.Chunk", label=kinds.LABEL_REPEATED
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    newer = message_factory.GetMessageClass(pool.FindMessageTypeByName("newer.Answer"))
-    read: Any = newer.FromString((await voice.AnalyzeAudio(stored)).SerializeToString())
-    assert {entry.chunk_id: entry.score for entry in read.chunks} == {"chunk_0": 1.0, "chunk_1": 1.0}
