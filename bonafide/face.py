@@ -58,7 +58,7 @@ class FaceJudgement:
         self._photos = photos
         self._threshold = threshold
 
-    async def judge(self, data: bytes, call: Call) -> FaceReport:
+    async def judge(self, data: bytes | bytearray, call: Call) -> FaceReport:
         """Judges the JPEG, PNG, WebP, BMP or GIF bytes of one photo.
 
         Raises:

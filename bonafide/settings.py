@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
+    grpc_max_streams_per_connection: int = Field(512, ge=1)
+    """Open calls of one gRPC connection; what comes beyond them waits in its client."""
+    grpc_idle_s: float = Field(30.0, gt=0.0)
+    """A gRPC call ends when a message of it has not arrived within so many seconds; live sessions: `live_idle_s`."""
 
     # Who may call
     keys_file: Path | None = None
@@ -193,7 +197,7 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(50_000_000, ge=1)
     """Most pixels of a photo, checked before decoding."""
     max_inflight_bytes: int = Field(512 * MIB, ge=1)
-    """Sum of all request bodies held at one time; more is refused as overloaded."""
+    """Sum of all recordings and photos held at one time; more is refused as overloaded."""
     decode_threads: int = Field(default_factory=lambda: max(2, usable_cpus()), ge=1)
     """Processes that decode audio and images at a time; one more for callers of whom none works."""
 

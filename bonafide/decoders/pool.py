@@ -122,7 +122,7 @@ class Job:
         """A slot to work now, shared fairly among callers."""
         return self._hold(current_caller())
 
-    async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
+    async def ask(self, header: dict[str, Any], payload: bytes | bytearray = b"", *, most_bytes: int) -> Frame:
         """One step; the caller holds a slot.
 
         Raises:

@@ -128,7 +128,7 @@ class Worker:
         poll.register(self._handle, select.POLLIN)
         return not poll.poll(0)
 
-    async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
+    async def ask(self, header: dict[str, Any], payload: bytes | bytearray = b"", *, most_bytes: int) -> Frame:
         """Sends a message and waits for the reply.
 
         Args:
