@@ -43,8 +43,10 @@ class ByteBudget:
             self._semaphore.release(size)
 
     @asynccontextmanager
-    async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytes]:
+    async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytearray]:
         """Collects an upload as it arrives; never waits, which would only accumulate incomplete uploads.
+
+        The bytes are yielded in the array that they were collected in, not copied. Whoever hands them on may empty it.
 
         Args:
             parts: the upload.
@@ -67,8 +69,6 @@ class ByteBudget:
                     raise Overloaded(_FULL)
                 held += len(part)
                 body += part
-            whole = bytes(body)
-            body.clear()  # the call that is made of them lasts; only one copy is counted
-            yield whole
+            yield body
         finally:
             self._semaphore.release(held)

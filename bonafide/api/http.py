@@ -242,7 +242,7 @@ def _time_limit(request: Request, limit: float) -> float:
     return min(limit, seconds)
 
 
-def _body(app: App, request: Request, limit: int) -> AbstractAsyncContextManager[bytes]:
+def _body(app: App, request: Request, limit: int) -> AbstractAsyncContextManager[bytearray]:
     """The request's body, counted while it arrives."""
 
     async def parts() -> AsyncIterator[bytes]:
@@ -286,7 +286,7 @@ async def _while_connected(request: Request, work: Awaitable[T]) -> T:
                 await task
 
 
-def _stored_recording(data: bytes) -> StoredRecording:
+def _stored_recording(data: bytearray) -> StoredRecording:
     try:
         return StoredRecording.model_validate_json(data)
     except ValidationError as error:
