@@ -146,6 +146,8 @@ class Settings(BaseSettings):
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
+    grpc_max_connections: int = Field(1000, ge=1)
+    """gRPC connections to each port at one time; more are closed at once."""
     grpc_max_streams_per_connection: int = Field(512, ge=1)
     """Open calls of one gRPC connection; what comes beyond them waits in its client."""
     grpc_idle_s: float = Field(30.0, gt=0.0)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -52,6 +53,7 @@ _WATCHING_ARRIVING = 8
 _WATCHING_IDLE_S = 5.0
 """For their messages, which have a few bytes."""
 _WATCHING = (f"/{health.SERVICE_NAME}/", f"/{reflection.SERVICE_NAME}/")
+_UPLOAD_METHOD = f"/{VOICE_SERVICE}/AnalyzeUpload"
 _LIVE_METHOD = f"/{VOICE_SERVICE}/AnalyzeLive"
 _PHOTO_METHOD = f"/{FACE_SERVICE}/PredictLiveness"
 
@@ -193,11 +195,13 @@ class GrpcServer:
         tracer = trace.get_tracer(__name__, tracer_provider=tracer_provider)
         age = [("grpc.max_connection_age_ms", int(settings.grpc_max_connection_age_s * 1000))]
         self._calls = _calls(app, largest, received)
+        self._uploads = replace(self._calls, calls=Shares(4 * settings.max_voice_calls, "uploads"))
         self._watching = _watching(app, largest)
         self._server = grpc.aio.server(
             options=[
                 *(age if settings.grpc_max_connection_age_s else []),
                 ("grpc.max_receive_message_length", received),
+                ("grpc.max_allowed_incoming_connections", settings.grpc_max_connections),
                 ("grpc.max_concurrent_streams", settings.grpc_max_streams_per_connection),
                 ("grpc.http2.lookahead_bytes", STREAM_BYTES),
                 ("grpc.http2.bdp_probe", 0),  # which would let each stream buffer megabytes
@@ -253,7 +257,7 @@ class GrpcServer:
         stopping = asyncio.create_task(self._server.stop(grace_s))
         await asyncio.sleep(0)  # from now on no caller who is sent away comes back over the same connection
         self._watching.end()
-        ended = asyncio.create_task(self._calls.ended())
+        ended = asyncio.gather(self._calls.ended(), self._uploads.ended())
         await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         await asyncio.wait((stopping,), timeout=_FAREWELL_S)
@@ -261,7 +265,9 @@ class GrpcServer:
         await stopping
 
     def _intake_of(self, method: str) -> Intake:
-        return self._watching if method.startswith(_WATCHING) else self._calls
+        if method.startswith(_WATCHING):
+            return self._watching
+        return self._uploads if method == _UPLOAD_METHOD else self._calls
 
 
 def _calls(app: App, largest: int, received: int) -> Intake:

@@ -3,7 +3,7 @@
 import asyncio
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bonafide.api.grpc import GrpcServer
+from bonafide.api.grpc_intake import Intake
 from bonafide.app import App
+from bonafide.security.keys import new_key
 from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
@@ -80,6 +82,12 @@ def raw_call(channel: grpc.aio.Channel, method: str, *messages: bytes) -> Any:
     return call(iter(messages)).read()
 
 
+async def until_open(intake: Intake, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(intake._tasks) < count:
+            await asyncio.sleep(0.01)
+
+
 async def status_of(channel: grpc.aio.Channel) -> str:
     face: Any = liveness_api_pb2_grpc.LivenessServiceStub(channel)
     answer: liveness.ModelStatusResponse = await face.GetModelStatus(liveness.ModelStatusRequest(), timeout=10)
@@ -108,16 +116,50 @@ async def test_silent_calls_of_one_connection_leave_places_to_all_others(tmp_pat
 async def test_a_connection_that_has_all_its_calls_is_told_so(tmp_path: Path) -> None:
     few = {"max_voice_calls": 1, "max_face_calls": 1, "live_max_sessions": 0}
     async with serving(tmp_path, **few) as (server, port, _app), connection(port) as greedy:
-        calls = [await silent(greedy, UPLOAD) for _ in range(70)]
-        async with asyncio.timeout(10):
-            while len(server._calls._tasks) < 66:  # half of all
-                await asyncio.sleep(0.01)
+        calls = [await silent(greedy, PREDICT) for _ in range(70)]
+        await until_open(server._calls, 66)  # half of all
         error = await refusal(status_of(greedy))
         assert code_of(error) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "overloaded")
         for call in calls:
             call.cancel()
         await asyncio.sleep(0.5)
         assert await status_of(greedy) == "loaded"
+
+
+async def test_a_caller_with_many_connections_is_one_caller(tmp_path: Path) -> None:
+    (key, line), (other_key, other_line) = new_key("greedy"), new_key("other")
+    settings = {"keys": f"{line}\n{other_line}", "max_voice_calls": 2}
+    async with AsyncExitStack() as open_connections:
+        server, port, _ = await open_connections.enter_async_context(serving(tmp_path, **settings))
+        channels = [await open_connections.enter_async_context(connection(port)) for _ in range(8)]
+        calls: list[Any] = [channel.stream_stream(UPLOAD)(metadata=(("x-api-key", key),)) for channel in channels]
+        await until_open(server._uploads, 4)
+        ends = [asyncio.ensure_future(call.code()) for call in calls]
+        done, _ = await asyncio.wait(ends, timeout=2)
+        assert [end.result() for end in done] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 4
+        other: Any = audio_analyzer_pb2_grpc.AudioAnalysisStub(channels[0])
+        upload = other.AnalyzeUpload(
+            iter([audio.AnalyzeUploadRequest(data=b"x")]), metadata=(("x-api-key", other_key),)
+        )
+        assert code_of(await refusal(upload.read())) == (grpc.StatusCode.INVALID_ARGUMENT, "unreadable_media")
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*ends)
+
+
+async def test_a_port_has_a_bounded_number_of_connections(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, grpc_max_connections=2) as (_, port, _app),
+        connection(port) as first,
+        connection(port) as second,
+        connection(port) as third,
+    ):
+        assert [await status_of(first), await status_of(second)] == ["loaded"] * 2
+        assert (await refusal(status_of(third))).code() == grpc.StatusCode.UNAVAILABLE
+        await first.close()
+        await asyncio.sleep(0.2)
+        async with connection(port) as fourth:
+            assert await status_of(fourth) == "loaded"
 
 
 async def test_a_connection_has_a_bounded_number_of_streams(tmp_path: Path) -> None:
