@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 STREAM_BYTES = 128 * 1024
 """What gRPC buffers for a stream of which nobody reads. A message up to this size is not counted anywhere else."""
 
+_CANCEL_S = 0.05
+"""Where the caller has left, or gRPC has refused a message, the call seems to end first and is then cancelled."""
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -119,6 +122,7 @@ class Intake:
                 raise Overloaded("too many messages of other calls are arriving") from error
             raw = await _next(context, self.idle_s)
         if raw is None:
+            await asyncio.sleep(_CANCEL_S)
             raise InvalidRequest("the call came without a message")
         if len(raw) > STREAM_BYTES:
             held.enter_context(self.budget.keep(len(raw)))

@@ -1,6 +1,7 @@
 """Calls that send nothing, too much, or no message, through a real gRPC server and real connections."""
 
 import asyncio
+import logging
 import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -234,6 +235,19 @@ async def test_a_unary_call_without_a_message(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, port, _app), connection(port) as channel:
         error = await refusal(raw_call(channel, PREDICT))
         assert code_of(error) == (grpc.StatusCode.INVALID_ARGUMENT, "invalid_request")
+
+
+async def test_a_caller_who_leaves_before_the_message_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as (server, port, _app), connection(port) as channel:
+        call = await silent(channel, PREDICT)
+        await until_open(server._calls, 1)
+        call.cancel()
+        async with asyncio.timeout(5):
+            while server._calls._tasks:
+                await asyncio.sleep(0.01)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("method", ["PredictLiveness", "AnalyzeUpload"])
