@@ -92,7 +92,7 @@ async def measure(uploads: int, upload_bytes: int) -> Memory:
     remote = LocalRemote()
     with TemporaryDirectory() as folder:
         settings = settings.model_copy(update={"objects_dir": Path(folder)})
-        app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+        app = App(settings, voice=remote, face=remote)
         await app.voice_runner.probe()
         await upload(app, wav(np.ones(64_000, np.int16), 16_000), 0)  # starts the processes
         before = in_use()

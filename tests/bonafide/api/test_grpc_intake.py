@@ -38,8 +38,6 @@ async def serving(tmp_path: Path, **settings: Any) -> AsyncIterator[tuple[GrpcSe
         Settings(objects_dir=tmp_path, grpc_ports=(0,), **settings),
         voice=remote,
         face=remote,
-        voice_batch=4,
-        face_batch=4,
     )
     await app.voice_runner.probe()
     await app.face_runner.probe()
