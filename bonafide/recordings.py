@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span
 from bonafide.cache.cache import Cache, RecordingMeta
+from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.verdict import WindowScore, WindowSpan
 
-Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
+Fetch = Callable[[], AbstractAsyncContextManager[Media]]
 
 
 @dataclass(frozen=True)

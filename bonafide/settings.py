@@ -195,6 +195,12 @@ class Settings(BaseSettings):
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
     predictions: PredictionsForm = "map"
     """Field 1 of `AnalyzeAudio` responses; `repeated`: messages with times, for the older service's newest clients."""
+    grpc_max_connections: int = Field(1000, ge=1)
+    """gRPC connections to each port at one time; more are closed at once."""
+    grpc_max_streams_per_connection: int = Field(512, ge=1)
+    """Open calls of one gRPC connection; what comes beyond them waits in its client."""
+    grpc_idle_s: float = Field(30.0, gt=0.0)
+    """A gRPC call ends when a message of it has not arrived within so many seconds; live sessions: `live_idle_s`."""
 
     # Who may call
     keys_file: Path | None = None
@@ -242,7 +248,7 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(50_000_000, ge=1)
     """Most pixels of a photo, checked before decoding."""
     max_inflight_bytes: int = Field(512 * MIB, ge=1)
-    """Sum of all request bodies held at one time; more is refused as overloaded."""
+    """Sum of all recordings and photos held at one time; more is refused as overloaded."""
     decode_threads: int = Field(default_factory=lambda: max(2, usable_cpus()), ge=1)
     """Processes that decode audio and images at a time; one more for callers of whom none works."""
 

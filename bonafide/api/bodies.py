@@ -39,7 +39,7 @@ class EncodedFile(BaseModel):
     data: str
 
 
-def body(request: Request, budget: ByteBudget, limit: int) -> AbstractAsyncContextManager[bytes]:
+def body(request: Request, budget: ByteBudget, limit: int) -> AbstractAsyncContextManager[bytearray]:
     """The bytes of the body, at most `limit`, counted while they arrive.
 
     Raises:
@@ -52,7 +52,7 @@ def body(request: Request, budget: ByteBudget, limit: int) -> AbstractAsyncConte
 @asynccontextmanager
 async def file_in_body(
     request: Request, budget: ByteBudget, limit: int, types: tuple[str, ...]
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[bytearray]:
     """The file that a request brings, counted in the budget for the duration of the block.
 
     Args:
@@ -67,7 +67,7 @@ async def file_in_body(
         UnsupportedMediaType: another content type, or a compressed body.
     """
     content_type = request.headers.get("content-type", "")
-    file: AbstractAsyncContextManager[bytes]
+    file: AbstractAsyncContextManager[bytearray]
     media = content_type.partition(";")[0].strip().lower()
     if media == "multipart/form-data":
         _refuse_encoding(request)
@@ -99,7 +99,7 @@ async def _decoded(request: Request, budget: ByteBudget, limit: int) -> AsyncIte
     yield data
 
 
-def read_json(kind: type[Document], text: bytes) -> Document:
+def read_json(kind: type[Document], text: bytes | bytearray) -> Document:
     """A JSON document of this kind; a byte order mark, which some programs write, counts for nothing.
 
     Raises:

@@ -6,6 +6,7 @@ import grpc
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode, Overloaded
+from bonafide.telemetry import refused
 
 STATUS = {
     ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -22,6 +23,8 @@ STATUS = {
 }
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_REFUSAL_LIMIT_S = 10.0
 
 
 def begin(context: Context, limit_s: float, task_id: str = "") -> Call:
@@ -43,3 +46,11 @@ async def abort(context: Context, call: Call, error: BonafideError) -> NoReturn:
     if isinstance(error, Overloaded):
         trailer.append(("retry-after-s", f"{error.retry_after_s:g}"))
     await context.abort(STATUS[error.code], error.message, tuple(trailer))
+
+
+async def refuse(context: Context, method: str, error: BonafideError, *, quiet: bool = False) -> NoReturn:
+    """Ends a call outside its method with the error's status; counts and logs it unless `quiet`."""
+    call = begin(context, _REFUSAL_LIMIT_S)
+    if not quiet:
+        refused("grpc", method, call, error)
+    await abort(context, call, error)

@@ -51,12 +51,12 @@ class FolderStore:
         check_size(found.size, self._max_bytes)
         return found
 
-    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
         check_location(bucket, key, self._allowed_buckets)
         check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> bytes | None:
+        def work(stop: threading.Event) -> bytearray | None:
             with _opened(self._root, bucket, key) as file:
                 if _describe(file) != expected:
                     return None

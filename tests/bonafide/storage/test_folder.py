@@ -34,7 +34,7 @@ async def store(root: Path) -> AsyncIterator[FolderStore]:
     await opened.close()
 
 
-async def fetch(store: FolderStore, bucket: str, key: str) -> bytes:
+async def fetch(store: FolderStore, bucket: str, key: str) -> bytearray:
     return await store.read(bucket, key, await store.stat(bucket, key))
 
 
