@@ -23,6 +23,7 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
+from bonafide.audio.channels import Downmix
 from bonafide.audio.containers import (
     ACCEPTED,
     bare_flac,
@@ -30,8 +31,11 @@ from bonafide.audio.containers import (
     ends_inside_page,
     identify,
     refuse_excessive_tags,
+    riff_of_rifx,
     wav_is_open_ended,
 )
+from bonafide.audio.levels import LOUDEST
+from bonafide.audio.plausibility import SILENT, SilenceCheck, cancelled
 from bonafide.audio.source import AudioSource, Source
 from bonafide.errors import TooLarge, UnreadableMedia
 
@@ -47,11 +51,11 @@ _MIB = 1024 * 1024
 _HEADER_BYTES = 1 << 13
 _MAX_ALLOCATION = 64 * _MIB
 _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
-_LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
 _MAX_BARREN_PACKETS = 100_000
 _MAX_DEMUX_ERRORS = 64
 _CPU_S_PER_STEP = 5.0
 _MAX_PLANES = 8
+_LEAST_CANCELLED_S = 0.25  # less may be chance
 
 _DECODERS = frozenset(
     [
@@ -87,7 +91,7 @@ _OPEN_OPTIONS = {
 
 
 class Block(NamedTuple):
-    """A run of samples: float32 array (n,), mono, nominally -1..1, at `rate` samples per second."""
+    """A run of samples: float32 array (n,), mono, nominally -1..1, within `LOUDEST`, at `rate` samples per second."""
 
     samples: NDArray[np.float32]
     rate: int
@@ -110,6 +114,9 @@ class MonoDecoder:
         self._max_sample_rate = max_sample_rate
         self._damaged_packets = 0
         self._open_ended = False
+        self._downmix: Downmix | None = None
+        self._cancelled_s = 0.0
+        self._silence = SilenceCheck()
 
     def blocks(self) -> Iterator[Block]:
         """Yields mono blocks of at most `BLOCK_SAMPLES`; the file is closed when the iterator ends.
@@ -120,32 +127,52 @@ class MonoDecoder:
         """
         found = identify(self._data)
         head = self._data[found.offset : found.offset + _HEADER_BYTES]
-        self._open_ended = wav_is_open_ended(head)
         refuse_excessive_tags(self._data, found.demuxers[0])
         source = AudioSource(self._data, found.offset)
         if found.demuxers == ("flac",):
             source = AudioSource(self._data, *bare_flac(self._data, found.offset))
-        yield from self.decode(source, found.demuxers, head)
+        if big_endian := head[:4] == b"RIFX":
+            begin, head = riff_of_rifx(self._data, found.offset)
+            source = AudioSource(self._data, begin, head)
+        self._open_ended = wav_is_open_ended(head)
+        yield from self.decode(source, found.demuxers, head, big_endian=big_endian)
         if self._damaged_packets:
             self.warnings.append(f"damaged packets that were skipped: {self._damaged_packets}")
         if found.demuxers == ("ogg",) and ends_inside_page(self._data):
             self.truncated = True
+        self.warnings += self.remarks()
 
-    def decode(self, source: Source, demuxers: tuple[str, ...], head: bytes = b"") -> Iterator[Block]:
+    def remarks(self) -> list[str]:
+        """What is odd about the sound decoded so far, as sentences."""
+        found = []
+        seconds = self._cancelled_s + (self._downmix.cancelled_s if self._downmix is not None else 0.0)
+        if seconds >= _LEAST_CANCELLED_S:
+            found.append(cancelled(seconds))
+        if self._silence.implausible:
+            found.append(SILENT)
+        return found
+
+    def decode(
+        self, source: Source, demuxers: tuple[str, ...], head: bytes = b"", *, big_endian: bool = False
+    ) -> Iterator[Block]:
         """As `blocks`, of whatever `source` gives: for streams that are no file.
 
         Args:
             source: where FFmpeg reads.
             demuxers: who may open it, see `containers.identify`.
             head: the first bytes, for what the container promises.
+            big_endian: the samples of a WAV file are big-endian, although its header is little-endian.
         """
         _bound_ffmpeg()
         with _open(source, demuxers) as container:
             stream = self._pick(container)
             if declares_duration(head, container.format.name.split(",")[0]):
                 self.promised_seconds = _stated_seconds(container, stream)
-            for frame in self._frames(container, stream, source):
-                yield from self._mono(frame)
+            for frame in self._frames(container, stream, source, big_endian=big_endian):
+                for block in self._mono(frame):
+                    self._silence.decoded(*block)
+                    yield block
+            yield from self._rest()
 
     def _pick(self, container: InputContainer) -> AudioStream:
         streams = container.streams.audio
@@ -163,13 +190,17 @@ class MonoDecoder:
         self._check(stream.codec_context.sample_rate, stream.codec_context.channels)
         return stream
 
-    def _frames(self, container: InputContainer, stream: AudioStream, source: Source) -> Iterator[AudioFrame]:
+    def _frames(
+        self, container: InputContainer, stream: AudioStream, source: Source, *, big_endian: bool
+    ) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
-        decoder = _decoder(stream)
+        decoder = _decoder(stream, big_endian)
         barren = 0
         damaged = False
         for packet in self._packets(container, stream, source):
             self._damaged_packets += damaged
+            if self._silence.listening:
+                self._silence.packet(memoryview(packet))
             try:
                 frames = decoder.decode(packet)
                 damaged = False
@@ -208,7 +239,7 @@ class MonoDecoder:
                 yield packet
 
     def _mono(self, frame: AudioFrame) -> Iterator[Block]:
-        """The mean of a frame's channels, in slices; the same values for planar and interleaved samples."""
+        """A frame's channels as one, in slices; the same values for planar and interleaved samples."""
         channels, rate = frame.layout.nb_channels, frame.sample_rate
         self._check(rate, channels)
         kind = frame.format.name.removesuffix("p")
@@ -220,19 +251,35 @@ class MonoDecoder:
         else:
             interleaved = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
             planes = [interleaved[channel::channels] for channel in range(channels)]
+        yield from self._begin_mixing(channels, rate)
         for start in range(0, frame.samples, BLOCK_SAMPLES):
-            with np.errstate(over="ignore", invalid="ignore"):
-                mono = planes[0][start : start + BLOCK_SAMPLES].astype(np.float32)
-                for plane in planes[1:]:
-                    mono += plane[start : start + BLOCK_SAMPLES].astype(np.float32)
-                mono /= np.float32(channels)
-                if silence:
-                    mono -= np.float32(silence)
-                if scale != 1.0:
-                    mono *= np.float32(1.0 / scale)
-            if not np.isfinite(mono).all():
-                raise UnreadableMedia("the recording holds samples that are not finite numbers")
-            yield Block(mono.clip(-_LOUDEST, _LOUDEST), rate)
+            sound = np.empty((channels, min(BLOCK_SAMPLES, frame.samples - start)), np.float32)
+            with np.errstate(over="ignore"):
+                for channel, plane in zip(sound, planes, strict=True):
+                    channel[:] = plane[start : start + BLOCK_SAMPLES]
+            if silence:
+                sound -= np.float32(silence)
+            if scale != 1.0:
+                sound *= np.float32(1.0 / scale)
+            else:
+                _refuse_what_is_no_sound(sound)
+            yield Block(sound[0] if self._downmix is None else self._downmix.feed(sound), rate)
+
+    def _begin_mixing(self, channels: int, rate: int) -> Iterator[Block]:
+        """Ends the mixing of what came before, if that had other channels or another rate."""
+        downmix = self._downmix
+        if (downmix.channels, downmix.rate) == (channels, rate) if downmix is not None else channels == 1:
+            return
+        yield from self._rest()
+        self._downmix = Downmix(channels, rate) if channels > 1 else None
+
+    def _rest(self) -> Iterator[Block]:
+        """What waits to be mixed."""
+        if self._downmix is not None:
+            rest = self._downmix.flush()
+            self._cancelled_s += self._downmix.cancelled_s
+            rate, self._downmix = self._downmix.rate, None
+            yield Block(rest, rate)
 
     def _check(self, rate: int, channels: int) -> None:
         if rate > self._max_sample_rate:
@@ -262,15 +309,25 @@ def _open(source: Source, demuxers: tuple[str, ...]) -> InputContainer:
     return container
 
 
-def _decoder(stream: AudioStream) -> AudioCodecContext:
+def _decoder(stream: AudioStream, big_endian: bool) -> AudioCodecContext:
     own = stream.codec_context
     own.thread_count = 1
     better = _BETTER_DECODERS.get(own.name)
-    if better is None or better not in av.codecs_available:
+    if big_endian and own.name.endswith("le"):
+        better = own.name.removesuffix("le") + "be"
+    elif better is None or better not in av.codecs_available:
         return own
     context = cast(AudioCodecContext, AudioCodecContext.create(better, "r"))
     context.sample_rate, context.layout = own.sample_rate, own.layout
     return context
+
+
+def _refuse_what_is_no_sound(samples: NDArray[np.float32]) -> None:
+    loudest = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(loudest):
+        raise UnreadableMedia("the recording holds samples that are not finite numbers")
+    if loudest > LOUDEST:
+        raise UnreadableMedia("the recording holds samples that are far beyond any range")
 
 
 def _refuse_io(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

@@ -260,7 +260,7 @@ async def test_every_key_in_redis_has_an_end_date(valkey_server: Server, content
     await cache.put_windows(content, {0: window(0)})
     await cache.put_scores(content, "model", {0: HALF})
     async with Redis(port=valkey_server.port) as redis:
-        keys = [key async for key in redis.scan_iter(f"bonafide:3:{content}*")]
+        keys = [key async for key in redis.scan_iter(f"bonafide:4:{content}*")]
         assert len(keys) == 3
         assert all([70 < await redis.ttl(key) <= 77 for key in keys])
     await cache.close()
