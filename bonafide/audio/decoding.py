@@ -254,7 +254,7 @@ class MonoDecoder:
         yield from self._begin_mixing(channels, rate)
         for start in range(0, frame.samples, BLOCK_SAMPLES):
             sound = np.empty((channels, min(BLOCK_SAMPLES, frame.samples - start)), np.float32)
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 for channel, plane in zip(sound, planes, strict=True):
                     channel[:] = plane[start : start + BLOCK_SAMPLES]
             if silence:
