@@ -3,32 +3,25 @@
 `bentoml serve` in this folder starts all three, each in a process of its own.
 """
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
+from starlette.applications import Starlette
 
-from bonafide.api.grpc import GrpcServer
 from bonafide.api.hosts import HostGate
-from bonafide.api.http import HttpApi
-from bonafide.api.private import PrivateServer
 from bonafide.api.runner_security import RunnerGate
 from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
-from bonafide.api.websocket import WebSocketApi
-from bonafide.app import App
-from bonafide.audio.reader import MAX_FOR_ONE
+from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
 from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
-from bonafide.bento.remote import require_remote
-from bonafide.bento.shutdown import IdleDrain, drain_on_signal
+from bonafide.bento.shutdown import IdleDrain
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.supervisor import secure_supervisor
 from bonafide.bento.timeouts import cancel_request_timers
@@ -37,22 +30,24 @@ from bonafide.environment import WrongSettings, read_settings
 from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
 from bonafide.security.hosts import AllowedHosts
-from bonafide.security.tls import ServerTls
 from bonafide.telemetry import configure_logging
-from models.configured import WindowScorer, load_options
+from models.batch_sizes import batch_size
 from models.devices import cuda_is_available
 from models.errors import ModelError
-from models.face_model import FaceSpoofModel
-from models.info import ModelInfo
+from models.info import Device, ModelInfo
+
+# Every process of the service imports this file, also the supervisor, which only starts the others. What one kind of
+# process needs is therefore imported by its class: models by the runners, transports and use cases by the service.
 
 try:
     SETTINGS = read_settings()
 except WrongSettings as error:
     raise SystemExit(f"Bonafide cannot start: {error}") from None
-# A GPU needs large batches. On a CPU they only save requests between the processes, and delay the first result.
-ON_CUDA = SETTINGS.engine != "openvino" and cuda_is_available()
-VOICE_BATCH = SETTINGS.voice_max_batch or (64 if ON_CUDA else 4)
-FACE_BATCH = SETTINGS.face_max_batch or (64 if ON_CUDA else 8)
+# As the engines decide for themselves; BentoML needs to know before they are loaded. Of use in the runners alone: a
+# service on another machine takes the sizes from its runners.
+DEVICE: Device = "cuda" if SETTINGS.engine != "openvino" and cuda_is_available() else "cpu"
+VOICE_BATCH = batch_size("voice", DEVICE, SETTINGS.voice_max_batch)
+FACE_BATCH = batch_size("face", DEVICE, SETTINGS.face_max_batch)
 NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # the service's own log has a line for each call, with its ids
 RUNNER: Any = {
     "workers": 1,
@@ -68,7 +63,7 @@ RUNNER_TOKEN = SETTINGS.runner_token.get_secret_value()
 prepare_environment()
 secure_supervisor(RUNNER_TOKEN)
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
-set_poll_interval(0.001 if ON_CUDA else 0.004)
+set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()
 serve_newest_certificate(SETTINGS)
 serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
@@ -112,6 +107,8 @@ class WavLMRunner:
     """Scores windows of speech: int16 (samples,) at 16 kHz -> `WindowScore`."""
 
     def __init__(self) -> None:
+        from models.configured import WindowScorer, load_options
+
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("WavLMRunner", http_host(), SETTINGS)
@@ -139,6 +136,9 @@ class DINOv2Runner:
     """Scores photos of faces: uint8 (height, width, 3) -> P(fake)."""
 
     def __init__(self) -> None:
+        from models.configured import load_options
+        from models.face_model import FaceSpoofModel
+
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("DINOv2Runner", http_host(), SETTINGS)
@@ -166,8 +166,8 @@ for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
 
-HTTP = HttpApi()
-LIVE = WebSocketApi(lambda: HTTP.app)
+ROUTES = Starlette()
+"""Mounted in every process; the service adds its routes when it starts."""
 
 
 @bentoml.service(
@@ -181,7 +181,7 @@ LIVE = WebSocketApi(lambda: HTTP.app)
     http={"host": "127.0.0.1", "port": 3000},
     **https_options(SETTINGS),
 )
-@bentoml.asgi_app(HTTP.routes(*LIVE.routes()))
+@bentoml.asgi_app(ROUTES)
 class Bonafide:
     """Serves gRPC, HTTP and WebSocket."""
 
@@ -189,66 +189,35 @@ class Bonafide:
     face = bentoml.depends(DINOv2Runner)
 
     def __init__(self) -> None:
+        from bonafide.bento.remote import require_remote
+        from bonafide.serving import Server
+
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, RuntimeError, OSError, ValueError):
             require_protection(http_host(), SETTINGS)
-            self.tls = ServerTls.from_settings(SETTINGS)
-            self.app = App(
+            self.server = Server(
                 SETTINGS,
                 voice=require_remote(self.voice, "WavLMRunner", "voice", RUNNER_TOKEN),
                 face=require_remote(self.face, "DINOv2Runner", "face", RUNNER_TOKEN),
-                voice_batch=VOICE_BATCH,
-                face_batch=FACE_BATCH,
+                tracer_provider=BentoMLContainer.tracer_provider.get(),
+                metrics=metrics,
             )
-        self.draining: asyncio.Task[None] | None = None
+        ROUTES.router.routes.extend(self.server.routes())
+        ROUTES.state.access = self.server.access
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Opens gRPC beside BentoML's HTTP, on the same event loop."""
-        self.private = PrivateServer(metrics, lambda: self.taking_calls)
-        self.grpc = GrpcServer(self.app, BentoMLContainer.tracer_provider.get(), self.tls)
-        with refusal_to_start(RuntimeError):
-            await self.grpc.start()
-        if SETTINGS.metrics_port is not None:
-            with refusal_to_start(OSError):
-                await self.private.start(SETTINGS.metrics_host, SETTINGS.metrics_port)
-        self.app.decoders.start()
-        HTTP.app = self.app
-        self.watching = asyncio.create_task(self.app.watch_runners(self.grpc.report_health))
-        drain_on_signal(self.begin_drain, SETTINGS.drain_s + 1)
-
-    def begin_drain(self) -> "asyncio.Task[None]":
-        """Starts the drain, once; the task is done when no call is in progress."""
-        if self.draining is None:
-            self.draining = asyncio.create_task(self.drain())
-        return self.draining
-
-    async def drain(self) -> None:
-        """Reports NOT_SERVING, waits for load balancers, refuses new calls, and waits for those in progress."""
-        await self.grpc.set_not_serving()
-        await asyncio.sleep(min(SETTINGS.drain_notice_s, SETTINGS.drain_s))
-        grace_s = max(0.0, SETTINGS.drain_s - SETTINGS.drain_notice_s)
-        await asyncio.gather(HTTP.drain(grace_s), self.grpc.stop(grace_s), self.app.live.drain(grace_s / 2))
+        """Opens the ports beside BentoML's, and begins to take calls."""
+        await self.server.start()
 
     @bentoml.on_shutdown
     async def stopped(self) -> None:
-        """Drains, and closes ports, connections and threads."""
-        await self.begin_drain()
-        self.watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.watching
-        HTTP.app = None
-        await self.private.stop()
-        await self.app.close()
-
-    @property
-    def taking_calls(self) -> bool:
-        """Whether both runners have responded within the last seconds, and no drain has begun."""
-        return self.app.ready and self.draining is None
+        """Drains and closes."""
+        await self.server.stop()
 
     async def __is_ready__(self) -> bool:
         """For `/readyz`."""
-        return self.taking_calls
+        return self.server.taking_calls
 
 
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
@@ -256,7 +225,7 @@ Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a
 )
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]
     KeyGate,
-    access=HTTP.access,
+    access=lambda: ROUTES.state.access(),
     metrics_moved=SETTINGS.metrics_port is not None,
     signed=frozenset({TWILIO_PATH}) if SETTINGS.twilio_auth_token else frozenset(),
 )

@@ -30,23 +30,13 @@ class App:
     Args:
         voice: the voice runner's replicas.
         face: the face runner's replicas.
-        voice_batch: windows of one batch of the voice runner.
-        face_batch: photos of one batch of the face runner.
 
     Raises:
         OSError: the file of API keys cannot be read.
         ValueError: the API keys are malformed.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        voice: Remote,
-        face: Remote,
-        voice_batch: int,
-        face_batch: int,
-    ) -> None:
+    def __init__(self, settings: Settings, *, voice: Remote, face: Remote) -> None:
         measurements = Measurements()
         self.settings = settings
         self.access = Access.from_settings(settings)
@@ -55,7 +45,6 @@ class App:
             voice,
             read=WindowScore._make,
             max_calls=settings.max_voice_calls,
-            max_batch=voice_batch,
             observer=measurements,
             weigh=window_weight,
         )
@@ -64,7 +53,6 @@ class App:
             face,
             read=float,
             max_calls=settings.max_face_calls,
-            max_batch=face_batch,
             observer=measurements,
         )
         self.budget = ByteBudget(settings.max_inflight_bytes)

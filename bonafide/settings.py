@@ -85,11 +85,11 @@ class Settings(BaseSettings):
     engine_threads: int = Field(0, ge=0)
     """CPU threads of each runner's engine; 0: chosen by the engine."""
 
-    # Batching in the runners; 0 takes the engine's own choice.
+    # Batching in the runners, which tell the service their sizes; set them where the runners run.
     voice_max_batch: int = Field(0, ge=0, le=512)
-    """Most full windows in one batch of the voice runner, or four times as many of a second; 0: chosen per engine."""
+    """Most full windows in one batch of the voice runner, or four times as many of a second; 0: by the device."""
     face_max_batch: int = Field(0, ge=0, le=512)
-    """Most photos in one batch of the face runner; 0: chosen per engine."""
+    """Most photos in one batch of the face runner; 0: by the device."""
     batch_max_wait_ms: float = Field(5.0, gt=0.0)
     """Longest time that a single item waits for others to share its batch."""
     batch_max_latency_ms: int = Field(600_000, ge=100)

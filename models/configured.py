@@ -70,6 +70,7 @@ def load_options(task: Task, settings: Settings) -> LoadOptions:
         offline=settings.offline,
         spoof_label=settings.voice_spoof_label if task == "voice" else settings.face_spoof_label,
         threads=settings.engine_threads,
+        max_batch=settings.voice_max_batch if task == "voice" else settings.face_max_batch,
     )
 
 

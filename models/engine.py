@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from models.info import Device, EngineName, Precision
+from models.info import Device, EngineName, Precision, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +41,7 @@ class EngineModel:
         probe: makes a valid batch of `n` items of `size`; used for warming up and for comparing engines.
         sizes: item sizes to warm up with; the first is the usual one.
         input_shape: shape of a batch for OpenVINO; -1 where it may vary.
-        cpu_batch: most items at once on a CPU, where batches save little and only delay the first answer.
-        cuda_batch: most items at once on CUDA.
+        task: whose batch sizes it takes.
     """
 
     name: str
@@ -51,5 +50,4 @@ class EngineModel:
     probe: Callable[[int, int], NDArray[Any]]
     sizes: tuple[int, ...]
     input_shape: tuple[int, ...]
-    cpu_batch: int
-    cuda_batch: int
+    task: Task

@@ -82,8 +82,7 @@ class FaceSpoofModel(Detector):
                 probe=probe,
                 sizes=(geometry.height,),
                 input_shape=(-1, geometry.height, geometry.width, 3),
-                cpu_batch=8,
-                cuda_batch=64,
+                task="face",
             ),
             options,
         )

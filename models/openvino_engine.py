@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.batch_sizes import batch_size
 from models.cpus import usable_cpus
 from models.devices import cpu_has_bf16
 from models.engine import EngineModel
@@ -51,7 +52,7 @@ class OpenVINOEngine:
     def __init__(self, model: EngineModel, options: LoadOptions) -> None:
         core = openvino.Core()
         self.precision: Precision = _precision(core, options)
-        self.max_batch_size = model.cpu_batch
+        self.max_batch_size = batch_size(model.task, self.device, options.max_batch)
         threads = options.threads or usable_cpus()
         settings = {
             properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,

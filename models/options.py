@@ -17,6 +17,7 @@ class LoadOptions:
         offline: never access the hub.
         spoof_label: name or index of the class that means spoof, when its name does not decide it.
         threads: CPU threads of the engine; 0: all CPUs that this process may use.
+        max_batch: most items of one batch; 0: whatever suits the device.
         calibrated: apply the calibration that lies beside the weights, if there is one.
     """
 
@@ -27,4 +28,5 @@ class LoadOptions:
     offline: bool = False
     spoof_label: str | None = None
     threads: int = 0
+    max_batch: int = 0
     calibrated: bool = True

@@ -53,8 +53,7 @@ class VoiceActivityDetector:
             probe=_probe,
             sizes=(125 * FRAME_SAMPLES, 32 * FRAME_SAMPLES),
             input_shape=(-1, -1),
-            cpu_batch=4,
-            cuda_batch=64,
+            task="voice",
         )
         return cls(open_engine(model, replace(options, precision="fp32")), version)
 

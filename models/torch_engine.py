@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.batch_sizes import batch_size
 from models.cpus import usable_cpus
 from models.devices import cpu_has_bf16, cuda_is_available
 from models.engine import EngineModel
@@ -27,7 +28,7 @@ class TorchEngine:
     def __init__(self, model: EngineModel, options: LoadOptions) -> None:
         self.device: Device = "cuda" if cuda_is_available() else "cpu"
         self.precision: Precision = _precision(self.device, options)
-        self.max_batch_size = model.cuda_batch if self.device == "cuda" else model.cpu_batch
+        self.max_batch_size = batch_size(model.task, self.device, options.max_batch)
         if self.device == "cpu":
             torch.set_num_threads(options.threads or usable_cpus())
         graph = model.build().cast(torch.bfloat16 if self.precision == "bf16" else torch.float32)

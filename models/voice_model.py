@@ -99,8 +99,7 @@ class VoiceSpoofModel(Detector):
                 probe=_probe,
                 sizes=(WINDOW_SAMPLES, _SHORT_SAMPLES),
                 input_shape=(-1, -1),
-                cpu_batch=4,
-                cuda_batch=64,
+                task="voice",
             ),
             options,
         )

@@ -1,12 +1,29 @@
-"""What the serving processes load: torch is for training, conversion and CUDA only, and costs seconds and memory."""
+"""What the serving processes load: each module costs every start time, and torch costs seconds and memory."""
 
 import subprocess
 import sys
 
+import pytest
+
 from scripts.local_service import ROOT
 
+TRAINING = {"torch", "torchaudio", "transformers", "scipy"}
+"""For training, conversion and CUDA only."""
+CLIENTS = {"redis", "minio"}
+"""For those whose settings name such a server."""
+ONE_KIND = {"openvino", "av", "PIL", "grpc"}
+"""For runners, or for the service."""
 
-def test_the_service_imports_no_training_framework() -> None:
-    look = "import service, sys; print(sorted({'torch', 'torchaudio', 'transformers', 'scipy'} & set(sys.modules)))"
+
+@pytest.mark.parametrize(
+    ("process", "modules", "absent"),
+    [
+        ("supervisor", "service", TRAINING | CLIENTS | ONE_KIND),
+        ("service", "service, bonafide.serving", TRAINING | CLIENTS),
+        ("runner", "service, models.configured, models.face_model", TRAINING | CLIENTS | {"av", "grpc"}),
+    ],
+)
+def test_a_process_imports_what_it_uses(process: str, modules: str, absent: set[str]) -> None:
+    look = f"import sys, {modules}; print(*sorted(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    assert absent & set(ran.stdout.split()) == set(), process

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 RANKS = (
     {"service"},
     {"lab", "models.fetch"},
-    {"models.configured"},
+    {"models.configured", "bonafide.serving"},
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},
     {"bonafide.voice", "bonafide.face", "bonafide.live"},

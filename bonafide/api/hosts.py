@@ -5,7 +5,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bonafide.api.http import refusal
+from bonafide.api.refusals import refusal
 from bonafide.api.security import REFUSAL_LIMIT_S, refuse
 from bonafide.calls import Call
 from bonafide.errors import Forbidden

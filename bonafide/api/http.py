@@ -22,35 +22,16 @@ from starlette.routing import BaseRoute, Route
 
 from bonafide.api import messages
 from bonafide.api.openapi import OPENAPI
+from bonafide.api.refusals import refusal
 from bonafide.api.web import web_routes
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
-from bonafide.errors import (
-    BonafideError,
-    ErrorCode,
-    InvalidRequest,
-    ObjectNotFound,
-    Overloaded,
-    Unauthenticated,
-    Unavailable,
-)
+from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
 from bonafide.settings import Settings
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 
-STATUS = {
-    ErrorCode.INVALID_REQUEST: 400,
-    ErrorCode.UNREADABLE_MEDIA: 422,
-    ErrorCode.TOO_LARGE: 413,
-    ErrorCode.OBJECT_NOT_FOUND: 404,
-    ErrorCode.FORBIDDEN: 403,
-    ErrorCode.UNAUTHENTICATED: 401,
-    ErrorCode.OVERLOADED: 429,
-    ErrorCode.UNAVAILABLE: 503,
-    ErrorCode.DEADLINE_EXCEEDED: 504,
-    ErrorCode.INTERNAL: 500,
-}
 TIMEOUT_HEADER = "x-timeout-seconds"
 _MAX_JSON_BYTES = 64 * 1024
 _CLIENT_CLOSED = 499
@@ -229,17 +210,6 @@ class HttpApi:
 
         endpoint.__name__ = handler.__name__
         return endpoint
-
-
-def refusal(error: BonafideError, call: Call) -> Response:
-    """The response to a call that fails."""
-    headers = {"x-request-id": call.request_id}
-    if isinstance(error, Overloaded):
-        headers["retry-after"] = str(math.ceil(error.retry_after_s))
-    if isinstance(error, Unauthenticated):
-        headers["www-authenticate"] = "Bearer"
-    body = {"code": error.code.value, "message": error.message, "request_id": call.request_id}
-    return JSONResponse({"error": body}, status_code=STATUS[error.code], headers=headers)
 
 
 def _recording_limit_s(settings: Settings) -> float:

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bonafide.api.http import refusal
+from bonafide.api.refusals import refusal
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Unavailable
 from bonafide.security.access import Access

@@ -7,8 +7,8 @@ from typing import Protocol
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from bonafide.api.http import refusal
 from bonafide.api.origins import require_own_page
+from bonafide.api.refusals import refusal
 from bonafide.api.twilio_signature import TWILIO_PATH, require_signature
 from bonafide.api.websocket_detect import DetectConversation
 from bonafide.api.websocket_twilio import PhoneConversation

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_FOR_ONE = 4
+"""So many short windows, at most, take the place of a full one in a batch."""
+
 
 class Cut(NamedTuple):
     """One window as it was cut.

@@ -23,6 +23,9 @@ _SERVICE, _DEPENDENCY = "service", "service_"
 REFUSED = signal.SIGUSR1
 """Signal of a process that refuses to start to the supervisor, before it ends it; see `startup.refusal_to_start`."""
 
+CHECK_S = 0.5
+"""How often the supervisor looks whether a process has died: BentoML's 10 s are most of a killed runner's absence."""
+
 _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
 
@@ -49,7 +52,8 @@ def secure_supervisor(runner_token: str) -> None:
     def init(self: Arbiter, watchers: list[Watcher], *args: Any, **options: Any) -> None:
         if not runner_token:
             share_token(watchers)
-        _arbiter_init(self, watchers, *args, **{**options, **control_endpoints(bool(options.get("plugins")))})
+        ours = {"check_delay": CHECK_S, **control_endpoints(bool(options.get("plugins")))}
+        _arbiter_init(self, watchers, *args, **{**options, **ours})
 
     Arbiter.__init__ = init  # type: ignore[method-assign]
     Arbiter.start = _start_and_report  # type: ignore[method-assign]

@@ -17,7 +17,6 @@ from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedS
 from bonafide.cache.codec import RecordingMeta
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
-from bonafide.cache.redis import RedisKeyValue
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 
@@ -166,6 +165,8 @@ def open_cache(
     """
     store: KeyValueStore
     if settings.redis_host:
+        from bonafide.cache.redis import RedisKeyValue  # its client takes a third of a second of the start
+
         store = RedisKeyValue(
             host=settings.redis_host,
             port=settings.redis_port,

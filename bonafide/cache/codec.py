@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bonafide.verdict import WindowScore
 
-# The version: to be raised when an old value would be read wrongly, or windows are cut or resampled in another way.
+# The version: to be raised when an old value would be read wrongly, or windows are cut or made in another way.
 _PREFIX = "bonafide:4:"
 _CHECKSUM = struct.Struct("<I")
 _SCORE = struct.Struct("<dd")

@@ -81,22 +81,23 @@ class ProcessPhotos:
         if len(data) > self._limits.max_bytes:
             raise TooLarge(f"a photo of {len(data)} bytes; at most {self._limits.max_bytes} are accepted")
         async with self._pool.job() as job, job.slot():
-            search = await self._searched(job, data)
-            request: dict[str, Any] = {
-                "do": "prepare",
-                "faces": [asdict(face) for face in search.faces],
-                "geometry": asdict(geometry),
-                "quality": asdict(self._quality),
-                "crop_margin": self._crop_margin,
-            }
+            search = await self._searched(job, data, geometry)
+            request = {"do": "prepare", "faces": [asdict(face) for face in search.faces]}
             answer = await job.ask(request, most_bytes=_MAX_MODEL_BYTES)
         reason = answer.header["reason"]
         pixels = unpacked_pixels(answer.header["shape"], answer.payload)
         return Photo(pixels, None if reason is None else Reason(reason), search.faces)
 
-    async def _searched(self, job: Job, data: bytes) -> FaceSearch:
+    async def _searched(self, job: Job, data: bytes, geometry: ImageGeometry) -> FaceSearch:
         side = FaceDetector.FIRST_SIDE
-        begin = {"do": "photo", "limits": asdict(self._limits), "side": side}
+        begin: dict[str, Any] = {
+            "do": "photo",
+            "side": side,
+            "limits": asdict(self._limits),
+            "geometry": asdict(geometry),
+            "quality": asdict(self._quality),
+            "crop_margin": self._crop_margin,
+        }
         answer = await job.ask(begin, data, most_bytes=_square_bytes(side))
         width, height = (int(edge) for edge in answer.header["size"])
         search = self._finder.search((width, height))

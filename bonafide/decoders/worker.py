@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.decoders import codec
@@ -17,9 +16,10 @@ from bonafide.decoders.frames import Frame, packed, read_frame
 from bonafide.decoders.limits import CpuBound, bound_memory
 from bonafide.errors import BonafideError, UnreadableMedia
 from bonafide.photo.faces import Face, letterboxed
-from bonafide.photo.image import ImageLimits, read_image
+from bonafide.photo.image import ImageLimits
 from bonafide.photo.preparation import prepared
 from bonafide.photo.quality import QualityLimits
+from bonafide.photo.reduced import ReducedPhoto
 from models.info import ImageGeometry
 
 Reply = tuple[dict[str, Any], bytes | memoryview]
@@ -85,20 +85,22 @@ class PhotoJob:
     def __init__(self, frame: Frame) -> None:
         self._bound = CpuBound(len(frame.payload))
         self._bound.begin_step()
-        self._photo: Image.Image = read_image(bytes(frame.payload), ImageLimits(**frame.header["limits"]))
+        header = frame.header
+        self._geometry = ImageGeometry.from_dict(header["geometry"])
+        self._quality = QualityLimits(**header["quality"])
+        self._crop_margin: float | None = header["crop_margin"]
+        limits = ImageLimits(**header["limits"])
+        self._photo = ReducedPhoto(bytes(frame.payload), limits, self._geometry, self._crop_margin)
 
     def answer(self, header: dict[str, Any]) -> Reply:
         """`side`: the photo in a square of that many pixels; else the pixels for the model."""
         self._bound.begin_step()
         if "side" in header:
-            return {"size": self._photo.size}, letterboxed(self._photo, header["side"]).tobytes()
-        pixels, reason = prepared(
-            self._photo,
-            tuple(Face(**face) for face in header["faces"]),
-            ImageGeometry.from_dict(header["geometry"]),
-            QualityLimits(**header["quality"]),
-            header["crop_margin"],
-        )
+            image = self._photo.image
+            return {"size": image.size}, letterboxed(image, header["side"]).tobytes()
+        faces = tuple(Face(**face) for face in header["faces"])
+        self._photo.enlarge_for(faces)
+        pixels, reason = prepared(self._photo.image, faces, self._geometry, self._quality, self._crop_margin)
         return {"end": True, "shape": pixels.shape, "reason": reason}, np.ascontiguousarray(pixels).tobytes()
 
 

@@ -5,7 +5,6 @@ import logging
 from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedStore
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
-from bonafide.cache.redis import RedisKeyValue
 from bonafide.settings import MIB, Settings
 
 logger = logging.getLogger(__name__)
@@ -37,6 +36,8 @@ class CallVerdicts:
         ttl_s = settings.call_verdict_ttl_s
         shared = None
         if settings.redis_host:
+            from bonafide.cache.redis import RedisKeyValue  # as in cache.py
+
             redis = RedisKeyValue(
                 settings.redis_host, settings.redis_port, settings.redis_password, settings.redis_timeout_s, ttl_s
             )

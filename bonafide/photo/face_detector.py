@@ -18,7 +18,7 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # type: ignore[import-untyped]  # noqa: E402
 from openvino import properties  # noqa: E402
 
-from bonafide.photo.faces import Face, letterboxed, placement  # noqa: E402
+from bonafide.photo.faces import FAR_SIDE, NEAR_SIDE, Face, letterboxed, placement  # noqa: E402
 
 Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Left, top, right, bottom as shares of the picture, `(n, 4)`, and confidences, `(n,)`."""
@@ -36,7 +36,7 @@ class FaceDetector:
         threads: most threads that use it at a time.
     """
 
-    FIRST_SIDE = 128
+    FIRST_SIDE = NEAR_SIDE
     """Side of the first square that a search asks for."""
 
     def __init__(self, threads: int) -> None:
@@ -45,7 +45,7 @@ class FaceDetector:
         self._near = _BlazeFace(
             core, "short_range", side=self.FIRST_SIDE, grids=((16, 2), (8, 6)), surer=0.75, threads=threads
         )
-        self._far = _BlazeFace(core, "full_range", side=192, grids=((48, 1),), surer=0.6, threads=threads)
+        self._far = _BlazeFace(core, "full_range", side=FAR_SIDE, grids=((48, 1),), surer=0.6, threads=threads)
 
     @classmethod
     @cache

@@ -11,6 +11,12 @@ Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels, the last two outside."""
 
 
+NEAR_SIDE, FAR_SIDE = 128, 192
+"""Pixels of the squares in which near and far faces are looked for."""
+LOOKED_AT_GAP = 2.0
+"""Pillow's `reducing_gap` for what is looked at by a finder or for its light."""
+
+
 @dataclass(frozen=True)
 class Face:
     """A face, as shares of the picture's width and height, within 0..1.
@@ -56,7 +62,7 @@ def letterboxed(photo: Image.Image, side: int) -> NDArray[np.uint8]:
     """The photo in the middle of a black square, see `placement`: uint8 `(side, side, 3)`."""
     left, top, width, height = placement(photo.size, side)
     square = Image.new("RGB", (side, side))
-    square.paste(photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0), (left, top))
+    square.paste(photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=LOOKED_AT_GAP), (left, top))
     return np.asarray(square)
 
 

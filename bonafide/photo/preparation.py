@@ -1,4 +1,7 @@
-"""What a model is given of a photo whose faces are known, and why its verdict may be weak. Knows Pillow only."""
+"""What a model is given of a photo whose faces are known, and why its verdict may be weak. Knows Pillow only.
+
+Also how small a photo may be decoded without a difference to any of it.
+"""
 
 from collections.abc import Sequence
 
@@ -6,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonafide.photo.faces import Box, Face
-from bonafide.photo.image import prepare
-from bonafide.photo.quality import QualityLimits, Reason, reason_against
+from bonafide.photo.faces import FAR_SIDE, LOOKED_AT_GAP, Box, Face
+from bonafide.photo.image import REDUCING_GAP, Size, prepare
+from bonafide.photo.quality import LIGHT_SIDE, QualityLimits, Reason, reason_against
 from models.info import ImageGeometry
 
 
@@ -34,6 +37,28 @@ def prepared(
     else:
         judged, part = (0, 0, *picture.size), picture
     return prepare(part, geometry), reason_against(picture, faces, judged, geometry, quality)
+
+
+def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometry, crop_margin: float | None) -> int:
+    """By how much the edges of a photo may be divided before it is searched and prepared: 8, 4, 2 or 1.
+
+    Without a rest, so that nothing moves. Where a face is cut out it is 1: scores depend on the pixel where the cut is.
+
+    Args:
+        size: width and height of the photo.
+        faces: all that were found in it, the largest first; none while they are not known.
+        geometry: how it is prepared.
+        crop_margin: see `PhotoReader`.
+    """
+    if crop_margin is not None:
+        return 1
+    width, height = geometry.resized(*size)
+    spare = min(size[0] / (REDUCING_GAP * width), size[1] / (REDUCING_GAP * height))
+    spare = min(spare, max(size) / (LOOKED_AT_GAP * FAR_SIDE))
+    if faces:
+        left, top, right, bottom = faces[0].box(size)
+        spare = min(spare, min(right - left, bottom - top) / (LOOKED_AT_GAP * LIGHT_SIDE))
+    return next((by for by in (8, 4, 2) if spare >= by and not any(edge % by for edge in size)), 1)
 
 
 def with_margin(box: Box, margin: float, size: tuple[int, int]) -> Box:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonafide.photo.faces import Box, Face
+from bonafide.photo.faces import LOOKED_AT_GAP, Box, Face
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 
-_SIDE = 64
+LIGHT_SIDE = 64
 """Pixels of the square in which the light and the sharpness of every face are measured, whatever its size."""
 
 
@@ -93,7 +93,7 @@ def seen_pixels(box: Box, judged: Box, geometry: ImageGeometry) -> float:
 
 def luminance(photo: Image.Image, box: Box) -> NDArray[np.float32]:
     """The luminance of a face, 0..255, scaled to `(64, 64)`."""
-    face = photo.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    face = photo.resize((LIGHT_SIDE, LIGHT_SIDE), Image.Resampling.BILINEAR, box=box, reducing_gap=LOOKED_AT_GAP)
     return np.asarray(face.convert("L"), np.float32)
 
 

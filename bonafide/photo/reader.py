@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.faces import Face
-from bonafide.photo.image import ImageLimits, read_image
+from bonafide.photo.image import ImageLimits
 from bonafide.photo.preparation import prepared
 from bonafide.photo.quality import QualityLimits, Reason
+from bonafide.photo.reduced import ReducedPhoto
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 
@@ -73,6 +74,7 @@ class PhotoReader:
             UnreadableMedia: see `bonafide.photo.image.read_image`.
             TooLarge: likewise.
         """
-        picture = read_image(data, self._limits)
-        faces = self._finder.find(picture)
-        return Photo(*prepared(picture, faces, geometry, self._quality, self._crop_margin), faces)
+        picture = ReducedPhoto(data, self._limits, geometry, self._crop_margin)
+        faces = self._finder.find(picture.image)
+        picture.enlarge_for(faces)
+        return Photo(*prepared(picture.image, faces, geometry, self._quality, self._crop_margin), faces)

@@ -62,9 +62,9 @@ class Batcher(Generic[Item, Result]):
                 self._send_on()
             raise
 
-    def resize(self, room: float) -> None:
-        """Changes `room`; requests in flight are not affected."""
-        self._room = room
+    def resize(self, size: float, room: float) -> None:
+        """Changes both; requests in flight are not affected."""
+        self._size, self._room = size, room
         self._send_on()
 
     def _send_on(self) -> None:

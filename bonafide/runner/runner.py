@@ -50,7 +50,6 @@ class Runner(Generic[T]):
         remote: its replicas.
         read: converts `RunnerResult.judged` to the result.
         max_calls: calls admitted at one time.
-        max_batch: items of one batch of the runner.
         observer: receives measurements.
         weigh: cost of an item, as a share of the largest item's.
     """
@@ -62,7 +61,6 @@ class Runner(Generic[T]):
         *,
         read: Callable[[Any], T],
         max_calls: int,
-        max_batch: int,
         observer: RunnerObserver,
         weigh: Callable[[NDArray[Any]], float] = lambda _: 1.0,
     ) -> None:
@@ -71,8 +69,8 @@ class Runner(Generic[T]):
         self._read = read
         self._max_calls = max_calls
         self._active_calls = 0
-        self._max_batch = max_batch
-        self._batcher = Batcher(self._score_batch, weigh, size=max_batch, room=BATCHES_AHEAD * max_batch)
+        self._max_batch = 1  # until the runner tells its own
+        self._batcher = Batcher(self._score_batch, weigh, size=self._max_batch, room=self._max_batch)
         self._observer = observer
         self._info: ModelInfo | None = None
         self._last_error = ""
@@ -95,7 +93,7 @@ class Runner(Generic[T]):
 
     @property
     def max_batch(self) -> int:
-        """Most items in one batch; a suitable number to send at a time."""
+        """Most items in one batch, as the runner says; a suitable number to send at a time."""
         return self._max_batch
 
     @property
@@ -181,7 +179,8 @@ class Runner(Generic[T]):
             self._info, self._last_error = None, repr(error)
             self._observer.replicas(self.name, 0)
             return
-        self._batcher.resize(BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
+        self._max_batch = info.max_batch_size
+        self._batcher.resize(self._max_batch, BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
         self._observer.replicas(self.name, self._remote.replicas)
         if info != self._info:
             logger.info(

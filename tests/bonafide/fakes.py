@@ -26,7 +26,7 @@ INFO: dict[str, Any] = {
     "engine": "torch",
     "device": "cpu",
     "precision": "fp32",
-    "max_batch_size": 8,
+    "max_batch_size": 4,
     "geometry": {
         "resize_shortest_edge": 8,
         "resize_height": None,
@@ -133,6 +133,7 @@ async def ready_runner(
     remote: LocalRemote, read: Callable[[Any], T], *, max_calls: int = 8, max_batch: int = 4
 ) -> Runner[T]:
     """A runner that has been probed."""
-    runner = Runner("test", remote, read=read, max_calls=max_calls, max_batch=max_batch, observer=Recorder())
+    remote.model = {**remote.model, "max_batch_size": max_batch}
+    runner = Runner("test", remote, read=read, max_calls=max_calls, observer=Recorder())
     await runner.probe()
     return runner

@@ -18,6 +18,7 @@ def part(
     *arguments: str,
     host: str = "127.0.0.1",
     before: Sequence[str] = (),
+    target: str = "service:Bonafide",
     **environment: str,
 ) -> "Iterator[subprocess.Popen[bytes]]":
     """Runs one of the three until the end of the block, where it must exit cleanly.
@@ -29,9 +30,10 @@ def part(
         arguments: added to the command line.
         host: address of its HTTP.
         before: a command that runs the command that follows it.
+        target: what is served, as `bentoml serve` takes it.
         environment: added to the environment.
     """
-    command = [sys.executable, "-m", "bentoml_cli._internal.start", "start-http-server", "service:Bonafide"]
+    command = [sys.executable, "-m", "bentoml_cli._internal.start", "start-http-server", target]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*before, *command, "--service-name", name, "--host", host, "--port", str(port), *arguments],

@@ -26,7 +26,7 @@ async def app(remote: LocalRemote, tmp_path: Path) -> AsyncIterator[App]:
         max_face_calls=2,
         grpc_ports=(0,),
     )
-    app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    app = App(settings, voice=remote, face=remote)
     await app.voice_runner.probe()
     await app.face_runner.probe()
     yield app

@@ -294,7 +294,7 @@ def test_reflection_names_both_services() -> None:
         from bonafide.settings import Settings
 
         remote = LocalRemote()
-        app = App(Settings(grpc_ports=(0,)), voice=remote, face=remote, voice_batch=4, face_batch=4)
+        app = App(Settings(grpc_ports=(0,)), voice=remote, face=remote)
         server = GrpcServer(app)
         (port,) = await server.start()
 

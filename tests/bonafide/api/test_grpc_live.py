@@ -44,7 +44,7 @@ async def calling(
     """A server and a stub; `limits` are settings without their `live_`."""
     live = {f"live_{name}": value for name, value in limits.items()}
     settings = Settings.model_validate({"objects_dir": folder, "grpc_ports": (0,), **live})
-    app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    app = App(settings, voice=remote, face=remote)
     app.access = access or app.access
     await app.voice_runner.probe()
     server = GrpcServer(app)

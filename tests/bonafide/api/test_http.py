@@ -8,7 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from bonafide.api.http import HttpApi, refusal
+from bonafide.api.http import HttpApi
+from bonafide.api.refusals import refusal
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode
@@ -90,9 +91,7 @@ async def test_silence_has_no_score_and_no_prediction(client: httpx.AsyncClient,
 async def test_with_the_speech_check_off_everything_is_judged(remote: LocalRemote, tmp_path: Path) -> None:
     remote.speech = lambda item: 0.0
     api = HttpApi()
-    api.app = App(
-        Settings(objects_dir=tmp_path, min_speech_ratio=0), voice=remote, face=remote, voice_batch=4, face_batch=4
-    )
+    api.app = App(Settings(objects_dir=tmp_path, min_speech_ratio=0), voice=remote, face=remote)
     await api.app.voice_runner.probe()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
         answer = (await client.post("/detect_audio", content=VOICE)).json()
@@ -198,7 +197,7 @@ async def test_each_route_has_its_time_limit(route: str, expired: str, remote: L
         {"objects_dir": tmp_path, "call_timeout_s": 60, "face_timeout_s": 60, expired: 0.2}
     )
     api = HttpApi()
-    api.app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    api.app = App(settings, voice=remote, face=remote)
     await api.app.voice_runner.probe()
     await api.app.face_runner.probe()
     remote.open.clear()

@@ -43,7 +43,7 @@ async def test_the_threshold_in_force(
 ) -> None:
     settings = Settings(objects_dir=tmp_path, voice_threshold=setting, face_threshold=setting)
     remote = Calibrated(facts)
-    app = App(settings, voice=remote, face=remote, voice_batch=4, face_batch=4)
+    app = App(settings, voice=remote, face=remote)
     await app.voice_runner.probe()
     await app.face_runner.probe()
     call = Call.within(10)

@@ -1,6 +1,9 @@
 """The arbiter of BentoML's supervisor; tests/integration/test_trust.py checks the ports of the running one."""
 
+import os
+import signal
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,31 @@ def test_nothing_outside_the_process_reaches_it(threaded: bool) -> None:
     assert all(end.startswith("inproc://") for end in ends)
     assert arbiter.stats_endpoint is None
     assert arbiter.multicast_endpoint is None
+
+
+def test_a_dead_process_is_replaced_at_once() -> None:
+    secure_supervisor("")
+    sleeping = create_watcher("service", ["-c", "import time; time.sleep(60)"], env={})
+    arbiter = create_standalone_arbiter([sleeping], threaded=True)
+    arbiter.start()
+    try:
+        first = pid_of(sleeping, other_than=None)
+        os.kill(first, signal.SIGKILL)
+        killed = time.monotonic()
+        pid_of(sleeping, other_than=first)
+        assert time.monotonic() - killed < 3
+    finally:
+        arbiter.stop()
+
+
+def pid_of(watcher: Any, other_than: int | None) -> int:
+    """Of its process, as soon as it has another."""
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        for pid in set(watcher.processes) - {other_than}:
+            return int(pid)
+        time.sleep(0.05)
+    raise AssertionError("no process")
 
 
 def test_plugins_reach_it_through_a_folder_that_is_closed_to_others() -> None:

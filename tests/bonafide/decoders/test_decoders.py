@@ -174,7 +174,7 @@ async def test_memory_is_bounded() -> None:
     with ThreadPoolExecutor(1) as threads:
         photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
         with pytest.raises(UnreadableMedia):
-            await photos.read(encode_image(Image.new("RGB", (6_000, 6_000))), GEOMETRY)
+            await photos.read(encode_image(Image.new("RGB", (6_000, 6_000)), "PNG"), GEOMETRY)
         assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
     pool.close()
 

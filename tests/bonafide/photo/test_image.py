@@ -16,7 +16,7 @@ from PIL import Image
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.image import ImageLimits, _on_white, prepare, read_image
+from bonafide.photo.image import REDUCING_GAP, ImageLimits, _on_white, prepare, read_image
 from models.info import ImageGeometry
 from tests.hostile import png, png_chunk
 from tests.media import encode_image, photo
@@ -316,7 +316,11 @@ def test_the_geometry_is_that_of_transformers(
     image = photo(*size)
     ours = prepare(image, geometry)
     assert ours.dtype == np.uint8
-    assert np.array_equal(ours, by_transformers(image, geometry))
+    theirs = by_transformers(image, geometry)
+    width, height = image.size
+    new_width, new_height = geometry.resized(width, height)
+    exact = width < 2 * REDUCING_GAP * new_width and height < 2 * REDUCING_GAP * new_height
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max(initial=0) <= (0 if exact else 8)
 
 
 def test_no_resize_and_no_crop_leave_the_picture() -> None:

@@ -118,7 +118,7 @@ async def test_more_room_lets_the_waiting_go() -> None:
     tasks = [asyncio.create_task(queue.submit([number])) for number in range(3)]
     await asyncio.sleep(0.01)
     assert len(sender.requests) == 1
-    queue.resize(3)
+    queue.resize(size=1, room=3)
     await asyncio.sleep(0.01)
     assert len(sender.requests) == 3
     sender.open.set()

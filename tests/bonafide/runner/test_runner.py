@@ -40,6 +40,16 @@ async def test_only_a_few_batches_wait_in_bentoml() -> None:
     assert remote.scored == 60
 
 
+async def test_batches_follow_what_the_runner_says() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float, max_batch=4)
+    remote.model = {**remote.model, "max_batch_size": 64}  # it was started again, with a GPU
+    await runner.probe()
+    assert runner.max_batch == 64
+    await asyncio.gather(*(runner.score([ITEM] * 64, Call.within(5), MODEL) for _ in range(10)))
+    assert remote.most_in_progress == BATCHES_AHEAD * 64
+
+
 async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
     remote = LocalRemote()
     remote.open.clear()

@@ -1,0 +1,107 @@
+"""Everything that one service process serves: HTTP, WebSocket, gRPC and the private port; its start and its drain."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from opentelemetry.trace import TracerProvider
+from starlette.routing import BaseRoute
+
+from bonafide.api.grpc import GrpcServer
+from bonafide.api.http import HttpApi
+from bonafide.api.private import PrivateServer
+from bonafide.api.websocket import WebSocketApi
+from bonafide.app import App
+from bonafide.bento.shutdown import drain_on_signal
+from bonafide.bento.startup import refusal_to_start
+from bonafide.runner.remote import Remote
+from bonafide.security.access import Access
+from bonafide.security.tls import ServerTls
+from bonafide.settings import Settings
+
+
+class Server:
+    """The transports around one `App`.
+
+    Args:
+        settings: of the service.
+        voice: the voice runner's replicas.
+        face: the face runner's replicas.
+        tracer_provider: for the spans of gRPC.
+        metrics: the metrics and their content type; called in a thread.
+
+    Raises:
+        OSError: a file that the settings name cannot be read.
+        ValueError: such a file is malformed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        voice: Remote,
+        face: Remote,
+        tracer_provider: TracerProvider,
+        metrics: Callable[[], tuple[bytes, str]],
+    ) -> None:
+        self._settings = settings
+        self._tls = ServerTls.from_settings(settings)
+        self._tracer_provider = tracer_provider
+        self._app = App(settings, voice=voice, face=face)
+        self._http = HttpApi()
+        self._sockets = WebSocketApi(lambda: self._http.app)
+        self._private = PrivateServer(metrics, lambda: self.taking_calls)
+        self._draining: asyncio.Task[None] | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes that BentoML serves on its port."""
+        return self._http.routes(*self._sockets.routes()).routes
+
+    def access(self) -> Access | None:
+        """Who may call; None before the start."""
+        return self._http.access()
+
+    async def start(self) -> None:
+        """Opens gRPC and the private port beside BentoML's HTTP, on the same event loop, and begins to take calls.
+
+        Raises:
+            SystemExit: a port is taken.
+        """
+        self._grpc = GrpcServer(self._app, self._tracer_provider, self._tls)
+        with refusal_to_start(RuntimeError):
+            await self._grpc.start()
+        if self._settings.metrics_port is not None:
+            with refusal_to_start(OSError):
+                await self._private.start(self._settings.metrics_host, self._settings.metrics_port)
+        self._app.decoders.start()
+        self._http.app = self._app
+        self._watching = asyncio.create_task(self._app.watch_runners(self._grpc.report_health))
+        drain_on_signal(self._begin_drain, self._settings.drain_s + 1)
+
+    def _begin_drain(self) -> "asyncio.Task[None]":
+        """Starts the drain, once; the task is done when no call is in progress."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return self._draining
+
+    async def _drain(self) -> None:
+        """Reports NOT_SERVING, waits for load balancers, refuses new calls, and waits for those in progress."""
+        await self._grpc.set_not_serving()
+        await asyncio.sleep(min(self._settings.drain_notice_s, self._settings.drain_s))
+        grace_s = max(0.0, self._settings.drain_s - self._settings.drain_notice_s)
+        await asyncio.gather(self._http.drain(grace_s), self._grpc.stop(grace_s), self._app.live.drain(grace_s / 2))
+
+    async def stop(self) -> None:
+        """Drains, and closes ports, connections and threads."""
+        await self._begin_drain()
+        self._watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watching
+        self._http.app = None
+        await self._private.stop()
+        await self._app.close()
+
+    @property
+    def taking_calls(self) -> bool:
+        """Whether both runners have responded within the last seconds, and no drain has begun."""
+        return self._app.ready and self._draining is None

@@ -1,0 +1,53 @@
+"""A voice runner without a model that says it has a GPU with batches of 64; each score is the number of items received.
+
+Served by test_large_batches.py in the place of `service.py`'s.
+"""
+
+from typing import Any
+
+import bentoml
+
+from bonafide.runner.remote import RunnerResult
+from bonafide.verdict import WindowScore
+from models.info import ModelInfo
+
+BATCH = 64
+MODEL = ModelInfo(
+    task="voice",
+    name="stub",
+    version="0123456789ab",
+    architecture="None",
+    reference="stub",
+    local_path="nowhere",
+    demo=True,
+    labels=("bonafide", "spoof"),
+    spoof_index=1,
+    engine="torch",
+    device="cuda",
+    precision="bf16",
+    max_batch_size=BATCH,
+    sample_rate=16_000,
+    window_samples=64_000,
+)
+
+
+@bentoml.service(name="WavLMRunner", workers=1, http={"host": "127.0.0.1"})
+class WavLMRunner:
+    """Its APIs are those of the runner in `service.py`."""
+
+    @bentoml.api(batchable=True, max_batch_size=4 * BATCH, max_latency_ms=60_000)
+    def score(self, items: list[Any]) -> list[Any]:
+        """P(spoof) 0.5 and all speech."""
+        return [RunnerResult(WindowScore(0.5, 1.0), 0.01, len(items), MODEL.fingerprint) for _ in items]
+
+    @bentoml.api
+    async def info(self) -> dict[str, Any]:
+        """A GPU's batch."""
+        return MODEL.to_dict()
+
+
+@bentoml.service(name="Stub", workers=1)
+class Stub:
+    """Not started: BentoML's runners are dependencies of a service."""
+
+    voice = bentoml.depends(WavLMRunner)
