@@ -29,6 +29,8 @@ def mp4_part(data: bytes, start: int) -> Part:
         if size > end - at:
             return Part(("mov",), start, end, missing=at + size - end, media=media)
         at = end
+    if not seen:
+        at = magic.end_before(data, (magic.MP4,), start + 8)
     # Whether fragments are missing behind the last one, sizes do not tell.
     return Part(("mov",), start, at, missing=None if b"moof" in seen else 0, media=media)
 

@@ -169,7 +169,7 @@ class TestBigEndian:
         ids=["adpcm", "no subformat", "no data", "data alone"],
     )
     def test_what_cannot_be_told_is_refused(self, data: bytes) -> None:
-        with pytest.raises(UnreadableMedia, match="RIFX|no samples"):
+        with pytest.raises(UnreadableMedia, match=r"RIFX|no samples"):
             read(data)
 
 

@@ -102,7 +102,7 @@ def test_samples_in_several_chunks() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
 def test_random_bytes_behind_the_samples_are_not_judged(dtype: type) -> None:
-    scale = {np.uint8: 127, np.int16: 2**15 - 1, np.int32: 2**31 - 1}.get(dtype, 1)
+    scale = {"uint8": 127, "int16": 2**15 - 1, "int32": 2**31 - 1}.get(dtype.__name__, 1)
     sound: NDArray[np.generic] = (SOUND * scale + (128 if dtype is np.uint8 else 0)).astype(dtype)
     junk = np.random.default_rng(3).integers(0, 256, 99_999).astype(np.uint8).tobytes()
     data = wav(sound, SAMPLE_RATE) + junk
