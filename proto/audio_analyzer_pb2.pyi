@@ -471,6 +471,7 @@ class LiveSummary(_message.Message):
     SUSPICIOUS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
     label: _builtins.str
@@ -489,6 +490,10 @@ class LiveSummary(_message.Message):
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveWindow]: ...
     @_builtins.property
     def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse."""
+
     def __init__(
         self,
         *,
@@ -504,10 +509,11 @@ class LiveSummary(_message.Message):
         suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

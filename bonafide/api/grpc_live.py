@@ -147,4 +147,5 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         suspicious=map(messages.suspicious_stretch, summary.suspicious),
         request_id=call.request_id,
         reason=summary.ending.value,
+        warnings=summary.warnings,
     )

@@ -163,6 +163,7 @@ class DetectConversation:
             model=self._model,
             calibrated=summary.model.calibrated,
             request_id=self._stream.call.request_id,
+            warnings=list(summary.warnings),
         )
 
 

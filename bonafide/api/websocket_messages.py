@@ -308,6 +308,7 @@ class Summary(_Frame):
     model: Model
     calibrated: bool
     request_id: str
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Error(_Frame):

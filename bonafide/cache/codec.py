@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bonafide.cache.seal import Seal
 from bonafide.verdict import WindowScore
 
-# The version: to be raised when an old value would be read wrongly, or windows are cut or resampled in another way.
+# The version: to be raised when an old value would be read wrongly, or windows are cut or made in another way.
 _PREFIX = "bonafide:4:"
 _SAMPLE_BYTES = 2
 _SCORE = struct.Struct("<dd")

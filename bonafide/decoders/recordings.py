@@ -20,7 +20,7 @@ class WindowStream(Protocol):
 
     Attributes:
         seconds: audio decoded so far.
-        warnings: sentences about what could not be read; complete after the last step.
+        warnings: sentences about what could not be read, or is odd; complete after the last step.
     """
 
     seconds: float

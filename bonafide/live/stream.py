@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.levels import ModelInput, model_input
 from bonafide.audio.reader import AudioLimits
-from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.live.container import ContainerStream
@@ -149,6 +149,7 @@ class LiveStream:
         self._pool = pool
         self._threads = threads
         self._container: ContainerStream | None = None
+        self._container_warnings: list[str] = []
         self._settings = settings
         self._observer = observer
         self._room = WeightedSemaphore(_QUEUE_MS)
@@ -167,11 +168,16 @@ class LiveStream:
 
     def begin_container(self) -> ContainerStream:
         """A decoder for a container that begins now; closes the previous one."""
-        if self._container is not None:
-            self._container.close()
+        self._end_container()
         limits = AudioLimits.from_settings(self._settings)
         self._container = ContainerStream(self._threads, limits, self._settings.live_max_message_s)
         return self._container
+
+    def _end_container(self) -> None:
+        if self._container is not None:
+            self._container_warnings += self._container.warnings
+            self._container.close()
+            self._container = None
 
     async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
         """Judges the input until it ends. The last output is the summary; only it covers the rest under a window.
@@ -197,8 +203,7 @@ class LiveStream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._container is not None:
-                self._container.close()
+            self._end_container()
 
     async def _read(self, inputs: AsyncGenerator[Input, None]) -> None:
         ending: Ending | None = None
@@ -275,7 +280,11 @@ class LiveStream:
     async def _prepared(self, windows: list[LiveWindow]) -> list[_Ready]:
         if not windows:
             return []
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: [_ready(each) for each in windows])
+        loop = asyncio.get_running_loop()
+        made = await loop.run_in_executor(self._pool, lambda: [_made(each) for each in windows])
+        for window, each in zip(windows, made, strict=True):
+            self.session.levels.add(each, window.span.fresh_s)
+        return [_Ready(window.span, each.pcm) for window, each in zip(windows, made, strict=True)]
 
     async def _write(self, send: Send) -> LiveSummary:
         while not isinstance(item := await self._jobs.get(), Ending):
@@ -285,7 +294,8 @@ class LiveStream:
             else:
                 await self._judge(job, send)
             self._room.release(weight)
-        summary = summary_of(self.session, item, self.model)
+        self._end_container()
+        summary = summary_of(self.session, item, self.model, self._container_warnings)
         self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary
@@ -335,8 +345,8 @@ class LiveStream:
                 self._unjudged.append(span)
 
 
-def _ready(window: LiveWindow) -> _Ready:
-    return _Ready(window.span, to_pcm16(resample(window.samples[np.newaxis], window.rate))[0])
+def _made(window: LiveWindow) -> ModelInput:
+    return model_input(window.samples, window.rate)
 
 
 def _now() -> float:

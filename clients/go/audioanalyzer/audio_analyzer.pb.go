@@ -972,7 +972,9 @@ type LiveSummary struct {
 	Suspicious    []*SuspiciousStretch `protobuf:"bytes,10,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
 	RequestId     string               `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// "end", or why the server ended the session: "idle", "session_limit", "going_away"; then an error status follows.
-	Reason        string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse.
+	Warnings      []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1089,6 +1091,13 @@ func (x *LiveSummary) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *LiveSummary) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // Which model spoke.
@@ -1391,7 +1400,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\rrunning_label\x18\b \x01(\tR\frunningLabel\x12#\n" +
 	"\rerror_message\x18\t \x01(\tR\ferrorMessageB\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\xdb\x03\n" +
+	"\x0e_running_score\"\xf7\x03\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1410,7 +1419,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\f \x01(\tR\x06reasonB\b\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1a\n" +
+	"\bwarnings\x18\r \x03(\tR\bwarningsB\b\n" +
 	"\x06_score\"Q\n" +
 	"\rModelIdentity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +

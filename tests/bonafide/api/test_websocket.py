@@ -144,7 +144,7 @@ async def test_what_is_wrong_is_told_and_the_socket_stays_open() -> None:
         frame("audio_chunk"): "invalid_request",
         frame("audio_chunk", audio_data="???"): "invalid_request",
         frame("audio_chunk", audio_data=[0.1], sample_rate=1): "invalid_request",
-        frame("audio_chunk", audio_data=[1e9]): "invalid_request",
+        frame("audio_chunk", audio_data=[1e10]): "unreadable_media",
         '{"type": "audio_chunk", "audio_data": [NaN]}': "unreadable_media",
         frame("config", chunk_duration=10): "invalid_request",
         frame("config", overlap_duration=1): "invalid_request",
