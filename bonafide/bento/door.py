@@ -99,7 +99,7 @@ class Door(asyncio.Protocol):
                 tls,
                 server_side=True,
                 ssl_handshake_timeout=self._doors.limits.header_timeout_s,
-                ssl_shutdown_timeout=self._doors.limits.linger_s,
+                ssl_shutdown_timeout=self._doors.limits.stall_s,
             )
         )
         await asyncio.sleep(0)  # its protocol is set

@@ -211,8 +211,10 @@ class ServiceHttp(HttpToolsProtocol):
     def _drop(self, size: int) -> None:
         assert self._lingering is not None  # noqa: S101
         self._lingering -= size
-        if self._lingering <= 0:
-            self.flow.pause_reading()
+        if self._lingering <= 0 and not self.flow.read_paused:
+            self.flow.pause_reading()  # who sends all before it reads waits now, until it is cut off
+            self._stop_checks()
+            self._timer = self.loop.call_later(self._limits.linger_s / 4, self.transport.abort)
 
     # Time
 
