@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -24,6 +25,8 @@ STATUS = {
     ErrorCode.DEADLINE_EXCEEDED: b"504 Gateway Timeout",
 }
 """Of what is refused before there is a call; as in `api/http.py`."""
+_NOT_ADMITTED = {401, 403, 429}
+"""Of responses to those whose bodies are not worth reading."""
 _HEADER_PIECE, _BODY_PIECE = 4 * 1024, 64 * 1024
 """Bytes given to the parser between two checks."""
 _MAX_PIPELINED = 256
@@ -44,6 +47,8 @@ class HttpLimits:
         stall_s: how long a body may be slower, and a response may remain unread.
         linger_s: how long a connection whose request was refused remains open, so that the response is read.
         linger_bytes: what is still read in that time, and dropped.
+        linger_body: a body of a known caller that has no more bytes is read, and dropped, to its end in that time: some
+            clients lose the response otherwise.
     """
 
     header_bytes: int = 32 * 1024
@@ -53,6 +58,7 @@ class HttpLimits:
     stall_s: float = 30.0
     linger_s: float = 2.0
     linger_bytes: int = 256 * 1024
+    linger_body: int = 32 * 1024 * 1024
 
 
 class ServiceHttp(HttpToolsProtocol):
@@ -174,16 +180,17 @@ class ServiceHttp(HttpToolsProtocol):
                 others = [(name, value) for name, value in message.get("headers", []) if name.lower() != b"connection"]
                 await send({**message, "headers": [*others, (b"connection", b"close")]})
                 cycle.keep_alive = True  # uvicorn would close at once, and the client lose the response
-                cycle.on_response = self._answered_early
+                known = message["status"] not in _NOT_ADMITTED
+                cycle.on_response = partial(self._answered_early, declared_bytes(scope["headers"]) if known else 0)
 
             await app(scope, receive, answer)
 
         super()._start_asgi_task(cycle, answering)
 
-    def _answered_early(self) -> None:
+    def _answered_early(self, body_bytes: int) -> None:
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
-            self._linger()
+            self._linger(body_bytes if body_bytes <= self._limits.linger_body else 0)
 
     def _refuse(self, error: BonafideError) -> None:
         """Answers in place of the application, which learns that its client has gone."""
@@ -198,11 +205,11 @@ class ServiceHttp(HttpToolsProtocol):
         self.transport.write(refusal(error, call))
         self._linger()
 
-    def _linger(self) -> None:
+    def _linger(self, body_bytes: int = 0) -> None:
         """Closes in a way in which the client still sees the response: a reset would take it away."""
         self._unset_keepalive_if_required()
         self._stop_checks()
-        self._lingering = self._limits.linger_bytes
+        self._lingering = max(self._limits.linger_bytes, body_bytes)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
@@ -277,6 +284,12 @@ class ServiceHttp(HttpToolsProtocol):
         websocket: Any = self._new_websocket(**uvicorns)
         websocket.place, self._place = self._place, None
         return websocket
+
+
+def declared_bytes(headers: list[tuple[bytes, bytes]]) -> int:
+    """Bytes of a body as its headers say; 0 if they do not."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    return int(lengths[0][:20]) if lengths and lengths[0].isdigit() else 0
 
 
 def refusal(error: BonafideError, call: Call) -> bytes:

@@ -24,8 +24,8 @@ from bonafide.bento.turns import Turns
 
 GRACE_S = 5.0
 """From the close frame until the connection is cut, if the peer does not read it."""
-_PIECE_BYTES = 1024
-"""Parsed in one turn: 170 of the smallest frames."""
+_PIECE_BYTES, _MAX_PIECE_BYTES = 1024, 16 * 1024
+"""Parsed in one turn: 170 of the smallest frames; within a large frame more and more."""
 _UNPARSED_BYTES = 64 * 1024
 """No more is read while so much waits to be parsed."""
 _MESSAGE_BYTES = 512
@@ -68,6 +68,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         self._limits = limits
         self._turns = turns
         self._unparsed = bytearray()
+        self._piece_bytes = _PIECE_BYTES
         self._has_turn = False
         self._frames_left = float(limits.frames_per_s)
         self._counted_at = self.loop.time()
@@ -136,8 +137,9 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         self._counted_at = now
 
     def _parse_piece(self) -> None:
-        piece = bytes(self._unparsed[:_PIECE_BYTES])
-        del self._unparsed[:_PIECE_BYTES]
+        piece = bytes(self._unparsed[: self._piece_bytes])
+        del self._unparsed[: self._piece_bytes]
+        self._piece_bytes = min(2 * self._piece_bytes, _MAX_PIECE_BYTES)
         super().data_received(piece)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:  # uvicorn does not notice
             self.transport.write(b"".join(self.conn.data_to_send()))
@@ -147,7 +149,9 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
 
     def handle_events(self) -> None:
         """See uvicorn."""
-        self._frames_left -= len(self.conn.events)
+        if self.conn.events:
+            self._frames_left -= len(self.conn.events)
+            self._piece_bytes = _PIECE_BYTES
         super().handle_events()
 
     def handle_cont(self, event: Frame) -> None:

@@ -160,6 +160,10 @@ async def _refused(_: Request) -> PlainTextResponse:
     return PlainTextResponse("no", status_code=401)
 
 
+async def _too_large(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("no", status_code=413)
+
+
 async def _long(_: Request) -> PlainTextResponse:
     return PlainTextResponse("x" * 50_000_000)
 
@@ -194,6 +198,7 @@ def main() -> None:
         Route("/livez", _livez),
         Route("/upload", _upload, methods=["POST"]),
         Route("/refused", _refused, methods=["POST"]),
+        Route("/too_large", _too_large, methods=["POST"]),
         Route("/long", _long),
         WebSocketRoute("/count", _count),
         WebSocketRoute("/busy", _busy),

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.bonafide.bento.edge_server import UPGRADE, EdgeServer, closed_in, edge_server, read_until, until
@@ -152,13 +153,21 @@ def test_who_does_not_read_the_response_is_cut_off(server: EdgeServer) -> None:
     sock.close()
 
 
-@pytest.mark.parametrize("length", [b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])
-def test_who_is_refused_early_is_told_at_once_and_not_read_on(server: EdgeServer, length: bytes) -> None:
-    sock = server.connect(POST % b"refused" + length + b"\r\n\r\n")
+@pytest.mark.parametrize(
+    ("path", "length"),
+    [
+        (b"refused", b"Content-Length: 30000000"),
+        (b"refused", b"Transfer-Encoding: chunked"),
+        (b"too_large", b"Content-Length: 100000000"),
+        (b"too_large", b"Transfer-Encoding: chunked"),
+    ],
+)
+def test_who_is_refused_early_is_told_at_once_and_not_read_on(server: EdgeServer, path: bytes, length: bytes) -> None:
+    sock = server.connect(POST % path + length + b"\r\n\r\n")
     sock.sendall(b"5f5e100\r\n" if b"chunked" in length else b"")
     began = time.monotonic()
     answer = read_until(sock, b"\r\n\r\nno")
-    assert b" 401 " in answer
+    assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 413 "))
     assert b"connection: close" in answer
     assert sock.recv(4096) == b""  # the end, also at once
     assert time.monotonic() - began < 0.3
@@ -178,6 +187,13 @@ def test_who_sends_all_before_it_reads_still_sees_the_refusal(server: EdgeServer
     _, answer = closed_in(sock)
     assert b" 401 " in answer
     assert answer.endswith(b"no")
+
+
+async def test_clients_that_read_only_after_they_have_sent_all_see_why_a_photo_is_too_large(server: EdgeServer) -> None:
+    url = f"http://127.0.0.1:{server.port}/too_large"
+    async with httpx.AsyncClient() as client:
+        for _ in range(3):
+            assert (await client.post(url, content=bytes(20 * MIB))).status_code == 413
 
 
 def test_a_refusal_after_the_whole_body_keeps_the_connection(server: EdgeServer) -> None:
