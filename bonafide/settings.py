@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     """Largest WebSocket message; a larger one closes the socket with 1009."""
     live_max_frames_per_s: int = Field(1000, ge=10)
     """WebSocket frames taken from one socket in a second, pings and fragments too; what comes faster waits."""
+    live_max_waiting_bytes: int = Field(256 * MIB, ge=0)
+    """WebSocket messages that wait to be judged, of all sockets; one may have a sixteenth, and always one message."""
     live_max_message_s: float = Field(60.0, ge=1.0)
     """Most audio in one message."""
     live_idle_s: float = Field(60.0, gt=0.0)

@@ -15,11 +15,13 @@ from bonafide.bento.door import Doors
 from bonafide.bento.http_protocol import HttpLimits
 from bonafide.bento.places import Places
 from bonafide.bento.turns import Turns
-from bonafide.bento.websockets import ServiceWebSocket, SocketLimits
+from bonafide.bento.websockets import ReadAhead, ServiceWebSocket, SocketLimits
 from bonafide.settings import Settings
 
 _OTHER_FILES = 512
 """Open files beside HTTP's connections: gRPC, runners, storage, decoding processes, models."""
+_SHARES = 16
+"""One socket may hold this part of what all hold."""
 
 
 class ServiceConfig(uvicorn.Config):
@@ -46,10 +48,12 @@ def server_options(settings: Settings) -> dict[str, Any]:
         body_rate=settings.http_min_body_rate,
     )
     places = Places(settings.http_max_connections, settings.http_max_connections_per_address)
-    sockets = SocketLimits(settings.live_max_frames_per_s, settings.live_max_message_bytes)
+    own = settings.live_max_message_bytes
+    most = settings.live_max_waiting_bytes
+    sockets = SocketLimits(settings.live_max_frames_per_s, own, max(own, most // _SHARES))
     return {
         "http": Doors(places, limits),
-        "ws": partial(ServiceWebSocket, sockets, Turns()),
+        "ws": partial(ServiceWebSocket, sockets, Turns(), ReadAhead(most)),
         "ws_max_size": settings.live_max_message_bytes,
         "ws_ping_interval": settings.live_ping_s,
         "ws_ping_timeout": settings.live_ping_s,

@@ -43,11 +43,33 @@ class SocketLimits:
 
     Attributes:
         frames_per_s: frames taken from it in a second; a second's may come at once. What comes faster waits.
-        read_ahead: bytes of messages held while the application takes none.
+        read_ahead: bytes of messages that may always be held while the application takes none.
+        read_ahead_most: that may be held while `ReadAhead` has room.
     """
 
     frames_per_s: int
     read_ahead: int
+    read_ahead_most: int
+
+
+class ReadAhead:
+    """What all sockets of a process hold.
+
+    Args:
+        most: bytes.
+
+    Attributes:
+        held: bytes now.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.held = 0
+        self._most = most
+
+    @property
+    def full(self) -> bool:
+        """Whether no socket may hold more than is its own."""
+        return self.held >= self._most
 
 
 class ServiceWebSocket(WebSocketsSansIOProtocol):
@@ -56,14 +78,16 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
     Args:
         limits: what is taken from it and held for it.
         turns: shared by all connections.
+        read_ahead: the same.
         uvicorns: see uvicorn.
 
     Attributes:
         place: what the connection counts in, given back at its end.
     """
 
-    def __init__(self, limits: SocketLimits, turns: Turns, **uvicorns: Any) -> None:
+    def __init__(self, limits: SocketLimits, turns: Turns, read_ahead: ReadAhead, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self._read_ahead = read_ahead
         self.place: Place | None = None
         self._limits = limits
         self._turns = turns
@@ -74,6 +98,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         self._counted_at = self.loop.time()
         self._waiting: asyncio.TimerHandle | None = None
         self._held = 0
+        self._ended = False
         self._weights: deque[int] = deque()
         self._paused_at: float | None = None
         self._paused_s = self._paused_before_ping = 0.0
@@ -106,6 +131,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         for timer in (self._waiting, self._stalled, self._cutting):
             if timer is not None:
                 timer.cancel()
+        self._forget_late_messages()
         super().connection_lost(exc)
         if self.place is not None:
             self.place.leave()
@@ -164,6 +190,8 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """See uvicorn, which stops reading here; ours goes on up to the limit."""
+        if self._ended:
+            return
         data = bytes(self.frames[0])
         self.frames = [data]
         queued = self.queue.qsize()
@@ -172,7 +200,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         self.read_paused = False
         if self.queue.qsize() > queued and not self.close_sent:
             self._weights.append(len(data) + _MESSAGE_BYTES)
-            self._held += self._weights[-1]
+            self._hold(self._weights[-1])
 
     async def receive(self) -> Any:
         """The next message; see ASGI. Other tasks run first, also when a message is there."""
@@ -180,12 +208,32 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
             await asyncio.sleep(0)
         message = await self.queue.get()
         if message["type"] == "websocket.receive":
-            self._held -= self._weights.popleft()
+            self._hold(-self._weights.popleft())
             self._read_or_pause()
         return message
 
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._read_ahead.held += size
+
+    def _forget_late_messages(self) -> None:
+        """Of what a lost client has sent, only as much is judged as would have been without reading ahead."""
+        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        weights, self._weights = self._weights, deque()
+        kept = 0
+        for event in waiting:
+            if event["type"] == "websocket.receive":
+                weight = weights.popleft()
+                if kept >= self._limits.read_ahead:
+                    self._hold(-weight)
+                    continue
+                kept += weight
+                self._weights.append(weight)
+            self.queue.put_nowait(event)
+
     def _read_or_pause(self) -> None:
-        full = self._held >= self._limits.read_ahead and not self.close_sent
+        most = self._limits.read_ahead if self._read_ahead.full else self._limits.read_ahead_most
+        full = self._held >= most and not self.close_sent
         pause = full or len(self._unparsed) >= _UNPARSED_BYTES or self._waiting is not None
         if pause and self._paused_at is None:
             self._paused_at = self.loop.time()
@@ -266,6 +314,8 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """See uvicorn, which waits without end for a peer who does not read the last frames."""
         super().on_task_complete(task)
+        self._ended = True
+        self._hold(-self._held)
         self._cut_after(self.close_timeout + GRACE_S)
 
     def _close_for_good(self) -> None:

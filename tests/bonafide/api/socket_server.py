@@ -74,6 +74,7 @@ async def socket_server(
     remote: LocalRemote | None = None,
     *,
     message_bytes: int = 2**20,
+    waiting_bytes: int = 2**28,
     ping_s: float = 20.0,
     settings: Settings | None = None,
     webhook: Webhook | None = None,
@@ -91,7 +92,9 @@ async def socket_server(
             log_config=None,
             lifespan="off",
             timeout_graceful_shutdown=1,
-            **server_options(Settings(live_max_message_bytes=message_bytes, live_ping_s=ping_s)),
+            **server_options(
+                Settings(live_max_message_bytes=message_bytes, live_max_waiting_bytes=waiting_bytes, live_ping_s=ping_s)
+            ),
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve())

@@ -186,6 +186,12 @@ async def _busy(websocket: WebSocket) -> None:
         await websocket.close(1000)
 
 
+async def _stuck(websocket: WebSocket) -> None:
+    """Takes no message."""
+    await websocket.accept()
+    await asyncio.sleep(3600)
+
+
 def main() -> None:
     """Serves until it is killed."""
     asked = json.loads(sys.argv[1])
@@ -202,6 +208,7 @@ def main() -> None:
         Route("/long", _long),
         WebSocketRoute("/count", _count),
         WebSocketRoute("/busy", _busy),
+        WebSocketRoute("/stuck", _stuck),
     ]
     config = ServiceConfig(Starlette(routes=routes), loop="uvloop", log_config=None, lifespan="off", **options)
     listening = socket.create_server(("127.0.0.1", 0))

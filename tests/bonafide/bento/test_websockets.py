@@ -21,8 +21,13 @@ def server() -> Iterator[EdgeServer]:
 
 @pytest.fixture(scope="module")
 def eager() -> Iterator[EdgeServer]:
-    """Takes many frames, and gives up early on who does not read."""
-    settings = {"live_ping_s": 1.0, "live_max_frames_per_s": 100_000}
+    """Takes many frames, holds few, and gives up early on who does not read."""
+    settings = {
+        "live_ping_s": 1.0,
+        "live_max_frames_per_s": 100_000,
+        "live_max_message_bytes": 2**16,
+        "live_max_waiting_bytes": 4 * MIB,
+    }
     with edge_server(settings=settings, grace_s=0.5, send_buffer=16_384) as running:
         yield running
 
@@ -79,11 +84,21 @@ def test_of_pings_while_nothing_is_read_the_last_is_answered(eager: EdgeServer) 
     assert data.count(b"\x8a") < numbers
 
 
-def test_what_the_application_does_not_take_is_bounded_and_then_delivered(server: EdgeServer) -> None:
-    before = server.rss
+@pytest.mark.parametrize("message", [masked(TEXT, b"x" * 60_000), masked(TEXT)], ids=["large", "empty"])
+def test_what_the_application_does_not_take_is_bounded(eager: EdgeServer, message: bytes) -> None:
+    before = eager.rss
+    sockets = [eager.upgrade(b"stuck", timeout_s=0.2) for _ in range(5)]
+    data = message * (8 * MIB // len(message))
+    for sock in sockets:
+        with pytest.raises(TimeoutError):
+            sock.sendall(data)
+        sock.close()
+    assert eager.rss - before < 16 * MIB
+
+
+def test_what_waited_is_delivered(server: EdgeServer) -> None:
     sock = server.upgrade(b"busy")
     sock.sendall(masked(TEXT, b"x" * 60_000) * 150 + masked(PING, b"here"))
-    assert server.rss - before < 16 * MIB
     sock.sendall(masked(TEXT, b"end"))
     data = read_until(sock, b"\x88\x02\x03\xe8")  # 1000
     assert b"\x8a\x04here" in data
