@@ -12,6 +12,8 @@ import pytest
 from tests.bonafide.bento.edge_server import UPGRADE, EdgeServer, closed_in, edge_server, read_until, until
 
 MIB = 2**20
+DELAY_S = 2.0
+"""Alone on a machine it is 0.02 s."""
 HEADER_S, STALL_S, LINGER_S = 0.4, 0.8, 0.5
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /%b HTTP/1.1\r\nHost: localhost\r\n"
@@ -59,7 +61,7 @@ def test_a_flood_delays_nobody_and_is_not_kept(server: EdgeServer, head: bytes, 
 
     sending = threading.Thread(target=send)
     sending.start()
-    assert server.slowest_answer(0.7) < 1.0
+    assert server.slowest_answer(0.7) < DELAY_S
     assert server.rss - before < 24 * MIB
     sock.close()
     sending.join()

@@ -11,6 +11,8 @@ from tests.bonafide.bento.edge_server import UPGRADE, EdgeServer, closed_in, edg
 
 TEXT, PING, CONTINUED = 1, 9, 0
 MIB = 2**20
+DELAY_S = 2.0
+"""Alone on a machine it is 0.02 s."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def sending(server: EdgeServer, path: bytes, data: bytes, **options: int) -> Ite
 def test_a_burst_of_frames_delays_nobody(server: EdgeServer, burst: bytes) -> None:
     before = server.rss
     with sending(server, b"count", burst):
-        assert server.slowest_answer(1.0) < 1.0
+        assert server.slowest_answer(1.0) < DELAY_S
     assert server.rss - before < 32 * MIB
 
 
@@ -150,4 +152,4 @@ def test_many_sockets_at_once_delay_nobody(server: EdgeServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(10):
             stack.enter_context(sending(server, b"count", masked(PING) * (MIB // 6)))
-        assert server.slowest_answer(1.0) < 1.0
+        assert server.slowest_answer(1.0) < DELAY_S
