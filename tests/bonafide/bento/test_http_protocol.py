@@ -14,6 +14,8 @@ from tests.bonafide.bento.edge_server import UPGRADE, EdgeServer, closed_in, edg
 MIB = 2**20
 DELAY_S = 2.0
 """Alone on a machine it is 0.02 s."""
+BUSY_S = 4.0
+"""More than a busy machine needs; less than uvicorn's keep-alive."""
 HEADER_S, STALL_S, LINGER_S = 0.4, 0.8, 0.5
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /%b HTTP/1.1\r\nHost: localhost\r\n"
@@ -98,7 +100,7 @@ def test_large_bodies_and_headers_within_the_limit_pass(server: EdgeServer) -> N
 
 def test_who_says_nothing_is_closed_without_an_answer(server: EdgeServer) -> None:
     took, answer = closed_in(server.connect())
-    assert (HEADER_S * 0.9 < took < HEADER_S + 1, answer) == (True, b"")
+    assert (HEADER_S * 0.9 < took < HEADER_S + BUSY_S, answer) == (True, b"")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_who_says_nothing_is_closed_without_an_answer(server: EdgeServer) -> Non
 def test_who_says_half_of_a_request_is_told_and_closed(server: EdgeServer, start: bytes) -> None:
     took, answer = closed_in(server.connect(start))
     assert refused(answer) == (504, "deadline_exceeded")
-    assert took < HEADER_S + LINGER_S + 1
+    assert took < HEADER_S + LINGER_S + BUSY_S
 
 
 @pytest.mark.parametrize(
@@ -172,13 +174,13 @@ def test_who_is_refused_early_is_told_at_once_and_not_read_on(server: EdgeServer
     assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 413 "))
     assert b"connection: close" in answer
     assert sock.recv(4096) == b""  # the end, also at once
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < BUSY_S
     sent = 0
     with pytest.raises(ConnectionError):  # noqa: PT012
         while sent < 90 * MIB:
             sent += sock.send(b"x" * 65_536)
     assert sent < 16 * MIB  # the kernels' buffers, and a little that was dropped
-    assert time.monotonic() - began < LINGER_S + 1
+    assert time.monotonic() - began < LINGER_S + BUSY_S
 
 
 def test_who_sends_all_before_it_reads_still_sees_the_refusal(server: EdgeServer) -> None:

@@ -131,7 +131,7 @@ def test_messages_that_come_too_fast_wait(server: EdgeServer) -> None:
     while len(data) < 3 * 2_500:
         data += sock.recv(65_536)
     assert data == b"\x81\x012" * 2_500
-    assert 1.2 < time.monotonic() - began < 6
+    assert 1.2 < time.monotonic() - began < 15
 
 
 def test_what_arrived_before_the_end_of_the_connection_is_delivered(server: EdgeServer) -> None:
@@ -145,7 +145,7 @@ def test_a_handshake_with_a_header_that_is_too_long_is_answered(server: EdgeServ
     sock = server.connect(UPGRADE.removesuffix(b"\r\n") % b"count" + b"X-A: " + b"a" * 10_000 + b"\r\n\r\n")
     took, data = closed_in(sock)
     assert data.startswith(b"HTTP/1.1 431 ")
-    assert took < 1
+    assert took < 5
 
 
 def test_many_sockets_at_once_delay_nobody(server: EdgeServer) -> None:
