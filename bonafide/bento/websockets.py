@@ -144,13 +144,19 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
     def _turn(self) -> bool:
         """Parses a piece; returns whether more has arrived, and may be parsed now."""
         self._count_frames()
-        if self._unparsed and self._frames_left < 1:
-            self._waiting = self.loop.call_later(_WAIT_S, self._go_on)
-        elif self._unparsed:
-            self._parse_piece()
-        self._has_turn = bool(self._unparsed) and self._waiting is None
+        if self._unparsed and not self._full:
+            if self._frames_left < 1:
+                self._waiting = self.loop.call_later(_WAIT_S, self._go_on)
+            else:
+                self._parse_piece()
+        self._has_turn = bool(self._unparsed) and self._waiting is None and not self._full
         self._read_or_pause()
         return self._has_turn
+
+    def _go_on_if_room(self) -> None:
+        if self._unparsed and not self._full:
+            self._ask_turn()
+        self._read_or_pause()
 
     def _go_on(self) -> None:
         self._waiting = None
@@ -209,7 +215,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         message = await self.queue.get()
         if message["type"] == "websocket.receive":
             self._hold(-self._weights.popleft())
-            self._read_or_pause()
+            self._go_on_if_room()
         return message
 
     def _hold(self, size: int) -> None:
@@ -231,10 +237,14 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
                 self._weights.append(weight)
             self.queue.put_nowait(event)
 
-    def _read_or_pause(self) -> None:
+    @property
+    def _full(self) -> bool:
+        """Whether no more messages may wait."""
         most = self._limits.read_ahead if self._read_ahead.full else self._limits.read_ahead_most
-        full = self._held >= most and not self.close_sent
-        pause = full or len(self._unparsed) >= _UNPARSED_BYTES or self._waiting is not None
+        return self._held >= most and not self.close_sent
+
+    def _read_or_pause(self) -> None:
+        pause = self._full or len(self._unparsed) >= _UNPARSED_BYTES or self._waiting is not None
         if pause and self._paused_at is None:
             self._paused_at = self.loop.time()
             self.transport.pause_reading()
@@ -254,7 +264,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         await super().send(message)
         if self.close_sent:
-            self._read_or_pause()
+            self._go_on_if_room()
 
     def handle_ping(self) -> None:
         """Answers pings; while the peer reads nothing, only the last of them (RFC 6455, 5.5.3)."""
