@@ -93,7 +93,12 @@ async def socket_server(
             lifespan="off",
             timeout_graceful_shutdown=1,
             **server_options(
-                Settings(live_max_message_bytes=message_bytes, live_max_waiting_bytes=waiting_bytes, live_ping_s=ping_s)
+                Settings(
+                    live_max_message_bytes=message_bytes,
+                    live_max_waiting_bytes=waiting_bytes,
+                    live_max_frames_per_s=100_000,
+                    live_ping_s=ping_s,
+                )
             ),
         )
         server = _Server(config)
