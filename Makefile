@@ -1,9 +1,7 @@
 # Debian packages: make git curl python3 python3-venv (Python 3.11). Go is optional: tests against MinIO need it.
-CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bonafide
-UV_VERSION := 0.13.9
-UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+export PYTHON ?= python3
+UV := scripts/uv.sh
 BIN := .venv/bin
-PYTHON ?= python3
 DRAIN_S ?= 20
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --durations 25
@@ -20,18 +18,14 @@ help: ## List the commands
 
 setup: .venv/ready ## Set up .venv from the lock file
 
-$(UV):
-	$(PYTHON) -m venv $(CACHE)/uv-$(UV_VERSION)
-	$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-
-.venv/ready: requirements.lock clients/python/pyproject.toml | $(UV)
+.venv/ready: requirements.lock clients/python/pyproject.toml
 	$(UV) venv --quiet --allow-existing --python 3.11 .venv
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable clients/python
 	touch $@
 
 serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
-	$(BIN)/bentoml serve --timeout-graceful-shutdown $(DRAIN_S)
+	$(BIN)/python -m scripts.serve --timeout-graceful-shutdown $(DRAIN_S)
 
 demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
 	$(BIN)/python -m scripts.demo
@@ -85,7 +79,7 @@ proto: setup ## Generate the protobuf stubs of the service and the clients (thos
 	$(BIN)/python proto/generate.py
 	if command -v go >/dev/null; then $(BIN)/python proto/generate_go.py; else echo "no Go: its stubs stay as they are"; fi
 
-lock: | $(UV) ## Resolve the pinned versions anew
+lock: ## Resolve the pinned versions anew
 	$(UV) pip compile pyproject.toml --group dev --group training --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
 	$(UV) pip compile pyproject.toml --constraint requirements.lock --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o deploy/image/requirements.lock
 
@@ -94,7 +88,7 @@ tools: ## Build Helm and the loader of compose files into the user's cache (need
 	scripts/compose_go.sh
 
 screenshots: setup ## Take the pictures of the page in docs/ (needs Chromium)
-	$(BIN)/python -m scripts.screenshots $(if $(VOICE),--voice $(VOICE))
+	$(BIN)/python -m scripts.screenshots $(if $(VOICE),--voice "$(VOICE)")
 
 minio: ## Build the pinned MinIO that the tests use (needs Go)
 	scripts/minio.sh

@@ -12,6 +12,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from starlette.applications import Starlette
 
 from bonafide.api.hosts import HostGate
+from bonafide.api.origins import AllowedPages
 from bonafide.api.runner_security import RunnerGate
 from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
@@ -223,6 +224,8 @@ class Bonafide:
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
     HostGate, hosts=lambda: AllowedHosts.of_service(http_host(), SETTINGS)
 )
+if SETTINGS.allowed_origins:
+    Bonafide.add_asgi_middleware(AllowedPages, origins=SETTINGS.allowed_origins)  # type: ignore[attr-defined]
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]
     KeyGate,
     access=lambda: ROUTES.state.access(),

@@ -1,10 +1,12 @@
 """A bound on the bytes of all recordings held at one time, whatever their source; released when their call ends."""
 
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from bonafide.errors import Overloaded, TooLarge
 from bonafide.weighted_semaphore import WeightedSemaphore
+
+_FULL = "too many bytes of other uploads are in progress"
 
 
 class ByteBudget:
@@ -26,9 +28,25 @@ class ByteBudget:
         finally:
             self._semaphore.release(weight)
 
+    @contextmanager
+    def keep(self, size: int) -> Iterator[None]:
+        """Counts bytes that have arrived already; never waits.
+
+        Raises:
+            Overloaded: other files hold the budget.
+        """
+        if not self._semaphore.try_acquire(size):
+            raise Overloaded(_FULL)
+        try:
+            yield
+        finally:
+            self._semaphore.release(size)
+
     @asynccontextmanager
-    async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytes]:
+    async def collect(self, parts: AsyncIterable[bytes], limit: int, declared: int = 0) -> AsyncIterator[bytearray]:
         """Collects an upload as it arrives; never waits, which would only accumulate incomplete uploads.
+
+        The bytes are yielded in the array that they were collected in, not copied. Whoever hands them on may empty it.
 
         Args:
             parts: the upload.
@@ -48,11 +66,9 @@ class ByteBudget:
                 if len(body) + len(part) > limit:
                     raise TooLarge(f"the upload is over the limit of {limit} bytes")
                 if not self._semaphore.try_acquire(len(part)):
-                    raise Overloaded("too many bytes of other uploads are in progress")
+                    raise Overloaded(_FULL)
                 held += len(part)
                 body += part
-            whole = bytes(body)
-            body.clear()  # the call that is made of them lasts; only one copy is counted
-            yield whole
+            yield body
         finally:
             self._semaphore.release(held)

@@ -3,11 +3,13 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from bonafide.setting_files import dotenv_names, yaml_files, yaml_names
 from bonafide.settings import Settings
 
 _OTHERS = frozenset(
@@ -25,23 +27,26 @@ class WrongSettings(Exception):
     """The process cannot start with this environment; the message names each variable."""
 
 
-def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
     """The settings of this process.
 
     Args:
         environment: searched for names that no setting has; values are read from the process's own environment.
+        given: settings by their names in the class, which win over all others.
 
     Raises:
-        WrongSettings: an invalid value, or a variable that nothing reads.
+        WrongSettings: an invalid value, a name that nothing reads, two values of one setting that differ, or a file
+            that cannot be read.
     """
     try:
-        settings = Settings()
+        files = list(_unknown_in_files())
+        settings = Settings(**given)
     except ValidationError as error:
         raise WrongSettings("; ".join(_sentences(error))) from error
-    except FileNotFoundError as error:
+    except (OSError, ValueError) as error:  # of a file
         raise WrongSettings(str(error)) from error
-    if unknown := list(_unknown(environment)):
-        raise WrongSettings("; ".join(unknown))
+    if wrong := [*files, *_unknown(environment), *_contradictory(environment), *_wrong_port(environment)]:
+        raise WrongSettings("; ".join(wrong))
     return settings
 
 
@@ -62,11 +67,58 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         yield f"{names.get(where, where)}: {message}" if where else message
 
 
-def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+def _unknown(names: Iterable[str]) -> Iterator[str]:
     """Messages on `BONAFIDE_` names that nothing reads; a typo in a limit would otherwise disable it."""
     known = {each for name, field in Settings.model_fields.items() for each in variables(name, field)} | _OTHERS
-    for name in sorted(environment):
-        if not name.startswith("BONAFIDE_") or name in known or _SERVICE_LINK.search(name):
-            continue
-        nearest = difflib.get_close_matches(name, sorted(known), 1)
-        yield f"{name} is no setting{f'; did you mean {nearest[0]}?' if nearest else ''}"
+    for name in sorted(names):
+        upper = name.upper()  # the case of a name does not matter
+        if upper.startswith("BONAFIDE_") and upper not in known and not _SERVICE_LINK.search(upper):
+            yield _no_setting(name, known)
+
+
+def _unknown_in_files() -> Iterator[str]:
+    """The same of `.env` and the YAML files, whose names are those of the settings' class, or of the environment.
+
+    Raises:
+        ValueError: such a file is malformed.
+    """
+    yield from (f".env: {message}" for message in _unknown(dotenv_names()))
+    known = set(Settings.model_fields)
+    for name, field in Settings.model_fields.items():
+        known.update(each for each in variables(name, field) if field.validation_alias is not None)
+    for path in yaml_files():
+        for name in sorted(set(yaml_names(path)) - known):
+            yield f"{path}: {_no_setting(name, known)}"
+
+
+def _no_setting(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(_plain(name), [_plain(each) for each in known], 1)
+    shown = [each for each in sorted(known) if _plain(each) in nearest]
+    return f"{name} is no setting{f'; did you mean {shown[0]}?' if shown else ''}"
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("BONAFIDE_").lower()
+
+
+def _contradictory(environment: Mapping[str, str]) -> Iterator[str]:
+    """Messages on settings that have two names and a different value under each."""
+    for name, field in Settings.model_fields.items():
+        given = [each for each in variables(name, field) if environment.get(each)]
+        if len({_read(environment[each], field) for each in given}) > 1:
+            yield f"{' and '.join(given)} are both set, and differ"
+
+
+def _read(value: str, field: FieldInfo) -> object:
+    """The value as the setting's type; an invalid one, which is not the one in use, stays text."""
+    try:
+        return TypeAdapter[Any](field.annotation).validate_python(value)  # type: ignore[arg-type]
+    except ValidationError:
+        return value
+
+
+def _wrong_port(environment: Mapping[str, str]) -> Iterator[str]:
+    """A message on an HTTP port that does not exist: BentoML would listen on its last 16 bits."""
+    port = environment.get("BENTOML_PORT", "")
+    if port.isdecimal() and int(port) > 65535:
+        yield "BENTOML_PORT: must be a port up to 65535"

@@ -13,6 +13,7 @@ class ErrorCode(StrEnum):
     INVALID_REQUEST = "invalid_request"
     UNREADABLE_MEDIA = "unreadable_media"
     TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     OBJECT_NOT_FOUND = "object_not_found"
     FORBIDDEN = "forbidden"
     UNAUTHENTICATED = "unauthenticated"
@@ -48,6 +49,12 @@ class TooLarge(BonafideError):
     """More bytes, seconds, channels or pixels than the limits allow."""
 
     code = ErrorCode.TOO_LARGE
+
+
+class UnsupportedMediaType(BonafideError):
+    """A body of a content type that is not understood, or compressed."""
+
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
 
 
 class ObjectNotFound(BonafideError):

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from bonafide.calls import Call
+from bonafide.decoders.frames import Media
 from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal
 from bonafide.photo.faces import Face
@@ -58,7 +59,7 @@ class FaceJudgement:
         self._photos = photos
         self._threshold = threshold
 
-    async def judge(self, data: bytes, call: Call) -> FaceReport:
+    async def judge(self, data: Media, call: Call) -> FaceReport:
         """Judges the JPEG, PNG, WebP, BMP or GIF bytes of one photo.
 
         Raises:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, Window, recorded_span
+from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span
 from bonafide.cache.cache import Cache, RecordingMeta
+from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.verdict import WindowScore, WindowSpan
 
-Fetch = Callable[[], AbstractAsyncContextManager[bytes]]
+Fetch = Callable[[], AbstractAsyncContextManager[Media]]
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,13 @@ class Recording:
 
     async def _cached_groups(self, meta: RecordingMeta) -> AsyncGenerator[list[Slot], None]:
         """Groups for as long as every window has a cached score or cached samples."""
+        shortest = WINDOW_SAMPLES if meta.windows > 1 else 1
+        lengths = range(shortest, WINDOW_SAMPLES + 1)
         for first in range(0, meta.windows, self._group):
             indices = range(first, min(first + self._group, meta.windows))
             scores = await self._cache.get_scores(self._content_id, self._model, indices)
             missing = [index for index in indices if index not in scores]
-            windows = await self._cache.get_windows(self._content_id, missing) if missing else {}
+            windows = await self._cache.get_windows(self._content_id, missing, lengths) if missing else {}
             if len(windows) < len(missing):
                 return
             yield [

@@ -5,11 +5,22 @@ docs/deploy.md has them as a table, made by `scripts/settings_table.py` from thi
 
 import os
 import re
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,16 +29,48 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from bonafide.addresses import (
+    REDIS_PORT,
+    RedisServer,
+    join_address,
+    parse_address,
+    parse_endpoint,
+    parse_host,
+    parse_redis,
+)
+from bonafide.lists import parse_list
 from models.cpus import usable_cpus
 
 MIB = 1024 * 1024
+PredictionsForm = Literal["map", "repeated"]
 SHIPPED = Path(__file__).resolve().parent.parent / "bonafide.yaml"
 """Settings shipped with the code: a Bento built with other models sets them here."""
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^\s/?#*]*/?", re.IGNORECASE)
+
+
+def normal_origin(origin: str) -> str:
+    """An origin as a browser or a setting writes it, in the form in which both are compared."""
+    return origin.lower().rstrip("/")
 
 
 def _cache_home() -> Path:
-    """The user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bonafide"
+    """The user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache`.
+
+    Raises:
+        FileNotFoundError: the user has no home.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bonafide"
+    except RuntimeError:
+        raise FileNotFoundError("this user has no home, so HOME or BONAFIDE_MODELS_DIR must be set") from None
+
+
+def _is_service_link(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("tcp://", "udp://", "sctp://"))
+
+
+class _LinkedPort(int):
+    """A port that Kubernetes set on its own; it gives way to one that an operator set."""
 
 
 class Settings(BaseSettings):
@@ -114,8 +157,12 @@ class Settings(BaseSettings):
     """Live sessions open at one time; one more is refused."""
     live_max_sessions_per_caller: int = Field(64, ge=1)
     """Of these, how many one API key may have open."""
+    live_chunk_s: float = Field(1.0, ge=0.25, le=4.0)
+    """Seconds of a live window where the client names none."""
+    live_overlap_s: float = Field(0.0, ge=0.0)
+    """Seconds that neighbouring live windows share where the client names none; at most `live_chunk_s` less 0.25."""
     live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
-    """Largest WebSocket message; a larger one closes the socket with 1009."""
+    """Largest WebSocket message; a larger one is answered `too_large`, over 64 MiB it closes the socket with 1009."""
     live_max_frames_per_s: int = Field(1000, ge=10)
     """WebSocket frames taken from one socket in a second, pings and fragments too; what comes faster waits."""
     live_max_waiting_bytes: int = Field(256 * MIB, ge=0)
@@ -145,11 +192,19 @@ class Settings(BaseSettings):
 
     # gRPC
     grpc_host: str = "127.0.0.1"
-    """Address that gRPC listens on."""
+    """Address that gRPC listens on; `::`: all, of IPv6 and IPv4."""
     grpc_ports: Annotated[tuple[int, ...], NoDecode] = (50051, 50052)
     """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
+    predictions: PredictionsForm = "map"
+    """Field 1 of `AnalyzeAudio` responses; `repeated`: messages with times, for the older service's newest clients."""
+    grpc_max_connections: int = Field(1000, ge=1)
+    """gRPC connections to each port at one time; more are closed at once."""
+    grpc_max_streams_per_connection: int = Field(512, ge=1)
+    """Open calls of one gRPC connection; what comes beyond them waits in its client."""
+    grpc_idle_s: float = Field(30.0, gt=0.0)
+    """A gRPC call ends when a message of it has not arrived within so many seconds; live sessions: `live_idle_s`."""
 
     # Who may call
     keys_file: Path | None = None
@@ -159,7 +214,7 @@ class Settings(BaseSettings):
     key_calls_per_minute: int = Field(0, ge=0)
     """Calls a minute for each key that has no limit of its own; 0: no limit."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Web origins, besides the service's own, whose pages may open sockets without a key: `https://app.example.com`."""
+    """Origins, besides its own, whose pages may open sockets without a key and read HTTP: `https://app.example.com`."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
@@ -209,13 +264,13 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(50_000_000, ge=1)
     """Most pixels of a photo, checked before decoding."""
     max_inflight_bytes: int = Field(512 * MIB, ge=1)
-    """Sum of all request bodies held at one time; more is refused as overloaded."""
+    """Sum of all recordings and photos held at one time; more is refused as overloaded."""
     decode_threads: int = Field(default_factory=lambda: max(2, usable_cpus()), ge=1)
     """Processes that decode audio and images at a time; one more for callers of whom none works."""
 
     # Objects
     minio_endpoint: str | None = Field(None, validation_alias="MINIO_ENDPOINT")
-    """`host:port` of MinIO or S3; unset: objects come from `objects_dir`."""
+    """`host:port` or `https://host:port` of MinIO or S3; unset: objects come from `objects_dir`."""
     minio_access_key: SecretStr = Field(SecretStr(""), validation_alias="MINIO_ACCESS_KEY")
     """Access key for MinIO."""
     minio_secret_key: SecretStr = Field(SecretStr(""), validation_alias="MINIO_SECRET_KEY")
@@ -232,12 +287,16 @@ class Settings(BaseSettings):
     """Buckets that may be read; empty: all."""
 
     # Cache
-    redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
-    """Host of Redis or Valkey; unset: the cache is in memory."""
-    redis_port: int = Field(6379, ge=1, le=65535, validation_alias="REDIS_PORT")
+    redis_host: SecretStr | None = Field(None, validation_alias="REDIS_HOST")  # a URL may hold a password
+    """Host, `host:port` or URL of Redis or Valkey; unset, as `REDIS_URL`: the cache is in memory."""
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    """`redis://user:password@host:port/db`, `rediss://` for TLS, or `unix:///path?db=N`."""
+    redis_port: int = Field(REDIS_PORT, ge=1, le=65535, validation_alias="REDIS_PORT")
     """Port of Redis or Valkey."""
     redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
     """Password of Redis or Valkey."""
+    cache_key: SecretStr = SecretStr("")
+    """Authenticates what is kept in Redis (HMAC-SHA256), 16 characters or more; unset: a checksum finds only damage."""
     redis_timeout_s: float = Field(0.5, gt=0.0)
     """Longest time of one cache round trip; a slower cache is skipped."""
     cache_ttl_s: int = Field(3600, ge=1)
@@ -253,27 +312,71 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: console on a terminal, JSON lines elsewhere."""
 
-    @field_validator("grpc_ports", mode="before")
-    @classmethod
-    def _split_ports(cls, value: object) -> object:
-        return [int(part) for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("allowed_buckets", "allowed_origins", "allowed_hosts", mode="before")
+    @field_validator("grpc_ports", "allowed_buckets", "allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return parse_list(value) if isinstance(value, str) else value
+
+    @field_validator("grpc_ports", mode="before")
+    @classmethod
+    def _one_port(cls, value: object) -> object:
+        return [value] if isinstance(value, int) else value  # YAML's `grpc_ports: 50051`
+
+    @field_validator("grpc_ports", mode="after")
+    @classmethod
+    def _ports(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not all(0 <= port <= 65535 for port in value):
+            raise ValueError("must be ports up to 65535, like 50051,50052")
+        if len(set(value) - {0}) != len([port for port in value if port]):
+            raise ValueError("must not have the same port twice")
+        return value
+
+    @field_validator("grpc_host", "metrics_host", mode="after")
+    @classmethod
+    def _listening(cls, value: str) -> str:
+        return parse_host(value)
+
+    @field_validator("twilio_url", mode="after")
+    @classmethod
+    def _with_a_host(cls, value: str | None) -> str | None:
+        try:
+            has_host = value is None or bool(urlsplit(value).hostname)
+        except ValueError:
+            has_host = False
+        if not has_host:
+            raise ValueError("must be a URL like wss://voice.example.com/ws/twilio")
+        return value
+
+    @field_validator("minio_endpoint", mode="after")
+    @classmethod
+    def _endpoint(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        secure, address = parse_endpoint(value)
+        return address if secure is None else f"{'https' if secure else 'http'}://{address}"
+
+    @field_validator("redis_host", "redis_url", mode="after")
+    @classmethod
+    def _redis_address(cls, value: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            text = value.get_secret_value()
+            _ = parse_redis(text) if field.field_name == "redis_url" or "://" in text else parse_address(text)
+        return value
 
     @field_validator("allowed_origins", mode="after")
     @classmethod
     def _as_browsers_send_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(origin.lower().rstrip("/") for origin in value)
+        if wrong := [origin for origin in value if not _ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"must be origins like https://app.example.com, or null, not {wrong[0]}")
+        return tuple(normal_origin(origin) for origin in value)
 
     @field_validator("allowed_hosts", mode="after")
     @classmethod
     def _names_alone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [host for host in value if "/" in host or (host != "*" and "*" in host)]:
-            raise ValueError(f"must be names like voice.example.com, not {wrong[0]}")
-        return value
+        for host in value:
+            if "/" in host or (host != "*" and "*" in host):
+                raise ValueError(f"must be names like voice.example.com, not {host}")
+        return tuple(host if host == "*" else join_address(parse_address(host).host, None) for host in value)
 
     @field_validator("runner_token", mode="after")
     @classmethod
@@ -282,15 +385,26 @@ class Settings(BaseSettings):
             raise ValueError("must be 16 to 256 printable ASCII characters without spaces")
         return value
 
-    @field_validator("redis_port", "metrics_port", "grpc_ports", mode="before")
+    @field_validator("cache_key", mode="after")
+    @classmethod
+    def _a_long_key(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 16:
+            raise ValueError("must be 16 characters or more")
+        return value
+
+    @field_validator("metrics_port", "grpc_ports", mode="before")
     @classmethod
     def _service_link(cls, value: object, field: ValidationInfo) -> object:
-        """Kubernetes sets the address of a service `redis` under the same name: `REDIS_PORT=tcp://10.0.0.1:6379`."""
-        if not (isinstance(value, str) and value.startswith(("tcp://", "udp://"))):
-            return value
-        if field.field_name == "redis_port":
-            return value.rpartition(":")[2]
-        return cls.model_fields[str(field.field_name)].default
+        """Kubernetes sets the address of a service `bonafide-metrics` as `BONAFIDE_METRICS_PORT=tcp://10.0.0.2:9090`."""
+        return cls.model_fields[str(field.field_name)].default if _is_service_link(value) else value
+
+    @field_validator("redis_port", mode="wrap")
+    @classmethod
+    def _linked_port(cls, value: object, validate: ValidatorFunctionWrapHandler) -> int:
+        """Likewise the address of a service `redis`: `REDIS_PORT=tcp://10.0.0.1:6379`."""
+        if _is_service_link(value):
+            return _LinkedPort(validate(str(value).rpartition(":")[2]))
+        return int(validate(value))
 
     @field_validator("voice_max_batch", "face_max_batch", mode="after")
     @classmethod
@@ -309,8 +423,30 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _minio_one_scheme(self) -> "Settings":
-        if self.minio_secure and (self.minio_endpoint or "").startswith("http://"):
+        endpoint = self.minio_endpoint or ""
+        if self.minio_secure and endpoint.startswith("http://"):
             raise ValueError("MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://; it must be https://")
+        if "minio_secure" in self.model_fields_set and not self.minio_secure and endpoint.startswith("https://"):
+            raise ValueError("MINIO_SECURE is false, but MINIO_ENDPOINT begins with https://; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _one_redis(self) -> "Settings":
+        if self.redis_url is not None and self.redis_host is not None:
+            raise ValueError("REDIS_URL and REDIS_HOST are both set; one must be enough")
+        if (server := self._named_redis) is None:
+            return self
+        name = "REDIS_HOST" if self.redis_url is None else "REDIS_URL"
+        if server.password and self.redis_password and server.password != self.redis_password:
+            raise ValueError(f"{name} has another password than REDIS_PASSWORD; one must be enough")
+        if server.port and self._redis_port_is_set and server.port != self.redis_port:
+            raise ValueError(f"{name} has another port than REDIS_PORT; one must be enough")
+        return self
+
+    @model_validator(mode="after")
+    def _live_windows_advance(self) -> "Settings":
+        if self.live_overlap_s > self.live_chunk_s - 0.25:
+            raise ValueError("BONAFIDE_LIVE_OVERLAP_S must be at most BONAFIDE_LIVE_CHUNK_S less 0.25")
         return self
 
     @model_validator(mode="after")
@@ -337,6 +473,31 @@ class Settings(BaseSettings):
         if self.twilio_auth_token is not None and not self.twilio_url:
             raise ValueError("BONAFIDE_TWILIO_AUTH_TOKEN is set, so BONAFIDE_TWILIO_URL must be set too")
         return self
+
+    @cached_property
+    def redis(self) -> RedisServer | None:
+        """Redis or Valkey, with its port; None: the cache is in memory."""
+        if (named := self._named_redis) is None:
+            return None
+        linked = self.redis_url is not None and not self._redis_port_is_set  # the URL means its scheme's own port
+        port = named.port or (REDIS_PORT if linked else int(self.redis_port))
+        return replace(named, port=port, password=named.password or self.redis_password)
+
+    @property
+    def _named_redis(self) -> RedisServer | None:
+        """What `REDIS_URL` or `REDIS_HOST` say alone."""
+        text = (self.redis_url or self.redis_host or SecretStr("")).get_secret_value()
+        if not text:
+            return None
+        if self.redis_url is not None or "://" in text:
+            return parse_redis(text)
+        address = parse_address(text)
+        return RedisServer(address.host, address.port)
+
+    @property
+    def _redis_port_is_set(self) -> bool:
+        """Whether an operator set `REDIS_PORT`, not Kubernetes."""
+        return "redis_port" in self.model_fields_set and not isinstance(self.redis_port, _LinkedPort)
 
     @cached_property
     def compiled_dir(self) -> Path:

@@ -199,6 +199,7 @@ def configure_logging(level: str, style: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what is wrong with a form is its sender's to know
     for name in LOGGERS:
         ours = logging.getLogger(name)
         ours.handlers = [handler]

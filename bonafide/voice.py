@@ -16,6 +16,7 @@ from bonafide.audio.reader import AudioLimits
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
+from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
@@ -146,7 +147,7 @@ class VoiceAnalysis:
             stat = await self._store.stat(bucket, key)
 
             @asynccontextmanager
-            async def stored() -> AsyncIterator[bytes]:
+            async def stored() -> AsyncIterator[Media]:
                 async with self._budget.hold(stat.size):
                     yield await self._store.read(bucket, key, stat)
 
@@ -155,8 +156,10 @@ class VoiceAnalysis:
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: bytes, call: Call) -> VoiceEvents:
+    async def analyze_bytes(self, data: Media, call: Call) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
+
+        A bytearray may be empty afterwards, see `RecordingDecoder`.
 
         Raises:
             BonafideError: as `analyze_object`.

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.logging import RichHandler
 
+from bonafide.environment import WrongSettings
 from lab.evaluation.trials import DataError
 from models.errors import ModelError
 
@@ -58,7 +58,7 @@ def run(command: Callable[[], None], *, kept: str = "what is in the score file i
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
         command()
-    except (DataError, ModelError, ValidationError) as error:
+    except (DataError, ModelError, WrongSettings) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(WRONG_USE)
     except KeyboardInterrupt:

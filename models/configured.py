@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.environment import WrongSettings as WrongSettings
+from bonafide.environment import read_settings
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 from models.info import Task
@@ -53,11 +55,11 @@ def settings_for(task: Task, **given: Any) -> Settings:
     """The service's settings, overridden by those given; `spoof_label` is that of the task.
 
     Raises:
-        pydantic.ValidationError: a setting is wrong.
+        WrongSettings: a setting is wrong.
     """
     if "spoof_label" in given:
         given[f"{task}_spoof_label"] = given.pop("spoof_label")
-    return Settings(**given)
+    return read_settings(**given)
 
 
 def load_options(task: Task, settings: Settings) -> LoadOptions:

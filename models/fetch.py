@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from models.catalog import find_model
-from models.configured import reference_of, settings_for
+from models.configured import WrongSettings, reference_of, settings_for
 from models.errors import ModelError
 
 
@@ -16,10 +16,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=("voice", "face"))
     task = parser.parse_args().task
-    settings = settings_for(task)
     try:
+        settings = settings_for(task)
         files = find_model(reference_of(task, settings), task, settings.models_dir, offline=settings.offline)
-    except ModelError as error:
+    except (ModelError, WrongSettings) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"{files.name}: {files.path}\n")

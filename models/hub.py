@@ -28,14 +28,20 @@ def saved_model(repository: str, revision: str, models_dir: Path, *, offline: bo
         offline: never access the hub.
 
     Raises:
-        ModelUnavailable: it is not saved here, and the hub is out of reach, refuses, or has no such model.
+        ModelUnavailable: it is not saved here, and the hub is out of reach, refuses, or has no such model, or
+            `models_dir` cannot be written.
     """
     folder = models_dir / "hub" / repository.replace("/", "--") / revision.replace("/", "--")
     if folder.is_dir():
         return folder
     if offline:
         raise ModelUnavailable(f"{repository} is not saved in {models_dir} and BONAFIDE_OFFLINE is set. {_WAYS_OUT}")
-    return build_once(folder, lambda fresh: _download(repository, revision, fresh))
+    try:
+        return build_once(folder, lambda fresh: _download(repository, revision, fresh))
+    except OSError as error:
+        raise ModelUnavailable(
+            f"{repository} cannot be saved in BONAFIDE_MODELS_DIR ({models_dir}): {error}"
+        ) from error
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:

@@ -15,6 +15,7 @@ import bentoml
 import yaml
 
 from scripts.local_service import ROOT
+from scripts.serve import bentoml_home
 
 TASKS = ("voice", "face")
 _EPILOG = """\
@@ -73,6 +74,7 @@ def main() -> None:
     for task in TASKS:
         parser.add_argument(f"--{task}", metavar="REFERENCE", help=f"{task} model; left out: the bundled demonstration")
     arguments: dict[str, Any] = vars(parser.parse_args())
+    bentoml_home()
     bento = build({task: reference for task, reference in arguments.items() if reference})
     sys.stdout.write(f"{bento.tag}\n")
 

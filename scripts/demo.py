@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from scripts.local_service import ROOT, LocalService, running
+from scripts.serve import bentoml_home
 
 SAMPLES = ROOT / "samples"
 
@@ -50,6 +51,7 @@ def over_http(service: LocalService) -> None:
 
 def main() -> None:
     """Runs the demonstration."""
+    bentoml_home()
     with tempfile.TemporaryDirectory() as folder:
         say("starting the service ...")
         with running(Path(folder) / "service.log") as service:

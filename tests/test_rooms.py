@@ -16,9 +16,9 @@ RANKS = (
     {"bonafide.runner", "bonafide.decoders"},
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment"},
-    {"bonafide.calls", "bonafide.weighted_semaphore"},
+    {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore", "bonafide.base64_text"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
-    {"models.cpus"},
+    {"models.cpus", "bonafide.addresses", "bonafide.lists", "bonafide.parent"},
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

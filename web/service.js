@@ -60,7 +60,9 @@ export const modelStatus = () => ask("model_status", { signal: AbortSignal.timeo
 async function ask(route, request) {
   let answer, document;
   try {
-    const headers = new Headers(key ? { authorization: `Bearer ${key}` } : {});
+    // A browser names a file's type by its ending, whatever is in it.
+    const headers = new Headers(request.body ? { "content-type": "application/octet-stream" } : {});
+    if (key) headers.set("authorization", `Bearer ${key}`);
     answer = await fetch(new URL(route, BASE), { ...request, headers });
     document = await answer.json();
   } catch (error) {

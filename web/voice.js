@@ -106,7 +106,8 @@ export class VoicePanel {
       const summary = await client.end();
       // What was left at the end, less than a window, is judged in the summary only.
       for (const window of summary.windows.slice(this.timeline.windows.length)) this.#heard(window);
-      this.#verdict(summary.label, summary.p_spoof, summary.suspicious, this.note);
+      const notes = [this.note, ...(summary.warnings ?? [])].filter(Boolean).join(" ");
+      this.#verdict(summary.label, summary.p_spoof, summary.suspicious, notes);
     } catch (error) {
       this.#fail(error);
     }

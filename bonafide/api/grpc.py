@@ -1,22 +1,30 @@
 """gRPC: the two services, health and reflection on every configured port. Translation only."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 
+from bonafide.addresses import join_address
 from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
+from bonafide.api.grpc_health import Health
+from bonafide.api.grpc_intake import STREAM_BYTES, Intake, IntakeInterceptor
 from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
+from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
+from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.security.shares import Shares
 from bonafide.security.tls import ServerTls
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import VoiceEvents, report_of
@@ -34,9 +42,22 @@ _SPARE_BYTES = 64 * 1024
 _SPARE_S = 60.0
 """Extra time of a live call over its session's limit, so that the session ends first, with a reason."""
 _SPARE_CALLS = 64
-"""Slots for status and health calls, accepted when all other slots are in use."""
+"""Status calls, beside those that the use cases admit."""
 _PART_BYTES = 4 * 1024 * 1024
 _KEEPALIVE_MS = 20_000
+_HANDSHAKE_MS = 20_000
+_FAREWELL_S = 1.0
+"""For the last status of health and reflection calls."""
+
+_WATCHING_CALLS = 1024
+"""Open calls of health and reflection: many clients keep a watch."""
+_WATCHING_ARRIVING = 8
+_WATCHING_IDLE_S = 5.0
+"""For their messages, which have a few bytes."""
+_WATCHING = (f"/{health.SERVICE_NAME}/", f"/{reflection.SERVICE_NAME}/")
+_UPLOAD_METHOD = f"/{VOICE_SERVICE}/AnalyzeUpload"
+_LIVE_METHOD = f"/{VOICE_SERVICE}/AnalyzeLive"
+_PHOTO_METHOD = f"/{FACE_SERVICE}/PredictLiveness"
 
 
 class _Servicer:
@@ -135,12 +156,14 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
 class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
     """`liveness.LivenessService`."""
 
-    async def PredictLiveness(self, request: liveness.LivenessRequest, context: Context) -> liveness.LivenessResponse:
-        """Judges a photo; errors in the image itself are returned with status OK, as old clients expect."""
+    async def PredictLiveness(  # type: ignore[override]
+        self, photo: bytearray, context: Context
+    ) -> liveness.LivenessResponse:
+        """Judges a photo (see `_photo_of`); errors in the image itself have status OK, as old clients expect."""
         call = begin(context, self._app.settings.face_timeout_s)
         try:
             async with self._running("PredictLiveness", context, call):
-                return messages.face_response(await self._app.face.judge(request.image_data, call), call)
+                return messages.face_response(await self._app.face.judge(photo, call), call)
         except (InvalidRequest, UnreadableMedia, TooLarge) as error:
             return messages.face_refusal(error, call)
         except BonafideError as error:
@@ -166,30 +189,40 @@ class GrpcServer:
     def __init__(self, app: App, tracer_provider: TracerProvider | None = None, tls: ServerTls | None = None) -> None:
         settings = app.settings
         largest = max(settings.max_image_bytes, _PART_BYTES) + _SPARE_BYTES
+        received = 2 * largest  # what is over the limit, but not far, is told so with our own status
         self._app = app
         self._host = settings.grpc_host
         self._ports = settings.grpc_ports
         self._tls = tls
         tracer = trace.get_tracer(__name__, tracer_provider=tracer_provider)
         age = [("grpc.max_connection_age_ms", int(settings.grpc_max_connection_age_s * 1000))]
+        self._calls = _calls(app, largest, received)
+        self._uploads = replace(self._calls, calls=Shares(4 * settings.max_voice_calls, "uploads"))
+        self._watching = _watching(app, largest)
         self._server = grpc.aio.server(
             options=[
                 *(age if settings.grpc_max_connection_age_s else []),
-                ("grpc.max_receive_message_length", largest),
+                ("grpc.max_receive_message_length", received),
+                ("grpc.max_allowed_incoming_connections", settings.grpc_max_connections),
+                ("grpc.max_concurrent_streams", settings.grpc_max_streams_per_connection),
+                ("grpc.http2.lookahead_bytes", STREAM_BYTES),
+                ("grpc.http2.bdp_probe", 0),  # which would let each stream buffer megabytes
                 ("grpc.so_reuseport", 0),  # a second service on the same port must fail to start
+                ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),  # detects lost connections
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
             ],
-            interceptors=[KeyInterceptor(app.access)],
-            maximum_concurrent_rpcs=(
-                settings.max_voice_calls + settings.max_face_calls + settings.live_max_sessions + _SPARE_CALLS
-            ),
+            interceptors=[
+                KeyInterceptor(app.access),
+                IntakeInterceptor(self._intake_of),
+                PredictionsInterceptor(settings.predictions),
+            ],
         )
         audio_analyzer_pb2_grpc.add_AudioAnalysisServicer_to_server(AudioAnalysis(app, tracer), self._server)
         liveness_api_pb2_grpc.add_LivenessServiceServicer_to_server(LivenessService(app, tracer), self._server)
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (VOICE_SERVICE, FACE_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
@@ -199,30 +232,81 @@ class GrpcServer:
         """Starts to listen, and returns the ports; health is that of the runners, which may not be ready yet.
 
         Raises:
-            RuntimeError: a port is taken.
+            RuntimeError: an address cannot be listened on, which the message names.
         """
         await self.report_health()
-        bound = [self._bind(f"{self._host}:{port}") for port in self._ports]
+        bound = [self._bind(join_address(self._host, port)) for port in self._ports]
         await self._server.start()
         logger.info("gRPC listens", extra={"host": self._host, "ports": bound, "tls": self._tls is not None})
         return bound
 
     def _bind(self, address: str) -> int:
-        if self._tls is None:
-            return self._server.add_insecure_port(address)
-        return self._server.add_secure_port(address, server_credentials(self._tls))
+        try:
+            if self._tls is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, server_credentials(self._tls))
+        except RuntimeError:
+            raise RuntimeError(
+                f"gRPC cannot listen on {address} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS): it is taken, or not ours"
+            ) from None
 
     async def report_health(self) -> None:
         """Sets the health of each service by its runner; the server is healthy when both are ready."""
         voice, face = self._app.voice_runner.ready, self._app.face_runner.ready
         for service, ready in ((VOICE_SERVICE, voice), (FACE_SERVICE, face), ("", voice and face)):
-            status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-            await self._health.set(service, status)
+            self._health.set(service, ready)
 
     async def set_not_serving(self) -> None:
         """Sets health to NOT_SERVING permanently; calls are still accepted."""
-        await self._health.enter_graceful_shutdown()
+        self._health.leave()
 
     async def stop(self, grace_s: float) -> None:
-        """Refuses new calls, and returns when those in flight have ended; after `grace_s` seconds they are aborted."""
-        await self._server.stop(grace_s)
+        """Refuses new calls, and returns when those in flight have ended; after `grace_s` seconds they are aborted.
+
+        Those of health and reflection are ended at once: their callers may wait without end.
+        """
+        stopping = asyncio.create_task(self._server.stop(grace_s))
+        await asyncio.sleep(0)  # from now on no caller who is sent away comes back over the same connection
+        self._watching.end()
+        ended = asyncio.gather(self._calls.ended(), self._uploads.ended())
+        await asyncio.wait((stopping, ended), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        await asyncio.wait((stopping,), timeout=_FAREWELL_S)
+        await self._server.stop(None)  # drops what cannot be ended: watchers who read nothing
+        await stopping
+
+    def _intake_of(self, method: str) -> Intake:
+        if method.startswith(_WATCHING):
+            return self._watching
+        return self._uploads if method == _UPLOAD_METHOD else self._calls
+
+
+def _calls(app: App, largest: int, received: int) -> Intake:
+    """Limits of calls to the two services. Which of them are judged the use cases decide."""
+    settings = app.settings
+    judged = settings.max_voice_calls + settings.max_face_calls + settings.live_max_sessions
+    return Intake(
+        calls=Shares(2 * (judged + _SPARE_CALLS), "calls"),  # one caller may have half of them
+        arriving=FairSlots(max(2, settings.max_inflight_bytes // (2 * received))),
+        budget=app.budget,
+        idle_s=settings.grpc_idle_s,
+        largest=largest,
+        pausing=frozenset({_LIVE_METHOD}),
+        readers={_PHOTO_METHOD: _photo_of},
+    )
+
+
+def _watching(app: App, largest: int) -> Intake:
+    """Limits of calls of health and reflection, which other calls never use up."""
+    return Intake(
+        calls=Shares(_WATCHING_CALLS, "calls"),
+        arriving=FairSlots(_WATCHING_ARRIVING, _WATCHING_ARRIVING),
+        budget=app.budget,
+        idle_s=_WATCHING_IDLE_S,
+        largest=largest,
+    )
+
+
+def _photo_of(message: bytes) -> bytearray:
+    """The photo of a `LivenessRequest`, alone: the message would hold a second copy of it while the call lasts."""
+    return bytearray(liveness.LivenessRequest.FromString(message).image_data)

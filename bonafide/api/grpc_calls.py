@@ -6,11 +6,13 @@ import grpc
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode, Overloaded
+from bonafide.telemetry import refused
 
 STATUS = {
     ErrorCode.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.UNREADABLE_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.OBJECT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     ErrorCode.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     ErrorCode.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
@@ -21,6 +23,8 @@ STATUS = {
 }
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_REFUSAL_LIMIT_S = 10.0
 
 
 def begin(context: Context, limit_s: float, task_id: str = "") -> Call:
@@ -42,3 +46,11 @@ async def abort(context: Context, call: Call, error: BonafideError) -> NoReturn:
     if isinstance(error, Overloaded):
         trailer.append(("retry-after-s", f"{error.retry_after_s:g}"))
     await context.abort(STATUS[error.code], error.message, tuple(trailer))
+
+
+async def refuse(context: Context, method: str, error: BonafideError, *, quiet: bool = False) -> NoReturn:
+    """Ends a call outside its method with the error's status; counts and logs it unless `quiet`."""
+    call = begin(context, _REFUSAL_LIMIT_S)
+    if not quiet:
+        refused("grpc", method, call, error)
+    await abort(context, call, error)

@@ -12,7 +12,7 @@ from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
 from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, AudioInputDecoder, Encoding
 from bonafide.live.registry import LiveSessions
-from bonafide.live.session import Ending, LiveConfig, LiveWindowVerdict
+from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
 from bonafide.security.caller import current_caller
@@ -111,11 +111,12 @@ def _configure(intake: AudioInputDecoder, config: audio.LiveAudioConfig) -> None
     encoding = config.encoding or "float32"
     if encoding not in ENCODINGS:
         raise InvalidRequest(f"encoding must be one of {', '.join(ENCODINGS)}")
+    windows = intake.default_windows(config.chunk_duration or None)
     intake.configure(
         rate=config.sample_rate or (MULAW_RATE if encoding == "mulaw" else SAMPLE_RATE),
         encoding=cast(Encoding, encoding),
-        chunk_s=config.chunk_duration or LiveConfig.chunk_s,
-        overlap_s=config.overlap_duration,
+        chunk_s=windows.chunk_s,
+        overlap_s=config.overlap_duration or windows.overlap_s,
     )
 
 
@@ -146,4 +147,5 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         suspicious=map(messages.suspicious_stretch, summary.suspicious),
         request_id=call.request_id,
         reason=summary.ending.value,
+        warnings=summary.warnings,
     )

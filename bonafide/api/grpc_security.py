@@ -8,17 +8,15 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health
 
-from bonafide.api.grpc_calls import Context, abort, begin
-from bonafide.api.security import presented_key
+from bonafide.api.grpc_calls import Context, refuse
+from bonafide.api.security import presented_keys
 from bonafide.errors import BonafideError
 from bonafide.security.access import Access
 from bonafide.security.caller import set_caller
 from bonafide.security.tls import ServerTls, TlsMaterial
-from bonafide.telemetry import refused
 
-_OPEN = f"/{health.SERVICE_NAME}/"
+OPEN = f"/{health.SERVICE_NAME}/"
 """Health checks need no key."""
-_REFUSAL_LIMIT_S = 10.0
 
 
 class KeyInterceptor(grpc.aio.ServerInterceptor):
@@ -35,13 +33,13 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):
         """See gRPC. Runs in the context of the call, before its first message is taken from the connection."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith(_OPEN):  # without a handler gRPC answers UNIMPLEMENTED
+        if handler is None or method.startswith(OPEN):  # without a handler gRPC answers UNIMPLEMENTED
             return handler
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
-        }
+        metadata = [
+            (key, value) for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
+        ]
         try:
-            set_caller(self._access.admit(presented_key(metadata)))
+            set_caller(self._access.admit(presented_keys(metadata)))
         except BonafideError as error:
             return _refusal(method.rpartition("/")[2], error)
         return handler
@@ -50,12 +48,10 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):
 def _refusal(method: str, error: BonafideError) -> grpc.RpcMethodHandler[Any, Any]:
     """Ends a call of any kind; a handler of streams, because others would first receive the whole request."""
 
-    async def refuse(_requests: object, context: Context) -> None:
-        call = begin(context, _REFUSAL_LIMIT_S)
-        refused("grpc", method, call, error)
-        await abort(context, call, error)
+    async def answer(_requests: object, context: Context) -> None:
+        await refuse(context, method, error)
 
-    return grpc.stream_stream_rpc_method_handler(refuse)
+    return grpc.stream_stream_rpc_method_handler(answer)
 
 
 def server_credentials(tls: ServerTls) -> grpc.ServerCredentials:

@@ -1,4 +1,4 @@
-"""HTTP: raw bytes or JSON in, the fields of the gRPC responses out. A Starlette app that BentoML mounts; no logic.
+"""HTTP: files or JSON in, the fields of the gRPC responses out. A Starlette app that BentoML mounts; no logic.
 
 The routes are no BentoML APIs: those parse a body by its content type (curl's default is a form), fetch URLs
 that a body names, and do not notice that the caller has disconnected.
@@ -8,26 +8,29 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bonafide.api import messages
+from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file_in_body, read_json
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.web import web_routes
+from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
+from bonafide.security.caller import current_caller
 from bonafide.settings import Settings
 from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
@@ -51,10 +54,6 @@ class StoredRecording(BaseModel):
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     task_id: str = ""
-
-
-class _CallerGone(asyncio.CancelledError):
-    """The caller closed the connection; its work is cancelled."""
 
 
 class HttpApi:
@@ -98,29 +97,29 @@ class HttpApi:
 
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
-        async with _body(app, request, app.settings.max_audio_bytes) as data:
+        async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
             report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call)))
         return messages.audio_response(report, call)
 
     async def analyze_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the stored recording that the body names."""
-        async with _body(app, request, _MAX_JSON_BYTES) as data:
-            wanted = _stored_recording(data)
+        async with body(request, app.budget, _MAX_JSON_BYTES) as data:
+            wanted = read_json(StoredRecording, data)
         bind_task(printable_id(wanted.task_id))
         events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
         """Judges the photo in the body."""
-        async with _body(app, request, app.settings.max_image_bytes) as data:
+        async with file_in_body(request, app.budget, app.settings.max_image_bytes, PHOTO_TYPES) as data:
             report = await _while_connected(request, app.face.judge(data, call))
         return messages.face_response(report, call)
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The models in use."""
         return {
-            "voice": _fields(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
-            "face": _fields(messages.face_status(app.face_runner, app.settings.face_threshold)),
+            "voice": messages.as_json(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
+            "face": messages.as_json(messages.face_status(app.face_runner, app.settings.face_threshold)),
         }
 
     async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
@@ -128,10 +127,15 @@ class HttpApi:
         runners = {runner.name: runner.ready for runner in (app.voice_runner, app.face_runner)}
         if not all(runners.values()):
             raise Unavailable("no answer from: " + ", ".join(name for name, ready in runners.items() if not ready))
-        return {"status": "healthy", "runners": runners}
+        return {
+            "status": "healthy",
+            "runners": runners,
+            "active_connections": app.live.active,
+            "timestamp": time.time(),
+        }
 
     async def stats(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """Numbers of active calls and sessions, and their limits."""
+        """Numbers of active calls and sessions, their limits, and the statistics of the caller's own sessions."""
         runners = {
             runner.name: {
                 "active_calls": runner.active_calls,
@@ -141,7 +145,17 @@ class HttpApi:
             for runner in (app.voice_runner, app.face_runner)
         }
         live = {"active_sessions": app.live.active, "max_sessions": app.settings.live_max_sessions}
-        return {**runners, "live": live}
+        connections: dict[str, Any] = {}
+        for stream in app.live.of(current_caller()):
+            name = stream.call.request_id if stream.client_id in connections else stream.client_id
+            connections[name] = session_stats(stream).model_dump()
+        return {
+            **runners,
+            "live": live,
+            "active_connections": app.live.active,
+            "connections": connections,
+            "timestamp": time.time(),
+        }
 
     async def call_verdict(self, app: App, request: Request, _call: Call) -> dict[str, Any]:
         """The verdict on a phone call, during the call and for some time after it."""
@@ -173,7 +187,7 @@ class HttpApi:
         try:
             yield
         except asyncio.CancelledError as error:
-            if not self._cut_off or isinstance(error, _CallerGone):
+            if not self._cut_off or isinstance(error, CallerGone):
                 raise
             task.uncancel()
             raise Unavailable(_GOING_AWAY) from error
@@ -202,8 +216,8 @@ class HttpApi:
                     with self._in_progress(request):
                         async with call.time_limit():
                             answer = await handler(app, request, call)
-                return JSONResponse(answer if isinstance(answer, dict) else _fields(answer), headers=headers)
-            except _CallerGone:
+                return JSONResponse(answer if isinstance(answer, dict) else messages.as_json(answer), headers=headers)
+            except CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)
             except BonafideError as error:
                 return refusal(error, call)
@@ -242,30 +256,11 @@ def _time_limit(request: Request, limit: float) -> float:
     return min(limit, seconds)
 
 
-def _body(app: App, request: Request, limit: int) -> AbstractAsyncContextManager[bytes]:
-    """The request's body, counted while it arrives."""
-
-    async def parts() -> AsyncIterator[bytes]:
-        try:
-            async for part in request.stream():
-                yield part
-        except ClientDisconnect as error:
-            raise _CallerGone from error
-
-    return app.budget.collect(parts(), limit, _declared_bytes(request))
-
-
-def _declared_bytes(request: Request) -> int:
-    """What the request says its body has; 0 where it says nothing. Of absurdly many digits the first tell enough."""
-    digits = request.headers.get("content-length", "").lstrip("0")
-    return int(digits[:20]) if digits.isdecimal() else 0
-
-
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:
     """Awaits `work`, and cancels it when the caller closes the connection.
 
     Raises:
-        _CallerGone: the caller closed the connection.
+        CallerGone: the caller closed the connection.
     """
 
     async def disconnected() -> None:
@@ -278,22 +273,9 @@ async def _while_connected(request: Request, work: Awaitable[T]) -> T:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise _CallerGone
+        raise CallerGone
     finally:
         for task in (working, watching):
             task.cancel()
             with suppress(asyncio.CancelledError, BonafideError):
                 await task
-
-
-def _stored_recording(data: bytes) -> StoredRecording:
-    try:
-        return StoredRecording.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise InvalidRequest(f"{where}: {first['msg']}") from error
-
-
-def _fields(message: Message) -> dict[str, Any]:
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

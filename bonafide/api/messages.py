@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
 from bonafide.calls import Call
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
@@ -43,6 +46,18 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         suspicious=[suspicious_stretch(stretch) for stretch in report.suspicious],
         speech_seconds=report.speech_seconds,
     )
+
+
+def as_json(message: Message) -> dict[str, Any]:
+    """A message as JSON, with all of its fields; predictions in the order of their chunks."""
+    document = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    if isinstance(message, audio.AnalyzeAudioResponse):
+        document["predictions"] = {
+            chunk.chunk_id: document["predictions"][chunk.chunk_id]
+            for chunk in message.chunks
+            if chunk.chunk_id in document["predictions"]
+        }
+    return document
 
 
 def suspicious_stretch(stretch: SuspiciousStretch) -> audio.SuspiciousStretch:

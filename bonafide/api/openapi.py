@@ -4,6 +4,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from bonafide.api.bodies import EncodedFile
 from bonafide.api.twilio_messages import CallVerdict
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
@@ -56,7 +57,12 @@ def _operation(summary: str, answer: dict[str, Any], body: dict[str, Any] | None
     return operation
 
 
-_RAW = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {"type": "string", "format": "binary"}
+_FILE = {
+    "application/octet-stream": {"schema": _BYTES},
+    "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BYTES}}},
+    "application/json": {"schema": EncodedFile.model_json_schema()},
+}
 _STORED = {
     "application/json": {
         "schema": {
@@ -87,9 +93,9 @@ OPENAPI: dict[str, Any] = {
         "description": "Tells real voices and faces from fake ones. Scores are P(spoof) or P(fake), 0 to 1.",
     },
     "paths": {
-        "/detect_audio": {"post": _operation("Judge the recording in the body", _AUDIO, _RAW)},
+        "/detect_audio": {"post": _operation("Judge the recording in the body", _AUDIO, _FILE)},
         "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
-        "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _RAW)},
+        "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
         "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
         "/health": {"get": _operation("Whether both models answer", _ANY)},

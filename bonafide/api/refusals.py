@@ -11,6 +11,7 @@ STATUS = {
     ErrorCode.INVALID_REQUEST: 400,
     ErrorCode.UNREADABLE_MEDIA: 422,
     ErrorCode.TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.OBJECT_NOT_FOUND: 404,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.UNAUTHENTICATED: 401,

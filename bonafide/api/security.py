@@ -1,6 +1,6 @@
 """HTTP and WebSocket: checks the key before a body is read or a socket is accepted. For gRPC: grpc_security.py."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -23,12 +23,21 @@ KEY_SUBPROTOCOL = "bonafide.key."
 REFUSAL_LIMIT_S = 10.0
 
 
-def presented_key(headers: Mapping[str, str]) -> str | None:
-    """The key in headers or metadata with lower-case names, if any."""
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credentials.strip():
-        return credentials.strip()
-    return headers.get("x-api-key") or None
+def presented_keys(headers: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The keys in headers or metadata with lower-case names: those of `authorization`, else those of `x-api-key`.
+
+    Args:
+        headers: in any order; a name may come several times.
+    """
+    bearers, keys = set(), set()
+    for name, value in headers:
+        if name == "authorization":
+            scheme, _, credentials = value.partition(" ")
+            if scheme.lower() == "bearer":
+                bearers.add(credentials.strip())
+        elif name == "x-api-key":
+            keys.add(value.strip())
+    return frozenset(bearers - {""} or keys - {""})
 
 
 class KeyGate:
@@ -65,7 +74,7 @@ class KeyGate:
         try:
             if (access := self._access()) is None:
                 raise Unavailable("the service is starting")
-            set_caller(access.admit(presented_key(headers) or _offered_key(scope)))
+            set_caller(access.admit(presented_keys(headers.items()) or _offered_keys(scope)))
         except BonafideError as error:
             call = Call.within(REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
             refused(scope["type"], "access", call, error)
@@ -81,11 +90,9 @@ def _is_open(scope: Scope) -> bool:
     return preflight or path in OPEN or path.startswith(OPEN_FOLDERS)
 
 
-def _offered_key(scope: Scope) -> str | None:
-    for offer in scope.get("subprotocols", ()):
-        if offer.startswith(KEY_SUBPROTOCOL):
-            return str(offer.removeprefix(KEY_SUBPROTOCOL))
-    return None
+def _offered_keys(scope: Scope) -> frozenset[str]:
+    offers = map(str, scope.get("subprotocols", ()))
+    return frozenset(each.removeprefix(KEY_SUBPROTOCOL) for each in offers if each.startswith(KEY_SUBPROTOCOL))
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:

@@ -140,6 +140,7 @@ class CallVerdict(BaseModel):
     model: Model
     calibrated: bool
     request_id: str
+    warnings: list[str]
     timestamp: float
 
 
@@ -163,6 +164,7 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         model=model_of(summary.model),
         calibrated=summary.model.calibrated,
         request_id=verdict.request_id,
+        warnings=list(summary.warnings),
         timestamp=verdict.timestamp,
     )
     return document.model_dump_json().encode()

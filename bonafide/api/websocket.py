@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -21,6 +22,7 @@ from bonafide.live.summary import LiveSummary
 from bonafide.security.caller import current_caller
 from bonafide.telemetry import observed
 
+DETECT_PATH = "/ws/detect"
 GOING_AWAY, POLICY, INTERNAL = 1001, 1008, 1011
 _CLOSE = {
     Ending.END: (1000, ""),
@@ -51,7 +53,11 @@ class WebSocketApi:
 
     def routes(self) -> list[BaseRoute]:
         """The routes to mount."""
-        return [WebSocketRoute("/ws/detect", self.detect), WebSocketRoute(TWILIO_PATH, self.twilio)]
+        return [
+            WebSocketRoute(DETECT_PATH, self.detect),
+            WebSocketRoute(TWILIO_PATH, self.twilio),
+            WebSocketRoute("/{path:path}", self.unknown),
+        ]
 
     async def detect(self, websocket: WebSocket) -> None:
         """Serves one socket of `/ws/detect`. Never raises."""
@@ -60,6 +66,12 @@ class WebSocketApi:
     async def twilio(self, websocket: WebSocket) -> None:
         """Serves one phone call. Never raises."""
         await self._serve(websocket, "twilio", PhoneConversation)
+
+    async def unknown(self, websocket: WebSocket) -> None:
+        """Answers that no socket is there; Starlette would say that it is forbidden."""
+        await websocket.send_denial_response(
+            PlainTextResponse(f"Not Found; sockets are at {DETECT_PATH}, without a slash behind it\n", 404)
+        )
 
     async def _serve(self, websocket: WebSocket, method: str, conversation: type[Conversation]) -> None:
         call = Call.within(math.inf, request_id=websocket.headers.get("x-request-id"))

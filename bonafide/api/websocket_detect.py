@@ -4,7 +4,6 @@ By default each frame gets exactly one reply, on which clients of the older serv
 """
 
 import math
-import time
 import uuid
 from collections.abc import AsyncGenerator
 
@@ -13,8 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bonafide.api import websocket_messages as messages
 from bonafide.app import App
 from bonafide.calls import printable_id
-from bonafide.errors import BonafideError
-from bonafide.live.formats import text_samples
+from bonafide.errors import BonafideError, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
@@ -26,14 +24,13 @@ _MIN_PROBABILITY = 1e-7  # its logarithm is finite
 class DetectConversation:
     """One socket: frames to inputs, outputs to frames."""
 
-    def __init__(self, websocket: WebSocket, stream: LiveStream, _app: App) -> None:
+    def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None:
         self._websocket = websocket
         self._stream = stream
-        self._client_id = uuid.uuid4().hex
+        stream.client_id = uuid.uuid4().hex
+        self._max_bytes = app.settings.live_max_message_bytes
         self._intake = AudioInputDecoder(stream)
         self._push = False
-        self._connected_at = time.time()
-        self._messages = 0
         self._model = messages.model_of(stream.model)
 
     async def run(self) -> LiveSummary:
@@ -45,34 +42,35 @@ class DetectConversation:
             frame = await self._websocket.receive()
             if frame["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(frame.get("code", 1005))
-            self._messages += 1
             try:
                 if (text := frame.get("text")) is None:
                     yield await self._binary(frame["bytes"])
                     continue
+                if text == self._websocket.state.too_large:
+                    raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
                 message = messages.read_message(text)
                 if isinstance(message, messages.End):
                     return
-                yield self._input(message)
+                yield await self._input(message)
             except BonafideError as error:
                 reply = self._error(error)
                 yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
 
-    def _input(self, message: messages.ClientMessage) -> Input:
+    async def _input(self, message: messages.ClientMessage) -> Input:
         match message:
             case messages.AudioChunk():
-                rate = self._intake.rate if message.sample_rate is None else message.sample_rate
-                return Audio(text_samples(message.audio_data), rate, answer=not self._push)
+                samples, rate = await self._intake.text(message.audio_data, message.sample_rate, message.encoding)
+                return Audio(samples, rate, answer=not self._push)
             case messages.Configure():
                 updated = self._configure(message)
                 return QueuedReply(lambda: updated)
             case messages.Flush():
                 return Flush()
             case messages.Connect():
-                self._client_id = printable_id(message.client_id or "") or self._client_id
+                self._stream.client_id = printable_id(message.client_id or "") or self._stream.client_id
                 return QueuedReply(
                     lambda: messages.Connected(
-                        client_id=self._client_id, request_id=self._stream.call.request_id, model=self._model
+                        client_id=self._stream.client_id, request_id=self._stream.call.request_id, model=self._model
                     )
                 )
             case messages.AskStats():
@@ -94,7 +92,7 @@ class DetectConversation:
             self._push = wanted.results == "push"
         config = self._stream.session.config
         return messages.ConfigUpdated(
-            client_id=self._client_id,
+            client_id=self._stream.client_id,
             config=messages.SessionConfig(
                 sample_rate=self._intake.rate,
                 chunk_duration=config.chunk_s,
@@ -125,7 +123,7 @@ class DetectConversation:
         if judged.verdicts:
             windows = [_result(verdict) for verdict in judged.verdicts]
             return messages.DetectionResult(
-                client_id=self._client_id,
+                client_id=self._stream.client_id,
                 result=windows[-1],
                 windows=windows,
                 threshold=self._stream.session.threshold,
@@ -136,7 +134,7 @@ class DetectConversation:
         if judged.error:
             return self._error(judged.error, names)
         return messages.Buffering(
-            client_id=self._client_id,
+            client_id=self._stream.client_id,
             buffer_duration=judged.waiting_s,
             buffer_size=judged.waiting_samples,
             chunk_duration=self._stream.session.config.chunk_s,
@@ -147,24 +145,11 @@ class DetectConversation:
         return messages.Error(message=text, code=error.code.value, request_id=self._stream.call.request_id)
 
     def _stats(self) -> messages.Stats:
-        session = self._stream.session
-        return messages.Stats(
-            client_id=self._client_id,
-            stats=messages.SessionStats(
-                connected_at=self._connected_at,
-                total_messages=self._messages,
-                total_detections=len(session.verdicts),
-                buffer_size=session.waiting_samples,
-                buffer_duration=session.waiting_s,
-                audio_seconds=session.audio_s,
-                judged_seconds=session.judged_s,
-                speech_seconds=session.speech_s,
-            ),
-        )
+        return messages.Stats(client_id=self._stream.client_id, stats=messages.session_stats(self._stream))
 
     def _summary(self, summary: LiveSummary) -> messages.Summary:
         return messages.Summary(
-            client_id=self._client_id,
+            client_id=self._stream.client_id,
             label=summary.label,
             is_spoof=summary.label == "spoof",
             p_spoof=summary.score,
@@ -178,6 +163,7 @@ class DetectConversation:
             model=self._model,
             calibrated=summary.model.calibrated,
             request_id=self._stream.call.request_id,
+            warnings=list(summary.warnings),
         )
 
 

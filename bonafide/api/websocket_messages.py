@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import Encoding
+from bonafide.live.stream import LiveStream
 from bonafide.verdict import SuspiciousStretch, WindowVerdict
 from models.info import ModelInfo
 
@@ -32,7 +33,10 @@ class Connect(_FromClient):
 
 
 class AudioChunk(_FromClient):
-    """Samples as text: base64 of little-endian float32, an array, or a string that holds a JSON array."""
+    """Samples as text: base64 of little-endian float32, an array, or a string that holds a JSON array.
+
+    `encoding` may name another encoding of the samples; older clients say "base64" or "json", which is seen anyway.
+    """
 
     type: Literal["audio_chunk"]
     audio_data: str | list[float]
@@ -86,7 +90,7 @@ def read_message(text: str) -> ClientMessage:
         InvalidRequest: not JSON, not a known type, or an invalid field; the message names it.
     """
     try:
-        return _CLIENT_MESSAGE.validate_json(text)
+        return _CLIENT_MESSAGE.validate_json(text.removeprefix("\ufeff"))  # some programs begin JSON with this mark
     except ValidationError as error:
         raise InvalidRequest(_explained(error)) from error
 
@@ -222,6 +226,21 @@ class SessionStats(_ToClient):
     speech_seconds: float
 
 
+def session_stats(stream: LiveStream) -> SessionStats:
+    """The statistics of an open session."""
+    session = stream.session
+    return SessionStats(
+        connected_at=stream.opened_at,
+        total_messages=stream.messages,
+        total_detections=len(session.verdicts),
+        buffer_size=session.waiting_samples,
+        buffer_duration=session.waiting_s,
+        audio_seconds=session.audio_s,
+        judged_seconds=session.judged_s,
+        speech_seconds=session.speech_s,
+    )
+
+
 class Stats(_Frame):
     """Answers `stats`."""
 
@@ -289,6 +308,7 @@ class Summary(_Frame):
     model: Model
     calibrated: bool
     request_id: str
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Error(_Frame):

@@ -32,7 +32,7 @@ class PhoneConversation:
         self._stream = stream
         self._app = app
         self._intake = AudioInputDecoder(stream)
-        self._intake.configure(encoding="mulaw", chunk_s=_WINDOW_S)
+        self._intake.configure(encoding="mulaw", chunk_s=_WINDOW_S, overlap_s=0.0)
         self._call: PhoneCall | None = None
         self._track = "inbound"
         self._marks: set[str] = set()

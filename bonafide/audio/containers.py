@@ -5,6 +5,7 @@ format.
 """
 
 import re
+import struct
 from typing import NamedTuple
 
 from bonafide.errors import UnreadableMedia
@@ -53,6 +54,12 @@ _REFUSED = (
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
 )
+_MP3_INDEX = re.compile(rb"Xing|Info|VBRI")
+_MP3_EXCESS = 16
+_FORMAT = struct.Struct(">HHIIHH")
+_RIFX_TAGS = frozenset([1, 3, 6, 7])  # integers, floats, A-law, mu-law
+_EXTENSIBLE = 0xFFFE
+_MAX_CHUNKS = 64
 _MATROSKA_TAG_NAME = b"\x45\xa3"
 _OGG_COMMENTS = re.compile(rb"OpusTags|\x03vorbis")
 _MAX_TAGS = 10_000
@@ -103,6 +110,39 @@ def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
     return min(at, len(data)), header[:4] + b"\x80" + header[5:]
 
 
+def riff_of_rifx(data: bytes, offset: int) -> tuple[int, bytes]:
+    """Where the samples of a RIFX file begin, and a RIFF header for them: little-endian, as FFmpeg reads it whole.
+
+    FFmpeg refuses big-endian format chunks of more than 16 bytes, and takes the samples behind any for little-endian
+    ones. They still have to be decoded as big-endian.
+
+    Raises:
+        UnreadableMedia: no samples or no format, or one that is not plain PCM, A-law or mu-law.
+    """
+    form = b""
+    at = offset + 12
+    for _ in range(_MAX_CHUNKS):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
+        at += 8
+        if name == b"data" and len(form) >= _FORMAT.size:
+            return at, _riff_header(form, size)
+        if name == b"fmt ":
+            form = data[at : at + min(size, 40)]
+        at += size + size % 2
+    raise UnreadableMedia("the RIFX file has no audio, or does not say how it is coded")
+
+
+def _riff_header(form: bytes, data_bytes: int) -> bytes:
+    tag, *fields = _FORMAT.unpack_from(form)
+    if tag == _EXTENSIBLE and len(form) >= 28:
+        tag = int.from_bytes(form[24:28], "big")
+    if tag not in _RIFX_TAGS:
+        raise UnreadableMedia(f"RIFX with audio of format {tag} is not accepted; send RIFF")
+    header = struct.pack("<HHIIHH", tag, *fields)
+    whole = b"WAVEfmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", data_bytes)
+    return b"RIFF" + struct.pack("<I", min(len(whole) + data_bytes, 0xFFFFFFFF)) + whole
+
+
 def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> None:
     """Refuses an Ogg or Matroska file, from `start` to `end`, with so many tags that FFmpeg would take minutes.
 
@@ -124,11 +164,21 @@ def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> No
         raise UnreadableMedia("the recording carries too many tags")
 
 
-def declares_duration(head: bytes, demuxer: str) -> bool:
-    """Whether the container states its duration, rather than FFmpeg guessing it from the number of bytes."""
-    if demuxer == "mp3":
-        return any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
-    return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
+def declares_duration(head: bytes, demuxer: str, size: int) -> bool:
+    """Whether a container of `size` bytes states its duration, rather than FFmpeg guessing it from that size."""
+    if demuxer != "mp3":
+        return demuxer in {"wav", "w64", "flac", "mov", "matroska"}
+    found = _MP3_INDEX.search(head)
+    if found is None:
+        return False
+    at = found.start()
+    if head[at : at + 4] == b"VBRI":
+        stated = int.from_bytes(head[at + 10 : at + 14], "big")
+    else:
+        fields = int.from_bytes(head[at + 4 : at + 8], "big")  # 1: number of frames, 2: bytes
+        place = at + 8 + 4 * (fields & 1)
+        stated = int.from_bytes(head[place : place + 4], "big") if fields & 2 else 0
+    return not stated or size <= stated + stated // _MP3_EXCESS  # with more, others were joined, and FFmpeg guesses
 
 
 def _after_id3(data: bytes, offset: int) -> int:

@@ -23,10 +23,13 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from bonafide.audio.containers import ACCEPTED, declares_duration, refuse_excessive_tags
+from bonafide.audio.channels import Downmix
+from bonafide.audio.containers import ACCEPTED, declares_duration, refuse_excessive_tags, riff_of_rifx
 from bonafide.audio.findings import Findings, Reading
+from bonafide.audio.levels import LOUDEST
 from bonafide.audio.part import Part
 from bonafide.audio.parts import first_part, next_part
+from bonafide.audio.plausibility import SILENT, SilenceCheck, cancelled
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
 from bonafide.audio.timeline import TimeLine
@@ -44,7 +47,6 @@ _MIB = 1024 * 1024
 _HEADER_BYTES = 1 << 13
 _MAX_ALLOCATION = 64 * _MIB
 _GENERATE_TIMESTAMPS = cast(int, Flags.gen_pts.value)
-_LOUDEST = 16.0  # full scale is 1; what a broken float recording holds would overflow later
 _MAX_BARREN_PACKETS = 100_000
 _MAX_BARREN_AMR_PACKETS = 8  # of a tail that is no AMR, FFmpeg would make minutes of noise
 _MAX_DEMUX_ERRORS = 64
@@ -53,6 +55,7 @@ _MAX_PLANES = 8
 _MAX_PARTS, _MAX_REFUSED_PARTS = 10_000, 16
 _TIMED = frozenset({"matroska", "mov", "ogg"})
 """Demuxers whose timestamps are those of the recorder; the others count samples or bytes."""
+_LEAST_CANCELLED_S = 0.25  # less may be chance
 
 _DECODERS = frozenset(
     [
@@ -88,7 +91,7 @@ _OPEN_OPTIONS = {
 
 
 class Block(NamedTuple):
-    """A run of samples: float32 array (n,), mono, nominally -1..1, at `rate` samples per second."""
+    """A run of samples: float32 array (n,), mono, nominally -1..1, within `LOUDEST`, at `rate` samples per second."""
 
     samples: NDArray[np.float32]
     rate: int
@@ -110,6 +113,9 @@ class MonoDecoder:
         self._max_sample_rate = max_sample_rate
         self._line = TimeLine()
         self._findings = Findings()
+        self._downmix: Downmix | None = None
+        self._cancelled_s = 0.0
+        self._silence = SilenceCheck()
 
     def blocks(self) -> Iterator[Block]:
         """Yields mono blocks of at most `BLOCK_SAMPLES`; the file is closed when the iterator ends.
@@ -135,7 +141,17 @@ class MonoDecoder:
             part, unread = next_part(self._data, part)
             self._findings.unread += unread
         self._findings.unfilled_s = self._line.unfilled_s
-        self.warnings += self._findings.warnings(len(self._data))
+        self.warnings += self._findings.warnings(len(self._data)) + self.remarks()
+
+    def remarks(self) -> list[str]:
+        """What is odd about the sound decoded so far, as sentences."""
+        found = []
+        seconds = self._cancelled_s + (self._downmix.cancelled_s if self._downmix is not None else 0.0)
+        if seconds >= _LEAST_CANCELLED_S:
+            found.append(cancelled(seconds))
+        if self._silence.implausible:
+            found.append(SILENT)
+        return found
 
     def stream_blocks(self, source: Source, demuxers: tuple[str, ...]) -> Iterator[Block]:
         """As `blocks`, of what a source gives that cannot seek; ends where FFmpeg does.
@@ -150,14 +166,25 @@ class MonoDecoder:
 
     def _part_blocks(self, part: Part) -> Iterator[Block]:
         refuse_excessive_tags(self._data, part.demuxers[0], part.body, part.end)
-        source = AudioSource(self._data, part.body, part.end, part.prefix)
+        big_endian = part.prefix.startswith(b"RIFX")
+        prefix = riff_of_rifx(part.prefix, 0)[1] if big_endian else part.prefix
+        source = AudioSource(self._data, part.body, part.end, prefix)
         reading = Reading(longest_packet=part.longest_packet)
-        yield from self._decode(source, part.demuxers, reading, self._data[part.body : part.body + _HEADER_BYTES])
+        head = self._data[part.body : part.body + _HEADER_BYTES]
+        size = part.end - part.body
+        yield from self._decode(source, part.demuxers, reading, head, size, big_endian=big_endian)
         reading.rest = source.unread
         self._findings.add(part, reading, self._line.seconds)
 
     def _decode(
-        self, source: Source, demuxers: tuple[str, ...], reading: Reading, head: bytes = b""
+        self,
+        source: Source,
+        demuxers: tuple[str, ...],
+        reading: Reading,
+        head: bytes = b"",
+        size: int = 0,
+        *,
+        big_endian: bool = False,
     ) -> Iterator[Block]:
         """Decodes one recording.
 
@@ -166,28 +193,36 @@ class MonoDecoder:
             demuxers: who may open it.
             reading: gets what is seen.
             head: the first bytes, for what the container promises.
+            size: of all of it in bytes.
+            big_endian: the samples of a WAV file are big-endian, although its header is little-endian.
         """
         _bound_ffmpeg()
         with _open(source, demuxers) as container:
             stream = self._pick(container)
             name = container.format.name.split(",")[0]
-            if declares_duration(head, name):
+            if declares_duration(head, name, size):
                 reading.promised_s = _stated_seconds(container, stream)
             reading.alone = len(container.streams) == 1
             self._line.begin_part()
             began_s = self._line.seconds
-            for frame in self._frames(container, stream, source, reading):
-                if name in _TIMED:
-                    yield from self._silence_before(frame)
+            unit_s = float(stream.time_base) if name in _TIMED and stream.time_base is not None else None
+            for frame in self._frames(container, stream, source, reading, big_endian=big_endian):
+                if unit_s is not None:
+                    yield from self._silence_before(frame, unit_s)
                 for block in self._mono(frame):
-                    self._line.passed(len(block.samples) / block.rate)
+                    self._silence.decoded(*block)
                     yield block
+                self._line.passed(frame.samples / frame.sample_rate)
+            yield from self._rest()
             reading.seconds = self._line.seconds - began_s
 
-    def _silence_before(self, frame: AudioFrame) -> Iterator[Block]:
-        rate = frame.sample_rate
-        timestamp_s = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-        samples = round(self._line.gap_before(timestamp_s, frame.samples / rate) * rate)
+    def _silence_before(self, frame: AudioFrame, unit_s: float) -> Iterator[Block]:
+        """The silence between the frame before and this one, whose timestamp counts units of so many seconds."""
+        pts, rate = frame.pts, frame.sample_rate
+        gap_s = self._line.gap_before(None if pts is None else pts * unit_s, frame.samples / max(1, rate))
+        samples = round(gap_s * rate)
+        if samples > 0:
+            yield from self._rest()
         while samples > 0:
             count = min(samples, BLOCK_SAMPLES)
             self._line.passed(count / rate)
@@ -212,10 +247,10 @@ class MonoDecoder:
         return stream
 
     def _frames(
-        self, container: InputContainer, stream: AudioStream, source: Source, reading: Reading
+        self, container: InputContainer, stream: AudioStream, source: Source, reading: Reading, *, big_endian: bool
     ) -> Iterator[AudioFrame]:
         """Decodes packet by packet; a damaged packet costs only itself."""
-        decoder = _decoder(stream)
+        decoder = _decoder(stream, big_endian)
         is_amr = stream.codec_context.name in _BETTER_DECODERS
         barren = 0
         damaged = False
@@ -223,6 +258,8 @@ class MonoDecoder:
             reading.damaged += damaged
             damaged = is_amr and not _is_amr_frame(packet)
             frames: list[AudioFrame] = []
+            if self._silence.listening:
+                self._silence.packet(memoryview(packet))
             if not damaged:
                 try:
                     frames = decoder.decode(packet)
@@ -263,7 +300,7 @@ class MonoDecoder:
                 yield packet
 
     def _mono(self, frame: AudioFrame) -> Iterator[Block]:
-        """The mean of a frame's channels, in slices; the same values for planar and interleaved samples."""
+        """A frame's channels as one, in slices; the same values for planar and interleaved samples."""
         channels, rate = frame.layout.nb_channels, frame.sample_rate
         self._check(rate, channels)
         kind = frame.format.name.removesuffix("p")
@@ -275,19 +312,35 @@ class MonoDecoder:
         else:
             interleaved = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
             planes = [interleaved[channel::channels] for channel in range(channels)]
+        yield from self._begin_mixing(channels, rate)
         for start in range(0, frame.samples, BLOCK_SAMPLES):
+            sound = np.empty((channels, min(BLOCK_SAMPLES, frame.samples - start)), np.float32)
             with np.errstate(over="ignore", invalid="ignore"):
-                mono = planes[0][start : start + BLOCK_SAMPLES].astype(np.float32)
-                for plane in planes[1:]:
-                    mono += plane[start : start + BLOCK_SAMPLES].astype(np.float32)
-                mono /= np.float32(channels)
-                if silence:
-                    mono -= np.float32(silence)
-                if scale != 1.0:
-                    mono *= np.float32(1.0 / scale)
-            if not np.isfinite(mono).all():
-                raise UnreadableMedia("the recording holds samples that are not finite numbers")
-            yield Block(mono.clip(-_LOUDEST, _LOUDEST), rate)
+                for channel, plane in zip(sound, planes, strict=True):
+                    channel[:] = plane[start : start + BLOCK_SAMPLES]
+            if silence:
+                sound -= np.float32(silence)
+            if scale != 1.0:
+                sound *= np.float32(1.0 / scale)
+            else:
+                _refuse_what_is_no_sound(sound)
+            yield Block(sound[0] if self._downmix is None else self._downmix.feed(sound), rate)
+
+    def _begin_mixing(self, channels: int, rate: int) -> Iterator[Block]:
+        """Ends the mixing of what came before, if that had other channels or another rate."""
+        downmix = self._downmix
+        if (downmix.channels, downmix.rate) == (channels, rate) if downmix is not None else channels == 1:
+            return
+        yield from self._rest()
+        self._downmix = Downmix(channels, rate) if channels > 1 else None
+
+    def _rest(self) -> Iterator[Block]:
+        """What waits to be mixed."""
+        if self._downmix is not None:
+            rest = self._downmix.flush()
+            self._cancelled_s += self._downmix.cancelled_s
+            rate, self._downmix = self._downmix.rate, None
+            yield Block(rest, rate)
 
     def _check(self, rate: int, channels: int) -> None:
         if rate > self._max_sample_rate:
@@ -317,11 +370,13 @@ def _open(source: Source, demuxers: tuple[str, ...]) -> InputContainer:
     return container
 
 
-def _decoder(stream: AudioStream) -> AudioCodecContext:
+def _decoder(stream: AudioStream, big_endian: bool) -> AudioCodecContext:
     own = stream.codec_context
     own.thread_count = 1
     better = _BETTER_DECODERS.get(own.name)
-    if better is None or better not in av.codecs_available:
+    if big_endian and own.name.endswith("le"):
+        better = own.name.removesuffix("le") + "be"
+    elif better is None or better not in av.codecs_available:
         return own
     context = cast(AudioCodecContext, AudioCodecContext.create(better, "r"))
     context.sample_rate, context.layout = own.sample_rate, own.layout
@@ -331,6 +386,14 @@ def _decoder(stream: AudioStream) -> AudioCodecContext:
 def _is_amr_frame(packet: "Packet[AudioStream]") -> bool:
     """Whether the bits of an AMR frame's first byte that must be zero are; FFmpeg decodes it either way."""
     return not memoryview(packet)[0] & 0x83
+
+
+def _refuse_what_is_no_sound(samples: NDArray[np.float32]) -> None:
+    loudest = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(loudest):
+        raise UnreadableMedia("the recording holds samples that are not finite numbers")
+    if loudest > LOUDEST:
+        raise UnreadableMedia("the recording holds samples that are far beyond any range")
 
 
 def _refuse_io(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

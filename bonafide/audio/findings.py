@@ -115,11 +115,11 @@ class Findings:
 
 
 def _unread(part: Part, reading: Reading) -> int:
-    given = part.end - part.body
-    if part.media is not None:
-        left, rest = (part.media - reading.packet_bytes if reading.alone else 0), 0
-    elif _RAW_FORMATS.issuperset(part.demuxers):
-        left, rest = given - reading.packet_bytes, reading.rest
+    media = part.end - part.body if part.media is None else part.media
+    if _RAW_FORMATS.issuperset(part.demuxers):
+        left, rest = media - reading.packet_bytes, reading.rest
+    elif part.media is not None:
+        left, rest = (media - reading.packet_bytes if reading.alone else 0), 0
     else:
         left, rest = 0, reading.rest
-    return left if left > max(_LEAST_UNREAD, given // 20) else rest
+    return left if left > max(_LEAST_UNREAD, media // 20) else rest

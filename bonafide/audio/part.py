@@ -16,7 +16,7 @@ class Part(NamedTuple):
         missing: bytes that its sizes promise behind `end`; None when they do not tell.
         is_cut: it ends within something that cannot be read without its end.
         stated: bytes from `body` on that its header states although there are more; None when it is right.
-        media: bytes that hold nothing but samples of its streams; None when that is not known.
+        media: bytes of it that hold nothing but frames of its streams; None when that is not known.
         longest_packet: bytes of the longest, if its header states them.
     """
 

@@ -21,6 +21,7 @@ _FILE = re.compile(
 )
 """Where a file may begin: weaker than what is searched for within audio data."""
 _STARTS = (magic.WAV, magic.W64, magic.MATROSKA, magic.MP4, magic.AMR, magic.OGG, magic.FLAC)
+_ID3V2 = re.compile(rb"ID3[\x02-\x04]\0[\0\x10\x20\x40\x80][\0-\x7f]{4}")
 _ID3V1, _ID3V1_BYTES = b"TAG", 128
 _APE, _APE_FOOTER_BYTES = b"APETAGEX", 32
 _MAX_TAGS = 100
@@ -80,7 +81,17 @@ def _part(data: bytes, start: int) -> Part:
             body, header = bare_flac(data, start)
             end = _end_of_frames(data, body)
             return Part(found.demuxers, body, end, header, longest_packet=int.from_bytes(header[15:18], "big") or None)
-    return Part(found.demuxers, start, _end_of_frames(data, start + 1))
+    end = _end_of_frames(data, start + 1)
+    return Part(found.demuxers, start, end, media=end - start - _bytes_of_id3(data, start, end))
+
+
+def _bytes_of_id3(data: bytes, start: int, end: int) -> int:
+    """Length of the ID3 tags among frames, where files were joined; they may hold pictures."""
+    length, at = 0, start
+    while (found := _ID3V2.search(data, at, end)) is not None:
+        tag = min(_tag_bytes(data, found.start()), end - found.start())
+        length, at = length + tag, found.start() + tag
+    return length
 
 
 def _end_of_frames(data: bytes, start: int) -> int:

@@ -1,6 +1,6 @@
 """Untrusted bytes -> 4-second windows of 16 kHz mono int16, a few at a time; memory is bounded by a block.
 
-Combines decoding, cutting and resampling, which are separate modules, and enforces the limits.
+Combines decoding, cutting, scaling and resampling, which are separate modules, and enforces the limits.
 """
 
 from collections.abc import Generator, Iterator
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.decoding import MonoDecoder
-from bonafide.audio.resampling import SAMPLE_RATE, resample, to_pcm16
+from bonafide.audio.levels import model_input
+from bonafide.audio.plausibility import LevelRemarks
+from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import MAX_FOR_ONE, Cut, WindowCutter
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.settings import Settings
@@ -81,7 +83,7 @@ class AudioReader:
 
     Attributes:
         seconds: audio decoded so far.
-        warnings: sentences about what could not be read; complete after the last step.
+        warnings: sentences about what could not be read, or is odd; complete after the last step.
     """
 
     def __init__(self, data: bytes, limits: AudioLimits, batch_windows: int = 8) -> None:
@@ -118,7 +120,8 @@ class AudioReader:
         """Decodes the next one to `batch_windows` windows.
 
         Raises:
-            UnreadableMedia: nothing readable, a sample that is not finite, or a rate that keeps changing.
+            UnreadableMedia: nothing readable, a sample that is not finite or beyond any range, or a rate that
+                keeps changing.
             TooLarge: more seconds, channels or Hz than allowed.
         """
         with self._running:
@@ -145,14 +148,17 @@ class AudioReader:
 
     def _read(self) -> Generator[list[Window], None, None]:
         index = 0
+        remarks = LevelRemarks()
         for rate, cuts in self._batches():
             windows = []
             for cut in cuts:
                 span = recorded_span(index, index * WINDOW_SECONDS + cut.fresh / rate)
-                pcm = to_pcm16(resample(cut.samples[np.newaxis], rate))[0]
-                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
+                made = model_input(cut.samples, rate)
+                remarks.add(made, span.fresh_s)
+                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, made.pcm))
                 index += 1
             yield windows
+        self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
 
     def _batches(self) -> Iterator[tuple[int, list[Cut]]]:
         """Groups of windows of one rate, as they were cut."""

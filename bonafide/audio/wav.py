@@ -165,14 +165,18 @@ def _samples_follow(data: bytes, end: int, header: _Header) -> bool:
 
 def _is_noise(data: bytes, at: int, header: _Header) -> bool:
     """Whether uncompressed samples would be as loud and as random as those of other data are; unknown for others."""
+    if len(header.form) < 16:
+        return False
     tag, channels, _, _, _, bits = struct.unpack(f"{'>' if header.order == 'big' else '<'}HHIIHH", header.form[:16])
     tag = int.from_bytes(header.form[24:26], header.order) if tag == _EXTENSIBLE and len(header.form) >= 26 else tag
     kind = _SAMPLES.get((tag, bits))
     frame = channels * bits // 8
-    if kind is None or not 0 < frame <= len(data) - at:
+    if kind is None or not frame:
         return False
     at = header.body - (header.body - at) // frame * frame  # the next whole one
     count = min(len(data) - at, _PROBED_BYTES) // frame
+    if count < 2:
+        return False
     width = bits // 8
     bytes_of_first = np.frombuffer(data, np.uint8, count * frame, at).reshape(count, frame)[:, :width]
     if bits == 24:
@@ -182,7 +186,7 @@ def _is_noise(data: bytes, at: int, header: _Header) -> bool:
         values = np.ascontiguousarray(bytes_of_first).view(dtype)[:, 0].astype(np.float64)
         values = (values - kind[1]) / kind[2]
         level = np.abs(values).mean()
-        change = np.abs(np.diff(values)).mean() if count > 1 else 0.0
+        change = np.abs(np.diff(values)).mean()
     return not np.isfinite(level) or level > _LOUDEST or (level > _LOUD and change > _RANDOM * level)
 
 

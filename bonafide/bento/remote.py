@@ -4,19 +4,25 @@ BentoML's client raises errors of aiohttp and of BentoML, and fails when a conne
 meanwhile. `BentoRemote` sends such a request once more and raises the errors that `bonafide.runner.remote` names.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from _bentoml_impl.client import RemoteProxy
 from bentoml.exceptions import BentoMLException
 from numpy.typing import NDArray
 
+from bonafide.addresses import parse_netloc
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
 from bonafide.runner.remote import TOKEN_HEADER, RunnerResult
 from bonafide.runner.replicas import Replicas
 
 T = TypeVar("T")
+
+_LIFE_S = 1.0
+"""A runner that dropped a connection has so long to answer, or has ended."""
 
 
 class BentoClient(Protocol):
@@ -58,7 +64,7 @@ class BentoRemote:
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         """See `Remote`."""
         try:
-            answers = await _connected(lambda: self._client.score(items))
+            answers = await _connected(lambda: self._client.score(items), self._require_life)
         except BentoMLException as error:
             raise self._refusal(error) from error
         return [RunnerResult(*values) for values in answers]
@@ -74,6 +80,11 @@ class BentoRemote:
         """See `Remote`."""
         await self._client.close()
 
+    async def _require_life(self) -> None:
+        """Raises TimeoutError unless the runner answers; the port of one that has ended may still take connections."""
+        async with asyncio.timeout(_LIFE_S):
+            await self.info()
+
     def _refusal(self, error: BentoMLException) -> BonafideError:
         if error.error_code.value in (429, 503):
             return Overloaded(f"the {self._model} model has no capacity")
@@ -82,8 +93,16 @@ class BentoRemote:
         return Internal(f"the {self._model} model failed")
 
 
-async def _connected(request: Callable[[], Awaitable[T]]) -> T:
+async def _nothing() -> None:
+    """No check."""
+
+
+async def _connected(request: Callable[[], Awaitable[T]], check: Callable[[], Awaitable[None]] = _nothing) -> T:
     """Sends a request, and once more if the kept-alive connection was closed meanwhile; scoring twice is harmless.
+
+    Args:
+        request: sends it.
+        check: done before it is sent again; its errors are raised.
 
     Raises:
         OSError: no connection; TimeoutError among them.
@@ -94,6 +113,7 @@ async def _connected(request: Callable[[], Awaitable[T]]) -> T:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if isinstance(error, aiohttp.ClientConnectorError):
                 raise
+            await check()
             return await request()
     except aiohttp.ClientError as error:
         if isinstance(error, OSError):
@@ -112,7 +132,7 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
 
     Raises:
         RuntimeError: BentoML built the runner inside this process, where nothing is batched (`--development`, or a
-            service started alone without `--depends`).
+            service started alone without `--depends`), or its address is invalid.
     """
     if not isinstance(dependency, RemoteProxy):
         raise RuntimeError(
@@ -120,6 +140,7 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
             f"on its own only with --depends {name}=http://host:port."
         )
     known = dependency.to_async
+    require_url(known.url, name)
 
     async def connect(url: str) -> BentoRemote:
         proxy = RemoteProxy(url, service=known.service).to_async
@@ -129,3 +150,21 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
         return BentoRemote(client, model)
 
     return Replicas(known.url, connect)
+
+
+def require_url(url: str, name: str) -> None:
+    """Refuses an address of a runner that no client could use.
+
+    Raises:
+        RuntimeError: it is none; the text does not contain it.
+    """
+    wrong = RuntimeError(f"--depends {name}=... must be http://host:port; an IPv6 address has brackets around it")
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "tcp"):
+            parse_netloc(parts.netloc)
+            return
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "file":
+        raise wrong

@@ -19,7 +19,7 @@ def refusal_to_start(*fatal: type[Exception]) -> Iterator[None]:
     """Logs the reason and ends this process, and the supervisor above it, when the block raises one of `fatal`.
 
     Raises:
-        SystemExit: instead of the error.
+        SystemExit: instead of the error, where there is no supervisor.
     """
     try:
         yield
@@ -30,4 +30,7 @@ def refusal_to_start(*fatal: type[Exception]) -> Iterator[None]:
         if {"bentoml", "bentoml_cli"} & {Path(part).name.partition(".")[0] for part in supervisor.cmdline()[:3]}:
             supervisor.send_signal(REFUSED)
             supervisor.send_signal(signal.SIGTERM)
+            # A SystemExit would become two tracebacks behind the reason.
+            logging.shutdown()
+            os._exit(1)
         raise SystemExit(1) from error

@@ -1,11 +1,14 @@
-"""Corrects BentoML's supervisor: no control ports, a token for the processes it starts together, a correct exit status.
+"""Corrects BentoML's supervisor: no control ports, a token for the processes that it starts, exit status, no orphans.
 
 BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
 start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
-which systemd and Kubernetes take for an intended stop.
+which systemd and Kubernetes take for an intended stop; a taken port is a traceback. When it is killed, its processes
+go on serving and keep its ports, so that the next start fails.
 """
 
 import atexit
+import logging
+import os
 import secrets
 import shutil
 import signal
@@ -14,7 +17,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import circus.process
+import psutil
 from bentoml._internal.utils.circus import Arbiter
+
+from bonafide.addresses import join_address
+from bonafide.parent import end_with_parent
 
 TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
 _SERVICE, _DEPENDENCY = "service", "service_"
@@ -57,13 +65,25 @@ def secure_supervisor(runner_token: str) -> None:
 
     Arbiter.__init__ = init  # type: ignore[method-assign]
     Arbiter.start = _start_and_report  # type: ignore[method-assign]
+    circus.process.Popen = _start_process
+
+
+def _start_process(*arguments: Any, preexec_fn: Callable[[], None], **options: Any) -> psutil.Popen:
+    """As circus' own, and the process ends with this one. The thread that starts it is the arbiter's, which stays."""
+    supervisor = os.getpid()
+
+    def prepare() -> None:
+        preexec_fn()
+        end_with_parent(supervisor)
+
+    return psutil.Popen(*arguments, **{**options, "preexec_fn": prepare})
 
 
 def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
     """As BentoML's, which returns when everything has ended.
 
     Raises:
-        SystemExit: a process refused to start.
+        SystemExit: a process refused to start, or a port cannot be listened on.
     """
     refused = False
 
@@ -73,9 +93,33 @@ def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> 
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(REFUSED, note)
-    _arbiter_start(self, cb)
+    log = logging.getLogger("circus")
+    log.addFilter(_is_not_repeated)
+    try:
+        _arbiter_start(self, cb)
+    except (OSError, OverflowError) as error:  # a port above 65535 is an OverflowError
+        if (address := _unbound(self)) is None:
+            raise
+        self.exit_stack.close()
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise SystemExit(f"Bonafide cannot start: HTTP cannot listen on {address}: {reason}") from None
+    finally:
+        log.removeFilter(_is_not_repeated)
     if refused:
         raise SystemExit(1)
+
+
+def _is_not_repeated(record: logging.LogRecord) -> bool:
+    """Whether circus says something that the message of a refused start does not."""
+    return not record.getMessage().startswith("Could not bind")
+
+
+def _unbound(arbiter: Arbiter) -> str | None:
+    """The address of the first socket that is not bound to a port, where a start that failed has stopped."""
+    for each in arbiter.sockets.values():
+        if not each.is_unix and each.getsockname()[1] == 0:
+            return join_address(each.host, each.port)
+    return None
 
 
 def control_endpoints(for_plugins: bool) -> dict[str, str]:

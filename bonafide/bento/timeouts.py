@@ -5,10 +5,13 @@ as long as the limit: minutes in a runner, more than an hour in the service.
 """
 
 import asyncio
+import logging
 
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
 
 
 def cancel_request_timers() -> None:
@@ -25,12 +28,17 @@ async def _call(self: TimeoutMiddleware, scope: Scope, receive: Receive, send: S
         async with asyncio.timeout(self.timeout) as limit:
 
             async def begun(message: Message) -> None:
+                if limit.expired():  # an application that answers its cancellation
+                    raise TimeoutError("the response began after the time limit")
                 limit.reschedule(None)
                 await send(message)
 
             await self.app(scope, receive, begun)
-    except TimeoutError:
+    except Exception as error:
         if not limit.expired():
             raise
+        if not isinstance(error, TimeoutError):
+            logger.warning("a request failed after its time limit", exc_info=error)
+    if limit.expired():
         response = JSONResponse({"error": f"not answered within {self.timeout:g} seconds"}, status_code=504)
         await response(scope, receive, send)

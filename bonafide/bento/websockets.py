@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.protocol import State
 
+from bonafide.bento.large_messages import TOO_LARGE, SkippingProtocol
 from bonafide.bento.places import Place
 from bonafide.bento.turns import Turns
 
@@ -73,7 +74,10 @@ class ReadAhead:
 
 
 class ServiceWebSocket(WebSocketsSansIOProtocol):
-    """Can be closed while data waits to be sent: handlers find `close_and_abort` in the `state` of their scope.
+    """Can be closed while data waits to be sent, and skips messages over the limit.
+
+    Handlers find in the `state` of their scope `close_and_abort`, and `too_large`, the text that they get in place of
+    a message that was skipped.
 
     Args:
         limits: what is taken from it and held for it.
@@ -87,6 +91,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, limits: SocketLimits, turns: Turns, read_ahead: ReadAhead, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self.conn = SkippingProtocol(max_size=self.config.ws_max_size, logger=self.logger)
         self._read_ahead = read_ahead
         self.place: Place | None = None
         self._limits = limits
@@ -111,7 +116,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: Any) -> None:
         """See uvicorn."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "close_and_abort": self.close_and_abort}
+        self.app_state = {**self.app_state, "close_and_abort": self.close_and_abort, "too_large": TOO_LARGE}
         if (connection := transport.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 

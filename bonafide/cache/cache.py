@@ -6,6 +6,7 @@ In: a content id and window indices. Out: what is cached for them. An unavailabl
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from bonafide.cache import codec as codec
 from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedStore
-from bonafide.cache.codec import RecordingMeta
+from bonafide.cache.codec import Codec, RecordingMeta
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
+from bonafide.cache.seal import seal_of
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 
@@ -42,6 +44,7 @@ class Cache:
 
     Args:
         store: Where the bytes are kept.
+        values: Encodes the values.
         timeout_s: Longest wait for the start of a round trip.
         keep_windows: Whether windows are stored.
         on_failure: Called for every round trip that failed or had to wait too long; not for those that an open
@@ -51,12 +54,14 @@ class Cache:
     def __init__(
         self,
         store: GuardedStore,
+        values: Codec,
         *,
         timeout_s: float,
         keep_windows: bool = True,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
+        self._values = values
         self._timeout_s = timeout_s
         self._keep_windows = keep_windows
         self._on_failure = on_failure
@@ -64,18 +69,27 @@ class Cache:
 
     async def get_recording(self, content_id: str) -> RecordingMeta | None:
         """The metadata of a recording, or None."""
-        found = await self._get({codec.recording_key(content_id): 0}, 1, codec.decode_recording)
+        found = await self._get({codec.recording_key(content_id): 0}, 1, self._values.decode_recording)
         return found.get(0)
 
     async def put_recording(self, content_id: str, meta: RecordingMeta) -> None:
         """Stores the metadata of a recording."""
         key = codec.recording_key(content_id)
-        await self._put([(key, codec.encode_recording(key, meta))], 1)
+        await self._put([(key, self._values.encode_recording(key, meta))], 1)
 
-    async def get_windows(self, content_id: str, indices: Sequence[int]) -> dict[int, NDArray[np.int16]]:
-        """The cached windows among those requested; int16 arrays (samples,), writable copies."""
+    async def get_windows(
+        self, content_id: str, indices: Sequence[int], lengths: range
+    ) -> dict[int, NDArray[np.int16]]:
+        """The cached windows among those requested; int16 arrays (samples,), writable copies.
+
+        Args:
+            content_id: Of the recording.
+            indices: Of the windows.
+            lengths: Numbers of samples that a window of this recording may have; one of another length is not there.
+        """
         keys = {codec.window_key(content_id, index): index for index in indices}
-        return await self._get(keys, _WINDOWS_AT_ONCE, codec.decode_window)
+        decode = partial(self._values.decode_window, lengths=lengths)
+        return await self._get(keys, _WINDOWS_AT_ONCE, decode)
 
     async def put_windows(self, content_id: str, windows: Mapping[int, NDArray[np.int16]]) -> None:
         """Stores windows, int16 arrays (samples,) by index; does nothing if `keep_windows` is off."""
@@ -85,14 +99,14 @@ class Cache:
         def items() -> Iterator[tuple[str, bytes]]:
             for index, window in windows.items():
                 key = codec.window_key(content_id, index)
-                yield key, codec.encode_window(key, window)
+                yield key, self._values.encode_window(key, window)
 
         await self._put(items(), _WINDOWS_AT_ONCE)
 
     async def get_scores(self, content_id: str, model: str, indices: Sequence[int]) -> dict[int, WindowScore]:
         """Cached scores and speech ratios by this version of the model, of the windows requested."""
         keys = {codec.score_key(content_id, model, index): index for index in indices}
-        return await self._get(keys, _SCORES_AT_ONCE, codec.decode_score)
+        return await self._get(keys, _SCORES_AT_ONCE, self._values.decode_score)
 
     async def put_scores(self, content_id: str, model: str, scores: Mapping[int, WindowScore]) -> None:
         """Stores scores by window index, without those that are no probability (NaN for a failed window)."""
@@ -101,7 +115,7 @@ class Cache:
             for index, score in scores.items():
                 if codec.is_score(score):
                     key = codec.score_key(content_id, model, index)
-                    yield key, codec.encode_score(key, score)
+                    yield key, self._values.encode_score(key, score)
 
         await self._put(items(), _SCORES_AT_ONCE)
 
@@ -156,7 +170,7 @@ class Cache:
 def open_cache(
     settings: Settings, on_failure: Callable[[], None] = lambda: None, breaker: CircuitBreaker | None = None
 ) -> Cache:
-    """The cache in the settings: Redis with `REDIS_HOST`, else memory. Opens no connection yet.
+    """The cache in the settings: Redis with `REDIS_HOST` or `REDIS_URL`, else memory. Opens no connection yet.
 
     Args:
         settings: of the service.
@@ -164,22 +178,19 @@ def open_cache(
         breaker: shared by all stores in this Redis; None: the cache has its own.
     """
     store: KeyValueStore
-    if settings.redis_host:
+    if settings.redis is not None:
         from bonafide.cache.redis import RedisKeyValue  # its client takes a third of a second of the start
 
-        store = RedisKeyValue(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            password=settings.redis_password,
-            timeout_s=settings.redis_timeout_s,
-            ttl_s=settings.cache_ttl_s,
-        )
+        store = RedisKeyValue(settings.redis, settings.redis_timeout_s, settings.cache_ttl_s)
     else:
         store = MemoryKeyValue(settings.cache_max_bytes, settings.cache_ttl_s)
     if breaker is None:
         breaker = CircuitBreaker(settings.redis_timeout_s, on_failed_probe=on_failure)
+    # What only this process can write needs no authentication.
+    secret = settings.cache_key.get_secret_value() if settings.redis is not None else ""
     return Cache(
         GuardedStore(store, breaker),
+        Codec(seal_of(secret)),
         timeout_s=settings.redis_timeout_s,
         keep_windows=settings.cache_windows,
         on_failure=on_failure,

@@ -1,4 +1,4 @@
-"""Encoding of cache entries: keys, and values with a checksum. A value that cannot be decoded is None.
+"""Encoding of cache entries: keys, and sealed values. A value that cannot be decoded is None.
 
 In: recordings' metadata, int16 windows, scores. Out: text keys and bytes, and back. No pickle.
 """
@@ -6,18 +6,18 @@ In: recordings' metadata, int16 windows, scores. Out: text keys and bytes, and b
 import json
 import math
 import struct
-import zlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.cache.seal import Seal
 from bonafide.verdict import WindowScore
 
-# The version: to be raised when an old value would be read wrongly, or windows are cut or resampled in another way.
+# The version: to be raised when an old value would be read wrongly, or windows are cut or made in another way.
 _PREFIX = "bonafide:4:"
-_CHECKSUM = struct.Struct("<I")
+_SAMPLE_BYTES = 2
 _SCORE = struct.Struct("<dd")
 
 
@@ -51,55 +51,66 @@ def score_key(content_id: str, model: str, index: int) -> str:
     return f"{_PREFIX}{_part(content_id)}:s:{_part(model)}:{index}"
 
 
-def encode_recording(key: str, meta: RecordingMeta) -> bytes:
-    """JSON with a checksum."""
-    return _seal(key, json.dumps([int(meta.windows), float(meta.seconds), meta.warnings]).encode())
+class Codec:
+    """Values as bytes, and back.
 
+    Args:
+        seal: by which a value is recognised as what was stored under its key.
+    """
 
-def decode_recording(key: str, value: bytes) -> RecordingMeta | None:
-    """What `encode_recording` wrote under this key, else None."""
-    payload = _unseal(key, value)
-    if payload is None:
-        return None
-    try:
-        windows, seconds, warnings = json.loads(bytes(payload))
-    except (ValueError, TypeError):
-        return None
-    if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
-        return None
-    if not (math.isfinite(seconds) and seconds >= 0 and all(isinstance(text, str) for text in warnings)):
-        return None
-    return RecordingMeta(windows, seconds, tuple(warnings))
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
 
+    def encode_recording(self, key: str, meta: RecordingMeta) -> bytes:
+        """JSON."""
+        return self._seal.close(key, json.dumps([int(meta.windows), float(meta.seconds), meta.warnings]).encode())
 
-def encode_window(key: str, window: NDArray[np.int16]) -> bytes:
-    """Little-endian samples with a checksum. window: int16 array (samples,); any other dtype is a TypeError."""
-    if window.dtype != np.int16:
-        raise TypeError(f"a window must be int16, not {window.dtype}")
-    return _seal(key, window.astype("<i2", copy=False).tobytes())
+    def decode_recording(self, key: str, value: bytes) -> RecordingMeta | None:
+        """What `encode_recording` wrote under this key, else None."""
+        payload = self._seal.open(key, value)
+        if payload is None:
+            return None
+        try:
+            windows, seconds, warnings = json.loads(bytes(payload))
+        except (ValueError, TypeError):
+            return None
+        if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
+            return None
+        if not (math.isfinite(seconds) and seconds >= 0 and all(isinstance(text, str) for text in warnings)):
+            return None
+        return RecordingMeta(windows, seconds, tuple(warnings))
 
+    def encode_window(self, key: str, window: NDArray[np.int16]) -> bytes:
+        """Little-endian samples. window: int16 array (samples,); any other dtype is a TypeError."""
+        if window.dtype != np.int16:
+            raise TypeError(f"a window must be int16, not {window.dtype}")
+        return self._seal.close(key, window.astype("<i2", copy=False).tobytes())
 
-def decode_window(key: str, value: bytes) -> NDArray[np.int16] | None:
-    """What `encode_window` wrote under this key, as an array of its own, else None."""
-    payload = _unseal(key, value)
-    if payload is None or not payload or len(payload) % 2:
-        return None
-    return np.frombuffer(payload, dtype="<i2").astype(np.int16)
+    def decode_window(self, key: str, value: bytes, lengths: range) -> NDArray[np.int16] | None:
+        """What `encode_window` wrote under this key, as an array of its own, else None.
 
+        Args:
+            key: see above.
+            value: the stored value.
+            lengths: numbers of samples that the window may have; None for any other.
+        """
+        payload = self._seal.open(key, value)
+        if payload is None or len(payload) % _SAMPLE_BYTES or len(payload) // _SAMPLE_BYTES not in lengths:
+            return None
+        return np.frombuffer(payload, dtype="<i2").astype(np.int16)
 
-def encode_score(key: str, score: WindowScore) -> bytes:
-    """Two float64 with a checksum."""
-    return _seal(key, _SCORE.pack(*score))
+    def encode_score(self, key: str, score: WindowScore) -> bytes:
+        """Two float64."""
+        return self._seal.close(key, _SCORE.pack(*score))
 
-
-def decode_score(key: str, value: bytes) -> WindowScore | None:
-    """What `encode_score` wrote under this key, else None; both numbers always in 0..1."""
-    payload = _unseal(key, value)
-    # Releases without speech ratios wrote a single number.
-    if payload is None or len(payload) != _SCORE.size:
-        return None
-    score = WindowScore(*_SCORE.unpack(payload))
-    return score if is_score(score) else None
+    def decode_score(self, key: str, value: bytes) -> WindowScore | None:
+        """What `encode_score` wrote under this key, else None; both numbers always in 0..1."""
+        payload = self._seal.open(key, value)
+        # Releases without speech ratios wrote a single number.
+        if payload is None or len(payload) != _SCORE.size:
+            return None
+        score = WindowScore(*_SCORE.unpack(payload))
+        return score if is_score(score) else None
 
 
 def is_score(score: WindowScore) -> bool:
@@ -110,17 +121,3 @@ def is_score(score: WindowScore) -> bool:
 def _part(text: str) -> str:
     # Colons are quoted too, so that different parts never make the same key.
     return quote(text, safe="", errors="surrogatepass")
-
-
-def _seal(key: str, payload: bytes) -> bytes:
-    # The checksum covers the key, so that the value of another key is never accepted.
-    return _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(key.encode()))) + payload
-
-
-def _unseal(key: str, value: bytes) -> memoryview | None:
-    view = memoryview(value)
-    if len(view) < _CHECKSUM.size:
-        return None
-    (checksum,) = _CHECKSUM.unpack(view[: _CHECKSUM.size])
-    payload = view[_CHECKSUM.size :]
-    return payload if zlib.crc32(payload, zlib.crc32(key.encode())) == checksum else None

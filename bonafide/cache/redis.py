@@ -1,13 +1,15 @@
 """A key-value store in Redis or Valkey: one round trip for many keys, an expiry time on each of them."""
 
+import os
 from collections.abc import Sequence
 
-from pydantic import SecretStr
+import certifi
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from bonafide.addresses import REDIS_PORT, RedisServer
 from bonafide.cache.key_value import StoreFailed
 
 
@@ -15,19 +17,22 @@ class RedisKeyValue:
     """A `KeyValueStore` in Redis. Its caller bounds the time of each round trip by cancelling it.
 
     Args:
-        host: Host name or address.
-        port: Port.
-        password: Password, or None.
+        server: Where it listens, and who asks.
         timeout_s: Longest time to connect or to disconnect.
         ttl_s: Seconds that an item is kept.
     """
 
-    def __init__(self, host: str, port: int, password: SecretStr | None, timeout_s: float, ttl_s: int) -> None:
+    def __init__(self, server: RedisServer, timeout_s: float, ttl_s: int) -> None:
         self._ttl_s = ttl_s
         self._redis = Redis(
-            host=host,
-            port=port,
-            password=password.get_secret_value() if password else None,
+            host=server.host,
+            port=server.port or REDIS_PORT,
+            unix_socket_path=server.path,
+            ssl=server.tls,
+            ssl_ca_certs=(os.environ.get("SSL_CERT_FILE") or certifi.where()) if server.tls else None,
+            username=server.username,
+            password=server.password.get_secret_value() if server.password else None,
+            db=server.db,
             socket_connect_timeout=timeout_s,
             # None: the caller bounds reads and writes, and the waits between them.
             socket_timeout=None,

@@ -13,6 +13,10 @@ MAX_HEADER_BYTES = 1 << 20
 """Warnings and the positions of windows fill a few kilobytes."""
 
 
+Media = bytes | bytearray
+"""A file. Whoever hands a bytearray to a decoding process gives it away: it is empty afterwards."""
+
+
 class Frame(NamedTuple):
     """One message.
 
@@ -22,7 +26,7 @@ class Frame(NamedTuple):
     """
 
     header: dict[str, Any]
-    payload: bytes | bytearray
+    payload: Media
 
 
 def packed(header: dict[str, Any], payload_bytes: int) -> bytes:

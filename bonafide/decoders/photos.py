@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, Protocol, Self
 
 from bonafide.decoders.codec import unpacked_pixels
-from bonafide.decoders.frames import Frame
+from bonafide.decoders.frames import Frame, Media
 from bonafide.decoders.pool import DecoderPool, Job
 from bonafide.errors import TooLarge
 from bonafide.photo.face_detector import FaceDetector, FaceSearch
@@ -27,7 +27,7 @@ _MAX_MODEL_BYTES = 64 * 1024 * 1024
 class PhotoDecoder(Protocol):
     """Where photos are decoded."""
 
-    async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
+    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
         """Decodes a photo, detects faces and prepares it.
 
         Raises:
@@ -76,7 +76,7 @@ class ProcessPhotos:
             finder=FaceDetector.of_process(settings.decode_threads),
         )
 
-    async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
+    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
         """See `PhotoDecoder`. The slot is kept to the end: until then the process has the whole picture in memory."""
         if len(data) > self._limits.max_bytes:
             raise TooLarge(f"a photo of {len(data)} bytes; at most {self._limits.max_bytes} are accepted")
@@ -88,7 +88,7 @@ class ProcessPhotos:
         pixels = unpacked_pixels(answer.header["shape"], answer.payload)
         return Photo(pixels, None if reason is None else Reason(reason), search.faces)
 
-    async def _searched(self, job: Job, data: bytes, geometry: ImageGeometry) -> FaceSearch:
+    async def _searched(self, job: Job, data: Media, geometry: ImageGeometry) -> FaceSearch:
         side = FaceDetector.FIRST_SIDE
         begin: dict[str, Any] = {
             "do": "photo",
@@ -120,9 +120,9 @@ class ThreadPhotos:
         self._reader = reader
         self._threads = threads
 
-    async def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
+    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
         """See `PhotoDecoder`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reader.read, data, geometry)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reader.read, bytes(data), geometry)
 
 
 def _square_bytes(side: int) -> int:

@@ -1,12 +1,13 @@
 """The decoding processes of a service: assigned to one file at a time, reused after success, killed otherwise."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Self
 
-from bonafide.decoders.frames import Frame
+from bonafide.decoders.frames import Frame, Media
 from bonafide.decoders.processes import Template, Worker, WorkerLost
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, TooLarge, Unavailable, UnreadableMedia
@@ -19,6 +20,8 @@ _ERRORS: dict[str, type[BonafideError]] = {each.code.value: each for each in (To
 _FIXED_MEMORY = 512 * MIB
 _MAX_FILES = 500
 """Files that a process reads before it is replaced, so that no leak in a library grows up to the limit."""
+_SMALL_FILE = MIB
+"""Larger files are handed to processes one after the other, since meanwhile there are two copies of them."""
 _BYTES_PER_PIXEL = 12  # two copies as RGB or RGBA, four bytes a pixel, and part of a third
 
 
@@ -38,6 +41,7 @@ class DecoderPool:
         self._files: Counter[Worker] = Counter()
         self._idle: list[Worker] = []
         self._most_idle = slots + 1
+        self._handing_over = asyncio.Lock()
         self._closed = False
 
     @classmethod
@@ -54,7 +58,13 @@ class DecoderPool:
     @asynccontextmanager
     async def job(self) -> AsyncIterator["Job"]:
         """A process for the block; killed when the block is left before the file's end."""
-        job = Job(self._worker, self._slots.hold, self._memory, lambda: self._template.pid is not None)
+        job = Job(
+            self._worker,
+            self._slots.hold,
+            self._handing_over,
+            self._memory,
+            lambda: self._template.pid is not None,
+        )
         try:
             yield job
         finally:
@@ -109,11 +119,13 @@ class Job:
         self,
         find: Callable[[], Awaitable[Worker]],
         hold: Callable[[str], AbstractAsyncContextManager[None]],
+        handing_over: asyncio.Lock,
         memory: int,
         template_runs: Callable[[], bool],
     ) -> None:
         self._find = find
         self._hold = hold
+        self._handing_over = handing_over
         self._memory = memory
         self._template_runs = template_runs
         self.worker: Worker | None = None
@@ -122,8 +134,13 @@ class Job:
         """A slot to work now, shared fairly among callers."""
         return self._hold(current_caller())
 
-    async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
+    async def ask(self, header: dict[str, Any], payload: Media = b"", *, most_bytes: int) -> Frame:
         """One step; the caller holds a slot.
+
+        Args:
+            header: see `bonafide.decoders.worker`.
+            payload: the file, with the first step; a bytearray is empty afterwards.
+            most_bytes: of the reply's payload.
 
         Raises:
             UnreadableMedia: reported by the process; or it was killed at a limit.
@@ -134,7 +151,9 @@ class Job:
         try:
             if self.worker is None:
                 self.worker = await self._begun()
-            answer = await self.worker.ask({**header, "memory": self._memory}, payload, most_bytes=most_bytes)
+            async with self._handing_over if len(payload) > _SMALL_FILE else nullcontext():
+                await self.worker.send({**header, "memory": self._memory}, payload)
+            answer = await self.worker.answer(most_bytes=most_bytes)
         except WorkerLost as error:
             log.warning("a decoding process ended in the midst of its file")
             if not self._template_runs():

@@ -14,12 +14,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from bonafide.decoders.frames import MAX_HEADER_BYTES, PREFIX, Frame, header_of, packed
+from bonafide.decoders.frames import MAX_HEADER_BYTES, PREFIX, Frame, Media, header_of, packed
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
 """The only variables passed on from the environment, which contains secrets."""
 _SOCKET_BUFFER = 1 << 20
+_PIECE_BYTES = 1 << 20
+_TAKING_S = 30.0
+"""A process takes the largest file in a fraction of a second, since it has nothing else to do."""
 
 
 class WorkerLost(Exception):
@@ -128,24 +131,41 @@ class Worker:
         poll.register(self._handle, select.POLLIN)
         return not poll.poll(0)
 
-    async def ask(self, header: dict[str, Any], payload: bytes = b"", *, most_bytes: int) -> Frame:
-        """Sends a message and waits for the reply.
+    async def send(self, header: dict[str, Any], payload: Media = b"") -> None:
+        """Sends a message.
 
         Args:
             header: see `bonafide.decoders.worker`.
-            payload: the file, in the first message of a job.
+            payload: the file, in the first message of a job. A bytearray is empty afterwards: the process has the
+                bytes, and two copies of a large file would be held while it is decoded.
+
+        Raises:
+            WorkerLost: the process has ended, or does not take the file.
+        """
+        self.is_clean = False
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_TAKING_S):
+                await loop.sock_sendall(self._connection, packed(header, len(payload)))
+                for start in range(0, len(payload), _PIECE_BYTES):
+                    # A slice: while the event loop has a view of a bytearray, it cannot be emptied.
+                    await loop.sock_sendall(self._connection, payload[start : start + _PIECE_BYTES])
+        except OSError as error:  # among them TimeoutError
+            raise WorkerLost from error
+        if isinstance(payload, bytearray):
+            payload.clear()
+
+    async def answer(self, *, most_bytes: int) -> Frame:
+        """Waits for the reply to a message.
+
+        Args:
             most_bytes: of the reply's payload.
 
         Raises:
             WorkerLost: the process has ended.
             ValueError: its reply is invalid.
         """
-        self.is_clean = False
-        loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(self._connection, packed(header, len(payload)))
-            if payload:
-                await loop.sock_sendall(self._connection, payload)
             header_bytes, payload_bytes = PREFIX.unpack(await self._receive(PREFIX.size))
             if header_bytes > MAX_HEADER_BYTES or payload_bytes > most_bytes:
                 raise ValueError("a decoding process answers with more than was asked for")

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
-from typing import Protocol
+from typing import Protocol, cast
 
 from bonafide.audio.reader import WINDOW_SAMPLES, AudioLimits, AudioReader, Window
 from bonafide.decoders.codec import unpacked_windows
+from bonafide.decoders.frames import Media
 from bonafide.decoders.pool import DecoderPool, Job
 
 _BYTES_PER_SAMPLE = 2
@@ -19,7 +20,7 @@ class WindowStream(Protocol):
 
     Attributes:
         seconds: audio decoded so far.
-        warnings: sentences about what could not be read; complete after the last step.
+        warnings: sentences about what could not be read, or is odd; complete after the last step.
     """
 
     seconds: float
@@ -36,8 +37,11 @@ class WindowStream(Protocol):
 class RecordingDecoder(Protocol):
     """Where recordings are decoded."""
 
-    def open(self, data: bytes, limits: AudioLimits, windows: int) -> AbstractAsyncContextManager[WindowStream]:
-        """A recording, in steps of at most `windows` windows; nothing is decoded before the first."""
+    def open(self, data: Media, limits: AudioLimits, windows: int) -> AbstractAsyncContextManager[WindowStream]:
+        """A recording, in steps of at most `windows` windows; nothing is decoded before the first.
+
+        A bytearray may be empty after the first step, so that no second copy of the recording is held.
+        """
 
 
 class ProcessRecordings:
@@ -47,9 +51,10 @@ class ProcessRecordings:
         self._pool = pool
 
     @asynccontextmanager
-    async def open(self, data: bytes, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
+    async def open(self, data: Media, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        AudioReader(data, limits, windows).close()  # refuses what is empty or too large before it is sent
+        # Refuses what is empty or too large before it is sent; looks at the size alone.
+        AudioReader(cast(bytes, data), limits, windows).close()
         async with self._pool.job() as job:
             yield _ProcessWindows(job, data, limits, windows)
 
@@ -61,14 +66,14 @@ class ThreadRecordings:
         self._threads = threads
 
     @asynccontextmanager
-    async def open(self, data: bytes, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
+    async def open(self, data: Media, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        with AudioReader(data, limits, windows) as reader:
+        with AudioReader(bytes(data), limits, windows) as reader:
             yield _ThreadWindows(reader, self._threads)
 
 
 class _ProcessWindows:
-    def __init__(self, job: Job, data: bytes, limits: AudioLimits, windows: int) -> None:
+    def __init__(self, job: Job, data: Media, limits: AudioLimits, windows: int) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
         self._job = job

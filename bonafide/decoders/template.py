@@ -5,7 +5,6 @@ new process serves. The first message on that connection is a handle (pidfd) to 
 ends in any way, FD is closed: this process ends, and its children with it.
 """
 
-import ctypes
 import gc
 import os
 import signal
@@ -14,8 +13,7 @@ import sys
 from contextlib import suppress
 
 from bonafide.decoders.worker import serve
-
-_PR_SET_PDEATHSIG = 1
+from bonafide.parent import end_with_parent
 
 
 def main() -> None:
@@ -25,7 +23,6 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
-    libc = ctypes.CDLL(None, use_errno=True)
     gc.freeze()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
@@ -36,9 +33,8 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             control.close()
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() == parent:
-                serve(connection)
+            end_with_parent(parent)
+            serve(connection)
             os._exit(0)
         with connection, suppress(ProcessLookupError, BrokenPipeError, ConnectionResetError):
             handle = os.pidfd_open(child)

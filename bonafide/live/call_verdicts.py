@@ -5,6 +5,7 @@ import logging
 from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedStore
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
+from bonafide.cache.seal import Seal, seal_of
 from bonafide.settings import MIB, Settings
 
 logger = logging.getLogger(__name__)
@@ -19,11 +20,13 @@ class CallVerdicts:
     Args:
         own: store of this process.
         shared: store of all replicas, if any; it bounds the time of its round trips.
+        seal: authenticates what is shared; None: nothing does.
     """
 
-    def __init__(self, own: KeyValueStore, shared: KeyValueStore | None) -> None:
+    def __init__(self, own: KeyValueStore, shared: KeyValueStore | None, seal: Seal | None = None) -> None:
         self._own = own
         self._shared = shared
+        self._seal = seal
 
     @classmethod
     def from_settings(cls, settings: Settings, breaker: CircuitBreaker | None = None) -> "CallVerdicts":
@@ -35,21 +38,23 @@ class CallVerdicts:
         """
         ttl_s = settings.call_verdict_ttl_s
         shared = None
-        if settings.redis_host:
+        if settings.redis is not None:
             from bonafide.cache.redis import RedisKeyValue  # as in cache.py
 
-            redis = RedisKeyValue(
-                settings.redis_host, settings.redis_port, settings.redis_password, settings.redis_timeout_s, ttl_s
-            )
+            redis = RedisKeyValue(settings.redis, settings.redis_timeout_s, ttl_s)
             shared = GuardedStore(redis, breaker or CircuitBreaker(settings.redis_timeout_s))
-        return cls(MemoryKeyValue(_MEMORY_BYTES, ttl_s), shared)
+        secret = settings.cache_key.get_secret_value()
+        return cls(MemoryKeyValue(_MEMORY_BYTES, ttl_s), shared, seal_of(secret) if secret else None)
 
     async def put(self, call_id: str, document: bytes) -> None:
         """Stores the newest document of a call."""
         await self._own.put_many([(_PREFIX + call_id, document)])
         if self._shared is not None:
+            key = _PREFIX + call_id
             try:
-                await self._shared.put_many([(_PREFIX + call_id, document)])
+                await self._shared.put_many(
+                    [(key, document if self._seal is None else self._seal.close(key, document))]
+                )
             except StoreFailed as error:
                 _log("the verdict on a call is kept in this process only", error)
 
@@ -61,6 +66,9 @@ class CallVerdicts:
                 (document,) = await self._shared.get_many([_PREFIX + call_id])
             except StoreFailed as error:
                 _log("verdicts of other replicas cannot be read", error)
+            if document is not None and self._seal is not None:
+                opened = self._seal.open(_PREFIX + call_id, document)
+                document = None if opened is None else bytes(opened)
         return document
 
     async def close(self) -> None:

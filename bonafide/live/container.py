@@ -46,6 +46,12 @@ class ContainerStream:
         self._seconds = 0.0
         self._error: BonafideError | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._decoder: MonoDecoder | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd about the audio so far, as sentences; for when nothing is being fed."""
+        return [] if self._decoder is None else self._decoder.remarks()
 
     async def feed(self, data: bytes) -> list[Block]:
         """The audio that a part completes, in order.
@@ -104,7 +110,7 @@ class ContainerStream:
 
     def _decode(self, source: "_Source", demuxers: tuple[str, ...]) -> None:
         """Runs in the thread, from the first byte to the last."""
-        decoder = MonoDecoder(self._head, self._limits.max_channels, self._limits.max_sample_rate)
+        decoder = self._decoder = MonoDecoder(self._head, self._limits.max_channels, self._limits.max_sample_rate)
         error: BonafideError = UnreadableMedia("the container has ended")
         try:
             for block in decoder.stream_blocks(source, demuxers):

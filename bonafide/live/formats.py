@@ -3,19 +3,24 @@
 Raw bytes may be split anywhere, within a sample too; containers are decoded by `container`.
 """
 
-import base64
-import binascii
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from bonafide.base64_text import decode_base64
 from bonafide.errors import InvalidRequest
 
 RawEncoding = Literal["float32", "pcm16", "mulaw"]
 
+_PCM16_SCALE = 32_768
 _NUMBERS: TypeAdapter[list[float]] = TypeAdapter(list[float])
+_NAMES: dict[str, RawEncoding] = {
+    **dict.fromkeys(("float32", "f32le", "pcm_f32le"), "float32"),
+    **dict.fromkeys(("pcm16", "int16", "s16le", "pcm_s16le", "linear16"), "pcm16"),
+    **dict.fromkeys(("mulaw", "ulaw", "pcmu"), "mulaw"),
+}
 _SAMPLE_BYTES: dict[RawEncoding, int] = {"float32": 4, "pcm16": 2, "mulaw": 1}
 
 
@@ -50,36 +55,69 @@ class RawDecoder:
         return _samples(data[:whole], self._encoding)
 
 
-def text_samples(audio_data: str | list[float]) -> NDArray[np.float32]:
-    """The samples of an `audio_chunk`: base64 of little-endian float32, numbers, or a string that holds an array.
+def raw_encoding(name: str | None) -> RawEncoding | None:
+    """The encoding of samples that a client's word for it means; None: it tells none, as "base64" does not."""
+    return _NAMES.get((name or "").lower())
+
+
+def text_samples(
+    audio_data: str | list[float], encoding: RawEncoding = "float32", *, stated: bool = False
+) -> NDArray[np.float32]:
+    """The samples of an `audio_chunk`: base64 of bytes, numbers, or a string that holds an array of them.
+
+    Args:
+        audio_data: a whole number of samples.
+        encoding: of the bytes; numbers may be floats from -1 to 1 or, with "pcm16", integers.
+        stated: whether it was said of this chunk, and not of the session, whose chunks may be floats all the same.
 
     Raises:
         InvalidRequest: none of these, or not a whole number of samples.
     """
     if isinstance(audio_data, list):
-        return _from_numbers(audio_data)
-    if audio_data.lstrip()[:1] == "[":
+        return _from_numbers(audio_data, encoding, stated)
+    if is_array(audio_data):
         try:
-            return _from_numbers(_NUMBERS.validate_json(audio_data))
+            return _from_numbers(_NUMBERS.validate_json(audio_data), encoding, stated)
         except ValidationError as error:
             raise InvalidRequest("audio_data begins like an array, but is not one of numbers") from error
+    data = text_bytes(audio_data)
+    if len(data) % _SAMPLE_BYTES[encoding]:
+        raise InvalidRequest(f"audio_data holds {len(data)} bytes, which are no whole {encoding} samples")
+    return _samples(data, encoding)
+
+
+def is_array(audio_data: str) -> bool:
+    """Whether a string is meant as an array of numbers, and not as base64."""
+    return audio_data.lstrip()[:1] == "["
+
+
+def text_bytes(audio_data: str) -> bytes:
+    """The bytes of base64.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
     try:
-        data = base64.b64decode(audio_data, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_base64(audio_data)
+    except ValueError as error:
         raise InvalidRequest("audio_data is neither base64 nor an array of numbers") from error
-    if len(data) % 4:
-        raise InvalidRequest(f"audio_data holds {len(data)} bytes, which are no whole float32 samples")
-    return _samples(data, "float32")
 
 
 def _samples(data: bytes, encoding: RawEncoding) -> NDArray[np.float32]:
     if encoding == "mulaw":
         return _MULAW[np.frombuffer(data, np.uint8)]
     if encoding == "pcm16":
-        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32_768)
+        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_PCM16_SCALE)
     return np.frombuffer(data, "<f4").astype(np.float32)
 
 
-def _from_numbers(numbers: list[float]) -> NDArray[np.float32]:
+def _from_numbers(numbers: list[float], encoding: RawEncoding, stated: bool) -> NDArray[np.float32]:
+    values = np.asarray(numbers, dtype=np.float64)
+    if encoding == "pcm16" and np.array_equal(values, np.round(values)):
+        values = values / _PCM16_SCALE
+    elif stated and encoding != "float32":
+        raise InvalidRequest(
+            f"audio_data holds numbers that are no {encoding} samples: send integers as pcm16, or floats"
+        )
     with np.errstate(over="ignore"):  # values that are too large become infinite, and are refused as such
-        return np.asarray(numbers, dtype=np.float64).astype(np.float32)
+        return values.astype(np.float32)

@@ -48,7 +48,7 @@ class LiveSessions:
         self._threads = threads
         self._settings = settings
         self._observer = observer
-        self._open: set[LiveStream] = set()
+        self._open: dict[LiveStream, str] = {}
         self._by_caller: Counter[str] = Counter()
         self._draining = False
         self._all_closed = asyncio.Event()
@@ -57,6 +57,10 @@ class LiveSessions:
     def active(self) -> int:
         """Sessions that are open now."""
         return len(self._open)
+
+    def of(self, caller: str) -> list[LiveStream]:
+        """The open sessions of a caller, oldest first; empty: of all whose callers need no key."""
+        return [stream for stream, owner in self._open.items() if owner == caller]
 
     @property
     def full(self) -> bool:
@@ -89,13 +93,13 @@ class LiveSessions:
             observer=self._observer,
             call=call,
         )
-        self._open.add(stream)
+        self._open[stream] = caller
         self._by_caller[caller] += 1
         self._observer.live_sessions(self.active)
         try:
             yield stream
         finally:
-            self._open.discard(stream)
+            del self._open[stream]
             self._by_caller -= Counter([caller])
             self._observer.live_sessions(self.active)
             if self._draining and not self._open:

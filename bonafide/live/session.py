@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.levels import LOUDEST
+from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import Cut, Rest, WindowCutter
@@ -21,7 +23,6 @@ from bonafide.verdict import SpeechCheck, WindowSpan, WindowVerdict, judge_windo
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MIN_SECONDS = 0.25
 """Of a window, and between the starts of two; a `flush` does not judge less."""
-_LOUDEST = 16.0  # full scale is 1: far beyond it are integers, or bytes of another encoding
 _MAX_RATE_CHANGES = 16
 
 
@@ -117,16 +118,25 @@ class LiveSession:
         threshold: a score at or above it is labelled spoof.
         verdicts: of all windows judged so far, in order.
         running: the verdict so far.
+        levels: what is odd about the windows so far.
     """
 
-    def __init__(self, limits: LiveLimits, threshold: float, speech: SpeechCheck, now: float) -> None:
-        self.config = LiveConfig()
+    def __init__(
+        self,
+        limits: LiveLimits,
+        threshold: float,
+        speech: SpeechCheck,
+        now: float,
+        config: LiveConfig = LiveConfig(),
+    ) -> None:
+        self.config = config
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
         self._speech = speech
         self._began = self._active_at = now
         self.running = RunningVerdict(threshold)
+        self.levels = LevelRemarks()
         self._index = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
@@ -199,19 +209,20 @@ class LiveSession:
         loudest = float(np.abs(samples).max())
         if not math.isfinite(loudest):
             raise UnreadableMedia("the audio holds samples that are not finite numbers")
-        if loudest > _LOUDEST:
-            raise InvalidRequest("samples lie far outside -1..1: are they integers, or in another encoding?")
+        if loudest > LOUDEST:
+            raise UnreadableMedia("samples lie far beyond any range: are they in another encoding?")
 
     def feed(self, samples: NDArray[np.float32], rate: int) -> list[LiveWindow]:
         """Takes audio and returns the windows that it completes.
 
         Args:
-            samples: float32 array (n,), mono, -1..1.
+            samples: float32 array (n,), mono, nominally -1..1; other ranges are known by their level, see
+                `audio.levels`.
             rate: in Hz, 8,000..192,000.
 
         Raises:
-            InvalidRequest: another rate, one that keeps changing, or samples far beyond -1..1.
-            UnreadableMedia: samples that are not finite.
+            InvalidRequest: another rate, or one that keeps changing.
+            UnreadableMedia: samples that are not finite, or beyond any range.
             TooLarge: more seconds than a message may hold.
         """
         self.check(samples, rate)

@@ -5,6 +5,7 @@ outputs to the transport, which is an async generator of inputs and a function t
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -14,12 +15,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.levels import ModelInput, model_input
 from bonafide.audio.reader import AudioLimits
-from bonafide.audio.resampling import resample, to_pcm16
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.live.container import ContainerStream
-from bonafide.live.session import Ending, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
+from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
@@ -120,6 +121,9 @@ class LiveStream:
         session: its state.
         model: that judges it.
         call: its ids in the log.
+        client_id: the client's own name for itself; the call's id where it has given none.
+        opened_at: seconds since 1970.
+        messages: taken from the client so far.
     """
 
     def __init__(
@@ -136,11 +140,16 @@ class LiveStream:
         self.call = call
         limits = LiveLimits(settings.live_max_message_s, settings.live_idle_s, settings.live_max_session_s)
         threshold = effective_threshold(settings.voice_threshold, self.model.threshold)
-        self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now())
+        config = LiveConfig(settings.live_chunk_s, settings.live_overlap_s)
+        self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now(), config)
+        self.client_id = call.request_id
+        self.opened_at = time.time()
+        self.messages = 0
         self._runner = runner
         self._pool = pool
         self._threads = threads
         self._container: ContainerStream | None = None
+        self._container_warnings: list[str] = []
         self._settings = settings
         self._observer = observer
         self._room = WeightedSemaphore(_QUEUE_MS)
@@ -159,11 +168,16 @@ class LiveStream:
 
     def begin_container(self) -> ContainerStream:
         """A decoder for a container that begins now; closes the previous one."""
-        if self._container is not None:
-            self._container.close()
+        self._end_container()
         limits = AudioLimits.from_settings(self._settings)
         self._container = ContainerStream(self._threads, limits, self._settings.live_max_message_s)
         return self._container
+
+    def _end_container(self) -> None:
+        if self._container is not None:
+            self._container_warnings += self._container.warnings
+            self._container.close()
+            self._container = None
 
     async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
         """Judges the input until it ends. The last output is the summary; only it covers the rest under a window.
@@ -189,8 +203,7 @@ class LiveStream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._container is not None:
-                self._container.close()
+            self._end_container()
 
     async def _read(self, inputs: AsyncGenerator[Input, None]) -> None:
         ending: Ending | None = None
@@ -202,6 +215,7 @@ class LiveStream:
                     ending = Ending.END
                     continue
                 if message is not None:
+                    self.messages += 1
                     self.session.message_received(_now())
                     await self._take(message)
                 ending = Ending.GOING_AWAY if self._draining else self.session.overdue(_now())
@@ -266,7 +280,11 @@ class LiveStream:
     async def _prepared(self, windows: list[LiveWindow]) -> list[_Ready]:
         if not windows:
             return []
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: [_ready(each) for each in windows])
+        loop = asyncio.get_running_loop()
+        made = await loop.run_in_executor(self._pool, lambda: [_made(each) for each in windows])
+        for window, each in zip(windows, made, strict=True):
+            self.session.levels.add(each, window.span.fresh_s)
+        return [_Ready(window.span, each.pcm) for window, each in zip(windows, made, strict=True)]
 
     async def _write(self, send: Send) -> LiveSummary:
         while not isinstance(item := await self._jobs.get(), Ending):
@@ -276,7 +294,8 @@ class LiveStream:
             else:
                 await self._judge(job, send)
             self._room.release(weight)
-        summary = summary_of(self.session, item, self.model)
+        self._end_container()
+        summary = summary_of(self.session, item, self.model, self._container_warnings)
         self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary
@@ -326,8 +345,8 @@ class LiveStream:
                 self._unjudged.append(span)
 
 
-def _ready(window: LiveWindow) -> _Ready:
-    return _Ready(window.span, to_pcm16(resample(window.samples[np.newaxis], window.rate))[0])
+def _made(window: LiveWindow) -> ModelInput:
+    return model_input(window.samples, window.rate)
 
 
 def _now() -> float:

@@ -1,5 +1,6 @@
 """The verdict on a whole live session: from its windows to one score, a label and the suspicious stretches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
@@ -20,6 +21,7 @@ class LiveSummary:
         windows: all that were judged, in order.
         suspicious: ranges of adjacent windows that are labelled spoof.
         ending: why it ended.
+        warnings: sentences about what is odd about the audio; none for most.
     """
 
     score: float | None
@@ -32,10 +34,13 @@ class LiveSummary:
     suspicious: tuple[SuspiciousStretch, ...]
     ending: Ending
     model: ModelInfo
+    warnings: tuple[str, ...] = ()
 
 
-def summary_of(session: LiveSession, ending: Ending, model: ModelInfo) -> LiveSummary:
-    """Summarises a session."""
+def summary_of(
+    session: LiveSession, ending: Ending, model: ModelInfo, container_warnings: Sequence[str] = ()
+) -> LiveSummary:
+    """Summarises a session; `container_warnings` come of what the windows were decoded from."""
     score = overall_score(session.verdicts)
     return LiveSummary(
         score=score,
@@ -48,4 +53,5 @@ def summary_of(session: LiveSession, ending: Ending, model: ModelInfo) -> LiveSu
         suspicious=suspicious_stretches(session.verdicts),
         ending=ending,
         model=model,
+        warnings=tuple(dict.fromkeys([*container_warnings, *session.levels.sentences()])),
     )

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from numpy.typing import NDArray
 
+from bonafide.runner.connection import connection_closed
 from bonafide.runner.remote import Remote, RunnerResult
 
 logger = logging.getLogger(__name__)
@@ -27,12 +28,21 @@ PATIENCE_S = 6.0
 """A replica without a response for so long gets no more requests; one late response only means a busy machine."""
 LOST_AFTER_S = 10.0
 """After so long it is considered lost, and its pending calls fail."""
+_CLOSED_PATIENCE_S = 1.0
+"""When it closes a connection without a reason, it has so long to answer, or gets no more requests: it has ended."""
+_WATCH_PAUSE_S = 1.0
 
 
 class _Replica:
-    """One address and its state."""
+    """One address and its state.
 
-    def __init__(self, url: str, remote: Remote) -> None:
+    Args:
+        url: its address.
+        remote: its client.
+        closed: see `Replicas`.
+    """
+
+    def __init__(self, url: str, remote: Remote, closed: Callable[[str], Awaitable[None]]) -> None:
         self.url = url
         self.remote = remote
         self.items = 0
@@ -40,11 +50,40 @@ class _Replica:
         self.info: dict[str, Any] | None = None
         self.answered = time.monotonic()
         self.lost = asyncio.Event()
+        self._checked = asyncio.Event()
+        self._checked.set()
+        self._watching = asyncio.create_task(self._watch(closed))
 
-    async def probe(self) -> Exception | None:
+    async def close(self) -> None:
+        """Closes its connections."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self.remote.close()
+
+    async def _watch(self, closed: Callable[[str], Awaitable[None]]) -> None:
+        """Notices that its process ends; requests that it still answers, as when it drains, are left to it.
+
+        The end of a host or a network closes nothing: probes notice that.
+        """
+        while True:
+            try:
+                await closed(self.url)
+            except OSError:
+                pass  # not there yet, or again
+            else:
+                self._checked.clear()
+                known = self.info is not None
+                if await self.probe(_CLOSED_PATIENCE_S) is not None:
+                    self.info = None
+                    if known:
+                        logger.warning("replica has ended", extra={"replica": self.url})
+                self._checked.set()
+            await asyncio.sleep(_WATCH_PAUSE_S)
+
+    async def probe(self, timeout_s: float | None = None) -> Exception | None:
         """Requests the model's description; returns the error, if any."""
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s or _PROBE_TIMEOUT_S):
                 self.info = await self.remote.info()
         # Whatever the error, this replica cannot be used now, and the others must not be affected.
         except Exception as error:
@@ -62,9 +101,12 @@ class _Replica:
         """Scores, or fails when the replica is lost meanwhile.
 
         Raises:
-            OSError: it cannot be reached, or was lost.
+            OSError: it cannot be reached, has ended, or was lost.
             BonafideError: see `Remote.score`.
         """
+        await self._checked.wait()
+        if self.info is None:
+            raise ConnectionError(f"{self.url} has ended")
         self.items += len(items)
         request = asyncio.ensure_future(self.remote.score(items))
         loss = asyncio.ensure_future(self.lost.wait())
@@ -90,9 +132,10 @@ async def addresses_of(url: str) -> list[str]:
     parts = urlsplit(url)
     if parts.hostname is None:  # a unix socket
         return [url]
-    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     hosts = {f"[{address[0]}]" if family == socket.AF_INET6 else str(address[0]) for family, *_, address in found}
-    return [parts._replace(netloc=f"{host}:{parts.port}").geturl() for host in sorted(hosts)]
+    return [parts._replace(netloc=f"{host}:{port}").geturl() for host in sorted(hosts)]
 
 
 class Replicas:
@@ -105,6 +148,7 @@ class Replicas:
         url: of the runner; its host may have several addresses.
         connect: makes the client of one address.
         find: finds the addresses.
+        closed: connects to an address, and returns when it closes the connection.
     """
 
     def __init__(
@@ -112,10 +156,12 @@ class Replicas:
         url: str,
         connect: Callable[[str], Awaitable[Remote]],
         find: Callable[[str], Awaitable[list[str]]] = addresses_of,
+        closed: Callable[[str], Awaitable[None]] = connection_closed,
     ) -> None:
         self._url = url
         self._connect = connect
         self._find = find
+        self._closed = closed
         self._finding: asyncio.Task[None] | None = None
         self._next_find = 0.0
         self._replicas: list[_Replica] = []
@@ -170,7 +216,7 @@ class Replicas:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(replica.remote.close() for replica in self._replicas))
+        await asyncio.gather(*(replica.close() for replica in self._replicas))
         self._replicas = self._serving = []
 
     async def _resolve(self) -> None:
@@ -197,14 +243,14 @@ class Replicas:
             closing = asyncio.create_task(self._close_when_idle(known[url]))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
-        self._replicas = [known.get(url) or _Replica(url, await self._connect(url)) for url in urls]
+        self._replicas = [known.get(url) or _Replica(url, await self._connect(url), self._closed) for url in urls]
 
     async def _close_when_idle(self, replica: _Replica) -> None:
         """Closes a replica that is no longer resolved, when its last call has ended or it is lost."""
         while replica.items:
             await asyncio.sleep(1)
             await replica.probe()
-        await replica.remote.close()
+        await replica.close()
 
     def _select_majority(self) -> None:
         """Selects the largest group of replicas with the same model; of equal groups, the one in use."""

@@ -36,24 +36,26 @@ class Access:
         source: Path | str | None = settings.keys_file or settings.keys.get_secret_value()
         return cls(KeyStore(source) if source else None, settings.key_calls_per_minute)
 
-    def admit(self, presented: str | None) -> str:
+    def admit(self, presented: frozenset[str]) -> str:
         """Admits one call.
 
         Args:
-            presented: the key that came with the call, if any.
+            presented: the different keys that came with the call.
 
         Returns:
             The caller's name, or `ANONYMOUS`.
 
         Raises:
-            Unauthenticated: there is no key, or it is not known.
+            Unauthenticated: there is no key, it is not known, or there are several.
             Overloaded: the key has used up its calls.
         """
         if self._keys is None:
             return ANONYMOUS
         if not presented:
             raise Unauthenticated("an API key is needed: `authorization: Bearer KEY` or `x-api-key: KEY`")
-        key = self._keys.find(presented)
+        if len(presented) > 1:  # which of them counts, proxies on the way could decide differently
+            raise Unauthenticated("there are different API keys; one is needed")
+        key = self._keys.find(*presented)
         if key is None:
             raise Unauthenticated("the API key is not known")
         per_minute = key.calls_per_minute or self._calls_per_minute

@@ -3,25 +3,38 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 LOOK_S = 1.0
 """Least seconds between two checks of the same files."""
 
-_Signature = tuple[int, int, int] | None
+
+class _File(NamedTuple):
+    """What `stat` says: modified by its owner's account, changed by the kernel's, size in bytes, inode."""
+
+    modified_ns: int
+    changed_ns: int
+    size: int
+    inode: int
+
+
+_Signature = _File | None
 
 
 class FileChanges:
     """Compares `stat` results of some files; cheap enough for every call.
 
+    A change is told when it has settled: a file that is being written may be well-formed and lack its end.
+
     Args:
         paths: the files; a link is followed, so that a mounted Kubernetes secret is noticed too.
-        look_s: least seconds between two checks.
+        look_s: least seconds between two checks, and those for which a file must not have changed.
     """
 
     def __init__(self, paths: Sequence[Path], look_s: float = LOOK_S) -> None:
         self._paths = tuple(paths)
         self._look_s = look_s
-        self._seen = self._look()
+        self._seen = self._unsettled = self._look()
         self._next_look = time.monotonic() + look_s
 
     def changed(self) -> bool:
@@ -29,14 +42,23 @@ class FileChanges:
         if time.monotonic() < self._next_look:
             return False
         self._next_look = time.monotonic() + self._look_s
-        seen = self._look()
-        if seen == self._seen:
+        found, before = self._look(), self._unsettled
+        self._unsettled = found
+        if found == self._seen or not (found == before or self._is_old(found)):
             return False
-        self._seen = seen
+        self._seen = found
         return True
+
+    def is_read_whole(self) -> bool:
+        """Whether nothing has changed since `changed` was true; call after reading. If not, `changed` will be again."""
+        return self._look() == self._seen
 
     def _look(self) -> tuple[_Signature, ...]:
         return tuple(_signature(path) for path in self._paths)
+
+    def _is_old(self, found: tuple[_Signature, ...]) -> bool:
+        """Whether no file has changed lately, so that the next call need not be waited for; by the wall clock."""
+        return all(each is None or time.time() - each.changed_ns / 1e9 >= self._look_s for each in found)
 
 
 def _signature(path: Path) -> _Signature:
@@ -44,4 +66,4 @@ def _signature(path: Path) -> _Signature:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return _File(stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)

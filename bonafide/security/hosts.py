@@ -65,7 +65,9 @@ class AllowedHosts:
             return
         for host in hosts:
             name = _name(host)
-            if not (name in self._names or _is_loopback(name) or (own is not None and name == _name_of(own))):
+            if not name or not (
+                name in self._names or _is_loopback(name) or (own is not None and name == _name_of(own))
+            ):
                 raise Forbidden("the service is not called by this host name; BONAFIDE_ALLOWED_HOSTS lists its names")
 
 

@@ -46,7 +46,8 @@ class ApiKey:
 class KeyStore:
     """The keys of a file, read again when it changes, or of a text.
 
-    A file that has become unreadable or malformed changes nothing: the known keys stay in use, and an error is logged.
+    A file that has become unreadable, empty or malformed changes nothing: the known keys stay in use, and an error is
+    logged. One that is being written is not read yet.
 
     Args:
         source: a file, or the lines themselves.
@@ -83,7 +84,10 @@ class KeyStore:
             text = self._path.read_text()
             if not text.strip():  # it is being written; one with a comment alone takes every key away
                 raise ValueError("the file is empty")
-            self._keys = parse(text)
+            keys = parse(text)
+            if not self._changes.is_read_whole():
+                return
+            self._keys = keys
         except (OSError, ValueError) as error:
             logger.error("the API keys cannot be read again; those known stay", extra={"cause": str(error)})
         else:

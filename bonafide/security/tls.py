@@ -58,11 +58,13 @@ class ServerTls:
         with self._lock:
             if self._changes.changed():
                 try:
-                    self._material = self._read()
+                    material = self._read()
                 except OSError as error:
                     logger.error("the TLS files cannot be used; those known stay", extra={"cause": str(error)})
                 else:
-                    logger.info("TLS files read again")
+                    if self._changes.is_read_whole():
+                        self._material = material
+                        logger.info("TLS files read again")
             return self._material
 
     def _read(self) -> TlsMaterial:

@@ -51,12 +51,12 @@ class FolderStore:
         check_size(found.size, self._max_bytes)
         return found
 
-    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
         check_location(bucket, key, self._allowed_buckets)
         check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> bytes | None:
+        def work(stop: threading.Event) -> bytearray | None:
             with _opened(self._root, bucket, key) as file:
                 if _describe(file) != expected:
                     return None
@@ -79,7 +79,9 @@ class FolderStore:
             return await self._threads.run(work)
         except OSError as error:
             if error.errno in _ABSENT:
-                raise ObjectNotFound(f"no object {key!r} in bucket {bucket!r}") from None
+                raise ObjectNotFound(
+                    f"no object {key!r} in bucket {bucket!r}; objects come from a folder, as MINIO_ENDPOINT is not set"
+                ) from None
             if error.errno in (errno.EACCES, errno.EPERM):
                 raise Forbidden(f"the object {key!r} in bucket {bucket!r} may not be read") from None
             if error.errno == errno.ENAMETOOLONG:

@@ -72,12 +72,12 @@ class MinioStore:
         check_size(found.size, self._max_bytes)
         return found
 
-    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
         check_location(bucket, key, self._allowed_buckets)
         check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> bytes | None:
+        def work(stop: threading.Event) -> bytearray | None:
             response = self._client.get_object(bucket, key)
             try:
                 # read1 returns the bytes that have arrived, so that a slow transfer notices a cancelled call.

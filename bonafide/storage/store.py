@@ -41,7 +41,7 @@ class ObjectStore(Protocol):
     async def stat(self, bucket: str, key: str) -> ObjectStat:
         """Looks an object up without reading it; raises `TooLarge` when it is over the limit."""
 
-    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """Reads the object that `stat` described, and never more than its size.
 
         Raises `Unavailable` when the content has changed since: the caller may retry from `stat`.

@@ -4,7 +4,6 @@ In: a function that takes a stop event. Out: its result. Depends on errors; inde
 """
 
 import asyncio
-import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,19 +71,18 @@ class StoppableThreads:
         await asyncio.to_thread(self._pool.shutdown)
 
 
-def collect(read_some: _ReadSome, size: int, stop: threading.Event) -> bytes:
+def collect(read_some: _ReadSome, size: int, stop: threading.Event) -> bytearray:
     """Reads up to `size` + 1 bytes piece by piece, so that an excess byte is detected and no more are held.
 
     Raises:
         Stopped: The event was set.
     """
-    # getvalue() of a BytesIO without other references returns its buffer without a second copy.
-    collected = io.BytesIO()
-    while (left := size + 1 - collected.tell()) > 0:
+    collected = bytearray()
+    while (left := size + 1 - len(collected)) > 0:
         if stop.is_set():
             raise Stopped
         piece = read_some(min(CHUNK_BYTES, left))
         if not piece:
             break
-        collected.write(piece)
-    return collected.getvalue()
+        collected += piece
+    return collected

@@ -46,7 +46,7 @@ class CountingStore:
     async def stat(self, bucket: str, key: str) -> ObjectStat:
         return await self._store.stat(bucket, key)
 
-    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytes:
+    async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         self.reads += 1
         return await self._store.read(bucket, key, expected)
 

@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from bonafide import settings as module
+from bonafide.environment import read_settings
 from bonafide.settings import Settings
+from scripts.local_service import ROOT
 from scripts.settings_table import DOCUMENT, table, with_table
 
 
@@ -17,6 +20,14 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     assert len(lines) == 2 + len(Settings.model_fields)
     assert "| `MINIO_SECURE`, `MINIO_USE_SSL` | `false` | Whether MinIO is accessed over TLS. |" in lines
     assert not [line for line in lines if "SecretStr" in line or "factory" in line]
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_every_variable_on_the_pages_exists(page: Path) -> None:
+    names = re.findall(r"\bBONAFIDE_[A-Z][A-Z0-9_]*", page.read_text(encoding="utf-8"))
+    read_settings(dict.fromkeys(names, ""))
 
 
 def test_what_a_bento_ships_gives_way_to_everything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

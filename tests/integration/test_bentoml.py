@@ -1,11 +1,11 @@
 """What BentoML 1.4.40 does without the corrections of docs/architecture.md; its table names all their tests."""
 
 import asyncio
+import json
 import socket
 import statistics
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from _bentoml_impl.client import RemoteProxy
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import InvalidStatus
 
 from bonafide.bento.supervisor import TOKEN_VARIABLE
 from bonafide.runner.remote import TOKEN_HEADER
@@ -49,11 +49,14 @@ async def test_bentoml_serves_websockets_with_our_settings(service: LocalService
     url = f"ws://127.0.0.1:{service.http_port}/ws/detect"
     async with connect(url, compression="deflate") as connection:
         assert connection.protocol.extensions == [], "compression is offered and not taken"
-        with suppress(ConnectionClosed):  # the refusal may come while it is still being sent
-            await connection.send(bytes(Settings().live_max_message_bytes + 1))
-        with pytest.raises(ConnectionClosed):
-            await connection.recv()
-        assert connection.close_code == 1009
+        await connection.send(bytes(Settings().live_max_message_bytes + 1))
+        assert json.loads(await connection.recv())["code"] == "too_large"
+        await connection.send('{"type": "ping"}')
+        assert json.loads(await connection.recv())["type"] == "pong"
+    for path in ("/ws/detect/", "/ui/", "/livez", "/anything"):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{service.http_port}{path}")
+        assert refused.value.response.status_code == 404
 
 
 async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
@@ -142,6 +145,35 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
     assert (await http.get("/readyz")).status_code == 200
 
 
+@pytest.mark.slow
+async def test_calls_to_a_runner_that_was_killed_are_told_at_once(
+    service: LocalService, client: AsyncBonafideClient
+) -> None:
+    """The supervisor keeps its port open until the next process runs: connections to it succeed, and hang."""
+    ended_s: list[float] = []
+
+    async def caller() -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                await client.predict_liveness(encode_image(photo()), timeout_s=30)
+            except Unavailable:
+                ended_s.append(time.monotonic() - began)
+                return
+
+    async with asyncio.timeout(60):
+        callers = [asyncio.create_task(caller()) for _ in range(12)]
+        await asyncio.sleep(1)
+        process_of(service, "DINOv2Runner").kill()
+        killed = time.monotonic()
+        await asyncio.gather(*callers)
+        assert time.monotonic() - killed < 5
+        assert max(ended_s) < 5
+        while await client.health() != "SERVING":
+            await asyncio.sleep(0.1)
+        await client.predict_liveness(encode_image(photo()))
+
+
 async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
     """Raw, so that no client library stops it: two gigabytes without a declared length."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
@@ -218,6 +250,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
         if service.process.poll() is None:
             service.stop()
     assert "cannot start" in service.log.read_text()
+    assert "Traceback" not in service.log.read_text()
 
 
 @pytest.mark.slow
@@ -232,8 +265,21 @@ def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
         except subprocess.TimeoutExpired:
             service.stop()
             raise
-    assert "cannot start" in service.log.read_text()
-    assert str(port) in service.log.read_text()
+    log = service.log.read_text()
+    assert f"cannot start: gRPC cannot listen on 127.0.0.1:{port} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS)" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.slow
+def test_a_taken_http_port_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        service = start(tmp_path / "log", {"BENTOML_PORT": str(port)})
+        assert service.process.wait(120) == 1
+    sentence = f"HTTP cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert service.log.read_text() == f"Bonafide cannot start: {sentence}\n"
 
 
 def test_the_quick_event_loop_and_parser_are_used(service: LocalService) -> None:

@@ -132,10 +132,23 @@ async def test_a_body_that_names_an_address_is_not_fetched(http: httpx.AsyncClie
 
     async with await asyncio.start_server(bait, "127.0.0.1", 0) as server:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/call.mp3"
-        for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
+        for content_type, status in (
+            ("application/json", 400),
+            ("text/plain", 415),
+            ("application/x-www-form-urlencoded", 422),
+        ):
             answer = await http.post("/detect_audio", content=address, headers={"content-type": content_type})
-            assert answer.status_code == 422
+            assert answer.status_code == status
     assert answered == []
+
+
+def test_curl_posts_bytes_or_a_form(service: LocalService, call_mp3: Path) -> None:
+    answers = [
+        json.loads(subprocess.check_output(["curl", "-sS", *how, f"{service.url}/detect_audio"]))
+        for how in (["--data-binary", f"@{call_mp3}"], ["-F", f"file=@{call_mp3}"])
+    ]
+    assert answers[0]["audio_seconds"] == answers[1]["audio_seconds"] == pytest.approx(11, abs=0.1)
+    assert answers[0]["label"] == answers[1]["label"]
 
 
 async def test_nothing_is_unpickled(http: httpx.AsyncClient) -> None:

@@ -18,12 +18,13 @@ from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
 from scripts.local_service import LocalService
 from tests.integration.stored import BUCKET, StoredService
-from tests.media import speech_like, wav
+from tests.media import encode, speech_like, wav
 
 pytestmark = pytest.mark.slow
 
 RATE = 8_000
 LENGTHS = (0.5, 1.0, 3.9, 4.1, 5.0, 9.3)
+Warnings = list[str]
 Windows = list[tuple[float, float, float]]
 """Start and end in seconds, and P(spoof), 0..1."""
 
@@ -38,24 +39,33 @@ def windows_of(report: AudioReport) -> Windows:
     return [(chunk.start_s, chunk.end_s, chunk.score or 0.0) for chunk in report.chunks]
 
 
-async def streamed(service: LocalService, pcm: bytes) -> Windows:
+async def streamed(service: LocalService, data: bytes, encoding: str = "pcm16") -> tuple[Windows, Warnings]:
     async def requests() -> AsyncIterator[audio.LiveAudioRequest]:
-        config = audio.LiveAudioConfig(sample_rate=RATE, encoding="pcm16", chunk_duration=4.0)
+        config = audio.LiveAudioConfig(sample_rate=RATE, encoding=encoding, chunk_duration=4.0)
         yield audio.LiveAudioRequest(config=config)
-        for start in range(0, len(pcm), 3_001):
-            yield audio.LiveAudioRequest(audio=pcm[start : start + 3_001])
+        for start in range(0, len(data), 3_001):
+            yield audio.LiveAudioRequest(audio=data[start : start + 3_001])
 
     async with grpc.aio.insecure_channel(service.address) as channel:
         stub: Any = audio_analyzer_pb2_grpc.AudioAnalysisStub(channel)
-        events = [event async for event in stub.AnalyzeLive(requests())]
-    return [(each.start_time_seconds, each.end_time_seconds, each.score) for each in events[-1].summary.windows]
+        summary = [event async for event in stub.AnalyzeLive(requests())][-1].summary
+    windows = [(each.start_time_seconds, each.end_time_seconds, each.score) for each in summary.windows]
+    return windows, list(summary.warnings)
 
 
-async def spoken_over_the_socket(service: LocalService, pcm: bytes) -> Windows:
+async def spoken_over_the_socket(service: LocalService, sound: NDArray[np.float32]) -> tuple[Windows, Warnings]:
     async with AudioDetectionClient(service.live_url, chunk_duration=4.0) as client:
-        await client.send_audio_chunk(np.frombuffer(pcm, np.int16).astype(np.float32) / np.float32(32_768), RATE)
+        await client.send_audio_chunk(sound, RATE)
         summary = await client.end()
-    return [(window.start_s, window.end_s, window.score or 0.0) for window in summary.windows]
+    windows = [(window.start_s, window.end_s, window.score or 0.0) for window in summary.windows]
+    return windows, list(summary.warnings)
+
+
+def assert_same(found: Windows, expected: Windows, way: str) -> None:
+    assert len(found) == len(expected), way
+    for window, same in zip(found, expected, strict=True):
+        # bf16 may round the last digits differently in another batch
+        assert window == pytest.approx(same, abs=0.01), way
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +90,44 @@ async def test_every_way_gives_the_same_windows(
     posted = (await http.post("/detect_audio", content=recording)).json()["chunks"]
     ways = {
         "http": [(each["start_time_seconds"], each["end_time_seconds"], each["score"]) for each in posted],
-        "stream": await streamed(service, pcm.tobytes()),
-        "socket": await spoken_over_the_socket(service, pcm.tobytes()),
+        "stream": (await streamed(service, pcm.tobytes()))[0],
+        "socket": (await spoken_over_the_socket(service, pcm.astype(np.float32) / np.float32(32_768)))[0],
     }
     (tmp_path / "a.wav").write_bytes(recording)
     scores = [score for score, _ in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
     ways["evaluation"] = [(*window[:2], score) for window, score in zip(expected, scores, strict=True)]
     for way, found in ways.items():
-        assert len(found) == len(expected), way
-        for window, same in zip(found, expected, strict=True):
-            # bf16 may round the last digits differently in another batch
-            assert window == pytest.approx(same, abs=0.01), way
+        assert_same(found, expected, way)
+
+
+async def test_every_way_takes_integers_in_floats_for_what_they_are(
+    service: LocalService, client: AsyncBonafideClient
+) -> None:
+    sound = samples(5.0).astype(np.float32)
+    expected = windows_of(await client.analyze_file(wav(samples(5.0), RATE)))
+    uploaded = await client.analyze_file(wav(sound, RATE))
+    (warning,) = uploaded.warnings
+    assert "divided by 32768" in warning
+    ways = {
+        "upload": (windows_of(uploaded), [warning]),
+        "stream": await streamed(service, sound.tobytes(), "float32"),
+        "socket": await spoken_over_the_socket(service, sound),
+    }
+    for way, (found, warnings) in ways.items():
+        assert_same(found, expected, way)
+        assert warnings == [warning], way
+
+
+async def test_every_way_hears_channels_that_are_opposed(service: LocalService, client: AsyncBonafideClient) -> None:
+    sound = speech_like(8.2, 48_000, seed=17)
+    recording = encode(np.concatenate([sound, -sound]), 48_000, "webm")
+    uploaded = await client.analyze_file(recording)
+    (warning,) = uploaded.warnings
+    live, (told,) = await streamed(service, recording, "container")
+    for text in (warning, told):
+        assert text.startswith("the channels cancel each other out for 8.")
+    # What the decoder gives up at the end of the file only is in the last window.
+    assert_same(live[:2], windows_of(uploaded)[:2], "stream")
 
 
 async def test_a_stored_object_has_the_windows_of_its_upload(stored: StoredService) -> None:

@@ -22,6 +22,8 @@ from tests.certificates import Authority, Certificate
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
+PAGE = "capacitor://localhost"
+
 
 @pytest.mark.slow
 async def test_keys_on_every_way_in(tmp_path: Path) -> None:
@@ -30,7 +32,11 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
     keys.write_text(f"{bank_line}\n{batch_line}\n")
     recording = encode(speech_like(8), 16_000)
     (metrics_port,) = free_ports(1)
-    environment = {"BONAFIDE_KEYS_FILE": str(keys), "BONAFIDE_METRICS_PORT": str(metrics_port)}
+    environment = {
+        "BONAFIDE_KEYS_FILE": str(keys),
+        "BONAFIDE_METRICS_PORT": str(metrics_port),
+        "BONAFIDE_ALLOWED_ORIGINS": PAGE,
+    }
     with running(tmp_path / "log", environment) as service:
         async with (
             AsyncBonafideClient(service.address, api_key=bank) as client,
@@ -54,6 +60,7 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
                     assert (await http.get(path, headers=headers)).status_code == 401
                 assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
             await _check_sockets(service, bank)
+            await _check_page(http)
             assert b"unauthenticated" in await _curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
 
             assert (await http.get("/metrics", headers={"x-api-key": bank})).status_code == 404
@@ -81,6 +88,15 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
     assert '"caller": "bank"' in log
     for secret in (bank, batch, later, "wrong-wrong-wrong", *re.findall(r"sha256:(\S+)", bank_line + batch_line)):
         assert secret not in log
+
+
+async def _check_page(http: httpx.AsyncClient) -> None:
+    """A page of an allowed origin may send its key, and reads that it is wrong."""
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    answer = await http.options("/detect_audio", headers={"origin": PAGE, **asked})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
+    refused = await http.post("/detect_audio", content=b"x", headers={"origin": PAGE})
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)
 
 
 @pytest.mark.slow

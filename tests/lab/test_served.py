@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.configured import reference_of, settings_for
+from models.configured import WrongSettings, reference_of, settings_for
 
 
 def test_settings_come_from_the_service_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -12,3 +12,12 @@ def test_settings_come_from_the_service_unless_given(monkeypatch: pytest.MonkeyP
     given = settings_for("voice", engine="openvino", spoof_label="fake")
     assert (given.engine, given.voice_spoof_label, given.face_spoof_label) == ("openvino", "fake", "2")
     assert reference_of("face", settings_for("face", face_model="some/model")) == "some/model"
+
+
+def test_a_wrong_setting_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONAFIDE_VOICE_MODLE", "x")
+    with pytest.raises(WrongSettings, match="BONAFIDE_VOICE_MODLE is no setting"):
+        settings_for("voice")
+    monkeypatch.delenv("BONAFIDE_VOICE_MODLE")
+    with pytest.raises(WrongSettings, match="BONAFIDE_ENGINE_THREADS: Input should be greater"):
+        settings_for("voice", engine_threads=-1)

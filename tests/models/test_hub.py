@@ -115,6 +115,11 @@ def test_an_unreachable_hub_names_the_ways_out(tmp_path: Path, environment: dict
         assert way_out in message
 
 
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(ModelUnavailable, match=r"BONAFIDE_MODELS_DIR \(/dev/null/models\): .*Not a directory"):
+        saved_model(REPOSITORY, "main", Path("/dev/null/models"), offline=False)
+
+
 def test_offline_never_asks(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="BONAFIDE_OFFLINE"):
         saved_model(REPOSITORY, "main", tmp_path, offline=True)

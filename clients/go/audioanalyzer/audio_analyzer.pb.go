@@ -141,7 +141,8 @@ func (x *AnalyzeUploadRequest) GetTaskId() string {
 // The verdict on a recording.
 type AnalyzeAudioResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it.
+	// chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Not to be read from AnalyzeAudio of a
+	// service that is set to write it for older clients to which it is a list; chunks has the same scores.
 	Predictions map[string]float32 `protobuf:"bytes,1,rep,name=predictions,proto3" json:"predictions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// Empty, or what went wrong (also with status OK when only some chunks failed).
 	ErrorMessage string `protobuf:"bytes,2,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
@@ -642,9 +643,9 @@ type LiveAudioConfig struct {
 	SampleRate uint32 `protobuf:"varint,1,opt,name=sample_rate,json=sampleRate,proto3" json:"sample_rate,omitempty"`
 	// "float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream.
 	Encoding string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
-	// Seconds of a window, default 1.
+	// Seconds of a window, default 1 unless the service is set to another.
 	ChunkDuration float64 `protobuf:"fixed64,3,opt,name=chunk_duration,json=chunkDuration,proto3" json:"chunk_duration,omitempty"`
-	// Seconds that neighbouring windows share, default 0.
+	// Seconds that neighbouring windows share, default 0 unless the service is set to another.
 	OverlapDuration float64 `protobuf:"fixed64,4,opt,name=overlap_duration,json=overlapDuration,proto3" json:"overlap_duration,omitempty"`
 	// The caller's own id, written to logs and traces.
 	TaskId        string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
@@ -971,7 +972,9 @@ type LiveSummary struct {
 	Suspicious    []*SuspiciousStretch `protobuf:"bytes,10,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
 	RequestId     string               `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// "end", or why the server ended the session: "idle", "session_limit", "going_away"; then an error status follows.
-	Reason        string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse.
+	Warnings      []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1088,6 +1091,13 @@ func (x *LiveSummary) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *LiveSummary) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // Which model spoke.
@@ -1390,7 +1400,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\rrunning_label\x18\b \x01(\tR\frunningLabel\x12#\n" +
 	"\rerror_message\x18\t \x01(\tR\ferrorMessageB\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\xdb\x03\n" +
+	"\x0e_running_score\"\xf7\x03\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1409,7 +1419,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\f \x01(\tR\x06reasonB\b\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1a\n" +
+	"\bwarnings\x18\r \x03(\tR\bwarningsB\b\n" +
 	"\x06_score\"Q\n" +
 	"\rModelIdentity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +

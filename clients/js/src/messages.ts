@@ -83,6 +83,8 @@ export interface Summary {
   model: Model;
   calibrated: boolean;
   request_id: string;
+  /** What is odd about the audio; absent from older services. */
+  warnings?: string[];
 }
 
 export interface Stretch {

@@ -109,7 +109,9 @@ export class LiveSession {
 
   private configuration({ rate, encoding }: Audio): string {
     const binary = encoding === "float32" || encoding === "pcm16";
-    const config = { type: "config", ...this.windowing, ...(binary && { encoding, sample_rate: rate }) };
+    // Text holds float32, whatever this connection has been told of binary frames before.
+    const format = binary ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
+    const config = { type: "config", ...this.windowing, ...format };
     return Object.keys(config).length > 1 ? JSON.stringify(config) : this.told;
   }
 

@@ -147,3 +147,18 @@ test("text encodings travel as the first clients sent them", () => {
     });
   }
 });
+
+test("text after binary frames says that it holds float32", () => {
+  const session = new LiveSession("test", {});
+  session.opened();
+  const ask = (encoding) =>
+    session
+      .ask({ kind: "audio", audio: { samples: Float32Array.of(0), rate: 8_000, encoding } })
+      .filter((frame) => typeof frame === "string")
+      .map((frame) => JSON.parse(frame))
+      .filter(({ type }) => type === "config");
+  assert.deepEqual(ask("pcm16"), [{ type: "config", encoding: "pcm16", sample_rate: 8_000 }]);
+  assert.deepEqual(ask("base64"), [{ type: "config", encoding: "float32" }]);
+  assert.deepEqual(ask("base64"), []);
+  assert.equal(ask("pcm16").length, 1);
+});

@@ -7,6 +7,7 @@ is in the cache folder (`$BONAFIDE_DATA_DIR`), nothing in the repository.
 import argparse
 import hashlib
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from typing import Final
 
 import numpy as np
 
+from bonafide.parent import end_with_parent
 from lab.training.data import face_sources, face_split
 from lab.training.data.face_attacks import ATTACKS, PRINT, SCREEN, UNSEEN
 from lab.training.data.face_camera import Plane
@@ -114,7 +116,7 @@ def make(shots: Sequence[Shot], workers: int) -> None:
     missing = [shot for shot in shots if not shot.path.is_file()]
     log.info("%d photos, %d of them to be taken", len(shots), len(missing))
     start = time.monotonic()
-    with ProcessPoolExecutor(workers, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(os.getpid(),)) as pool:
         for done, _ in enumerate(pool.map(shoot, missing, chunksize=20), 1):
             if done % 500 == 0:
                 left = (time.monotonic() - start) / done * (len(missing) - done)
@@ -159,9 +161,11 @@ def _square(picture: Plane, rng: np.random.Generator) -> Plane:
     return picture[top : top + side, left : left + side]
 
 
-def _one_thread() -> None:
+def _begin(parent: int) -> None:
+    """What each process does first."""
     import torch
 
+    end_with_parent(parent)
     torch.set_num_threads(1)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from bonafide.parent import end_with_parent
 from lab.training.data import manifest
 from lab.training.data.manifest import BONAFIDE, NO_ATTACK, SPOOF, Item, Split
 from lab.training.data.packages import data_dir, require_tools
@@ -90,7 +91,7 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
     for clip in clips():
         by_speaker[clip.speaker].append(clip)
     texts = captions()
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
         run = partial(_run, pool)
         real = [partial(_bonafide, group, root, sizes[group[0].split].bonafide) for group in by_speaker.values()]
         items = run("bona fide speakers", real)

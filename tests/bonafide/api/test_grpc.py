@@ -6,7 +6,6 @@ from typing import Any, cast
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +18,7 @@ from bonafide.api.grpc_calls import Context, abort
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode
+from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
@@ -291,8 +291,6 @@ async def test_health_follows_the_runners_and_back(
 
 def test_reflection_names_both_services() -> None:
     async def serve(found: list[str]) -> None:
-        from bonafide.settings import Settings
-
         remote = LocalRemote()
         app = App(Settings(grpc_ports=(0,)), voice=remote, face=remote)
         server = GrpcServer(app)
@@ -311,6 +309,19 @@ def test_reflection_names_both_services() -> None:
     assert {VOICE_SERVICE, FACE_SERVICE, "grpc.health.v1.Health"} <= set(found)
 
 
+@pytest.mark.parametrize("host", ["::1", "::", "localhost"])
+async def test_it_listens_where_it_is_told(host: str) -> None:
+    remote = LocalRemote()
+    app = App(Settings(grpc_host=host, grpc_ports=(0,)), voice=remote, face=remote)
+    server = GrpcServer(app)
+    (port,) = await server.start()
+    async with grpc.aio.insecure_channel(f"[::1]:{port}") as channel:
+        status = await liveness_api_pb2_grpc.LivenessServiceStub(channel).GetModelStatus(liveness.ModelStatusRequest())
+        assert status.status == "not_loaded"
+    await server.stop(0)
+    await app.close()
+
+
 async def test_spans_carry_the_ids(voice: Any, stored: audio.AnalyzeAudioRequest, spans: InMemorySpanExporter) -> None:
     await voice.AnalyzeAudio(stored, metadata=(("x-request-id", "req-9"),))
     (span,) = [span for span in spans.get_finished_spans() if "AnalyzeAudio" in span.name]
@@ -318,31 +329,3 @@ async def test_spans_carry_the_ids(voice: Any, stored: audio.AnalyzeAudioRequest
     assert span.attributes["bonafide.request_id"] == "req-9"
     assert span.attributes["bonafide.task_id"] == "task-1"
     assert span.attributes["bonafide.code"] == "ok"
-
-
-async def test_clients_that_declare_field_one_as_a_repeated_chunk_read_the_map(
-    voice: Any, stored: audio.AnalyzeAudioRequest
-) -> None:
-    """The newer Go client knows `{chunk_id=1, score=2, ...}`; a map's entry is `{key=1, value=2}` on the wire."""
-    file = descriptor_pb2.FileDescriptorProto(name="newer_go_client.proto", package="newer", syntax="proto3")
-    chunk = file.message_type.add(name="Chunk")
-    answer = file.message_type.add(name="Answer")
-    kinds = descriptor_pb2.FieldDescriptorProto
-    for number, (name, kind) in enumerate(
-        (
-            ("chunk_id", kinds.TYPE_STRING),
-            ("score", kinds.TYPE_FLOAT),
-            ("start_time_seconds", kinds.TYPE_FLOAT),
-            ("end_time_seconds", kinds.TYPE_FLOAT),
-        ),
-        start=1,
-    ):
-        chunk.field.add(name=name, number=number, type=kind, label=kinds.LABEL_OPTIONAL)
-    answer.field.add(
-        name="chunks", number=1, type=kinds.TYPE_MESSAGE, type_name=".newer.Chunk", label=kinds.LABEL_REPEATED
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    newer = message_factory.GetMessageClass(pool.FindMessageTypeByName("newer.Answer"))
-    read: Any = newer.FromString((await voice.AnalyzeAudio(stored)).SerializeToString())
-    assert {entry.chunk_id: entry.score for entry in read.chunks} == {"chunk_0": 1.0, "chunk_1": 1.0}

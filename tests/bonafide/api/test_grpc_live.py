@@ -89,6 +89,25 @@ async def test_windows_then_the_summary(tmp_path: Path) -> None:
         assert summary.request_id
 
 
+@pytest.mark.parametrize(
+    ("said", "spans"),
+    [
+        (None, [(0.0, 2.0), (1.0, 3.0)]),
+        (config(), [(0.0, 2.0), (1.0, 3.0)]),
+        (config(chunk_duration=1.0), [(0.0, 1.0), (0.25, 1.25), (0.5, 1.5)]),
+        (config(overlap_duration=1.5), [(0.0, 2.0), (0.5, 2.5), (1.0, 3.0)]),
+    ],
+    ids=["no config", "empty", "chunk", "overlap"],
+)
+async def test_the_service_has_its_own_defaults_of_windows(
+    tmp_path: Path, said: audio.LiveAudioRequest | None, spans: list[tuple[float, float]]
+) -> None:
+    async with calling(tmp_path, LocalRemote(), chunk_s=2.0, overlap_s=1.0) as (_, stub):
+        events = await asked(stub, *([said] if said else []), heard(level(0.75, 3.0).tobytes()))
+        found = [(event.window.start_time_seconds, event.window.end_time_seconds) for event in events[:-1]]
+        assert found[: len(spans)] == spans
+
+
 async def test_a_window_comes_while_the_caller_still_speaks(tmp_path: Path) -> None:
     async with calling(tmp_path, LocalRemote()) as (_, stub):
         call = stub.AnalyzeLive()

@@ -82,6 +82,21 @@ async def test_who_does_not_is_refused_whatever_the_kind_of_call(
     assert remote.calls == 0
 
 
+@pytest.mark.parametrize("name", ["x-api-key", "authorization"])
+@pytest.mark.parametrize("wrong_first", [True, False])
+async def test_different_keys_are_refused_in_any_order_and_the_same_twice_is_not(
+    channel: grpc.aio.Channel, name: str, wrong_first: bool
+) -> None:
+    """As over HTTP, see test_security.py."""
+    face: Any = liveness_api_pb2_grpc.LivenessServiceStub(channel)
+    scheme = "Bearer " if name == "authorization" else ""
+    wrong, right = (name, f"{scheme}bonafide_wrong"), (name, f"{scheme}{KEY}")
+    several = (wrong, right) if wrong_first else (right, wrong)
+    error = await refusal(face.GetModelStatus(liveness.ModelStatusRequest(), metadata=several))
+    assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+    await face.GetModelStatus(liveness.ModelStatusRequest(), metadata=(right, right))
+
+
 async def test_health_is_open_and_reflection_is_not(channel: grpc.aio.Channel) -> None:
     stub: Any = health_pb2_grpc.HealthStub(channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest())

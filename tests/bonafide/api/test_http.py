@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,14 +57,8 @@ def test_every_error_has_its_status(code: ErrorCode) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/x-www-form-urlencoded", "audio/wav", "application/json", "multipart/form-data", None]
-)
-async def test_the_body_is_the_recording_whatever_its_content_type(
-    client: httpx.AsyncClient, content_type: str | None
-) -> None:
-    headers = {"content-type": content_type} if content_type else {}
-    answer = await client.post("/detect_audio", content=VOICE, headers=headers)
+async def test_a_recording(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/detect_audio", content=VOICE)
     assert answer.status_code == 200
     body = answer.json()
     assert body["predictions"].keys() == {"chunk_0", "chunk_1"}
@@ -264,12 +259,36 @@ async def test_the_verdict_on_a_phone_call(client: httpx.AsyncClient, app: App) 
     assert (await client.get("/calls/CA1")).json() == {"call_id": "CA1"}
 
 
+async def test_each_open_session_has_its_statistics(client: httpx.AsyncClient, app: App) -> None:
+    with (
+        app.live.open(Call.within(9, request_id="one")) as named,
+        app.live.open(Call.within(9, request_id="two")) as same,
+        app.live.open(Call.within(9, request_id="three")),
+        app.live.open(Call.within(9, request_id="four"), "another caller"),
+    ):
+        named.client_id = same.client_id = "branch-7"
+        named.session.feed(np.zeros(24_000, np.float32), 16_000)
+        stats = (await client.get("/stats")).json()
+        assert (await client.get("/health")).json()["active_connections"] == stats["active_connections"] == 4
+    assert list(stats["connections"]) == ["branch-7", "two", "three"]
+    found = stats["connections"]["branch-7"]
+    assert found.pop("connected_at") == pytest.approx(time.time(), abs=5)
+    assert found == {
+        "total_messages": 0, "total_detections": 0, "buffer_size": 8_000, "buffer_duration": 0.5,
+        "audio_seconds": 1.5, "judged_seconds": 0, "speech_seconds": 0.0,
+    }  # fmt: skip
+
+
 async def test_status_health_stats_and_docs(client: httpx.AsyncClient, app: App) -> None:
     status = (await client.get("/model_status")).json()
     assert status["voice"]["status"] == status["face"]["status"] == "loaded"
     assert status["voice"]["model"]["demo"] is True
-    assert (await client.get("/health")).json() == {"status": "healthy", "runners": {"voice": True, "face": True}}
+    health = (await client.get("/health")).json()
+    assert health.pop("timestamp") == pytest.approx(time.time(), abs=5)
+    assert health == {"status": "healthy", "runners": {"voice": True, "face": True}, "active_connections": 0}
     stats = (await client.get("/stats")).json()
+    assert (stats["active_connections"], stats["connections"]) == (0, {})
+    assert stats["timestamp"] == pytest.approx(time.time(), abs=5)
     assert stats["voice"] == {"active_calls": 0, "max_calls": 2, "ready": True}
     assert stats["live"] == {"active_sessions": 0, "max_sessions": 256}
     paths = (await client.get("/docs.json")).json()["paths"]

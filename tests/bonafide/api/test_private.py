@@ -33,3 +33,12 @@ async def test_a_taken_port_is_said() -> None:
         with pytest.raises(OSError, match="in use"):
             await server.start("127.0.0.1", taken.getsockname()[1])
         await server.stop()
+
+
+async def test_ipv6_and_all_addresses() -> None:
+    for host in ("::1", "::"):
+        server = PrivateServer(lambda: (b"", "text/plain"), lambda: True)
+        port = await server.start(host, 0)
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"http://[::1]:{port}/livez")).status_code == 200
+        await server.stop()

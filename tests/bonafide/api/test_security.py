@@ -9,7 +9,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from bonafide.api.security import OPEN, KeyGate, presented_key
+from bonafide.api.security import OPEN, KeyGate, presented_keys
 from bonafide.security.access import Access
 from bonafide.security.keys import KeyStore, new_key
 
@@ -175,5 +175,33 @@ async def test_other_scopes_pass() -> None:
 
 
 def test_the_first_place_of_a_key_wins() -> None:
-    assert presented_key({"authorization": "Bearer a", "x-api-key": "b"}) == "a"
-    assert presented_key({"authorization": "Basic a", "x-api-key": "b"}) == "b"
+    assert presented_keys([("x-api-key", "b"), ("authorization", "Bearer a")]) == {"a"}
+    assert presented_keys([("authorization", "Basic a"), ("x-api-key", "b")]) == {"b"}
+    assert presented_keys([("authorization", "Bearer "), ("x-api-key", ""), ("x-other", "c")]) == frozenset()
+
+
+def test_a_place_may_hold_several() -> None:
+    assert presented_keys([("x-api-key", "a"), ("x-api-key", "b"), ("x-api-key", "a")]) == {"a", "b"}
+    assert presented_keys([("authorization", "Bearer a"), ("authorization", "Basic b")]) == {"a"}
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "authorization"])
+@pytest.mark.parametrize("wrong_first", [True, False])
+async def test_different_keys_are_refused_in_any_order_and_the_same_twice_is_not(
+    client: httpx.AsyncClient, name: str, wrong_first: bool
+) -> None:
+    """As over gRPC, see test_grpc_security.py."""
+    scheme = "Bearer " if name == "authorization" else ""
+    wrong, right = (name, f"{scheme}bonafide_wrong"), (name, f"{scheme}{KEY}")
+    several = [wrong, right] if wrong_first else [right, wrong]
+    assert (await client.post("/detect_audio", headers=several)).status_code == 401
+    assert (await client.post("/detect_audio", headers=[right, right])).text == "let in"
+
+
+def test_different_keys_offered_by_a_browser_are_refused() -> None:
+    with (
+        TestClient(behind(Access(KeyStore(LINE)))) as client,
+        pytest.raises(WebSocketDenialResponse),
+        client.websocket_connect("/ws/detect", subprotocols=[f"bonafide.key.{key}" for key in ("wrong", KEY)]),
+    ):
+        pass

@@ -51,6 +51,60 @@ async def test_what_an_old_client_does() -> None:
         assert (stats.total_messages, stats.total_detections, stats.audio_seconds) == (10, 4, 4.0)
 
 
+@pytest.mark.parametrize("said", ["chunk", "config"])
+@pytest.mark.parametrize("form", ["base64", "json", "string"])
+async def test_text_audio_of_another_encoding(said: str, form: str) -> None:
+    integers = (level(0.75) * 32_767).astype("<i2")
+    data: dict[str, Any] = {
+        "base64": base64.encodebytes(integers.tobytes()).decode(),
+        "json": integers.tolist(),
+        "string": json.dumps(integers.tolist()),
+    }
+    async with socket_server() as server, client(server.url) as old:
+        if said == "config":
+            await old.ask(frame("config", encoding="pcm16"))
+        encoding = "pcm16" if said == "chunk" else form
+        found = await old.ask(frame("audio_chunk", audio_data=data[form], sample_rate=16_000, encoding=encoding))
+        assert found.result.p_spoof == pytest.approx(0.75, abs=0.01)
+        assert (await old.ask(frame("audio_chunk", audio_data="AAA=", encoding="pcm16"))).type == "buffering"
+        assert (await old.ask(frame("audio_chunk", audio_data="AAAA", encoding="pcm16"))).code == "invalid_request"
+        assert (await old.ask(frame("audio_chunk", audio_data="AAAAAA==", encoding="float32"))).type == "buffering"
+
+
+async def test_a_container_may_come_as_text() -> None:
+    data = encode(speech_like(2.2, 48_000), 48_000, "webm")
+    async with socket_server() as server, client(server.url) as recorder:
+        await recorder.ask(frame("config", encoding="container"))
+        for start in range(0, len(data), 2_000):
+            part = "data:audio/webm;base64," + base64.b64encode(data[start : start + 2_000]).decode()
+            answer = await recorder.ask(frame("audio_chunk", audio_data=part, encoding="base64"))
+            assert answer.type in ("detection_result", "buffering")
+        assert (await recorder.ask(frame("end"))).audio_seconds == pytest.approx(2.2, abs=0.1)
+
+
+@pytest.mark.parametrize(("window_s", "overlap_s"), [(1.0, 0.0), (0.5, 0.0), (0.25, 0.0), (1.0, 0.5), (4.0, 0.0)])
+@pytest.mark.parametrize("wait", [True, False], ids=["one by one", "all at once"])
+async def test_half_second_chunks_get_one_answer_each(window_s: float, overlap_s: float, wait: bool) -> None:
+    async with socket_server() as server, client(server.url) as old:
+        await old.ask(frame("config", chunk_duration=window_s, overlap_duration=overlap_s))
+        answers = []
+        for _ in range(9):
+            await old.send(chunk(0.7, 0.5))
+            if wait:
+                answers.append(await old.receive())
+        answers += [await old.receive() for _ in range(9 - len(answers))]
+        assert {answer.type for answer in answers} <= {"buffering", "detection_result"}
+        judged = [window for answer in answers if answer.type == "detection_result" for window in answer.windows]
+        hop_s = window_s - overlap_s
+        assert [window.sequence for window in judged] == list(range(int((4.5 - window_s) / hop_s) + 1))
+        assert (await old.ask(frame("ping"))).type == "pong"  # nothing else was said
+
+
+async def test_a_frame_may_begin_with_a_byte_order_mark() -> None:
+    async with socket_server() as server, client(server.url) as old:
+        assert (await old.ask("\ufeff" + frame("ping"))).type == "pong"
+
+
 async def test_one_frame_for_a_chunk_of_several_windows() -> None:
     async with socket_server() as server, client(server.url) as old:
         found = await old.ask(chunk(0.6, 3.5))
@@ -90,7 +144,7 @@ async def test_what_is_wrong_is_told_and_the_socket_stays_open() -> None:
         frame("audio_chunk"): "invalid_request",
         frame("audio_chunk", audio_data="???"): "invalid_request",
         frame("audio_chunk", audio_data=[0.1], sample_rate=1): "invalid_request",
-        frame("audio_chunk", audio_data=[1e9]): "invalid_request",
+        frame("audio_chunk", audio_data=[1e10]): "unreadable_media",
         '{"type": "audio_chunk", "audio_data": [NaN]}': "unreadable_media",
         frame("config", chunk_duration=10): "invalid_request",
         frame("config", overlap_duration=1): "invalid_request",
@@ -189,6 +243,32 @@ async def test_a_model_that_fails_is_told_and_the_socket_stays_open() -> None:
         assert (await old.ask(chunk(0.5))).windows[0].sequence == 1
 
 
+async def test_the_service_has_its_own_defaults_of_windows() -> None:
+    async with socket_server(chunk_s=2.0, overlap_s=1.0) as server, client(server.url) as old:
+        assert (await old.ask(chunk(0.7, 1.0))).chunk_duration == 2.0
+        assert [window.end_time_seconds for window in (await old.ask(chunk(0.7, 2.0))).windows] == [2.0, 3.0]
+        in_force = (await old.ask(frame("config"))).config
+        assert (in_force.chunk_duration, in_force.overlap_duration) == (2.0, 1.0)
+        # Who names the length alone gets what overlap fits.
+        for window_s, overlap_s in ((0.5, 0.25), (0.25, 0.0), (1.0, 0.75), (4.0, 1.0)):
+            in_force = (await old.ask(frame("config", chunk_duration=window_s))).config
+            assert (in_force.chunk_duration, in_force.overlap_duration) == (window_s, overlap_s)
+        await old.ask(frame("config", overlap_duration=2.0))
+        assert (await old.ask(frame("config", chunk_duration=0.5))).code == "invalid_request"
+        in_force = (await old.ask(frame("config", overlap_duration=0.0, chunk_duration=0.5))).config
+        assert (in_force.chunk_duration, in_force.overlap_duration) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize("path", ["/ws/detect/", "/ws", "/", "/ws/detect2", "/ui/", "/ws/twilio/", "//ws/detect"])
+async def test_no_socket_is_at_another_path(path: str) -> None:
+    async with socket_server() as server:
+        with pytest.raises(InvalidStatus) as refused:
+            async with client(f"ws://127.0.0.1:{server.port}{path}"):
+                pass
+        assert refused.value.response.status_code == 404
+        assert b"/ws/detect" in refused.value.response.body
+
+
 async def test_a_full_house_refuses_at_the_handshake() -> None:
     async with socket_server(max_sessions=2) as server, AsyncExitStack() as stack:
         for _ in range(2):
@@ -236,14 +316,43 @@ async def test_bad_utf8() -> None:
         await server.until(lambda: server.sessions.active == 0)
 
 
-async def test_a_message_that_is_too_large() -> None:
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+async def test_a_message_that_is_too_large_is_skipped_and_told(binary: bool) -> None:
     async with socket_server(message_bytes=100_000) as server, client(server.url) as large:
-        await large.socket.send(frame("audio_chunk", audio_data="A" * 100_000))
-        assert (await large.closed())[0] == 1009
+        await large.ask(frame("config", encoding="float32"))
+        for size in (100_001, 5_000_000):
+            answer = await large.ask(bytes(size) if binary else frame("audio_chunk", audio_data="A" * size))
+            assert (answer.type, answer.code) == ("error", "too_large")
+        assert (await large.ask(frame("stats"))).stats.audio_seconds == 0
+        assert (await large.ask(chunk(0.7, 0.5))).type == "buffering"
+
+
+async def test_messages_around_one_that_is_too_large_are_answered_in_order() -> None:
+    async with socket_server(message_bytes=100_000) as server, client(server.url) as fast:
+        for message in (frame("ping"), frame("x" * 200_000), chunk(0.7, 0.25), frame("y" * 200_000), frame("ping")):
+            await fast.send(message)
+        seen = [(await fast.receive()).type for _ in range(5)]
+        assert seen == ["pong", "error", "buffering", "error", "pong"]
+
+
+async def test_fragments_that_are_too_large_together_close_the_socket() -> None:
+    async with socket_server(message_bytes=100_000) as server:
+        for size, count in ((60_000, 3), (200_000, 2)):
+            async with client(server.url) as large:
+                await large.socket.send("x" * size for _ in range(count))
+                assert (await large.closed())[0] == 1009
+                await server.until(lambda: server.sessions.active == 0)
+
+
+async def test_a_message_beyond_all_measure_closes_the_socket() -> None:
+    async with socket_server(message_bytes=100_000) as server:
+        for opcode in (1, 2, 9):  # text, binary, ping
+            sock = await raw_client(server)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(sock, bytes([0x80 | opcode, 0xFF]) + (10**12).to_bytes(8, "big") + bytes(4))
+            assert int.from_bytes((await loop.sock_recv(sock, 4_096))[2:4], "big") in (1002, 1009)
+            sock.close()
         await server.until(lambda: server.sessions.active == 0)
-    async with socket_server(message_bytes=100_000) as server, client(server.url) as large:
-        await large.socket.send("x" * 60_000 for _ in range(3))  # in fragments
-        assert (await large.closed())[0] == 1009
 
 
 async def raw_client(server: SocketServer, receive_buffer: int | None = None) -> socket.socket:

@@ -62,11 +62,20 @@ def test_any_bytes_get_a_demuxer_or_a_refusal(data: bytes) -> None:
     assert 0 <= found.offset < len(data)
 
 
+def declares(data: bytes, demuxer: str) -> bool:
+    return declares_duration(data, demuxer, len(data))
+
+
 def test_only_stated_durations_count() -> None:
-    stated = {kind: declares_duration(sample(kind), DEMUXERS.get(kind, kind)) for kind in ("wav", "mp3", "aac")}
+    stated = {kind: declares(sample(kind), DEMUXERS.get(kind, kind)) for kind in ("wav", "mp3", "aac")}
     assert stated == {"wav": True, "mp3": True, "aac": False}
     without_xing = sample("mp3").replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0")
-    assert not declares_duration(without_xing, "mp3")
+    assert not declares(without_xing, "mp3")
+
+
+def test_a_joined_mp3_does_not_state_the_duration_of_all() -> None:
+    assert declares(sample("mp3")[:2_000], "mp3")
+    assert not declares(sample("mp3") * 2, "mp3")
 
 
 def test_every_recipe_of_the_helpers_is_recognised() -> None:

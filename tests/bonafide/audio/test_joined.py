@@ -89,6 +89,14 @@ def test_bytes_that_are_no_audio_are_told(kind: str) -> None:
     assert not any("truncated" in warning for warning in reader.warnings)
 
 
+@pytest.mark.parametrize("kind", ["mp3", "aac"])
+def test_a_picture_between_joined_frames_is_no_unread_audio(kind: str) -> None:
+    size = bytes(len(JUNK) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    _, reader = read(recording(kind, 2.0) + b"ID3\3\0\0" + size + JUNK + recording(kind, 3.0, seed=2))
+    assert reader.seconds == pytest.approx(5.0, abs=0.3)
+    assert not any("unread" in warning or "truncated" in warning for warning in reader.warnings)
+
+
 def test_a_recording_behind_other_bytes_is_found() -> None:
     for kind in ("m4a", "webm", "opus"):
         _, reader = read(recording(kind, 2.0) + JUNK + recording(kind, 3.0, seed=2))

@@ -299,8 +299,8 @@ class TestBroken:
         with pytest.raises(UnreadableMedia, match="finite"):
             read(wav(np.array([[np.inf, -np.inf]] * 100, np.float32), SAMPLE_RATE))
 
-    def test_loud_but_finite_floats_are_clipped(self) -> None:
-        (window,), _ = read(wav(np.array([3.0, -3.0, 0.5], np.float32), SAMPLE_RATE))
+    def test_floats_that_are_merely_loud_are_clipped(self) -> None:
+        (window,), _ = read(wav(np.array([1.9, -1.9, 0.5], np.float32), SAMPLE_RATE))
         assert window.pcm[:3].tolist() == [32_767, -32_768, 16_384]
 
     @pytest.mark.parametrize("data", [b"", b"\0", b"RIFF", bytes(10_000), b"hello" * 1_000, b"OggS" * 100])

@@ -4,9 +4,12 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.audio.reader import SAMPLE_RATE
+from bonafide.audio.wav import wav_part
 from bonafide.errors import UnreadableMedia
 from tests.bonafide.audio.test_reader import read, samples_of
 from tests.media import encode, speech_like, wav
@@ -122,6 +125,18 @@ def test_wave64_is_read_by_the_same_rules(stated: int | None) -> None:
     windows, reader = read(bytes(data))
     assert np.abs(samples_of(windows).astype(int) - PCM).max() <= 1  # the encoder rounds in another way
     assert bool(reader.warnings) == (stated == 24 + 32_000)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=30), st.integers(0, 60), st.binary(max_size=50), st.sampled_from([b"RIFF", b"RIFX", b"RF64"]))
+@example(b"\1\0\1\0" * 3, 2, b"\1\2\3\4\5", b"RIFF")
+def test_any_format_and_any_tail(form: bytes, stated: int, tail: bytes, name: bytes) -> None:
+    data = name + bytes(4) + b"WAVE" + chunk(b"fmt ", form) + b"data" + struct.pack("<I", stated) + tail
+    try:
+        part = wav_part(data, 0)
+    except UnreadableMedia:
+        return
+    assert part.body <= part.end <= len(data)
 
 
 def test_rf64_has_its_size_elsewhere() -> None:

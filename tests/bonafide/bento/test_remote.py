@@ -1,5 +1,6 @@
 """BentoML's client as the service uses it: which errors it raises, and when a request is sent again."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from bentoml.exceptions import BentoMLException
 
-from bonafide.bento.remote import BentoRemote, require_remote
+from bonafide.bento import remote as module
+from bonafide.bento.remote import BentoRemote, require_remote, require_url
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
 from bonafide.runner.remote import RunnerResult
 
@@ -85,13 +87,28 @@ async def test_a_description_that_comes_with_an_error_status_is_no_answer() -> N
 async def test_a_request_on_a_connection_that_was_dropped_is_sent_once_more(dropped: Exception) -> None:
     client = Client(dropped)
     assert await BentoRemote(client, "voice").score([ITEM]) == [RunnerResult(*VALUES)]
-    assert client.requests == 2
+    assert client.requests == 3, "it is asked whether it is there in between"
     client = Client(dropped)
     assert await BentoRemote(client, "voice").info() == {"name": "some-model"}
     client = Client(dropped, dropped)
     with pytest.raises(OSError, match=r"disconnected|reset"):
-        await BentoRemote(client, "voice").score([ITEM])
+        await BentoRemote(client, "voice").info()
     assert client.requests == 2
+
+
+async def test_a_request_to_a_runner_that_has_ended_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its port still takes connections, which nobody answers."""
+
+    class Ended(Client):
+        async def info(self) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(module, "_LIFE_S", 0.05)
+    client = Ended(aiohttp.ServerDisconnectedError())
+    with pytest.raises(TimeoutError):
+        await BentoRemote(client, "voice").score([ITEM])
+    assert client.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -116,3 +133,14 @@ def test_a_runner_built_inside_the_service_is_refused() -> None:
 
     with pytest.raises(RuntimeError, match="--development"):
         require_remote(Local(), "WavLMRunner", "voice")
+
+
+@pytest.mark.parametrize("url", ["voice:3000", "http://", "http://voice:port", "http://::1:3000", "unix:///run/voice"])
+def test_an_address_of_a_runner_that_cannot_be_one_is_refused(url: str) -> None:
+    with pytest.raises(RuntimeError, match=r"--depends WavLMRunner=\.\.\. must be http://host:port"):
+        require_url(url, "WavLMRunner")
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:3000", "https://voice", "tcp://127.0.0.1:4000", "file:///run/voice"])
+def test_addresses_of_runners(url: str) -> None:
+    require_url(url, "WavLMRunner")

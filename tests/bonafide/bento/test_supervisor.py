@@ -3,10 +3,14 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import circus.process
+import psutil
 import pytest
 from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_standalone_arbiter
 from bentoml.serving import create_watcher
@@ -14,6 +18,7 @@ from bentoml.serving import create_watcher
 from bonafide.bento import supervisor
 from bonafide.bento.supervisor import TOKEN_VARIABLE, control_endpoints, secure_supervisor
 from bonafide.settings import Settings
+from scripts.local_service import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +26,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr(Arbiter, "__init__", supervisor._arbiter_init)  # another test may have loaded `service.py`
     monkeypatch.setattr(Arbiter, "start", supervisor._arbiter_start)
+    monkeypatch.setattr(circus.process, "Popen", psutil.Popen)
 
 
 def watchers(*names: str) -> list[Any]:
@@ -60,6 +66,27 @@ def test_a_dead_process_is_replaced_at_once() -> None:
         assert time.monotonic() - killed < 3
     finally:
         arbiter.stop()
+
+
+def test_its_processes_end_with_it_when_it_is_killed() -> None:
+    program = """
+from bentoml._internal.utils.circus import create_standalone_arbiter
+from bentoml.serving import create_watcher
+from bonafide.bento.supervisor import secure_supervisor
+secure_supervisor("")
+child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+create_standalone_arbiter([create_watcher(name, ["-c", child], env={}) for name in "ab"]).start()
+"""
+    supervisor = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    with supervisor, supervisor.stdout:
+        children = [psutil.Process(int(supervisor.stdout.readline())) for _ in range(2)]
+        assert all(child.is_running() for child in children)
+        supervisor.kill()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    for child in alive:
+        child.kill()
+    assert not alive
 
 
 def pid_of(watcher: Any, other_than: int | None) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import nullcontext, suppress
 
 import httpx
 import pytest
@@ -50,6 +51,29 @@ async def test_a_request_without_an_answer_is_504() -> None:
     async def answer(_: Request) -> ASGIApp:
         await asyncio.sleep(60)
         raise AssertionError("not cancelled")
+
+    async with limited(0.05, answer) as client:
+        response = await client.get("/")
+    assert (response.status_code, response.json()) == (504, {"error": "not answered within 0.05 seconds"})
+
+
+@pytest.mark.parametrize("then", ["ends", "raises", "catches", "fails"])
+async def test_an_answer_after_the_limit_is_not_sent(then: str) -> None:
+    """An application that catches the cancellation and answers, and what it does then."""
+
+    async def answer(request: Request) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if then == "fails":
+                    raise ValueError("of the application") from None
+                with suppress(TimeoutError) if then == "catches" else nullcontext():
+                    await PlainTextResponse("late")(scope, receive, send)
+                if then == "raises":
+                    raise
+
+        return app
 
     async with limited(0.05, answer) as client:
         response = await client.get("/")

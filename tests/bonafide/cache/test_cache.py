@@ -1,6 +1,7 @@
 """The contract of the cache, in memory and on a real Valkey."""
 
 import asyncio
+import itertools
 import math
 import struct
 import uuid
@@ -17,11 +18,16 @@ from redis.asyncio import Redis
 from bonafide.cache import codec as codec
 from bonafide.cache.cache import Cache, RecordingMeta, open_cache
 from bonafide.cache.circuit_breaker import PROBE_KEY
+from bonafide.cache.codec import Codec
+from bonafide.cache.seal import Authentication, Checksum
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 from tests.servers import Server
 
 WINDOW = 64_000
+LENGTHS = range(1, WINDOW + 1)
+CODECS = [Codec(Checksum()), Codec(Authentication(b"a secret of the cache"))]
+META = RecordingMeta(1, 4.0, ())
 HALF = WindowScore(0.5, 0.75)
 often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -55,9 +61,9 @@ def content() -> str:
 
 async def test_an_empty_cache_knows_nothing(cache: Cache, content: str) -> None:
     assert await cache.get_recording(content) is None
-    assert await cache.get_windows(content, [0, 1]) == {}
+    assert await cache.get_windows(content, [0, 1], LENGTHS) == {}
     assert await cache.get_scores(content, "model", [0, 1]) == {}
-    assert await cache.get_windows(content, []) == {}
+    assert await cache.get_windows(content, [], LENGTHS) == {}
     await cache.put_windows(content, {})
     await cache.put_scores(content, "model", {})
 
@@ -65,7 +71,7 @@ async def test_an_empty_cache_knows_nothing(cache: Cache, content: str) -> None:
 async def test_only_what_is_kept_comes_back(cache: Cache, content: str) -> None:
     await cache.put_windows(content, {0: window(0), 2: window(2)})
     await cache.put_scores(content, "model", {1: WindowScore(0.25, 0.0), 2: WindowScore(1.0, 1.0)})
-    found = await cache.get_windows(content, [3, 2, 1, 0])
+    found = await cache.get_windows(content, [3, 2, 1, 0], LENGTHS)
     assert sorted(found) == [0, 2]
     assert np.array_equal(found[2], window(2))
     assert await cache.get_scores(content, "model", range(5)) == {1: (0.25, 0.0), 2: (1.0, 1.0)}
@@ -82,7 +88,7 @@ async def test_each_version_of_a_model_has_its_own_scores(cache: Cache, content:
 async def test_an_hour_comes_back_whole(cache: Cache, content: str) -> None:
     windows = {index: window(index) for index in range(900)}
     await cache.put_windows(content, windows)
-    found = await cache.get_windows(content, list(windows))
+    found = await cache.get_windows(content, list(windows), LENGTHS)
     assert list(found) == list(windows)
     assert all(np.array_equal(found[index], windows[index]) for index in windows)
 
@@ -99,16 +105,16 @@ async def test_an_hour_does_not_hold_up_others(cache: Cache, content: str) -> No
 
     waiting = asyncio.create_task(others())
     await cache.put_windows(content, windows)
-    await cache.get_windows(content, list(windows))
+    await cache.get_windows(content, list(windows), LENGTHS)
     waiting.cancel()
     assert turns >= 2 * 900 / 16
 
 
 async def test_a_window_that_was_read_is_the_readers_own(cache: Cache, content: str) -> None:
     await cache.put_windows(content, {0: window(0)})
-    found = await cache.get_windows(content, [0])
+    found = await cache.get_windows(content, [0], LENGTHS)
     found[0][:] = 0
-    assert np.array_equal((await cache.get_windows(content, [0]))[0], window(0))
+    assert np.array_equal((await cache.get_windows(content, [0], LENGTHS))[0], window(0))
 
 
 async def test_numbers_of_numpy_are_numbers(cache: Cache, content: str) -> None:
@@ -148,7 +154,7 @@ async def test_windows_are_not_kept_when_they_must_not_be(valkey_server: Server,
         cache = open_cache(chosen)
         await cache.put_windows(content, {0: window(0)})
         await cache.put_scores(content, "model", {0: HALF})
-        assert await cache.get_windows(content, [0]) == {}
+        assert await cache.get_windows(content, [0], LENGTHS) == {}
         assert await cache.get_scores(content, "model", [0]) == {0: HALF}
         await cache.close()
 
@@ -177,7 +183,7 @@ async def test_scores_come_back_exactly_and_under_no_other_name(
 async def test_windows_come_back_exactly(cache: Cache, windows: dict[int, NDArray[np.int16]]) -> None:
     content = uuid.uuid4().hex
     await cache.put_windows(content, windows)
-    found = await cache.get_windows(content, list(windows))
+    found = await cache.get_windows(content, list(windows), LENGTHS)
     assert found.keys() == windows.keys()
     for index, samples in windows.items():
         assert found[index].dtype == np.int16
@@ -212,8 +218,10 @@ def test_no_two_things_share_a_key(parts: list[tuple[str, str, int]]) -> None:
 @given(value=st.binary(max_size=200))
 @often
 def test_garbage_is_nothing(value: bytes) -> None:
-    for decode in (codec.decode_recording, codec.decode_window, codec.decode_score):
-        assert decode("key", value) is None
+    for values in CODECS:
+        assert values.decode_recording("key", value) is None
+        assert values.decode_window("key", value, LENGTHS) is None
+        assert values.decode_score("key", value) is None
 
 
 @given(
@@ -226,32 +234,47 @@ def test_garbage_is_nothing(value: bytes) -> None:
 def test_a_damaged_or_foreign_value_is_nothing(
     flip: int, cut: int, score: WindowScore, samples: NDArray[np.int16]
 ) -> None:
-    for value, decode in (
-        (codec.encode_score("key", score), codec.decode_score),
-        (codec.encode_window("key", samples), codec.decode_window),
-        (codec.encode_recording("key", RecordingMeta(1, 4.0, ())), codec.decode_recording),
+    for values, (write, read) in itertools.product(
+        CODECS,
+        (
+            (lambda v: v.encode_score("key", score), lambda v, key, value: v.decode_score(key, value)),
+            (lambda v: v.encode_window("key", samples), lambda v, key, value: v.decode_window(key, value, LENGTHS)),
+            (lambda v: v.encode_recording("key", META), lambda v, key, value: v.decode_recording(key, value)),
+        ),
     ):
+        value = write(values)
         damaged = bytearray(value)
         damaged[flip // 8 % len(value)] ^= 1 << flip % 8
         for wrong in (bytes(damaged), value[: cut % len(value)], value + b"\0"):
-            assert decode("key", wrong) is None
-        assert decode("key", value) is not None
-        assert decode("another key", value) is None
+            assert read(values, "key", wrong) is None
+        assert read(values, "key", value) is not None
+        assert read(values, "another key", value) is None
+        for other in {*CODECS, Codec(Authentication(b"another secret"))} - {values}:
+            assert read(other, "key", value) is None
+
+
+def test_a_window_of_another_length_is_nothing() -> None:
+    for values in CODECS:
+        value = values.encode_window("key", window(0, 100))
+        assert values.decode_window("key", value, range(100, 101)) is not None
+        for lengths in (range(101, 200), range(1, 100), range(WINDOW, WINDOW + 1)):
+            assert values.decode_window("key", value, lengths) is None
+        assert values.decode_window("key", values.encode_window("key", window(0, 0)), LENGTHS) is None
 
 
 @pytest.mark.parametrize("payload", ["{}", "[1]", '["1", 2.0, []]', "[1, NaN, []]", "[1, -1.0, []]", "[-1, 1.0, []]"])
 def test_facts_that_make_no_sense_are_nothing(payload: str) -> None:
-    assert codec.decode_recording("key", codec._seal("key", payload.encode())) is None
+    assert CODECS[0].decode_recording("key", Checksum().close("key", payload.encode())) is None
 
 
 @pytest.mark.parametrize("score", [math.nan, -0.1, 1.1, math.inf])
 def test_a_score_that_makes_no_sense_is_nothing(score: float) -> None:
-    assert codec.decode_score("key", codec.encode_score("key", WindowScore(score, 0.5))) is None
-    assert codec.decode_score("key", codec.encode_score("key", WindowScore(0.5, score))) is None
+    for wrong in (WindowScore(score, 0.5), WindowScore(0.5, score)):
+        assert CODECS[0].decode_score("key", CODECS[0].encode_score("key", wrong)) is None
 
 
 def test_a_score_of_a_release_that_knew_nothing_of_speech_is_nothing() -> None:
-    assert codec.decode_score("key", codec._seal("key", struct.pack("<d", 0.5))) is None
+    assert CODECS[0].decode_score("key", Checksum().close("key", struct.pack("<d", 0.5))) is None
 
 
 async def test_every_key_in_redis_has_an_end_date(valkey_server: Server, content: str) -> None:
@@ -280,7 +303,28 @@ async def test_what_others_wrote_into_redis_is_nothing(valkey_server: Server, co
             await redis.set(keys[1], b"0.5")
             await redis.copy(keys[3], keys[2], replace=True)
     assert await cache.get_scores(content, "model", range(4)) == {3: HALF}
-    assert list(await cache.get_windows(content, range(4))) == [3]
+    assert list(await cache.get_windows(content, range(4), LENGTHS)) == [3]
     await cache.put_scores(content, "model", scores)  # over a list too
     assert await cache.get_scores(content, "model", range(4)) == scores
     await cache.close()
+
+
+async def test_with_a_key_only_its_owners_values_are_taken(valkey_server: Server, content: str) -> None:
+    own, without, other = (
+        open_cache(redis_settings(valkey_server, cache_key=key)) for key in ("k" * 16, "", "another key of 16")
+    )
+    for writer in (without, other):
+        await writer.put_recording(content, META)
+        await writer.put_windows(content, {0: window(0)})
+        await writer.put_scores(content, "model", {0: HALF})
+        assert await own.get_recording(content) is None
+        assert await own.get_windows(content, [0], LENGTHS) == {}
+        assert await own.get_scores(content, "model", [0]) == {}
+    await own.put_recording(content, META)
+    await own.put_windows(content, {0: window(0)})
+    await own.put_scores(content, "model", {0: HALF})
+    assert await own.get_recording(content) == META
+    assert np.array_equal((await own.get_windows(content, [0], LENGTHS))[0], window(0))
+    assert await own.get_scores(content, "model", [0]) == {0: HALF}
+    for cache in (own, without, other):
+        await cache.close()

@@ -13,15 +13,19 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from bonafide.addresses import RedisServer
 from bonafide.cache.cache import Cache, RecordingMeta, open_cache
 from bonafide.cache.circuit_breaker import CircuitBreaker, GuardedStore
+from bonafide.cache.codec import Codec
 from bonafide.cache.redis import RedisKeyValue
+from bonafide.cache.seal import Checksum
 from bonafide.settings import Settings
 from bonafide.verdict import WindowScore
 from tests.proxy import proxy_to
 from tests.servers import Server, start_valkey
 
 TIMEOUT_S = 0.4
+LENGTHS = range(1, 64_001)
 PAUSE_S = 0.3
 HALF = WindowScore(0.5, 0.5)
 
@@ -46,9 +50,9 @@ async def cache_on(
     port: int, failures: Callable[[], None] = lambda: None, password: str | None = None, timeout_s: float = TIMEOUT_S
 ) -> AsyncIterator[Cache]:
     secret = SecretStr(password) if password else None
-    store = RedisKeyValue("127.0.0.1", port, secret, timeout_s, ttl_s=60)
+    store = RedisKeyValue(RedisServer("127.0.0.1", port, password=secret), timeout_s, ttl_s=60)
     breaker = CircuitBreaker(timeout_s, pause_s=PAUSE_S, on_failed_probe=failures)
-    cache = Cache(GuardedStore(store, breaker), timeout_s=timeout_s, on_failure=failures)
+    cache = Cache(GuardedStore(store, breaker), Codec(Checksum()), timeout_s=timeout_s, on_failure=failures)
     try:
         yield cache
     finally:
@@ -59,7 +63,7 @@ async def everything(cache: Cache) -> None:
     """Each method once, as a call would use them."""
     await cache.get_recording("content")
     await cache.get_scores("content", "model", range(900))
-    await cache.get_windows("content", range(900))
+    await cache.get_windows("content", range(900), LENGTHS)
     await cache.put_recording("content", RecordingMeta(900, 3600.0, ()))
     await cache.put_windows("content", {index: np.zeros(64_000, np.int16) for index in range(40)})
     await cache.put_scores("content", "model", dict.fromkeys(range(900), HALF))
@@ -143,10 +147,10 @@ async def test_the_time_of_a_slow_answer_is_bounded(server: Server) -> None:
     async with proxy_to(server.port) as proxy, cache_on(proxy.port) as cache:
         windows = {index: np.full(64_000, index, np.int16) for index in range(64)}
         await cache.put_windows("content", windows)
-        assert len(await cache.get_windows("content", range(64))) == 64
+        assert len(await cache.get_windows("content", range(64), LENGTHS)) == 64
         proxy.delay_s = 0.01  # every 16 kB: 1.3 s for a round trip of 16 windows
         began = time.monotonic()
-        assert await cache.get_windows("content", range(64)) == {}
+        assert await cache.get_windows("content", range(64), LENGTHS) == {}
         assert time.monotonic() - began < TIMEOUT_S + 0.8
 
 
@@ -156,7 +160,7 @@ async def test_what_came_before_a_cut_is_kept(server: Server) -> None:
         await cache.put_windows("content", windows)
     async with proxy_to(server.port) as proxy, cache_on(proxy.port, timeout_s=5) as cache:
         proxy.cut_after = [5_000_000]  # in the third round trip of 2 MB
-        found = await cache.get_windows("content", range(64))
+        found = await cache.get_windows("content", range(64), LENGTHS)
         assert sorted(found) == list(range(32))
         assert all(np.array_equal(found[index], windows[index]) for index in found)
 
@@ -171,7 +175,7 @@ async def test_cancelled_calls_do_not_mix_up_answers(server: Server) -> None:
         proxy.delay_s = 0.0005
         for step in range(60):
             calls = (
-                cache.get_windows("content", range(32)),
+                cache.get_windows("content", range(32), LENGTHS),
                 cache.put_windows("content", windows),
                 cache.get_scores("content", "model", range(1000)),
                 cache.put_scores("content", "model", scores),
@@ -183,7 +187,7 @@ async def test_cancelled_calls_do_not_mix_up_answers(server: Server) -> None:
             index = step % 32
             found = await asyncio.gather(
                 cache.get_scores("content", "model", [index]),
-                cache.get_windows("content", [index]),
+                cache.get_windows("content", [index], LENGTHS),
                 cache.get_recording("nothing"),
             )
             # All of them are hits: what belongs to another key would be a miss.

@@ -18,6 +18,7 @@ from PIL import Image
 from bonafide.audio.reader import AudioLimits, AudioReader, Window
 from bonafide.decoders import limits
 from bonafide.decoders import pool as pool_module
+from bonafide.decoders import processes as process_module
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
@@ -126,6 +127,44 @@ async def test_errors_are_those_of_the_readers_and_the_process_goes_on() -> None
             with pytest.raises(UnreadableMedia, match="SVG"):
                 await photos.read(b"<svg>", GEOMETRY)
         assert processes() == before
+
+
+@pytest.mark.parametrize("seconds", [1.0, 90.0])  # the second is larger than a piece
+async def test_a_recording_that_was_handed_over_is_not_held_twice(seconds: float) -> None:
+    data = encode(speech_like(seconds), 16_000)
+    given = bytearray(data)
+    async with decoders() as pool:
+        async with ProcessRecordings(pool).open(given, LIMITS, 3) as stream:
+            assert given == data
+            first = await stream.next_windows()
+            assert not given
+        assert first is not None
+        assert [_place(window) for window in first] == [
+            _place(w) for w in (await windows_of(ProcessRecordings(pool), data))[:3]
+        ]
+
+
+async def test_a_photo_that_was_handed_over_is_not_held_twice() -> None:
+    given = bytearray(encode_image(portrait()))
+    with ThreadPoolExecutor(1) as threads:
+        async with decoders() as pool:
+            found = await ProcessPhotos.from_settings(pool, threads, SETTINGS).read(given, GEOMETRY)
+    assert len(found.faces) == 1
+    assert not given
+
+
+async def test_a_process_that_takes_no_bytes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "_TAKING_S", 0.5)
+    async with decoders() as pool:
+        recordings = ProcessRecordings(pool)
+        await windows_of(recordings, encode(speech_like(1.0), 16_000))
+        (stuck,) = processes()
+        os.kill(stuck, signal.SIGSTOP)
+        large = encode(speech_like(200.0), 16_000)
+        with pytest.raises(UnreadableMedia):
+            await windows_of(recordings, large)
+        assert len(await windows_of(recordings, large)) == 50
+        assert stuck not in processes()
 
 
 async def test_a_file_that_is_given_up_frees_its_process() -> None:

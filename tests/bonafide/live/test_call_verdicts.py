@@ -2,6 +2,7 @@
 
 import pytest
 
+from bonafide.addresses import RedisServer
 from bonafide.cache.circuit_breaker import CircuitBreaker, GuardedStore
 from bonafide.cache.key_value import KeyValueStore
 from bonafide.cache.memory import MemoryKeyValue
@@ -13,7 +14,7 @@ from tests.servers import Server, free_port
 
 
 def shared(port: int) -> CallVerdicts:
-    return over(GuardedStore(RedisKeyValue("127.0.0.1", port, None, 1.0, 60), CircuitBreaker(5.0)))
+    return over(GuardedStore(RedisKeyValue(RedisServer("127.0.0.1", port), 1.0, 60), CircuitBreaker(5.0)))
 
 
 def over(store: KeyValueStore | None) -> CallVerdicts:
@@ -35,6 +36,20 @@ async def test_another_replica_knows_it_too(valkey_server: Server) -> None:
     assert await there.get("CA-shared") == b"verdict"
     await here.close()
     await there.close()
+
+
+async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
+    address = {"redis_host": f"127.0.0.1:{valkey_server.port}", "redis_timeout_s": 5}
+    here, there, forger = (
+        CallVerdicts.from_settings(Settings.model_validate({**address, "cache_key": key}))
+        for key in ("k" * 16, "k" * 16, "")
+    )
+    await here.put("CA-sealed", b"verdict")
+    assert await there.get("CA-sealed") == b"verdict"
+    await forger.put("CA-sealed", b"forged")
+    assert await there.get("CA-sealed") is None
+    for each in (here, there, forger):
+        await each.close()
 
 
 async def test_without_redis_this_process_knows_its_own() -> None:

@@ -56,6 +56,16 @@ async def test_small_parts_give_what_the_file_holds(kind: str) -> None:
     assert np.array_equal(samples, whole[: len(samples)])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sign", [1, -1])
+async def test_channels_are_mixed_as_in_the_file(kind: str, sign: int) -> None:
+    data = encode(np.concatenate([SOUND, sign * SOUND]), 48_000, kind)
+    whole = joined(list(MonoDecoder(data, 2, 96_000).blocks()))
+    samples = await decoded([data[start : start + 700] for start in range(0, len(data), 700)])
+    assert np.array_equal(samples, whole[: len(samples)])
+    assert np.abs(samples).max() > 0.5
+
+
 @pytest.mark.parametrize("kind", ["webm", "opus"])
 async def test_audio_comes_as_soon_as_its_bytes_do(kind: str) -> None:
     data = FILES[kind]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from itertools import pairwise
 
 import av
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.errors import InvalidRequest
-from bonafide.live.formats import RawDecoder, RawEncoding, text_samples
+from bonafide.live.formats import RawDecoder, RawEncoding, raw_encoding, text_samples
 
 SAMPLES = np.array([0.0, 0.5, -0.5, 1.0, -1.0, 2**-15], dtype=np.float32)
 BYTES: dict[RawEncoding, bytes] = {
@@ -64,13 +65,65 @@ def test_the_three_forms_of_text(audio_data: str | list[float]) -> None:
     assert np.array_equal(samples, SAMPLES)
 
 
-@pytest.mark.parametrize("empty", ["", [], "[]"])
+@pytest.mark.parametrize("written", [base64.encodebytes, base64.urlsafe_b64encode], ids=["lines", "URL-safe"])
+def test_base64_may_have_lines_and_the_other_alphabet(written: Callable[[bytes], bytes]) -> None:
+    samples = np.linspace(-1, 1, 100, dtype="<f4")
+    assert np.array_equal(text_samples(written(samples.tobytes()).decode()), samples)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("form", ["base64", "array", "string"])
+def test_text_may_hold_integers(form: str, stated: bool) -> None:
+    integers = np.array([0, 16_384, -32_768, 32_767, 1], "<i2")
+    audio_data: str | list[float] = {
+        "base64": base64.b64encode(integers.tobytes()).decode(),
+        "array": integers.astype(float).tolist(),
+        "string": json.dumps(integers.tolist()),
+    }[form]
+    samples = text_samples(audio_data, "pcm16", stated=stated)
+    assert samples == pytest.approx([0, 0.5, -1, 1, 0], abs=2**-14)
+
+
+def test_numbers_that_are_no_integers_are_floats_unless_the_chunk_says_otherwise() -> None:
+    floats = [0.5, -0.25, 0.0]
+    for encoding in ("pcm16", "mulaw"):
+        assert text_samples(floats, encoding).tolist() == floats
+        with pytest.raises(InvalidRequest, match=encoding):
+            text_samples(floats, encoding, stated=True)
+
+
+def test_text_may_hold_mulaw() -> None:
+    audio_data = base64.b64encode(BYTES["mulaw"]).decode()
+    assert np.array_equal(text_samples(audio_data, "mulaw"), RawDecoder("mulaw").feed(BYTES["mulaw"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("pcm16", "pcm16"), ("Int16", "pcm16"), ("pcm_s16le", "pcm16"), ("LINEAR16", "pcm16"), ("float32", "float32"),
+     ("ulaw", "mulaw"), ("base64", None), ("json", None), ("", None), (None, None), ("mp3", None)],
+)  # fmt: skip
+def test_what_clients_call_their_encoding(name: str | None, encoding: str | None) -> None:
+    assert raw_encoding(name) == encoding
+
+
+@pytest.mark.parametrize("empty", ["", [], "[]", "data:;base64,", "\n"])
 def test_no_samples(empty: str | list[float]) -> None:
     assert text_samples(empty).shape == (0,)
 
 
 @pytest.mark.parametrize(
-    "audio_data", ["not base64!", "AAAA", "AAAAAA=", "[1, 2", '["a"]', "[[1]]", "[null]", "{}", "äöü"]
+    "audio_data",
+    [
+        "not base64!",
+        "AAAA",
+        "AAAAAA=",
+        "[1, 2",
+        '["a"]',
+        "[[1]]",
+        "[null]",
+        "{}",
+        "äöü",
+    ],
 )
 def test_what_is_no_audio_is_told(audio_data: str) -> None:
     with pytest.raises(InvalidRequest, match="audio_data"):

@@ -37,6 +37,15 @@ async def test_each_caller_has_a_share() -> None:
             pass
 
 
+async def test_a_caller_finds_its_own_sessions() -> None:
+    async with live_sessions(LocalRemote()) as sessions:
+        with sessions.open(Call.within(9), "key-1") as first, sessions.open(Call.within(9), "key-2"):
+            with sessions.open(Call.within(9), "key-1") as second:
+                assert sessions.of("key-1") == [first, second]
+            assert sessions.of("key-1") == [first]
+            assert sessions.of("") == []
+
+
 async def test_leaving_gives_everybody_their_last_word() -> None:
     async with live_sessions(LocalRemote()) as sessions:
         with ExitStack() as stack:

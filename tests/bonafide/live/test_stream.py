@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bonafide.errors import Internal, ModelChanged, Unavailable
+from bonafide.live.container import joined
 from bonafide.live.session import Ending, LiveConfig
 from bonafide.live.stream import Audio, Flush, QueuedReply, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
 from tests.bonafide.fakes import INFO, LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation
+from tests.media import encode, speech_like
 
 
 def scores(output: object) -> list[float | None]:
@@ -112,6 +114,29 @@ async def test_audio_that_cannot_be_taken_is_refused_and_the_session_goes_on() -
         assert [output.error.code for output in talk.outputs[:2]] == ["unreadable_media", "invalid_request"]
         assert all(isinstance(output, Refused) for output in talk.outputs[:2])
         assert scores(talk.outputs[2]) == [0.4]
+
+
+async def test_integers_in_floats_are_judged_as_what_they_are_and_told() -> None:
+    async with conversation(LocalRemote()) as talk:
+        plain = audio(0.4, 1.0, answer=True)
+        talk.say(plain, plain._replace(samples=plain.samples * np.float32(32_768)))
+        talk.end()
+        summary = await ended(talk)
+        assert [round(window.score or 0, 2) for window in summary.windows] == [0.4, 0.4]
+        assert summary.warnings == (
+            "1.0 s hold samples far outside -1..1; they were taken for integers and divided by 32768",
+        )
+
+
+async def test_what_a_container_shows_is_told() -> None:
+    sound = speech_like(3.0, 48_000)
+    async with conversation(LocalRemote()) as talk:
+        container = talk.stream.begin_container()
+        samples, rate = joined(await container.feed(encode(np.concatenate([sound, -sound]), 48_000, "webm")))
+        talk.say(Audio(samples, rate))
+        talk.end()
+        (warning,) = (await ended(talk)).warnings
+        assert warning.startswith("the channels cancel each other out for 3.0 s")
 
 
 async def test_windows_that_get_no_score_are_named_and_the_next_ones_get_theirs() -> None:

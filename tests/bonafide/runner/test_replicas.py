@@ -24,6 +24,7 @@ class Replica(LocalRemote):
         super().__init__()
         self.reachable = asyncio.Event()
         self.reachable.set()
+        self.ended = asyncio.Event()
         self.closed = False
 
     async def score(self, items: list[Any]) -> list[RunnerResult]:
@@ -54,7 +55,12 @@ class NameService:
         return self.by_address[url]
 
     def replicas(self) -> Replicas:
-        return Replicas("http://runner:3000", self.connect, self.find)
+        return Replicas("http://runner:3000", self.connect, self.find, self.closed)
+
+    async def closed(self, url: str) -> None:
+        """Returns when the process behind an address is said to have ended."""
+        await self.by_address[url].ended.wait()
+        self.by_address[url].ended.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +69,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PROBE_TIMEOUT_S", 0.05)
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     monkeypatch.setattr(module, "LOST_AFTER_S", 0.2)
+    monkeypatch.setattr(module, "_WATCH_PAUSE_S", 0.0)
 
 
 async def test_the_least_busy_is_asked_and_an_idle_house_takes_turns() -> None:
@@ -141,6 +148,50 @@ async def test_one_late_answer_of_a_busy_replica_turns_nobody_away(monkeypatch: 
         await one.info()
     names.by_address["a"].reachable.set()
     assert await one.info() == INFO
+
+
+async def test_one_that_has_ended_gets_no_more_calls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOST_AFTER_S", 60.0)
+    monkeypatch.setattr(module, "_CLOSED_PATIENCE_S", 0.1)
+    names = NameService("a", "b")
+    both = names.replicas()
+    await both.info()
+    ended = names.by_address["a"]
+    ended.reachable.clear()
+    ended.ended.set()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        assert list(await asyncio.gather(both.score([ITEM]), both.score([ITEM]))) == [ANSWERS] * 2
+    assert (ended.calls, both.replicas) == (0, 1)
+    ended.reachable.set()
+    await both.info()
+    assert both.replicas == 2
+
+
+async def test_one_that_closes_a_connection_and_goes_on_stays_in_use() -> None:
+    names = NameService("a")
+    one = names.replicas()
+    await one.info()
+    names.by_address["a"].ended.set()
+    await asyncio.sleep(0)
+    assert await one.score([ITEM]) == ANSWERS
+
+
+async def test_one_that_ends_may_answer_what_it_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLOSED_PATIENCE_S", 0.01)
+    names = NameService("a")
+    one = names.replicas()
+    await one.info()
+    names.by_address["a"].open.clear()
+    taken = asyncio.create_task(one.score([ITEM]))
+    await asyncio.sleep(0.01)
+    names.by_address["a"].reachable.clear()
+    names.by_address["a"].ended.set()
+    await asyncio.sleep(0.05)
+    with pytest.raises(ConnectionError, match="has ended"):
+        await one.score([ITEM])
+    names.by_address["a"].open.set()
+    assert await taken == ANSWERS
 
 
 async def test_calls_to_one_that_vanished_are_given_to_another() -> None:
@@ -230,7 +281,7 @@ async def test_a_slow_name_service_delays_nobody(monkeypatch: pytest.MonkeyPatch
         await answering.wait()
         return await names.find(url)
 
-    one = Replicas("http://runner:3000", names.connect, find)
+    one = Replicas("http://runner:3000", names.connect, find, names.closed)
     await one.info()
     answering.clear()
     names.addresses = ["a", "b"]
@@ -249,6 +300,8 @@ async def test_a_slow_name_service_delays_nobody(monkeypatch: pytest.MonkeyPatch
 async def test_addresses() -> None:
     assert await addresses_of("tcp://127.0.0.1:4567") == ["tcp://127.0.0.1:4567"]
     assert await addresses_of("http://[::1]:80") == ["http://[::1]:80"]
+    assert await addresses_of("http://[::1]") == ["http://[::1]:80"]
+    assert await addresses_of("https://127.0.0.1/") == ["https://127.0.0.1:443/"]
     assert await addresses_of("file:///tmp/runner.sock") == ["file:///tmp/runner.sock"]
     assert "http://127.0.0.1:80" in await addresses_of("http://localhost:80")
     with pytest.raises(OSError, match=r"."):

@@ -5,37 +5,41 @@ from bonafide.security.access import ANONYMOUS, Access
 from bonafide.security.keys import KeyStore, new_key
 from bonafide.settings import Settings
 
+NO_KEY: frozenset[str] = frozenset()
+
 
 def test_without_keys_anybody_may_call() -> None:
     access = Access.from_settings(Settings())
-    assert access.admit(None) == access.admit("whatever") == ANONYMOUS
+    assert access.admit(NO_KEY) == access.admit(frozenset({"whatever"})) == ANONYMOUS
 
 
 def test_with_keys_only_who_has_one() -> None:
     key, line = new_key("bank")
     access = Access.from_settings(Settings.model_validate({"keys": line}))
-    assert access.admit(key) == "bank"
+    assert access.admit(frozenset({key})) == "bank"
     with pytest.raises(Unauthenticated, match="is needed"):
-        access.admit(None)
+        access.admit(NO_KEY)
     with pytest.raises(Unauthenticated, match="not known") as refused:
-        access.admit("bonafide_wrong")
+        access.admit(frozenset({"bonafide_wrong"}))
     assert "wrong" not in refused.value.message
+    with pytest.raises(Unauthenticated, match="different API keys"):
+        access.admit(frozenset({key, "bonafide_wrong"}))
 
 
 def test_each_key_has_its_limit() -> None:
     (slow, slow_line), (fast, fast_line) = new_key("slow", 1), new_key("fast")
     access = Access(KeyStore(f"{slow_line}\n{fast_line}"), calls_per_minute=2)
-    assert access.admit(slow) == "slow"
+    assert access.admit(frozenset({slow})) == "slow"
     with pytest.raises(Overloaded) as refused:
-        access.admit(slow)
+        access.admit(frozenset({slow}))
     assert refused.value.retry_after_s == 60
-    assert [access.admit(fast) for _ in range(2)] == ["fast", "fast"]
+    assert [access.admit(frozenset({fast})) for _ in range(2)] == ["fast", "fast"]
     with pytest.raises(Overloaded) as refused:
-        access.admit(fast)
+        access.admit(frozenset({fast}))
     assert refused.value.retry_after_s == 30
 
 
 def test_no_limit_is_none() -> None:
     key, line = new_key("bank")
     access = Access(KeyStore(line))
-    assert {access.admit(key) for _ in range(10_000)} == {"bank"}
+    assert {access.admit(frozenset({key})) for _ in range(10_000)} == {"bank"}

@@ -82,3 +82,10 @@ def test_a_probe_calls_a_pod_by_its_own_address(host: str, own: str) -> None:
 def test_what_is_no_name_is_refused_at_the_start(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"names like voice\.example\.com"):
         Settings.model_validate({"allowed_hosts": wrong})
+
+
+def test_a_name_that_cannot_be_read_lets_no_malformed_host_in() -> None:
+    for hosts in (AllowedHosts(["fd00::1"]), service(allowed_hosts="fd00::1")):
+        with pytest.raises(Forbidden):
+            hosts.require(["a b"], "127.0.0.1")
+    service(allowed_hosts="fd00::1").require(["[fd00::1]:3000"], "127.0.0.1")

@@ -2,6 +2,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,24 @@ def test_the_file_is_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
     file.write_text("# everybody's key was taken away\n")
     assert store.find(second) is None
+
+
+def test_a_file_that_is_being_rewritten_takes_no_key_away(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    lines = [new_key(name) for name in ("first", "second")]
+    file.write_text("".join(f"{line}\n" for _, line in lines))
+    store = KeyStore(file, look_s=0.2)
+    time.sleep(0.2)
+    with file.open("w") as writing:
+        for _, line in lines:
+            for part in (line[:20], line[20:], "\n"):  # at any of these points it ends
+                writing.write(part)
+                writing.flush()
+                time.sleep(0.15)
+                assert all(store.find(key) is not None for key, _ in lines)
+    file.write_text(f"{lines[0][1]}\n")
+    time.sleep(0.5)
+    assert [store.find(key) is not None for key, _ in lines] == [True, False]
 
 
 def test_the_command_shows_the_key_and_prints_its_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,7 +78,7 @@ def stat_it(store: MinioStore) -> Awaitable[ObjectStat]:
     return store.stat("calls", "a.wav")
 
 
-async def fetch_it(store: MinioStore) -> bytes:
+async def fetch_it(store: MinioStore) -> bytearray:
     return await store.read("calls", "a.wav", await store.stat("calls", "a.wav"))
 
 

@@ -79,7 +79,7 @@ async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         await opened.close()
 
 
-async def fetch(store: ObjectStore, bucket: str, key: str) -> bytes:
+async def fetch(store: ObjectStore, bucket: str, key: str) -> bytearray:
     return await store.read(bucket, key, await store.stat(bucket, key))
 
 

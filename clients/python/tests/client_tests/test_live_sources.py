@@ -35,6 +35,13 @@ async def test_a_file_comes_at_its_own_rate_with_its_channels_averaged(tmp_path:
     np.testing.assert_allclose(heard, stereo.mean(axis=1) / 32768, atol=1e-6)
 
 
+async def test_channels_that_cancel_each_other_give_the_first(tmp_path: Path) -> None:
+    sound = np.random.default_rng(1).integers(-20_000, 20_000, 30_000, dtype=np.int16)
+    path = write_wav(tmp_path / "a.wav", np.stack([sound, -sound], axis=1), 44_100)
+    heard = np.frombuffer(b"".join([data async for data, _ in file_blocks(path)]), "<f4")
+    np.testing.assert_allclose(heard, sound / 32768, atol=1e-6)
+
+
 async def test_realtime_takes_as_long_as_the_recording(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.zeros((8_000, 1), np.int16), 8_000)
     loop = asyncio.get_running_loop()

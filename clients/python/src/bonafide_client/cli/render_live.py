@@ -21,14 +21,16 @@ def window(window: LiveWindow, *, blocks: bool) -> Text:
 
 
 def summary(name: str, summary: LiveSummary) -> Text:
-    """The verdict on all of it, in a line."""
-    return Text.assemble(
+    """The verdict on all of it, in a line, and a line for each warning."""
+    verdict = Text.assemble(
         (f"{_NAMES[summary.label]:<9}", f"bold {_STYLES[summary.label]}"),
         f"  score {_number(summary.score)}, threshold {summary.threshold:.3f}; ",
         f"judged {summary.judged_seconds:.1f} of {summary.audio_seconds:.1f} s, speech {summary.speech_seconds:.1f} s",
         (" (demo model)", "yellow") if summary.model.demo else "",
         f"  {printable(name)}",
     )
+    warnings = [Text(f"warning: {printable(warning)}", "yellow") for warning in summary.warnings]
+    return Text("\n").join([verdict, *warnings])
 
 
 def _number(score: float | None) -> str:

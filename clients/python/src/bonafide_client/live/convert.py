@@ -86,6 +86,7 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             model=ModelIdentity(model["name"], model["version"], model["demo"]),
             calibrated=message["calibrated"],
             request_id=message["request_id"],
+            warnings=tuple(map(str, message.get("warnings", ()))),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error

@@ -57,6 +57,8 @@ class LiveSummary:
     calibrated: bool
     request_id: str
     """Finds the session, or the last part of one that was resumed, in the service's log."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the audio, or about that of the last part; none from older services."""
 
     @property
     def is_spoof(self) -> bool:

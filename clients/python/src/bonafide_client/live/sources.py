@@ -13,12 +13,14 @@ from .samples import SAMPLE_BYTES
 Block = tuple[bytes, int]
 
 _BLOCK_S = 0.25
+_LEAST_SUM = 0.25
+"""Of the channels' energies: the energy of their sum is 1 of it when they are independent, 0 when they cancel."""
 _MOST_WAITING = 240
 """Blocks of the microphone that may wait: a minute."""
 
 
 async def file_blocks(path: str | PathLike[str], *, realtime: bool = False) -> AsyncGenerator[Block, None]:
-    """The audio of a file, at its own rate, all channels averaged.
+    """The audio of a file, at its own rate, all channels averaged; the first alone where they would cancel.
 
     Args:
         path: anything that FFmpeg decodes.
@@ -78,18 +80,30 @@ def _decoded(av: Any, path: str | PathLike[str]) -> Iterator[Block]:
     with Path(path).open("rb") as file, av.open(file) as container:
         if not container.streams.audio:
             raise UnreadableMedia(f"{path} holds no audio")
-        resampler, gathered, rate = None, bytearray(), 0
+        resampler, rate = None, 0
+        gathered: list[Any] = []
+        samples = 0
         for frame in container.decode(audio=0):
             if resampler is None:
                 rate = frame.sample_rate
                 resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate)
             for part in resampler.resample(frame):
-                gathered += part.to_ndarray().mean(axis=0, dtype="<f4").tobytes()
-            if len(gathered) >= _BLOCK_S * rate * SAMPLE_BYTES:
-                yield bytes(gathered), rate
+                gathered.append(part.to_ndarray())
+                samples += part.samples
+            if gathered and samples >= _BLOCK_S * rate:
+                yield _mono(gathered), rate
                 gathered.clear()
+                samples = 0
         if gathered:
-            yield bytes(gathered), rate
+            yield _mono(gathered), rate
+
+
+def _mono(parts: list[Any]) -> bytes:
+    """The mean of the channels, float32 (channels, samples) each; as the service, the first where they cancel."""
+    together = sum(float((part.sum(axis=0) ** 2).sum()) for part in parts)
+    apart = sum(float((part**2).sum()) for part in parts)
+    cancelled = together < _LEAST_SUM * apart
+    return b"".join((part[0] if cancelled else part.mean(axis=0)).astype("<f4").tobytes() for part in parts)
 
 
 def _package(name: str, extra: str) -> Any:

@@ -128,7 +128,9 @@ class AnalyzeAudioResponse(_message.Message):
     """Seconds in which somebody speaks."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it."""
+        """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Not to be read from AnalyzeAudio of a
+        service that is set to write it for older clients to which it is a list; chunks has the same scores.
+        """
 
     @_builtins.property
     def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunkResult]:
@@ -324,9 +326,9 @@ class LiveAudioConfig(_message.Message):
     encoding: _builtins.str
     """"float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream."""
     chunk_duration: _builtins.float
-    """Seconds of a window, default 1."""
+    """Seconds of a window, default 1 unless the service is set to another."""
     overlap_duration: _builtins.float
-    """Seconds that neighbouring windows share, default 0."""
+    """Seconds that neighbouring windows share, default 0 unless the service is set to another."""
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
     def __init__(
@@ -469,6 +471,7 @@ class LiveSummary(_message.Message):
     SUSPICIOUS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
     label: _builtins.str
@@ -487,6 +490,10 @@ class LiveSummary(_message.Message):
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveWindow]: ...
     @_builtins.property
     def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse."""
+
     def __init__(
         self,
         *,
@@ -502,10 +509,11 @@ class LiveSummary(_message.Message):
         suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

@@ -1,0 +1,135 @@
+"""HTTP: the body of a request, and the file in it: the bytes themselves, the one file of a form, or base64 in JSON."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from bonafide.api.form_file import SPARE_BYTES, FormFile
+from bonafide.base64_text import decode_base64
+from bonafide.byte_budget import ByteBudget
+from bonafide.errors import InvalidRequest, UnsupportedMediaType
+
+AUDIO_TYPES = ("audio/", "video/", "application/ogg", "application/mp4")
+PHOTO_TYPES = ("image/",)
+MAX_JSON_FILE_BYTES = 16 * 1024 * 1024
+"""Of a file in base64, which is held several times while it is read; larger ones must come as they are."""
+_BYTES = ("application/octet-stream", "binary/octet-stream")
+_FORM_FIELDS = "application/x-www-form-urlencoded"
+_FORM_TEXT = re.compile(rb"[!-<>-~]*=[!-~]*")
+_LOOKED_AT = 64 * 1024
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class CallerGone(asyncio.CancelledError):
+    """The caller closed the connection; its work is cancelled."""
+
+
+class EncodedFile(BaseModel):
+    """A file as JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    data: str
+
+
+def body(request: Request, budget: ByteBudget, limit: int) -> AbstractAsyncContextManager[bytearray]:
+    """The bytes of the body, at most `limit`, counted while they arrive.
+
+    Raises:
+        UnsupportedMediaType: they are compressed.
+    """
+    _refuse_encoding(request)
+    return budget.collect(_received(request), limit, _declared_bytes(request))
+
+
+@asynccontextmanager
+async def file_in_body(
+    request: Request, budget: ByteBudget, limit: int, types: tuple[str, ...]
+) -> AsyncIterator[bytearray]:
+    """The file that a request brings, counted in the budget for the duration of the block.
+
+    Args:
+        request: unread so far.
+        budget: of all bytes held.
+        limit: most bytes of the file.
+        types: beginnings of the content types that such a file has.
+
+    Raises:
+        InvalidRequest: a form or JSON that does not hold one file.
+        TooLarge: the file, or what surrounds it.
+        UnsupportedMediaType: another content type, or a compressed body.
+    """
+    content_type = request.headers.get("content-type", "")
+    file: AbstractAsyncContextManager[bytearray]
+    media = content_type.partition(";")[0].strip().lower()
+    if media == "multipart/form-data":
+        _refuse_encoding(request)
+        declared = max(0, _declared_bytes(request) - SPARE_BYTES)
+        file = budget.collect(FormFile(content_type).of(_received(request)), limit, declared)
+    elif media == "application/json":
+        file = budget.collect(_decoded(request, budget, min(limit, MAX_JSON_FILE_BYTES)), limit)
+    elif not media or media in (*_BYTES, _FORM_FIELDS) or media.startswith(types):
+        file = body(request, budget, limit)
+    else:
+        raise UnsupportedMediaType(
+            f"the content type {media[:100]!r} is none of such a file; send its bytes as application/octet-stream, "
+            "a form (multipart/form-data) with the file, or JSON with its base64"
+        )
+    async with file as data:
+        # What `curl --data-binary` sends carries this type too, whatever it is.
+        if media == _FORM_FIELDS and _FORM_TEXT.fullmatch(data[:_LOOKED_AT]):
+            raise UnsupportedMediaType(f"a form of the type {_FORM_FIELDS} holds no file; multipart/form-data does")
+        yield data
+
+
+async def _decoded(request: Request, budget: ByteBudget, limit: int) -> AsyncIterator[bytes]:
+    """The file in a JSON body, in one part."""
+    async with body(request, budget, limit * 3 // 2 + SPARE_BYTES) as text:
+        try:
+            data = decode_base64(read_json(EncodedFile, text).data)
+        except ValueError as error:
+            raise InvalidRequest("data: neither base64 nor a data URL of it") from error
+    yield data
+
+
+def read_json(kind: type[Document], text: bytes | bytearray) -> Document:
+    """A JSON document of this kind; a byte order mark, which some programs write, counts for nothing.
+
+    Raises:
+        InvalidRequest: it is another document, or none; the message names the field.
+    """
+    try:
+        return kind.model_validate_json(text.removeprefix(_UTF8_BOM))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise InvalidRequest(f"{where}: {first['msg']}") from error
+
+
+def _refuse_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"the content encoding {encoding[:100]!r} is not understood; send the bytes as they are"
+        )
+
+
+async def _received(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for part in request.stream():
+            yield part
+    except ClientDisconnect as error:
+        raise CallerGone from error
+
+
+def _declared_bytes(request: Request) -> int:
+    """What the request says its body has; 0 where it says nothing. Of absurdly many digits the first tell enough."""
+    digits = request.headers.get("content-length", "").lstrip("0")
+    return int(digits[:20]) if digits.isdecimal() else 0
