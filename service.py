@@ -22,11 +22,11 @@ from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
+from bonafide.bento.server import bound_servers
 from bonafide.bento.shutdown import IdleDrain
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.supervisor import secure_supervisor
 from bonafide.bento.timeouts import cancel_request_timers
-from bonafide.bento.websockets import serve_websockets
 from bonafide.environment import WrongSettings, read_settings
 from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
@@ -67,7 +67,7 @@ clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()
 serve_newest_certificate(SETTINGS)
-serve_websockets(SETTINGS.live_max_message_bytes, SETTINGS.live_ping_s)
+bound_servers(SETTINGS)
 
 
 class Scorer:

@@ -163,6 +163,10 @@ class Settings(BaseSettings):
     """Seconds that neighbouring live windows share where the client names none; at most `live_chunk_s` less 0.25."""
     live_max_message_bytes: int = Field(2 * MIB, ge=64 * 1024)
     """Largest WebSocket message; a larger one is answered `too_large`, over 64 MiB it closes the socket with 1009."""
+    live_max_frames_per_s: int = Field(1000, ge=10)
+    """WebSocket frames taken from one socket in a second, pings and fragments too; what comes faster waits."""
+    live_max_waiting_bytes: int = Field(256 * MIB, ge=0)
+    """WebSocket messages that wait to be judged, of all sockets; one may have a sixteenth, and always one message."""
     live_max_message_s: float = Field(60.0, ge=1.0)
     """Most audio in one message."""
     live_idle_s: float = Field(60.0, gt=0.0)
@@ -215,6 +219,18 @@ class Settings(BaseSettings):
     """Names by which HTTP may be called besides loopback's; `*`: any. Unset: checked on loopback without keys only."""
     allow_public: bool = False
     """Listen on other addresses than loopback although no key or certificate is required."""
+
+    # Connections of the HTTP port; WebSockets are among them
+    http_max_connections: int = Field(2048, ge=0)
+    """Open connections; one more is answered 429 and closed. 0: no limit."""
+    http_max_connections_per_address: int = Field(1024, ge=0)
+    """Of these, how many one address may have, or one IPv6 network (/64): a proxy is one address. 0: no limit."""
+    http_header_timeout_s: float = Field(10.0, gt=0.0)
+    """Longest time of a TLS handshake, and then of a request's line and headers."""
+    http_max_header_bytes: int = Field(32 * 1024, ge=1024)
+    """Most bytes of a request's line and headers."""
+    http_min_body_rate: int = Field(1024, ge=0)
+    """Fewest bytes a second of an upload, on average over half a minute; 0: no limit."""
 
     # Between the service and its runners
     runner_token: SecretStr = SecretStr("")

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
-from bonafide.bento.websockets import AbortableWebSocket
+from bonafide.bento.server import ServiceConfig, server_options
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
@@ -74,6 +74,7 @@ async def socket_server(
     remote: LocalRemote | None = None,
     *,
     message_bytes: int = 2**20,
+    waiting_bytes: int = 2**28,
     ping_s: float = 20.0,
     settings: Settings | None = None,
     webhook: Webhook | None = None,
@@ -84,18 +85,21 @@ async def socket_server(
     calls = CallVerdicts.from_settings(settings)
     async with live_sessions(remote, **limits) as sessions:
         app = cast(App, SimpleNamespace(live=sessions, settings=settings, calls=calls, webhook=webhook))
-        config = uvicorn.Config(
+        config = ServiceConfig(
             Starlette(routes=WebSocketApi(lambda: app).routes()),
             host="127.0.0.1",
             port=free_port(),
             log_config=None,
             lifespan="off",
-            ws=AbortableWebSocket,
-            ws_max_size=message_bytes,
-            ws_ping_interval=ping_s,
-            ws_ping_timeout=ping_s,
-            ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
+            **server_options(
+                Settings(
+                    live_max_message_bytes=message_bytes,
+                    live_max_waiting_bytes=waiting_bytes,
+                    live_max_frames_per_s=100_000,
+                    live_ping_s=ping_s,
+                )
+            ),
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve())

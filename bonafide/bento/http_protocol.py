@@ -1,0 +1,304 @@
+"""One HTTP connection below the application: bounded in bytes and time, and closed soon after an early answer.
+
+uvicorn takes headers of any size and number, waits for the rest of a request without end, and reads on what nobody
+wants any more: a body whose request has been refused.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from bonafide.bento.places import Place
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, DeadlineExceeded, ErrorCode, Overloaded, TooLarge
+from bonafide.telemetry import refused
+
+STATUS = {
+    ErrorCode.TOO_LARGE: b"413 Content Too Large",
+    ErrorCode.OVERLOADED: b"429 Too Many Requests",
+    ErrorCode.DEADLINE_EXCEEDED: b"504 Gateway Timeout",
+}
+"""Of what is refused before there is a call; as in `api/http.py`."""
+_NOT_ADMITTED = {401, 403, 429}
+"""Of responses to those whose bodies are not worth reading."""
+_HEADER_PIECE, _BODY_PIECE = 4 * 1024, 64 * 1024
+"""Bytes given to the parser between two checks."""
+_MAX_PIPELINED = 256
+"""Requests that wait on one connection for the response to an earlier one."""
+_TICKS = 4
+"""Checks within a time limit. They are counted, so that a busy event loop is not taken for a slow client."""
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """Limits of one HTTP connection.
+
+    Attributes:
+        header_bytes: most bytes of a request's line and headers, and of a body's trailers.
+        headers: most headers of a request.
+        header_timeout_s: for the TLS handshake, and again for request line and headers.
+        body_rate: fewest bytes a second of a body, on average over `stall_s`; 0: no limit.
+        stall_s: how long a body may be slower, and a response may remain unread.
+        linger_s: how long a connection whose request was refused remains open, so that the response is read.
+        linger_bytes: what is still read in that time, and dropped.
+        linger_body: a body of a known caller that has no more bytes is read, and dropped, to its end in that time: some
+            clients lose the response otherwise.
+    """
+
+    header_bytes: int = 32 * 1024
+    headers: int = 128
+    header_timeout_s: float = 10.0
+    body_rate: int = 1024
+    stall_s: float = 30.0
+    linger_s: float = 2.0
+    linger_bytes: int = 256 * 1024
+    linger_body: int = 32 * 1024 * 1024
+
+
+class ServiceHttp(HttpToolsProtocol):
+    """See uvicorn.
+
+    Args:
+        limits: its limits.
+        place: what it counts in, given back at its end, or handed over to its WebSocket.
+        uvicorns: see uvicorn.
+    """
+
+    def __init__(self, limits: HttpLimits, place: Place, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._limits = limits
+        self._place: Place | None = place
+        self._new_websocket, self.ws_protocol_class = self.ws_protocol_class, self._open_websocket  # type: ignore[assignment]
+        self._tick_s = limits.header_timeout_s / _TICKS
+        self._stall_ticks = max(1, round(limits.stall_s / self._tick_s))
+        self._timer: asyncio.TimerHandle | None = None
+        self._header_bytes = 0  # of complete headers
+        self._silent_bytes = 0  # since the parser has told of anything
+        self._in_headers = True
+        self._body_bytes = 0
+        self._too_large = False
+        self._lingering: int | None = None  # bytes that may still be dropped
+        self._header_ticks = self._body_ticks = self._unread_ticks = 0
+        self._unread = 0
+        self._begun = False
+
+    # Bytes
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See uvicorn."""
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self._tick_s, self._check)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See uvicorn."""
+        self._stop_checks()
+        super().connection_lost(exc)
+        if self._place is not None:
+            self._place.leave()
+
+    def data_received(self, data: bytes) -> None:
+        """Parses it piece by piece. See uvicorn."""
+        start = 0
+        while start < len(data) and not self.transport.is_closing():
+            if self._place is None:
+                return  # a WebSocket's client speaks before it is accepted: uvicorn drops this too
+            if self._lingering is not None:
+                self._drop(len(data) - start)
+                return
+            piece = data[start : start + (_HEADER_PIECE if self._in_headers else _BODY_PIECE)]
+            start += len(piece)
+            self._silent_bytes += len(piece)
+            super().data_received(piece)
+            if self._too_large or self._silent_bytes > self._limits.header_bytes:
+                self._refuse(TooLarge(f"line and headers of a request are over {self._limits.header_bytes} bytes"))
+            elif len(self.pipeline) > _MAX_PIPELINED:
+                self.transport.abort()
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        """See uvicorn."""
+        self._header_bytes = self._silent_bytes = self._header_ticks = 0
+        self._in_headers = self._begun = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """See uvicorn."""
+        if self._counted(len(url)):
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of the request or, after a body in chunks, of its trailer. See uvicorn."""
+        if self._counted(len(name) + len(value)) and len(self.headers) < self._limits.headers:
+            super().on_header(name, value)
+        else:
+            self._too_large = True
+
+    def on_headers_complete(self) -> None:
+        """See uvicorn, which calls the application."""
+        self._silent_bytes = self._body_bytes = self._body_ticks = 0
+        self._in_headers = False
+        if not self._too_large:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See uvicorn."""
+        self._silent_bytes = 0
+        self._body_bytes += len(body)
+        if not self._too_large:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """See uvicorn."""
+        self._silent_bytes = 0
+        self._in_headers, self._begun = True, False
+        if not self._too_large:
+            super().on_message_complete()
+
+    def _counted(self, size: int) -> bool:
+        self._silent_bytes = 0
+        self._header_bytes += size
+        self._too_large = self._too_large or self._header_bytes > self._limits.header_bytes
+        return not self._too_large
+
+    # Early answers
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """See uvicorn. Who is answered before the end of the body is told that the connection ends."""
+
+        async def answering(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+            async def answer(message: Any) -> None:
+                if message["type"] != "http.response.start" or not cycle.more_body:
+                    await send(message)
+                    return
+                others = [(name, value) for name, value in message.get("headers", []) if name.lower() != b"connection"]
+                await send({**message, "headers": [*others, (b"connection", b"close")]})
+                cycle.keep_alive = True  # uvicorn would close at once, and the client lose the response
+                known = message["status"] not in _NOT_ADMITTED
+                cycle.on_response = partial(self._answered_early, declared_bytes(scope["headers"]) if known else 0)
+
+            await app(scope, receive, answer)
+
+        super()._start_asgi_task(cycle, answering)
+
+    def _answered_early(self, body_bytes: int) -> None:
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self._linger(body_bytes if body_bytes <= self._limits.linger_body else 0)
+
+    def _refuse(self, error: BonafideError) -> None:
+        """Answers in place of the application, which learns that its client has gone."""
+        call = Call.within(0.0)
+        refused("http", "connection", call, error)
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.response_started or self.pipeline or not self.cycle.more_body:
+                self.transport.abort()  # another response must come first, or has begun
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(refusal(error, call))
+        self._linger()
+
+    def _linger(self, body_bytes: int = 0) -> None:
+        """Closes in a way in which the client still sees the response: a reset would take it away."""
+        self._unset_keepalive_if_required()
+        self._stop_checks()
+        self._lingering = max(self._limits.linger_bytes, body_bytes)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(self._limits.linger_s, self.transport.abort)
+
+    def _drop(self, size: int) -> None:
+        assert self._lingering is not None  # noqa: S101
+        self._lingering -= size
+        if self._lingering <= 0 and not self.flow.read_paused:
+            self.flow.pause_reading()  # who sends all before it reads waits now, until it is cut off
+            self._stop_checks()
+            self._timer = self.loop.call_later(self._limits.linger_s / 4, self.transport.abort)
+
+    # Time
+
+    def _check(self) -> None:
+        """Ends the connection when the client is too slow; called a few times within each limit."""
+        self._timer = self.loop.call_later(self._tick_s, self._check)
+        if self._response_unread():
+            self.transport.abort()
+        elif self.transport.is_closing():
+            pass
+        elif self.cycle is None or self.cycle.response_complete:
+            self._check_headers()
+        else:
+            self._check_body()
+
+    def _check_headers(self) -> None:
+        if self.timeout_keep_alive_task is not None:  # between two requests
+            self._header_ticks = 0
+            return
+        self._header_ticks += 1
+        if self._header_ticks <= _TICKS:
+            return
+        if self._begun:
+            self._refuse(DeadlineExceeded("the request's headers did not arrive in time"))
+        else:
+            self.transport.abort()  # a response without a request could be taken for that of the next one
+
+    def _check_body(self) -> None:
+        cycle = self.cycle
+        if not cycle.more_body or self.flow.read_paused or cycle.waiting_for_100_continue:
+            self._body_ticks = self._body_bytes = 0
+            return
+        self._body_ticks += 1
+        if self._body_ticks < self._stall_ticks:
+            return
+        if self._body_bytes < self._limits.body_rate * self._stall_ticks * self._tick_s:
+            self._refuse(DeadlineExceeded(f"a body must arrive with {self._limits.body_rate} bytes a second"))
+        self._body_ticks = self._body_bytes = 0
+
+    def _response_unread(self) -> bool:
+        """Whether the client has read nothing of what waits for it in all checks of `stall_s`."""
+        unread, self._unread = self._unread, self.transport.get_write_buffer_size()
+        self._unread_ticks = self._unread_ticks + 1 if unread and self._unread >= unread else 0
+        return self._unread_ticks > self._stall_ticks
+
+    def _stop_checks(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # Its WebSocket
+
+    def handle_websocket_upgrade(self) -> None:
+        """See uvicorn."""
+        if not self._too_large:
+            super().handle_websocket_upgrade()
+
+    def _open_websocket(self, **uvicorns: Any) -> Any:
+        assert self._new_websocket is not None  # noqa: S101
+        self._stop_checks()
+        websocket: Any = self._new_websocket(**uvicorns)
+        websocket.place, self._place = self._place, None
+        return websocket
+
+
+def declared_bytes(headers: list[tuple[bytes, bytes]]) -> int:
+    """Bytes of a body as its headers say; 0 if they do not."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    return int(lengths[0][:20]) if lengths and lengths[0].isdigit() else 0
+
+
+def refusal(error: BonafideError, call: Call) -> bytes:
+    """A whole response, as `api/http.py` gives it."""
+    body = {"error": {"code": error.code.value, "message": error.message, "request_id": call.request_id}}
+    content = json.dumps(body).encode()
+    retry = b"retry-after: %d\r\n" % math.ceil(error.retry_after_s) if isinstance(error, Overloaded) else b""
+    head = (
+        b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+        b"%bconnection: close\r\n\r\n"
+    )
+    return head % (STATUS[error.code], len(content), call.request_id.encode(), retry) + content

@@ -1,0 +1,79 @@
+"""How BentoML's server is set up: it passes none of these settings of uvicorn on, so they are set here.
+
+Without it a message may have 16 MiB, and compressed ones unpack to a thousand times what arrived. For what our
+protocol classes bound, see `door.py`, `http_protocol.py` and `websockets.py`.
+"""
+
+import resource
+from functools import partial
+from ssl import SSLContext
+from typing import Any
+
+import uvicorn
+
+from bonafide.bento.door import Doors
+from bonafide.bento.http_protocol import HttpLimits
+from bonafide.bento.places import Places
+from bonafide.bento.turns import Turns
+from bonafide.bento.websockets import ReadAhead, ServiceWebSocket, SocketLimits
+from bonafide.settings import Settings
+
+_OTHER_FILES = 512
+"""Open files beside HTTP's connections: gRPC, runners, storage, decoding processes, models."""
+_SHARES = 16
+"""One socket may hold this part of what all hold."""
+
+
+class ServiceConfig(uvicorn.Config):
+    """uvicorn's, but the handshake of TLS is left to `Door`.
+
+    Attributes:
+        tls: its context, if there is TLS.
+    """
+
+    tls: SSLContext | None = None
+    ssl: SSLContext | None = None
+
+    def load(self) -> None:
+        """See uvicorn."""
+        super().load()
+        self.tls, self.ssl = self.ssl, None
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Options of `ServiceConfig` for one server."""
+    limits = HttpLimits(
+        header_bytes=settings.http_max_header_bytes,
+        header_timeout_s=settings.http_header_timeout_s,
+        body_rate=settings.http_min_body_rate,
+    )
+    places = Places(settings.http_max_connections, settings.http_max_connections_per_address)
+    own = settings.live_max_message_bytes
+    most = settings.live_max_waiting_bytes
+    sockets = SocketLimits(settings.live_max_frames_per_s, own, max(own, most // _SHARES))
+    return {
+        "http": Doors(places, limits),
+        "ws": partial(ServiceWebSocket, sockets, Turns(), ReadAhead(most)),
+        "ws_max_size": settings.live_max_message_bytes,
+        "ws_ping_interval": settings.live_ping_s,
+        "ws_ping_timeout": settings.live_ping_s,
+        "ws_per_message_deflate": False,
+    }
+
+
+def bound_servers(settings: Settings) -> None:
+    """Applies the settings to every uvicorn server that this process creates later."""
+    allow_open_files(settings.http_max_connections + _OTHER_FILES)
+
+    def config(*args: Any, **options: Any) -> ServiceConfig:
+        return ServiceConfig(*args, **{**server_options(settings), **options})
+
+    uvicorn.Config = config  # type: ignore[misc, assignment]
+
+
+def allow_open_files(number: int) -> None:
+    """Raises the limit of this process and its children to `number`, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
