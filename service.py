@@ -59,10 +59,13 @@ RUNNER: Any = {
     "http": {"host": "127.0.0.1"},
 }
 
+SHARED_PORTS = [(SETTINGS.grpc_host, SETTINGS.grpc_ports)]
+if SETTINGS.metrics_port:
+    SHARED_PORTS.append((SETTINGS.metrics_host, (SETTINGS.metrics_port,)))
 RUNNER_TOKEN = SETTINGS.runner_token.get_secret_value()
 
 prepare_environment()
-secure_supervisor(RUNNER_TOKEN)
+secure_supervisor(RUNNER_TOKEN, SHARED_PORTS if SETTINGS.workers > 1 else ())
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()
@@ -173,7 +176,7 @@ ROUTES = Starlette()
 
 @bentoml.service(
     name="Bonafide",
-    workers=1,
+    workers=SETTINGS.workers,
     # Longer than the service's limits: BentoML responds 504 to a call that has sent nothing for so long.
     traffic={"timeout": SETTINGS.call_timeout_s + 3600},
     logging=NO_ACCESS_LOG,

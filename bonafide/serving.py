@@ -72,7 +72,9 @@ class Server:
             await self._grpc.start()
         if self._settings.metrics_port is not None:
             with refusal_to_start(OSError):
-                await self._private.start(self._settings.metrics_host, self._settings.metrics_port)
+                await self._private.start(
+                    self._settings.metrics_host, self._settings.metrics_port, shared=self._settings.workers > 1
+                )
         self._app.decoders.start()
         self._http.app = self._app
         self._watching = asyncio.create_task(self._app.watch_runners(self._grpc.report_health))

@@ -139,6 +139,8 @@ class Settings(BaseSettings):
     """BentoML refuses what it estimates to take longer; so high that it never does, since admission is our own."""
 
     # Admission
+    workers: int = Field(1, ge=1, le=64)
+    """Processes of the service; each counts calls and sessions for itself, as replicas do. More than 1: with Redis."""
     max_voice_calls: int = Field(64, ge=1)
     """Recordings under analysis or waiting; one more is refused as overloaded."""
     max_face_calls: int = Field(128, ge=1)
@@ -428,6 +430,12 @@ class Settings(BaseSettings):
             raise ValueError("MINIO_SECURE is true, but MINIO_ENDPOINT begins with http://; it must be https://")
         if "minio_secure" in self.model_fields_set and not self.minio_secure and endpoint.startswith("https://"):
             raise ValueError("MINIO_SECURE is false, but MINIO_ENDPOINT begins with https://; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_redis(self) -> "Settings":
+        if self.workers > 1 and self._named_redis is None:
+            raise ValueError("BONAFIDE_WORKERS is more than 1, so REDIS_HOST or REDIS_URL must be set: they share it")
         return self
 
     @model_validator(mode="after")

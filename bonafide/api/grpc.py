@@ -207,7 +207,8 @@ class GrpcServer:
                 ("grpc.max_concurrent_streams", settings.grpc_max_streams_per_connection),
                 ("grpc.http2.lookahead_bytes", STREAM_BYTES),
                 ("grpc.http2.bdp_probe", 0),  # which would let each stream buffer megabytes
-                ("grpc.so_reuseport", 0),  # a second service on the same port must fail to start
+                # A second service on a taken port must fail to start; of several processes the supervisor sees to it.
+                ("grpc.so_reuseport", int(settings.workers > 1)),
                 ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -45,15 +45,20 @@ class PrivateServer:
         )
         self._runner = web.AppRunner(routes, access_log=None)
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listens; returns the port.
+
+        Args:
+            host: address.
+            port: port; 0: any.
+            shared: other processes listen on it too.
 
         Raises:
             OSError: the port is in use.
         """
         self._hosts = AllowedHosts.of_listener(host)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        await web.TCPSite(self._runner, host, port, reuse_port=shared or None).start()
         bound = int(self._runner.addresses[0][1])
         logger.info("metrics and probes listen", extra={"host": host, "port": bound})
         return bound

@@ -14,7 +14,8 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import circus.process
@@ -22,9 +23,11 @@ import psutil
 from bentoml._internal.utils.circus import Arbiter
 
 from bonafide.addresses import join_address
+from bonafide.bento.ports import reserve
 from bonafide.parent import end_with_parent
 
 TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
+_SERVICE_NAME = "Bonafide"
 _SERVICE, _DEPENDENCY = "service", "service_"
 """BentoML's names of the watchers of the service, and, with the runner's name, of a runner that it starts beside it."""
 
@@ -50,11 +53,16 @@ class Watcher(Protocol):
     env: dict[str, str]
 
 
-def secure_supervisor(runner_token: str) -> None:
+Listeners = tuple[str, tuple[int, ...]]
+"""An address and its ports."""
+
+
+def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = ()) -> None:
     """Corrects every arbiter that this process makes later. Must run when `service.py` is loaded.
 
     Args:
         runner_token: the configured one; empty: an arbiter that starts service and runners together makes one for them.
+        shared: addresses and ports on which the processes of the service listen together, see `ports.reserve`.
     """
 
     def init(self: Arbiter, watchers: list[Watcher], *args: Any, **options: Any) -> None:
@@ -64,8 +72,30 @@ def secure_supervisor(runner_token: str) -> None:
         _arbiter_init(self, watchers, *args, **{**options, **ours})
 
     Arbiter.__init__ = init  # type: ignore[method-assign]
-    Arbiter.start = _start_and_report  # type: ignore[method-assign]
+
+    def start(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
+        with _reserved(shared if _starts_service(self) else ()):
+            _start_and_report(self, cb)
+
+    Arbiter.start = start  # type: ignore[method-assign]
     circus.process.Popen = _start_process
+
+
+@contextmanager
+def _reserved(shared: Sequence[Listeners]) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            for host, ports in shared:
+                for each in reserve(host, ports):
+                    stack.enter_context(each)
+        except OSError as error:
+            raise SystemExit(f"Bonafide cannot start: {error.strerror}") from None
+        yield
+
+
+def _starts_service(arbiter: Arbiter) -> bool:
+    """Whether one of the kinds of processes is the service itself, not only runners."""
+    return any(_SERVICE_NAME in (watcher.args or ()) for watcher in arbiter.watchers)
 
 
 def _start_process(*arguments: Any, preexec_fn: Callable[[], None], **options: Any) -> psutil.Popen:
