@@ -75,11 +75,11 @@ class App:
         )
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
-        self._live_threads = ThreadPoolExecutor(max(1, settings.live_max_sessions), thread_name_prefix="container")
+        self._live_decoders = DecoderPool.from_settings(settings)
         self.live = LiveSessions(
             runner=self.voice_runner,
             pool=self._live_pool,
-            threads=self._live_threads,
+            decoders=self._live_decoders,
             settings=settings,
             observer=measurements,
         )
@@ -110,5 +110,6 @@ class App:
         await self._cache.close()
         await self._store.close()
         self.decoders.close()
-        for pool in (self._pool, self._live_pool, self._live_threads):
+        self._live_decoders.close()
+        for pool in (self._pool, self._live_pool):
             pool.shutdown(wait=False, cancel_futures=True)

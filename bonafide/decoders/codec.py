@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.decoding import Block
 from bonafide.audio.reader import Window
 
 _PLAIN = tuple(field.name for field in fields(Window) if field.name != "pcm")
@@ -34,6 +35,29 @@ def unpacked_windows(places: Sequence[dict[str, Any]], payload: bytes | bytearra
     return [
         Window(pcm=samples[end - length : end], **{name: place[name] for name in _PLAIN})
         for place, length, end in zip(places, lengths, ends, strict=True)
+    ]
+
+
+def packed_blocks(blocks: Sequence[Block]) -> tuple[list[tuple[int, int]], bytes]:
+    """Length and rate of each block, and the float32 samples of all."""
+    places = [(len(each.samples), each.rate) for each in blocks]
+    return places, b"".join(np.ascontiguousarray(each.samples, np.float32).tobytes() for each in blocks)
+
+
+def unpacked_blocks(places: Sequence[Sequence[int]], payload: bytes | bytearray) -> list[Block]:
+    """Decodes blocks; their samples are views of the payload.
+
+    Raises:
+        ValueError: the samples do not match, or a rate is not positive.
+    """
+    samples = np.frombuffer(payload, np.float32)
+    lengths = [int(length) for length, _ in places]
+    if min(lengths, default=0) < 0 or sum(lengths) != len(samples) or any(rate < 1 for _, rate in places):
+        raise ValueError("the samples do not fit their blocks")
+    ends = np.cumsum(lengths).tolist()
+    return [
+        Block(samples[end - length : end], int(rate))
+        for (_, rate), length, end in zip(places, lengths, ends, strict=True)
     ]
 
 

@@ -38,17 +38,20 @@ class CpuBound:
         self._job_s = _JOB_CPU_S + mib * _JOB_CPU_S_PER_MIB
         self._began = time.process_time()
 
-    def begin_step(self, audio_s: float = 0.0) -> None:
+    def begin_step(self, audio_s: float = 0.0, more_bytes: int = 0) -> None:
         """From now on the kernel kills this process (SIGXCPU) when the step takes too long.
 
         Args:
             audio_s: seconds of audio that the file has given so far.
+            more_bytes: size of the part that is read in this step, of a file that arrives in parts.
 
         Raises:
             UnreadableMedia: the steps before have taken too long.
         """
+        mib = more_bytes / _MIB
+        self._job_s += mib * _JOB_CPU_S_PER_MIB
         now = time.process_time()
         if now - self._began > self._job_s + audio_s * _JOB_CPU_S_PER_AUDIO_S:
             raise UnreadableMedia("the file takes too long to decode")
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(now + self._step_s), most))
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(now + self._step_s + mib * _STEP_CPU_S_PER_MIB), most))

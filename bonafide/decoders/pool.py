@@ -58,18 +58,27 @@ class DecoderPool:
     @asynccontextmanager
     async def job(self) -> AsyncIterator["Job"]:
         """A process for the block; killed when the block is left before the file's end."""
-        job = Job(
+        job = self.begin()
+        try:
+            yield job
+        finally:
+            self.end(job)
+
+    def begin(self) -> "Job":
+        """A process for a file, once it is asked something; `end` must be called."""
+        return Job(
             self._worker,
             self._slots.hold,
             self._handing_over,
             self._memory,
             lambda: self._template.pid is not None,
         )
-        try:
-            yield job
-        finally:
-            if job.worker is not None:
-                self._take_back(job.worker)
+
+    def end(self, job: "Job") -> None:
+        """Takes the process back, or kills it before the file's end; harmless when that has been done."""
+        if job.worker is not None:
+            self._take_back(job.worker)
+            job.worker = None
 
     def close(self) -> None:
         """Ends the idle processes; the others end with their files."""

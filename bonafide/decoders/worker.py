@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bonafide.audio.container_reader import ContainerReader
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.decoders import codec
 from bonafide.decoders.frames import Frame, packed, read_frame
@@ -27,7 +28,7 @@ Reply = tuple[dict[str, Any], bytes | memoryview]
 
 def serve(connection: socket.socket) -> None:
     """Replies to each message with one, until the service closes the connection."""
-    job: AudioJob | PhotoJob | None = None
+    job: Job | None = None
     with connection, connection.makefile("rb") as stream:
         bounded = False
         while (frame := read_frame(stream)) is not None:
@@ -40,7 +41,7 @@ def serve(connection: socket.socket) -> None:
                     job = begin(frame)
                 if job is None:
                     raise RuntimeError(f"no file is open for {frame.header['do']}")
-                header, payload = job.answer(frame.header)
+                header, payload = job.answer(frame)
             except BonafideError as error:
                 header, payload = {"error": error.code.value, "message": error.message}, b""
             except MemoryError:
@@ -68,7 +69,7 @@ class AudioJob:
         self._reader = AudioReader(bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"])
         self._bound = CpuBound(len(frame.payload), header["windows"])
 
-    def answer(self, header: dict[str, Any]) -> Reply:
+    def answer(self, _: Frame) -> Reply:
         """The next windows, or the end."""
         self._bound.begin_step(self._reader.seconds)
         windows = next(self._reader, None)
@@ -92,9 +93,10 @@ class PhotoJob:
         limits = ImageLimits(**header["limits"])
         self._photo = ReducedPhoto(bytes(frame.payload), limits, self._geometry, self._crop_margin)
 
-    def answer(self, header: dict[str, Any]) -> Reply:
+    def answer(self, frame: Frame) -> Reply:
         """`side`: the photo in a square of that many pixels; else the pixels for the model."""
         self._bound.begin_step()
+        header = frame.header
         if "side" in header:
             image = self._photo.image
             return {"size": image.size}, letterboxed(image, header["side"]).tobytes()
@@ -104,4 +106,24 @@ class PhotoJob:
         return {"end": True, "shape": pixels.shape, "reason": reason}, np.ascontiguousarray(pixels).tobytes()
 
 
-_JOBS: dict[str, Callable[[Frame], AudioJob | PhotoJob]] = {"audio": AudioJob, "photo": PhotoJob}
+class ContainerJob:
+    """A live container, part by part; each reply has the audio of its part."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._reader = ContainerReader(AudioLimits(**frame.header["limits"]), frame.header["most_s"])
+        self._bound = CpuBound(0)
+
+    def answer(self, frame: Frame) -> Reply:
+        """The blocks that the part completes."""
+        self._bound.begin_step(self._reader.seconds, len(frame.payload))
+        try:
+            blocks = self._reader.feed(bytes(frame.payload))
+        except BaseException:
+            self._reader.close()
+            raise
+        places, samples = codec.packed_blocks(blocks)
+        return {"blocks": places, "warnings": self._reader.warnings}, samples
+
+
+Job = AudioJob | PhotoJob | ContainerJob
+_JOBS: dict[str, Callable[[Frame], Job]] = {"audio": AudioJob, "photo": PhotoJob, "container": ContainerJob}

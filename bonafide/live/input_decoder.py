@@ -5,9 +5,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.decoding import Block
 from bonafide.audio.resampling import SAMPLE_RATE
+from bonafide.decoders.containers import ContainerStream
 from bonafide.errors import InvalidRequest
-from bonafide.live.container import ContainerStream, joined
 from bonafide.live.formats import RawDecoder, RawEncoding, is_array, raw_encoding, text_bytes, text_samples
 from bonafide.live.session import MIN_SECONDS, LiveConfig, check_rate
 from bonafide.live.stream import LiveStream
@@ -107,3 +108,15 @@ class AudioInputDecoder:
         configured = raw_encoding(self.encoding) or "float32"
         samples = text_samples(audio_data, stated or configured, stated=stated is not None)
         return samples, self.rate if rate is None else rate
+
+
+def joined(blocks: list[Block]) -> tuple[NDArray[np.float32], int]:
+    """The samples of all blocks, float32 (n,), and their rate in Hz; 0 when there are no blocks.
+
+    Raises:
+        InvalidRequest: blocks of several rates.
+    """
+    rates = {block.rate for block in blocks}
+    if len(rates) > 1:
+        raise InvalidRequest("the sample rate changes within the container")
+    return np.concatenate([np.zeros(0, np.float32), *[block.samples for block in blocks]]), max(rates, default=0)

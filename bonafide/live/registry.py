@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from bonafide.calls import Call
+from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import Overloaded, Unavailable
 from bonafide.live.stream import LiveStream, StreamObserver
 from bonafide.runner.runner import Runner
@@ -30,7 +31,7 @@ class LiveSessions:
     Args:
         runner: scores their windows; sessions do not count in its limit on calls.
         pool: resamples.
-        threads: decodes containers, each in a thread of its own; as many as there may be sessions.
+        decoders: processes for containers, each in one of its own.
         observer: receives measurements.
     """
 
@@ -39,13 +40,13 @@ class LiveSessions:
         *,
         runner: Runner[WindowScore],
         pool: Executor,
-        threads: Executor,
+        decoders: DecoderPool,
         settings: Settings,
         observer: LiveObserver,
     ) -> None:
         self._runner = runner
         self._pool = pool
-        self._threads = threads
+        self._decoders = decoders
         self._settings = settings
         self._observer = observer
         self._open: dict[LiveStream, str] = {}
@@ -88,7 +89,7 @@ class LiveSessions:
         stream = LiveStream(
             runner=self._runner,
             pool=self._pool,
-            threads=self._threads,
+            decoders=self._decoders,
             settings=self._settings,
             observer=self._observer,
             call=call,

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from bonafide.audio.levels import ModelInput, model_input
 from bonafide.audio.reader import AudioLimits
 from bonafide.calls import Call
+from bonafide.decoders.containers import ContainerStream
+from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
-from bonafide.live.container import ContainerStream
 from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
@@ -131,7 +132,7 @@ class LiveStream:
         *,
         runner: Runner[WindowScore],
         pool: Executor,
-        threads: Executor,
+        decoders: DecoderPool,
         settings: Settings,
         observer: StreamObserver,
         call: Call,
@@ -147,7 +148,7 @@ class LiveStream:
         self.messages = 0
         self._runner = runner
         self._pool = pool
-        self._threads = threads
+        self._decoders = decoders
         self._container: ContainerStream | None = None
         self._container_warnings: list[str] = []
         self._settings = settings
@@ -170,7 +171,7 @@ class LiveStream:
         """A decoder for a container that begins now; closes the previous one."""
         self._end_container()
         limits = AudioLimits.from_settings(self._settings)
-        self._container = ContainerStream(self._threads, limits, self._settings.live_max_message_s)
+        self._container = ContainerStream(self._decoders, limits, self._settings.live_max_message_s)
         return self._container
 
     def _end_container(self) -> None:

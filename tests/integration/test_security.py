@@ -6,6 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,11 +19,44 @@ from websockets.typing import Subprotocol
 from bonafide.security.keys import new_key
 from bonafide_client import AsyncBonafideClient, ModelStatus, Overloaded, Tls, Unauthenticated, Unavailable
 from scripts.local_service import ROOT, LocalService, free_ports, running, start
+from tests.bombs import bmp_of_runs, laced_matroska
 from tests.certificates import Authority, Certificate
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
 PAGE = "capacitor://localhost"
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+async def test_bombs_of_one_caller_do_not_delay_another(tmp_path: Path, face_jpg: Path) -> None:
+    (mallory, mallory_line), (bank, bank_line) = new_key("mallory"), new_key("bank")
+    keys = tmp_path / "keys"
+    keys.write_text(f"{mallory_line}\n{bank_line}\n")
+    recording, picture = encode(speech_like(4.0), 16_000), face_jpg.read_bytes()
+    with running(tmp_path / "log", {"BONAFIDE_KEYS_FILE": str(keys)}) as service:
+        async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
+
+            async def post(path: str, content: bytes, key: str) -> httpx.Response:
+                return await http.post(path, content=content, headers={"x-api-key": key})
+
+            bombs = [
+                asyncio.create_task(post(*bomb, mallory))
+                for _ in range(4)
+                for bomb in (("/detect_audio", laced_matroska(14_000)), ("/predict_liveness", bmp_of_runs()))
+            ]
+            await asyncio.sleep(0.5)
+            waits = []
+            for number in range(30):  # each recording is new, as scores are cached
+                for path, content in (("/detect_audio", recording + bytes(number + 1)), ("/predict_liveness", picture)):
+                    began = time.monotonic()
+                    (await post(path, content, bank)).raise_for_status()
+                    waits.append(time.monotonic() - began)
+            assert not all(bomb.done() for bomb in bombs)
+            assert max(waits) < 1, sorted(waits)[-5:]
+            for bomb in bombs:
+                bomb.cancel()
+            await asyncio.gather(*bombs, return_exceptions=True)
 
 
 @pytest.mark.slow

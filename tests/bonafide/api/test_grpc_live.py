@@ -229,7 +229,9 @@ async def test_who_does_not_read_is_cut_off_and_told_when_they_do(tmp_path: Path
         with suppress(grpc.aio.AioRpcError):
             while True:
                 await call.read()
-        assert await call.code() is Code.RESOURCE_EXHAUSTED
+        code, details = await call.code(), await call.details()
+        # Rarely grpc.aio's client loses the status when it arrives while a message is read.
+        assert code is Code.RESOURCE_EXHAUSTED or (code is Code.INTERNAL and "from Core" in details), details
         await until(lambda: app.live.active == 0)
 
 

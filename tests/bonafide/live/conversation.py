@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.calls import Call
+from bonafide.decoders.pool import DecoderPool
+from bonafide.decoders.processes import Template
 from bonafide.live.registry import LiveSessions
 from bonafide.live.stream import Audio, Input, LiveStream
-from bonafide.settings import Settings
+from bonafide.settings import MIB, Settings
 from bonafide.verdict import WindowScore
 from tests.bonafide.fakes import LocalRemote, ready_runner
 
@@ -39,10 +41,10 @@ async def live_sessions(
     remote: LocalRemote, recorder: Recorder | None = None, **limits: Any
 ) -> AsyncIterator[LiveSessions]:
     runner = await ready_runner(remote, WindowScore._make)
-    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(4) as threads:
+    with ThreadPoolExecutor(1) as pool, closing(DecoderPool(4, 512 * MIB, Template.of_process())) as decoders:
         settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
         yield LiveSessions(
-            runner=runner, pool=pool, threads=threads, settings=settings, observer=recorder or Recorder()
+            runner=runner, pool=pool, decoders=decoders, settings=settings, observer=recorder or Recorder()
         )
 
 

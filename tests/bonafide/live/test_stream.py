@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bonafide.errors import Internal, ModelChanged, Unavailable
-from bonafide.live.container import joined
+from bonafide.live.input_decoder import joined
 from bonafide.live.session import Ending, LiveConfig
 from bonafide.live.stream import Audio, Flush, QueuedReply, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary

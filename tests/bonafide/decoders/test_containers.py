@@ -1,13 +1,13 @@
 """Containers that arrive in parts: the same audio as from the whole file, whatever the parts, and at once."""
 
 import asyncio
-import threading
+import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import pairwise
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 
 from bonafide.audio.decoding import Block, MonoDecoder
 from bonafide.audio.reader import AudioLimits
+from bonafide.decoders.containers import ContainerStream
+from bonafide.decoders.pool import DecoderPool
+from bonafide.decoders.processes import Template
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
-from bonafide.live.container import ContainerStream
+from bonafide.security.caller import set_caller
+from bonafide.settings import MIB
+from tests.bombs import laced_matroska
 from tests.hostile import mutate
 from tests.media import encode, of_unknown_sizes, repeat, speech_like, with_gap
 
@@ -28,8 +33,8 @@ FILES = {kind: encode(SOUND, 48_000, kind) for kind in KINDS}
 
 @asynccontextmanager
 async def container(max_message_s: float = 60.0) -> AsyncIterator[ContainerStream]:
-    with ThreadPoolExecutor(1) as threads:
-        stream = ContainerStream(threads, LIMITS, max_message_s)
+    with closing(DecoderPool(1, 512 * MIB, Template.of_process())) as pool:
+        stream = ContainerStream(pool, LIMITS, max_message_s)
         try:
             async with asyncio.timeout(60):
                 yield stream
@@ -171,9 +176,28 @@ async def test_tags_are_bounded() -> None:
             await stream.feed(b"\x45\xa3\x81a" * 20_000)
 
 
-async def test_a_closed_stream_keeps_no_thread() -> None:
-    before = threading.active_count()
-    for _ in range(5):
-        async with container() as stream:
-            await stream.feed(FILES["webm"][:5_000])
-    assert threading.active_count() <= before
+async def test_a_closed_stream_keeps_no_process() -> None:
+    async with container() as stream:
+        await stream.feed(FILES["webm"][:5_000])
+        (process,) = psutil.Process(Template.of_process().pid).children()
+    await asyncio.to_thread(process.wait, 5)
+
+
+async def test_a_bomb_in_one_container_does_not_delay_another() -> None:
+    with closing(DecoderPool(1, 512 * MIB, Template.of_process())) as pool:
+        set_caller("mallory")
+        bomb = ContainerStream(pool, LIMITS, 10_000.0)
+        feeding = asyncio.create_task(bomb.feed(laced_matroska(14_000)))
+        set_caller("alice")
+        stream = ContainerStream(pool, LIMITS, 60.0)
+        waits = []
+        for start in range(0, len(FILES["webm"]), 2_000):
+            began = time.monotonic()
+            await stream.feed(FILES["webm"][start : start + 2_000])
+            waits.append(time.monotonic() - began)
+        assert not feeding.done()
+        assert max(waits) < 1
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        bomb.close()
+        stream.close()
