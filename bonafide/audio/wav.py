@@ -43,6 +43,9 @@ _LOUDEST = 2.0**32  # of floating point samples, at the scale of any integer
 _LOUD, _RANDOM = 0.3, 1.1
 """Mean level, and mean change between samples in relation to it, of random bytes: 0.5 and 1.33. Speech has less."""
 
+_LEAST_TAIL_S = 0.05
+_MAX_BYTES_PER_S = 1 << 21  # eight channels of 32 bits at 64 kHz
+
 _Order = Literal["little", "big"]
 
 
@@ -155,7 +158,13 @@ def _is_open(size: int) -> bool:
 
 
 def _samples_follow(data: bytes, end: int, header: _Header) -> bool:
-    """Whether what follows the stated end is neither a chunk, nor another file, nor a tag, nor padding, nor noise."""
+    """Whether what follows the stated end is neither a chunk, nor another file, nor a tag, nor padding, nor noise.
+
+    Nor a few bytes, which some programs leave there: a recorder that died leaves more.
+    """
+    rate, frame_bytes = (int.from_bytes(field, header.order) for field in (header.form[4:8], header.form[12:14]))
+    if len(data) - end < _LEAST_TAIL_S * min(rate * frame_bytes, _MAX_BYTES_PER_S):
+        return False
     if _NOT_ZERO.search(data, end) is None:
         return False
     if any(_is_chunk(data, at, header.order) or _OTHER_FILE.match(data, at) for at in (end, end + 1)):

@@ -103,6 +103,12 @@ def test_samples_in_several_chunks() -> None:
     assert reader.seconds == 3.0
 
 
+@pytest.mark.parametrize("tail", [b"\1", b"\r\n", b"\7\7\7", bytes(range(1, 201))], ids=len)
+def test_a_few_bytes_behind_the_samples_are_none_but_are_told(tail: bytes) -> None:
+    unread = f"unread_bytes: {len(tail)} of {len(WHOLE) + len(tail)} bytes were not read; audio in them was not judged"
+    assert_whole(WHOLE + tail, [unread])
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
 def test_random_bytes_behind_the_samples_are_not_judged(dtype: type) -> None:
     scale = {"uint8": 127, "int16": 2**15 - 1, "int32": 2**31 - 1}.get(dtype.__name__, 1)

@@ -9,9 +9,13 @@ from bonafide.bento.ports import reserve
 
 def listening(port: int, *, together: bool) -> socket.socket:
     made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(together))
-    made.bind(("127.0.0.1", port))
-    made.listen()
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(together))
+        made.bind(("127.0.0.1", port))
+        made.listen()
+    except OSError:
+        made.close()
+        raise
     return made
 
 
