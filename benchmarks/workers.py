@@ -1,0 +1,133 @@
+"""Calls a second of one and of two service processes (`BONAFIDE_WORKERS`) before a runner that costs nothing: a table.
+
+Recordings of 4 s over gRPC; the runner has no model. The services start in turns, and the medians of all rounds count.
+Service, decoding processes, runner, Valkey and this client share the machine's cores: what a call takes of the
+processors tells more than the calls a second.
+"""
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import httpx
+import psutil
+
+from benchmarks.load import CallOnce, caller_of, closed_loop
+from benchmarks.tables import load_average, machine, markdown_table, say
+from scripts.local_service import free_ports
+from tests.integration.parts import part
+from tests.servers import start_valkey
+
+_CHANNELS = 16
+_START_S = 60.0
+_STUB = "tests.integration.stub_runner:Stub"
+
+
+class Round(NamedTuple):
+    """One measurement.
+
+    Attributes:
+        calls_per_s: answered.
+        service_ms: processor time of the service's processes for a call.
+        decoding_ms: of its decoding processes.
+        client_ms: of this process.
+    """
+
+    calls_per_s: float
+    service_ms: float
+    decoding_ms: float
+    client_ms: float
+
+
+def measure(workers: int, callers: int, calls: int) -> Round:
+    """Starts runner, Valkey and service, and calls."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        valkey = start_valkey(Path(folder))
+        stack.callback(valkey.stop)
+        voice, http, port = free_ports(3)
+        stack.enter_context(part("WavLMRunner", Path(folder) / "runner", voice, target=_STUB))
+        depends = [f"--depends=WavLMRunner=http://127.0.0.1:{voice}", "--depends=DINOv2Runner=http://127.0.0.1:1"]
+        environment = {
+            "BONAFIDE_WORKERS": str(workers),
+            "BONAFIDE_GRPC_PORTS": str(port),
+            "REDIS_URL": f"redis://{valkey.address}",
+            "BONAFIDE_LOG_LEVEL": "WARNING",
+        }
+        service = stack.enter_context(part("Bonafide", Path(folder) / "service", http, *depends, **environment))
+        _wait(f"http://127.0.0.1:{http}/stats")
+        return asyncio.run(_called(psutil.Process(service.pid), f"127.0.0.1:{port}", callers, calls))
+
+
+async def _called(supervisor: psutil.Process, address: str, callers: int, calls: int) -> Round:
+    async with AsyncExitStack() as stack:
+        # A connection stays with one process, so there are several.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options))
+            for _ in range(_CHANNELS)
+        ]
+        senders = [caller_of("voice", channel, 4) for channel in channels]
+        numbers = itertools.count()
+        call: CallOnce = lambda number: senders[number % _CHANNELS](number)  # noqa: E731
+        await closed_loop(call, numbers, 2 * callers, callers)
+        before = _cpu_s(supervisor)
+        phase = await closed_loop(call, numbers, calls, callers)
+        service, decoding = (1000 * (now - then) / calls for now, then in zip(_cpu_s(supervisor), before, strict=True))
+        return Round(calls / phase.wall_s, service, decoding, 1000 * phase.cpu_s / calls)
+
+
+def _cpu_s(supervisor: psutil.Process) -> tuple[float, float]:
+    """Processor time so far of the service's processes, and of those that decode."""
+    spent = {True: 0.0, False: 0.0}
+    for process in supervisor.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a decoding process may be replaced
+            times = process.cpu_times()
+            spent["--service-name" in process.cmdline()] += times.user + times.system
+    return spent[True], spent[False]
+
+
+def _wait(url: str) -> None:
+    """Returns when the voice runner has been found; there is no face runner."""
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end:
+        try:
+            if httpx.get(url).raise_for_status().json()["voice"]["ready"]:
+                return
+        except httpx.HTTPError:
+            pass  # not there yet
+        time.sleep(0.1)
+    raise RuntimeError("the service does not find its runner")
+
+
+def main(command_line: Sequence[str]) -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="service processes (default: 1 2)")
+    parser.add_argument("--callers", type=int, default=16, help="at a time (default: %(default)s)")
+    parser.add_argument("--calls", type=int, default=600, help="in each round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each number of processes (default: %(default)s)")
+    chosen = parser.parse_args(command_line)
+    say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
+    rounds: dict[int, list[Round]] = {workers: [] for workers in chosen.workers}
+    for _ in range(chosen.rounds):
+        for workers, of in rounds.items():
+            of.append(measure(workers, chosen.callers, chosen.calls))
+    rows = [
+        [str(workers), *(f"{statistics.median(values):.1f}" for values in zip(*of, strict=True))]
+        for workers, of in rounds.items()
+    ]
+    say(markdown_table(["workers", "calls/s", "service ms", "decoding ms", "client ms"], rows))
+    say(f"\nLoad average at the end: {load_average()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
