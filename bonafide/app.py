@@ -97,7 +97,7 @@ class App:
         return self.voice_runner.ready and self.face_runner.ready
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited after each round."""
+        """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited ten times a second."""
         await watch((self.voice_runner, self.face_runner), changed)
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ sends one every second until it has ended itself), at most for the drain time an
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import time
@@ -72,14 +73,14 @@ def drain_on_signal(begin: Callable[[], Awaitable[None]], limit_s: float) -> Non
 
 
 class IdleDrain:
-    """In a runner: delays SIGTERM until no request arrives any more.
+    """In a runner: delays SIGTERM until no request arrives any more; one that was never asked ends at once.
 
     `touch()` must be called for every request, `install()` once on the event loop's thread.
     """
 
     def __init__(self, drain_s: float) -> None:
         self._drain_s = drain_s
-        self._last_asked = time.monotonic()
+        self._last_asked = -math.inf
         self._draining: asyncio.Task[None] | None = None
 
     def touch(self) -> None:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 BATCHES_AHEAD = 2
 """Batches in the queue of each replica: one that is being computed, and the next one."""
 _PROBE_PERIOD_S = 1.0
+_REPORT_PERIOD_S = 0.1
 
 
 class RunnerObserver(Protocol):
@@ -196,8 +197,16 @@ class Runner(Generic[T]):
 
 
 async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:
-    """Probes all runners every second until cancelled, and awaits `changed` after each round."""
-    while True:
-        await asyncio.gather(*(runner.probe() for runner in runners))
-        await changed()
-        await asyncio.sleep(_PROBE_PERIOD_S)
+    """Probes each runner every second until cancelled, and awaits `changed` often: a probe may take seconds."""
+
+    async def probe(runner: Runner[Any]) -> None:
+        while True:
+            await runner.probe()
+            await asyncio.sleep(_PROBE_PERIOD_S)
+
+    async with asyncio.TaskGroup() as tasks:
+        for runner in runners:
+            tasks.create_task(probe(runner))
+        while True:
+            await changed()
+            await asyncio.sleep(_REPORT_PERIOD_S)

@@ -1,6 +1,6 @@
-"""A voice runner without a model that says it has a GPU with batches of 64; each score is the number of items received.
+"""A voice runner without a model that says it has a GPU with batches of 64.
 
-Served by test_large_batches.py in the place of `service.py`'s.
+Served by test_workers.py and `benchmarks.workers` in the place of `service.py`'s.
 """
 
 from typing import Any

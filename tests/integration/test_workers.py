@@ -1,22 +1,29 @@
-"""Several processes of the service behind the same ports, as one service."""
+"""Two processes of the service, without a GPU, before a runner on another machine that has one: as one service."""
 
 import asyncio
 import json
 import os
+import re
 import socket
+import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bonafide_client import AsyncBonafideClient
-from scripts.local_service import LocalService, free_ports, running, start
+from scripts.local_service import LocalService, free_ports, start
 from tests import phone
+from tests.integration.parts import part
+from tests.integration.stub_runner import BATCH
 from tests.media import encode, speech_like
 from tests.servers import start_valkey
 
@@ -24,29 +31,87 @@ WORKERS = 2
 CONNECTIONS = 40
 
 
+@dataclass(frozen=True)
+class Workers:
+    """The service, its private port, and its settings."""
+
+    service: LocalService
+    metrics_url: str
+    environment: dict[str, str]
+
+    def metrics(self) -> str:
+        """Of both processes."""
+        return httpx.get(self.metrics_url).raise_for_status().text
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    folder = tmp_path_factory.mktemp("workers")
+    voice, http, grpc, metrics = free_ports(4)
+    with ExitStack() as stack:
+        valkey = start_valkey(folder)
+        stack.callback(valkey.stop)
+        stub = "tests.integration.stub_runner:Stub"
+        stack.enter_context(part("WavLMRunner", folder / "voice", voice, target=stub))
+        depends = [f"--depends=WavLMRunner=http://127.0.0.1:{voice}", "--depends=DINOv2Runner=http://127.0.0.1:1"]
+        environment = {
+            "BONAFIDE_WORKERS": str(WORKERS),
+            "BONAFIDE_GRPC_PORTS": str(grpc),
+            "BONAFIDE_METRICS_PORT": str(metrics),
+            "REDIS_URL": f"redis://{valkey.address}",
+        }
+        process = stack.enter_context(part("Bonafide", folder / "service", http, *depends, **environment))
+        service = LocalService(process, http, (grpc, grpc), folder / "service")
+        wait_for_voice(f"{service.url}/stats")
+        yield Workers(service, f"http://127.0.0.1:{metrics}/metrics", environment)
+
+
+def wait_for_voice(url: str) -> None:
+    """Returns when every process has found the voice runner; there is no face runner."""
+    end = time.monotonic() + 60
+    found = 0
+    while time.monotonic() < end:
+        with suppress(httpx.TransportError):
+            stats = httpx.get(url)
+            found = found + 1 if stats.is_success and stats.json()["voice"]["ready"] else 0
+            if found == 10 * WORKERS:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the voice runner was not found")
+
+
 @pytest.mark.slow
-async def test_two_processes_are_one_service(tmp_path: Path) -> None:
-    valkey = start_valkey(tmp_path)
-    (metrics_port,) = free_ports(1)
-    environment = {
-        "BONAFIDE_WORKERS": str(WORKERS),
-        "BONAFIDE_METRICS_PORT": str(metrics_port),
-        "REDIS_URL": f"redis://{valkey.address}",
-    }
+def test_a_gpu_gets_as_many_windows_as_it_says(workers: Workers) -> None:
+    recording = encode(np.tile(speech_like(8.0), BATCH), 16_000)
+    response = httpx.post(f"{workers.service.url}/detect_audio", content=recording, timeout=60).raise_for_status()
+    assert len(response.json()["chunks"]) == 2 * BATCH
+    pattern = r'bonafide_batch_items_bucket{le="([0-9.]+)",runner="voice"} ([0-9.]+)'
+    sizes = dict(re.findall(pattern, workers.metrics()))
+    assert float(sizes[f"{BATCH:.1f}"]) - float(sizes[f"{BATCH / 2:.1f}"]) == 2, sizes
+
+
+@pytest.mark.slow
+async def test_two_processes_are_one_service(workers: Workers) -> None:
+    service = workers.service
+    assert len(processes(service)) == WORKERS
+    assert all(count > 0 for count in connections_of(service, service.grpc_ports[0]).values())
+    await calls_of_new_clients(service, 12)
+    await all_know_a_phone_call(service)
+    for _ in range(6):
+        counted = 'bonafide_calls_total{code="ok",method="AnalyzeUpload",transport="grpc"} 12.0'
+        assert counted in workers.metrics()
+
+
+@pytest.mark.slow
+def test_a_second_service_does_not_share_its_ports(workers: Workers, tmp_path: Path) -> None:
+    port = workers.service.grpc_ports[0]
+    second = start(tmp_path / "log", {**workers.environment, "BONAFIDE_METRICS_PORT": ""})
     try:
-        with running(tmp_path / "log", environment) as service:
-            assert len(processes(service)) == WORKERS
-            assert all(count > 0 for count in connections_of(service, service.grpc_ports[0]).values())
-            await calls_of_new_clients(service, 12)
-            await all_know_a_phone_call(service)
-            async with httpx.AsyncClient() as http:
-                for _ in range(6):
-                    text = (await http.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
-                    assert 'bonafide_calls_total{code="ok",method="AnalyzeUpload",transport="grpc"} 12.0' in text
-            refuses_to_share(service, environment, tmp_path / "second")
-            assert all(process.is_running() for process in processes(service))
+        assert second.process.wait(60) == 1
     finally:
-        valkey.stop()
+        second.stop()
+    assert f"cannot listen on 127.0.0.1:{port}" in second.log.read_text()
+    assert all(process.is_running() for process in processes(workers.service))
 
 
 def processes(service: LocalService) -> list[psutil.Process]:
@@ -91,14 +156,3 @@ async def all_know_a_phone_call(service: LocalService) -> None:
         async with httpx.AsyncClient() as http:
             verdict = await http.get(f"{service.url}/calls/{phone.CALL}")
             assert (verdict.status_code, verdict.json()["status"]) == (200, "done")
-
-
-def refuses_to_share(service: LocalService, environment: dict[str, str], log: Path) -> None:
-    """A second service on the same gRPC port does not start, although processes of one service may share it."""
-    port = service.grpc_ports[0]
-    second = start(log, {**environment, "BONAFIDE_GRPC_PORTS": str(port), "BONAFIDE_METRICS_PORT": ""})
-    try:
-        assert second.process.wait(60) == 1
-    finally:
-        second.stop()
-    assert f"cannot listen on 127.0.0.1:{port}" in log.read_text()

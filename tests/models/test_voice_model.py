@@ -250,8 +250,6 @@ class TestFullSize:
         items = windows()[:1] + windows(16_000)[:2]
         expected = plain_pooled_scores(pooled_base, [np.resize(item, 64_000) for item in items])
         assert expected.std() > 0.05
-        detector = VoiceSpoofModel.load(
-            str(tmp_path / "chk.pth"), options(tmp_path, engine="openvino", precision="fp32")
-        )
+        detector = VoiceSpoofModel.load(str(tmp_path / "chk.pth"), options(tmp_path, engine="torch", precision="fp32"))
         assert (detector.info.name, detector.info.labels, detector.info.spoof_index) == ("chk", (), 0)
         np.testing.assert_allclose(detector.score(items), expected, atol=FULL_SIZE_TOLERANCE["fp32"])

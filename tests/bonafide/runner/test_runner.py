@@ -8,8 +8,8 @@ import pytest
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
 from bonafide.runner.remote import RunnerResult
-from bonafide.runner.runner import BATCHES_AHEAD
-from tests.bonafide.fakes import INFO, MODEL, LocalRemote, ready_runner
+from bonafide.runner.runner import BATCHES_AHEAD, Runner, watch
+from tests.bonafide.fakes import INFO, MODEL, LocalRemote, Recorder, ready_runner
 
 ITEM = np.ones(4, np.uint8)
 
@@ -152,3 +152,25 @@ async def test_a_runner_that_is_gone_is_not_ready_until_it_answers_again(gone: E
     remote.gone = None
     await runner.probe()
     assert runner.ready
+
+
+async def test_a_probe_that_hangs_delays_no_report_and_no_other_runner() -> None:
+    class Hanging(LocalRemote):
+        async def info(self) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    hanging = Runner("hanging", Hanging(), read=float, max_calls=1, observer=Recorder())
+    answering = Runner("answering", LocalRemote(), read=float, max_calls=1, observer=Recorder())
+    reports: list[tuple[bool, bool]] = []
+
+    async def changed() -> None:
+        reports.append((hanging.ready, answering.ready))
+
+    watching = asyncio.create_task(watch((hanging, answering), changed))
+    async with asyncio.timeout(5):
+        while (False, True) not in reports:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert watching.cancelled()
