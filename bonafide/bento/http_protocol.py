@@ -24,7 +24,7 @@ STATUS = {
     ErrorCode.OVERLOADED: b"429 Too Many Requests",
     ErrorCode.DEADLINE_EXCEEDED: b"504 Gateway Timeout",
 }
-"""Of what is refused before there is a call; as in `api/http.py`."""
+"""Of what is refused before there is a call; as in `api/refusals.py`."""
 _NOT_ADMITTED = {401, 403, 429}
 """Of responses to those whose bodies are not worth reading."""
 _HEADER_PIECE, _BODY_PIECE = 4 * 1024, 64 * 1024
