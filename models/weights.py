@@ -1,6 +1,7 @@
 """Weight files to tensors: safetensors, or what `torch.save` wrote. Nothing that a file names is ever called."""
 
 import re
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -122,9 +123,10 @@ def _unpickled(path: Path) -> Any:
     # A torn pickle ends torch's unpickler in any of these.
     except (
         *(RuntimeError, EOFError, ValueError, OSError, LookupError),
-        *(TypeError, AttributeError, AssertionError, MemoryError),
+        *(TypeError, AttributeError, AssertionError, MemoryError, struct.error),
     ) as error:
-        raise CheckpointMismatch(f"{path.name} cannot be read as a torch checkpoint: {error}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointMismatch(f"{path.name} cannot be read as a torch checkpoint: {reason}") from error
 
 
 def _unwrapped(state: Mapping[Any, Tensor]) -> State:

@@ -5,6 +5,7 @@ import datetime
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,22 @@ def test_a_torn_legacy_file_is_refused(keep: int, tmp_path: Path) -> None:
     (tmp_path / "chk.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:keep])
     with pytest.raises(CheckpointMismatch, match=r"chk\.pth"):
         read_state(tmp_path / "chk.pth")
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_however_a_file_is_torn_or_altered_it_is_read_or_refused(zipped: bool, tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
+    whole, path = (tmp_path / "whole.pth").read_bytes(), tmp_path / "chk.pth"
+    chance = np.random.default_rng(7)
+    for number in range(200):
+        content = bytearray(whole)
+        if number % 2:
+            del content[int(chance.integers(len(content))) :]
+        else:
+            content[int(chance.integers(len(content)))] = int(chance.integers(256))
+        path.write_bytes(content)
+        with suppress(CheckpointMismatch):
+            read_state(path)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
