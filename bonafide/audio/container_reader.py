@@ -7,7 +7,7 @@ read and works only during `feed`. Its memory is bounded by one part and its dec
 import time
 from threading import Condition, Thread
 
-from bonafide.audio.containers import identify
+from bonafide.audio.containers import MATROSKA_TAG_NAME, identify, too_many_matroska_tags
 from bonafide.audio.decoding import Block, MonoDecoder
 from bonafide.audio.reader import AudioLimits
 from bonafide.errors import TooLarge, UnreadableMedia
@@ -15,8 +15,6 @@ from bonafide.errors import TooLarge, UnreadableMedia
 _ACCEPTED = frozenset({"matroska", "ogg", "mov"})
 _HEAD_BYTES = 64
 """Bytes that are needed to recognise the format."""
-_TAG_NAME = b"\x45\xa3"
-_MAX_TAGS = 10_000  # see `containers.refuse_excessive_tags`
 
 
 class ContainerReader:
@@ -85,8 +83,8 @@ class ContainerReader:
 
     def _count_tags(self, data: bytes) -> None:
         self._bytes += len(data)
-        self._tags += data.count(_TAG_NAME)
-        if self._tags > _MAX_TAGS + self._bytes // 8_192:
+        self._tags += data.count(MATROSKA_TAG_NAME)
+        if too_many_matroska_tags(self._tags, self._bytes):
             raise UnreadableMedia("the container carries too many tags")
 
     def _decode(self, decoder: MonoDecoder, source: "_Source", demuxers: tuple[str, ...]) -> None:

@@ -5,7 +5,6 @@ format.
 """
 
 import re
-import struct
 from typing import NamedTuple
 
 from bonafide.errors import UnreadableMedia
@@ -56,11 +55,7 @@ _REFUSED = (
 )
 _MP3_INDEX = re.compile(rb"Xing|Info|VBRI")
 _MP3_EXCESS = 16
-_FORMAT = struct.Struct(">HHIIHH")
-_RIFX_TAGS = frozenset([1, 3, 6, 7])  # integers, floats, A-law, mu-law
-_EXTENSIBLE = 0xFFFE
-_MAX_CHUNKS = 64
-_MATROSKA_TAG_NAME = b"\x45\xa3"
+MATROSKA_TAG_NAME = b"\x45\xa3"
 _OGG_COMMENTS = re.compile(rb"OpusTags|\x03vorbis")
 _MAX_TAGS = 10_000
 
@@ -110,39 +105,6 @@ def bare_flac(data: bytes, offset: int) -> tuple[int, bytes]:
     return min(at, len(data)), header[:4] + b"\x80" + header[5:]
 
 
-def riff_of_rifx(data: bytes, offset: int) -> tuple[int, bytes]:
-    """Where the samples of a RIFX file begin, and a RIFF header for them: little-endian, as FFmpeg reads it whole.
-
-    FFmpeg refuses big-endian format chunks of more than 16 bytes, and takes the samples behind any for little-endian
-    ones. They still have to be decoded as big-endian.
-
-    Raises:
-        UnreadableMedia: no samples or no format, or one that is not plain PCM, A-law or mu-law.
-    """
-    form = b""
-    at = offset + 12
-    for _ in range(_MAX_CHUNKS):
-        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
-        at += 8
-        if name == b"data" and len(form) >= _FORMAT.size:
-            return at, _riff_header(form, size)
-        if name == b"fmt ":
-            form = data[at : at + min(size, 40)]
-        at += size + size % 2
-    raise UnreadableMedia("the RIFX file has no audio, or does not say how it is coded")
-
-
-def _riff_header(form: bytes, data_bytes: int) -> bytes:
-    tag, *fields = _FORMAT.unpack_from(form)
-    if tag == _EXTENSIBLE and len(form) >= 28:
-        tag = int.from_bytes(form[24:28], "big")
-    if tag not in _RIFX_TAGS:
-        raise UnreadableMedia(f"RIFX with audio of format {tag} is not accepted; send RIFF")
-    header = struct.pack("<HHIIHH", tag, *fields)
-    whole = b"WAVEfmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", data_bytes)
-    return b"RIFF" + struct.pack("<I", min(len(whole) + data_bytes, 0xFFFFFFFF)) + whole
-
-
 def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> None:
     """Refuses an Ogg or Matroska file, from `start` to `end`, with so many tags that FFmpeg would take minutes.
 
@@ -152,16 +114,20 @@ def refuse_excessive_tags(data: bytes, demuxer: str, start: int, end: int) -> No
     Raises:
         UnreadableMedia: more than about 10,000 tags.
     """
-    tags = 0
+    excessive = False
     if demuxer == "matroska":
-        tags = data.count(_MATROSKA_TAG_NAME, start, end)
-        tags -= (end - start) // 8_192  # chance finds in the audio: one in 65,536
+        excessive = too_many_matroska_tags(data.count(MATROSKA_TAG_NAME, start, end), end - start)
     elif demuxer == "ogg":
         for found in _OGG_COMMENTS.finditer(data, start, end):
             at = found.end() + 4 + int.from_bytes(data[found.end() : found.end() + 4], "little")
-            tags = max(tags, int.from_bytes(data[at : at + 4], "little"))
-    if tags > _MAX_TAGS:
+            excessive |= int.from_bytes(data[at : at + 4], "little") > _MAX_TAGS
+    if excessive:
         raise UnreadableMedia("the recording carries too many tags")
+
+
+def too_many_matroska_tags(names: int, size: int) -> bool:
+    """Whether so many bytes hold too many tags, if they hold `MATROSKA_TAG_NAME` so often."""
+    return names > _MAX_TAGS + size // 8_192  # chance finds in the audio: one in 65,536
 
 
 def declares_duration(head: bytes, demuxer: str, size: int) -> bool:
@@ -188,7 +154,10 @@ def _after_id3(data: bytes, offset: int) -> int:
     """
     while data.startswith(b"ID3", offset) and len(data) >= offset + 10:
         flags, size = data[offset + 5], data[offset + 6 : offset + 10]
-        offset += 10 + (10 if flags & 0x10 else 0)
-        for byte_index, byte in enumerate(size):
-            offset += (byte & 0x7F) << (7 * (3 - byte_index))
+        offset += 10 + (10 if flags & 0x10 else 0) + id3_size(size)
     return min(offset, len(data))
+
+
+def id3_size(field: bytes) -> int:
+    """The number in the size field of an ID3v2 header: four bytes of seven bits."""
+    return sum((byte & 0x7F) << (7 * (3 - place)) for place, byte in enumerate(field))

@@ -24,7 +24,7 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from bonafide.audio.channels import Downmix
-from bonafide.audio.containers import ACCEPTED, declares_duration, refuse_excessive_tags, riff_of_rifx
+from bonafide.audio.containers import ACCEPTED, declares_duration, refuse_excessive_tags
 from bonafide.audio.findings import Findings, Reading
 from bonafide.audio.levels import LOUDEST
 from bonafide.audio.part import Part
@@ -33,6 +33,7 @@ from bonafide.audio.plausibility import SILENT, SilenceCheck, cancelled
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
 from bonafide.audio.timeline import TimeLine
+from bonafide.audio.wav import is_big_endian, little_endian_header
 from bonafide.errors import TooLarge, UnreadableMedia
 
 log = logging.getLogger(__name__)
@@ -166,8 +167,8 @@ class MonoDecoder:
 
     def _part_blocks(self, part: Part) -> Iterator[Block]:
         refuse_excessive_tags(self._data, part.demuxers[0], part.body, part.end)
-        big_endian = part.prefix.startswith(b"RIFX")
-        prefix = riff_of_rifx(part.prefix, 0)[1] if big_endian else part.prefix
+        big_endian = is_big_endian(part)
+        prefix = little_endian_header(part) if big_endian else part.prefix
         source = AudioSource(self._data, part.body, part.end, prefix)
         reading = Reading(longest_packet=part.longest_packet)
         head = self._data[part.body : part.body + _HEADER_BYTES]

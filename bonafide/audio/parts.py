@@ -7,7 +7,7 @@ looked for behind it; where it does not, up to the beginning of the next.
 import re
 
 from bonafide.audio import magic
-from bonafide.audio.containers import bare_flac, identify
+from bonafide.audio.containers import bare_flac, id3_size, identify
 from bonafide.audio.matroska import matroska_part
 from bonafide.audio.mp4 import mp4_part
 from bonafide.audio.ogg import ogg_part
@@ -137,6 +137,5 @@ def _tag_bytes(data: bytes, at: int) -> int:
     if data.startswith(_APE, at):
         return _APE_FOOTER_BYTES + int.from_bytes(data[at + 12 : at + 16], "little")
     if data.startswith(b"ID3", at):
-        size = data[at + 6 : at + 10]
-        return 10 + sum((byte & 0x7F) << (7 * (3 - place)) for place, byte in enumerate(size))
+        return 10 + id3_size(data[at + 6 : at + 10])
     return 0

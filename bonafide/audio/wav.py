@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from bonafide.audio import magic
+from bonafide.audio.levels import LOUDEST
 from bonafide.audio.part import Part
 from bonafide.errors import UnreadableMedia
 
@@ -29,6 +30,7 @@ _OTHER_FILE = re.compile(
     re.DOTALL,
 )
 _EXTENSIBLE = 0xFFFE
+_RIFX_TAGS = frozenset([1, 3, 6, 7])  # integers, floats, A-law, mu-law
 _SAMPLES = {
     # format tag, bits -> samples of which the upper bytes are taken, silence, full scale
     (1, 8): ("u1", 128.0, 128.0),
@@ -39,7 +41,6 @@ _SAMPLES = {
     (3, 64): ("f8", 0.0, 1.0),
 }
 _PROBED_BYTES = 1 << 18
-_LOUDEST = 2.0**32  # of floating point samples, at the scale of any integer
 _LOUD, _RANDOM = 0.3, 1.1
 """Mean level, and mean change between samples in relation to it, of random bytes: 0.5 and 1.33. Speech has less."""
 
@@ -89,14 +90,44 @@ def further_samples(data: bytes, before: Part) -> Part | None:
     at = _after_chunks(data, before.end, order, until=b"data")
     if data[at : at + 4] != b"data" or at + 8 > len(data):
         return None
-    length = int.from_bytes(before.prefix[16:20], order)
     size = int.from_bytes(data[at + 4 : at + 8], order)
-    return _part(data, _Header(before.prefix[20 : 20 + length], at + 8, None if _is_open(size) else size, order))
+    return _part(data, _Header(_form(before), at + 8, None if _is_open(size) else size, order))
 
 
 def end_of_chunks(data: bytes, before: Part) -> int:
     """Offset behind the chunks that follow the samples."""
     return _after_chunks(data, before.end, _order(before))
+
+
+def is_big_endian(part: Part) -> bool:
+    """Whether these are samples of a RIFX file."""
+    return part.prefix.startswith(b"RIFX")
+
+
+def little_endian_header(part: Part) -> bytes:
+    """A header for the samples of a RIFX file, little-endian, as FFmpeg reads it whole.
+
+    FFmpeg refuses big-endian format chunks of more than 16 bytes, and takes the samples behind any for little-endian
+    ones. They still have to be decoded as big-endian.
+
+    Raises:
+        UnreadableMedia: its format is none, or not plain PCM, A-law or mu-law.
+    """
+    form = _form(part)
+    if len(form) < 16:
+        raise UnreadableMedia("the RIFX file has no audio, or does not say how it is coded")
+    tag, *fields = struct.unpack(">HHIIHH", form[:16])
+    if tag == _EXTENSIBLE and len(form) >= 28:
+        tag = int.from_bytes(form[24:28], "big")
+    if tag not in _RIFX_TAGS:
+        raise UnreadableMedia(f"RIFX with audio of format {tag} is not accepted; send RIFF")
+    return _canonical(_Header(struct.pack("<HHIIHH", tag, *fields), part.body, None), part.end - part.body)
+
+
+def _form(part: Part) -> bytes:
+    """The content of the format chunk of a part's header, see `_canonical`."""
+    length = int.from_bytes(part.prefix[16:20], _order(part))
+    return part.prefix[20 : 20 + length]
 
 
 def _part(data: bytes, header: _Header) -> Part:
@@ -196,7 +227,7 @@ def _is_noise(data: bytes, at: int, header: _Header) -> bool:
         values = (values - kind[1]) / kind[2]
         level = np.abs(values).mean()
         change = np.abs(np.diff(values)).mean()
-    return not np.isfinite(level) or level > _LOUDEST or (level > _LOUD and change > _RANDOM * level)
+    return not np.isfinite(level) or level > LOUDEST or (level > _LOUD and change > _RANDOM * level)
 
 
 def _is_chunk(data: bytes, at: int, order: _Order) -> bool:
@@ -219,4 +250,4 @@ def _after_chunks(data: bytes, at: int, order: _Order, until: bytes = b"") -> in
 
 
 def _order(part: Part) -> _Order:
-    return "big" if part.prefix.startswith(b"RIFX") else "little"
+    return "big" if is_big_endian(part) else "little"
