@@ -8,7 +8,8 @@ import time
 from threading import Condition, Thread
 
 from bonafide.audio.containers import MATROSKA_TAG_NAME, identify, too_many_matroska_tags
-from bonafide.audio.decoding import Block, MonoDecoder
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.errors import TooLarge, UnreadableMedia
 

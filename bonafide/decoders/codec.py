@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.decoding import Block
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import Window
 
 _PLAIN = tuple(field.name for field in fields(Window) if field.name != "pcm")

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from bonafide.audio.decoding import Block
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.decoders.codec import unpacked_blocks
 from bonafide.decoders.pool import DecoderPool

@@ -8,7 +8,7 @@ from pathlib import Path
 from bonafide.errors import UnreadableMedia
 
 _MIB = 1024 * 1024
-_STEP_CPU_S = 6.0  # a little more than `audio/decoding.py` allows between two packets
+_STEP_CPU_S = 6.0  # a little more than `audio/ffmpeg.py` allows between two packets
 _STEP_CPU_S_PER_MIB = 0.5
 _STEP_CPU_S_PER_WINDOW = 0.1
 _JOB_CPU_S = 30.0

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.decoding import Block
+from bonafide.audio.mono import Block
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.decoders.containers import ContainerStream
 from bonafide.errors import InvalidRequest

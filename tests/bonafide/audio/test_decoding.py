@@ -14,7 +14,9 @@ import av
 import numpy as np
 import pytest
 
-from bonafide.audio.decoding import BLOCK_SAMPLES, MonoDecoder, _open
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.ffmpeg import open_container
+from bonafide.audio.mono import BLOCK_SAMPLES
 from bonafide.audio.source import AudioSource
 from bonafide.errors import BonafideError, TooLarge, UnreadableMedia
 from tests import hostile
@@ -48,7 +50,7 @@ def test_a_playlist_is_refused_twice(kind: str, victim: Path) -> None:
     with pytest.raises(UnreadableMedia, match="not accepted"):
         decode(data)
     try:  # even if it got as far as FFmpeg
-        with _open(AudioSource(data), (demuxer,)) as container:
+        with open_container(AudioSource(data), (demuxer,)) as container:
             reached = sum(frame.samples for frame in container.decode(audio=0))
     except (UnreadableMedia, av.error.FFmpegError):
         reached = 0
@@ -68,7 +70,7 @@ def test_samples_in_another_file_are_out_of_reach(victim: Path) -> None:
 def test_a_demuxer_that_is_not_listed_is_refused() -> None:
     flac = encode(speech_like(0.5, 16_000), 16_000, "flac")
     with pytest.raises(UnreadableMedia):
-        _open(AudioSource(flac), ("mp3", "aac"))
+        open_container(AudioSource(flac), ("mp3", "aac"))
 
 
 def test_codecs_that_are_not_listed_are_refused_by_name() -> None:

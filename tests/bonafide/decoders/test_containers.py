@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bonafide.audio.decoding import Block, MonoDecoder
+from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool

@@ -1,0 +1,123 @@
+"""Decoded frames -> mono float32 blocks: every sample format as -1..1, channels as one."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+from bonafide.audio.channels import Downmix
+from bonafide.audio.levels import LOUDEST
+from bonafide.errors import TooLarge, UnreadableMedia
+
+MIN_SAMPLE_RATE = 4_000
+"""Hz; below it no speech is left to judge."""
+
+BLOCK_SAMPLES = 1 << 16
+"""Most samples of one channel in a block; a container may pack far more into one packet."""
+
+_MAX_PLANES = 8
+_SAMPLES: dict[str, tuple[type[np.generic], float, float]] = {
+    # format -> dtype, value of silence, full scale
+    "u8": (np.uint8, 128.0, 2.0**7),
+    "s16": (np.int16, 0.0, 2.0**15),
+    "s32": (np.int32, 0.0, 2.0**31),
+    "s64": (np.int64, 0.0, 2.0**63),
+    "flt": (np.float32, 0.0, 1.0),
+    "dbl": (np.float64, 0.0, 1.0),
+}
+
+
+class Block(NamedTuple):
+    """A run of samples: float32 array (n,), mono, nominally -1..1, within `LOUDEST`, at `rate` samples per second."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
+class MonoMixer:
+    """Makes mono blocks of the frames of one recording after the other.
+
+    Args:
+        max_channels: of a frame.
+        max_sample_rate: of a frame, in Hz.
+    """
+
+    def __init__(self, max_channels: int, max_sample_rate: int) -> None:
+        self._max_channels = max_channels
+        self._max_sample_rate = max_sample_rate
+        self._downmix: Downmix | None = None
+        self._cancelled_s = 0.0
+
+    @property
+    def cancelled_s(self) -> float:
+        """Seconds so far in which the channels cancelled each other, see `Downmix`."""
+        return self._cancelled_s + (self._downmix.cancelled_s if self._downmix is not None else 0.0)
+
+    def blocks(self, frame: AudioFrame) -> Iterator[Block]:
+        """A frame's channels as one, in slices; the same values for planar and interleaved samples."""
+        channels, rate = frame.layout.nb_channels, frame.sample_rate
+        self.check(rate, channels)
+        kind = frame.format.name.removesuffix("p")
+        dtype, silence, scale = _SAMPLES[kind]
+        if frame.format.is_planar:
+            if channels > _MAX_PLANES:  # PyAV would read past the end of FFmpeg's list of planes
+                raise TooLarge(f"{channels} channels, compressed; at most {_MAX_PLANES} are accepted")
+            planes = [np.frombuffer(memoryview(p), dtype, frame.samples) for p in frame.planes[:channels]]
+        else:
+            interleaved = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
+            planes = [interleaved[channel::channels] for channel in range(channels)]
+        yield from self._begin_mixing(channels, rate)
+        for start in range(0, frame.samples, BLOCK_SAMPLES):
+            sound = np.empty((channels, min(BLOCK_SAMPLES, frame.samples - start)), np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for channel, plane in zip(sound, planes, strict=True):
+                    channel[:] = plane[start : start + BLOCK_SAMPLES]
+            if silence:
+                sound -= np.float32(silence)
+            if scale != 1.0:
+                sound *= np.float32(1.0 / scale)
+            else:
+                _refuse_what_is_no_sound(sound)
+            yield Block(sound[0] if self._downmix is None else self._downmix.feed(sound), rate)
+
+    def _begin_mixing(self, channels: int, rate: int) -> Iterator[Block]:
+        """Ends the mixing of what came before, if that had other channels or another rate."""
+        downmix = self._downmix
+        if (downmix.channels, downmix.rate) == (channels, rate) if downmix is not None else channels == 1:
+            return
+        yield from self.rest()
+        self._downmix = Downmix(channels, rate) if channels > 1 else None
+
+    def rest(self) -> Iterator[Block]:
+        """What waits to be mixed."""
+        if self._downmix is not None:
+            rest = self._downmix.flush()
+            self._cancelled_s += self._downmix.cancelled_s
+            rate, self._downmix = self._downmix.rate, None
+            yield Block(rest, rate)
+
+    def check(self, rate: int, channels: int) -> None:
+        """Refuses what no frame may have.
+
+        Raises:
+            TooLarge: more channels or a higher sample rate than allowed.
+            UnreadableMedia: no channels, or too low a sample rate.
+        """
+        if rate > self._max_sample_rate:
+            raise TooLarge(f"a sample rate of {rate} Hz; at most {self._max_sample_rate} Hz are accepted")
+        if channels > self._max_channels:
+            raise TooLarge(f"{channels} channels; at most {self._max_channels} are accepted")
+        if rate < MIN_SAMPLE_RATE:
+            raise UnreadableMedia(f"a sample rate of {rate} Hz; at least {MIN_SAMPLE_RATE} Hz are needed")
+        if channels < 1:
+            raise UnreadableMedia("the audio has no channels")
+
+
+def _refuse_what_is_no_sound(samples: NDArray[np.float32]) -> None:
+    loudest = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(loudest):
+        raise UnreadableMedia("the recording holds samples that are not finite numbers")
+    if loudest > LOUDEST:
+        raise UnreadableMedia("the recording holds samples that are far beyond any range")
