@@ -48,11 +48,18 @@ def header_of(text: bytes | bytearray) -> dict[str, Any]:
 
 
 def read_frame(stream: BinaryIO) -> Frame | None:
-    """In a decoding process: the service's next message; None when the service has closed the connection."""
-    prefix = stream.read(PREFIX.size)
-    if len(prefix) < PREFIX.size:
+    """In a decoding process: the service's next message; None when the service has closed the connection.
+
+    It may close anywhere, in the middle of a message too, and with replies unread, which resets the connection.
+    """
+    try:
+        prefix = stream.read(PREFIX.size)
+        if len(prefix) < PREFIX.size:
+            return None
+        header_bytes, payload_bytes = PREFIX.unpack(prefix)
+        header = stream.read(header_bytes)
+        payload = stream.read(payload_bytes)
+    except ConnectionResetError:
         return None
-    header_bytes, payload_bytes = PREFIX.unpack(prefix)
-    header = header_of(stream.read(header_bytes))
-    payload = stream.read(payload_bytes)
-    return Frame(header, payload) if len(payload) == payload_bytes else None
+    is_whole = len(header) == header_bytes and len(payload) == payload_bytes
+    return Frame(header_of(header), payload) if is_whole else None
