@@ -9,6 +9,12 @@ from bonafide.weighted_semaphore import WeightedSemaphore
 _FULL = "too many bytes of other uploads are in progress"
 
 
+def declared_bytes(content_length: str) -> int:
+    """What an upload says it has; 0 where it says nothing. Of absurdly many digits the first tell enough."""
+    digits = content_length.lstrip("0")
+    return int(digits[:20]) if digits.isdecimal() else 0
+
+
 class ByteBudget:
     """Shared by everything that takes whole files into memory.
 

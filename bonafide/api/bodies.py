@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from bonafide.api.form_file import SPARE_BYTES, FormFile
 from bonafide.base64_text import decode_base64
-from bonafide.byte_budget import ByteBudget
+from bonafide.byte_budget import ByteBudget, declared_bytes
 from bonafide.errors import InvalidRequest, UnsupportedMediaType
 
 AUDIO_TYPES = ("audio/", "video/", "application/ogg", "application/mp4")
@@ -130,6 +130,4 @@ async def _received(request: Request) -> AsyncIterator[bytes]:
 
 
 def _declared_bytes(request: Request) -> int:
-    """What the request says its body has; 0 where it says nothing. Of absurdly many digits the first tell enough."""
-    digits = request.headers.get("content-length", "").lstrip("0")
-    return int(digits[:20]) if digits.isdecimal() else 0
+    return declared_bytes(request.headers.get("content-length", ""))

@@ -6,25 +6,21 @@ wants any more: a body whose request has been refused.
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from bonafide.bento.places import Place
+from bonafide.byte_budget import declared_bytes
 from bonafide.calls import Call
-from bonafide.errors import BonafideError, DeadlineExceeded, ErrorCode, Overloaded, TooLarge
+from bonafide.errors import BonafideError, DeadlineExceeded, TooLarge
+from bonafide.http_errors import STATUS, content_of, headers_of
 from bonafide.telemetry import refused
 
-STATUS = {
-    ErrorCode.TOO_LARGE: b"413 Content Too Large",
-    ErrorCode.OVERLOADED: b"429 Too Many Requests",
-    ErrorCode.DEADLINE_EXCEEDED: b"504 Gateway Timeout",
-}
-"""Of what is refused before there is a call; as in `api/refusals.py`."""
 _NOT_ADMITTED = {401, 403, 429}
 """Of responses to those whose bodies are not worth reading."""
 _HEADER_PIECE, _BODY_PIECE = 4 * 1024, 64 * 1024
@@ -181,7 +177,7 @@ class ServiceHttp(HttpToolsProtocol):
                 await send({**message, "headers": [*others, (b"connection", b"close")]})
                 cycle.keep_alive = True  # uvicorn would close at once, and the client lose the response
                 known = message["status"] not in _NOT_ADMITTED
-                cycle.on_response = partial(self._answered_early, declared_bytes(scope["headers"]) if known else 0)
+                cycle.on_response = partial(self._answered_early, _declared_bytes(scope["headers"]) if known else 0)
 
             await app(scope, receive, answer)
 
@@ -286,19 +282,19 @@ class ServiceHttp(HttpToolsProtocol):
         return websocket
 
 
-def declared_bytes(headers: list[tuple[bytes, bytes]]) -> int:
-    """Bytes of a body as its headers say; 0 if they do not."""
-    lengths = [value for name, value in headers if name == b"content-length"]
-    return int(lengths[0][:20]) if lengths and lengths[0].isdigit() else 0
+def _declared_bytes(headers: list[tuple[bytes, bytes]]) -> int:
+    return next((declared_bytes(value.decode("latin-1")) for name, value in headers if name == b"content-length"), 0)
 
 
 def refusal(error: BonafideError, call: Call) -> bytes:
-    """A whole response, as `api/http.py` gives it."""
-    body = {"error": {"code": error.code.value, "message": error.message, "request_id": call.request_id}}
-    content = json.dumps(body).encode()
-    retry = b"retry-after: %d\r\n" % math.ceil(error.retry_after_s) if isinstance(error, Overloaded) else b""
-    head = (
-        b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-        b"%bconnection: close\r\n\r\n"
-    )
-    return head % (STATUS[error.code], len(content), call.request_id.encode(), retry) + content
+    """A whole response, as `api/refusals.py` gives it."""
+    status = HTTPStatus(STATUS[error.code])
+    content = json.dumps(content_of(error, call)).encode()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(content)),
+        **headers_of(error, call),
+        "connection": "close",
+    }
+    head = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*head, "", ""]).encode() + content

@@ -14,6 +14,7 @@ from bonafide.decoders.frames import Frame, Media
 from bonafide.decoders.pool import DecoderPool, Job
 from bonafide.errors import TooLarge
 from bonafide.photo.face_detector import FaceDetector, FaceSearch
+from bonafide.photo.faces import NEAR_SIDE
 from bonafide.photo.image import ImageLimits
 from bonafide.photo.quality import QualityLimits, Reason
 from bonafide.photo.reader import Photo, PhotoReader
@@ -89,7 +90,7 @@ class ProcessPhotos:
         return Photo(pixels, None if reason is None else Reason(reason), search.faces)
 
     async def _searched(self, job: Job, data: Media, geometry: ImageGeometry) -> FaceSearch:
-        side = FaceDetector.FIRST_SIDE
+        side = NEAR_SIDE  # what a search asks for first
         begin: dict[str, Any] = {
             "do": "photo",
             "side": side,

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.levels import ModelInput, model_input
+from bonafide.audio.levels import model_input
 from bonafide.audio.reader import AudioLimits
 from bonafide.calls import Call
 from bonafide.decoders.containers import ContainerStream
@@ -282,7 +282,9 @@ class LiveStream:
         if not windows:
             return []
         loop = asyncio.get_running_loop()
-        made = await loop.run_in_executor(self._pool, lambda: [_made(each) for each in windows])
+        made = await loop.run_in_executor(
+            self._pool, lambda: [model_input(each.samples, each.rate) for each in windows]
+        )
         for window, each in zip(windows, made, strict=True):
             self.session.levels.add(each, window.span.fresh_s)
         return [_Ready(window.span, each.pcm) for window, each in zip(windows, made, strict=True)]
@@ -344,10 +346,6 @@ class LiveStream:
             else:
                 self._error = Internal("the voice model gave no score")
                 self._unjudged.append(span)
-
-
-def _made(window: LiveWindow) -> ModelInput:
-    return model_input(window.samples, window.rate)
 
 
 def _now() -> float:

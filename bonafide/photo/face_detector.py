@@ -36,14 +36,11 @@ class FaceDetector:
         threads: most threads that use it at a time.
     """
 
-    FIRST_SIDE = NEAR_SIDE
-    """Side of the first square that a search asks for."""
-
     def __init__(self, threads: int) -> None:
         core = openvino.Core()
         # Measured on photos of rooms and tables: above these, the first finds a face in 1 of 70, the second in none.
         self._near = _BlazeFace(
-            core, "short_range", side=self.FIRST_SIDE, grids=((16, 2), (8, 6)), surer=0.75, threads=threads
+            core, "short_range", side=NEAR_SIDE, grids=((16, 2), (8, 6)), surer=0.75, threads=threads
         )
         self._far = _BlazeFace(core, "full_range", side=FAR_SIDE, grids=((48, 1),), surer=0.6, threads=threads)
 
