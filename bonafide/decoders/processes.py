@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from bonafide.decoders import group_signals
 from bonafide.decoders.frames import MAX_HEADER_BYTES, PREFIX, Frame, Media, header_of, packed
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +85,7 @@ class Template:
             if self._control is not None:
                 self._control.close()
             self._control, theirs = socket.socketpair()
-            with theirs:
+            with theirs, group_signals.held_back():
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "bonafide.decoders.template", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,

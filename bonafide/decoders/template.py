@@ -12,6 +12,7 @@ import socket
 import sys
 from contextlib import suppress
 
+from bonafide.decoders import group_signals
 from bonafide.decoders.worker import serve
 from bonafide.parent import end_with_parent
 
@@ -19,9 +20,7 @@ from bonafide.parent import end_with_parent
 def main() -> None:
     """Forks until the service closes its end."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    # A terminal or systemd signals the whole group; decoding goes on while the service drains.
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
+    group_signals.ignore()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     gc.freeze()
     while True:
