@@ -58,6 +58,8 @@ _MP3_EXCESS = 16
 MATROSKA_TAG_NAME = b"\x45\xa3"
 _OGG_COMMENTS = re.compile(rb"OpusTags|\x03vorbis")
 _MAX_TAGS = 10_000
+_ID3_FOOTER, _ID3_HEADER_BYTES = b"3DI", 10
+"""The footer of an ID3v2 tag has as many bytes as its header, and the same fields."""
 
 
 def identify(data: bytes, start: int = 0) -> Container:
@@ -152,12 +154,28 @@ def _after_id3(data: bytes, offset: int) -> int:
 
     They are skipped here because they may hold compressed pictures: a tag of 1 MB made FFmpeg take 1.2 GB.
     """
-    while data.startswith(b"ID3", offset) and len(data) >= offset + 10:
-        flags, size = data[offset + 5], data[offset + 6 : offset + 10]
-        offset += 10 + (10 if flags & 0x10 else 0) + id3_size(size)
+    while tag := id3_bytes(data, offset):
+        offset += tag
     return min(offset, len(data))
 
 
-def id3_size(field: bytes) -> int:
-    """The number in the size field of an ID3v2 header: four bytes of seven bits."""
-    return sum((byte & 0x7F) << (7 * (3 - place)) for place, byte in enumerate(field))
+def id3_bytes(data: bytes, at: int) -> int:
+    """Length of the ID3v2 tag that begins at an offset, as its header has it; 0 where none does."""
+    if not data.startswith(b"ID3", at) or len(data) < at + _ID3_HEADER_BYTES:
+        return 0
+    has_footer = bool(data[at + 5] & 0x10)
+    return (2 if has_footer else 1) * _ID3_HEADER_BYTES + _id3_size(data, at)
+
+
+def id3_bytes_before(data: bytes, end: int) -> int:
+    """Length of the ID3v2 tag with a footer that ends at an offset; 0 where none does."""
+    footer = end - _ID3_HEADER_BYTES
+    if footer < 0 or not data.startswith(_ID3_FOOTER, footer):
+        return 0
+    length = 2 * _ID3_HEADER_BYTES + _id3_size(data, footer)
+    return length if length <= end and id3_bytes(data, end - length) == length else 0
+
+
+def _id3_size(data: bytes, at: int) -> int:
+    """What the header or footer of an ID3v2 tag at an offset says of the bytes between them: four digits of 7 bits."""
+    return sum((byte & 0x7F) << (7 * (3 - place)) for place, byte in enumerate(data[at + 6 : at + 10]))

@@ -7,7 +7,7 @@ looked for behind it; where it does not, up to the beginning of the next.
 import re
 
 from bonafide.audio import magic
-from bonafide.audio.containers import bare_flac, id3_size, identify
+from bonafide.audio.containers import bare_flac, id3_bytes, id3_bytes_before, identify
 from bonafide.audio.matroska import matroska_part
 from bonafide.audio.mp4 import mp4_part
 from bonafide.audio.ogg import ogg_part
@@ -100,6 +100,8 @@ def _end_of_frames(data: bytes, start: int) -> int:
     for _ in range(_MAX_TAGS):
         if data.startswith(_ID3V1, end - _ID3V1_BYTES):
             end -= _ID3V1_BYTES
+        elif tag := id3_bytes_before(data, end):
+            end -= tag
         elif data.startswith(_APE, end - _APE_FOOTER_BYTES):
             length, has_header = int.from_bytes(data[end - 20 : end - 16], "little"), data[end - 9] & 0x80
             end -= length + (_APE_FOOTER_BYTES if has_header else 0)
@@ -136,6 +138,4 @@ def _tag_bytes(data: bytes, at: int) -> int:
         return _ID3V1_BYTES
     if data.startswith(_APE, at):
         return _APE_FOOTER_BYTES + int.from_bytes(data[at + 12 : at + 16], "little")
-    if data.startswith(b"ID3", at):
-        return 10 + id3_size(data[at + 6 : at + 10])
-    return 0
+    return id3_bytes(data, at)

@@ -20,6 +20,7 @@ EXPERIMENTS = [kind for kind in RECIPES if kind not in {"wav24", "wav-double", "
 TAILS = {
     "zeros": bytes(5_000),
     "ID3v1": b"TAG" + b"x" * 125,
+    "ID3v2 with a footer": b"ID3\4\0\x10\0\0\1\0" + bytes(128) + b"3DI\4\0\x10\0\0\1\0",
     "APE": b"APETAGEX" + struct.pack("<IIII8x", 2_000, 40_032, 1, 0xA0000000) + JUNK[:40_000]
     + b"APETAGEX" + struct.pack("<IIII8x", 2_000, 40_032, 1, 0x80000000),
 }  # fmt: skip
