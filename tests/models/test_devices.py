@@ -14,6 +14,6 @@ def test_bf16_agrees_with_what_torch_says_of_the_cpu() -> None:
 def test_asking_for_cuda_without_a_driver_does_not_import_torch() -> None:
     question = (
         "import sys; from models.devices import cuda_is_available as ask; from models.devices import "
-        "_driver_sees_a_device as seen; ask(); sys.exit('torch' in sys.modules and not seen())"
+        "driver_sees_a_device as seen; ask(); sys.exit('torch' in sys.modules and not seen())"
     )
     assert subprocess.run([sys.executable, "-c", question], cwd=Path(__file__).parents[2], check=False).returncode == 0
