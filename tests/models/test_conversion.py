@@ -92,8 +92,8 @@ from models.configured import WindowScorer
 from models.errors import ModelError
 from models.face_model import FaceSpoofModel
 from models.options import LoadOptions
-task, reference, items, folder = sys.argv[1:]
-chosen = LoadOptions(Path(folder) / "m", Path(folder) / "compiled", precision="fp32", threads=1)
+task, reference, items, folder, engine = sys.argv[1:]
+chosen = LoadOptions(Path(folder) / "m", Path(folder) / "compiled", engine, "fp32", threads=1)
 try:
     model = (WindowScorer if task == "voice" else FaceSpoofModel).load(reference, chosen)
 except ModelError as error:
@@ -104,11 +104,11 @@ print(*(value for each in found for value in (each if task == "voice" else [each
 
 
 def score_without_torch(
-    task: str, reference: Path, items: list[NDArray[Any]], folder: Path
+    task: str, reference: Path, items: list[NDArray[Any]], folder: Path, engine: str = "auto"
 ) -> subprocess.CompletedProcess[str]:
     """What a runner would do, in an interpreter that cannot import torch, transformers or safetensors."""
     np.save(folder / "items.npy", np.stack(items))
-    command = [sys.executable, "-c", SCORE, task, str(reference), str(folder / "items.npy"), str(folder)]
+    command = [sys.executable, "-c", SCORE, task, str(reference), str(folder / "items.npy"), str(folder), engine]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -142,6 +142,13 @@ def test_without_torch_a_checkpoint_is_refused_with_the_way_out(
     assert "`python -m models.convert REFERENCE --out FOLDER`" in sentence
     assert "the cuda image" in sentence
     assert f"BONAFIDE_{task.upper()}_MODEL" in sentence
+
+
+def test_without_torch_the_torch_engine_is_refused_in_a_sentence(tiny_face: Path, tmp_path: Path) -> None:
+    done = score_without_torch("face", tiny_face, windows(), tmp_path, "torch")
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("EngineUnavailable: tiny-face would need torch, which is not installed here")
 
 
 def test_its_speech_detector_is_the_installation_s(converted_voice: Path, workspace: Path, tmp_path: Path) -> None:
