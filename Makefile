@@ -4,6 +4,7 @@ UV := scripts/uv.sh
 BIN := .venv/bin
 DRAIN_S ?= 20
 WORKERS ?= 2
+VARIANT ?= cpu
 PYTEST := $(BIN)/python -m pytest --durations 25
 
 .DEFAULT_GOAL := help
@@ -30,11 +31,11 @@ serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
 demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
 	$(BIN)/python -m scripts.demo
 
-bento: setup ## Build the Bento; VOICE= and FACE= put other models in (a folder, .pth, bento:tag, hub id)
-	$(BIN)/python -m scripts.bento --voice "$(VOICE)" --face "$(FACE)"
+bento: setup ## Build the Bento (VARIANT=cpu|cuda); VOICE= and FACE= put models in (a folder, .pth, bento:tag, hub id)
+	$(BIN)/python -m scripts.bento --variant $(VARIANT) --voice "$(VOICE)" --face "$(FACE)"
 
-image: bento ## Build the image of the newest Bento (TORCH_INDEX, BASE_IMAGE, BACKEND: see scripts/image.sh)
-	scripts/image.sh
+image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both, VOICE, FACE; more: see scripts/image.sh)
+	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
 # Most tests that share a running service measure its time and memory, so they run alone.
 define run_tests
@@ -79,9 +80,12 @@ proto: setup ## Generate the protobuf stubs of the service and the clients (thos
 	$(BIN)/python proto/generate.py
 	if command -v go >/dev/null; then $(BIN)/python proto/generate_go.py; else echo "no Go: its stubs stay as they are"; fi
 
+# One resolution: what the images have are parts of what a developer has.
+lock: LOCK = $(UV) pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-header --quiet
 lock: ## Resolve the pinned versions anew
-	$(UV) pip compile pyproject.toml --group dev --group training --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
-	$(UV) pip compile pyproject.toml --constraint requirements.lock --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o deploy/image/requirements.lock
+	$(LOCK) --group torch --group dev --group training -o requirements.lock
+	$(LOCK) --constraint requirements.lock --no-annotate -o deploy/image/requirements-cpu.lock
+	$(LOCK) --constraint requirements.lock --no-annotate --group torch -o deploy/image/requirements-cuda.lock
 
 tools: ## Build Helm and the loader of compose files into the user's cache (needs Go); without them their tests are skipped
 	scripts/helm.sh

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Builds the image and runs it, without a registry and without a docker daemon: as root, with buildah and podman.
+# Builds both images and runs them, without a registry and without a docker daemon: as root, with buildah and podman.
 #   apt-get install --no-install-recommends buildah podman runc debootstrap
 #
 # 1. debootstrap makes a Debian with Python, which is tagged as the base image that the Dockerfile names
-# 2. `make image` builds the image with buildah
-# 3. podman runs it as an unprivileged user with a read-only root; gRPC, HTTP and WebSocket are called
+# 2. `make image` builds the images cpu and cuda with buildah; cpu holds no torch and has less than 1 GB
+# 3. podman runs each as an unprivileged user with a read-only root; gRPC, HTTP and WebSocket are called
 # 4. SIGTERM arrives under load: every call that was accepted is answered, the exit code is 0
+# 5. a checkpoint is refused by the image cpu, converted by the image cuda, and then served by the image cpu
 #
-# Everything lies in $WORK (some 20 GB, kept for the next run) and nothing else of the machine's containers is touched.
+# VARIANTS="cpu" builds and runs one alone, without 5. Everything lies in $WORK (some 20 GB, kept for the next run) and nothing else of the machine's containers is touched.
 # Exit status: 0 all well, 3 something that is needed is not there, else it failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work="${WORK:-/var/tmp/bonafide-containers}"
+variants="${VARIANTS:-cpu cuda}"
 for command in buildah podman debootstrap runc; do
     if ! command -v "$command" >/dev/null; then
         echo "no $command: apt-get install --no-install-recommends buildah podman runc debootstrap" >&2
@@ -59,23 +61,50 @@ if ! buildah images --quiet "docker.io/library/$base" >/dev/null 2>&1; then
     rm -rf "$work/base"
 fi
 
-echo "== the image"
-make --no-print-directory image | tee "$work/image.log"
-image="$(tail -1 "$work/image.log" | cut -d' ' -f1)"
+for variant in $variants; do
+    echo "== the image, $variant"
+    make --no-print-directory image VARIANT="$variant" | tee "$work/image-$variant.log"
+    image="$(tail -1 "$work/image-$variant.log" | cut -d' ' -f1)"
 
-echo "== what it holds"
-podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '
-    test "$(id -u)" = 1034
-    for compiler in cc gcc g++ c++ clang ld as make rustc go pip; do
-        ! command -v "$compiler" || { echo "$compiler was left in the image"; exit 1; }
-    done
-    ! test -w /home/bentoml/bento || { echo "the code can be written to"; exit 1; }
-    du -sh /app/.venv /home/bentoml/bento 2>/dev/null
-    du -sm /app/.venv/lib/python3*/site-packages/* | sort -rn | head -8'
-if [[ "$image" == *-cpu ]]; then
-    podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '! ls /app/.venv/lib/python3*/site-packages | grep -E "^(nvidia|triton|cuda)$"'
+    echo "== what it holds"
+    podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '
+        test "$(id -u)" = 1034
+        for compiler in cc gcc g++ c++ clang ld as make rustc go pip; do
+            ! command -v "$compiler" || { echo "$compiler was left in the image"; exit 1; }
+        done
+        ! test -w /home/bentoml/bento || { echo "the code can be written to"; exit 1; }
+        du -sh /app/.venv /home/bentoml/bento 2>/dev/null
+        du -sm /app/.venv/lib/python3*/site-packages/* | sort -rn | head -8'
+    if [[ "$variant" == cpu ]]; then
+        podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '
+            ! ls /app/.venv/lib/python3*/site-packages | grep -E "^(nvidia|triton|cuda|torch|torchaudio|transformers)$"'
+        size="$(podman image inspect --format '{{.Size}}' "localhost/$image")"
+        [[ "$size" -lt 1000000000 ]] || { echo "the image has $size bytes, 1 GB or more"; exit 1; }
+    fi
+    podman inspect --type image --format '{{json .Config.ExposedPorts}} {{json .HealthCheck}} {{json .Config.User}}' "localhost/$image"
+
+    echo "== running it"
+    nice -n 10 .venv/bin/python -m tests.deploy.container "localhost/$image"
+done
+[[ "$variants" == *cpu*cuda* ]] || exit 0
+
+cpu="localhost/$(tail -1 "$work/image-cpu.log" | cut -d' ' -f1)"
+cuda="localhost/$(tail -1 "$work/image-cuda.log" | cut -d' ' -f1)"
+# Not below $work: podman's user must be able to reach it.
+models="$(mktemp -d)"
+trap 'rm -rf "$models"' EXIT
+cp -r models/bundled/voice "$models/checkpoint"
+chmod -R a+rX "$models"
+
+echo "== a checkpoint in the image cpu: refused, with the way out"
+if refused="$(podman run --rm --no-healthcheck --network=host --volume="$models:/models" --env=BONAFIDE_VOICE_MODEL=/models/checkpoint \
+    "$cpu" start-http-server --service-name=WavLMRunner --host=127.0.0.1 --port=0 2>&1)"; then
+    echo "it was served"; exit 1
 fi
-podman inspect --type image --format '{{json .Config.ExposedPorts}} {{json .HealthCheck}} {{json .Config.User}}' "localhost/$image"
+grep -F "python -m models.convert" <<< "$refused"
 
-echo "== running it"
-nice -n 10 .venv/bin/python -m tests.deploy.container "localhost/$image"
+echo "== converted in the image cuda, served in the image cpu"
+install -d -o 1034 -g 1034 "$models/converted"
+podman run --rm --no-healthcheck --read-only --tmpfs=/tmp --env=HOME=/tmp --volume="$models:/models" --workdir=/home/bentoml/bento/src \
+    "$cuda" python -m models.convert /models/checkpoint --out /models/converted/voice
+nice -n 10 .venv/bin/python -m tests.deploy.container "$cpu" --volume="$models:/models:ro" --env=BONAFIDE_VOICE_MODEL=/models/converted/voice

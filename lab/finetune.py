@@ -29,11 +29,11 @@ from lab.finetuning.base import Base, open_base
 from lab.finetuning.decoded import Decoded, decoded
 from lab.finetuning.folder import write_card, write_model
 from lab.finetuning.tuning import Plan, tune
-from lab.inspection import guess_task
 from lab.metrics import eer
 from lab.served import ServedModel, judged_reader
 from models.configured import load_options, settings_for
 from models.info import Task
+from models.tasks import guess_task
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ from rich.table import Table
 
 from lab.arguments import REFERENCES, new_parser, overrides, run
 from lab.evaluation.trials import DataError
-from lab.inspection import SECONDS_PER_WINDOW, Inspection, advice_for, guess_task, inspect
+from lab.inspection import SECONDS_PER_WINDOW, Inspection, advice_for, inspect
 from models.configured import load_options, settings_for
 from models.errors import ModelError
 from models.info import ImageGeometry, ModelInfo, Task
+from models.tasks import guess_task
 
 _EPILOG = """\
 Exit status: 0 it can be served, 1 it cannot, 2 the command was wrong.

@@ -11,7 +11,7 @@ import numpy as np
 
 from lab.card import licence
 from models.catalog import find_model
-from models.checkpoint import read_checkpoint
+from models.converted import WEIGHTS, is_converted, read_converted
 from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
 from models.face_model import FaceSpoofModel
 from models.info import ModelInfo, Task
@@ -79,7 +79,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
     return Inspection(
         info=info,
         spoof=_spoof_in_words(info),
-        parameters=sum(map(parameter_count, weights)),
+        parameters=_parameters(files.path, weights),
         megabytes=sum(path.stat().st_size for path in weights) / 1e6,
         licence=licence(files.path if files.path.is_dir() else files.path.parent),
         item_ms=item_ms,
@@ -92,23 +92,6 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
 def advice_for(error: ModelError) -> str:
     """Advice on a model that cannot be served, in addition to its error message."""
     return _ADVICE.get(type(error), "This model cannot be served as it is; the sentence above says why.")
-
-
-def guess_task(reference: str, options: LoadOptions) -> Task | None:
-    """Voice or face, as stated by the checkpoint; None: not stated.
-
-    Raises:
-        ModelError: there is no such model.
-    """
-    if reference.strip() == "bundled":
-        return None
-    files = find_model(reference, "voice", options.models_dir, offline=options.offline)
-    if files.is_pth:
-        return "voice"
-    processor = read_checkpoint(files.path).processor
-    if "sampling_rate" in processor:
-        return "voice"
-    return "face" if "image_processor_type" in processor or "image_mean" in processor else None
 
 
 def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo, Callable[[int], object]]:
@@ -152,9 +135,15 @@ def _spoof_in_words(info: ModelInfo) -> str:
     return f"{info.spoof_index}: {info.labels[info.spoof_index]}"
 
 
+def _parameters(path: Path, weights: Sequence[Path]) -> int:
+    return read_converted(path).parameters if is_converted(path) else sum(map(parameter_count, weights))
+
+
 def _weight_files(path: Path) -> Sequence[Path]:
     if path.is_file():
         return [path]
+    if is_converted(path):
+        return [path / WEIGHTS]
     return sorted(path.glob("model*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
 
 
@@ -166,7 +155,7 @@ def _advice(info: ModelInfo, item_ms: tuple[float, float], path: Path, weights: 
         found.append("It is not calibrated, so 0.5 is its threshold: fit one with `python -m lab.calibrate`.")
     if licence(path if path.is_dir() else path.parent) is None:
         found.append("Its model card states no licence: ask its authors before you serve it.")
-    if any(file.suffix != ".safetensors" for file in weights):
+    if any(file.suffix in (".bin", ".pth") and not is_converted(path) for file in weights):
         found.append(
             "Its weights are pickled; they are read without running code, but safetensors are safer to pass on."
         )

@@ -1,10 +1,14 @@
-"""From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store."""
+"""From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store.
+
+A folder holds a checkpoint in transformers format, or a converted model (`models.converted`).
+"""
 
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.converted import is_converted, read_converted
 from models.errors import ModelUnavailable, UnsupportedModel
 from models.hub import saved_model
 from models.info import Task
@@ -21,7 +25,7 @@ class ModelFiles:
     Attributes:
         reference: as requested.
         name: for display.
-        path: a folder in transformers format, or a `.pth` file.
+        path: a folder in transformers format or of a converted model, or a `.pth` file.
         demo: whether it is one of the small bundled models.
     """
 
@@ -34,6 +38,11 @@ class ModelFiles:
     def is_pth(self) -> bool:
         """Whether it is a single `.pth` file."""
         return self.path.is_file()
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether it is the folder of a converted model."""
+        return is_converted(self.path)
 
 
 def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
@@ -49,12 +58,12 @@ def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = 
 
     Raises:
         ModelUnavailable: there is nothing under that name; the message names the remedies.
-        UnsupportedModel: it is neither a transformers folder nor a `.pth` file.
+        UnsupportedModel: it is neither a transformers folder, nor a converted one, nor a `.pth` file.
     """
     reference = reference.strip()
     if reference == "bundled":
         folder = BUNDLED / task
-        if not (folder / "config.json").is_file():
+        if not (is_converted(folder) or (folder / "config.json").is_file()):
             raise ModelUnavailable(f"this installation carries no bundled {task} model; {_FORMS}")
         return ModelFiles(reference, f"bonafide-{task}-demo", folder, demo=True)
     if reference.startswith("bento:"):
@@ -71,6 +80,8 @@ def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = 
 
 
 def _from_path(reference: str, path: Path) -> ModelFiles:
+    if is_converted(path):
+        return _converted(reference, path)
     if path.is_dir():
         return ModelFiles(reference, path.name, _checkpoint_in(path, reference))
     if path.suffix != ".pth":
@@ -89,7 +100,15 @@ def _from_bento(reference: str) -> ModelFiles:
         raise ModelUnavailable(
             f"BentoML's model store has no {tag!r} ({error}); `bentoml models list` shows what it has"
         ) from error
+    if is_converted(Path(model.path)):
+        return _converted(reference, Path(model.path))
     return ModelFiles(reference, str(model.tag), _checkpoint_in(Path(model.path), reference))
+
+
+def _converted(reference: str, folder: Path) -> ModelFiles:
+    """It goes by the name of its checkpoint, whose scores it gives."""
+    found = read_converted(folder)
+    return ModelFiles(reference, found.name, folder, demo=found.demo)
 
 
 def _checkpoint_in(folder: Path, reference: str) -> Path:

@@ -116,6 +116,17 @@ def fingerprint(files: Sequence[Path], facts: Mapping[str, Any], rule: SpoofRule
     return digest.hexdigest()[:12]
 
 
+def weight_count(files: Sequence[Path]) -> int:
+    """How many numbers weight files hold.
+
+    Raises:
+        CheckpointMismatch: a file is broken.
+    """
+    from models.weights import parameter_count
+
+    return sum(map(parameter_count, files))
+
+
 def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     """The classifier with its weights, on the CPU in fp32, in evaluation mode.
 

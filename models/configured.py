@@ -4,6 +4,7 @@ The only file in `models` that imports `bonafide`.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class WindowScorer:
         Raises:
             ModelError: one of them cannot be served.
         """
-        return cls(VoiceSpoofModel.load(reference, options), VoiceActivityDetector.load(options))
+        detector = VoiceSpoofModel.load(reference, options)
+        return cls(detector, VoiceActivityDetector.load(options, Path(detector.info.local_path)))
 
     def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
         """Score and speech ratio of each window, int16 `(samples,)` at 16 kHz; NaN for windows that cannot be judged.

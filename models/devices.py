@@ -6,10 +6,12 @@ from pathlib import Path
 
 def cuda_is_available() -> bool:
     """Whether torch can use a CUDA device. Torch is only imported when the driver reports one."""
-    if not _driver_sees_a_device():
+    if not driver_sees_a_device():
         return False
-    import torch
-
+    try:
+        import torch
+    except ModuleNotFoundError:  # an installation for CPUs on a machine with a GPU
+        return False
     return torch.cuda.is_available()
 
 
@@ -22,7 +24,8 @@ def cpu_has_bf16() -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def _driver_sees_a_device() -> bool:
+def driver_sees_a_device() -> bool:
+    """Whether NVIDIA's driver is there and has a device; torch is not imported."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from models.info import Device, EngineName, Precision, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from models.graph import Graph
@@ -42,6 +44,7 @@ class EngineModel:
         sizes: item sizes to warm up with; the first is the usual one.
         input_shape: shape of a batch for OpenVINO; -1 where it may vary.
         task: whose batch sizes it takes.
+        converted: folder of the converted graph (`models.converted`); `build` is then never called. None: not yet.
     """
 
     name: str
@@ -51,3 +54,4 @@ class EngineModel:
     sizes: tuple[int, ...]
     input_shape: tuple[int, ...]
     task: Task
+    converted: "Path | None" = None

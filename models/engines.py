@@ -2,7 +2,7 @@
 
 import logging
 
-from models.devices import cuda_is_available
+from models.devices import cuda_is_available, driver_sees_a_device
 from models.engine import Engine, EngineModel
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.options import LoadOptions
@@ -29,6 +29,8 @@ def open_engine(model: EngineModel, options: LoadOptions) -> Engine:
 
 
 def _pick(model: EngineModel, options: LoadOptions) -> Engine:
+    if model.converted is not None:
+        return _for_converted(model, options)
     if options.engine == "torch" or (options.engine == "auto" and cuda_is_available()):
         return _torch(model, options)
     try:
@@ -47,7 +49,26 @@ def _pick(model: EngineModel, options: LoadOptions) -> Engine:
         return _torch(model, options)
 
 
-def _torch(model: EngineModel, options: LoadOptions) -> Engine:
-    from models.torch_engine import TorchEngine
+def _for_converted(model: EngineModel, options: LoadOptions) -> Engine:
+    if options.engine == "torch":
+        raise EngineUnavailable(
+            f"BONAFIDE_ENGINE=torch, but {model.name} is converted for OpenVINO; use auto, or give its checkpoint"
+        )
+    if options.engine == "auto" and driver_sees_a_device():
+        logger.warning("a converted model runs on the CPU, not on the CUDA device; give its checkpoint for that")
+    try:
+        from models.openvino_engine import OpenVINOEngine
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(f"{model.name} is converted for OpenVINO, but openvino is not installed") from error
+    return OpenVINOEngine(model, options)
 
+
+def _torch(model: EngineModel, options: LoadOptions) -> Engine:
+    try:
+        from models.torch_engine import TorchEngine
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(
+            f"{model.name} would need torch, which is not installed here ({error}); "
+            "set BONAFIDE_ENGINE to openvino or auto, or use the cuda image"
+        ) from error
     return TorchEngine(model, options)

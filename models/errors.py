@@ -21,6 +21,10 @@ class AmbiguousLabels(ModelError):
     """The class that means spoof cannot be determined; the message names the setting that decides it."""
 
 
+class NotConverted(ModelError):
+    """The checkpoint would have to be converted first, and torch, which does it, is not installed here."""
+
+
 class EngineUnavailable(ModelError):
     """The requested engine or precision is not available on this machine."""
 

@@ -1,20 +1,22 @@
 """The face detector: prepared RGB photos in, P(fake) out. DINOv2 first; other image classifiers load the same way."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration, read_calibration
-from models.catalog import find_model
-from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint
+from models.catalog import ModelFiles, find_model
+from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint, weight_count
+from models.converted import ConvertedSource
 from models.detector import Detector, model_info
 from models.engine import Engine, EngineModel
 from models.engines import open_engine
 from models.errors import UnsupportedModel
 from models.info import ImageGeometry, ModelInfo
-from models.labels import spoof_rule
+from models.labels import SpoofRule, spoof_rule
 from models.options import LoadOptions
 from models.preprocessing import image_preparation
 
@@ -42,62 +44,28 @@ class FaceSpoofModel(Detector):
         """Loads a model and warms it up; the first `score` is as fast as the next.
 
         Args:
-            reference: `bundled`, a folder, a hub id, or `bento:<tag>`.
+            reference: `bundled`, a folder (of a checkpoint or of a converted model), a hub id, or `bento:<tag>`.
             options: engine, precision, folders.
 
         Raises:
             ModelError: its subclass and message name the cause and the remedy.
         """
         files = find_model(reference, "face", options.models_dir, offline=options.offline)
-        if files.is_pth:
-            raise UnsupportedModel(
-                f"{reference!r} is a .pth file, which only voice models may be; give a folder or hub id"
-            )
-        checkpoint = read_checkpoint(files.path)
-        preparation = image_preparation(checkpoint.processor)
-        geometry = preparation.geometry
-        labels = checkpoint.id2label
-        rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
-        rule = replace(rule, independent=classes_are_independent(checkpoint))
-        version = fingerprint(
-            checkpoint.weights, {"config": checkpoint.config, "processor": checkpoint.processor}, rule
-        )
-        calibration = read_calibration(files.path, version) if options.calibrated else None
-
-        def build() -> "SpoofGraph":
-            from models.graph import PrepareImage, SpoofGraph
-
-            model = load_classifier(checkpoint, "face")
-            return SpoofGraph(model, PrepareImage(preparation.rescale, preparation.mean, preparation.std), rule)
-
-        def probe(count: int, _: int) -> NDArray[np.uint8]:
-            shape = (count, geometry.height, geometry.width, 3)
-            return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-        engine = open_engine(
-            EngineModel(
-                name=files.name,
-                version=version,
-                build=build,
-                probe=probe,
-                sizes=(geometry.height,),
-                input_shape=(-1, geometry.height, geometry.width, 3),
-                task="face",
-            ),
-            options,
-        )
+        source = face_source(files, options)
+        calibration = read_calibration(files.path, source.version) if options.calibrated else None
+        engine = open_engine(face_engine_model(files, source), options)
         info = model_info(
             files,
             engine,
             calibration,
             task="face",
-            version=version,
-            architecture=str((checkpoint.config.get("architectures") or [checkpoint.model_type])[0]),
-            labels=tuple(labels[index] for index in range(len(labels))),
-            rule=rule,
+            version=source.version,
+            architecture=source.architecture,
+            labels=source.labels,
+            rule=source.rule,
         )
-        info = replace(info, geometry=geometry)
-        return cls(engine, info, geometry, calibration)
+        info = replace(info, geometry=source.geometry)
+        return cls(engine, info, source.geometry, calibration)
 
     def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """P(fake) of each photo, float32 `(n,)` in 0..1; NaN for one of a wrong dtype or shape; others are unaffected.
@@ -112,3 +80,96 @@ class FaceSpoofModel(Detector):
 
     def _fits(self, image: NDArray[Any]) -> bool:
         return image.dtype == np.uint8 and image.shape == self._shape
+
+
+class FaceSource(Protocol):
+    """What is known of a face model without reading its weights; `build` reads them.
+
+    Attributes:
+        geometry: preparation of a photo.
+        labels: the checkpoint's own class names by index.
+        version: of the uncalibrated model.
+        converted: folder of its converted graph, if it is converted already.
+    """
+
+    geometry: ImageGeometry
+    rule: SpoofRule
+    labels: tuple[str, ...]
+    architecture: str
+    version: str
+    converted: Path | None
+
+    def build(self) -> "SpoofGraph":
+        """The graph with its weights."""
+
+    def parameters(self) -> int:
+        """How many numbers its weights are."""
+
+
+def face_source(files: ModelFiles, options: LoadOptions) -> FaceSource:
+    """Reads the description of a model.
+
+    Raises:
+        ModelError: it is no face model that can be served.
+    """
+    if files.is_pth:
+        raise UnsupportedModel(
+            f"{files.reference!r} is a .pth file, which only voice models may be; give a folder or hub id"
+        )
+    return _ConvertedFace(files, options) if files.is_converted else _FolderFace(files, options)
+
+
+def face_engine_model(files: ModelFiles, source: FaceSource) -> EngineModel:
+    """What an engine needs of it."""
+    shape = (source.geometry.height, source.geometry.width, 3)
+
+    def probe(count: int, _: int) -> NDArray[np.uint8]:
+        return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+    return EngineModel(
+        name=files.name,
+        version=source.version,
+        build=source.build,
+        probe=probe,
+        sizes=(source.geometry.height,),
+        input_shape=(-1, *shape),
+        task="face",
+        converted=source.converted,
+    )
+
+
+class _FolderFace:
+    """A transformers folder."""
+
+    converted: Path | None = None
+
+    def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
+        self._checkpoint = checkpoint = read_checkpoint(files.path)
+        self._preparation = image_preparation(checkpoint.processor)
+        self.geometry = self._preparation.geometry
+        labels = checkpoint.id2label
+        rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
+        self.rule = replace(rule, independent=classes_are_independent(checkpoint))
+        self.labels = tuple(labels[index] for index in range(len(labels)))
+        self.architecture = str((checkpoint.config.get("architectures") or [checkpoint.model_type])[0])
+        facts = {"config": checkpoint.config, "processor": checkpoint.processor}
+        self.version = fingerprint(checkpoint.weights, facts, self.rule)
+
+    def build(self) -> "SpoofGraph":
+        from models.graph import PrepareImage, SpoofGraph
+
+        model = load_classifier(self._checkpoint, "face")
+        prepare = PrepareImage(self._preparation.rescale, self._preparation.mean, self._preparation.std)
+        return SpoofGraph(model, prepare, self.rule)
+
+    def parameters(self) -> int:
+        return weight_count(self._checkpoint.weights)
+
+
+class _ConvertedFace(ConvertedSource):
+    """A folder that `models.convert` wrote."""
+
+    def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
+        super().__init__(files.path, "face", options.spoof_label, _SETTING)
+        assert self.found.geometry is not None  # noqa: S101  # it was looked at
+        self.geometry = self.found.geometry

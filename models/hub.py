@@ -4,7 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from models.errors import ModelUnavailable
+from models.errors import ModelUnavailable, NotConverted
 from models.folders import build_once
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,14 @@ def saved_model(repository: str, revision: str, models_dir: Path, *, offline: bo
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:
-    from huggingface_hub import errors, snapshot_download
+    try:
+        from huggingface_hub import errors, snapshot_download
+    except ModuleNotFoundError as error:
+        raise NotConverted(
+            f"{repository} would be fetched from the hub and converted, and what does that is not installed here "
+            f"({error}); run `python -m models.convert {repository} --out FOLDER` in a checkout or in the cuda image, "
+            "and give that FOLDER as the model"
+        ) from error
 
     def fetch(patterns: list[str]) -> None:
         snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=patterns)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.batch_sizes import batch_size
+from models.converted import GRAPH
 from models.cpus import usable_cpus
 from models.devices import cpu_has_bf16
 from models.engine import EngineModel
-from models.errors import EngineUnavailable, UnsupportedModel
+from models.errors import EngineUnavailable, NotConverted, UnsupportedModel
 from models.folders import build_once
 from models.info import Device, EngineName, Precision
 from models.options import LoadOptions
@@ -40,8 +41,10 @@ class OpenVINOEngine:
 
     The converted model is kept below `options.compiled_dir`, under a name that changes with the model, with the code
     that made it and with the libraries' versions. Starting from it needs neither torch nor the checkpoint's weights.
+    One that is converted already (`model.converted`) is read from its folder.
 
     Raises:
+        NotConverted: it is not converted, and torch is not installed.
         EngineUnavailable: bf16 is requested on a CPU without it.
         UnsupportedModel: the graph cannot be converted, or computes other values when converted.
     """
@@ -82,27 +85,57 @@ def _precision(core: openvino.Core, options: LoadOptions) -> Precision:
 
 def _converted(model: EngineModel, options: LoadOptions, core: openvino.Core) -> openvino.Model:
     """The converted model, from disk when it was converted before."""
-    folder = options.compiled_dir / f"{model.version}-{_toolchain()}"
+    if model.converted is not None:
+        return _read(model.converted, core)
+    folder = kept_folder(model, options)
     try:
-        build_once(folder, lambda fresh: _convert(model, fresh, core))
+        build_once(folder, lambda fresh: convert(model, fresh, core))
     except OSError as error:
         logger.warning("converted models cannot be kept: each start converts again", extra={"reason": str(error)})
         with tempfile.TemporaryDirectory() as fresh:
-            _convert(model, Path(fresh), core)
+            convert(model, Path(fresh), core)
             # Mapped weights stay readable after their file is gone.
-            return core.read_model(Path(fresh) / "model.xml")
+            return core.read_model(Path(fresh) / GRAPH)
+    return _read(folder, core)
+
+
+def _read(folder: Path, core: openvino.Core) -> openvino.Model:
     try:
-        return core.read_model(folder / "model.xml")
+        return core.read_model(folder / GRAPH)
     except RuntimeError as error:
         raise UnsupportedModel(
             f"the converted model in {folder} cannot be read ({error}); remove that folder"
         ) from error
 
 
-def _convert(model: EngineModel, folder: Path, core: openvino.Core) -> None:
-    """Converts, compares with torch on input of another shape than it was traced with, and saves as `model.xml`."""
-    import torch
+def kept_folder(model: EngineModel, options: LoadOptions) -> Path:
+    """Where its converted graph is kept on this machine, once it was converted.
 
+    Raises:
+        NotConverted: torch or transformers is not installed.
+    """
+    return options.compiled_dir / f"{model.version}-{toolchain(model)}"
+
+
+def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None) -> None:
+    """Converts, compares with torch on input of another shape than it was traced with, and saves as `model.xml`.
+
+    Args:
+        model: whose graph is built and converted.
+        folder: an empty one.
+        core: OpenVINO's, if there is one.
+
+    Raises:
+        NotConverted: torch is not installed.
+        UnsupportedModel: the graph cannot be converted, or computes other values when converted.
+    """
+    try:
+        import torch
+        import transformers  # noqa: F401  # most graphs need it, and the sentence is the same
+    except ModuleNotFoundError as error:
+        raise _not_converted(model, error) from error
+
+    core = core or openvino.Core()
     logger.info("converting model for OpenVINO", extra={"model": model.name})
     graph = model.build().eval()
     traced_with = model.probe(2, model.sizes[-1])
@@ -122,14 +155,32 @@ def _convert(model: EngineModel, folder: Path, core: openvino.Core) -> None:
         raise UnsupportedModel(
             f"OpenVINO computes {model.name} otherwise than torch: scores differ by {difference:.3g}"
         )
-    openvino.save_model(converted, folder / "model.xml", compress_to_fp16=False)
+    openvino.save_model(converted, folder / GRAPH, compress_to_fp16=False)
 
 
-def _toolchain() -> str:
-    """8 hex digits that change with whatever turns a checkpoint into a converted model."""
+def _not_converted(model: EngineModel, error: ModuleNotFoundError) -> NotConverted:
+    return NotConverted(
+        f"{model.name} is not converted, and torch, which converts it, is not installed here ({error}); run "
+        f"`python -m models.convert REFERENCE --out FOLDER` in a checkout or in the cuda image, and set "
+        f"BONAFIDE_{model.task.upper()}_MODEL to that FOLDER"
+    )
+
+
+def toolchain(model: EngineModel) -> str:
+    """8 hex digits that change with whatever turns a checkpoint into a converted model.
+
+    Args:
+        model: to be converted, for the message.
+
+    Raises:
+        NotConverted: torch or transformers is not installed.
+    """
     digest = hashlib.sha256()
     for name in _LOGIC:
         digest.update((Path(__file__).parent / name).read_bytes())
     for package in ("openvino", "torch", "transformers"):
-        digest.update(f"{package} {version(package)}".encode())
+        try:
+            digest.update(f"{package} {version(package)}".encode())
+        except PackageNotFoundError as error:
+            raise _not_converted(model, error) from error
     return digest.hexdigest()[:8]

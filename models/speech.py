@@ -1,17 +1,20 @@
 """Share of speech in a window: int16 windows of 16 kHz in, shares in 0..1 out.
 
-The weights are silero-vad's, in `bundled/speech`; run by the same engine as the voice model.
+The weights are silero-vad's, in `bundled/speech`; run by the same engine as the voice model. Where that is converted,
+so is this.
 """
 
 import hashlib
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog import BUNDLED
+from models.converted import SPEECH, is_converted, open_converted
 from models.engine import Engine, EngineModel
 from models.engines import open_engine
 from models.options import LoadOptions
@@ -20,7 +23,8 @@ from models.preprocessing import SAMPLE_RATE
 if TYPE_CHECKING:
     from models.graph import Graph
 
-WEIGHTS = BUNDLED / "speech" / "model.safetensors"
+FOLDER = BUNDLED / "speech"
+WEIGHTS = FOLDER / "model.safetensors"
 FRAME_SAMPLES = 512
 SPEECH_PROBABILITY = 0.5
 """A frame at or above it is speech, as silero-vad's authors recommend."""
@@ -39,23 +43,18 @@ class VoiceActivityDetector:
         self._engine = engine
 
     @classmethod
-    def load(cls, options: LoadOptions) -> "VoiceActivityDetector":
+    def load(cls, options: LoadOptions, voice: Path | None = None) -> "VoiceActivityDetector":
         """Opens it on the engine in the options, always in fp32, and warms it up.
+
+        Args:
+            options: engine, folders.
+            voice: the voice model beside it; if it is a converted one, the detector in its folder is used.
 
         Raises:
             ModelError: the engine is not available, or cannot run it.
         """
-        version = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
-        model = EngineModel(
-            name="silero-vad",
-            version=version,
-            build=_build,
-            probe=_probe,
-            sizes=(125 * FRAME_SAMPLES, 32 * FRAME_SAMPLES),
-            input_shape=(-1, -1),
-            task="voice",
-        )
-        return cls(open_engine(model, replace(options, precision="fp32")), version)
+        model = speech_engine_model(voice)
+        return cls(open_engine(model, replace(options, precision="fp32")), model.version)
 
     def speech_ratios(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """Share of each window's frames that are speech, float32 `(n,)` in 0..1.
@@ -81,6 +80,30 @@ class VoiceActivityDetector:
             row[: len(window)] = window
         speech = self._engine.run(padded) >= SPEECH_PROBABILITY
         return [float(row[:count].mean()) for row, count in zip(speech, frames, strict=True)]
+
+
+def speech_engine_model(voice: Path | None = None) -> EngineModel:
+    """What an engine needs of it; see `VoiceActivityDetector.load`.
+
+    Raises:
+        ModelError: a converted one is broken.
+    """
+    beside = [] if voice is None else [voice / SPEECH]
+    converted = next((folder for folder in (*beside, FOLDER) if is_converted(folder)), None)
+    if converted is not None:
+        version = open_converted(converted, "speech").version
+    else:
+        version = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+    return EngineModel(
+        name="silero-vad",
+        version=version,
+        build=_build,
+        probe=_probe,
+        sizes=(125 * FRAME_SAMPLES, 32 * FRAME_SAMPLES),
+        input_shape=(-1, -1),
+        task="voice",
+        converted=converted,
+    )
 
 
 def _fits(window: NDArray[Any]) -> bool:

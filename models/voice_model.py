@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles, find_model
-from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint
+from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint, weight_count
+from models.converted import ConvertedSource, VoiceInput
 from models.detector import Detector, model_info
 from models.engine import Engine, EngineModel
 from models.engines import open_engine
@@ -17,7 +19,7 @@ from models.errors import UnsupportedModel
 from models.info import ModelInfo
 from models.labels import SpoofRule, spoof_rule
 from models.options import LoadOptions
-from models.preprocessing import SAMPLE_RATE, VoicePreparation, voice_preparation
+from models.preprocessing import SAMPLE_RATE, voice_preparation
 
 if TYPE_CHECKING:
     from models.graph import SpoofGraph
@@ -81,28 +83,17 @@ class VoiceSpoofModel(Detector):
         """Loads a model and warms it up; the first `score` is as fast as the next.
 
         Args:
-            reference: `bundled`, a folder, a `.pth` file, a hub id, or `bento:<tag>`.
+            reference: `bundled`, a folder (of a checkpoint or of a converted model), a `.pth` file, a hub id, or
+                `bento:<tag>`.
             options: engine, precision, folders.
 
         Raises:
             ModelError: its subclass and message name the cause and the remedy.
         """
         files = find_model(reference, "voice", options.models_dir, offline=options.offline)
-        source = _PthVoice(files, options) if files.is_pth else _FolderVoice(files, options)
-        min_samples = _receptive_field(source.config)
+        source = voice_source(files, options)
         calibration = read_calibration(files.path, source.version) if options.calibrated else None
-        engine = open_engine(
-            EngineModel(
-                name=files.name,
-                version=source.version,
-                build=source.build,
-                probe=_probe,
-                sizes=(WINDOW_SAMPLES, _SHORT_SAMPLES),
-                input_shape=(-1, -1),
-                task="voice",
-            ),
-            options,
-        )
+        engine = open_engine(voice_engine_model(files, source), options)
         info = model_info(
             files,
             engine,
@@ -114,7 +105,7 @@ class VoiceSpoofModel(Detector):
             rule=source.rule,
         )
         info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
-        return cls(engine, info, min_samples, calibration, repeat_short=source.preparation.repeat_short)
+        return cls(engine, info, source.input.min_samples, calibration, repeat_short=source.input.repeat_short)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """P(spoof) of each window, float32 `(n,)` in 0..1.
@@ -142,8 +133,59 @@ class VoiceSpoofModel(Detector):
         return window.dtype == np.int16 and window.ndim == 1 and self._min_samples <= window.shape[0] <= _MAX_SAMPLES
 
 
+class VoiceSource(Protocol):
+    """What is known of a voice model without reading its weights; `build` reads them.
+
+    Attributes:
+        input: what is done to windows before the graph.
+        labels: the checkpoint's own class names by index; empty for a bare `.pth`.
+        version: of the uncalibrated model.
+        converted: folder of its converted graph, if it is converted already.
+    """
+
+    input: VoiceInput
+    rule: SpoofRule
+    labels: tuple[str, ...]
+    architecture: str
+    version: str
+    converted: Path | None
+
+    def build(self) -> "SpoofGraph":
+        """The graph with its weights."""
+
+    def parameters(self) -> int:
+        """How many numbers its weights are."""
+
+
+def voice_source(files: ModelFiles, options: LoadOptions) -> VoiceSource:
+    """Reads the description of a model.
+
+    Raises:
+        ModelError: it is no voice model that can be served.
+    """
+    if files.is_converted:
+        return _ConvertedVoice(files, options)
+    return _PthVoice(files, options) if files.is_pth else _FolderVoice(files, options)
+
+
+def voice_engine_model(files: ModelFiles, source: VoiceSource) -> EngineModel:
+    """What an engine needs of it."""
+    return EngineModel(
+        name=files.name,
+        version=source.version,
+        build=source.build,
+        probe=_probe,
+        sizes=(WINDOW_SAMPLES, _SHORT_SAMPLES),
+        input_shape=(-1, -1),
+        task="voice",
+        converted=source.converted,
+    )
+
+
 class _FolderVoice:
-    """A transformers folder: what `load` needs of it, without reading the weights."""
+    """A transformers folder."""
+
+    converted: Path | None = None
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
         self._checkpoint = read_checkpoint(files.path)
@@ -153,7 +195,8 @@ class _FolderVoice:
                 f"{files.reference!r} is a {self._checkpoint.model_type or 'nameless'!s} model, "
                 f"not one that classifies speech samples; those are: {', '.join(sorted(_RAW_SAMPLE_TYPES))}"
             )
-        self.preparation = voice_preparation(self._checkpoint.processor)
+        self._preparation = voice_preparation(self._checkpoint.processor)
+        self.input = VoiceInput(_receptive_field(self.config), self._preparation.repeat_short)
         labels = self._checkpoint.id2label
         rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
         self.rule = replace(rule, independent=classes_are_independent(self._checkpoint))
@@ -166,7 +209,10 @@ class _FolderVoice:
         from models.graph import PrepareVoice, SpoofGraph
 
         model = load_classifier(self._checkpoint, "voice")
-        return SpoofGraph(model, PrepareVoice(self.preparation.normalize), self.rule)
+        return SpoofGraph(model, PrepareVoice(self._preparation.normalize), self.rule)
+
+    def parameters(self) -> int:
+        return weight_count(self._checkpoint.weights)
 
 
 class _PthVoice:
@@ -176,12 +222,13 @@ class _PthVoice:
     architecture = "WavLM-base, pooled to 128 steps"
     labels: tuple[str, ...] = ()
     rule = SpoofRule(0)
-    preparation = VoicePreparation(normalize=False, repeat_short=True)
+    converted: Path | None = None
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
         if options.spoof_label:
             raise UnsupportedModel(f"{_SETTING} is set, but a .pth file has a single logit that means spoof; unset it")
         self._path = files.path
+        self.input = VoiceInput(_receptive_field(self.config), repeat_short=True)
         self.version = fingerprint([files.path], {"config": dict(self.config), "pooled": True}, self.rule)
 
     def build(self) -> "SpoofGraph":
@@ -189,7 +236,19 @@ class _PthVoice:
         from models.pooled_wavlm import load_pooled_wavlm
 
         model = load_pooled_wavlm(self._path, self.config)
-        return SpoofGraph(model, PrepareVoice(self.preparation.normalize), self.rule)
+        return SpoofGraph(model, PrepareVoice(normalize=False), self.rule)
+
+    def parameters(self) -> int:
+        return weight_count([self._path])
+
+
+class _ConvertedVoice(ConvertedSource):
+    """A folder that `models.convert` wrote."""
+
+    def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
+        super().__init__(files.path, "voice", options.spoof_label, _SETTING)
+        assert self.found.voice is not None  # noqa: S101  # it was looked at
+        self.input = self.found.voice
 
 
 def _receptive_field(config: Mapping[str, Any]) -> int:

@@ -1,39 +1,60 @@
 """Builds the Bento into BentoML's store, around the bundled models or around others, and prints its tag.
 
-Usage: python -m scripts.bento [--voice REFERENCE] [--face REFERENCE]
+Usage: python -m scripts.bento [--variant cpu|cuda] [--voice REFERENCE] [--face REFERENCE]
 """
 
 import argparse
 import hashlib
+import logging
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal, get_args
 
 import bentoml
 import yaml
 
+from models.configured import WrongSettings, load_options, settings_for
+from models.conversion import convert_model, convert_speech
+from models.errors import ModelError
+from models.info import Task
+from models.speech import FOLDER as SPEECH_FOLDER
 from scripts.local_service import ROOT
 from scripts.serve import bentoml_home
 
-TASKS = ("voice", "face")
+Variant = Literal["cpu", "cuda"]
 _EPILOG = """\
+VARIANT
+  cpu    (default) every model is converted now, so that it is served without torch
+  cuda   checkpoints, for CUDA devices and for `python -m models.convert`
+
 REFERENCE is one of
   a folder or a .pth file   copied into BentoML's model store; travels with the Bento and its image
   bento:NAME:VERSION        of BentoML's model store; travels likewise
-  org/name                  a hub id: only named, and fetched where the Bento is deployed
+  org/name                  a hub id. cpu: fetched and converted now, travels likewise; cuda: only named, and fetched
+                            where the Bento is deployed
 """
 
 
-def build(models: dict[str, str]) -> bentoml.Bento:
+def build(models: Mapping[Task, str], variant: Variant) -> bentoml.Bento:
     """Builds the Bento of this checkout.
 
     Args:
         models: references by task; a task that is missing keeps the bundled model.
+        variant: what it holds.
+
+    Raises:
+        ModelError: a model cannot be converted.
     """
-    references = {task: stored(task, reference) for task, reference in models.items()}
+    references = {
+        task: _stored_converted(task, reference) if variant == "cpu" else stored(task, reference)
+        for task, reference in models.items()
+    }
     description = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
+    description["labels"]["variant"] = variant
+    description["python"]["requirements_txt"] = f"./deploy/image/requirements-{variant}.lock"
     description["models"] = [
         reference.removeprefix("bento:") for reference in references.values() if reference.startswith("bento:")
     ]
@@ -41,14 +62,40 @@ def build(models: dict[str, str]) -> bentoml.Bento:
         yaml.safe_dump(description, bentofile)
         bentofile.flush()
         bento = bentoml.bentos.build_bentofile(bentofile.name, build_ctx=str(ROOT))
+    source = Path(bento.path_of("src"))
+    if variant == "cpu":
+        _convert_bundled(source / SPEECH_FOLDER.parent.relative_to(ROOT))
     if references:
         settings = {f"{task}_model": reference for task, reference in references.items()}
-        Path(bento.path_of("src/bonafide.yaml")).write_text(yaml.safe_dump(settings), encoding="utf-8")
+        (source / "bonafide.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     return bento
 
 
-def stored(task: str, reference: str) -> str:
-    """Puts a folder or file into BentoML's model store under a hash of its content; returns its reference there."""
+def _convert_bundled(bundled: Path) -> None:
+    """Puts converted models in the place of the Bento's copy of the bundled checkpoints."""
+    shutil.rmtree(bundled)
+    for task in get_args(Task):
+        convert_model("bundled", task, load_options(task, settings_for(task)), bundled / task)
+    convert_speech(load_options("voice", settings_for("voice")), bundled / SPEECH_FOLDER.name)
+    for lock in bundled.glob(".*.lock"):
+        lock.unlink()
+
+
+def _stored_converted(task: Task, reference: str) -> str:
+    """Converts a model, and puts the converted folder into BentoML's model store; returns its reference there."""
+    with tempfile.TemporaryDirectory() as folder:
+        converted = convert_model(reference, task, load_options(task, settings_for(task)), Path(folder) / task)
+        return stored(task, str(Path(folder) / task), name=converted.name)
+
+
+def stored(task: Task, reference: str, name: str | None = None) -> str:
+    """Puts a folder or file into BentoML's model store under a hash of its content; returns its reference there.
+
+    Args:
+        task: voices or faces.
+        reference: of the model; returned as it is unless it is a path.
+        name: where it is from, for the store; None: as the path says.
+    """
     path = Path(reference)
     if not path.exists():
         return reference
@@ -58,7 +105,7 @@ def stored(task: str, reference: str) -> str:
         digest.update(each.name.encode() + hashlib.sha256(each.read_bytes()).digest())
     tag = f"bonafide-{task}:{digest.hexdigest()[:16]}"
     if not any(str(model.tag) == tag for model in bentoml.models.list()):
-        with bentoml.models.create(tag, metadata={"from": path.name}) as model:
+        with bentoml.models.create(tag, metadata={"from": name or path.name}) as model:
             for each in files:
                 target = Path(model.path) / (each.relative_to(path) if path.is_dir() else each.name)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +118,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for task in TASKS:
+    parser.add_argument("--variant", choices=get_args(Variant), default="cpu", help="default: cpu")
+    for task in get_args(Task):
         parser.add_argument(f"--{task}", metavar="REFERENCE", help=f"{task} model; left out: the bundled demonstration")
-    arguments: dict[str, Any] = vars(parser.parse_args())
+    arguments = parser.parse_args()
+    references: dict[Task, str] = {
+        task: getattr(arguments, task) for task in get_args(Task) if getattr(arguments, task)
+    }
     bentoml_home()
-    bento = build({task: reference for task, reference in arguments.items() if reference})
+    logging.getLogger("models").addHandler(logging.StreamHandler())
+    try:
+        bento = build(references, arguments.variant)
+    except (ModelError, WrongSettings) as error:
+        raise SystemExit(f"the Bento cannot be built: {error}") from None
     sys.stdout.write(f"{bento.tag}\n")
 
 

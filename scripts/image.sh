@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the image of the newest Bento, with whichever of docker, podman and buildah works, and tells its size.
+# Builds a Bento and its image, with whichever of docker, podman and buildah works, and tells each image's size.
 #
-#   TORCH_INDEX    package index that holds CPU builds of torch, such as the one that pytorch.org documents. Set: the image
-#                  is bonafide:VERSION-cpu and holds no CUDA; empty: bonafide:VERSION-cuda, with torch's default build
+#   VARIANT        cpu (default): bonafide:VERSION-cpu, with converted models and without torch;
+#                  cuda: bonafide:VERSION-cuda, with checkpoints, torch and CUDA's libraries; both
+#   VOICE, FACE    models to put in, as `make bento` takes them
 #   BASE_IMAGE     a Debian with Python 3.11 and venv, instead of python:3.11-slim-bookworm
 #   BACKEND        docker, podman or buildah, instead of the first that works
 #   IMAGE_OPTIONS  more options for the backend's build command, as `bentoml containerize --opt` takes them
@@ -12,8 +13,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1)"
-variant="$([[ -n "${TORCH_INDEX:-}" ]] && echo cpu || echo cuda)"
-image="bonafide:$version-$variant"
+case "${VARIANT:-cpu}" in
+    cpu | cuda) variants=("${VARIANT:-cpu}") ;;
+    both) variants=(cpu cuda) ;;
+    *)
+        echo "VARIANT is $VARIANT; it can be cpu, cuda or both" >&2
+        exit 2
+        ;;
+esac
 
 backend="${BACKEND:-}"
 if [[ -z "$backend" ]]; then
@@ -37,15 +44,19 @@ certificates="${PIP_CERT:-${SSL_CERT_FILE:-}}"
 cp "${certificates:-/dev/null}" "$secrets/ca.crt"
 
 options=(--opt "secret=id=pip.conf,src=$secrets/pip.conf" --opt "secret=id=ca.crt,src=$secrets/ca.crt")
-options+=(--opt "build-arg=TORCH_INDEX=${TORCH_INDEX:-}")
 [[ -n "${BASE_IMAGE:-}" ]] && options+=(--opt "build-arg=BASE_IMAGE=$BASE_IMAGE")
 for option in ${IMAGE_OPTIONS:-}; do options+=(--opt "$option"); done
 
 # Podman and buildah write the OCI format unless told; it has no health check.
 export BUILDAH_FORMAT=docker BENTOML_DO_NOT_TRACK=True
 bentoml="$PWD/.venv/bin/bentoml"
-# From there, because BentoML copies the Dockerfile there and then reads it only below the folder that it is called in.
-cd "${TMPDIR:-/tmp}"
-"$bentoml" containerize bonafide:latest --backend "$backend" --image-tag "$image" "${options[@]}"
+sizes=()
+for variant in "${variants[@]}"; do
+    image="bonafide:$version-$variant"
+    tag="$(.venv/bin/python -m scripts.bento --variant "$variant" --voice "${VOICE:-}" --face "${FACE:-}" | tail -1)"
+    # From there, because BentoML copies the Dockerfile there and then reads it only below the folder that it is called in.
+    (cd "${TMPDIR:-/tmp}" && "$bentoml" containerize "$tag" --backend "$backend" --image-tag "$image" "${options[@]}")
+    sizes+=("$image $("$backend" images --format '{{.Size}}' "$image" | head -1)")
+done
 
-echo "$image $("$backend" images --format '{{.Size}}' "$image" | head -1)"
+printf '%s\n' "${sizes[@]}"

@@ -94,6 +94,7 @@ def start(
     *arguments: str,
     target: str = "service:Bonafide",
     folder: Path = ROOT,
+    python: Path = Path(sys.executable),
 ) -> LocalService:
     """Starts `bentoml serve` on free ports, and does not wait for it.
 
@@ -103,9 +104,10 @@ def start(
         arguments: added to the command line.
         target: what is served: this checkout's service, or a Bento.
         folder: where the command is run.
+        python: of the environment whose `bentoml` is run.
     """
     http_port, *grpc_ports = free_ports(3)
-    command = [str(Path(sys.executable).parent / "bentoml"), "serve", target, *arguments]
+    command = [str(python.parent / "bentoml"), "serve", target, *arguments]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
@@ -130,9 +132,10 @@ def running(
     *arguments: str,
     target: str = "service:Bonafide",
     folder: Path = ROOT,
+    python: Path = Path(sys.executable),
 ) -> Iterator[LocalService]:
     """A service that is ready, stopped at the end of the block; see `start`."""
-    service = start(log, env, *arguments, target=target, folder=folder)
+    service = start(log, env, *arguments, target=target, folder=folder, python=python)
     try:
         service.wait_ready()
         yield service

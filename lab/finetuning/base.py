@@ -89,6 +89,8 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
     files = find_model(reference, task, options.models_dir, offline=options.offline)
     if files.is_pth:
         raise UnsupportedModel(f"{reference!r} is a .pth file, which can be served but not fine-tuned; give a folder")
+    if files.is_converted:
+        raise UnsupportedModel(f"{reference!r} is a converted model, which cannot be fine-tuned; give its checkpoint")
     checkpoint = read_checkpoint(files.path)
     prepare, geometry = _preparation(checkpoint, task)
     labels, spoof, own = _classes(checkpoint, task, options.spoof_label)

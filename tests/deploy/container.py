@@ -1,6 +1,6 @@
 """Runs an image with podman as an operator would, calls it on every transport, and stops it under load.
 
-Usage: python -m tests.deploy.container IMAGE   (deploy/test-image.sh calls it)
+Usage: python -m tests.deploy.container IMAGE [OPTIONS OF PODMAN RUN]   (deploy/test-image.sh calls it)
 """
 
 import asyncio
@@ -36,6 +36,7 @@ class Container:
     """The running image: unprivileged, nothing of its root writable, no capabilities."""
 
     image: str
+    options: list[str] = field(default_factory=list)
     ports: list[int] = field(default_factory=lambda: free_ports(4))
 
     @property
@@ -64,7 +65,7 @@ class Container:
         options = [f"--env={name}={value}" for name, value in environment.items()]
         podman("run", "--detach", f"--name={NAME}", "--network=host", "--read-only", "--read-only-tmpfs=false",
                "--tmpfs=/tmp", f"--volume={NAME}:/var/lib/bonafide:U", "--cap-drop=ALL",
-               "--security-opt=no-new-privileges", *options, self.image)  # fmt: skip
+               "--security-opt=no-new-privileges", *options, *self.options, self.image)  # fmt: skip
 
     def runs(self) -> bool:
         return podman("inspect", "--format={{.State.Running}}", NAME) == "true"
@@ -195,8 +196,8 @@ def clean() -> None:
         subprocess.run(["podman", *command], capture_output=True, check=False)
 
 
-def main(image: str) -> None:
-    container = Container(image)
+def main(image: str, *options: str) -> None:
+    container = Container(image, list(options))
     clean()
     container.start()
     try:
@@ -206,4 +207,4 @@ def main(image: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -154,17 +154,55 @@ def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:
     assert external[0]["external"]["metric"]["selector"]["matchLabels"] == {"runner": "voice", "namespace": "fraud"}
 
 
-def test_models_are_fetched_before_a_runner_starts_and_never_by_it() -> None:
-    for task in ("voice", "face"):
-        deployment = of_kind(rendered(CHART / "ci" / "production.yaml"), "Deployment")[f"release-bonafide-{task}"]
-        pod = deployment["spec"]["template"]["spec"]
-        (download,), (runner,) = pod["initContainers"], pod["containers"]
-        assert download["args"] == ["python", "-m", "models.fetch", task]
-        assert environment(runner)["BONAFIDE_OFFLINE"] == "true"
-        name = f"BONAFIDE_{task.upper()}_MODEL"
-        assert environment(download)[name] == environment(runner)[name]
-        volume = next(volume for volume in pod["volumes"] if volume["name"] == "models")
-        assert volume["persistentVolumeClaim"]["claimName"] == "release-bonafide-models"
+def runner_pod(task: str, *options: str) -> Manifest:
+    deployments = of_kind(rendered(CHART / "ci" / "production.yaml", *options), "Deployment")
+    pod: Manifest = deployments[f"release-bonafide-{task}"]["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("task", ["voice", "face"])
+def test_hub_models_are_converted_before_a_runner_starts_and_served_from_there(task: str) -> None:
+    pod = runner_pod(task)
+    (convert,), (runner,) = pod["initContainers"], pod["containers"]
+    assert (convert["image"], runner["image"]) == (
+        "registry.example/bonafide:0.1.0-cuda",
+        "registry.example/bonafide:0.1.0-cpu",
+    )
+    assert convert["args"][:3] == ["python", "-m", "models.convert"]
+    reference, *options = convert["args"][3:]
+    assert reference == yaml.safe_load((CHART / "ci" / "production.yaml").read_text())["models"][task]
+    served = environment(runner)[f"BONAFIDE_{task.upper()}_MODEL"]
+    assert options == [f"--task={task}", f"--out={served}"]
+    assert served.startswith("/var/lib/bonafide/converted/0.1.0/")
+    assert environment(runner)["BONAFIDE_OFFLINE"] == "true"
+    assert convert["resources"]["limits"]["memory"] == "6Gi"
+    volume = next(volume for volume in pod["volumes"] if volume["name"] == "models")
+    assert volume["persistentVolumeClaim"]["claimName"] == "release-bonafide-models"
+
+
+def test_another_model_is_another_folder_and_the_spoof_label_reaches_the_conversion() -> None:
+    served = set()
+    for reference, label in (("a/b", "LABEL_1"), ("a/b", "LABEL_0"), ("a/b@v2", "LABEL_1"), ("a/b--v2", "LABEL_1")):
+        options = [f"--set=models.voice={reference}", f"--set=settings.BONAFIDE_VOICE_SPOOF_LABEL={label}"]
+        pod = runner_pod("voice", *options)
+        assert environment(pod["initContainers"][0])["BONAFIDE_VOICE_SPOOF_LABEL"] == label
+        served.add(environment(pod["containers"][0])["BONAFIDE_VOICE_MODEL"])
+    assert len(served) == 4
+
+
+def test_a_runner_on_a_gpu_gets_the_checkpoint() -> None:
+    pod = runner_pod("voice", "--set=voice.gpu.enabled=true", "--set=voice.imageTag=0.1.0-cuda")
+    (download,), (runner,) = pod["initContainers"], pod["containers"]
+    assert download["args"] == ["python", "-m", "models.fetch", "voice"]
+    assert download["image"] == runner["image"] == "registry.example/bonafide:0.1.0-cuda"
+    assert environment(download)["BONAFIDE_VOICE_MODEL"] == environment(runner)["BONAFIDE_VOICE_MODEL"]
+
+
+@pytest.mark.parametrize("reference", ["bundled", "bento:bank-voice:1", "/var/lib/bonafide/wavlm-converted"])
+def test_what_is_there_already_is_neither_fetched_nor_converted(reference: str) -> None:
+    pod = runner_pod("voice", f"--set=models.voice={reference}")
+    assert "initContainers" not in pod
+    assert environment(pod["containers"][0])["BONAFIDE_VOICE_MODEL"] == reference
 
 
 def test_gpus() -> None:

@@ -9,8 +9,9 @@ from transformers import AutoModelForAudioClassification, AutoModelForImageClass
 
 from lab.card import front_matter, licence
 from lab.inspect import main
-from lab.inspection import guess_task, inspect
+from lab.inspection import inspect
 from models.calibration import Calibration, calibration_path, write_calibration
+from models.conversion import convert_model
 from tests.models.checkpoints import options
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
@@ -45,10 +46,13 @@ def test_a_calibrated_face_model_with_a_card(
         assert text in shown
 
 
-def test_the_task_is_told_from_the_checkpoint(tiny_voice: Path, tiny_face: Path, tmp_path: Path) -> None:
-    assert guess_task(str(tiny_voice), options(tmp_path)) == "voice"
-    assert guess_task(str(tiny_face), options(tmp_path)) == "face"
-    assert guess_task("bundled", options(tmp_path)) is None
+def test_a_converted_model(tiny_face: Path, tmp_path: Path) -> None:
+    convert_model(str(tiny_face), "face", options(tmp_path), tmp_path / "converted")
+    checkpoint = inspect(str(tiny_face), "face", options(tmp_path, engine="openvino"))
+    found = inspect(str(tmp_path / "converted"), "face", options(tmp_path))
+    assert (found.parameters, found.spoof) == (checkpoint.parameters, checkpoint.spoof)
+    assert found.info.version == checkpoint.info.version
+    assert not any("pickled" in sentence for sentence in found.advice)
 
 
 def broken(folder: Path, tiny_face: Path, change: dict[str, object]) -> Path:

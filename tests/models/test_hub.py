@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import ModelUnavailable
+from models.errors import ModelUnavailable, NotConverted
 from models.hub import saved_model
 from tests.models.hub_server import COMMIT, Hub, serve_hub
 
@@ -67,6 +67,12 @@ def test_downloads_what_is_needed_once(hub: Hub, tmp_path: Path) -> None:
     assert _save(tmp_path / "models", hub.url) == (0, path)
     assert len(hub.requests) == before, "a saved model is not asked for again"
     assert saved_model(REPOSITORY, "main", tmp_path / "models", offline=True) == Path(path)
+
+
+def test_an_installation_for_cpus_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(NotConverted, match=rf"run `python -m models\.convert {REPOSITORY} --out FOLDER`"):
+        saved_model(REPOSITORY, "main", tmp_path / "models", offline=False)
 
 
 def test_a_revision_is_saved_beside_the_others(hub: Hub, tmp_path: Path) -> None:

@@ -25,6 +25,31 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ .root.Values.image.repository }}:{{ .values.imageTag | default .root.Values.image.tag | default (printf "%s-cpu" .root.Chart.AppVersion) }}
 {{- end }}
 
+{{/* The image that converts models: it has torch. */}}
+{{- define "bonafide.converterImage" -}}
+{{ .Values.image.repository }}:{{ .Values.models.converter.imageTag | default (printf "%s-cuda" .Chart.AppVersion) }}
+{{- end }}
+
+{{/* What is done before a runner starts: (root, component, values). Empty: nothing; else fetch or convert. */}}
+{{- define "bonafide.preparation" -}}
+{{- if and .root.Values.models.download (ne .component "service") -}}
+{{- $reference := get .root.Values.models .component -}}
+{{- $isHubId := and (contains "/" $reference) (not (hasPrefix "/" $reference)) (not (hasPrefix "bento:" $reference)) -}}
+{{- if $isHubId }}{{ ternary "fetch" "convert" .values.gpu.enabled }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The model that a runner serves: (root, component, values). A converted one lies on the volume, by the release and by what it was made of. */}}
+{{- define "bonafide.model" -}}
+{{- $reference := get .root.Values.models .component -}}
+{{- $spoof := get .root.Values.settings (printf "BONAFIDE_%s_SPOOF_LABEL" (upper .component)) -}}
+{{- if eq (include "bonafide.preparation" .) "convert" -}}
+/var/lib/bonafide/converted/{{ .root.Chart.AppVersion }}/{{ .component }}/{{ regexReplaceAll "[^A-Za-z0-9._-]+" $reference "--" }}-{{ sha256sum (printf "%s %v" $reference $spoof) | trunc 8 }}
+{{- else -}}
+{{ $reference }}
+{{- end -}}
+{{- end }}
+
 {{/* Nothing is run as root, gains rights or writes outside its volumes. */}}
 {{- define "bonafide.containerSecurity" -}}
 allowPrivilegeEscalation: false
@@ -81,7 +106,7 @@ capabilities: {drop: [ALL]}
     {{- $_ := set $own "REDIS_PORT" .root.Values.redis.port -}}
   {{- end -}}
 {{- else -}}
-  {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper .component)) (get .root.Values.models .component) -}}
+  {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper .component)) (include "bonafide.model" .) -}}
   {{- $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" -}}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}

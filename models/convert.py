@@ -1,0 +1,86 @@
+"""Converts a model once, so that it is served without torch and transformers: on CPUs, by OpenVINO.
+
+The folder that is written is a model reference like any other (BONAFIDE_VOICE_MODEL, BONAFIDE_FACE_MODEL) and gives the
+same scores as the checkpoint on the same engine. It holds the graph in fp32; a CPU with bf16 computes it in bf16, as
+BONAFIDE_PRECISION says. Converting needs torch: a checkout after `make setup`, or the cuda image.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.configured import WrongSettings, load_options, settings_for
+from models.conversion import convert_model
+from models.converted import Converted
+from models.errors import ModelError
+from models.info import Task
+from models.tasks import guess_task
+
+_EPILOG = """\
+A FOLDER that holds this model already, converted by this release, is kept as it is, its calibration too. The settings
+of the service apply (BONAFIDE_MODELS_DIR, BONAFIDE_OFFLINE, BONAFIDE_VOICE_SPOOF_LABEL, ...).
+
+Exit status: 0 the folder holds the model, 1 it cannot be converted, 2 the command was wrong.
+
+examples:
+  python -m models.convert checkpoints/wavlm --out wavlm-converted
+  python -m models.convert detector.pth --out detector-converted
+  python -m models.convert org/name@revision --task face --out /var/lib/bonafide/face
+"""
+_WRONG_USE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.convert",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "reference",
+        metavar="REF",
+        help="a folder in transformers format, a .pth file, a hub id (org/name[@revision]), bento:TAG, or bundled",
+    )
+    parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--task", choices=("voice", "face"), help="default: as the model's files say")
+    parser.add_argument("--spoof-label", metavar="NAME", help="class that means spoof, if its name does not decide it")
+    parser.add_argument("--offline", action="store_true", default=None, help="never access the hub")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    given = {"spoof_label": arguments.spoof_label, "offline": arguments.offline}
+    given = {name: value for name, value in given.items() if value is not None}
+    try:
+        task = arguments.task or guess_task(arguments.reference, load_options("voice", settings_for("voice", **given)))
+        if task is None:
+            parser.error(f"cannot tell whether {arguments.reference!r} is for voices or faces; say so with --task")
+        options = load_options(task, settings_for(task, **given))
+        converted = convert_model(arguments.reference, task, options, arguments.out)
+    except WrongSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return _WRONG_USE
+    except ModelError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{arguments.out} cannot be written: {error}\n")
+        return 1
+    sys.stdout.write(f"{arguments.out}: {_told(converted, task, arguments.out)}\n")
+    return 0
+
+
+def _told(converted: Converted, task: Task, out: Path) -> str:
+    if not converted.labels:
+        spoof = "its only logit means spoof"
+    elif converted.rule.inverted:
+        spoof = f"everything but {converted.labels[converted.rule.index]!r} means spoof"
+    else:
+        spoof = f"{converted.labels[converted.rule.index]!r} means spoof"
+    return f"{converted.name} {converted.version}, {spoof}; serve it with BONAFIDE_{task.upper()}_MODEL={out.resolve()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from models.conversion import convert_model
+from models.tasks import guess_task
+from tests.models.checkpoints import options
+
+
+def test_the_task_is_told_from_the_checkpoint(tiny_voice: Path, tiny_face: Path, tmp_path: Path) -> None:
+    assert guess_task(str(tiny_voice), options(tmp_path)) == "voice"
+    assert guess_task(str(tiny_face), options(tmp_path)) == "face"
+    assert guess_task("bundled", options(tmp_path)) is None
+
+
+def test_a_converted_folder_keeps_its_task(tiny_face: Path, tmp_path: Path) -> None:
+    convert_model(str(tiny_face), "face", options(tmp_path), tmp_path / "out")
+    assert guess_task(str(tmp_path / "out"), options(tmp_path)) == "face"
