@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Contender:
     Attributes:
         name: in tables.
         command: with `{port}` where its port is to be.
-        environment: added to this process's, likewise.
+        environment: added to this process's; likewise, and with `{other}` where another free port is to be.
         routes: where it takes files.
     """
 
@@ -147,11 +147,13 @@ def running(contender: Contender, folder: Path) -> Iterator[Running]:
     """
     port, other = map(str, free_ports(2))
     log = folder / f"{contender.name}.log"
-    filled = {name: value.format(port=port, other=other) for name, value in contender.environment.items()}
+    filled = {
+        name: value.replace("{port}", port).replace("{other}", other) for name, value in contender.environment.items()
+    }
     began = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [part.format(port=port) for part in contender.command],
+            [part.replace("{port}", port) for part in contender.command],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -169,14 +171,19 @@ def running(contender: Contender, folder: Path) -> Iterator[Running]:
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, and SIGKILL for what is left of its processes after a while."""
+    """SIGTERM, and SIGKILL for what is left of its processes when it has ended or a while has passed."""
     started = tree(process.pid)
     for each in started:
-        each.resume()
+        with suppress(psutil.NoSuchProcess):
+            each.resume()
     process.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(started, _STOP_TIMEOUT_S)
-    for each in alive:
-        each.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_TIMEOUT_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # those that lost their parent are in its group
+    for each in started:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
     process.wait()
 
 

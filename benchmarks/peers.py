@@ -10,6 +10,7 @@ Usage: python -m benchmarks.peers [--rounds N] [--seconds S] [--callers N ...] [
 import argparse
 import asyncio
 import itertools
+import math
 import signal
 import statistics
 import subprocess
@@ -242,7 +243,7 @@ def arguments(command_line: Sequence[str]) -> argparse.Namespace:
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=_positive, default=5, help="turns of each server (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn (default: %(default)s)")
+    parser.add_argument("--seconds", type=_duration, default=4.0, help="length of a turn (default: %(default)s)")
     parser.add_argument("--callers", type=_positive, nargs="+", default=[1, 8, 32], help="(default: 1 8 32)")
     parser.add_argument("--starts", type=_positive, default=3, help="of each server (default: %(default)s)")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="(default: all)")
@@ -281,6 +282,13 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+def _duration(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from benchmarks.memory import cpu_seconds_of, pss_bytes, tree
+
+MIB = 2**20
+
+
+@pytest.fixture
+def child() -> "Iterator[subprocess.Popen[bytes]]":
+    """A process that holds 64 MiB and has a child which does nothing."""
+    code = (
+        "import subprocess, sys; held = b'x' * 2**26; child = subprocess.Popen(['sleep', '60']);"
+        "print('ready', flush=True); sys.stdin.read(); child.kill(); child.wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+def test_memory_is_that_of_all_processes(child: "subprocess.Popen[bytes]") -> None:
+    found = tree(child.pid)
+    assert len(found) == 2
+    assert 64 * MIB < pss_bytes(found) < 128 * MIB
+    assert pss_bytes(found[1:]) < 8 * MIB
+    assert cpu_seconds_of(found) > 0
+
+
+def test_a_process_that_has_ended_has_no_memory() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        ended = psutil.Process(process.pid)
+        process.kill()
+    assert tree(ended.pid) == []
+    assert pss_bytes([ended]) == 0
+    assert cpu_seconds_of([ended]) == 0
