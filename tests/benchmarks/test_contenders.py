@@ -9,6 +9,7 @@ import pytest
 from benchmarks.contenders import Contender, running
 from benchmarks.http_load import Route
 from benchmarks.memory import tree
+from models.info import Task
 
 SERVER = """
 import http.server, os, subprocess, sys
@@ -48,7 +49,7 @@ def ended(pid: int) -> bool:
 
 
 def contender(code: str) -> Contender:
-    routes = {"voice": Route("/voice", float), "face": Route("/face", float)}
+    routes: dict[Task, Route] = {"voice": Route("/voice", float), "face": Route("/face", float)}
     return Contender("mosec", (sys.executable, "-c", code, "{port}"), {"SCORE": "0.5"}, routes)
 
 
