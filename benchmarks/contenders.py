@@ -42,6 +42,7 @@ _OUR_ROUTES: dict[Task, Route] = {
     "face": Route("/predict_liveness", lambda answer: answer["probabilities"]["fake"]),
 }
 _PEER_ROUTES: dict[Task, Route] = {"voice": Route("/voice", float), "face": Route("/face", float)}
+_MOSEC = ("--timeout", "600000")  # milliseconds for a request; it gives one up after 3 s otherwise
 _START_TIMEOUT_S = 300.0
 _STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.05
@@ -124,7 +125,7 @@ def contenders(models_dir: Path, description: Path, binaries: Path, peers: tuple
     python, module = str(binaries / "python"), "benchmarks.peer_servers"
     commands = {
         "LitServe": (python, "-m", f"{module}.litserve_server", "{port}"),
-        "mosec": (python, "-m", f"{module}.mosec_server", "--address", "127.0.0.1", "--port", "{port}"),
+        "mosec": (python, "-m", f"{module}.mosec_server", "--address", "127.0.0.1", "--port", "{port}", *_MOSEC),
         "BentoML": (python, "-m", "bentoml", "serve", f"{module}.bento_server:Plain", "--port", "{port}"),
     }
     return [
