@@ -15,7 +15,7 @@ import aiohttp
 import psutil
 
 from benchmarks.http_load import Refused, Route, client, score_of
-from benchmarks.memory import cpu_seconds_of, pss_bytes, tree
+from benchmarks.memory import CpuMeter, pss_bytes, tree
 from benchmarks.peer_servers import DESCRIPTION
 from models.info import Task
 from scripts.local_service import ROOT, free_ports
@@ -104,9 +104,9 @@ class Running:
         """Of all its processes."""
         return pss_bytes(tree(self.process.pid)) / 2**20
 
-    def cpu_seconds(self) -> float:
+    def cpu_meter(self) -> CpuMeter:
         """Of all its processes."""
-        return cpu_seconds_of(tree(self.process.pid))
+        return CpuMeter(self.process.pid)
 
 
 def contenders(models_dir: Path, description: Path, binaries: Path, peers: tuple[str, ...]) -> list[Contender]:

@@ -27,11 +27,24 @@ def pss_bytes(processes: Iterable[psutil.Process]) -> int:
     return total
 
 
-def cpu_seconds_of(processes: Iterable[psutil.Process]) -> float:
-    """User and system time so far, that of children which have ended included."""
-    total = 0.0
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
+class CpuMeter:
+    """Adds up the processor time of a process and all below it, also of those that end between two looks.
+
+    A process that ends takes its time with it where its parent does not wait for it: what it used after the last look
+    is lost, so look now and then.
+
+    Args:
+        pid: of the uppermost process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seen: dict[psutil.Process, float] = {}
+
+    def look(self) -> float:
+        """User and system time in seconds, of all processes that have been seen."""
+        for process in tree(self._pid):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                self._seen[process] = times.user + times.system
+        return sum(self._seen.values())

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from benchmarks.contenders import OURS, PEERS, WITHOUT, Contender, Running, contenders, running
 from benchmarks.http_load import Caller, client, score_of
 from benchmarks.load import Phase, closed_loop, closed_loop_for
+from benchmarks.memory import CpuMeter
 from benchmarks.peer_environment import peer_binaries
 from benchmarks.sample_bodies import different
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
@@ -33,6 +34,8 @@ from scripts.local_service import ROOT
 TASKS: tuple[Task, ...] = ("voice", "face")
 _ITEM: dict[Task, str] = {"voice": "WAV, 4 s at 16 kHz", "face": "JPEG, 320 x 400 pixels"}
 _TOLERANCE = 1e-3
+_LOOK_S = 1.0
+"""Between looks at a server's processes, each of which costs the client some milliseconds."""
 _RUN_IN = 64
 """Calls of each kind before anything is measured: BentoML's batcher learns from its first dozens."""
 _EXPLANATION = f"""The peers decode and score, and do nothing else. {OURS} also looks for speech in each window and for
@@ -187,11 +190,21 @@ async def turn(server: Running, task: Task, numbers: Iterator[int], callers: int
     server.resume()
     async with client() as session:
         caller = Caller(session, server.url, server.contender.routes[task], task)
-        before = server.cpu_seconds()
+        meter = server.cpu_meter()
+        before = meter.look()
+        looks = asyncio.create_task(_look(meter))
         phase = await closed_loop_for(caller.call, numbers, seconds, callers)
-        spent = server.cpu_seconds() - before
+        looks.cancel()
+        spent = meter.look() - before
     server.pause()
     return Turn(phase, spent, len(caller.failures))
+
+
+async def _look(meter: CpuMeter) -> None:
+    """Until it is cancelled."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        meter.look()
 
 
 async def run_in(server: Running, numbers: Iterator[int]) -> None:

@@ -1,11 +1,12 @@
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from benchmarks.memory import cpu_seconds_of, pss_bytes, tree
+from benchmarks.memory import CpuMeter, pss_bytes, tree
 
 MIB = 2**20
 
@@ -31,7 +32,7 @@ def test_memory_is_that_of_all_processes(child: "subprocess.Popen[bytes]") -> No
     assert len(found) == 2
     assert 64 * MIB < pss_bytes(found) < 128 * MIB
     assert pss_bytes(found[1:]) < 8 * MIB
-    assert cpu_seconds_of(found) > 0
+    assert CpuMeter(child.pid).look() > 0
 
 
 def test_a_process_that_has_ended_has_no_memory() -> None:
@@ -40,4 +41,29 @@ def test_a_process_that_has_ended_has_no_memory() -> None:
         process.kill()
     assert tree(ended.pid) == []
     assert pss_bytes([ended]) == 0
-    assert cpu_seconds_of([ended]) == 0
+    assert CpuMeter(ended.pid).look() == 0
+
+
+def test_the_time_of_a_process_that_has_ended_and_was_not_waited_for_is_not_lost() -> None:
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "if os.fork() == 0:\n"
+        "    import time\n"
+        "    while time.process_time() < 0.5: pass\n"
+        "    print('used', flush=True); sys.stdin.readline(); print('ends', flush=True); os._exit(0)\n"
+        "signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        meter = CpuMeter(process.pid)
+        used = meter.look()
+        assert used >= 0.45
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        while len(tree(process.pid)) > 1:
+            time.sleep(0.01)
+        assert meter.look() >= used
+        process.kill()
