@@ -13,7 +13,7 @@ from tests.integration.parts import part
 from tests.servers import start_valkey
 
 _STUB = "tests.integration.stub_runner:Stub"
-_START_S = 60.0
+_START_S = 180.0
 _ASKED_EACH = 20
 """So many answers in succession for each process, and all of them have been asked."""
 
