@@ -86,6 +86,7 @@ lock: ## Resolve the pinned versions anew
 	$(LOCK) --group torch --group dev --group training -o requirements.lock
 	$(LOCK) --constraint requirements.lock --no-annotate -o deploy/image/requirements-cpu.lock
 	$(LOCK) --constraint requirements.lock --no-annotate --group torch -o deploy/image/requirements-cuda.lock
+	$(UV) pip compile benchmarks/peer_servers/requirements.in --constraint requirements.lock --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o benchmarks/peer_servers/requirements.lock
 
 tools: ## Build Helm and the loader of compose files into the user's cache (needs Go); without them their tests are skipped
 	scripts/helm.sh

@@ -6,6 +6,7 @@ Of this process and its decoding processes together, each shared page once (PSS)
 import argparse
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 
+from benchmarks.memory import pss_bytes, tree
 from benchmarks.tables import machine, markdown_table
 from bonafide.app import App
 from bonafide.calls import Call
@@ -42,13 +43,7 @@ class Memory(NamedTuple):
 
 def in_use() -> int:
     """Bytes of this process and its children."""
-    total = 0
-    own = psutil.Process()
-    for process in (own, *own.children(recursive=True)):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            kib = Path(f"/proc/{process.pid}/smaps_rollup").read_text().partition("\nPss:")[2].split()[0]
-            total += int(kib) * 1024
-    return total
+    return pss_bytes(tree(os.getpid()))
 
 
 @contextlib.contextmanager

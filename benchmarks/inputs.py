@@ -25,13 +25,22 @@ _JPEG_COMMENT = b"\xff\xfe" + struct.pack(">H", 2 + _STAMP.size)
 
 def recording(number: int, seconds: int) -> bytes:
     """A 16 kHz mono 16 bit WAV file of `seconds` s whose first four samples are the number."""
-    body = _recording(number % _BODIES, seconds)
-    return b"".join((body[:_WAV_HEADER_BYTES], _STAMP.pack(number), body[_WAV_HEADER_BYTES + _STAMP.size :]))
+    return stamped_wav(_recording(number % _BODIES, seconds), number)
 
 
 def photo(number: int) -> bytes:
     """A JPEG file of 640 x 480 pixels with the number in a comment."""
-    return b"".join((_JPEG_START, _JPEG_COMMENT, _STAMP.pack(number), _photo(number % _BODIES)[len(_JPEG_START) :]))
+    return stamped_jpeg(_photo(number % _BODIES), number)
+
+
+def stamped_wav(body: bytes, number: int) -> bytes:
+    """A 16 bit WAV file with the number in place of its first four samples."""
+    return b"".join((body[:_WAV_HEADER_BYTES], _STAMP.pack(number), body[_WAV_HEADER_BYTES + _STAMP.size :]))
+
+
+def stamped_jpeg(body: bytes, number: int) -> bytes:
+    """A JPEG file with the number in a comment."""
+    return b"".join((_JPEG_START, _JPEG_COMMENT, _STAMP.pack(number), body[len(_JPEG_START) :]))
 
 
 def windows(count: int, samples: int) -> list[NDArray[np.int16]]:
@@ -44,15 +53,20 @@ def prepared_photos(count: int, height: int, width: int) -> list[NDArray[np.uint
     return [_picture(number, height, width) for number in range(count)]
 
 
-@cache
-def _recording(seed: int, seconds: int) -> bytes:
+def wav_file(pcm: NDArray[np.int16]) -> bytes:
+    """A 16 kHz mono 16 bit WAV file of the samples, int16 (n,)."""
     file = io.BytesIO()
     with wave.open(file, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
         wav.setframerate(SAMPLE_RATE)
-        wav.writeframes(_sound(seed, seconds * SAMPLE_RATE).tobytes())
+        wav.writeframes(pcm.tobytes())
     return file.getvalue()
+
+
+@cache
+def _recording(seed: int, seconds: int) -> bytes:
+    return wav_file(_sound(seed, seconds * SAMPLE_RATE))
 
 
 @cache

@@ -1,4 +1,7 @@
-"""A light gRPC client in one process: a number of callers, each sending its next call after the previous response."""
+"""A light client in one process: a number of callers, each sending its next call after the previous response.
+
+The calls here are over gRPC; those over HTTP are in `http_load.py`.
+"""
 
 import asyncio
 import time
@@ -37,7 +40,16 @@ class Phase(NamedTuple):
 
 async def closed_loop(call: CallOnce, numbers: Iterator[int], count: int, concurrency: int) -> Phase:
     """Makes `count` calls, at most `concurrency` at a time."""
-    left = iter(range(count))
+    return await _loop(call, numbers, iter(range(count)), concurrency)
+
+
+async def closed_loop_for(call: CallOnce, numbers: Iterator[int], seconds: float, concurrency: int) -> Phase:
+    """Begins calls for `seconds` s, `concurrency` at a time, and waits for the last of them."""
+    end = time.perf_counter() + seconds
+    return await _loop(call, numbers, iter(lambda: time.perf_counter() >= end, True), concurrency)
+
+
+async def _loop(call: CallOnce, numbers: Iterator[int], left: Iterator[object], concurrency: int) -> Phase:
     latencies: list[float] = []
 
     async def caller() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.memory import pss_bytes
 from scripts.local_service import LocalService, start
 
 SERVERS = {"service": "Bonafide", "voice runner": "WavLMRunner", "face runner": "DINOv2Runner"}
@@ -23,7 +24,7 @@ class Memory:
 
     Attributes:
         rss: resident, shared pages counted in full.
-        pss: resident, shared pages counted in part; None where the system does not report it.
+        pss: resident, shared pages counted in part; None where the system does not let us see it.
     """
 
     rss: int
@@ -37,6 +38,15 @@ def process_of(service: LocalService, name: str) -> psutil.Process | None:
         if "--service-name" in command and command[command.index("--service-name") + 1] == name:
             return child
     return None
+
+
+def listening_port(process: psutil.Process) -> int | None:
+    """Where a server listens; BentoML hands all of its sockets to all of its children, so by descriptor."""
+    command = process.cmdline()
+    if "--fd" not in command:
+        return None
+    descriptor = int(command[command.index("--fd") + 1])
+    return next((each.laddr.port for each in process.net_connections("tcp") if each.fd == descriptor), None)
 
 
 @contextmanager
@@ -78,7 +88,7 @@ def cpu_seconds(service: LocalService) -> dict[str, float]:
 
 def _memory(process: psutil.Process) -> Memory:
     try:
-        return Memory(process.memory_info().rss, getattr(process.memory_full_info(), "pss", None))
+        return Memory(process.memory_info().rss, pss_bytes([process]))
     except psutil.AccessDenied:
         return Memory(process.memory_info().rss, None)
 
@@ -88,7 +98,8 @@ def _until_answering(service: LocalService, name: str) -> float:
     end = time.monotonic() + _START_TIMEOUT_S
     while service.process.poll() is None and time.monotonic() < end:
         try:
-            if (port := _port(service, name)) and _answers(port, end - time.monotonic()):
+            process = process_of(service, name)
+            if process and (port := listening_port(process)) and _answers(port, end - time.monotonic()):
                 return time.time()
         except (OSError, psutil.Error):
             pass  # not there yet
@@ -99,15 +110,3 @@ def _until_answering(service: LocalService, name: str) -> float:
 def _answers(port: int, timeout_s: float) -> bool:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=max(1.0, timeout_s)) as answer:
         return bool(answer.status == 200)
-
-
-def _port(service: LocalService, name: str) -> int | None:
-    """Where a server listens; BentoML hands all of its sockets to all of its children, so by descriptor."""
-    process = process_of(service, name)
-    if process is None:
-        return None
-    command = process.cmdline()
-    if "--fd" not in command:
-        return None
-    descriptor = int(command[command.index("--fd") + 1])
-    return next((each.laddr.port for each in process.net_connections("tcp") if each.fd == descriptor), None)

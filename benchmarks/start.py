@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-import psutil
 
 from benchmarks.inputs import WINDOW_SECONDS, photo, recording
+from benchmarks.memory import pss_bytes, tree
 from benchmarks.processes import process_of
 from benchmarks.tables import load_average, machine, markdown_table, say
 from scripts.local_service import ROOT, LocalService, start
@@ -49,16 +49,10 @@ def measure(folder: Path) -> Round:
             for number in range(2):  # new each time, as scores are cached
                 _post(service, "detect_audio", recording(number, WINDOW_SECONDS)).raise_for_status()
                 _post(service, "predict_liveness", photo(number)).raise_for_status()
-            pss_mib = memory_mib(service)
+            pss_mib = pss_bytes(tree(service.process.pid)) / 2**20
             return Round(ready_s, recovery(service), pss_mib)
         finally:
             service.stop()
-
-
-def memory_mib(service: LocalService) -> float:
-    """PSS of the supervisor and everything below it."""
-    parent = psutil.Process(service.process.pid)
-    return sum(each.memory_full_info().pss for each in (parent, *parent.children(recursive=True))) / 2**20
 
 
 def recovery(service: LocalService) -> float:

@@ -11,27 +11,19 @@ import itertools
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import grpc
-import httpx
 import psutil
 
 from benchmarks.load import CallOnce, caller_of, closed_loop
 from benchmarks.tables import load_average, machine, markdown_table, say
-from scripts.local_service import free_ports
-from tests.integration.parts import part
-from tests.servers import start_valkey
+from tests.integration.stubbed_service import stubbed_service
 
 _CHANNELS = 16
-_START_S = 60.0
-_ALL_FOUND = 40
-"""So often in succession, and all processes have been asked."""
-_STUB = "tests.integration.stub_runner:Stub"
 
 
 class Round(NamedTuple):
@@ -52,21 +44,12 @@ class Round(NamedTuple):
 
 def measure(workers: int, callers: int, calls: int) -> Round:
     """Starts runner, Valkey and service, and calls."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        valkey = start_valkey(Path(folder))
-        stack.callback(valkey.stop)
-        voice, http, port = free_ports(3)
-        stack.enter_context(part("WavLMRunner", Path(folder) / "runner", voice, target=_STUB))
-        depends = [f"--depends=WavLMRunner=http://127.0.0.1:{voice}", "--depends=DINOv2Runner=http://127.0.0.1:1"]
-        environment = {
-            "BONAFIDE_WORKERS": str(workers),
-            "BONAFIDE_GRPC_PORTS": str(port),
-            "REDIS_URL": f"redis://{valkey.address}",
-            "BONAFIDE_LOG_LEVEL": "WARNING",
-        }
-        service = stack.enter_context(part("Bonafide", Path(folder) / "service", http, *depends, **environment))
-        _wait(f"http://127.0.0.1:{http}/stats")
-        return asyncio.run(_called(psutil.Process(service.pid), f"127.0.0.1:{port}", callers, calls))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        stubbed_service(Path(folder), workers, BONAFIDE_LOG_LEVEL="WARNING") as stubbed,
+    ):
+        supervisor = psutil.Process(stubbed.service.process.pid)
+        return asyncio.run(_called(supervisor, stubbed.service.address, callers, calls))
 
 
 async def _called(supervisor: psutil.Process, address: str, callers: int, calls: int) -> Round:
@@ -95,21 +78,6 @@ def _cpu_s(supervisor: psutil.Process) -> tuple[float, float]:
             times = process.cpu_times()
             spent["--service-name" in process.cmdline()] += times.user + times.system
     return spent[True], spent[False]
-
-
-def _wait(url: str) -> None:
-    """Returns when all processes, one of which is asked, have found the voice runner; there is no face runner."""
-    end = time.monotonic() + _START_S
-    found = 0
-    while time.monotonic() < end:
-        try:
-            found = found + 1 if httpx.get(url).raise_for_status().json()["voice"]["ready"] else 0
-        except httpx.HTTPError:
-            found = 0  # not there yet
-        if found == _ALL_FOUND:
-            return
-        time.sleep(0.05)
-    raise RuntimeError("the service does not find its runner")
 
 
 def main(command_line: Sequence[str]) -> None:

@@ -3,29 +3,23 @@
 Served by test_workers.py and `benchmarks.workers` in the place of `service.py`'s.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import bentoml
 
 from bonafide.runner.remote import RunnerResult
 from bonafide.verdict import WindowScore
-from models.info import ModelInfo
+from tests.bonafide import fakes
 
 BATCH = 64
-MODEL = ModelInfo(
-    task="voice",
+MODEL = replace(
+    fakes.MODEL,
     name="stub",
-    version="0123456789ab",
-    architecture="None",
-    reference="stub",
-    local_path="nowhere",
-    demo=True,
-    labels=("bonafide", "spoof"),
-    spoof_index=1,
-    engine="torch",
     device="cuda",
     precision="bf16",
     max_batch_size=BATCH,
+    geometry=None,
     sample_rate=16_000,
     window_samples=64_000,
 )

@@ -5,10 +5,9 @@ import json
 import os
 import re
 import socket
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +21,9 @@ from websockets.exceptions import ConnectionClosed
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import LocalService, free_ports, start
 from tests import phone
-from tests.integration.parts import part
 from tests.integration.stub_runner import BATCH
+from tests.integration.stubbed_service import stubbed_service
 from tests.media import encode, speech_like
-from tests.servers import start_valkey
 
 WORKERS = 2
 CONNECTIONS = 40
@@ -46,38 +44,10 @@ class Workers:
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    (port,) = free_ports(1)
     folder = tmp_path_factory.mktemp("workers")
-    voice, http, grpc, metrics = free_ports(4)
-    with ExitStack() as stack:
-        valkey = start_valkey(folder)
-        stack.callback(valkey.stop)
-        stub = "tests.integration.stub_runner:Stub"
-        stack.enter_context(part("WavLMRunner", folder / "voice", voice, target=stub))
-        depends = [f"--depends=WavLMRunner=http://127.0.0.1:{voice}", "--depends=DINOv2Runner=http://127.0.0.1:1"]
-        environment = {
-            "BONAFIDE_WORKERS": str(WORKERS),
-            "BONAFIDE_GRPC_PORTS": str(grpc),
-            "BONAFIDE_METRICS_PORT": str(metrics),
-            "REDIS_URL": f"redis://{valkey.address}",
-        }
-        process = stack.enter_context(part("Bonafide", folder / "service", http, *depends, **environment))
-        service = LocalService(process, http, (grpc, grpc), folder / "service")
-        wait_for_voice(f"{service.url}/stats")
-        yield Workers(service, f"http://127.0.0.1:{metrics}/metrics", environment)
-
-
-def wait_for_voice(url: str) -> None:
-    """Returns when every process has found the voice runner; there is no face runner."""
-    end = time.monotonic() + 60
-    found = 0
-    while time.monotonic() < end:
-        with suppress(httpx.TransportError):
-            stats = httpx.get(url)
-            found = found + 1 if stats.is_success and stats.json()["voice"]["ready"] else 0
-            if found == 10 * WORKERS:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the voice runner was not found")
+    with stubbed_service(folder, WORKERS, BONAFIDE_METRICS_PORT=str(port)) as stubbed:
+        yield Workers(stubbed.service, f"http://127.0.0.1:{port}/metrics", stubbed.environment)
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from bonafide.api.http import HttpApi
 from bonafide.app import App
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
@@ -31,3 +33,13 @@ async def app(remote: LocalRemote, tmp_path: Path) -> AsyncIterator[App]:
     await app.face_runner.probe()
     yield app
     await app.close()
+
+
+@pytest.fixture
+async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
+    """HTTP over `app`, in this process."""
+    api = HttpApi()
+    api.app = app
+    transport = httpx.ASGITransport(api.routes(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonafide.api.form_file import FormFile
-from bonafide.api.http import HttpApi
 from bonafide.app import App
 from bonafide.errors import BonafideError
 from tests.media import encode_image, photo, wav
@@ -22,15 +21,6 @@ from tests.media import encode_image, photo, wav
 VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
 PHOTO = encode_image(photo())
 BOUNDARY = "----WebKitFormBoundaryABCdef0123456789"
-
-
-@pytest.fixture
-async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
-    api = HttpApi()
-    api.app = app
-    transport = httpx.ASGITransport(api.routes(), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
 
 
 def part(data: bytes, *headers: str) -> bytes:

@@ -22,15 +22,6 @@ from tests.portraits import two_faces
 VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
 
 
-@pytest.fixture
-async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
-    api = HttpApi()
-    api.app = app
-    transport = httpx.ASGITransport(api.routes(), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
-
-
 def error_of(answer: httpx.Response) -> tuple[int, str]:
     body = answer.json()["error"]
     assert body["message"]
