@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser("lab.calibrate", __doc__, _EPILOG)
     add_data_options(parser)
     parser.add_argument(
-        "--bpcer", type=_share, required=True, metavar="P", help="share of bona fide that may be refused"
+        "--bpcer", type=share, required=True, metavar="P", help="share of bona fide that may be refused"
     )
     parser.add_argument(
         "--method",
@@ -104,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
+    """A BPCER of the command line."""
     value = float(text)
     if not (0.0 <= value < 1.0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError("a BPCER lies between 0 and 1")

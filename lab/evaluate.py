@@ -80,12 +80,14 @@ def read_trials(arguments: argparse.Namespace, usual_split: str | None = None) -
     return dataset, arguments.task or task_of(dataset.trials)
 
 
-def score_trials(served: ServedModel, trials: Sequence[Trial], arguments: argparse.Namespace) -> list[Scored]:
-    """Scores the trials as given by the options, with a progress bar."""
+def score_trials(
+    served: ServedModel, trials: Sequence[Trial], arguments: argparse.Namespace, title: str = ""
+) -> list[Scored]:
+    """Scores the trials as given by the options, with a progress bar of this title."""
     batch = arguments.batch or 4 * served.info.max_batch_size
     with (
         ScoreFile(arguments.scores, served.identity) as kept,
-        progress(f"scoring with {served.info.name}", len(trials)) as advanced,
+        progress(title or f"scoring with {served.info.name}", len(trials)) as advanced,
     ):
         return score_files(
             [trial.path for trial in trials],
@@ -150,7 +152,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     scored = score_trials(served, dataset.trials, arguments)
     by_window = task == "voice" and arguments.level == "window"
     judged, without = judged_items(served, dataset.trials, scored, by_window=by_window)
-    threshold, origin = _threshold(arguments.threshold, served.info)
+    threshold, origin = chosen_threshold(arguments.threshold, served.info)
     document: dict[str, Any] = {
         "model": served.info.to_dict(),
         "data": {
@@ -185,8 +187,8 @@ def _unseen(given: str, dataset: Dataset) -> list[str]:
     return names
 
 
-def _threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
-    """The threshold, and its origin."""
+def chosen_threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
+    """The threshold, given or the model's own, and its origin."""
     if given is not None:
         return given, "--threshold"
     return (info.threshold, "calibration") if info.threshold is not None else (DEFAULT_THRESHOLD, "default")
@@ -206,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser("lab.evaluate", __doc__, _EPILOG)
     add_data_options(parser)
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="results (%(default)s)")
-    parser.add_argument("--threshold", type=_probability, metavar="T", help="default: the calibration's, or 0.5")
+    parser.add_argument("--threshold", type=probability, metavar="T", help="default: the calibration's, or 0.5")
     parser.add_argument(
         "--level",
         choices=("recording", "window"),
@@ -221,7 +223,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _probability(text: str) -> float:
+def probability(text: str) -> float:
+    """A threshold of the command line."""
     value = float(text)
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError("a threshold lies in 0..1")

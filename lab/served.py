@@ -4,9 +4,11 @@ It imports `models` and `bonafide`, since what is measured has to pass the same 
 and the same engine as what is served, and the same settings apply.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.errors import BonafideError
@@ -22,6 +24,7 @@ from bonafide.verdict import (
 )
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
+from lab.line.recording import Line
 from models.configured import WindowScorer, load_options
 from models.face_model import FaceSpoofModel
 from models.info import ImageGeometry, ModelInfo, Task
@@ -34,15 +37,17 @@ class MediaReader:
     Args:
         settings: the service's, for its limits.
         geometry: how a photo is prepared; None: the files are recordings.
+        line: through which recordings are sent before the service reads them; None: read as they are.
 
     Attributes:
         identity: identifies its processing besides decoding; empty for recordings.
     """
 
-    def __init__(self, settings: Settings, geometry: ImageGeometry | None) -> None:
+    def __init__(self, settings: Settings, geometry: ImageGeometry | None, line: Line | None = None) -> None:
         self._settings = settings
         self._photos = None if geometry is None else PhotoReader.from_settings(settings)
         self._geometry = geometry
+        self._line = line
         self.identity = "" if self._photos is None else self._photos.identity
 
     def read(self, path: Path) -> list[Part]:
@@ -62,7 +67,11 @@ class MediaReader:
             raise Unreadable(error.message) from error
 
     def _windows(self, data: bytes) -> list[Part]:
-        with AudioReader(data, AudioLimits.from_settings(self._settings)) as reader:
+        limits = AudioLimits.from_settings(self._settings)
+        if self._line is not None:
+            data = self._line.send(data, limits)
+            limits = replace(limits, max_bytes=max(limits.max_bytes, len(data)))  # WAV is larger than what it was
+        with AudioReader(data, limits) as reader:
             return [Part(window.pcm, window.fresh_s) for windows in reader for window in windows]
 
 
@@ -90,8 +99,18 @@ class ServedModel:
         )
         self.detector = self._model.detector if isinstance(self._model, WindowScorer) else self._model
         self._check = SpeechCheck(settings.min_speech_ratio)
+        self._settings = settings
+        self._line: Line | None = None
         self._reader = MediaReader(settings, self.info.geometry)
         self.read = self._reader.read
+
+    def through(self, line: Line) -> Self:
+        """The same voice model, whose recordings are sent through this line before it reads them."""
+        other = copy.copy(self)
+        other._line = line
+        other._reader = MediaReader(self._settings, self.info.geometry, line)
+        other.read = other._reader.read
+        return other
 
     @property
     def info(self) -> ModelInfo:
@@ -103,7 +122,8 @@ class ServedModel:
         """Identifies everything that a score depends on besides the file."""
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
-        return f"{model}; {self._reader.identity or f'soxr, speech {info.speech_version}'}"
+        read = self._reader.identity or f"soxr, speech {info.speech_version}"
+        return f"{model}; {read}" + (f"; through {self._line.identity}" if self._line else "")
 
     def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
         """P(spoof) of each part, NaN where there is none, and its speech ratio, 0..1; 1 for photos.

@@ -1,7 +1,9 @@
-"""The two plots of a report, as PNG: the DET curve and a histogram of the scores. Depends on matplotlib."""
+"""The plots of reports, as PNG: DET curve, histogram of the scores, rates by condition. Depends on matplotlib."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -78,9 +80,38 @@ def score_histogram(judged: ScoredTrials, threshold: float, path: Path, *, title
     figure.savefig(path)
 
 
-def _figure(height: float) -> Figure:
-    """An empty figure of this height in inches, without a GUI window."""
-    figure = Figure(figsize=(6.4, height), dpi=120, layout="constrained")
+def rates_by_condition(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> None:
+    """Draws EER, BPCER and APCER of each condition with their intervals, and a line at those of the clean files.
+
+    Args:
+        rows: `conditions` of `lab.evaluation.conditions.condition_report`; the first is that of the clean files.
+        path: of the PNG.
+        title: written above.
+    """
+    figure = _figure(1.4 + 0.32 * len(rows), width=10.0)
+    figure.suptitle(title)
+    places = np.arange(len(rows))
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, name in zip(panels, ("eer", "bpcer", "apcer"), strict=True):
+        for place, row in zip(places, rows, strict=True):
+            if name not in row:
+                axes.text(0.02, place, "not run", color="0.4", fontsize="small", va="center")
+                continue
+            value, low, high = (100 * row[name][key] for key in ("value", "low", "high"))
+            # Near 0 and 100 % the interval of a bootstrap may lie beside the figure itself.
+            reach = [[max(0.0, value - low)], [max(0.0, high - value)]]
+            axes.errorbar([value], [place], xerr=reach, fmt="o", color="tab:blue", markersize=4, capsize=2)
+        axes.axvline(100 * rows[0][name]["value"], color="0.6", linewidth=0.8, linestyle="--")
+        axes.set(xlim=(0, 100), xlabel=f"{name.upper()}, %")
+        axes.grid(axis="x", color="0.9")
+    panels[0].set_yticks(places, [row["name"] for row in rows])
+    panels[0].invert_yaxis()
+    figure.savefig(path)
+
+
+def _figure(height: float, width: float = 6.4) -> Figure:
+    """An empty figure of this size in inches, without a GUI window."""
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -14,8 +14,8 @@ import torchaudio  # type: ignore[import-untyped]
 from transformers import WavLMForSequenceClassification
 from transformers.models.whisper.modeling_whisper import WhisperEncoder, WhisperEncoderLayer
 
+from lab.line.samples import RATE
 from lab.training import voice_teacher
-from lab.training.data.voice_audio import RATE
 
 FILTERS = 128
 MELS = 80

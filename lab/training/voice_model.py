@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForSequenceClassification
 
+from lab.line.samples import RATE
 from lab.training import voice_front
-from lab.training.data.voice_audio import RATE
 
 LABELS = {0: "bonafide", 1: "spoof"}
 

@@ -16,8 +16,8 @@ from onnx import numpy_helper
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from lab.line.samples import RATE
 from lab.training.data.packages import Package, fetch
-from lab.training.data.voice_audio import RATE
 
 WHEEL = Package("pypi-wheel", "pipecat-ai", "BSD-2-Clause", "1.14.0")
 

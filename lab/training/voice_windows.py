@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from scipy.signal import resample
 from torch.utils.data import Dataset
 
+from lab.line.samples import Samples
 from lab.training.balance import sampling_weights
 from lab.training.data.manifest import SPOOF, Item
-from lab.training.data.voice_audio import WINDOW, Samples, load
+from lab.training.data.voice_audio import WINDOW, load
 from lab.training.data.voice_channel import channel
 
 SPOOF_CLASS = 1

@@ -22,10 +22,11 @@ import av
 import numpy as np
 
 from bonafide.parent import end_with_parent
+from lab.line.samples import Samples
 from lab.training.data import manifest
 from lab.training.data.manifest import BONAFIDE, NO_ATTACK, SPOOF, Item, Split
 from lab.training.data.packages import data_dir, require_tools
-from lab.training.data.voice_audio import Samples, decode, load, save, windows
+from lab.training.data.voice_audio import decode, load, save, windows
 from lab.training.data.voice_channel import channel
 from lab.training.data.voice_copies import COPIES, copy
 from lab.training.data.voice_sources import Clip, clips

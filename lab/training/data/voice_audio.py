@@ -6,14 +6,11 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from lab.line.samples import RATE, Samples, resample
 from lab.training.data.packages import atomic
 
-RATE = 16_000
 WINDOW = 64_000
-
-Samples = NDArray[np.float32]
 
 _RAW_RATE = 8_000
 _FRAME = 320
@@ -43,17 +40,6 @@ def decode(path: Path) -> Samples:
             blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
         blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-
-
-def resample(samples: Samples, rate: int, to: int = RATE) -> Samples:
-    """Changes the rate of float32 (samples,) from `rate` to `to`, in Hz."""
-    if rate == to:
-        return samples
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=to)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "flt", "mono")
-    frame.sample_rate = rate
-    blocks = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([block.to_ndarray()[0] for block in blocks])
 
 
 def trim(samples: Samples, floor_db: float = 38, longest_pause: float = 0.5) -> Samples:

@@ -4,25 +4,22 @@ In: a dry 4 s window. Out: the window after a microphone, a room, a line and a c
 Independent of classes: the draw depends on the random generator alone.
 """
 
-import io
-from typing import Any
-
-import av
 import numpy as np
-from scipy.signal import fftconvolve
 
-from lab.training.data.voice_audio import RATE, Samples, resample
+from lab.line.acoustics import coloured, in_room, with_noise
+from lab.line.codecs import Codec, through
+from lab.line.samples import RATE, Samples, fitted, resample
 
-# Container, encoder, rates it runs at, bit rates in kbit/s.
-_CODECS: tuple[tuple[str, str, int, tuple[float, ...]], ...] = (
-    ("mp3", "libmp3lame", 16_000, (24, 32, 48, 64)),
-    ("ogg", "libopus", 16_000, (16, 24, 32)),
-    ("adts", "aac", 16_000, (24, 32, 48)),
-    ("g722", "g722", 16_000, (64,)),
-    ("amr", "libopencore_amrnb", 8_000, (12.2,)),
-    ("wav", "adpcm_ima_wav", 8_000, (32,)),
-    ("wav", "pcm_mulaw", 8_000, (64,)),
-    ("wav", "pcm_mulaw", 16_000, (128,)),
+_CODECS: tuple[tuple[Codec, tuple[float, ...]], ...] = (
+    # with the bit rates in kbit/s
+    (Codec("mp3", "libmp3lame", 16_000), (24, 32, 48, 64)),
+    (Codec("ogg", "libopus", 16_000), (16, 24, 32)),
+    (Codec("adts", "aac", 16_000), (24, 32, 48)),
+    (Codec("g722", "g722", 16_000), (64,)),
+    (Codec("amr", "libopencore_amrnb", 8_000), (12.2,)),
+    (Codec("wav", "adpcm_ima_wav", 8_000), (32,)),
+    (Codec("wav", "pcm_mulaw", 8_000), (64,)),
+    (Codec("wav", "pcm_mulaw", 16_000), (128,)),
 )
 CODEC_SHARE = 0.6
 TELEPHONE_SHARE = 1 / 3
@@ -53,21 +50,15 @@ def channel(samples: Samples, rng: np.random.Generator) -> Samples:
 
 def _reverb(samples: Samples, rng: np.random.Generator) -> Samples:
     seconds = rng.uniform(0.08, 0.45)
-    time = np.arange(int(seconds * RATE)) / RATE
-    tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
-    tail[: int(rng.uniform(0.001, 0.01) * RATE)] = 0
-    response = tail / np.sqrt((tail**2).sum() + 1e-9) * 10 ** (rng.uniform(-20, -3) / 20)
-    response[0] = 1
-    return np.asarray(fftconvolve(samples, response)[: len(samples)], np.float32)
+    white = rng.standard_normal(int(seconds * RATE))
+    onset_s, tail_db = rng.uniform(0.001, 0.01), rng.uniform(-20, -3)
+    return in_room(samples, white, seconds=seconds, onset_s=onset_s, tail_db=tail_db)
 
 
 def _noise(samples: Samples, rng: np.random.Generator) -> Samples:
-    spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
-    frequency = np.fft.rfftfreq(len(samples), 1 / RATE)
-    noise = np.fft.irfft(spectrum * (1 + frequency / 100) ** -rng.uniform(0, 1), len(samples))
-    snr_db = rng.uniform(14, 42)
-    gain = np.sqrt((samples**2).mean() / (noise**2).mean() * 10 ** (-snr_db / 10))
-    return np.asarray(samples + gain * noise, np.float32)
+    white = rng.standard_normal(len(samples))
+    noise = coloured(white, rng.uniform(0, 1))
+    return with_noise(samples, noise, rng.uniform(14, 42))
 
 
 def _colour(samples: Samples, telephone: bool, rng: np.random.Generator) -> Samples:
@@ -94,32 +85,8 @@ def _level(samples: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _codec(samples: Samples, telephone: bool, rng: np.random.Generator) -> Samples:
-    fitting = [codec for codec in _CODECS if telephone or codec[2] == RATE]
-    container, encoder, rate, rates_kbit = fitting[rng.integers(len(fitting))]
+    fitting = [entry for entry in _CODECS if telephone or entry[0].rate == RATE]
+    codec, rates_kbit = fitting[rng.integers(len(fitting))]
     kbit = float(rng.choice(rates_kbit))
-    coded = _through(resample(samples, RATE, rate), container, encoder, rate, kbit)
-    decoded = resample(coded, rate)[: len(samples)]
-    return np.pad(decoded, (0, len(samples) - len(decoded)))
-
-
-def _through(samples: Samples, container: str, encoder: str, rate: int, kbit: float) -> Samples:
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as out:
-        stream: Any = out.add_stream(encoder, rate=rate)
-        stream.layout = "mono"
-        if encoder not in ("pcm_mulaw", "g722", "adpcm_ima_wav"):
-            stream.bit_rate = round(kbit * 1000)
-        formatter = av.AudioResampler(stream.format.name, "mono", rate, stream.frame_size or None)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), "flt", "mono")
-        frame.sample_rate = rate
-        for block in [*formatter.resample(frame), *formatter.resample(None)]:
-            out.mux(stream.encode(block))
-        out.mux(stream.encode(None))
-    file.seek(0)
-    # The AAC reader takes some first bytes for a tag in an unknown encoding.
-    read_as = "aac" if container == "adts" else container
-    with av.open(file, "r", format=read_as, metadata_errors="replace") as back:
-        formatter = av.AudioResampler("flt", "mono", rate)
-        blocks = [block for frame in back.decode(audio=0) for block in formatter.resample(frame)]
-        blocks += formatter.resample(None)
-    return np.concatenate([block.to_ndarray()[0] for block in blocks])
+    coded = through(resample(samples, RATE, codec.rate), codec, kbit)
+    return fitted(resample(coded, codec.rate), len(samples))

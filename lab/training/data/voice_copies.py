@@ -15,7 +15,8 @@ import torchaudio  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from lab.training.data.voice_audio import RATE, WINDOW, Samples, decode, load, resample, save
+from lab.line.samples import RATE, Samples, resample
+from lab.training.data.voice_audio import WINDOW, decode, load, save
 
 Attack = Callable[[Samples, np.random.Generator], Samples]
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lab.line.samples import Samples
 from lab.training.data.manifest import Split
 from lab.training.data.packages import Package, fetch
-from lab.training.data.voice_audio import Samples, decode
+from lab.training.data.voice_audio import decode
 
 TOOLS = {
     "espeak-ng": "espeak-ng",

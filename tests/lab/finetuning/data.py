@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lab.line.samples import RATE
 from lab.training.data import manifest
 from lab.training.data.manifest import Item, Split
-from lab.training.data.voice_audio import RATE, decode, save
+from lab.training.data.voice_audio import decode, save
 from tests.media import encode_image, photo
 
 SAMPLES = Path(__file__).parents[3] / "data" / "objects" / "samples"

@@ -12,8 +12,9 @@ from lab.evaluation.scoring import Unreadable
 from lab.evaluation.trials import BONAFIDE, DataError, Trial
 from lab.finetuning.decoded import Decoded, decoded
 from lab.finetuning.examples import Batches, Collate, Examples
+from lab.line.samples import RATE
 from lab.served import MediaReader, judged_reader
-from lab.training.data.voice_audio import RATE, decode, save
+from lab.training.data.voice_audio import decode, save
 from models.configured import settings_for
 from models.graph import PrepareVoice
 from tests.lab.finetuning.data import SAMPLES

@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lab.line.samples import RATE, resample
 from lab.training.data import voice
 from lab.training.data.manifest import Item, check_split
 from lab.training.data.voice import HELD_OUT, SIZES
-from lab.training.data.voice_audio import RATE, WINDOW, load, resample, save, trim, windows
+from lab.training.data.voice_audio import WINDOW, load, save, trim, windows
 from lab.training.data.voice_channel import channel
 from lab.training.data.voice_copies import COPIES, griffin_lim
 from lab.training.data.voice_sources import DEV_LANGUAGES, SOURCES, TEST_LANGUAGES, split_of_language

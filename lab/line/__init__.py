@@ -1,0 +1,1 @@
+"""What may lie between a voice and the service: codecs, lost packets, noise, rooms, loudspeakers; all simulated."""
