@@ -24,7 +24,7 @@ from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from proto import liveness_api_pb2 as liveness
 from proto import liveness_api_pb2_grpc
 from scripts.local_service import LocalService, running, start
-from tests.integration.logs import tracebacks
+from tests.integration.logs import assert_told, tracebacks
 from tests.integration.processes import listening_port, process_of
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -232,7 +232,7 @@ def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
     finally:
         if service.process.poll() is None:
             service.stop()
-    assert "Serve without --development" in service.log.read_text()
+    assert_told(service.log.read_text(), "Serve without --development")
 
 
 @pytest.mark.slow
@@ -251,7 +251,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
     finally:
         if service.process.poll() is None:
             service.stop()
-    assert "cannot start" in service.log.read_text()
+    assert_told(service.log.read_text(), "cannot start")
     assert tracebacks(service.log.read_text()) == []
 
 
@@ -268,7 +268,8 @@ def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
             service.stop()
             raise
     log = service.log.read_text()
-    assert f"cannot start: gRPC cannot listen on 127.0.0.1:{port} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS)" in log
+    sentence = f"cannot start: gRPC cannot listen on 127.0.0.1:{port} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS)"
+    assert_told(log, sentence)
     assert tracebacks(log) == []
 
 
