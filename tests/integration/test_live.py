@@ -21,6 +21,8 @@ from tests.integration.processes import process_of
 from tests.integration.waiting import until
 from tests.media import speech_like
 
+pytestmark = pytest.mark.beside
+
 MIB = 2**20
 RATE = 16_000
 PATIENCE_S = 60.0

@@ -25,7 +25,7 @@ CACHE_BOUND_S = 2.0
 DOWN, BACK = "the cache is down", "the cache is back"
 NOT_SHARED = "the verdict on a call is kept in this process only"
 
-pytestmark = pytest.mark.slow  # a service of its own has to start
+pytestmark = [pytest.mark.slow, pytest.mark.beside]  # a service of its own has to start
 
 
 @pytest.fixture
