@@ -95,6 +95,7 @@ async def test_the_published_client_bridges_a_restart_of_minio(
     assert len((await call).chunks) == 4
 
 
+@pytest.mark.alone  # within less than the second after which the service gives up by itself
 async def test_who_gives_up_on_a_frozen_minio_frees_the_place(
     stored: StoredService, client: AsyncBonafideClient, new_object: Callable[[], str]
 ) -> None:
