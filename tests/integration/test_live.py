@@ -108,6 +108,7 @@ async def test_windows_of_many_sockets_meet_in_one_batch(service: LocalService, 
     await none_left(service)
 
 
+@pytest.mark.alone  # as fast as the machine can, against WebSocket pings of 20 s
 @pytest.mark.slow
 async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_reads(service: LocalService) -> None:
     process = process_of(service, "Bonafide")

@@ -82,6 +82,7 @@ async def test_without_minio_a_call_is_refused_soon_and_with_it_works_again(
     assert len((await client.analyze_object(BUCKET, key)).chunks) == 4
 
 
+@pytest.mark.alone  # MinIO has to be there before the client has tried five times
 async def test_the_published_client_bridges_a_restart_of_minio(
     stored: StoredService, client: AsyncBonafideClient, new_object: Callable[[], str]
 ) -> None:

@@ -69,7 +69,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
 
 def wait_for_voice(url: str) -> None:
     """Returns when every process has found the voice runner; there is no face runner."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     found = 0
     while time.monotonic() < end:
         with suppress(httpx.TransportError):
