@@ -38,7 +38,7 @@ def telephone_call(chunks: int) -> bytes:
     """So many chunks of 4 s as MP3, at little cost: a few periods are encoded, and the frames of one repeated."""
     period_s, frame_s = 4 * PERIOD, 0.072
     sound = np.tile(speech_like(period_s, 8_000), 3)
-    with av.open(io.BytesIO(encode(sound, 8_000, "mp3"))) as container:
+    with av.open(io.BytesIO(encode(sound, 8_000, "mp3")), "r") as container:
         frames = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
     count = round(period_s / frame_s)
     # A frame may need bytes of those before it: only the first period begins with one that does not.
