@@ -3,7 +3,7 @@ export PYTHON ?= python3
 UV := scripts/uv.sh
 BIN := .venv/bin
 DRAIN_S ?= 20
-WORKERS ?= 2
+WORKERS ?= 3
 VARIANT ?= cpu
 PYTEST := $(BIN)/python -m pytest --durations 25
 
@@ -37,7 +37,7 @@ bento: setup ## Build the Bento (VARIANT=cpu|cuda); VOICE= and FACE= put models 
 image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
-# Most tests that share a running service measure its time and memory, so they run alone.
+# Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone.
 define run_tests
 @began=$$(date +%s); \
 $(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder && \

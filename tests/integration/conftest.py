@@ -19,7 +19,7 @@ WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that share a service `alone`, but for those of modules that are marked `beside`."""
+    """Marks the tests that share a service `alone`, but for those that are marked `beside`, or whose module is."""
     for item in items:
         shares = isinstance(item, pytest.Function) and {"service", "stored"} & set(item.fixturenames)
         if shares and not item.get_closest_marker("beside"):

@@ -73,10 +73,15 @@ class StoredService:
 
     async def metric(self, name: str, **labels: str) -> float:
         """A number of `/metrics`; 0 for what was never counted."""
-        async with httpx.AsyncClient(base_url=self.service.url, timeout=30) as http:
-            text = (await http.get("/metrics")).text
-        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        return sum(sample.value for sample in samples if (sample.name, sample.labels) == (name, labels))
+        return await metric(self.service, name, **labels)
+
+
+async def metric(service: LocalService, name: str, **labels: str) -> float:
+    """A number of a service's `/metrics`; 0 for what was never counted."""
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
+        text = (await http.get("/metrics")).text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return sum(sample.value for sample in samples if (sample.name, sample.labels) == (name, labels))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from scripts.local_service import ROOT, LocalService, running, start
 from tests.cpu_environment import make_cpu_environment
 from tests.models.hub_server import serve_hub
 
-pytestmark = pytest.mark.timeout(900)  # most of it is the conversion of both models
+# Most of the time is the conversion of both models.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.beside]
 
 COMMANDS = {"models/fetch.py", "models/convert.py"}
 """What is run by itself in an image."""

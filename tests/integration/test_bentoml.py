@@ -23,10 +23,14 @@ from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from proto import liveness_api_pb2 as liveness
 from proto import liveness_api_pb2_grpc
-from scripts.local_service import LocalService, running, start
-from tests.integration.logs import tracebacks
+from scripts.local_service import LocalService, start
+from tests.integration.logs import assert_told, tracebacks
 from tests.integration.processes import listening_port, process_of
+from tests.integration.stored import StoredService, metric
+from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
+
+pytestmark = pytest.mark.beside
 
 CONCURRENCY = 16
 CALLS = 2_000
@@ -82,6 +86,7 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
             assert np.isnan(speech) if index in poison else 0 <= speech <= 1
 
 
+@pytest.mark.alone
 async def test_a_lone_call_after_a_burst_does_not_wait_for_company(client: AsyncBonafideClient, face_jpg: Path) -> None:
     photo_bytes = face_jpg.read_bytes()
 
@@ -146,6 +151,7 @@ async def test_a_dead_runner_is_told_at_once_and_comes_back(
     assert (await http.get("/readyz")).status_code == 200
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_calls_to_a_runner_that_was_killed_are_told_at_once(
     service: LocalService, client: AsyncBonafideClient, http: httpx.AsyncClient
@@ -214,14 +220,26 @@ async def test_requests_leave_no_memory_behind(service: LocalService, http: http
     assert grown < 6 * 2**20, f"{grown / 2**20:.1f} MiB more"
 
 
+@pytest.mark.alone  # where both services run anyway
 @pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
-    client: AsyncBonafideClient, http: httpx.AsyncClient, tmp_path: Path
+    service: LocalService, stored: StoredService
 ) -> None:
-    await client.predict_liveness(encode_image(photo()))
-    with running(tmp_path / "log"):
-        line = 'bonafide_calls_total{code="ok",method="PredictLiveness",transport="grpc"}'
-        assert line in (await http.get("/metrics")).text
+    """Whichever was started first: each has counted its own calls, and none of the other's."""
+
+    async def counted(which: LocalService) -> float:
+        return await metric(which, "bonafide_calls_total", code="ok", method="PredictLiveness", transport="grpc")
+
+    for called, other in ((service, stored.service), (stored.service, service)):
+        before, before_there = await counted(called), await counted(other)
+        async with AsyncBonafideClient(called.address) as client:
+            await client.predict_liveness(encode_image(photo()))
+
+        async def one_more(which: LocalService = called, than: float = before) -> bool:
+            return await counted(which) == than + 1
+
+        await until(one_more, 5)
+        assert await counted(other) == before_there
 
 
 @pytest.mark.slow
@@ -232,7 +250,7 @@ def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
     finally:
         if service.process.poll() is None:
             service.stop()
-    assert "Serve without --development" in service.log.read_text()
+    assert_told(service.log.read_text(), "Serve without --development")
 
 
 @pytest.mark.slow
@@ -251,7 +269,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
     finally:
         if service.process.poll() is None:
             service.stop()
-    assert "cannot start" in service.log.read_text()
+    assert_told(service.log.read_text(), "cannot start")
     assert tracebacks(service.log.read_text()) == []
 
 
@@ -268,7 +286,8 @@ def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
             service.stop()
             raise
     log = service.log.read_text()
-    assert f"cannot start: gRPC cannot listen on 127.0.0.1:{port} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS)" in log
+    sentence = f"cannot start: gRPC cannot listen on 127.0.0.1:{port} (BONAFIDE_GRPC_HOST, BONAFIDE_GRPC_PORTS)"
+    assert_told(log, sentence)
     assert tracebacks(log) == []
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bonafide_client import AsyncBonafideClient, AudioReport, ChunkScore, ObjectNotFound, UnreadableMedia
 from scripts.local_service import ROOT, LocalService
+from tests.integration.logs import assert_told
 from tests.media import encode, encode_image, photo, speech_like
 from tests.portraits import black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 
@@ -60,7 +61,7 @@ async def test_every_answer_says_which_model_spoke_and_that_it_is_a_demonstratio
     for model, name in ((voice.model, "bonafide-voice-demo"), (face.model, "bonafide-face-demo")):
         assert (model.name, model.demo) == (name, True)
         assert len(model.version) == 12
-        assert name in service.log.read_text()
+        assert_told(service.log.read_text(), name)
     status = (await http.get("/model_status")).json()
     assert status["voice"]["model"]["demo"] is status["face"]["demo"] is True
 

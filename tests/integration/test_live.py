@@ -21,6 +21,8 @@ from tests.integration.processes import process_of
 from tests.integration.waiting import until
 from tests.media import speech_like
 
+pytestmark = pytest.mark.beside
+
 MIB = 2**20
 RATE = 16_000
 PATIENCE_S = 60.0
@@ -106,6 +108,7 @@ async def test_windows_of_many_sockets_meet_in_one_batch(service: LocalService, 
     await none_left(service)
 
 
+@pytest.mark.alone  # as fast as the machine can, against WebSocket pings of 20 s
 @pytest.mark.slow
 async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_reads(service: LocalService) -> None:
     process = process_of(service, "Bonafide")

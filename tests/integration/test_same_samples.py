@@ -17,10 +17,9 @@ from lab.served import ServedModel
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
 from scripts.local_service import LocalService
-from tests.integration.stored import BUCKET, StoredService
 from tests.media import encode, speech_like, wav
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside]
 
 RATE = 8_000
 LENGTHS = (0.5, 1.0, 3.9, 4.1, 5.0, 9.3)
@@ -128,15 +127,3 @@ async def test_every_way_hears_channels_that_are_opposed(service: LocalService, 
         assert text.startswith("the channels cancel each other out for 8.")
     # What the decoder gives up at the end of the file only is in the last window.
     assert_same(live[:2], windows_of(uploaded)[:2], "stream")
-
-
-async def test_a_stored_object_has_the_windows_of_its_upload(stored: StoredService) -> None:
-    async with AsyncBonafideClient(stored.service.address) as client:
-        for seconds in (1.0, 5.0):
-            recording = wav(samples(seconds), RATE)
-            stored.put(recording, "same.wav")
-            uploaded = windows_of(await client.analyze_file(recording + b"\0"))
-            for _ in range(2):  # the second time from the cache
-                found = windows_of(await client.analyze_object(BUCKET, "same.wav"))
-                for window, same in zip(found, uploaded, strict=True):
-                    assert window == pytest.approx(same, abs=0.01)

@@ -21,6 +21,7 @@ from bonafide_client import AsyncBonafideClient, ModelStatus, Overloaded, Tls, U
 from scripts.local_service import ROOT, LocalService, free_ports, running, start
 from tests.bombs import bmp_of_runs, laced_matroska
 from tests.certificates import Authority, Certificate
+from tests.integration.logs import assert_told, contained, lines_with
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -119,9 +120,9 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
                 await client.voice_status()
 
     log = service.log.read_text()
-    assert '"caller": "bank"' in log
-    for secret in (bank, batch, later, "wrong-wrong-wrong", *re.findall(r"sha256:(\S+)", bank_line + batch_line)):
-        assert secret not in log
+    assert_told(log, '"caller": "bank"')
+    hashes = re.findall(r"sha256:(\S+)", bank_line + batch_line)
+    assert contained(log, (bank, batch, later, "wrong-wrong-wrong", *hashes)) == []
 
 
 async def _check_page(http: httpx.AsyncClient) -> None:
@@ -178,7 +179,7 @@ async def test_mutual_tls_on_grpc_and_http_with_a_renewed_certificate(tmp_path: 
     finally:
         assert service.stop() == 0
     log = service.log.read_text()
-    assert "PRIVATE KEY" not in log
+    assert lines_with(log, "PRIVATE KEY") == []
     assert not set(served.key.read_text().splitlines()) & set(log.splitlines())
 
 
@@ -247,5 +248,4 @@ def test_what_strangers_could_call_does_not_start(name: str, environment: dict[s
     ended = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False
     )
-    assert "cannot start" in ended.stdout
-    assert reason in ended.stdout
+    assert_told(ended.stdout, "cannot start", reason)

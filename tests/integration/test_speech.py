@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bonafide_client import AsyncBonafideClient, ChunkScore
-from tests.integration.stored import BUCKET, StoredService
+from bonafide_client import AsyncBonafideClient
 from tests.media import encode, speech_like
+
+pytestmark = pytest.mark.beside
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 8 * 16_000).astype(np.float32)
 SILENCE = np.zeros(8 * 16_000, np.float32)
@@ -67,16 +68,3 @@ async def test_a_short_recording_that_is_all_speech_is_judged(client: AsyncBonaf
     assert report.score == chunk.score
     assert report.audio_seconds == pytest.approx(0.6)
     assert chunk.speech_ratio > 0.5
-
-
-async def test_a_repeated_call_knows_the_speech_from_the_cache(stored: StoredService) -> None:
-    stored.put(encode(np.concatenate([spoken(6, seed=32), SILENCE]), 16_000), "pauses.wav")
-    async with AsyncBonafideClient(stored.service.address) as client:
-        first = await client.analyze_object(BUCKET, "pauses.wav")
-        before = await stored.chunks()
-        events = [event async for event in client.iter_object(BUCKET, "pauses.wav")]
-    assert (await stored.chunks() - before).runner == 0
-    assert [chunk.label == "no_speech" for chunk in first.chunks] == [False, False, True, True]
-    chunks = tuple(event for event in events if isinstance(event, ChunkScore))
-    assert chunks == first.chunks
-    assert [chunk.speech_ratio for chunk in chunks] == [chunk.speech_ratio for chunk in first.chunks]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bonafide_client import AsyncBonafideClient, AudioReport, ChunkScore, Forbidden, InvalidRequest, ObjectNotFound
+from tests.integration.logs import assert_told, contained
 from tests.integration.stored import (
     BUCKET,
     EMPTY_BUCKET,
@@ -19,14 +20,16 @@ from tests.integration.stored import (
     Chunks,
     StoredService,
 )
+from tests.integration.test_same_samples import RATE, assert_same, samples, windows_of
+from tests.integration.test_speech import SILENCE, spoken
 from tests.integration.waiting import wait_active
-from tests.media import encode, speech_like
+from tests.media import encode, speech_like, wav
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 HEADERS_BYTES = 4_096
 """More than MinIO says about an object without sending it."""
 
-pytestmark = pytest.mark.slow  # a service of its own has to start
+pytestmark = [pytest.mark.slow, pytest.mark.beside]  # a service of its own has to start
 
 
 @pytest.fixture
@@ -157,6 +160,32 @@ async def test_two_callers_at_one_time_get_the_same_answer(stored: StoredService
         assert scores(report) == pytest.approx(scores(reports[0]), abs=0.01)
 
 
+async def test_a_stored_object_has_the_windows_of_its_upload(
+    stored: StoredService, client: AsyncBonafideClient
+) -> None:
+    for seconds in (1.0, 5.0):
+        recording = wav(samples(seconds), RATE)
+        stored.put(recording, "same.wav")
+        uploaded = windows_of(await client.analyze_file(recording + b"\0"))
+        for _ in range(2):  # the second time from the cache
+            found = windows_of(await client.analyze_object(BUCKET, "same.wav"))
+            assert_same(found, uploaded, "object")
+
+
+async def test_a_repeated_call_knows_the_speech_from_the_cache(
+    stored: StoredService, client: AsyncBonafideClient
+) -> None:
+    stored.put(encode(np.concatenate([spoken(6, seed=32), SILENCE]), 16_000), "pauses.wav")
+    first = await client.analyze_object(BUCKET, "pauses.wav")
+    before = await stored.chunks()
+    events = [event async for event in client.iter_object(BUCKET, "pauses.wav")]
+    assert (await stored.chunks() - before).runner == 0
+    assert [chunk.label == "no_speech" for chunk in first.chunks] == [False, False, True, True]
+    chunks = tuple(event for event in events if isinstance(event, ChunkScore))
+    assert chunks == first.chunks
+    assert [chunk.speech_ratio for chunk in chunks] == [chunk.speech_ratio for chunk in first.chunks]
+
+
 @pytest.mark.parametrize(
     ("bucket", "key", "error", "status"),
     [
@@ -197,6 +226,5 @@ async def test_no_secret_is_logged(stored: StoredService, client: AsyncBonafideC
     with pytest.raises(ObjectNotFound):
         await client.analyze_object(BUCKET, "not-there.wav")
     log = stored.service.log.read_text()
-    assert "AnalyzeAudio" in log
-    for secret in (ACCESS_KEY, SECRET_KEY, VALKEY_PASSWORD):
-        assert secret not in log
+    assert_told(log, "AnalyzeAudio")
+    assert contained(log, (ACCESS_KEY, SECRET_KEY, VALKEY_PASSWORD)) == []

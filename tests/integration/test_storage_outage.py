@@ -25,7 +25,7 @@ CACHE_BOUND_S = 2.0
 DOWN, BACK = "the cache is down", "the cache is back"
 NOT_SHARED = "the verdict on a call is kept in this process only"
 
-pytestmark = pytest.mark.slow  # a service of its own has to start
+pytestmark = [pytest.mark.slow, pytest.mark.beside]  # a service of its own has to start
 
 
 @pytest.fixture
@@ -82,6 +82,7 @@ async def test_without_minio_a_call_is_refused_soon_and_with_it_works_again(
     assert len((await client.analyze_object(BUCKET, key)).chunks) == 4
 
 
+@pytest.mark.alone  # MinIO has to be there before the client has tried five times
 async def test_the_published_client_bridges_a_restart_of_minio(
     stored: StoredService, client: AsyncBonafideClient, new_object: Callable[[], str]
 ) -> None:
@@ -95,6 +96,7 @@ async def test_the_published_client_bridges_a_restart_of_minio(
     assert len((await call).chunks) == 4
 
 
+@pytest.mark.alone  # within less than the second after which the service gives up by itself
 async def test_who_gives_up_on_a_frozen_minio_frees_the_place(
     stored: StoredService, client: AsyncBonafideClient, new_object: Callable[[], str]
 ) -> None:

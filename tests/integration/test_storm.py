@@ -20,7 +20,7 @@ import pytest
 from bonafide_client import AsyncBonafideClient, BonafideError, ObjectNotFound
 from scripts.local_service import LocalService
 from tests.hostile import mutate
-from tests.integration.logs import tracebacks
+from tests.integration.logs import assert_told, lines_with, tracebacks
 from tests.integration.processes import process_of
 from tests.integration.waiting import Stopwatch, wait_active
 from tests.media import encode, encode_image, photo, speech_like
@@ -222,8 +222,8 @@ async def test_a_storm(
     assert ends["cut off"] >= 6 * (REQUESTS // len(caller.kinds))
     assert ends["given up"] > 0
     log = service.log.read_bytes()[told:].decode(errors="replace")
-    assert '"code": "cancelled"' in log
-    assert [line for line in log.splitlines() if '"code": "internal"' in line] == []
+    assert_told(log, '"code": "cancelled"')
+    assert lines_with(log, '"code": "internal"') == []
     assert tracebacks(log) == []
 
     memory_after, descriptors_after, threads_after = footprint(process)

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import LocalService, free_ports, start
 from tests import phone
+from tests.integration.logs import assert_told
 from tests.integration.stub_runner import BATCH
 from tests.integration.stubbed_service import stubbed_service
 from tests.media import encode, speech_like
@@ -80,7 +81,7 @@ def test_a_second_service_does_not_share_its_ports(workers: Workers, tmp_path: P
         assert second.process.wait(60) == 1
     finally:
         second.stop()
-    assert f"cannot listen on 127.0.0.1:{port}" in second.log.read_text()
+    assert_told(second.log.read_text(), f"cannot listen on 127.0.0.1:{port}")
     assert all(process.is_running() for process in processes(workers.service))
 
 

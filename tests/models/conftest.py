@@ -3,8 +3,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, save_face, save_voice
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Lets torch compute on one thread: several spin while they wait for a busy core, for thrice the processor time."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

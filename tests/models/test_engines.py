@@ -125,6 +125,7 @@ def test_threads_are_set(tiny_voice: Path, tmp_path: Path) -> None:
 
     if not cuda_is_available():
         before = torch.get_num_threads()
+        torch.set_num_threads(2)
         VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="torch", threads=1))
         assert torch.get_num_threads() == 1
         torch.set_num_threads(before)

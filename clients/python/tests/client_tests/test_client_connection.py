@@ -1,5 +1,6 @@
 """The way to the service: retries, deadlines, keepalive, TLS, the key and the environment."""
 
+import asyncio
 import logging
 import socket
 import threading
@@ -119,9 +120,14 @@ async def test_mutual_tls(peer: Peer, certificates: Path) -> None:
             assert client.voice_status().is_loaded
         async with AsyncBonafideClient(address, tls=tls) as aclient:
             assert (await aclient.voice_status()).is_loaded
-        for wrong in (None, Tls(), Tls(certificates / "other.pem"), Tls(certificates / "own.pem")):
+
+        def refused(wrong: Tls | None) -> None:
             with BonafideClient(address, tls=wrong) as client, pytest.raises(Unavailable):
                 client.voice_status()
+
+        # At the same time, since each tries again for seconds.
+        wrongs = (None, Tls(), Tls(certificates / "other.pem"), Tls(certificates / "own.pem"))
+        await asyncio.gather(*(asyncio.to_thread(refused, wrong) for wrong in wrongs))
     finally:
         server.stop(None).wait()
 
