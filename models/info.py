@@ -26,6 +26,10 @@ class ImageGeometry:
             smaller photo gets black borders.
         crop_width: width in pixels of the centre crop, whose left is `(width - crop_width) // 2`.
         resample: Pillow's code of the resampling filter (2 bilinear, 3 bicubic, ...).
+        antialias: whether the filter widens where a photo is made smaller, as in Pillow; else it reads the nearest
+            pixels alone, as OpenCV's `resize` does. False for a bilinear filter only.
+        face_factor: the box of the largest face times this is what is prepared, see `photo.preparation.around_face`;
+            None: as configured.
     """
 
     resize_shortest_edge: int | None
@@ -34,6 +38,8 @@ class ImageGeometry:
     crop_height: int | None
     crop_width: int | None
     resample: int
+    antialias: bool = True
+    face_factor: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ImageGeometry":
