@@ -91,7 +91,8 @@ class ModelInfo:
         max_batch_size: most items that go through the engine at once.
         geometry: preparation of a photo (face only).
         sample_rate: samples per second that windows must have (voice only).
-        window_samples: length of a full window in samples (voice only).
+        window_samples: length of a full window in samples (voice only); beyond 64,000, the model takes what lies before
+            a window of 4 s with it.
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
         speech_version: of the speech detector beside it (voice only); None: there is none.

@@ -74,10 +74,9 @@ def fitting_graph(folder: Path, manifest: Manifest) -> OnnxGraph:
     batch = None if shape[:1] == (-1,) else shape[0] if shape else 0
     if batch not in (None, 1):
         raise UnsupportedModel(f"{ONNX} takes {batch} items at once; export it with a dynamic batch or one of 1")
-    if last_operator(graph.outputs[named[0]]) == "Softmax" and manifest.output.kind != "probabilities":
-        raise _wrong(
-            "output.kind", f"the graph ends with a softmax, so its output is probabilities, not {manifest.output.kind}"
-        )
+    last = last_operator(graph.outputs[named[0]])
+    if last in ("Softmax", "Sigmoid") and manifest.output.kind != "probabilities":
+        raise _wrong("output.kind", f"{manifest.output.kind}, but the graph ends with a {last.lower()}: probabilities")
     check_output(dimensions(graph.outputs[named[0]]), manifest)
     item = _samples(shape, manifest.input) if isinstance(manifest.input, SamplesInput) else _picture(shape, manifest)
     return OnnxGraph(graph, tuple(files), item, named[0], batch, _parameters(graph))

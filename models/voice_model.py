@@ -122,7 +122,8 @@ class VoiceSpoofModel(Detector):
         given = model.manifest.input
         assert isinstance(given, SamplesInput)  # noqa: S101  # as its task says
         window = given.window
-        info = replace(model.info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
+        # A model that takes more is given what lies before a full window.
+        info = replace(model.info, sample_rate=SAMPLE_RATE, window_samples=max(WINDOW_SAMPLES, window.samples))
         rule = WindowRule(window.samples, window.hop or window.samples, window.short, window.last)
         return cls(model.engine, info, window.min_samples, model.calibration, rule=rule)
 
