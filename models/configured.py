@@ -51,7 +51,10 @@ class WindowScorer:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores, ratios = self.detector.score(windows), self._speech.speech_ratios([_last_four(each) for each in windows])
+        scores, ratios = (
+            self.detector.score(windows),
+            self._speech.speech_ratios([_last_four(each) for each in windows]),
+        )
         return [WindowScore(*both) for both in zip(scores.tolist(), ratios.tolist(), strict=True)]
 
 

@@ -82,7 +82,7 @@ class OnnxEngine:
         Raises:
             UnsupportedModel: the graph fails, or gives no scores.
         """
-        others = np.stack([np.roll(item, 97 * index) for index in range(self.max_batch_size)])
+        others = np.stack([np.roll(item // (index + 1), 97 * index) for index in range(self.max_batch_size)])
         try:
             alone = self.run(item[np.newaxis])
             if self._one_by_one or self.max_batch_size == 1:
