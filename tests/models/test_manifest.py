@@ -30,6 +30,15 @@ def parsed(manifest: Any) -> Manifest:
     return parse_manifest(json.dumps(manifest).encode())
 
 
+def refusal(content: bytes) -> str | None:
+    """Why it is refused, or None."""
+    try:
+        parse_manifest(content)
+    except BadManifest as error:
+        return str(error)
+    return None
+
+
 def places(part: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The path of every field."""
     if isinstance(part, dict):
@@ -124,11 +133,8 @@ def test_a_field_of_any_value_gives_a_manifest_or_a_sentence_that_names_it(task:
     for name in place[:-1]:
         part = part[name]
     part[place[-1]] = data.draw(JSON)
-    try:
-        assert isinstance(parsed(manifest), Manifest)
-    except BadManifest as error:
-        assert place[0] in str(error)
-        assert len(str(error)) < 2000
+    said = refusal(json.dumps(manifest).encode())
+    assert said is None or (place[0] in said and len(said) < 2000)
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))

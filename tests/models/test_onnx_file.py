@@ -1,6 +1,5 @@
 """What an ONNX file may have read: nothing outside of its folder. Torn and hostile files end in a sentence."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def test_weights_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(WEIGHTS.tobytes())
     folder = save(tmp_path / "m", external(name), voice_manifest())
     (folder / "sub").mkdir()
-    os.symlink(tmp_path / "secret", folder / "link")
+    (folder / "link").symlink_to(tmp_path / "secret")
     with pytest.raises(UnsupportedModel, match="which is no file within its folder"):
         VoiceSpoofModel.load(str(folder), options(tmp_path))
 
@@ -95,6 +94,15 @@ def test_sizes_depths_and_counts_are_bounded(tmp_path: Path, monkeypatch: pytest
         check_onnx(path)
 
 
+def refusal(path: Path) -> str | None:
+    """Why it is refused, or None."""
+    try:
+        check_onnx(path)
+    except UnsupportedModel as error:
+        return str(error)
+    return None
+
+
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 400))
 def test_any_bytes_give_a_sentence_or_pass(noise: bytes, at: int) -> None:
     whole = external("weights.bin")
@@ -102,7 +110,5 @@ def test_any_bytes_give_a_sentence_or_pass(noise: bytes, at: int) -> None:
         path = Path(folder) / "model.onnx"
         for content in (noise, whole[:at] + noise + whole[at:], whole[:at] or b"\0"):
             path.write_bytes(content)
-            try:
-                assert check_onnx(path)
-            except UnsupportedModel as error:
-                assert len(str(error).splitlines()) == 1
+            said = refusal(path)
+            assert said is None or len(said.splitlines()) == 1
