@@ -107,7 +107,7 @@ def plain_bilinear(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return made
 
 
-@pytest.mark.parametrize("seconds", [1.0, 4.0, 9.3])
+@pytest.mark.parametrize("seconds", [1.0, 9.3])
 async def test_every_way_gives_a_model_of_longer_windows_the_same_ones(
     onnx_service: LocalService, models: tuple[Path, Path], tmp_path: Path, seconds: float
 ) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,11 @@ def test_hostile_bytes(content: bytes, said: str) -> None:
 def test_the_published_schema_is_current() -> None:
     published = ROOT / "docs" / "bonafide.schema.json"
     assert published.read_text() == json_schema(), "python -m models.manifest --schema > docs/bonafide.schema.json"
+
+
+def test_the_documented_manifests_are_in_order() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.DOTALL)
+    assert [parse_manifest(block.encode()).task for block in blocks] == ["voice", "face"]
 
 
 def test_a_draft_knows_what_the_graph_says_and_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
