@@ -78,7 +78,7 @@ class FaceSpoofModel(Detector):
     def _of_onnx(cls, model: "OnnxModel") -> "FaceSpoofModel":
         given = model.manifest.input
         assert isinstance(given, PictureInput)  # noqa: S101  # as its task says
-        geometry = geometry_of(given)
+        geometry = given.geometry
         return cls(model.engine, replace(model.info, geometry=geometry), geometry, model.calibration)
 
     def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:

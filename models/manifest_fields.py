@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.info import ImageGeometry
 from models.labels import contradicted
 
 Short = Literal["repeat", "zero_pad", "as_is"]
 Last = Literal["reach_back", "repeat", "zero_pad", "as_is"]
 _MOST_SAMPLES = 960_000
 """A minute at 16 kHz."""
+_FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
+"""Pillow's codes."""
 _Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. /+-]*$")]
 _Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
@@ -124,6 +127,21 @@ class PictureInput(_Part):
         if self.crop is not None and (self.crop.width > (least[0] or 0) or self.crop.height > (least[1] or 0)):
             raise ValueError("crop is larger than the picture after resize")
         return self
+
+    @property
+    def geometry(self) -> ImageGeometry:
+        """How a photo is prepared before the arithmetic."""
+        resize, crop = self.resize, self.crop
+        return ImageGeometry(
+            resize_shortest_edge=resize.shortest_edge,
+            resize_height=resize.height,
+            resize_width=resize.width,
+            crop_height=crop.height if crop else None,
+            crop_width=crop.width if crop else None,
+            resample=_FILTERS[resize.filter],
+            antialias=resize.antialias,
+            face_factor=self.face_factor,
+        )
 
     @property
     def height(self) -> int:

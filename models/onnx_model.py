@@ -12,17 +12,14 @@ from models.catalog import ModelFiles
 from models.checkpoint import fingerprint
 from models.detector import model_info
 from models.errors import UnsupportedModel
-from models.info import ImageGeometry, ModelInfo, Task
+from models.info import ModelInfo, Task
 from models.labels import SpoofRule
-from models.manifest_fields import Manifest, PictureInput, SamplesInput
+from models.manifest_fields import Manifest, SamplesInput
 from models.manifest_file import read_manifest
 from models.onnx_engine import OnnxEngine
 from models.onnx_graph import check_output, fitting_graph
 from models.onnx_input import prepared_pictures, prepared_samples, spoof_probabilities
 from models.options import LoadOptions
-
-_FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
-"""Pillow's codes."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +97,6 @@ def open_onnx(files: ModelFiles, task: Task, options: LoadOptions, *, setting: s
         name=f"{manifest.name}@{manifest.version}",
     )
     return OnnxModel(manifest, engine, calibration, info)
-
-
-def geometry_of(given: PictureInput) -> ImageGeometry:
-    """How a photo is prepared."""
-    resize, crop = given.resize, given.crop
-    return ImageGeometry(
-        resize_shortest_edge=resize.shortest_edge,
-        resize_height=resize.height,
-        resize_width=resize.width,
-        crop_height=crop.height if crop else None,
-        crop_width=crop.width if crop else None,
-        resample=_FILTERS[resize.filter],
-        antialias=resize.antialias,
-        face_factor=given.face_factor,
-    )
 
 
 def labels_of(manifest: Manifest, classes: int) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def voice(folder: Path, manifest: dict[str, Any], onnx: bytes | None = None, **c
 def mean_square_scores(items: list[NDArray[Any]]) -> NDArray[np.float64]:
     """P(spoof) of `voice_onnx` by its definition, for samples as the graph gets them."""
     energies = np.array([np.mean(np.square(item.astype(np.float64))) for item in items])
-    return 1 / (1 + np.exp(-8 * energies))
+    scores: NDArray[np.float64] = 1 / (1 + np.exp(-8 * energies))
+    return scores
 
 
 @needs_weights

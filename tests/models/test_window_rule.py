@@ -1,10 +1,13 @@
 """A model's own windows of a window of the service: every sample is in one, and none is longer than asked for."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.manifest_fields import Last, Short
 from models.window_rule import WindowRule
 
 COUNT = np.arange(10, dtype=np.int16)
@@ -33,8 +36,8 @@ def test_windows_of_ten_samples(rule: WindowRule, expected: list[list[int]]) -> 
 @given(st.integers(1, 300), st.integers(1, 100), st.data())
 def test_every_sample_is_in_a_window(length: int, samples: int, data: st.DataObject) -> None:
     hop = data.draw(st.integers(1, samples))
-    short = data.draw(st.sampled_from(["repeat", "zero_pad", "as_is"]))
-    last = data.draw(st.sampled_from(["reach_back", "repeat", "zero_pad", "as_is"]))
+    short = data.draw(st.sampled_from(get_args(Short)))
+    last = data.draw(st.sampled_from(get_args(Last)))
     window = np.arange(1, length + 1, dtype=np.int16)
     parts = WindowRule(samples, hop, short, last).parts(window)
     assert set(window.tolist()) <= {sample for part in parts for sample in part.tolist()} <= {0, *window.tolist()}

@@ -9,7 +9,8 @@ from bonafide.photo.faces import Box
 from bonafide.photo.image import prepare
 from bonafide.photo.preparation import around_face, possible_reduction
 from models.info import ImageGeometry
-from tests.bonafide.photo.test_reader import no_face, png, reader, two_faces
+from tests.bonafide.photo.test_reader import png, reader
+from tests.portraits import no_face, two_faces
 
 FACTOR = ImageGeometry(None, 80, 80, None, None, 2, antialias=False, face_factor=2.7)
 
