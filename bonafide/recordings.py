@@ -26,7 +26,7 @@ class Slot(WindowSpan):
 
     Attributes:
         score: from the cache.
-        pcm: int16 (n,), 16 kHz mono; (64000,) unless the recording is shorter.
+        pcm: int16 (n,), 16 kHz mono; (64000,) unless the recording is shorter, and what lies before them.
     """
 
     score: WindowScore | None = None
@@ -41,6 +41,7 @@ class Recording:
         fetch: fetches the bytes and holds them; entered only when the cache is not sufficient.
         model: fingerprint of the model whose cached scores count.
         group: windows per group.
+        before: samples before each window that are given with it, see `AudioReader`.
         decoder: decodes what the cache does not hold.
 
     Attributes:
@@ -59,6 +60,7 @@ class Recording:
         cache: Cache,
         decoder: RecordingDecoder,
         limits: AudioLimits,
+        before: int = 0,
     ) -> None:
         self._content_id = content_id
         self._fetch = fetch
@@ -67,6 +69,9 @@ class Recording:
         self._cache = cache
         self._decoder = decoder
         self._limits = limits
+        self._before = before
+        # Models that take other windows share no cached ones.
+        self._windows_id = f"{content_id}+{before}" if before else content_id
         self.total = 0
         self.seconds = 0.0
         self.warnings: tuple[str, ...] = ()
@@ -97,12 +102,12 @@ class Recording:
     async def _cached_groups(self, meta: RecordingMeta) -> AsyncGenerator[list[Slot], None]:
         """Groups for as long as every window has a cached score or cached samples."""
         shortest = WINDOW_SAMPLES if meta.windows > 1 else 1
-        lengths = range(shortest, WINDOW_SAMPLES + 1)
+        lengths = range(shortest, WINDOW_SAMPLES + self._before + 1)
         for first in range(0, meta.windows, self._group):
             indices = range(first, min(first + self._group, meta.windows))
             scores = await self._cache.get_scores(self._content_id, self._model, indices)
             missing = [index for index in indices if index not in scores]
-            windows = await self._cache.get_windows(self._content_id, missing, lengths) if missing else {}
+            windows = await self._cache.get_windows(self._windows_id, missing, lengths) if missing else {}
             if len(windows) < len(missing):
                 return
             yield [
@@ -117,7 +122,10 @@ class Recording:
     async def _decoded_groups(self, after: int) -> AsyncGenerator[list[Slot], None]:
         """Groups of the windows from index `after` on; caches them."""
         count = 0
-        async with self._fetch() as data, self._decoder.open(data, self._limits, self._group) as reader:
+        async with (
+            self._fetch() as data,
+            self._decoder.open(data, self._limits, self._group, self._before) as reader,
+        ):
             while (windows := await reader.next_windows()) is not None:
                 count += len(windows)
                 windows = list(itertools.dropwhile(lambda window: window.index < after, windows))
@@ -131,7 +139,7 @@ class Recording:
         scores = await self._cache.get_scores(self._content_id, self._model, [window.index for window in windows])
         fresh = {window.index: window.pcm for window in windows if window.index not in scores}
         if fresh:
-            await self._cache.put_windows(self._content_id, fresh)
+            await self._cache.put_windows(self._windows_id, fresh)
         return [_slot(window, scores.get(window.index), fresh.get(window.index)) for window in windows]
 
 

@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from bonafide.audio.reader import AudioLimits
+from bonafide.audio.reader import AudioLimits, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
@@ -182,6 +182,7 @@ class VoiceAnalysis:
             cache=self._cache,
             decoder=self._decoder,
             limits=self._limits,
+            before=samples_before(model),
         )
         chunks: list[WindowVerdict] = []
         failed: list[Slot] = []

@@ -75,6 +75,8 @@ def _preparation(geometry: ImageGeometry) -> str:
         steps.append(f"resized to {geometry.resize_width} x {geometry.resize_height}")
     if geometry.crop_width:
         steps.append("then cropped at the centre")
+    if geometry.face_factor is not None:
+        steps.insert(0, f"the face's box times {geometry.face_factor:g}")
     return ", ".join(steps)
 
 

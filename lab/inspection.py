@@ -1,24 +1,28 @@
 """Inspection of a model before it serves: description, cost on this machine, advice. Reference in, `Inspection` out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from lab.card import licence
+from lab.weight_facts import WeightFacts, weight_facts
 from models.catalog import find_model
-from models.converted import WEIGHTS, is_converted, read_converted
-from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
+from models.errors import (
+    AmbiguousLabels,
+    BadManifest,
+    CheckpointMismatch,
+    EngineUnavailable,
+    ModelError,
+    ModelUnavailable,
+)
 from models.face_model import FaceSpoofModel
 from models.info import ModelInfo, Task
 from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
 from models.voice_model import VoiceSpoofModel
-from models.weights import parameter_count
 
 _REPEATS = 7
 SECONDS_PER_WINDOW = 4
@@ -26,6 +30,7 @@ _SLOW_PHOTO_MS = 500.0
 _ADVICE: dict[type[ModelError], str] = {
     ModelUnavailable: "Nothing can be had under this name. Check the spelling, or give a folder that holds the model.",
     AmbiguousLabels: "Find out from the model's authors which class is the attack, and name it with the setting.",
+    BadManifest: "Correct the field; `python -m models.manifest FOLDER` checks it without loading the model.",
     CheckpointMismatch: "The weights are truncated or do not fit config.json: get them again, or save as safetensors.",
     EngineUnavailable: "Leave BONAFIDE_ENGINE and BONAFIDE_PRECISION at auto, or serve on another machine.",
 }
@@ -64,7 +69,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
     Raises:
         ModelError: it cannot be served; see `advice_for`.
     """
-    files = find_model(reference, task, options.models_dir, offline=options.offline)
+    facts = weight_facts(find_model(reference, task, options.models_dir, offline=options.offline))
     info, score = _loaded(reference, task, options)
     item_ms = _median_ms(score, 1), _median_ms(score, info.max_batch_size) / info.max_batch_size
     core_ms = speech_core_ms = None
@@ -75,17 +80,16 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         if task == "voice":
             finder, windows = VoiceActivityDetector.load(one_thread), _windows(info)
             speech_core_ms = _median_ms(lambda count: finder.speech_ratios(windows[:count]), 1, clock=time.process_time)
-    weights = _weight_files(files.path)
     return Inspection(
         info=info,
-        spoof=_spoof_in_words(info),
-        parameters=_parameters(files.path, weights),
-        megabytes=sum(path.stat().st_size for path in weights) / 1e6,
-        licence=licence(files.path if files.path.is_dir() else files.path.parent),
+        spoof=facts.spoof or _spoof_in_words(info),
+        parameters=facts.parameters,
+        megabytes=sum(path.stat().st_size for path in facts.files) / 1e6,
+        licence=facts.licence,
         item_ms=item_ms,
         core_ms=core_ms,
         speech_core_ms=speech_core_ms,
-        advice=tuple(_advice(info, item_ms, files.path, weights)),
+        advice=tuple(_advice(info, item_ms, facts)),
     )
 
 
@@ -135,27 +139,15 @@ def _spoof_in_words(info: ModelInfo) -> str:
     return f"{info.spoof_index}: {info.labels[info.spoof_index]}"
 
 
-def _parameters(path: Path, weights: Sequence[Path]) -> int:
-    return read_converted(path).parameters if is_converted(path) else sum(map(parameter_count, weights))
-
-
-def _weight_files(path: Path) -> Sequence[Path]:
-    if path.is_file():
-        return [path]
-    if is_converted(path):
-        return [path / WEIGHTS]
-    return sorted(path.glob("model*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
-
-
-def _advice(info: ModelInfo, item_ms: tuple[float, float], path: Path, weights: Sequence[Path]) -> list[str]:
+def _advice(info: ModelInfo, item_ms: tuple[float, float], facts: WeightFacts) -> list[str]:
     found = []
     if info.demo:
         found.append("It is a small demonstration model: do not decide by it.")
     if not info.calibrated:
         found.append("It is not calibrated, so 0.5 is its threshold: fit one with `python -m lab.calibrate`.")
-    if licence(path if path.is_dir() else path.parent) is None:
+    if facts.licence is None:
         found.append("Its model card states no licence: ask its authors before you serve it.")
-    if any(file.suffix in (".bin", ".pth") and not is_converted(path) for file in weights):
+    if facts.pickled:
         found.append(
             "Its weights are pickled; they are read without running code, but safetensors are safer to pass on."
         )

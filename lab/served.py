@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from bonafide.audio.reader import AudioLimits, AudioReader
+from bonafide.audio.reader import AudioLimits, AudioReader, samples_before
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
@@ -38,16 +38,20 @@ class MediaReader:
         settings: the service's, for its limits.
         geometry: how a photo is prepared; None: the files are recordings.
         line: through which recordings are sent before the service reads them; None: read as they are.
+        before: samples before each window that are given with it, see `AudioReader`.
 
     Attributes:
         identity: identifies its processing besides decoding; empty for recordings.
     """
 
-    def __init__(self, settings: Settings, geometry: ImageGeometry | None, line: Line | None = None) -> None:
+    def __init__(
+        self, settings: Settings, geometry: ImageGeometry | None, line: Line | None = None, before: int = 0
+    ) -> None:
         self._settings = settings
         self._photos = None if geometry is None else PhotoReader.from_settings(settings)
         self._geometry = geometry
         self._line = line
+        self._before = before
         self.identity = "" if self._photos is None else self._photos.identity
 
     def read(self, path: Path) -> list[Part]:
@@ -71,7 +75,7 @@ class MediaReader:
         if self._line is not None:
             data = self._line.send(data, limits)
             limits = replace(limits, max_bytes=max(limits.max_bytes, len(data)))  # WAV is larger than what it was
-        with AudioReader(data, limits) as reader:
+        with AudioReader(data, limits, before=self._before) as reader:
             return [Part(window.pcm, window.fresh_s) for windows in reader for window in windows]
 
 
@@ -101,14 +105,14 @@ class ServedModel:
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._settings = settings
         self._line: Line | None = None
-        self._reader = MediaReader(settings, self.info.geometry)
+        self._reader = MediaReader(settings, self.info.geometry, before=samples_before(self.info))
         self.read = self._reader.read
 
     def through(self, line: Line) -> Self:
         """The same voice model, whose recordings are sent through this line before it reads them."""
         other = copy.copy(self)
         other._line = line
-        other._reader = MediaReader(self._settings, self.info.geometry, line)
+        other._reader = MediaReader(self._settings, self.info.geometry, line, samples_before(self.info))
         other.read = other._reader.read
         return other
 

@@ -1,6 +1,7 @@
 """From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store.
 
-A folder holds a checkpoint in transformers format, or a converted model (`models.converted`).
+A folder holds a checkpoint in transformers format, a converted model (`models.converted`), or an ONNX model with its
+manifest (`models.manifest_file`).
 """
 
 import os
@@ -12,6 +13,7 @@ from models.converted import is_converted, read_converted
 from models.errors import ModelUnavailable, UnsupportedModel
 from models.hub import saved_model
 from models.info import Task
+from models.manifest_names import MANIFEST, WRITE_MANIFEST
 
 BUNDLED = Path(__file__).parent / "bundled"
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
@@ -25,7 +27,7 @@ class ModelFiles:
     Attributes:
         reference: as requested.
         name: for display.
-        path: a folder in transformers format or of a converted model, or a `.pth` file.
+        path: a folder in transformers format, of a converted or of an ONNX model, or a `.pth` file.
         demo: whether it is one of the small bundled models.
     """
 
@@ -44,6 +46,11 @@ class ModelFiles:
         """Whether it is the folder of a converted model."""
         return is_converted(self.path)
 
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it is a folder with an ONNX model and its manifest."""
+        return not self.is_converted and (self.path / MANIFEST).is_file()
+
 
 def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
     """Finds, and if need be downloads, the files that a reference names.
@@ -58,7 +65,7 @@ def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = 
 
     Raises:
         ModelUnavailable: there is nothing under that name; the message names the remedies.
-        UnsupportedModel: it is neither a transformers folder, nor a converted one, nor a `.pth` file.
+        UnsupportedModel: it is neither a folder that can be served nor a `.pth` file.
     """
     reference = reference.strip()
     if reference == "bundled":
@@ -84,6 +91,11 @@ def _from_path(reference: str, path: Path) -> ModelFiles:
         return _converted(reference, path)
     if path.is_dir():
         return ModelFiles(reference, path.name, _checkpoint_in(path, reference))
+    if path.suffix == ".onnx":
+        raise UnsupportedModel(
+            f"{reference!r} is an ONNX file, which does not say what its scores mean: {WRITE_MANIFEST}, "
+            "and the folder of both is the reference"
+        )
     if path.suffix != ".pth":
         raise UnsupportedModel(f"{reference!r} is a file but no .pth; {_FORMS}")
     return ModelFiles(reference, path.stem, path)
@@ -112,9 +124,11 @@ def _converted(reference: str, folder: Path) -> ModelFiles:
 
 
 def _checkpoint_in(folder: Path, reference: str) -> Path:
-    """The folder itself when it is in transformers format, or the only `.pth` file in it."""
-    if (folder / "config.json").is_file():
+    """The folder itself when it is in transformers format or has a manifest, or the only `.pth` file in it."""
+    if (folder / MANIFEST).is_file() or (folder / "config.json").is_file():
         return folder
+    if any(folder.glob("*.onnx")):
+        raise UnsupportedModel(f"{reference!r} holds an ONNX file and no {MANIFEST}: {WRITE_MANIFEST}")
     found = sorted(folder.glob("*.pth"))
     if len(found) == 1:
         return found[0]

@@ -17,7 +17,7 @@ from bonafide.verdict import WindowScore
 from models.info import Task
 from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
-from models.voice_model import VoiceSpoofModel
+from models.voice_model import WINDOW_SAMPLES, VoiceSpoofModel
 
 
 class WindowScorer:
@@ -46,11 +46,21 @@ class WindowScorer:
     def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
         """Score and speech ratio of each window, int16 `(samples,)` at 16 kHz; NaN for windows that cannot be judged.
 
+        The ratio is that of the last 4 s: what lies before them is there for the model alone.
+
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores, ratios = self.detector.score(windows), self._speech.speech_ratios(windows)
+        scores, ratios = (
+            self.detector.score(windows),
+            self._speech.speech_ratios([_last_four(each) for each in windows]),
+        )
         return [WindowScore(*both) for both in zip(scores.tolist(), ratios.tolist(), strict=True)]
+
+
+def _last_four(window: Any) -> Any:
+    """The last 4 s of a window; what is none stays as it is, for the detector to refuse."""
+    return window[-WINDOW_SAMPLES:] if isinstance(window, np.ndarray) and window.ndim == 1 else window
 
 
 def settings_for(task: Task, **given: Any) -> Settings:

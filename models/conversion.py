@@ -46,6 +46,8 @@ def convert_model(reference: str, task: Task, options: LoadOptions, out: Path) -
     files = find_model(reference, task, options.models_dir, offline=options.offline)
     if files.is_converted:
         raise UnsupportedModel(f"{reference!r} is converted already: its folder {files.path} can be copied as it is")
+    if files.is_onnx:
+        raise UnsupportedModel(f"{reference!r} is an ONNX model, which starts without torch as it is")
     description, model = _described(files, task, options)
     read_calibration(files.path, description.version)  # refuses one that the service would refuse
 

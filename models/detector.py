@@ -28,7 +28,9 @@ class Detector:
 
     def _score(self, items: Sequence[Any], fits: Callable[[NDArray[Any]], bool]) -> NDArray[np.float32]:
         """Scores, calibrated if there is a calibration; see `score_each`."""
-        scores = score_each(self._engine, items, fits)
+        return self._calibrated(score_each(self._engine, items, fits))
+
+    def _calibrated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._calibration.apply(scores) if self._calibration else scores
 
 
@@ -42,11 +44,15 @@ def model_info(
     architecture: str,
     labels: tuple[str, ...],
     rule: SpoofRule,
+    name: str | None = None,
 ) -> ModelInfo:
-    """The description that models of either task share; `version` is that of the uncalibrated model."""
+    """The description that models of either task share.
+
+    `version` is that of the uncalibrated model, `name` its own for itself; None: that of its files.
+    """
     return ModelInfo(
         task=task,
-        name=files.name,
+        name=name or files.name,
         version=calibration.version if calibration else version,
         architecture=architecture,
         reference=files.reference,

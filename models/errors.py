@@ -13,6 +13,10 @@ class UnsupportedModel(ModelError):
     """The checkpoint exists, but it is for another task, or of a kind that is not served here."""
 
 
+class BadManifest(ModelError):
+    """`bonafide.json` is missing, cannot be read, or does not fit its ONNX file; the message names the field."""
+
+
 class CheckpointMismatch(ModelError):
     """The weights do not fill the architecture: keys are missing, unexpected, or of another shape."""
 

@@ -17,11 +17,13 @@ from models.engines import open_engine
 from models.errors import UnsupportedModel
 from models.info import ImageGeometry, ModelInfo
 from models.labels import SpoofRule, spoof_rule
+from models.manifest_fields import PictureInput
 from models.options import LoadOptions
 from models.preprocessing import image_preparation
 
 if TYPE_CHECKING:
     from models.graph import SpoofGraph
+    from models.onnx_model import OnnxModel
 
 _SETTING = "BONAFIDE_FACE_SPOOF_LABEL"
 
@@ -44,13 +46,18 @@ class FaceSpoofModel(Detector):
         """Loads a model and warms it up; the first `score` is as fast as the next.
 
         Args:
-            reference: `bundled`, a folder (of a checkpoint or of a converted model), a hub id, or `bento:<tag>`.
+            reference: `bundled`, a folder (of a checkpoint, of a converted model, or of an ONNX model with its
+                manifest), a hub id, or `bento:<tag>`.
             options: engine, precision, folders.
 
         Raises:
             ModelError: its subclass and message name the cause and the remedy.
         """
         files = find_model(reference, "face", options.models_dir, offline=options.offline)
+        if files.is_onnx:
+            from models.onnx_model import open_onnx
+
+            return cls._of_onnx(open_onnx(files, "face", options, setting=_SETTING))
         source = face_source(files, options)
         calibration = read_calibration(files.path, source.version) if options.calibrated else None
         engine = open_engine(face_engine_model(files, source), options)
@@ -66,6 +73,13 @@ class FaceSpoofModel(Detector):
         )
         info = replace(info, geometry=source.geometry)
         return cls(engine, info, source.geometry, calibration)
+
+    @classmethod
+    def _of_onnx(cls, model: "OnnxModel") -> "FaceSpoofModel":
+        given = model.manifest.input
+        assert isinstance(given, PictureInput)  # noqa: S101  # as its task says
+        geometry = given.geometry
+        return cls(model.engine, replace(model.info, geometry=geometry), geometry, model.calibration)
 
     def score(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """P(fake) of each photo, float32 `(n,)` in 0..1; NaN for one of a wrong dtype or shape; others are unaffected.

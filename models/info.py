@@ -26,6 +26,10 @@ class ImageGeometry:
             smaller photo gets black borders.
         crop_width: width in pixels of the centre crop, whose left is `(width - crop_width) // 2`.
         resample: Pillow's code of the resampling filter (2 bilinear, 3 bicubic, ...).
+        antialias: whether the filter widens where a photo is made smaller, as in Pillow; else it reads the nearest
+            pixels alone, as OpenCV's `resize` does. False for a bilinear filter only.
+        face_factor: the box of the largest face times this is what is prepared, see `photo.preparation.around_face`;
+            None: as configured.
     """
 
     resize_shortest_edge: int | None
@@ -34,6 +38,8 @@ class ImageGeometry:
     crop_height: int | None
     crop_width: int | None
     resample: int
+    antialias: bool = True
+    face_factor: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ImageGeometry":
@@ -85,7 +91,8 @@ class ModelInfo:
         max_batch_size: most items that go through the engine at once.
         geometry: preparation of a photo (face only).
         sample_rate: samples per second that windows must have (voice only).
-        window_samples: length of a full window in samples (voice only).
+        window_samples: length of a full window in samples (voice only); beyond 64,000, the model takes what lies before
+            a window of 4 s with it.
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
         speech_version: of the speech detector beside it (voice only); None: there is none.

@@ -7,7 +7,7 @@ else makes the name undecided, and a name whose words contradict each other ("fa
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -88,6 +88,15 @@ def spoof_rule(
     if len(bonafide) != 1 or any(_hints(label, _Side.BONAFIDE) for label in rest):
         raise _refusal(labels, "not exactly one of them is named as bona fide", setting)
     return SpoofRule(bonafide[0], inverted=True)
+
+
+def contradicted(labels: Sequence[str], spoof: Collection[int]) -> str | None:
+    """What the class names say against the indices that are said to mean spoof, in words; None: nothing."""
+    for index, label in enumerate(labels):
+        side = _side(label, strict=False)
+        if side is not None and (side is _Side.SPOOF) != (index in spoof):
+            return f"class {index} is named {label!r}, which means {side.value}"
+    return None
 
 
 def _in_order(id2label: Mapping[int, str]) -> list[str]:

@@ -25,7 +25,7 @@ from models.options import LoadOptions
 
 # OpenVINO's converter reports each conversion over the network, unless this package cannot be imported.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-import openvino  # type: ignore[import-untyped]  # noqa: E402
+import openvino as openvino  # type: ignore[import-untyped]  # noqa: E402
 from openvino import properties  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -54,14 +54,9 @@ class OpenVINOEngine:
 
     def __init__(self, model: EngineModel, options: LoadOptions) -> None:
         core = openvino.Core()
-        self.precision: Precision = _precision(core, options)
+        self.precision: Precision = cpu_precision(core, options)
         self.max_batch_size = batch_size(model.task, self.device, options.max_batch)
-        threads = options.threads or usable_cpus()
-        settings = {
-            properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
-            properties.hint.inference_precision: "bf16" if self.precision == "bf16" else "f32",
-            properties.inference_num_threads: threads,
-        }
+        settings = cpu_settings(self.precision, options.threads)
         self._compiled = core.compile_model(_converted(model, options, core), "CPU", settings)
         self._request = self._compiled.create_infer_request()
         self._turn = threading.Lock()
@@ -73,7 +68,21 @@ class OpenVINOEngine:
             return result
 
 
-def _precision(core: openvino.Core, options: LoadOptions) -> Precision:
+def cpu_settings(precision: Precision, threads: int) -> dict[Any, Any]:
+    """What a model is compiled with; `threads` of 0: all CPUs that this process may use."""
+    return {
+        properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
+        properties.hint.inference_precision: "bf16" if precision == "bf16" else "f32",
+        properties.inference_num_threads: threads or usable_cpus(),
+    }
+
+
+def cpu_precision(core: openvino.Core, options: LoadOptions) -> Precision:
+    """The arithmetic that the options name, if this CPU has it.
+
+    Raises:
+        EngineUnavailable: bf16 is requested on a CPU without it.
+    """
     # OpenVINO reports BF16 on every AVX-512 CPU too, where it would only emulate it.
     has_bf16 = cpu_has_bf16() and "BF16" in core.get_property("CPU", properties.device.capabilities)
     if options.precision == "auto":

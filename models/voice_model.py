@@ -18,11 +18,15 @@ from models.engines import open_engine
 from models.errors import UnsupportedModel
 from models.info import ModelInfo
 from models.labels import SpoofRule, spoof_rule
+from models.manifest_fields import SamplesInput, Short
 from models.options import LoadOptions
 from models.preprocessing import SAMPLE_RATE, voice_preparation
+from models.scoring import score_each
+from models.window_rule import WindowRule
 
 if TYPE_CHECKING:
     from models.graph import SpoofGraph
+    from models.onnx_model import OnnxModel
 
 WINDOW_SAMPLES = 64_000
 """A full window: 4 seconds."""
@@ -72,25 +76,29 @@ class VoiceSpoofModel(Detector):
         min_samples: int,
         calibration: Calibration | None = None,
         *,
-        repeat_short: bool,
+        rule: WindowRule,
     ) -> None:
         super().__init__(engine, info, calibration)
         self._min_samples = min_samples
-        self._repeat_short = repeat_short
+        self._rule = rule
 
     @classmethod
     def load(cls, reference: str, options: LoadOptions) -> "VoiceSpoofModel":
         """Loads a model and warms it up; the first `score` is as fast as the next.
 
         Args:
-            reference: `bundled`, a folder (of a checkpoint or of a converted model), a `.pth` file, a hub id, or
-                `bento:<tag>`.
+            reference: `bundled`, a folder (of a checkpoint, of a converted model, or of an ONNX model with its
+                manifest), a `.pth` file, a hub id, or `bento:<tag>`.
             options: engine, precision, folders.
 
         Raises:
             ModelError: its subclass and message name the cause and the remedy.
         """
         files = find_model(reference, "voice", options.models_dir, offline=options.offline)
+        if files.is_onnx:
+            from models.onnx_model import open_onnx
+
+            return cls._of_onnx(open_onnx(files, "voice", options, setting=_SETTING))
         source = voice_source(files, options)
         calibration = read_calibration(files.path, source.version) if options.calibrated else None
         engine = open_engine(voice_engine_model(files, source), options)
@@ -105,7 +113,19 @@ class VoiceSpoofModel(Detector):
             rule=source.rule,
         )
         info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
-        return cls(engine, info, source.input.min_samples, calibration, repeat_short=source.input.repeat_short)
+        short: Short = "repeat" if source.input.repeat_short else "as_is"
+        rule = WindowRule(WINDOW_SAMPLES, None, short)
+        return cls(engine, info, source.input.min_samples, calibration, rule=rule)
+
+    @classmethod
+    def _of_onnx(cls, model: "OnnxModel") -> "VoiceSpoofModel":
+        given = model.manifest.input
+        assert isinstance(given, SamplesInput)  # noqa: S101  # as its task says
+        window = given.window
+        # A model that takes more is given what lies before a full window.
+        info = replace(model.info, sample_rate=SAMPLE_RATE, window_samples=max(WINDOW_SAMPLES, window.samples))
+        rule = WindowRule(window.samples, window.hop or window.samples, window.short, window.last)
+        return cls(model.engine, info, window.min_samples, model.calibration, rule=rule)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """P(spoof) of each window, float32 `(n,)` in 0..1.
@@ -119,15 +139,14 @@ class VoiceSpoofModel(Detector):
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        if self._repeat_short:
-            windows = [self._repeated(window) for window in windows]
-        return self._score(windows, self._fits)
+        parts = [self._rule.parts(window) if self._usable(window) else [window] for window in windows]
+        scores = score_each(self._engine, [part for each in parts for part in each], self._fits)
+        ends = np.cumsum([len(each) for each in parts])
+        means = [scores[end - len(each) : end].mean() for end, each in zip(ends, parts, strict=True)]
+        return self._calibrated(np.array(means, np.float32))
 
-    def _repeated(self, window: NDArray[np.int16]) -> NDArray[np.int16]:
-        """As long as a full window; an invalid one is not changed."""
-        if isinstance(window, np.ndarray) and self._fits(window) and window.shape[0] < WINDOW_SAMPLES:
-            return np.resize(window, WINDOW_SAMPLES)
-        return window
+    def _usable(self, window: Any) -> bool:
+        return isinstance(window, np.ndarray) and self._fits(window)
 
     def _fits(self, window: NDArray[Any]) -> bool:
         return window.dtype == np.int16 and window.ndim == 1 and self._min_samples <= window.shape[0] <= _MAX_SAMPLES

@@ -19,6 +19,7 @@ from bonafide.audio.windows import MAX_FOR_ONE, Cut, WindowCutter
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
+from models.info import ModelInfo
 
 __all__ = [
     "SAMPLE_RATE",
@@ -28,6 +29,7 @@ __all__ = [
     "AudioReader",
     "Window",
     "recorded_span",
+    "samples_before",
     "window_weight",
 ]
 
@@ -69,7 +71,8 @@ class Window(WindowSpan):
     """Four seconds of a recording, see `recorded_span`.
 
     Attributes:
-        pcm: int16 array (n,), 16 kHz mono; (64000,) unless the recording is shorter.
+        pcm: int16 array (n,), 16 kHz mono; (64000,) unless the recording is shorter, and what lies before them where
+            the model takes more.
     """
 
     pcm: NDArray[np.int16]
@@ -86,13 +89,14 @@ class AudioReader:
         warnings: sentences about what could not be read, or is odd; complete after the last step.
     """
 
-    def __init__(self, data: bytes, limits: AudioLimits, batch_windows: int = 8) -> None:
+    def __init__(self, data: bytes, limits: AudioLimits, batch_windows: int = 8, before: int = 0) -> None:
         """Checks the size only.
 
         Args:
             data: the recording: WAV, FLAC, MP3, Ogg, Opus, M4A, AAC, AMR or WebM.
             limits: what it may hold at most.
             batch_windows: most windows of one step.
+            before: samples at 16 kHz before each window that are given with it, see `samples_before`.
 
         Raises:
             UnreadableMedia: no bytes at all.
@@ -107,6 +111,7 @@ class AudioReader:
         self.seconds = 0.0
         self._limits = limits
         self._batch_windows = batch_windows
+        self._before = before
         self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
         self.warnings = self._decoder.warnings
         self._steps = self._read()
@@ -155,7 +160,8 @@ class AudioReader:
                 span = recorded_span(index, index * WINDOW_SECONDS + cut.fresh / rate)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
-                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, made.pcm))
+                pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
+                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
                 index += 1
             yield windows
         self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
@@ -167,7 +173,7 @@ class AudioReader:
         cut_count = rate_changes = 0
         for samples, rate in self._decoder.blocks():
             if cutter is None:
-                cutter = WindowCutter(rate, WINDOW_SECONDS)
+                cutter = WindowCutter(rate, WINDOW_SECONDS, before_s=self._before / SAMPLE_RATE)
             elif cutter.rate != rate:
                 rate_changes += 1
                 if rate_changes > _MAX_RATE_CHANGES:
@@ -175,7 +181,7 @@ class AudioReader:
                 if waiting:
                     yield cutter.rate, waiting
                     waiting = []
-                cutter = _continued(cutter, rate)
+                cutter = _continued(cutter, rate, self._before / SAMPLE_RATE)
             cuts = cutter.feed(samples)
             waiting += cuts
             cut_count += len(cuts)
@@ -204,12 +210,18 @@ def recorded_span(index: int, end_s: float) -> WindowSpan:
 
 def window_weight(pcm: NDArray[np.int16]) -> float:
     """What a window costs a model, as a part of what a full one costs; pcm: int16 (samples,), 16 kHz mono."""
-    return max(len(pcm) / WINDOW_SAMPLES, 1 / MAX_FOR_ONE)
+    return min(1.0, max(len(pcm) / WINDOW_SAMPLES, 1 / MAX_FOR_ONE))
 
 
-def _continued(cutter: WindowCutter, rate: int) -> WindowCutter:
+def samples_before(model: ModelInfo) -> int:
+    """How many samples before a window of 4 s a model is given with it, at 16 kHz; see docs/verdict.md."""
+    return max(0, (model.window_samples or 0) - WINDOW_SAMPLES)
+
+
+def _continued(cutter: WindowCutter, rate: int, before_s: float) -> WindowCutter:
     """A cutter for the new rate that continues where the old one ends."""
     history, unseen, old_rate = cutter.rest
-    continued = WindowCutter(rate, WINDOW_SECONDS, history=resample(history[np.newaxis], old_rate, rate)[0])
+    resampled = resample(history[np.newaxis], old_rate, rate)[0]
+    continued = WindowCutter(rate, WINDOW_SECONDS, history=resampled, before_s=before_s)
     continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][: continued.window_samples - 1])
     return continued

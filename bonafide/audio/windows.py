@@ -4,6 +4,7 @@ In: float32 blocks of any size, at the recording's own rate. Out: whole windows,
 Recordings and live streams share it, so the same samples give the same windows however they arrive.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ class Cut(NamedTuple):
     """One window as it was cut.
 
     Attributes:
-        samples: float32 array (n,), as long as a window; shorter only if nothing was fed before it that could fill it.
+        samples: float32 array (n,), as long as a window, with what lies before it where that is asked for; shorter only
+            if nothing was fed before it that could fill it.
         fresh: how many samples at the end no earlier window held, 1..n.
     """
 
@@ -29,7 +31,8 @@ class Rest(NamedTuple):
     """State that one cutter passes to the next, for another rate or length.
 
     Attributes:
-        history: float32 array (n,), samples before `unseen` that windows have held, at most a window.
+        history: float32 array (n,), samples before `unseen` that windows have held, at most a window and what is given
+            with it.
         unseen: float32 array (m,), samples that no window has held yet.
         rate: samples per second of both.
     """
@@ -46,7 +49,12 @@ class WindowCutter:
     """
 
     def __init__(
-        self, rate: int, window_s: float, hop_s: float | None = None, history: NDArray[np.float32] | None = None
+        self,
+        rate: int,
+        window_s: float,
+        hop_s: float | None = None,
+        history: NDArray[np.float32] | None = None,
+        before_s: float = 0.0,
     ) -> None:
         """Starts empty.
 
@@ -56,6 +64,7 @@ class WindowCutter:
             hop_s: distance between the starts of two windows in seconds, at most `window_s`; None: windows
                 follow one another without overlap.
             history: float32 array (n,) at `rate`, judged samples before the first that will be fed.
+            before_s: so many seconds of what lies before a window are given with it, as far as there are any.
 
         Raises:
             ValueError: a window or hop shorter than one sample, or a hop longer than the window.
@@ -68,7 +77,8 @@ class WindowCutter:
         self._buffer = np.zeros(self.window_samples, dtype=np.float32)
         self._filled = 0
         self._seen = 0  # leading samples of the buffer that an earlier window already held
-        self._history = np.zeros(0, np.float32) if history is None else history[-self.window_samples :]
+        self._most = self.window_samples + math.ceil(rate * before_s)
+        self._history = np.zeros(0, np.float32) if history is None else history[-self._most :]
 
     @property
     def unseen_samples(self) -> int:
@@ -89,8 +99,7 @@ class WindowCutter:
             self._filled += taken
             block = block[taken:]
             if self._filled == self.window_samples:
-                self._history = self._buffer.copy()
-                cuts.append(Cut(self._history, self.unseen_samples))
+                cuts.append(self._cut())
                 self._seen = self.window_samples - self.hop_samples
                 self._buffer[: self._seen] = self._buffer[self.hop_samples :].copy()
                 self._filled = self._seen
@@ -101,10 +110,12 @@ class WindowCutter:
 
         It reaches back into the windows before it, as far as needed to be as long as they are.
         """
-        last = None
-        if fresh := self.unseen_samples:
-            unseen = self._buffer[self._seen : self._filled]
-            self._history = np.concatenate([self._history, unseen])[-self.window_samples :]
-            last = Cut(self._history, fresh)
+        last = self._cut() if self.unseen_samples else None
         self._filled = self._seen = 0
         return last
+
+    def _cut(self) -> Cut:
+        """The window that ends where the buffer does."""
+        fresh = self.unseen_samples
+        self._history = np.concatenate([self._history, self._buffer[self._seen : self._filled]])[-self._most :]
+        return Cut(self._history, fresh)

@@ -37,8 +37,12 @@ class WindowStream(Protocol):
 class RecordingDecoder(Protocol):
     """Where recordings are decoded."""
 
-    def open(self, data: Media, limits: AudioLimits, windows: int) -> AbstractAsyncContextManager[WindowStream]:
+    def open(
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+    ) -> AbstractAsyncContextManager[WindowStream]:
         """A recording, in steps of at most `windows` windows; nothing is decoded before the first.
+
+        With each window come `before` samples of what lies before it, see `AudioReader`.
 
         A bytearray may be empty after the first step, so that no second copy of the recording is held.
         """
@@ -51,12 +55,14 @@ class ProcessRecordings:
         self._pool = pool
 
     @asynccontextmanager
-    async def open(self, data: Media, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
+    async def open(
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+    ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
         # Refuses what is empty or too large before it is sent; looks at the size alone.
         AudioReader(cast(bytes, data), limits, windows).close()
         async with self._pool.job() as job:
-            yield _ProcessWindows(job, data, limits, windows)
+            yield _ProcessWindows(job, data, limits, windows, before)
 
 
 class ThreadRecordings:
@@ -66,31 +72,39 @@ class ThreadRecordings:
         self._threads = threads
 
     @asynccontextmanager
-    async def open(self, data: Media, limits: AudioLimits, windows: int) -> AsyncIterator[WindowStream]:
+    async def open(
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+    ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        with AudioReader(bytes(data), limits, windows) as reader:
+        with AudioReader(bytes(data), limits, windows, before) as reader:
             yield _ThreadWindows(reader, self._threads)
 
 
 class _ProcessWindows:
-    def __init__(self, job: Job, data: Media, limits: AudioLimits, windows: int) -> None:
+    def __init__(self, job: Job, data: Media, limits: AudioLimits, windows: int, before: int) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
         self._job = job
         self._data = data
         self._limits = limits
         self._windows = windows
+        self._before = before
         self._begun = self._ended = False
 
     async def next_windows(self) -> list[Window] | None:
         if self._ended:
             return None
-        most_bytes = self._windows * WINDOW_SAMPLES * _BYTES_PER_SAMPLE
+        most_bytes = self._windows * (WINDOW_SAMPLES + self._before) * _BYTES_PER_SAMPLE
         async with self._job.slot():
             if self._begun:
                 answer = await self._job.ask({"do": "next"}, most_bytes=most_bytes)
             else:
-                begin = {"do": "audio", "limits": asdict(self._limits), "windows": self._windows}
+                begin = {
+                    "do": "audio",
+                    "limits": asdict(self._limits),
+                    "windows": self._windows,
+                    "before": self._before,
+                }
                 answer = await self._job.ask(begin, self._data, most_bytes=most_bytes)
                 self._begun = True
         self.seconds = float(answer.header["seconds"])

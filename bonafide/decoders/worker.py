@@ -66,7 +66,9 @@ class AudioJob:
 
     def __init__(self, frame: Frame) -> None:
         header = frame.header
-        self._reader = AudioReader(bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"])
+        self._reader = AudioReader(
+            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"]
+        )
         self._bound = CpuBound(len(frame.payload), header["windows"])
 
     def answer(self, _: Frame) -> Reply:

@@ -86,7 +86,7 @@ class LiveWindow(NamedTuple):
     """A window to be scored.
 
     Attributes:
-        samples: float32 array (n,) at `rate`, mono.
+        samples: float32 array (n,) at `rate`, mono; with what lies before the window where the model takes more.
         rate: in Hz.
     """
 
@@ -113,6 +113,9 @@ class LiveSession:
 
     Times are arguments, from any monotonic clock.
 
+    Args:
+        before_s: seconds before each full window that are given with it.
+
     Attributes:
         config: in force.
         threshold: a score at or above it is labelled spoof.
@@ -128,11 +131,13 @@ class LiveSession:
         speech: SpeechCheck,
         now: float,
         config: LiveConfig = LiveConfig(),
+        before_s: float = 0.0,
     ) -> None:
         self.config = config
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
+        self._before_s = before_s
         self._speech = speech
         self._began = self._active_at = now
         self.running = RunningVerdict(threshold)
@@ -281,7 +286,9 @@ class LiveSession:
         history, unseen = (resample(part[np.newaxis], self._rest.rate, rate)[0] for part in self._rest[:2])
         self._rest = _nothing(rate)
         hop_s = self.config.chunk_s - self.config.overlap_s
-        self._cutter = WindowCutter(rate, self.config.chunk_s, hop_s, history)
+        # A shorter window is completed by the model, as a recording of that length is.
+        before_s = self._before_s if self.config.chunk_s == WINDOW_SECONDS else 0.0
+        self._cutter = WindowCutter(rate, self.config.chunk_s, hop_s, history, before_s)
         self._fed = self._windowed = 0
         return self._cut(unseen)
 
@@ -300,7 +307,7 @@ class LiveSession:
     def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
         self._windowed += cut.fresh
         end_s = self._origin_s + self._windowed / cutter.rate
-        start_s = max(0.0, end_s - len(cut.samples) / cutter.rate)
+        start_s = max(0.0, end_s - min(len(cut.samples), cutter.window_samples) / cutter.rate)
         span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / cutter.rate)
         self._index += 1
         return LiveWindow(span, cut.samples, cutter.rate)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.levels import model_input
-from bonafide.audio.reader import AudioLimits
+from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, samples_before
 from bonafide.calls import Call
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
@@ -142,7 +142,10 @@ class LiveStream:
         limits = LiveLimits(settings.live_max_message_s, settings.live_idle_s, settings.live_max_session_s)
         threshold = effective_threshold(settings.voice_threshold, self.model.threshold)
         config = LiveConfig(settings.live_chunk_s, settings.live_overlap_s)
-        self.session = LiveSession(limits, threshold, SpeechCheck(settings.min_speech_ratio), _now(), config)
+        before = samples_before(self.model)
+        self._most_samples = WINDOW_SAMPLES + before
+        speech = SpeechCheck(settings.min_speech_ratio)
+        self.session = LiveSession(limits, threshold, speech, _now(), config, before / SAMPLE_RATE)
         self.client_id = call.request_id
         self.opened_at = time.time()
         self.messages = 0
@@ -287,7 +290,9 @@ class LiveStream:
         )
         for window, each in zip(windows, made, strict=True):
             self.session.levels.add(each, window.span.fresh_s)
-        return [_Ready(window.span, each.pcm) for window, each in zip(windows, made, strict=True)]
+        return [
+            _Ready(window.span, each.pcm[-self._most_samples :]) for window, each in zip(windows, made, strict=True)
+        ]
 
     async def _write(self, send: Send) -> LiveSummary:
         while not isinstance(item := await self._jobs.get(), Ending):

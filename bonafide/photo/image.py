@@ -21,6 +21,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo.format import ACCEPTED, identify, stated_orientation
 from bonafide.photo.jpeg import END, structure
+from bonafide.photo.plain_bilinear import resized
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 
@@ -139,9 +140,11 @@ def prepare(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
         uint8 array (height, width, 3).
     """
     size = geometry.resized(image.width, image.height)
-    if size != image.size:
+    if size != image.size and geometry.antialias:
         image = image.resize(size, resample=Image.Resampling(geometry.resample), reducing_gap=REDUCING_GAP)
     pixels: NDArray[np.uint8] = np.asarray(image)
+    if size != image.size:
+        pixels = resized(pixels, *size)
     if geometry.crop_height is None or geometry.crop_width is None:
         return pixels
     return _centre(pixels, geometry.crop_height, geometry.crop_width)

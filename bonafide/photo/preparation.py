@@ -29,20 +29,22 @@ def prepared(
         faces: all that were found in it, the largest first.
         geometry: how it is prepared.
         quality: from where on there is a reason.
-        crop_margin: see `PhotoReader`.
+        crop_margin: see `PhotoReader`; a model with a factor of its own is given what it was trained with.
     """
-    if faces and crop_margin is not None:
+    judged = (0, 0, *picture.size)
+    if faces and geometry.face_factor is not None:
+        judged = around_face(faces[0].box(picture.size), geometry.face_factor, picture.size)
+    elif faces and crop_margin is not None:
         judged = with_margin(faces[0].box(picture.size), crop_margin, picture.size)
-        part = picture.crop(judged)
-    else:
-        judged, part = (0, 0, *picture.size), picture
+    part = picture if judged == (0, 0, *picture.size) else picture.crop(judged)
     return prepare(part, geometry), reason_against(picture, faces, judged, geometry, quality)
 
 
 def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometry, crop_margin: float | None) -> int:
     """By how much the edges of a photo may be divided before it is searched and prepared: 8, 4, 2 or 1.
 
-    Without a rest, so that nothing moves. Where a face is cut out it is 1: scores depend on the pixel where the cut is.
+    Without a rest, so that nothing moves. Where a face is cut out it is 1: scores depend on the pixel where the cut is,
+    and where the model's filter reads single pixels, on each of them.
 
     Args:
         size: width and height of the photo.
@@ -50,7 +52,7 @@ def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometr
         geometry: how it is prepared.
         crop_margin: see `PhotoReader`.
     """
-    if crop_margin is not None:
+    if crop_margin is not None or geometry.face_factor is not None or not geometry.antialias:
         return 1
     width, height = geometry.resized(*size)
     spare = min(size[0] / (REDUCING_GAP * width), size[1] / (REDUCING_GAP * height))
@@ -59,6 +61,30 @@ def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometr
         left, top, right, bottom = faces[0].box(size)
         spare = min(spare, min(right - left, bottom - top) / (LOOKED_AT_GAP * LIGHT_SIDE))
     return next((by for by in (8, 4, 2) if spare >= by and not any(edge % by for edge in size)), 1)
+
+
+def around_face(box: Box, factor: float, size: Size) -> Box:
+    """A face's box times `factor` about its centre, shrunk and shifted to stay inside the picture.
+
+    Its shape is that of the box: where the picture is too small for the factor, width and height shrink alike.
+
+    Args:
+        box: of the face.
+        factor: 1 or more.
+        size: width and height of the picture.
+    """
+    left, top, right, bottom = box
+    factor = min(factor, size[0] / (right - left), size[1] / (bottom - top))
+    columns = _scaled(left, right, factor, size[0])
+    rows = _scaled(top, bottom, factor, size[1])
+    return columns[0], rows[0], columns[1], rows[1]
+
+
+def _scaled(start: int, stop: int, factor: float, edge: int) -> tuple[int, int]:
+    """An interval times `factor` about its middle, shifted into 0..edge; at least a pixel."""
+    length = max(1, min(edge, round(factor * (stop - start))))
+    first = min(max(0, round((start + stop - length) / 2)), edge - length)
+    return first, first + length
 
 
 def with_margin(box: Box, margin: float, size: tuple[int, int]) -> Box:

@@ -91,6 +91,10 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
         raise UnsupportedModel(f"{reference!r} is a .pth file, which can be served but not fine-tuned; give a folder")
     if files.is_converted:
         raise UnsupportedModel(f"{reference!r} is a converted model, which cannot be fine-tuned; give its checkpoint")
+    if files.is_onnx:
+        raise UnsupportedModel(
+            f"{reference!r} is an ONNX model, which can be served and calibrated, but not fine-tuned"
+        )
     checkpoint = read_checkpoint(files.path)
     prepare, geometry = _preparation(checkpoint, task)
     labels, spoof, own = _classes(checkpoint, task, options.spoof_label)

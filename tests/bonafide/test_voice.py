@@ -171,6 +171,23 @@ async def test_with_cached_windows_another_model_needs_no_download(tmp_path: Pat
         assert again.chunks == first.chunks
 
 
+async def test_a_model_that_takes_more_than_a_chunk_is_given_what_lies_before_it(tmp_path: Path) -> None:
+    async with service(tmp_path) as running:
+        running.put("a.wav", recording())
+        first = await report_of(running.stored("a.wav"))
+        running.remote.judge = len
+        for window_samples, lengths in ((64_600, [64_000, *[64_600] * 4]), (96_000, [64_000, *[96_000] * 4])):
+            more = {"version": f"{window_samples}", "window_samples": window_samples}
+            running.remote.model = running.remote.model | more
+            await running.voice._runner.probe()
+            for _ in range(2):  # decoded anew, and from the cache
+                report = await report_of(running.stored("a.wav"))
+                assert [chunk.score for chunk in report.chunks] == lengths
+                spans = [(chunk.index, chunk.start_s, chunk.end_s, chunk.weight) for chunk in report.chunks]
+                assert spans == [(chunk.index, chunk.start_s, chunk.end_s, chunk.weight) for chunk in first.chunks]
+    assert running.store.reads == 3
+
+
 async def test_a_window_without_a_score_is_named_and_the_others_stand(tmp_path: Path) -> None:
     async with service(tmp_path) as running:
         running.remote.judge = lambda item: float("nan") if not item.any() else 0.9

@@ -13,6 +13,7 @@ from lab.inspection import inspect
 from models.calibration import Calibration, calibration_path, write_calibration
 from models.conversion import convert_model
 from tests.models.checkpoints import options
+from tests.models.onnx_files import face_manifest, face_onnx, save, voice_manifest, voice_onnx
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
 
@@ -53,6 +54,31 @@ def test_a_converted_model(tiny_face: Path, tmp_path: Path) -> None:
     assert (found.parameters, found.spoof) == (checkpoint.parameters, checkpoint.spoof)
     assert found.info.version == checkpoint.info.version
     assert not any("pickled" in sentence for sentence in found.advice)
+
+
+def test_an_onnx_voice_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = save(tmp_path / "onnx", voice_onnx(), voice_manifest())
+    main([str(folder)])
+    shown = capsys.readouterr().out
+    for text in ("tiny-voice@1", "windows of 64600 samples", "0: spoof, 1: bona fide", "MIT", "ms per window of 4 s"):
+        assert text in shown
+    assert "pickled" not in shown
+
+
+def test_an_onnx_face_model(tmp_path: Path) -> None:
+    folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
+    found = inspect(str(folder), "face", options(tmp_path, threads=1))
+    assert (found.spoof, found.parameters, found.licence) == ("0: fake, 2: fake", 9, "MIT")
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = save(tmp_path / "onnx", voice_onnx(), voice_manifest(output={"spoof": 2}))
+    with pytest.raises(SystemExit) as caught:
+        main([str(folder)])
+    assert caught.value.code == 1
+    shown = capsys.readouterr().out
+    assert "BadManifest" in shown
+    assert "output.spoof: of 2 classes, [2] cannot mean spoof" in shown
 
 
 def broken(folder: Path, tiny_face: Path, change: dict[str, object]) -> Path:

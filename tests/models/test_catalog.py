@@ -72,9 +72,9 @@ def test_what_names_nothing_is_refused_without_asking_the_hub(reference: str, tm
 
 
 def test_other_files_and_folders_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").touch()
+    (tmp_path / "model.bin").touch()
     with pytest.raises(UnsupportedModel, match=r"no \.pth"):
-        find_model(str(tmp_path / "model.onnx"), "voice", tmp_path)
+        find_model(str(tmp_path / "model.bin"), "voice", tmp_path)
     with pytest.raises(UnsupportedModel, match=r"no config\.json and no \.pth file"):
         find_model(str(tmp_path), "voice", tmp_path)
 
@@ -100,3 +100,15 @@ def test_a_tag_of_the_bentoml_model_store(folder: Path, tmp_path: Path) -> None:
     *found, refusal = done.stdout.strip().splitlines()
     assert found == ["wavlm:v1 {} True"] * 3
     assert refusal.startswith("ModelUnavailable BentoML's model store has no 'nothing'")
+
+
+def test_a_folder_with_a_manifest(tmp_path: Path) -> None:
+    folder = tmp_path / "onnx"
+    folder.mkdir()
+    (folder / "model.onnx").touch()
+    for reference in (folder, folder / "model.onnx"):
+        with pytest.raises(UnsupportedModel, match=r"`python -m models\.manifest --init model\.onnx` writes a first"):
+            find_model(str(reference), "voice", tmp_path)
+    (folder / "bonafide.json").touch()
+    files = find_model(str(folder), "voice", tmp_path)
+    assert (files.name, files.path, files.is_onnx, files.is_pth) == ("onnx", folder, True, False)

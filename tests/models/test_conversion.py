@@ -25,6 +25,7 @@ from models.info import ModelInfo
 from models.voice_model import VoiceSpoofModel
 from scripts.local_service import ROOT
 from tests.models.checkpoints import TINY_WAVE, apply, options, photos, random_pooled, save_voice, windows
+from tests.models.onnx_files import face_manifest, face_onnx, save
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,12 @@ def test_it_is_of_one_task(converted_face: Path, converted_voice: Path, tmp_path
 def test_it_is_not_converted_twice(converted_face: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match="is converted already"):
         convert_model(str(converted_face), "face", options(tmp_path), tmp_path / "out")
+
+
+def test_an_onnx_model_needs_no_conversion(tmp_path: Path) -> None:
+    folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
+    with pytest.raises(UnsupportedModel, match="starts without torch as it is"):
+        convert_model(str(folder), "face", options(tmp_path), tmp_path / "out")
 
 
 @pytest.mark.parametrize(

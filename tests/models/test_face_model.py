@@ -136,6 +136,8 @@ def test_info_says_how_a_photo_is_prepared(tiny_face: Path, workspace: Path) -> 
         "crop_height": 56,
         "crop_width": 56,
         "resample": 3,
+        "antialias": True,
+        "face_factor": None,
     }
     assert (told["task"], told["name"], told["labels"], told["spoof_index"]) == (
         "face",

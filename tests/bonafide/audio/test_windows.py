@@ -24,6 +24,21 @@ def cut(blocks: list[NDArray[np.float32]], window_s: float, hop_s: float | None 
     return cuts + ([last] if last else [])
 
 
+@given(st.integers(1, 300), st.integers(1, 60), st.integers(1, 60), st.integers(0, 90), st.integers(0, 40))
+def test_what_lies_before_a_window_comes_with_it(count: int, window: int, hop: int, before: int, earlier: int) -> None:
+    hop, samples, history = min(hop, window), ramp(count) + earlier, ramp(earlier)
+    plain = WindowCutter(RATE, window / RATE, hop / RATE, history)
+    longer = WindowCutter(RATE, window / RATE, hop / RATE, history, before / RATE)
+    whole = [*plain.feed(samples), *([last] if (last := plain.flush()) else [])]
+    more = [*longer.feed(samples), *([last] if (last := longer.flush()) else [])]
+    assert [cut.fresh for cut in more] == [cut.fresh for cut in whole]
+    for with_more, cut in zip(more, whole, strict=True):
+        end = int(cut.samples[-1])
+        expected = np.arange(max(1, end - longer._most + 1), end + 1)
+        assert np.array_equal(with_more.samples, expected)
+        assert np.array_equal(with_more.samples[-len(cut.samples) :], cut.samples)
+
+
 @given(st.integers(0, 500), st.lists(st.integers(0, 500), max_size=10), st.integers(1, 60), st.integers(1, 60))
 def test_any_split_gives_the_same_windows(count: int, cuts: list[int], window: int, hop: int) -> None:
     samples, hop = ramp(count), min(hop, window)

@@ -61,11 +61,12 @@ def processes() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{template}/task/{template}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("kind", ["wav", "mp3", "opus"])
-async def test_a_process_gives_the_same_windows_as_a_thread(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "before"), [("wav", 0), ("mp3", 600), ("opus", 32_000)])
+async def test_a_process_gives_the_same_windows_as_a_thread(kind: str, before: int) -> None:
     data = encode(speech_like(30.0, 48_000), 48_000, kind)
-    expected = [window for group in AudioReader(data[:-3000], LIMITS, 3) for window in group]
-    async with decoders() as pool, ProcessRecordings(pool).open(data[:-3000], LIMITS, 3) as stream:
+    expected = [window for group in AudioReader(data[:-3000], LIMITS, 3, before) for window in group]
+    assert [len(window.pcm) for window in expected[:2]] == [64_000, 64_000 + before]
+    async with decoders() as pool, ProcessRecordings(pool).open(data[:-3000], LIMITS, 3, before) as stream:
         windows: list[Window] = []
         while (more := await stream.next_windows()) is not None:
             windows += more

@@ -36,8 +36,8 @@ def ramp(count: int, first: int = 0) -> NDArray[np.float32]:
     return (np.arange(first, first + count) / 2**20).astype(np.float32)
 
 
-def session(config: LiveConfig | None = None, threshold: float = 0.5) -> LiveSession:
-    made = LiveSession(LIMITS, threshold, SpeechCheck(0.1), now=0.0)
+def session(config: LiveConfig | None = None, threshold: float = 0.5, before_s: float = 0.0) -> LiveSession:
+    made = LiveSession(LIMITS, threshold, SpeechCheck(0.1), now=0.0, before_s=before_s)
     made.configure(config or LiveConfig())
     return made
 
@@ -117,13 +117,16 @@ def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConf
     st.lists(st.integers(0, 10 * RATE), max_size=5),
     st.sampled_from([8_000, 16_000]),
     st.sampled_from([2.0**-15, 3e-7, 1.0, 100.0, 20_000.0]),
+    st.sampled_from([0, 600, 32_000]),
 )
-def test_a_stream_has_the_windows_of_the_recording(count: int, cuts: list[int], rate: int, scale: float) -> None:
+def test_a_stream_has_the_windows_of_the_recording(
+    count: int, cuts: list[int], rate: int, scale: float, before: int
+) -> None:
     random = np.random.default_rng(count)
     samples = (random.uniform(-scale, scale, count) * random.choice([1.0, 0.01], count)).astype(np.float32)
-    live = session(LiveConfig(chunk_s=4.0))
+    live = session(LiveConfig(chunk_s=4.0), before_s=before / 16_000)
     heard = [window for part in split(samples, cuts) for window in live.feed(part, rate)] + live.finish()
-    reader = AudioReader(wav(samples, rate), AUDIO_LIMITS)
+    reader = AudioReader(wav(samples, rate), AUDIO_LIMITS, before=before)
     recorded = [window for batch in reader for window in batch]
     assert len(heard) == len(recorded)
     for (span, window, _), other in zip(heard, recorded, strict=True):

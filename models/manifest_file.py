@@ -1,0 +1,81 @@
+"""Reads `bonafide.json`: bytes of an untrusted folder in, a manifest out, or a sentence that names the field."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.errors import BadManifest
+from models.manifest_fields import Manifest
+from models.manifest_names import MANIFEST, UNKNOWN, WRITE_MANIFEST
+
+_MAX_BYTES = 1 << 20
+_LONGEST_NAME = 100
+_KINDS = frozenset({"samples", "rgb", "bgr"})
+"""By these pydantic names the member of `input` that it tried."""
+_NEVER_GUESSED = "it is missing, and which index or sign means spoof is never guessed: ask the model's authors"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder.
+
+    Raises:
+        BadManifest: it is missing, broken, or a field is.
+    """
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise BadManifest(f"{path} cannot be read ({error.strerror or error}); {WRITE_MANIFEST}") from error
+    return parse_manifest(content, str(path))
+
+
+def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest:
+    """The manifest in these bytes.
+
+    Args:
+        content: JSON in UTF-8.
+        name: for messages.
+
+    Raises:
+        BadManifest: broken, or a field is.
+    """
+    if len(content) > _MAX_BYTES:
+        raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes")
+    try:
+        json.loads(content, object_pairs_hook=_no_name_twice)
+    except (ValueError, RecursionError) as error:
+        raise BadManifest(f"{name} is no JSON that can be read: {error}") from error
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise BadManifest(f"{name}: {_in_words(error)}") from error
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
+
+
+def _in_words(error: ValidationError) -> str:
+    """The first thing that is wrong, after the field's name."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = [str(part)[:_LONGEST_NAME] for part in first["loc"]]
+    if len(place) > 1 and place[0] == "input" and place[1] in _KINDS:
+        del place[1]
+    if place[:2] == ["output", "spoof"]:
+        place = place[:2]
+    field = ".".join(place) or "the manifest"
+    if first["input"] == UNKNOWN:
+        return f"{field}: it is still {UNKNOWN!r}, as drafted: fill it in"
+    if first["type"] == "missing":
+        return f"{field}: {_NEVER_GUESSED if field == 'output.spoof' else 'it is missing'}"
+    if first["type"] == "extra_forbidden":
+        return f"{field}: there is no such field"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {said[:1].lower()}{said[1:]}"

@@ -1,0 +1,49 @@
+"""What a voice model is given of a window of the service: completed where it is too short, cut where it is too long."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.manifest_fields import Last, Short
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class WindowRule:
+    """The model's own windows.
+
+    Attributes:
+        samples: length of one.
+        hop: samples between the starts of two in a longer window; None: longer ones are given as they are.
+        short: what is done with a shorter one.
+        last: what is done with samples that are left after the last whole one; see `SampleWindow`.
+    """
+
+    samples: int
+    hop: int | None
+    short: Short
+    last: Last = "reach_back"
+
+    def parts(self, window: Samples) -> list[Samples]:
+        """The model's windows of a window, int16 `(n,)`; one at least."""
+        length = len(window)
+        if length <= self.samples or self.hop is None:
+            return [_completed(window, self.samples, self.short)]
+        starts = range(0, length - self.samples + 1, self.hop)
+        parts = [window[start : start + self.samples] for start in starts]
+        if starts[-1] + self.samples == length:
+            return parts
+        if self.last == "reach_back":
+            return [*parts, window[length - self.samples :]]
+        return [*parts, _completed(window[starts[-1] + self.hop :], self.samples, self.last)]
+
+
+def _completed(window: Samples, samples: int, rule: Short) -> Samples:
+    """As long as a whole one, unless it is longer or taken as it is."""
+    if rule == "as_is" or len(window) >= samples:
+        return window
+    if rule == "repeat":
+        return np.resize(window, samples)
+    return np.pad(window, (0, samples - len(window)))

@@ -1,0 +1,140 @@
+"""Published ONNX detectors behind one service, voice and face: their authors' scores, through every door."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from bonafide.settings import Settings
+from bonafide_client import AsyncBonafideClient
+from lab.served import ServedModel
+from models.face_model import FaceSpoofModel
+from scripts.local_service import LocalService, running
+from tests.integration.test_same_samples import RATE, assert_same, samples, spoken_over_the_socket, streamed, windows_of
+from tests.media import encode_image, wav
+from tests.models.checkpoints import options
+from tests.models.onnx_files import aasist, minifasnet, needs_weights, reference, softmax
+
+pytestmark = [pytest.mark.slow, pytest.mark.beside, needs_weights]
+
+FACTOR = 2.7
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("onnx")
+    return aasist(folder / "aasist"), minifasnet(folder / "minifasnet", factor=FACTOR)
+
+
+@pytest.fixture(scope="module")
+def onnx_service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    objects = tmp_path_factory.mktemp("objects")
+    (objects / "calls").mkdir()
+    (objects / "calls" / "a.wav").write_bytes(wav(samples(9.3), RATE))
+    settings = {
+        "BONAFIDE_VOICE_MODEL": str(models[0]),
+        "BONAFIDE_FACE_MODEL": str(models[1]),
+        "BONAFIDE_MIN_SPEECH_RATIO": "0",  # the reference inputs are noise
+        "BONAFIDE_OBJECTS_DIR": str(objects),
+    }
+    with running(tmp_path_factory.mktemp("service") / "log", settings) as service:
+        yield service
+
+
+async def test_aasist_has_its_authors_scores_over_grpc(onnx_service: LocalService) -> None:
+    """64,600 samples are a chunk of 64,000, and a last one whose window is all of them."""
+    expected = softmax(reference("aasist-asvspoof5"))[:, 0]
+    async with AsyncBonafideClient(onnx_service.address) as client:
+        for pcm, score in zip(reference("pcm"), expected, strict=True):
+            report = await client.analyze_file(wav(pcm, 16_000))
+            first, last = report.chunks
+            assert (first.end_s, last.start_s, last.end_s) == pytest.approx((4.0, 0.0375, 4.0375))
+            assert last.score == pytest.approx(score, abs=1e-3)
+        assert report.model.name == "tiny-voice@1"
+
+
+async def test_minifasnet_has_its_authors_scores_over_grpc(onnx_service: LocalService) -> None:
+    """No face is found in the reference pictures, so that they are judged whole."""
+    expected = 1 - softmax(reference("minifasnet-v2-2.7-80x80"))[:, 1]
+    async with AsyncBonafideClient(onnx_service.address) as client:
+        for bgr, score in zip(reference("images_bgr"), expected, strict=True):
+            photo = Image.fromarray(np.ascontiguousarray(bgr[..., ::-1]))
+            report = await client.predict_liveness(encode_image(photo, "PNG"))
+            assert report.score == pytest.approx(score, abs=1e-3)
+            assert report.reason == "no_face"
+
+
+async def test_a_face_is_cut_out_by_the_models_factor(
+    onnx_service: LocalService, models: tuple[Path, Path], face_jpg: Path
+) -> None:
+    """Cut and resized here by the rule as it is published, from the box that the service tells."""
+    photo = Image.open(face_jpg).convert("RGB")
+    async with AsyncBonafideClient(onnx_service.address) as client:
+        report = await client.predict_liveness(encode_image(photo, "PNG"))
+    (face, *_) = report.faces
+    edges = []
+    for start, length, edge in ((face.left, face.width, photo.width), (face.top, face.height, photo.height)):
+        first, last = int(start * edge), round((start + length) * edge)
+        side = round(FACTOR * (last - first))
+        assert side <= edge  # a shift is enough here
+        first = min(max(0, round((first + last - side) / 2)), edge - side)
+        edges.append((first, first + side))
+    (left, right), (top, bottom) = edges
+    part = photo.crop((left, top, right, bottom))
+    detector = FaceSpoofModel.load(str(models[1]), options(models[1].parent))
+    (expected,) = detector.score([plain_bilinear(np.asarray(part), 80)])
+    assert report.score == pytest.approx(expected, abs=1e-3)
+
+
+def plain_bilinear(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    made = np.zeros((side, side, 3), np.uint8)
+    for row in range(side):
+        for column in range(side):
+            y = min(max(0.0, (row + 0.5) * pixels.shape[0] / side - 0.5), pixels.shape[0] - 1.001)
+            x = min(max(0.0, (column + 0.5) * pixels.shape[1] / side - 0.5), pixels.shape[1] - 1.001)
+            (top, left), (down, across) = (int(y), int(x)), (y % 1, x % 1)
+            four = pixels[top : top + 2, left : left + 2].astype(float)
+            made[row, column] = np.rint(
+                (four[0, 0] * (1 - across) + four[0, 1] * across) * (1 - down)
+                + (four[1, 0] * (1 - across) + four[1, 1] * across) * down
+            )
+    return made
+
+
+@pytest.mark.parametrize("seconds", [1.0, 9.3])
+async def test_every_way_gives_a_model_of_longer_windows_the_same_ones(
+    onnx_service: LocalService, models: tuple[Path, Path], tmp_path: Path, seconds: float
+) -> None:
+    pcm = samples(seconds)
+    recording = wav(pcm, RATE)
+    async with AsyncBonafideClient(onnx_service.address) as client:
+        expected = windows_of(await client.analyze_file(recording))
+        stored = windows_of(await client.analyze_object("calls", "a.wav"))
+    assert len(expected) == -(-seconds // 4)
+    async with httpx.AsyncClient(base_url=onnx_service.url, timeout=120) as http:
+        posted: list[dict[str, Any]] = (await http.post("/detect_audio", content=recording)).json()["chunks"]
+    (tmp_path / "a.wav").write_bytes(recording)
+    evaluation = ServedModel(str(models[0]), "voice", Settings(min_speech_ratio=0))
+    scores = [score for score, _ in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
+    ways = {
+        "http": [(each["start_time_seconds"], each["end_time_seconds"], each["score"]) for each in posted],
+        "stream": (await streamed(onnx_service, pcm.tobytes()))[0],
+        "socket": (await spoken_over_the_socket(onnx_service, pcm.astype(np.float32) / np.float32(32_768)))[0],
+        "evaluation": [(*window[:2], score) for window, score in zip(expected, scores, strict=True)],
+    }
+    if seconds == 9.3:
+        ways["object"] = stored
+    for way, found in ways.items():
+        assert_same(found, expected, way)
+
+
+async def test_the_status_call_tells_what_is_served(onnx_service: LocalService) -> None:
+    async with httpx.AsyncClient(base_url=onnx_service.url, timeout=120) as http:
+        status = json.dumps((await http.get("/model_status")).json())
+    assert "tiny-face@1" in status

@@ -1,0 +1,237 @@
+"""ONNX models with a manifest: scores as their authors' programs give them, prepared as the manifest says."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.calibration import Calibration, calibration_path, logits, write_calibration
+from models.errors import BadManifest, EngineUnavailable, UnsupportedModel
+from models.face_model import FaceSpoofModel
+from models.voice_model import VoiceSpoofModel
+from tests.models.checkpoints import options, windows
+from tests.models.onnx_files import (
+    aasist,
+    face_manifest,
+    face_onnx,
+    field,
+    minifasnet,
+    model,
+    needs_weights,
+    port,
+    reference,
+    save,
+    softmax,
+    tensor,
+    voice_manifest,
+    voice_onnx,
+)
+
+
+def voice(folder: Path, manifest: dict[str, Any], onnx: bytes | None = None, **chosen: Any) -> VoiceSpoofModel:
+    saved = save(folder / "voice", onnx or voice_onnx(), manifest)
+    return VoiceSpoofModel.load(str(saved), options(folder, **chosen))
+
+
+def mean_square_scores(items: list[NDArray[Any]]) -> NDArray[np.float64]:
+    """P(spoof) of `voice_onnx` by its definition, for samples as the graph gets them."""
+    energies = np.array([np.mean(np.square(item.astype(np.float64))) for item in items])
+    scores: NDArray[np.float64] = 1 / (1 + np.exp(-8 * energies))
+    return scores
+
+
+@needs_weights
+def test_aasist_gives_the_scores_of_its_authors_program(tmp_path: Path) -> None:
+    detector = VoiceSpoofModel.load(str(aasist(tmp_path / "aasist")), options(tmp_path))
+    expected = softmax(reference("aasist-asvspoof5"))[:, 0]
+    np.testing.assert_allclose(detector.score(list(reference("pcm"))), expected, atol=1e-3, rtol=1e-2)
+    info = detector.info
+    assert (info.name, info.precision, info.window_samples) == ("tiny-voice@1", "fp32", 64_600)
+    assert (info.labels, info.spoof_index) == (("spoof", "bonafide"), 0)
+
+
+@needs_weights
+@pytest.mark.parametrize("weights", ["minifasnet-v2-2.7-80x80", "minifasnet-v1se-4.0-80x80"])
+def test_minifasnet_gives_the_scores_of_its_authors_program(weights: str, tmp_path: Path) -> None:
+    detector = FaceSpoofModel.load(str(minifasnet(tmp_path / "m", weights)), options(tmp_path))
+    expected = 1 - softmax(reference(weights))[:, 1]
+    assert expected.std() > 0.01
+    rgb = list(np.ascontiguousarray(reference("images_bgr")[..., ::-1]))
+    np.testing.assert_allclose(detector.score(rgb), expected, atol=1e-3)
+
+
+def test_short_windows_are_completed_as_the_manifest_says(tmp_path: Path) -> None:
+    full = [item[:64_600] for item in windows(64_600)]
+    short = [item[:16_000] for item in full]
+    unit = [item / 32768 for item in short]
+    completed = {
+        "repeat": [np.resize(item, 64_600) for item in unit],
+        "zero_pad": [np.pad(item, (0, 48_600)) for item in unit],
+        "as_is": unit,
+    }
+    for rule, expected in completed.items():
+        detector = voice(tmp_path / rule, voice_manifest(window={"short": rule}))
+        np.testing.assert_allclose(detector.score(short), mean_square_scores(expected), atol=1e-5)
+        np.testing.assert_allclose(detector.score(full), mean_square_scores([i / 32768 for i in full]), atol=1e-5)
+        bad: list[Any] = [full[0][:399], full[0].astype(np.float32), None, full[0][np.newaxis]]
+        assert np.isnan(detector.score(bad)).all()
+
+
+def test_a_chunk_is_cut_into_the_windows_of_a_model_that_takes_less(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    chunk = (rng.normal(0, 1, 64_000) * np.linspace(500, 9000, 64_000)).astype(np.int16)
+    detector = voice(tmp_path, voice_manifest(window={"samples": 24_000, "hop": 16_000}))
+    unit = chunk / 32768
+    parts = [unit[start : start + 24_000] for start in (0, 16_000, 32_000, 40_000)]
+    np.testing.assert_allclose(detector.score([chunk]), [mean_square_scores(parts).mean()], atol=1e-5)
+    padded = voice(tmp_path / "p", voice_manifest(window={"samples": 24_000, "hop": 16_000, "last": "zero_pad"}))
+    parts[3] = np.pad(unit[48_000:], (0, 8_000))
+    np.testing.assert_allclose(padded.score([chunk]), [mean_square_scores(parts).mean()], atol=1e-5)
+    assert padded.info.version != detector.info.version
+    assert detector.info.window_samples == 64_000
+
+
+@pytest.mark.parametrize("shape", [("n", 64_600), ("n", 1, 64_600), (1, 64_600)])
+def test_graphs_with_a_channel_or_a_single_item(shape: tuple[int | str, ...], tmp_path: Path) -> None:
+    items = windows(64_600)
+    detector = voice(tmp_path, voice_manifest(), voice_onnx(shape))
+    np.testing.assert_allclose(detector.score(items), mean_square_scores([i / 32768 for i in items]), atol=1e-5)
+
+
+def test_scales_and_pre_emphasis(tmp_path: Path) -> None:
+    items = windows(64_600)
+    as_int16 = voice(tmp_path / "a", voice_manifest(input={"scale": "int16"}), voice_onnx(weights=_small(1e-8)))
+    expected = 1 / (1 + np.exp(-2e-8 * np.array([np.mean(np.square(i.astype(float))) for i in items])))
+    np.testing.assert_allclose(as_int16.score(items), expected, atol=1e-5)
+    emphasised = [np.concatenate([i[:1], i[1:] - 0.97 * i[:-1]]) / 32768 for i in items]
+    detector = voice(tmp_path / "b", voice_manifest(input={"pre_emphasis": 0.97}))
+    np.testing.assert_allclose(detector.score(items), mean_square_scores(emphasised), atol=1e-5)
+    normal = voice(tmp_path / "c", voice_manifest(input={"scale": "z_score"}), voice_onnx(weights=_small(0.5)))
+    np.testing.assert_allclose(normal.score(items[:5]), 1 / (1 + np.exp(-1.0)), atol=1e-3)
+
+
+def _small(weight: float) -> NDArray[np.float32]:
+    return np.array([[weight, -weight]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("output", "weights", "last", "sign"),
+    [
+        ({"spoof": 1}, [[4, -4]], None, -8),
+        ({"spoof": [0], "labels": ["fake", "real"]}, [[4, -4]], None, 8),
+        ({"spoof": "higher"}, [[8]], None, 8),
+        ({"spoof": "lower"}, [[8]], None, -8),
+        ({"kind": "log_likelihood_ratio", "spoof": "lower"}, [[8]], None, -8),
+        ({"name": "last", "kind": "probabilities", "spoof": "lower"}, [[8]], "Sigmoid", -8),
+        ({"name": "last", "kind": "probabilities", "spoof": 0}, [[4, -4]], "Softmax", 8),
+    ],
+)
+def test_outputs_are_read_as_the_manifest_says(
+    output: dict[str, Any], weights: list[list[float]], last: str | None, sign: float, tmp_path: Path
+) -> None:
+    items = windows(64_600)
+    onnx = voice_onnx(weights=np.array(weights, np.float32), last=last)
+    detector = voice(tmp_path, voice_manifest(output=output), onnx)
+    energies = np.array([np.mean(np.square(item / 32768)) for item in items])
+    np.testing.assert_allclose(detector.score(items), 1 / (1 + np.exp(-sign * energies)), atol=1e-5)
+
+
+def test_a_picture_is_given_in_the_models_own_order_and_scale(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    pictures = [rng.integers(low, low + 60, (16, 24, 3), dtype=np.uint8) for low in (0, 90, 190)]
+    pictures[1][..., 0] += 40
+    for kind, sign in (("bgr", -1), ("rgb", 1)):
+        folder = save(tmp_path / kind, face_onnx(), face_manifest(input={"kind": kind}))
+        detector = FaceSpoofModel.load(str(folder), options(tmp_path))
+        means = np.array([picture.mean(axis=(0, 1)) for picture in pictures])
+        first = sign * (means[:, 0] - means[:, 2]) / 50
+        expected = (np.exp(first) + 1) / (np.exp(first) + 2)
+        np.testing.assert_allclose(detector.score(pictures), expected, atol=1e-5)
+    normalised = {"scale": "unit", "mean": [0.5, 0.4, 0.3], "std": [0.1, 0.2, 0.4], "kind": "rgb"}
+    folder = save(tmp_path / "n", face_onnx(), face_manifest(input=normalised))
+    planes = (means / 255 - [0.5, 0.4, 0.3]) / [0.1, 0.2, 0.4]
+    first = (planes[:, 0] - planes[:, 2]) / 50
+    scores = FaceSpoofModel.load(str(folder), options(tmp_path)).score(pictures)
+    np.testing.assert_allclose(scores, (np.exp(first) + 1) / (np.exp(first) + 2), atol=1e-5)
+    assert np.isnan(detector.score([pictures[0][:8]])).all()
+
+
+def test_a_calibration_beside_it_or_in_the_manifest(tmp_path: Path) -> None:
+    items = windows(64_600)
+    plain = voice(tmp_path / "a", voice_manifest())
+    stated = voice(tmp_path / "b", voice_manifest(calibration={"scale": 2.0, "offset": -1.0, "threshold": 0.3}))
+    expected = 1 / (1 + np.exp(-(2 * logits(plain.score(items)) - 1)))
+    np.testing.assert_allclose(stated.score(items), expected, atol=1e-5)
+    assert (stated.info.threshold, stated.info.calibrated, plain.info.calibrated) == (0.3, True, False)
+    fitted = Calibration(1.0, 0.5, 0.7, plain.info.version)
+    write_calibration(fitted, calibration_path(tmp_path / "b" / "voice"))
+    chosen = options(tmp_path)
+    assert VoiceSpoofModel.load(str(tmp_path / "b" / "voice"), chosen).info.threshold == 0.7
+    raw = VoiceSpoofModel.load(str(tmp_path / "b" / "voice"), replace(chosen, calibrated=False))
+    assert raw.info.version == plain.info.version
+    np.testing.assert_allclose(raw.score(items), plain.score(items), atol=1e-6)
+
+
+def test_a_graph_whose_items_change_each_other_is_computed_one_by_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its mean is over the batch, too, as that of a normalisation left in training mode is."""
+    nodes = [
+        field(1, "samples") + field(1, "samples") + field(2, "square") + field(4, "Mul"),
+        field(1, "square") + field(2, "mean") + field(4, "ReduceMean"),
+        field(1, "samples") + field(1, "mean") + field(2, "shifted") + field(4, "Add"),
+        field(1, "shifted") + field(1, "weights") + field(2, "logits") + field(4, "MatMul"),
+    ]
+    weights = np.zeros((64_600, 2), np.float32)
+    weights[:1000, 0] = 0.3
+    onnx = model(nodes, [tensor("weights", weights)], [port("samples", ("n", 64_600))], [port("logits", ("n", 2))])
+    detector = voice(tmp_path, voice_manifest(), onnx)
+    assert "one by one" in caplog.text
+    items = [item[:64_600] for item in windows(64_600)]
+    alone = np.concatenate([detector.score([item]) for item in items])
+    np.testing.assert_allclose(detector.score(items), alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "onnx", "said"),
+    [
+        ({"output": {"spoof": [0, 1]}}, {}, r"output\.spoof: of 2 classes"),
+        ({"output": {"spoof": 2}}, {}, r"output\.spoof: of 2 classes"),
+        ({"output": {"spoof": "higher"}}, {}, r"output\.spoof: the output has 2 classes"),
+        ({}, {"weights": np.ones((1, 1), np.float32)}, r"output\.spoof: the output is a single value"),
+        ({"output": {"name": "other"}}, {}, r"output\.name: the graph's outputs are 'logits'"),
+        ({"input": {"name": "other"}}, {}, r"input\.name: the graph's input is 'samples'"),
+        ({"window": {"samples": 64_000}}, {"shape": ("n", 64_600)}, r"input\.window\.samples: the graph takes 64600"),
+        ({"window": {"short": "as_is"}}, {"shape": ("n", 64_600)}, r"input\.window\.short: as_is"),
+        ({"output": {"name": "last"}}, {"last": "Softmax"}, r"output\.kind: logits, but the graph ends with a softmax"),
+        ({"output": {"labels": ["spoof", "bonafide", "live"]}}, {}, r"output\.labels: the output has 2 classes"),
+    ],
+)
+def test_a_manifest_that_its_graph_contradicts_is_refused(
+    manifest: dict[str, Any], onnx: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadManifest, match=said):
+        voice(tmp_path, voice_manifest(**manifest), voice_onnx(**onnx))
+
+
+def test_what_a_setting_or_another_task_would_change_is_refused(tmp_path: Path) -> None:
+    folder = str(save(tmp_path / "v", voice_onnx(), voice_manifest()))
+    with pytest.raises(UnsupportedModel, match="BONAFIDE_VOICE_SPOOF_LABEL is set"):
+        VoiceSpoofModel.load(folder, options(tmp_path, spoof_label="1"))
+    with pytest.raises(UnsupportedModel, match="voice model by its manifest"):
+        FaceSpoofModel.load(folder, options(tmp_path))
+    with pytest.raises(EngineUnavailable, match="ONNX models run in OpenVINO"):
+        VoiceSpoofModel.load(folder, options(tmp_path, engine="torch"))
+    save(tmp_path / "f", face_onnx(("n", 3, 20, 24)), face_manifest())
+    with pytest.raises(BadManifest, match=r"input\.resize: it leads to 16 rows of 24 pixels"):
+        FaceSpoofModel.load(str(tmp_path / "f"), options(tmp_path))
+
+
+def test_an_operator_that_no_library_is_loaded_for(tmp_path: Path) -> None:
+    nodes = [field(1, "samples") + field(2, "logits") + field(4, "Mine") + field(7, "my.own")]
+    onnx = model(nodes, [], [port("samples", ("n", 64_600))], [port("logits", ("n", 2))])
+    with pytest.raises(UnsupportedModel, match="Mine"):
+        voice(tmp_path, voice_manifest(), onnx)
