@@ -159,7 +159,7 @@ class _FolderFace:
         from models.graph import PrepareImage, SpoofGraph
 
         model = load_classifier(self._checkpoint, "face")
-        prepare = PrepareImage(self._preparation.rescale, self._preparation.mean, self._preparation.std)
+        prepare = PrepareImage(*self._preparation.arithmetic, bgr=self._preparation.bgr)
         return SpoofGraph(model, prepare, self.rule)
 
     def parameters(self) -> int:

@@ -74,10 +74,11 @@ class PrepareVoice(nn.Module):
 
 
 class PrepareImage(nn.Module):
-    """RGB bytes to normalised planes."""
+    """RGB bytes to normalised planes, in the order blue, green, red if `bgr`."""
 
-    def __init__(self, rescale: float, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, rescale: float, mean: Sequence[float], std: Sequence[float], *, bgr: bool = False) -> None:
         super().__init__()
+        self.bgr = bgr
         centre, spread = torch.tensor(list(mean)), torch.tensor(list(std))
         self.register_buffer("scale", (rescale / spread).view(1, 3, 1, 1))
         self.register_buffer("shift", (-centre / spread).view(1, 3, 1, 1))
@@ -85,7 +86,8 @@ class PrepareImage(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(n, height, width, 3) uint8 -> (n, 3, height, width) float32."""
         planes = images.permute(0, 3, 1, 2).to(torch.float32)
-        return planes * self.get_buffer("scale") + self.get_buffer("shift")
+        planes = planes * self.get_buffer("scale") + self.get_buffer("shift")
+        return planes.flip(1) if self.bgr else planes
 
 
 class FusedWavLMAttention(WavLMAttention):

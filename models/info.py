@@ -26,6 +26,8 @@ class ImageGeometry:
             smaller photo gets black borders.
         crop_width: width in pixels of the centre crop, whose left is `(width - crop_width) // 2`.
         resample: Pillow's code of the resampling filter (2 bilinear, 3 bicubic, ...).
+        crop_half_to_even: whether the crop's top and left are rounded as torchvision does, halves to the even number,
+            rather than down.
     """
 
     resize_shortest_edge: int | None
@@ -34,6 +36,7 @@ class ImageGeometry:
     crop_height: int | None
     crop_width: int | None
     resample: int
+    crop_half_to_even: bool = False
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ImageGeometry":

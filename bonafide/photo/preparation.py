@@ -43,6 +43,7 @@ def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometr
     """By how much the edges of a photo may be divided before it is searched and prepared: 8, 4, 2 or 1.
 
     Without a rest, so that nothing moves. Where a face is cut out it is 1: scores depend on the pixel where the cut is.
+    Likewise where the model takes every so many-th pixel, for which means of neighbours are no substitute.
 
     Args:
         size: width and height of the photo.
@@ -50,7 +51,7 @@ def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometr
         geometry: how it is prepared.
         crop_margin: see `PhotoReader`.
     """
-    if crop_margin is not None:
+    if crop_margin is not None or geometry.resample == Image.Resampling.NEAREST:
         return 1
     width, height = geometry.resized(*size)
     spare = min(size[0] / (REDUCING_GAP * width), size[1] / (REDUCING_GAP * height))

@@ -1,5 +1,6 @@
 """Random checkpoints, saved in the usual formats, and plain transformers' results for them."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,7 @@ def apply(geometry: ImageGeometry, photo: NDArray[np.uint8]) -> NDArray[np.uint8
     elif geometry.resize_height and geometry.resize_width:
         image = image.resize((geometry.resize_width, geometry.resize_height), Image.Resampling(geometry.resample))
     if geometry.crop_height and geometry.crop_width:
-        top, left = (image.height - geometry.crop_height) // 2, (image.width - geometry.crop_width) // 2
+        top, left = (image.height - geometry.crop_height) / 2, (image.width - geometry.crop_width) / 2
+        top, left = (round(edge) if geometry.crop_half_to_even else math.floor(edge) for edge in (top, left))
         image = image.crop((left, top, left + geometry.crop_width, top + geometry.crop_height))
     return np.asarray(image)

@@ -136,6 +136,7 @@ def test_info_says_how_a_photo_is_prepared(tiny_face: Path, workspace: Path) -> 
         "crop_height": 56,
         "crop_width": 56,
         "resample": 3,
+        "crop_half_to_even": False,
     }
     assert (told["task"], told["name"], told["labels"], told["spoof_index"]) == (
         "face",
