@@ -85,7 +85,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         item_ms=item_ms,
         core_ms=core_ms,
         speech_core_ms=speech_core_ms,
-        advice=tuple(_advice(info, item_ms, files.path, weights)),
+        advice=(*_assumptions(files.path), *_advice(info, item_ms, files.path, weights)),
     )
 
 
@@ -145,6 +145,17 @@ def _weight_files(path: Path) -> Sequence[Path]:
     if is_converted(path):
         return [path / WEIGHTS]
     return sorted(path.glob("model*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
+
+
+def _assumptions(path: Path) -> list[str]:
+    """What was taken for granted because the checkpoint does not say it."""
+    if path.is_file() or not (checkpoint := read_checkpoint(path)).assumed_processor:
+        return []
+    settings = ", ".join(f"{name} {value}" for name, value in checkpoint.processor.items())
+    return [
+        "It has no preprocessor_config.json, so its input is prepared as is usual in its family: "
+        f"{settings}. Compare this with how it was trained, and write the file."
+    ]
 
 
 def _advice(info: ModelInfo, item_ms: tuple[float, float], path: Path, weights: Sequence[Path]) -> list[str]:

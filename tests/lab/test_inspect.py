@@ -55,6 +55,15 @@ def test_a_converted_model(tiny_face: Path, tmp_path: Path) -> None:
     assert not any("pickled" in sentence for sentence in found.advice)
 
 
+def test_an_assumed_preparation_is_told(tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(tiny_face, tmp_path / "face")
+    (folder / "preprocessor_config.json").unlink()
+    main([str(folder)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "224 x 224 pixels, shorter side resized to 256" in shown
+    assert "no preprocessor_config.json, so its input is prepared as is usual in its family" in shown
+
+
 def broken(folder: Path, tiny_face: Path, change: dict[str, object]) -> Path:
     copy = shutil.copytree(tiny_face, folder / "broken")
     config = json.loads((copy / "config.json").read_text())
