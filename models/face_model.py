@@ -156,9 +156,10 @@ class _FolderFace:
         self.version = fingerprint(checkpoint.weights, facts, self.rule)
 
     def build(self) -> "SpoofGraph":
-        from models.graph import PrepareImage, SpoofGraph
+        from models.graph import PrepareImage, SpoofGraph, fit_to_size
 
         model = load_classifier(self._checkpoint, "face")
+        fit_to_size(model, self.geometry.height, self.geometry.width)
         prepare = PrepareImage(*self._preparation.arithmetic, bgr=self._preparation.bgr)
         return SpoofGraph(model, prepare, self.rule)
 

@@ -5,6 +5,8 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from transformers.models.dinov2_with_registers.modeling_dinov2_with_registers import Dinov2WithRegistersEmbeddings
+from transformers.models.efficientnet.modeling_efficientnet import EfficientNetModel
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from models.labels import SpoofRule
@@ -119,6 +121,34 @@ class FusedWavLMAttention(WavLMAttention):
         )
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.out_proj(mixed.transpose(1, 2).flatten(2)), None, position_bias
+
+
+class FixedRegisterPositions(Dinov2WithRegistersEmbeddings):
+    """Embeddings of DINOv2 with registers for photos of one size.
+
+    The original scales its grid of positions for each photo, with a filter that OpenVINO computes otherwise.
+    """
+
+    def interpolate_pos_encoding(self, embeddings: Tensor, height: int, width: int) -> Tensor:
+        """The positions as scaled once; the arguments are not used."""
+        return self.get_buffer("scaled_positions")
+
+
+def fit_to_size(model: nn.Module, height: int, width: int) -> None:
+    """Replaces what OpenVINO computes otherwise than torch, or not at all, by what is the same for photos of this size.
+
+    Scales grids of positions once, and takes means over whole pictures where a window larger than the picture does.
+    """
+    for module in model.modules():
+        if isinstance(module, EfficientNetModel) and isinstance(module.pooler, nn.AvgPool2d):
+            module.pooler = nn.AdaptiveAvgPool2d(1)
+        if type(module) is Dinov2WithRegistersEmbeddings:
+            patches = (height // module.patch_size) * (width // module.patch_size)
+            shape = (1, 1 + patches, module.position_embeddings.shape[-1])
+            with torch.inference_mode(False), torch.no_grad():
+                scaled = module.interpolate_pos_encoding(torch.zeros(shape), height, width).clone()
+            module.register_buffer("scaled_positions", scaled)
+            module.__class__ = FixedRegisterPositions
 
 
 def use_fused_attention(model: nn.Module) -> None:

@@ -130,12 +130,25 @@ def save_face(
     processor: PilBackend | None = None,
     model_class: type[PreTrainedModel] = Dinov2ForImageClassification,
     config_class: Any = Dinov2Config,
+    convolutions: bool = False,
     **config: Any,
 ) -> Path:
-    """Saves a random image classifier with its processor; the weights do not depend on the labels."""
+    """Saves a random image classifier with its processor; the weights do not depend on the labels.
+
+    With `convolutions`, these and their norms are set so that they keep the level of their input, which fades away
+    otherwise.
+    """
     torch.manual_seed(0)
     processor = processor or BitImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
     model: Any = model_class(config_class(**config, **names(labels)))
+    for module in model.modules() if convolutions else ():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    if convolutions:
+        with torch.no_grad():
+            model.train()(processor(photos(), return_tensors="pt")["pixel_values"])
     model.eval()
     spread(model, model.classifier, processor(photos(), return_tensors="pt")["pixel_values"])
     model.save_pretrained(folder)
