@@ -11,6 +11,7 @@ import numpy as np
 
 from lab.card import licence
 from models.catalog import find_model
+from models.checkpoint import read_checkpoint
 from models.converted import WEIGHTS, is_converted, read_converted
 from models.errors import AmbiguousLabels, CheckpointMismatch, EngineUnavailable, ModelError, ModelUnavailable
 from models.face_model import FaceSpoofModel
@@ -149,7 +150,7 @@ def _weight_files(path: Path) -> Sequence[Path]:
 
 def _assumptions(path: Path) -> list[str]:
     """What was taken for granted because the checkpoint does not say it."""
-    if path.is_file() or not (checkpoint := read_checkpoint(path)).assumed_processor:
+    if path.is_file() or is_converted(path) or not (checkpoint := read_checkpoint(path)).assumed_processor:
         return []
     settings = ", ".join(f"{name} {value}" for name, value in checkpoint.processor.items())
     return [

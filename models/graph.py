@@ -141,9 +141,10 @@ def fit_to_size(model: nn.Module, height: int, width: int) -> None:
     """
     for module in model.modules():
         if isinstance(module, EfficientNetModel) and isinstance(module.pooler, nn.AvgPool2d):
-            module.pooler = nn.AdaptiveAvgPool2d(1)
+            module.add_module("pooler", nn.AdaptiveAvgPool2d(1))
         if type(module) is Dinov2WithRegistersEmbeddings:
-            patches = (height // module.patch_size) * (width // module.patch_size)
+            rows, columns = module.patch_embeddings.patch_size
+            patches = (height // rows) * (width // columns)
             shape = (1, 1 + patches, module.position_embeddings.shape[-1])
             with torch.inference_mode(False), torch.no_grad():
                 scaled = module.interpolate_pos_encoding(torch.zeros(shape), height, width).clone()

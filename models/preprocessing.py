@@ -120,7 +120,8 @@ def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
 
 def _mean_and_std(stem: str, settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """What is subtracted from rescaled pixels, and what they are divided by then."""
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if stem == "MobileViT":  # it never normalises, whatever its file says
         return mean, std
     if settings["do_normalize"]:

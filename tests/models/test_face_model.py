@@ -79,7 +79,7 @@ class TestTiny:
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_other_image_classifiers_load_the_same_way(engine: str, tmp_path: Path) -> None:
-    config = {
+    config: dict[str, Any] = {
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
