@@ -96,9 +96,9 @@ class Settings(BaseSettings):
     face_model: str = "bundled"
     """Face model reference: `bundled`, a folder, a hub id, or `bento:<tag>`."""
     voice_spoof_label: str | None = None
-    """Name (or index) of the class that means spoof, when the checkpoint's labels do not decide it."""
+    """Name or index of the class that means spoof, if the labels do not tell; `not NAME`: of the one that does not."""
     face_spoof_label: str | None = None
-    """Name (or index) of the class that means fake, when the checkpoint's labels do not decide it."""
+    """Name or index of the class that means fake, if the labels do not tell; `not NAME`: of the one that does not."""
     voice_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from lab.weight_facts import WeightFacts, weight_facts
-from models.catalog import find_model
+from models.catalog import ModelFiles, find_model
+from models.checkpoint import read_checkpoint
 from models.errors import (
     AmbiguousLabels,
     BadManifest,
@@ -69,7 +70,8 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
     Raises:
         ModelError: it cannot be served; see `advice_for`.
     """
-    facts = weight_facts(find_model(reference, task, options.models_dir, offline=options.offline))
+    files = find_model(reference, task, options.models_dir, offline=options.offline)
+    facts = weight_facts(files)
     info, score = _loaded(reference, task, options)
     item_ms = _median_ms(score, 1), _median_ms(score, info.max_batch_size) / info.max_batch_size
     core_ms = speech_core_ms = None
@@ -89,7 +91,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         item_ms=item_ms,
         core_ms=core_ms,
         speech_core_ms=speech_core_ms,
-        advice=tuple(_advice(info, item_ms, facts)),
+        advice=(*_assumptions(files), *_advice(info, item_ms, facts)),
     )
 
 
@@ -137,6 +139,20 @@ def _spoof_in_words(info: ModelInfo) -> str:
     if not info.labels:
         return "the only logit"
     return f"{info.spoof_index}: {info.labels[info.spoof_index]}"
+
+
+def _assumptions(files: ModelFiles) -> list[str]:
+    """What was taken for granted because the checkpoint does not say it."""
+    if files.is_pth or files.is_converted or files.is_onnx:
+        return []
+    checkpoint = read_checkpoint(files.path)
+    if not checkpoint.assumed_processor:
+        return []
+    settings = ", ".join(f"{name} {value}" for name, value in checkpoint.processor.items())
+    return [
+        "It has no preprocessor_config.json, so its input is prepared as is usual in its family: "
+        f"{settings}. Compare this with how it was trained, and write the file."
+    ]
 
 
 def _advice(info: ModelInfo, item_ms: tuple[float, float], facts: WeightFacts) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.info import Task
 from models.labels import SpoofRule
+from models.processor_defaults import default_processor
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
 
 _MASKS = r"(^|\.)(masked_spec_embed|mask_token)$"
 UNUSED = re.compile(_MASKS)
@@ -32,17 +36,19 @@ class Checkpoint:
         config: its `config.json`.
         processor: its preprocessor's settings.
         weights: its weight files, sorted by name.
+        assumed_processor: whether it holds no processor's settings, so that they are its family's usual ones.
     """
 
     folder: Path
     config: Mapping[str, Any]
     processor: Mapping[str, Any]
     weights: tuple[Path, ...]
+    assumed_processor: bool = False
 
     @property
     def model_type(self) -> str:
         """Family of the architecture, such as `wavlm`."""
-        return str(self.config.get("model_type", ""))
+        return str(self.config.get("model_type") or ("timm_wrapper" if "pretrained_cfg" in self.config else ""))
 
     @property
     def id2label(self) -> dict[int, str]:
@@ -51,7 +57,13 @@ class Checkpoint:
         Raises:
             AmbiguousLabels: `label2id` gives another order than `id2label`.
         """
-        given = self.config.get("id2label")
+        given = self.config.get("id2label") or dict(
+            enumerate(self.config.get("label_names") or ())
+        )  # the second: timm's
+        if not given and "pretrained_cfg" in self.config:
+            raise AmbiguousLabels(
+                "config.json of this timm model has no label_names; add them, in the order of its outputs"
+            )
         if not given:
             return {index: f"LABEL_{index}" for index in range(int(self.config.get("num_labels", 2)))}
         labels = {int(index): str(label) for index, label in given.items()}
@@ -70,20 +82,29 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         UnsupportedModel: a file is missing or broken.
     """
+    assumed = False
     config = _json(folder / "config.json")
     if (folder / "preprocessor_config.json").is_file():
         processor = _json(folder / "preprocessor_config.json")
     elif (folder / "processor_config.json").is_file():
         both = _json(folder / "processor_config.json")
         processor = both.get("feature_extractor") or both.get("image_processor") or both
+    elif usual := default_processor(config):
+        processor, assumed = usual, "pretrained_cfg" not in config
     else:
         raise UnsupportedModel(
-            f"{folder.name} holds no preprocessor_config.json, so its preparation of input is unknown"
+            f"{folder.name} holds no preprocessor_config.json, so its preparation of input is unknown; copy that of "
+            "the checkpoint that it was fine-tuned from into the folder"
         )
     weights = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
         raise UnsupportedModel(f"{folder.name} holds no model.safetensors")
-    return Checkpoint(folder, config, processor, tuple(weights))
+    if assumed:
+        logger.warning(
+            "a checkpoint without preprocessor_config.json: its input is prepared as is usual in its family",
+            extra={"model": folder.name, "processor": processor},
+        )
+    return Checkpoint(folder, config, processor, tuple(weights), assumed_processor=assumed)
 
 
 def classes_are_independent(checkpoint: Checkpoint) -> bool:
@@ -186,6 +207,11 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
         )
     except SafetensorError as error:
         raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
+    except ImportError as error:
+        raise UnsupportedModel(
+            f"{name} is a timm model, and timm, which is needed for it, is not installed here or is too old: "
+            f"`pip install timm`, or export the model to ONNX ({str(error).strip().splitlines()[0]})"
+        ) from error
     except (ValueError, KeyError, OSError) as error:
         raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
 

@@ -170,10 +170,11 @@ class _FolderFace:
         self.version = fingerprint(checkpoint.weights, facts, self.rule)
 
     def build(self) -> "SpoofGraph":
-        from models.graph import PrepareImage, SpoofGraph
+        from models.graph import PrepareImage, SpoofGraph, fit_to_size
 
         model = load_classifier(self._checkpoint, "face")
-        prepare = PrepareImage(self._preparation.rescale, self._preparation.mean, self._preparation.std)
+        fit_to_size(model, self.geometry.height, self.geometry.width)
+        prepare = PrepareImage(*self._preparation.arithmetic, bgr=self._preparation.bgr)
         return SpoofGraph(model, prepare, self.rule)
 
     def parameters(self) -> int:

@@ -5,6 +5,8 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from transformers.models.dinov2_with_registers.modeling_dinov2_with_registers import Dinov2WithRegistersEmbeddings
+from transformers.models.efficientnet.modeling_efficientnet import EfficientNetModel
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from models.labels import SpoofRule
@@ -74,10 +76,11 @@ class PrepareVoice(nn.Module):
 
 
 class PrepareImage(nn.Module):
-    """RGB bytes to normalised planes."""
+    """RGB bytes to normalised planes, in the order blue, green, red if `bgr`."""
 
-    def __init__(self, rescale: float, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, rescale: float, mean: Sequence[float], std: Sequence[float], *, bgr: bool = False) -> None:
         super().__init__()
+        self.bgr = bgr
         centre, spread = torch.tensor(list(mean)), torch.tensor(list(std))
         self.register_buffer("scale", (rescale / spread).view(1, 3, 1, 1))
         self.register_buffer("shift", (-centre / spread).view(1, 3, 1, 1))
@@ -85,7 +88,8 @@ class PrepareImage(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(n, height, width, 3) uint8 -> (n, 3, height, width) float32."""
         planes = images.permute(0, 3, 1, 2).to(torch.float32)
-        return planes * self.get_buffer("scale") + self.get_buffer("shift")
+        planes = planes * self.get_buffer("scale") + self.get_buffer("shift")
+        return planes.flip(1) if self.bgr else planes
 
 
 class FusedWavLMAttention(WavLMAttention):
@@ -117,6 +121,35 @@ class FusedWavLMAttention(WavLMAttention):
         )
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.out_proj(mixed.transpose(1, 2).flatten(2)), None, position_bias
+
+
+class FixedRegisterPositions(Dinov2WithRegistersEmbeddings):
+    """Embeddings of DINOv2 with registers for photos of one size.
+
+    The original scales its grid of positions for each photo, with a filter that OpenVINO computes otherwise.
+    """
+
+    def interpolate_pos_encoding(self, embeddings: Tensor, height: int, width: int) -> Tensor:
+        """The positions as scaled once; the arguments are not used."""
+        return self.get_buffer("scaled_positions")
+
+
+def fit_to_size(model: nn.Module, height: int, width: int) -> None:
+    """Replaces what OpenVINO computes otherwise than torch, or not at all, by what is the same for photos of this size.
+
+    Scales grids of positions once, and takes means over whole pictures where a window larger than the picture does.
+    """
+    for module in model.modules():
+        if isinstance(module, EfficientNetModel) and isinstance(module.pooler, nn.AvgPool2d):
+            module.add_module("pooler", nn.AdaptiveAvgPool2d(1))
+        if type(module) is Dinov2WithRegistersEmbeddings:
+            rows, columns = module.patch_embeddings.patch_size
+            patches = (height // rows) * (width // columns)
+            shape = (1, 1 + patches, module.position_embeddings.shape[-1])
+            with torch.inference_mode(False), torch.no_grad():
+                scaled = module.interpolate_pos_encoding(torch.zeros(shape), height, width).clone()
+            module.register_buffer("scaled_positions", scaled)
+            module.__class__ = FixedRegisterPositions
 
 
 def use_fused_attention(model: nn.Module) -> None:

@@ -30,6 +30,8 @@ class ImageGeometry:
             pixels alone, as OpenCV's `resize` does. False for a bilinear filter only.
         face_factor: the box of the largest face times this is what is prepared, see `photo.preparation.around_face`;
             None: as configured.
+        crop_half_to_even: whether the crop's top and left are rounded as torchvision does, halves to the even number,
+            rather than down.
     """
 
     resize_shortest_edge: int | None
@@ -40,6 +42,7 @@ class ImageGeometry:
     resample: int
     antialias: bool = True
     face_factor: float | None = None
+    crop_half_to_even: bool = False
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ImageGeometry":

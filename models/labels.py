@@ -40,6 +40,7 @@ _STEMS: dict[_Side, tuple[str, ...]] = {
 }
 _NEGATIONS = frozenset({"not", "non", "no", "un", "never", "isnt"})
 _ARTICLES = frozenset({"a", "an", "the"})
+_NOT = re.compile(r"not\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 _DOUBTS = frozenset({"anti", "free", "less", "false", "without", "versus", "vs"})
 
 
@@ -63,13 +64,14 @@ def spoof_rule(
 ) -> SpoofRule:
     """Decides how P(spoof) is computed from a model's outputs.
 
-    One class (one logit): its sigmoid is P(spoof), unless the class is named as bona fide. Two classes: the class that
-    is named spoof, or the one beside the class that is named bona fide. More: one minus the only class that is named
-    bona fide, provided that no other class could be meant as bona fide too.
+    One class (one logit): its sigmoid is P(spoof) if it is named spoof, one minus it if it is named bona fide. Two
+    classes: the class that is named spoof, or the one beside the class that is named bona fide. More: one minus the
+    only class that is named bona fide, provided that no other class could be meant as bona fide too.
 
     Args:
         id2label: class name by index, 0 to n-1.
-        override: name (any case) or index of the class that means spoof; it overrides every name.
+        override: name (any case) or index of the class that means spoof, or `not` and that of the one that means bona
+            fide; it overrides every name.
         setting: name of the setting that holds `override`, for messages.
 
     Raises:
@@ -80,6 +82,8 @@ def spoof_rule(
         return _overridden(labels, override.strip(), setting)
     sides = [_side(label) for label in labels]
     if len(labels) == 1:
+        if sides[0] is None:
+            raise _refusal(labels, "the name of its only class is no usual word for spoof or bona fide", setting)
         return SpoofRule(0, inverted=sides[0] is _Side.BONAFIDE)
     if len(labels) == 2:
         return _of_two(labels, sides, setting)
@@ -107,16 +111,33 @@ def _in_order(id2label: Mapping[int, str]) -> list[str]:
 
 
 def _overridden(labels: list[str], override: str, setting: str) -> SpoofRule:
-    found = {index for index, label in enumerate(labels) if label.strip().casefold() == override.casefold()}
-    if override.isdecimal() and int(override) < len(labels):
-        found.add(int(override))
+    found = _named(labels, override)
+    negated = _NOT.fullmatch(override)
+    if not found and negated:
+        found = _named(labels, negated[1])
+    else:
+        negated = None
     if len(found) != 1:
         reason = "more than one of them" if found else "none of them"
         raise AmbiguousLabels(f"{setting}={override!r} fits {reason}: {_listed(labels)}")
     index = found.pop()
-    if _side(labels[index], strict=False) is _Side.BONAFIDE:
-        logger.warning("%s makes class %r mean spoof, though its name says bona fide", setting, labels[index])
-    return SpoofRule(index)
+    against = _Side.SPOOF if negated else _Side.BONAFIDE
+    if _side(labels[index], strict=False) is against:
+        meaning = against.other.value
+        logger.warning(
+            "%s makes class %r mean %s, though its name says %s", setting, labels[index], meaning, against.value
+        )
+    if not negated:
+        return SpoofRule(index)
+    return SpoofRule(1 - index) if len(labels) == 2 else SpoofRule(index, inverted=True)
+
+
+def _named(labels: list[str], name: str) -> set[int]:
+    """The classes of this name, in any case, or of this index."""
+    found = {index for index, label in enumerate(labels) if label.strip().casefold() == name.casefold()}
+    if name.isdecimal() and int(name) < len(labels):
+        found.add(int(name))
+    return found
 
 
 def _of_two(labels: list[str], sides: list[_Side | None], setting: str) -> SpoofRule:
@@ -186,5 +207,6 @@ def _listed(labels: list[str]) -> str:
 def _refusal(labels: list[str], reason: str, setting: str) -> AmbiguousLabels:
     return AmbiguousLabels(
         f"cannot tell which class means spoof: {reason} ({_listed(labels)}); "
-        f"set {setting} to the name or index of the class that means spoof"
+        f"set {setting} to the name or index of the class that means spoof, "
+        f"or to `not` and that of the one that means bona fide ({setting}='not {labels[0]}')"
     )

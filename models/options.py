@@ -15,7 +15,8 @@ class LoadOptions:
         models_dir: where models of the hub are kept.
         compiled_dir: where converted models are kept.
         offline: never access the hub.
-        spoof_label: name or index of the class that means spoof, when its name does not decide it.
+        spoof_label: name or index of the class that means spoof, or `not` and that of the one that means bona fide,
+            when the names do not decide it.
         threads: CPU threads of the engine; 0: all CPUs that this process may use.
         max_batch: most items of one batch; 0: whatever suits the device.
         calibrated: apply the calibration that lies beside the weights, if there is one.

@@ -1,5 +1,6 @@
 """Input preparation as given in a checkpoint's own processor file. Anything that is not supported is refused."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from models.info import ImageGeometry
 SAMPLE_RATE = 16_000
 """Samples per second that voice windows have; other rates are refused."""
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 _HALF = (0.5, 0.5, 0.5)
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -25,20 +28,41 @@ _IMAGE_DEFAULTS: dict[str, dict[str, Any]] = {
     "DeiT": {**_FIXED, "do_center_crop": True, "size": {"height": 256, "width": 256},
              "crop_size": {"height": 224, "width": 224}},
     "Siglip": _FIXED,
+    "Beit": {**_FIXED, "crop_size": {"height": 224, "width": 224}},
+    "ConvNext": {**_SHARED, "size": {"shortest_edge": 384}, "crop_pct": 224 / 256},
+    "DINOv3ViT": {**_FIXED, "resample": 2, "image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD},
+    "EfficientNet": {**_SHARED, "size": {"height": 346, "width": 346}, "crop_size": {"height": 289, "width": 289},
+                     "rescale_offset": False, "include_top": True},
+    "MobileViT": {**_SHARED, "do_center_crop": True, "size": {"shortest_edge": 224},
+                  "crop_size": {"height": 256, "width": 256}, "do_flip_channel_order": True},
+    "TimmWrapper": _SHARED,
 }  # fmt: skip
 """Defaults of transformers' processors for what the file omits, by the stem of their names."""
 _SUFFIXES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 _NEVER = ("do_pad", "do_flip_channel_order", "do_thumbnail", "do_align_long_axis", "do_reduce_labels")
+_HARMLESS = {"Beit": ("do_reduce_labels",), "MobileViT": ("do_reduce_labels", "do_flip_channel_order")}
+"""Of these, what is understood or concerns no pictures, by processor."""
+_CONVNEXT_SQUEEZES_FROM = 384
+_TIMM_FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """Geometry before the model, arithmetic inside it: `(pixel * rescale - mean) / std` per RGB channel."""
+    """Geometry before the model, arithmetic inside it: `(pixel * rescale - mean) / std` per RGB channel.
+
+    After it the channels are put in the order blue, green, red if `bgr`.
+    """
 
     geometry: ImageGeometry
     rescale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bgr: bool = False
+
+    @property
+    def arithmetic(self) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
+        """Factor, means and deviations."""
+        return self.rescale, self.mean, self.std
 
 
 @dataclass(frozen=True)
@@ -64,24 +88,96 @@ def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
     """
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
     stem = next((kind.removesuffix(suffix) for suffix in _SUFFIXES if kind.endswith(suffix)), kind)
+    if stem == "Siglip2":
+        raise UnsupportedModel(
+            "Siglip2ImageProcessor gives each photo a size of its own (NaFlex), which is not supported; checkpoints of "
+            "SigLIP 2 for one size, such as google/siglip2-base-patch16-224, are: fine-tune from one of those"
+        )
     if stem not in _IMAGE_DEFAULTS:
         raise UnsupportedModel(
             f"image processor {kind or 'without a name'} is not supported; "
             f"supported are the ImageProcessors {', '.join(_IMAGE_DEFAULTS)}"
         )
     for step in _NEVER:
-        if processor.get(step):
+        if processor.get(step) and step not in _HARMLESS.get(stem, ()):
             raise UnsupportedModel(f"the image processor asks for {step}, which is not supported")
     given = {key: value for key, value in processor.items() if value is not None}
     defaults = _IMAGE_DEFAULTS[stem]
-    settings = {**defaults, **given, "default_size": defaults["size"]}
-    normalize = settings["do_normalize"]
+    if stem == "TimmWrapper":
+        given = _of_timm(given.get("pretrained_cfg"))
+    settings = {**defaults, **given, "default_size": defaults.get("size", {})}
+    if stem == "ConvNext":
+        settings |= _of_convnext(settings)
+    mean, std = _mean_and_std(stem, settings)
     return ImagePreparation(
         geometry=_geometry(settings),
         rescale=float(settings["rescale_factor"]) if settings["do_rescale"] else 1.0,
-        mean=_per_channel(settings["image_mean"]) if normalize else (0.0, 0.0, 0.0),
-        std=_per_channel(settings["image_std"]) if normalize else (1.0, 1.0, 1.0),
+        mean=mean,
+        std=std,
+        bgr=stem == "MobileViT" and bool(settings["do_flip_channel_order"]),
     )
+
+
+def _mean_and_std(stem: str, settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """What is subtracted from rescaled pixels, and what they are divided by then."""
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    if stem == "MobileViT":  # it never normalises, whatever its file says
+        return mean, std
+    if settings["do_normalize"]:
+        mean, std = _per_channel(settings["image_mean"]), _per_channel(settings["image_std"])
+    if stem == "EfficientNet":
+        if settings["rescale_offset"] and settings["do_rescale"]:
+            mean = tuple(value + 1.0 for value in mean)
+        if settings["include_top"]:  # it divides once more
+            std = tuple(a * b for a, b in zip(std, _per_channel(settings["image_std"]), strict=True))
+    return mean, std
+
+
+def _of_convnext(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """ConvNeXT's resize in the words of the others: a share of a larger picture, or the whole one squeezed."""
+    if settings["do_center_crop"]:
+        raise UnsupportedModel("the image processor asks for do_center_crop, which ConvNeXT's is not supported with")
+    if not settings["do_resize"]:
+        return {}
+    edge, _, _ = _resize(settings["size"], square=False)
+    if edge is None:
+        raise UnsupportedModel(f"the image processor's size {settings['size']!r} is not supported")
+    square = {"height": edge, "width": edge}
+    if edge >= _CONVNEXT_SQUEEZES_FROM:
+        return {"size": square}
+    larger = int(edge / float(settings["crop_pct"]))
+    return {"size": {"shortest_edge": larger}, "do_center_crop": True, "crop_size": square}
+
+
+def _of_timm(config: Any) -> dict[str, Any]:
+    """The `pretrained_cfg` of timm in the words of transformers' processors, as `timm.data` reads it."""
+    if not isinstance(config, Mapping):
+        raise UnsupportedModel(
+            "the checkpoint holds no pretrained_cfg of timm, so its preparation of photos is unknown"
+        )
+    channels, height, width = config.get("input_size") or (3, 224, 224)
+    mode, name = config.get("crop_mode") or "center", str(config.get("interpolation") or "bicubic")
+    if channels != 3 or name not in _TIMM_FILTERS or mode not in ("center", "squash"):
+        raise UnsupportedModel(
+            f"timm's preparation of photos (input_size {channels} x {height} x {width}, interpolation {name}, "
+            f"crop_mode {mode}) is not supported; supported are three channels, the crop modes center and squash, "
+            f"and the filters {', '.join(_TIMM_FILTERS)}"
+        )
+    share = float(config.get("crop_pct") or 0.875)
+    larger = [math.floor(edge / share) for edge in (height, width)]
+    if mode == "center" and height != width:
+        raise UnsupportedModel("timm's crop mode center is supported for squares only")
+    resized = {"height": larger[0], "width": larger[1]} if mode == "squash" else {"shortest_edge": larger[0]}
+    return {
+        "size": resized,
+        "do_center_crop": True,
+        "crop_size": {"height": height, "width": width},
+        "crop_half_to_even": True,
+        "resample": _TIMM_FILTERS[name],
+        "image_mean": config.get("mean") or IMAGENET_MEAN,
+        "image_std": config.get("std") or IMAGENET_STD,
+    }
 
 
 def voice_preparation(processor: Mapping[str, Any]) -> VoicePreparation:
@@ -115,6 +211,7 @@ def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:
         crop_height=crop_height,
         crop_width=crop_width,
         resample=int(settings["resample"]),
+        crop_half_to_even=bool(settings.get("crop_half_to_even", False)),
     )
     if not geometry.height or not geometry.width:
         raise UnsupportedModel("the image processor does not lead to one fixed size")

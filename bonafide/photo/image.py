@@ -147,7 +147,7 @@ def prepare(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
         pixels = resized(pixels, *size)
     if geometry.crop_height is None or geometry.crop_width is None:
         return pixels
-    return _centre(pixels, geometry.crop_height, geometry.crop_width)
+    return _centre(pixels, geometry.crop_height, geometry.crop_width, half_to_even=geometry.crop_half_to_even)
 
 
 def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
@@ -218,11 +218,12 @@ def _from_16_bit_grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _centre(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def _centre(pixels: NDArray[np.uint8], height: int, width: int, *, half_to_even: bool) -> NDArray[np.uint8]:
     """The middle of the picture; black where it is smaller, an odd black row or column being the first."""
     missing_rows, missing_columns = max(0, height - pixels.shape[0]), max(0, width - pixels.shape[1])
     if missing_rows or missing_columns:
         above, left = (missing_rows + 1) // 2, (missing_columns + 1) // 2
         pixels = np.pad(pixels, ((above, missing_rows - above), (left, missing_columns - left), (0, 0)))
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    spare = pixels.shape[0] - height, pixels.shape[1] - width
+    top, left = (round(each / 2) if half_to_even else each // 2 for each in spare)
     return pixels[top : top + height, left : left + width]

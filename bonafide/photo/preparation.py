@@ -52,7 +52,8 @@ def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometr
         geometry: how it is prepared.
         crop_margin: see `PhotoReader`.
     """
-    if crop_margin is not None or geometry.face_factor is not None or not geometry.antialias:
+    reads_single_pixels = not geometry.antialias or geometry.resample == Image.Resampling.NEAREST
+    if crop_margin is not None or geometry.face_factor is not None or reads_single_pixels:
         return 1
     width, height = geometry.resized(*size)
     spare = min(size[0] / (REDUCING_GAP * width), size[1] / (REDUCING_GAP * height))

@@ -105,7 +105,7 @@ def _preparation(checkpoint: Checkpoint, task: Task) -> tuple[nn.Module, ImageGe
     if task == "voice":
         return PrepareVoice(voice_preparation(checkpoint.processor).normalize), None
     wanted = image_preparation(checkpoint.processor)
-    return PrepareImage(wanted.rescale, wanted.mean, wanted.std), wanted.geometry
+    return PrepareImage(*wanted.arithmetic, bgr=wanted.bgr), wanted.geometry
 
 
 def _classes(checkpoint: Checkpoint, task: Task, spoof_label: str | None) -> tuple[tuple[str, ...], int, bool]:

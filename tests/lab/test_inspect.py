@@ -81,6 +81,15 @@ def test_a_broken_manifest_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "output.spoof: of 2 classes, [2] cannot mean spoof" in shown
 
 
+def test_an_assumed_preparation_is_told(tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(tiny_face, tmp_path / "face")
+    (folder / "preprocessor_config.json").unlink()
+    main([str(folder)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "224 x 224 pixels, shorter side resized to 256" in shown
+    assert "no preprocessor_config.json, so its input is prepared as is usual in its family" in shown
+
+
 def broken(folder: Path, tiny_face: Path, change: dict[str, object]) -> Path:
     copy = shutil.copytree(tiny_face, folder / "broken")
     config = json.loads((copy / "config.json").read_text())

@@ -1,5 +1,6 @@
 """Random checkpoints, saved in the usual formats, and plain transformers' results for them."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -129,12 +130,25 @@ def save_face(
     processor: PilBackend | None = None,
     model_class: type[PreTrainedModel] = Dinov2ForImageClassification,
     config_class: Any = Dinov2Config,
+    convolutions: bool = False,
     **config: Any,
 ) -> Path:
-    """Saves a random image classifier with its processor; the weights do not depend on the labels."""
+    """Saves a random image classifier with its processor; the weights do not depend on the labels.
+
+    With `convolutions`, these and their norms are set so that they keep the level of their input, which fades away
+    otherwise.
+    """
     torch.manual_seed(0)
     processor = processor or BitImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
     model: Any = model_class(config_class(**config, **names(labels)))
+    for module in model.modules() if convolutions else ():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    if convolutions:
+        with torch.no_grad():
+            model.train()(processor(photos(), return_tensors="pt")["pixel_values"])
     model.eval()
     spread(model, model.classifier, processor(photos(), return_tensors="pt")["pixel_values"])
     model.save_pretrained(folder)
@@ -209,6 +223,7 @@ def apply(geometry: ImageGeometry, photo: NDArray[np.uint8]) -> NDArray[np.uint8
     elif geometry.resize_height and geometry.resize_width:
         image = image.resize((geometry.resize_width, geometry.resize_height), Image.Resampling(geometry.resample))
     if geometry.crop_height and geometry.crop_width:
-        top, left = (image.height - geometry.crop_height) // 2, (image.width - geometry.crop_width) // 2
+        top, left = (image.height - geometry.crop_height) / 2, (image.width - geometry.crop_width) / 2
+        top, left = (round(edge) if geometry.crop_half_to_even else math.floor(edge) for edge in (top, left))
         image = image.crop((left, top, left + geometry.crop_width, top + geometry.crop_height))
     return np.asarray(image)

@@ -81,8 +81,19 @@ class TestFiles:
         (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": processor}))
         assert read_checkpoint(folder).processor == processor
 
+    def test_without_a_processor_the_familys_usual_one_is_taken_and_said(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert not read_checkpoint(folder).assumed_processor
+        (folder / "preprocessor_config.json").unlink()
+        checkpoint = read_checkpoint(folder)
+        assert checkpoint.assumed_processor
+        assert checkpoint.processor["do_normalize"] is False
+        assert "without preprocessor_config.json" in caplog.text
+
     @pytest.mark.parametrize("name", ["preprocessor_config.json", "model.safetensors", "config.json"])
     def test_a_missing_file_is_named(self, folder: Path, name: str) -> None:
+        _edit(folder / "config.json", model_type="pvt")  # a family without a usual processor
         (folder / name).unlink()
         with pytest.raises(UnsupportedModel, match=name):
             read_checkpoint(folder)
@@ -114,6 +125,11 @@ class TestWeights:
         _edit_weights(folder, lambda tensors: tensors.update({f"head.{n}": torch.zeros(1) for n in range(13)}))
         with pytest.raises(CheckpointMismatch, match=r"13 unexpected: head\.0, .* and 3 more"):
             load_classifier(read_checkpoint(folder), "voice")
+
+    @pytest.mark.parametrize("mask", ["wavlm.masked_spec_embed"])
+    def test_a_mask_of_training_may_be_missing(self, folder: Path, mask: str) -> None:
+        _edit_weights(folder, lambda tensors: tensors.pop(mask))
+        load_classifier(read_checkpoint(folder), "voice")
 
     def test_leftovers_of_pretraining_do_no_harm(self, folder: Path) -> None:
         _edit_weights(folder, lambda tensors: tensors.update({"quantizer.codevectors": torch.zeros(1)}))

@@ -79,7 +79,7 @@ class TestTiny:
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_other_image_classifiers_load_the_same_way(engine: str, tmp_path: Path) -> None:
-    config = {
+    config: dict[str, Any] = {
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
@@ -138,6 +138,7 @@ def test_info_says_how_a_photo_is_prepared(tiny_face: Path, workspace: Path) -> 
         "resample": 3,
         "antialias": True,
         "face_factor": None,
+        "crop_half_to_even": False,
     }
     assert (told["task"], told["name"], told["labels"], told["spoof_index"]) == (
         "face",

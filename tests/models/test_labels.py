@@ -164,7 +164,20 @@ class TestOverride:
         assert spoof_rule({0: "live", 1: "spoof"}, "") == SpoofRule(1)
         assert spoof_rule({0: "live", 1: "spoof"}, "  ") == SpoofRule(1)
 
-    @pytest.mark.parametrize("override", ["spof", "2", "-1", "LABEL", "None"])
+    def test_may_name_what_is_bonafide(self) -> None:
+        assert spoof_rule({0: "LABEL_0", 1: "LABEL_1"}, "not LABEL_0") == SpoofRule(1)
+        assert spoof_rule({0: "LABEL_0", 1: "LABEL_1"}, "not 1") == SpoofRule(0)
+        assert spoof_rule({0: "a", 1: "b", 2: "c"}, "not b") == SpoofRule(1, inverted=True)
+
+    def test_a_class_that_is_called_so_comes_first(self) -> None:
+        assert spoof_rule({0: "not a", 1: "a"}, "not a") == SpoofRule(0)
+
+    def test_of_what_is_bonafide_says_so_if_the_name_does_not(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            assert spoof_rule({0: "spoof"}, "not spoof") == SpoofRule(0, inverted=True)
+        assert "'spoof' mean bona fide, though its name says spoof" in caplog.text
+
+    @pytest.mark.parametrize("override", ["spof", "2", "-1", "LABEL", "None", "not", "not 2", "not spof", "notlive"])
     def test_that_fits_nothing_is_refused(self, override: str) -> None:
         with pytest.raises(AmbiguousLabels, match="fits none of them"):
             spoof_rule({0: "live", 1: "spoof"}, override)
@@ -177,13 +190,25 @@ class TestOverride:
 
 
 class TestOneClass:
-    @pytest.mark.parametrize("name", ["spoof", "LABEL_0", "score", "not real"])
-    def test_its_logit_means_spoof(self, name: str) -> None:
+    @pytest.mark.parametrize("name", ["spoof", "P(fake)", "not real"])
+    def test_its_logit_means_spoof_if_it_is_named_so(self, name: str) -> None:
         assert spoof_rule({0: name}) == SpoofRule(0)
 
     @pytest.mark.parametrize("name", ["live", "bonafide", "P(real)", "not fake"])
-    def test_unless_it_is_named_as_bonafide(self, name: str) -> None:
+    def test_or_bonafide_if_it_is_named_so(self, name: str) -> None:
         assert spoof_rule({0: name}) == SpoofRule(0, inverted=True)
+
+    @pytest.mark.parametrize("name", ["LABEL_0", "score", "liveness", "realness", "spoof-free", ""])
+    def test_any_other_name_is_refused_with_the_setting(self, name: str) -> None:
+        with pytest.raises(AmbiguousLabels, match=r"set BONAFIDE_FACE_SPOOF_LABEL to .*='not "):
+            spoof_rule({0: name}, setting="BONAFIDE_FACE_SPOOF_LABEL")
+
+    @pytest.mark.parametrize(
+        ("override", "inverted"),
+        [("0", False), ("label_0", False), ("not 0", True), ("not LABEL_0", True), ("NOT  label_0", True)],
+    )
+    def test_until_the_setting_tells_which(self, override: str, inverted: bool) -> None:
+        assert spoof_rule({0: "LABEL_0"}, override) == SpoofRule(0, inverted=inverted)
 
 
 class TestManyClasses:

@@ -13,6 +13,7 @@ from transformers import (
     Wav2Vec2Config,
     Wav2Vec2ForSequenceClassification,
     WavLMForSequenceClassification,
+    pipeline,
 )
 
 from models.devices import cpu_has_bf16
@@ -193,6 +194,37 @@ def test_a_single_logit_is_a_sigmoid(tmp_path: Path) -> None:
         scores[label] = VoiceSpoofModel.load(str(folder), options(tmp_path, engine="torch")).score(windows())
     assert scores["spoof"].std() > 0.05
     np.testing.assert_allclose(scores["spoof"], 1 - scores["bonafide"], atol=1e-6)
+
+
+def test_a_single_logit_of_unknown_meaning_is_refused_until_the_setting_tells(tmp_path: Path) -> None:
+    folder = save_voice(tmp_path / "m", ["LABEL_0"], **TINY_WAVE)
+    with pytest.raises(AmbiguousLabels, match="BONAFIDE_VOICE_SPOOF_LABEL"):
+        VoiceSpoofModel.load(str(folder), options(tmp_path))
+    spoof, bonafide = (
+        VoiceSpoofModel.load(str(folder), options(tmp_path, engine="torch", spoof_label=label)).score(windows())
+        for label in ("LABEL_0", "not LABEL_0")
+    )
+    assert spoof.std() > 0.05
+    np.testing.assert_allclose(spoof, 1 - bonafide, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["real", "fake"], lambda said: said["fake"]),
+        (["replay", "bonafide", "tts"], lambda said: 1 - said["bonafide"]),
+    ],
+)
+def test_classes_with_probabilities_of_their_own(labels: list[str], expected: Any, engine: str, tmp_path: Path) -> None:
+    folder = save_voice(tmp_path / "m", labels, problem_type="multi_label_classification", **TINY_WAVE)
+    detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision="fp32"))
+    classify = pipeline("audio-classification", model=str(folder))
+    said = [
+        {each["label"]: each["score"] for each in classify(window.astype(np.float32) / 32768)} for window in windows()
+    ]
+    assert any(abs(sum(each.values()) - 1) > 0.1 for each in said), "a softmax would be no different"
+    np.testing.assert_allclose(detector.score(windows()), [expected(each) for each in said], atol=1e-4)
 
 
 def test_a_face_model_is_refused(tiny_face: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Large JPEGs are decoded at a part of their size: the model is given the same, and the reasons are the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +71,7 @@ def test_a_small_face_is_decoded_large() -> None:
 
 def test_what_does_not_divide_is_decoded_whole() -> None:
     assert possible_reduction((4800, 3600), (), GEOMETRY, None) == 4
+    assert possible_reduction((4800, 3600), (), replace(GEOMETRY, resample=Image.Resampling.NEAREST), None) == 1
     assert possible_reduction((4802, 3600), (), GEOMETRY, None) == 2
     assert possible_reduction((4801, 3600), (), GEOMETRY, None) == 1
 
