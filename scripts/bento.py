@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import bentoml
 import yaml
 
+from models.catalog import find_model
 from models.configured import WrongSettings, load_options, settings_for
 from models.conversion import convert_model, convert_speech
 from models.errors import ModelError
@@ -82,9 +83,15 @@ def _convert_bundled(bundled: Path) -> None:
 
 
 def _stored_converted(task: Task, reference: str) -> str:
-    """Converts a model, and puts the converted folder into BentoML's model store; returns its reference there."""
+    """Converts a model, and puts the converted folder into BentoML's model store; returns its reference there.
+
+    An ONNX model is put there as it is, since it is served without torch.
+    """
+    options = load_options(task, settings_for(task))
+    if find_model(reference, task, options.models_dir, offline=options.offline).is_onnx:
+        return stored(task, reference)
     with tempfile.TemporaryDirectory() as folder:
-        converted = convert_model(reference, task, load_options(task, settings_for(task)), Path(folder) / task)
+        converted = convert_model(reference, task, options, Path(folder) / task)
         return stored(task, str(Path(folder) / task), name=converted.name)
 
 
