@@ -104,6 +104,11 @@ def is_big_endian(part: Part) -> bool:
     return part.prefix.startswith(b"RIFX")
 
 
+def sample_frame_bytes(part: Part) -> int:
+    """Bytes of one sample of all channels, as its header says; 0 if it does not."""
+    return int.from_bytes(_form(part)[12:14], _order(part))
+
+
 def little_endian_header(part: Part) -> bytes:
     """A header for the samples of a RIFX file, little-endian, as FFmpeg reads it whole.
 

@@ -110,7 +110,9 @@ class _ProcessWindows:
         self.seconds = float(answer.header["seconds"])
         self.warnings = [str(warning) for warning in answer.header["warnings"]]
         self._ended = "end" in answer.header
-        return None if self._ended else unpacked_windows(answer.header["windows"], answer.payload)
+        if "windows" not in answer.header:
+            return None
+        return unpacked_windows(answer.header["windows"], answer.payload)
 
 
 class _ThreadWindows:
