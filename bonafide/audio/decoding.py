@@ -28,7 +28,7 @@ from bonafide.audio.findings import Findings, Reading
 from bonafide.audio.mono import BLOCK_SAMPLES, Block, MonoMixer
 from bonafide.audio.part import Part
 from bonafide.audio.parts import first_part, next_part
-from bonafide.audio.pcm import plain_pcm16
+from bonafide.audio.pcm import is_sound, plain_pcm16
 from bonafide.audio.plausibility import SILENT, SilenceCheck, cancelled
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
@@ -143,7 +143,8 @@ class MonoDecoder:
             big_endian: the samples of a WAV file are big-endian, although its header is little-endian.
             part: where it lies in the file, if the whole file is there.
         """
-        with open_container(source, demuxers) as container:
+        search = part is None or not is_sound(self._data, part)
+        with open_container(source, demuxers, search=search) as container:
             stream = self._pick(container)
             name = container.format.name.split(",")[0]
             if declares_duration(head, name, size):

@@ -1,13 +1,18 @@
+import io
 import struct
 
+import av
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.ffmpeg import open_container
 from bonafide.audio.parts import first_part
-from bonafide.audio.pcm import plain_pcm16
+from bonafide.audio.pcm import is_sound, plain_pcm16
 from bonafide.audio.source import AudioSource
 from tests.media import encode, speech_like, wav
 
@@ -82,3 +87,53 @@ def test_ffmpeg_decodes_to_the_same(samples: int, channels: int) -> None:
     theirs, their_warnings = decoded(rifx(sound))
     assert np.array_equal(ours, theirs)
     assert warnings == their_warnings
+
+
+@pytest.mark.parametrize("level", [0.05, 0.3, 0.95])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_speech_is_sound(level: float, rate: int) -> None:
+    sound = speech_like(2.0, rate).reshape(-1)
+    data = wav((sound * (level * 32_000 / np.abs(sound).max())).astype(np.int16), rate)
+    assert is_sound(data, first_part(data))
+
+
+def test_quiet_noise_is_sound() -> None:
+    data = wav(noise(64_000, 1), RATE)
+    assert is_sound(data, first_part(data))
+
+
+@pytest.mark.parametrize("seconds", [1.0, 8.0])
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("kind", ["mp3", "aac", "ac3", "eac3", "mp2"])
+def test_frames_of_a_codec_are_no_sound(kind: str, silent: bool, seconds: float) -> None:
+    frames = coded(speech_like(seconds) * (not silent), kind)
+    for at in (0, 1):
+        words = np.frombuffer(frames, np.int16, (len(frames) - at) // 2, at)
+        data = wav(words, 48_000, channels=2)
+        assert not is_sound(data, first_part(data))
+
+
+@pytest.mark.parametrize("sync", ["7ffe8001", "fe7f0180", "1fffe800", "ff1f00e8"])
+@pytest.mark.parametrize("at", [0, 1_001])
+def test_quiet_words_of_dts_are_no_sound(sync: str, at: int) -> None:
+    words = bytearray(noise(64_000, 1).tobytes())
+    words[at : at + 4] = bytes.fromhex(sync)
+    data = wav(np.frombuffer(words, np.int16), RATE)
+    assert not is_sound(data, first_part(data))
+
+
+def coded(sound: NDArray[np.float32], kind: str) -> bytes:
+    """Raw frames, as FFmpeg writes them."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="adts" if kind == "aac" else kind) as container:
+        stream = container.add_stream(kind, 48_000, {"strict": "experimental"}, layout="stereo")
+        assert isinstance(stream, AudioStream)
+        stereo = np.repeat(np.repeat(sound.reshape(-1), 3)[np.newaxis], 2, axis=0)
+        frame = AudioFrame.from_ndarray(stereo, "fltp", "stereo")
+        frame.sample_rate = 48_000
+        for each in AudioResampler(stream.format, "stereo", 48_000, stream.frame_size or None).resample(
+            frame
+        ):  # frames as the encoder takes them
+            container.mux(stream.encode(each))
+        container.mux(stream.encode(None))
+    return file.getvalue()
