@@ -237,8 +237,10 @@ async def test_short_recordings_share_as_many_processes_as_work() -> None:
         began: list[int] = []
 
         async def read() -> None:
-            await windows_of(decoder, data)
-            began.extend(set(processes()) - seen)
+            async with decoder.open(data, LIMITS, 3) as stream:
+                while await stream.next_windows() is not None:
+                    began.extend(set(processes()) - seen)
+                    await asyncio.sleep(0.02)  # as the service does when it looks into its cache
 
         await asyncio.gather(*(read() for _ in range(24)))
     assert len(set(began)) <= SETTINGS.decode_threads
