@@ -5,10 +5,11 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml.validators import ContentType
 from starlette.applications import Starlette
 
 from bonafide.api.hosts import HostGate
@@ -50,6 +51,9 @@ DEVICE: Device = "cuda" if SETTINGS.engine != "openvino" and cuda_is_available()
 VOICE_BATCH = batch_size("voice", DEVICE, SETTINGS.voice_max_batch)
 FACE_BATCH = batch_size("face", DEVICE, SETTINGS.face_max_batch)
 NO_ACCESS_LOG: Any = {"access": {"enabled": False}}  # the service's own log has a line for each call, with its ids
+# Given here, or BentoML makes a JSON schema for each response to find it.
+Results = Annotated[list[Any], ContentType("application/json")]
+Description = Annotated[dict[str, Any], ContentType("application/json")]
 RUNNER: Any = {
     "workers": 1,
     "traffic": {"timeout": SETTINGS.call_timeout_s},  # the callers' deadlines are shorter
@@ -125,12 +129,12 @@ class WavLMRunner:
         self.scorer.install_drain()
 
     @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
-    def score(self, items: list[Any]) -> list[Any]:
+    def score(self, items: list[Any]) -> Results:
         """See `Scorer.score`."""
         return self.scorer.score(items)
 
     @bentoml.api
-    async def info(self) -> dict[str, Any]:
+    async def info(self) -> Description:
         """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
         return self.scorer.info()
 
@@ -155,12 +159,12 @@ class DINOv2Runner:
         self.scorer.install_drain()
 
     @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
-    def score(self, items: list[Any]) -> list[Any]:
+    def score(self, items: list[Any]) -> Results:
         """See `Scorer.score`."""
         return self.scorer.score(items)
 
     @bentoml.api
-    async def info(self) -> dict[str, Any]:
+    async def info(self) -> Description:
         """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
         return self.scorer.info()
 

@@ -13,6 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
+from numpy.typing import NDArray
 
 from bonafide.audio.containers import declares_duration, refuse_excessive_tags
 from bonafide.audio.ffmpeg import (
@@ -27,6 +28,7 @@ from bonafide.audio.findings import Findings, Reading
 from bonafide.audio.mono import BLOCK_SAMPLES, Block, MonoMixer
 from bonafide.audio.part import Part
 from bonafide.audio.parts import first_part, next_part
+from bonafide.audio.pcm import is_sound, plain_pcm16
 from bonafide.audio.plausibility import SILENT, SilenceCheck, cancelled
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
@@ -115,8 +117,8 @@ class MonoDecoder:
         reading = Reading(longest_packet=part.longest_packet)
         head = self._data[part.body : part.body + _HEADER_BYTES]
         size = part.end - part.body
-        yield from self._decode(source, part.demuxers, reading, head, size, big_endian=big_endian)
-        reading.rest = source.unread
+        yield from self._decode(source, part.demuxers, reading, head, size, big_endian=big_endian, part=part)
+        reading.rest = 0 if reading.is_whole else source.unread
         self._findings.add(part, reading, self._line.seconds)
 
     def _decode(
@@ -128,6 +130,7 @@ class MonoDecoder:
         size: int = 0,
         *,
         big_endian: bool = False,
+        part: Part | None = None,
     ) -> Iterator[Block]:
         """Decodes one recording.
 
@@ -138,8 +141,10 @@ class MonoDecoder:
             head: the first bytes, for what the container promises.
             size: of all of it in bytes.
             big_endian: the samples of a WAV file are big-endian, although its header is little-endian.
+            part: where it lies in the file, if the whole file is there.
         """
-        with open_container(source, demuxers) as container:
+        search = part is None or not is_sound(self._data, part)
+        with open_container(source, demuxers, search=search) as container:
             stream = self._pick(container)
             name = container.format.name.split(",")[0]
             if declares_duration(head, name, size):
@@ -147,6 +152,12 @@ class MonoDecoder:
             reading.alone = len(container.streams) == 1
             self._line.begin_part()
             began_s = self._line.seconds
+            plain = None if part is None else plain_pcm16(self._data, part, stream)
+            if plain is not None:
+                yield from self._plain_blocks(plain, stream.codec_context.sample_rate)
+                reading.is_whole = True
+                reading.seconds = self._line.seconds - began_s
+                return
             unit_s = float(stream.time_base) if name in _TIMED and stream.time_base is not None else None
             for frame in self._frames(container, stream, source, reading, big_endian=big_endian):
                 if unit_s is not None:
@@ -157,6 +168,18 @@ class MonoDecoder:
                 self._line.passed(frame.samples / frame.sample_rate)
             yield from self._mixer.rest()
             reading.seconds = self._line.seconds - began_s
+
+    def _plain_blocks(self, samples: NDArray[np.int16], rate: int) -> Iterator[Block]:
+        """Blocks of 16 bit samples `(n, channels)`."""
+        for start in range(0, len(samples), BLOCK_SAMPLES):
+            piece = samples[start : start + BLOCK_SAMPLES]
+            for block in self._mixer.pcm16(piece, rate):
+                self._silence.decoded(*block)
+                yield block
+            if self._silence.listening:
+                self._silence.packet(piece.tobytes())
+            self._line.passed(len(piece) / rate)
+        yield from self._mixer.rest()
 
     def _silence_before(self, frame: AudioFrame, unit_s: float) -> Iterator[Block]:
         """The silence between the frame before and this one, whose timestamp counts units of so many seconds."""

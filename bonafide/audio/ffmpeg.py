@@ -35,6 +35,7 @@ _DECODERS = frozenset(
         *("pcm_s64le", "pcm_s64be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"),
     ]
 )
+_HEADER_ALONE = "2048"
 _BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 """FFmpeg's own AMR decoders drop the pauses of phone recordings (DTX), and with them the time line."""
 _OPEN_OPTIONS = {
@@ -49,12 +50,13 @@ _OPEN_OPTIONS = {
 }
 
 
-def open_container(source: Source, demuxers: tuple[str, ...]) -> InputContainer:
+def open_container(source: Source, demuxers: tuple[str, ...], *, search: bool = True) -> InputContainer:
     """Opens a file.
 
     Args:
         source: where FFmpeg reads.
         demuxers: who may open it.
+        search: whether its packets may tell more than its header.
 
     Raises:
         UnreadableMedia: none of them can.
@@ -66,7 +68,11 @@ def open_container(source: Source, demuxers: tuple[str, ...]) -> InputContainer:
             source,
             mode="r",
             format=demuxers[0] if len(demuxers) == 1 else None,
-            container_options={**_OPEN_OPTIONS, "format_whitelist": ",".join(demuxers)},
+            container_options={
+                **_OPEN_OPTIONS,
+                "format_whitelist": ",".join(demuxers),
+                **({} if search else {"probesize": _HEADER_ALONE}),
+            },
             metadata_errors="replace",
             io_open=_refuse_io,
         )

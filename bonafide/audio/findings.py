@@ -24,6 +24,7 @@ class Reading:
         torn: the last packet, or what was before the end, was broken.
         errors: times that the container could not be read on.
         rest: bytes at its end that FFmpeg has not read.
+        is_whole: its samples were read to the last without FFmpeg.
         longest_packet: bytes of a packet behind which something else was taken for its end; None if not known.
     """
 
@@ -35,6 +36,7 @@ class Reading:
     torn: bool = False
     errors: int = 0
     rest: int = 0
+    is_whole: bool = False
     longest_packet: int | None = None
 
     def count(self, packet_bytes: int) -> None:

@@ -1,7 +1,7 @@
 """Decoded frames -> mono float32 blocks: every sample format as -1..1, channels as one."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -60,7 +60,7 @@ class MonoMixer:
         channels, rate = frame.layout.nb_channels, frame.sample_rate
         self.check(rate, channels)
         kind = frame.format.name.removesuffix("p")
-        dtype, silence, scale = _SAMPLES[kind]
+        dtype = _SAMPLES[kind][0]
         if frame.format.is_planar:
             if channels > _MAX_PLANES:  # PyAV would read past the end of FFmpeg's list of planes
                 raise TooLarge(f"{channels} channels, compressed; at most {_MAX_PLANES} are accepted")
@@ -68,9 +68,20 @@ class MonoMixer:
         else:
             interleaved = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
             planes = [interleaved[channel::channels] for channel in range(channels)]
+        yield from self._mixed(planes, kind, frame.samples, rate)
+
+    def pcm16(self, samples: NDArray[np.int16], rate: int) -> Iterator[Block]:
+        """The same of 16 bit samples `(n, channels)`."""
+        self.check(rate, samples.shape[1])
+        yield from self._mixed(list(samples.T), "s16", len(samples), rate)
+
+    def _mixed(self, planes: Sequence[NDArray[Any]], kind: str, count: int, rate: int) -> Iterator[Block]:
+        """Of `count` samples in each plane, one for each channel."""
+        channels = len(planes)
+        _, silence, scale = _SAMPLES[kind]
         yield from self._begin_mixing(channels, rate)
-        for start in range(0, frame.samples, BLOCK_SAMPLES):
-            sound = np.empty((channels, min(BLOCK_SAMPLES, frame.samples - start)), np.float32)
+        for start in range(0, count, BLOCK_SAMPLES):
+            sound = np.empty((channels, min(BLOCK_SAMPLES, count - start)), np.float32)
             with np.errstate(over="ignore", invalid="ignore"):
                 for channel, plane in zip(sound, planes, strict=True):
                     channel[:] = plane[start : start + BLOCK_SAMPLES]

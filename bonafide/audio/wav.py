@@ -104,6 +104,17 @@ def is_big_endian(part: Part) -> bool:
     return part.prefix.startswith(b"RIFX")
 
 
+def pcm16_channels(part: Part) -> tuple[int, int]:
+    """Channels and bytes of one sample of all of them, by the header of little-endian PCM of 16 bit; else zeros."""
+    form = _form(part)
+    if part.demuxers != ("wav",) or is_big_endian(part) or len(form) < 16:
+        return 0, 0
+    tag, channels, _, _, frame_bytes, bits = struct.unpack("<HHIIHH", form[:16])
+    if tag == _EXTENSIBLE and len(form) >= 26:
+        tag = int.from_bytes(form[24:26], "little")
+    return (channels, frame_bytes) if (tag, bits) == (1, 16) else (0, 0)
+
+
 def little_endian_header(part: Part) -> bytes:
     """A header for the samples of a RIFX file, little-endian, as FFmpeg reads it whole.
 

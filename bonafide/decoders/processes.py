@@ -147,9 +147,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_TAKING_S):
-                await loop.sock_sendall(self._connection, packed(header, len(payload)))
-                for start in range(0, len(payload), _PIECE_BYTES):
-                    # A slice: while the event loop has a view of a bytearray, it cannot be emptied.
+                # Slices: while the event loop has a view of a bytearray, it cannot be emptied.
+                first = packed(header, len(payload)) + payload[:_PIECE_BYTES]
+                await loop.sock_sendall(self._connection, first)
+                for start in range(_PIECE_BYTES, len(payload), _PIECE_BYTES):
                     await loop.sock_sendall(self._connection, payload[start : start + _PIECE_BYTES])
         except OSError as error:  # among them TimeoutError
             raise WorkerLost from error

@@ -1,7 +1,7 @@
 """A recording as lists of windows: decoded in a process of its own, or in a thread of this one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
@@ -62,7 +62,7 @@ class ProcessRecordings:
         # Refuses what is empty or too large before it is sent; looks at the size alone.
         AudioReader(cast(bytes, data), limits, windows).close()
         async with self._pool.job() as job:
-            yield _ProcessWindows(job, data, limits, windows, before)
+            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before)
 
 
 class ThreadRecordings:
@@ -81,10 +81,19 @@ class ThreadRecordings:
 
 
 class _ProcessWindows:
-    def __init__(self, job: Job, data: Media, limits: AudioLimits, windows: int, before: int) -> None:
+    def __init__(
+        self,
+        job: Job,
+        give_back: Callable[[Job], None],
+        data: Media,
+        limits: AudioLimits,
+        windows: int,
+        before: int,
+    ) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
         self._job = job
+        self._give_back = give_back
         self._data = data
         self._limits = limits
         self._windows = windows
@@ -107,10 +116,14 @@ class _ProcessWindows:
                 }
                 answer = await self._job.ask(begin, self._data, most_bytes=most_bytes)
                 self._begun = True
+            self._ended = "end" in answer.header
+            if self._ended:
+                self._give_back(self._job)  # before the slot, or whoever gets that needs another process
         self.seconds = float(answer.header["seconds"])
         self.warnings = [str(warning) for warning in answer.header["warnings"]]
-        self._ended = "end" in answer.header
-        return None if self._ended else unpacked_windows(answer.header["windows"], answer.payload)
+        if "windows" not in answer.header:
+            return None
+        return unpacked_windows(answer.header["windows"], answer.payload)
 
 
 class _ThreadWindows:

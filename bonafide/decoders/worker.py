@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bonafide.audio.container_reader import ContainerReader
-from bonafide.audio.reader import AudioLimits, AudioReader
+from bonafide.audio.reader import AudioLimits, AudioReader, Window
 from bonafide.decoders import codec
 from bonafide.decoders.frames import Frame, packed, read_frame
 from bonafide.decoders.limits import CpuBound, bound_memory
@@ -52,8 +52,7 @@ def serve(connection: socket.socket) -> None:
             if "error" in header or "end" in header:
                 job = None
             try:
-                connection.sendall(packed(header, len(payload)))
-                connection.sendall(payload)
+                connection.sendall(b"".join((packed(header, len(payload)), payload)))
             except OSError:  # the service has ended, or cancelled the file
                 return
 
@@ -62,7 +61,11 @@ _TOO_MUCH_MEMORY = "the file takes too much memory to decode"
 
 
 class AudioJob:
-    """A recording; each reply has its next windows."""
+    """A recording; each reply has its next windows, and the last of them its end.
+
+    Fewer windows than were asked for are the last ones, unless the sample rate changes. So the next step follows in the
+    same reply, whose round trip costs as much as decoding four seconds.
+    """
 
     def __init__(self, frame: Frame) -> None:
         header = frame.header
@@ -70,14 +73,28 @@ class AudioJob:
             bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"]
         )
         self._bound = CpuBound(len(frame.payload), header["windows"])
+        self._most: int = header["windows"]
+        self._ahead: list[Window] | BonafideError | None = None
 
     def answer(self, _: Frame) -> Reply:
-        """The next windows, or the end."""
+        """The next windows, the end, or both."""
         self._bound.begin_step(self._reader.seconds)
-        windows = next(self._reader, None)
+        windows, self._ahead = self._ahead, None
+        if isinstance(windows, BonafideError):
+            raise windows
+        windows = windows or next(self._reader, None)
+        is_end = windows is None
+        if windows is not None and len(windows) < self._most:
+            try:
+                self._ahead = next(self._reader, None)
+                is_end = self._ahead is None
+            except BonafideError as error:
+                self._ahead = error  # after these windows
         state: dict[str, Any] = {"seconds": self._reader.seconds, "warnings": self._reader.warnings}
+        if is_end:
+            state["end"] = True
         if windows is None:
-            return {"end": True, **state}, b""
+            return state, b""
         places, samples = codec.packed_windows(windows)
         return {"windows": places, **state}, samples
 

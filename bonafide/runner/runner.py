@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCHES_AHEAD = 2
-"""Batches in the queue of each replica: one that is being computed, and the next one."""
+"""Requests to each replica at one time: one that is being computed, and the next one."""
 _PROBE_PERIOD_S = 1.0
 _REPORT_PERIOD_S = 0.1
 
@@ -71,7 +71,7 @@ class Runner(Generic[T]):
         self._max_calls = max_calls
         self._active_calls = 0
         self._max_batch = 1  # until the runner tells its own
-        self._batcher = Batcher(self._score_batch, weigh, size=self._max_batch, room=self._max_batch)
+        self._batcher = Batcher(self._score_batch, weigh, size=self._max_batch, ahead=1)
         self._observer = observer
         self._info: ModelInfo | None = None
         self._last_error = ""
@@ -181,7 +181,7 @@ class Runner(Generic[T]):
             self._observer.replicas(self.name, 0)
             return
         self._max_batch = info.max_batch_size
-        self._batcher.resize(self._max_batch, BATCHES_AHEAD * self._max_batch * max(1, self._remote.replicas))
+        self._batcher.resize(self._max_batch, BATCHES_AHEAD * max(1, self._remote.replicas))
         self._observer.replicas(self.name, self._remote.replicas)
         if info != self._info:
             logger.info(

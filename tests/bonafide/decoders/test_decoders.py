@@ -228,6 +228,24 @@ async def test_a_process_is_replaced_after_many_files(monkeypatch: pytest.Monkey
         assert not seen & set(processes())
 
 
+async def test_short_recordings_share_as_many_processes_as_work() -> None:
+    data = encode(speech_like(4.0), 16_000)
+    async with decoders() as pool:
+        decoder = ProcessRecordings(pool)
+        await windows_of(decoder, data)
+        seen = set(processes())
+        began: list[int] = []
+
+        async def read() -> None:
+            async with decoder.open(data, LIMITS, 3) as stream:
+                while await stream.next_windows() is not None:
+                    began.extend(set(processes()) - seen)
+                    await asyncio.sleep(0.02)  # as the service does when it looks into its cache
+
+        await asyncio.gather(*(read() for _ in range(24)))
+    assert len(set(began)) <= SETTINGS.decode_threads
+
+
 async def test_memory_is_bounded() -> None:
     pool = DecoderPool(2, 40_000_000, Template.of_process())
     with ThreadPoolExecutor(1) as threads:

@@ -1,0 +1,149 @@
+"""What a call with 4 s of speech costs each process, by the number of callers, bundled models: a Markdown table.
+
+`--other FOLDER` is another checkout of the project (`git worktree add FOLDER COMMIT`), or one with a change to be
+judged. Both services run at the same time and are called in turns, so that other load affects them alike; medians of
+the turns count. `--workers 2` starts a Valkey, and as many processes of each service.
+"""
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import psutil
+
+from benchmarks.load import CallOnce, caller_of, closed_loop
+from benchmarks.tables import load_average, machine, markdown_table, percentile, say
+from scripts.local_service import ROOT, LocalService, running
+from tests.servers import start_valkey
+
+_SECONDS = 4
+_CHANNELS = 4
+"""For each process of the service: a connection stays with one of them."""
+_RUN_IN = 48
+_KINDS = {"WavLMRunner": "runner", "Bonafide": "service", "DINOv2Runner": "other"}
+
+
+class Turn(NamedTuple):
+    """Some calls.
+
+    Attributes:
+        calls_per_s: answered.
+        p50_ms: median latency.
+        runner_ms: processor time of the voice runner for a call.
+        service_ms: of the service's processes.
+        decoding_ms: of its decoding processes.
+        client_ms: of this process.
+    """
+
+    calls_per_s: float
+    p50_ms: float
+    runner_ms: float
+    service_ms: float
+    decoding_ms: float
+    client_ms: float
+
+    @property
+    def all_ms(self) -> float:
+        """Of the service and everything below it."""
+        return self.runner_ms + self.service_ms + self.decoding_ms
+
+
+def cpu_s(supervisor: psutil.Process) -> dict[str, float]:
+    """Processor time so far, by kind of process."""
+    spent = {"runner": 0.0, "service": 0.0, "decoding": 0.0, "other": 0.0}
+    for process in supervisor.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a decoding process may be replaced
+            command = process.cmdline()
+            name = command[command.index("--service-name") + 1] if "--service-name" in command else ""
+            times = process.cpu_times()
+            spent[_KINDS.get(name, "decoding")] += times.user + times.system
+    return spent
+
+
+async def turn(
+    service: LocalService, call: CallOnce, numbers: "itertools.count[int]", calls: int, callers: int
+) -> Turn:
+    """Makes the calls."""
+    supervisor = psutil.Process(service.process.pid)
+    before = cpu_s(supervisor)
+    phase = await closed_loop(call, numbers, calls, callers)
+    spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in cpu_s(supervisor).items()}
+    return Turn(
+        calls / phase.wall_s,
+        1000 * percentile(phase.latencies_s, 50),
+        spent["runner"],
+        spent["service"],
+        spent["decoding"],
+        1000 * phase.cpu_s / calls,
+    )
+
+
+async def measure(
+    services: dict[str, LocalService], workers: int, callers: Sequence[int], rounds: int, calls: Callable[[int], int]
+) -> dict[tuple[int, str], list[Turn]]:
+    """Turns by callers and checkout."""
+    turns: dict[tuple[int, str], list[Turn]] = {(count, name): [] for count in callers for name in services}
+    numbers = itertools.count()
+    async with AsyncExitStack() as stack:
+        made = {name: await _caller(stack, service, workers) for name, service in services.items()}
+        for name, service in services.items():
+            await turn(service, made[name], numbers, _RUN_IN, 8)
+        for number in range(rounds):
+            names = list(services) if number % 2 else list(reversed(services))
+            for count, name in itertools.product(callers, names):
+                turns[count, name].append(await turn(services[name], made[name], numbers, calls(count), count))
+    return turns
+
+
+async def _caller(stack: AsyncExitStack, service: LocalService, workers: int) -> CallOnce:
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [
+        await stack.enter_async_context(grpc.aio.insecure_channel(service.address, options=options))
+        for _ in range(_CHANNELS * workers)
+    ]
+    senders = [caller_of("voice", channel, _SECONDS) for channel in channels]
+    return lambda number: senders[number % len(senders)](number)
+
+
+def main(command_line: Sequence[str]) -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.voice_calls", description=__doc__)
+    parser.add_argument("--other", type=Path, help="another checkout, called in turns with this one")
+    parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 32], help="at a time")
+    parser.add_argument("--calls", type=int, default=64, help="in a turn; a third for a lone caller")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each service (default: %(default)s)")
+    chosen = parser.parse_args(command_line)
+    folders = {"this checkout": ROOT} | ({"the other": chosen.other} if chosen.other else {})
+    say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        environment = {"BONAFIDE_LOG_FORMAT": "json", "BONAFIDE_WORKERS": str(chosen.workers)}
+        if chosen.workers > 1:
+            valkey = start_valkey(Path(temporary))
+            stack.callback(valkey.stop)
+            environment["REDIS_URL"] = f"redis://{valkey.address}"
+        services = {
+            name: stack.enter_context(running(Path(temporary) / name, environment, folder=folder))
+            for name, folder in folders.items()
+        }
+        calls: Callable[[int], int] = lambda callers: chosen.calls if callers > 1 else max(1, chosen.calls // 3)  # noqa: E731
+        turns = asyncio.run(measure(services, chosen.workers, chosen.callers, chosen.rounds, calls))
+    head = ["", "callers", "calls/s", "p50 ms", "runner ms", "service ms", "decoding ms", "client ms", "all but client"]
+    rows = []
+    for (count, name), of in turns.items():
+        medians = [statistics.median(values) for values in [*zip(*of, strict=True), [each.all_ms for each in of]]]
+        rows.append([name, str(count), *(f"{median:.1f}" for median in medians)])
+    say(markdown_table(head, rows))
+    say(f"\nLoad average at the end: {load_average()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
