@@ -60,12 +60,11 @@ class Body(nn.Module):
         return found
 
 
-def body_config(state: Mapping[str, Tensor], heads: int | None = None) -> "PretrainedConfig":
+def body_config(state: Mapping[str, Tensor]) -> "PretrainedConfig":
     """The architecture that tensors under fairseq's names, without any prefix, belong to.
 
     Args:
         state: the tensors; only their shapes are read.
-        heads: attention heads of each layer; by default those of the published model of that width.
 
     Raises:
         UnsupportedModel: they are no such body, or of a width whose number of heads is not known.
@@ -79,7 +78,7 @@ def body_config(state: Mapping[str, Tensor], heads: int | None = None) -> "Pretr
         positions = state["encoder.pos_conv.0.weight_v"].shape
     except (KeyError, IndexError) as error:
         raise UnsupportedModel(f"the tensors are no body of fairseq's wav2vec 2.0, HuBERT or WavLM: {error}") from error
-    heads = heads or _HEADS.get(width)
+    heads = _HEADS.get(width)
     if heads is None:
         raise UnsupportedModel(f"how many attention heads a body of width {width} has is in no tensor, and not known")
     frame_norm = "feature_extractor.conv_layers.0.2.1.weight" in state

@@ -57,7 +57,7 @@ class MixedAttention(nn.Module):
         self.bn = nn.BatchNorm1d(out)
 
     def forward(self, first: Tensor, second: Tensor, master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Nodes of both kinds, (n, nodes, features) each, and the master (n or 1, 1, features) -> the same, (.., out)."""
+        """Nodes of both kinds (n, nodes, features), a master (n or 1, 1, features) -> the same with `out` features."""
         count = first.shape[1]
         nodes = torch.cat([self.proj_type1(first), self.proj_type2(second)], dim=1)
         attention = torch.softmax(self._strengths(nodes, count) / MIXED_TEMPERATURE, dim=-1)

@@ -3,7 +3,7 @@
 Tak et al., "End-to-end anti-spoofing with RawNet2", ICASSP 2021; the baseline of ASVspoof 2021.
 """
 
-from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,42 +13,29 @@ from models.heads.sinc import SincFilters
 _TAPS = 1025
 _SLOPE = 0.3
 _POOL = 3
-
-
-@dataclass(frozen=True)
-class RawNet2Size:
-    """Its widths, which the published configuration gives as here and the tensors confirm.
-
-    Attributes:
-        narrow: bands, and channels of the first two blocks.
-        wide: channels of the other four.
-        hidden: of the recurrent layers and the layer behind them.
-        layers: recurrent layers.
-    """
-
-    narrow: int = 20
-    wide: int = 128
-    hidden: int = 1024
-    layers: int = 3
+_NARROW, _WIDE = 20, 128
+"""Channels of the first two blocks, which are the bands' too, and of the other four."""
+_HIDDEN, _LAYERS = 1024, 3
+"""Of the recurrent part."""
 
 
 class RawNet2(nn.Module):
     """Windows of 16 kHz samples, 64,600 as it was trained, to two logits: spoof, bona fide."""
 
-    def __init__(self, size: RawNet2Size) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.filters = SincFilters(size.narrow, _TAPS)
-        self.first_bn = nn.BatchNorm1d(size.narrow)
-        channels = [size.narrow, size.narrow, size.narrow, *[size.wide] * 4]
+        self.filters = SincFilters(_NARROW, _TAPS)
+        self.first_bn = nn.BatchNorm1d(_NARROW)
+        channels = [_NARROW, _NARROW, _NARROW, *[_WIDE] * 4]
         self._depth = len(channels) - 1
-        for index, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True)):
+        for index, (before, after) in enumerate(pairwise(channels)):
             # Each is alone in a sequence, for the keys' sake.
             self.add_module(f"block{index}", nn.Sequential(_Block(before, after)))
             self.add_module(f"fc_attention{index}", nn.Sequential(nn.Linear(after, after)))
-        self.bn_before_gru = nn.BatchNorm1d(size.wide)
-        self.gru = nn.GRU(size.wide, size.hidden, size.layers, batch_first=True)
-        self.fc1_gru = nn.Linear(size.hidden, size.hidden)
-        self.fc2_gru = nn.Linear(size.hidden, 2)
+        self.bn_before_gru = nn.BatchNorm1d(_WIDE)
+        self.gru = nn.GRU(_WIDE, _HIDDEN, _LAYERS, batch_first=True)
+        self.fc1_gru = nn.Linear(_HIDDEN, _HIDDEN)
+        self.fc2_gru = nn.Linear(_HIDDEN, 2)
 
     def forward(self, samples: Tensor) -> Tensor:
         """(n, samples) float32 in -1..1 -> logits (n, 2)."""

@@ -1,5 +1,7 @@
 """The two-dimensional residual blocks of AASIST, over frequency and time."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -30,6 +32,5 @@ class ResidualBlock(nn.Module):
 def residual_encoder(narrow: int, wide: int, *, pooled: bool) -> nn.Sequential:
     """Six blocks from one plane: two with `narrow` planes, four with `wide`."""
     planes = [1, narrow, narrow, *[wide] * 4]
-    pairs = zip(planes[:-1], planes[1:], strict=True)
     # Each block is alone in a sequence, for the keys' sake.
-    return nn.Sequential(*(nn.Sequential(ResidualBlock(a, b, pooled=pooled)) for a, b in pairs))
+    return nn.Sequential(*(nn.Sequential(ResidualBlock(a, b, pooled=pooled)) for a, b in pairwise(planes)))

@@ -61,7 +61,7 @@ class _Nested(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, frames) -> logits (n, 2)."""
-        *groups, last = x.split(self._group, dim=1)
+        *groups, last = torch.split(x, self._group, dim=1)
         made: list[Tensor] = []
         for group, block, norm in zip(groups, self.Build_in_Res2Nets, self.bns, strict=True):
             made.append(norm(torch.relu(block(made[-1] + group if made else group))))
@@ -94,13 +94,14 @@ class _Inner(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, frames) -> the same shape."""
         inside = self.bn1(torch.relu(self.conv1(x))).unsqueeze(3)
-        *groups, last = inside.split(self._group, dim=1)
+        *groups, last = torch.split(inside, self._group, dim=1)
         stack, made = last, []
         for group, conv, norm, weights in zip(groups, self.convs, self.bns, self.weighted_sum, strict=True):
             stack = norm(torch.relu(conv(torch.cat([stack, group], dim=3))))
             made.append((stack * weights).sum(dim=3))
         joined = torch.cat([*made, last.squeeze(3)], dim=1)
-        return self.se(self.bn3(torch.relu(self.conv3(joined)))) + x
+        out: Tensor = self.se(self.bn3(torch.relu(self.conv3(joined)))) + x
+        return out
 
 
 class _ChannelWeights(nn.Module):

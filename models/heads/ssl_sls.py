@@ -14,24 +14,21 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 _POOL = 3
+_FRAMES = 201
+"""Of a window of 64,600 samples."""
+_HIDDEN = 1024
 
 
 class SslSls(nn.Module):
-    """Windows of 16 kHz samples to two logits: spoof, bona fide. The linear layer fixes the window's length: 64,600.
+    """Windows of 16 kHz samples to two logits: spoof, bona fide. The linear layer fixes the window's length: 64,600."""
 
-    Args:
-        config: of the body.
-        inputs: of the first linear layer: a third of the frames times a third of the body's width.
-        hidden: outputs of that layer.
-    """
-
-    def __init__(self, config: "PretrainedConfig", inputs: int, hidden: int) -> None:
+    def __init__(self, config: "PretrainedConfig") -> None:
         super().__init__()
         self.body = Body(config)
         self.fc0 = nn.Linear(self.body.width, 1)
         self.first_bn = nn.BatchNorm2d(1)
-        self.fc1 = nn.Linear(inputs, hidden)
-        self.fc3 = nn.Linear(hidden, 2)
+        self.fc1 = nn.Linear((_FRAMES // _POOL) * (self.body.width // _POOL), _HIDDEN)
+        self.fc3 = nn.Linear(_HIDDEN, 2)
 
     def forward(self, samples: Tensor) -> Tensor:
         """(n, samples) float32 in -1..1 -> logits (n, 2)."""
