@@ -1,15 +1,12 @@
-"""Converts a research checkpoint (.pth) once to a folder with OpenVINO's graph and its manifest.
+"""From a research checkpoint (.pth) to a folder with OpenVINO's graph and its manifest, for `models.convert`.
 
 Only tensors are read, and their keys and shapes tell the kind. The folder holds model.xml and model.bin in fp32, and
 bonafide.json. Nothing is filled in: if tensors are left over or missing, they are listed and nothing is written.
 """
 
-import argparse
 import hashlib
 import json
-import sys
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,23 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.errors import ModelError, UnsupportedModel
+from models.errors import UnsupportedModel
 from models.folders import build_once
-from models.heads.kinds import KIND_OF, Kind, filled, recognised
+from models.heads.kinds import KIND_OF, Kind, filled, likely, recognised
 from models.heads.manifest import INPUT, OUTPUT, manifest
 from models.weights import read_state
 
 _TOLERANCE = 1e-3
 """Largest difference to torch, as a share of the largest logit and at least of 1; 1e-5 is usual."""
 _BLOCK_BYTES = 1 << 20
-_EPILOG = """\
-Exit status: 0 the folder holds the model, 1 it cannot be converted, 2 the command was wrong.
-
-example:
-  python -m models.heads.convert AASIST.pth --licence MIT --out aasist
-
-kinds: {kinds}
-"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +38,16 @@ class Research:
     kind: Kind
     model: nn.Module
     manifest: dict[str, Any]
+
+
+def kind_of(path: Path) -> str | None:
+    """The kind of a file's tensors; None: it is of no kind known here.
+
+    Raises:
+        CheckpointMismatch: the file cannot be read.
+    """
+    kind = likely(read_state(path))
+    return kind.name if kind else None
 
 
 def read_research(
@@ -132,38 +131,3 @@ def _digest(path: Path) -> str:
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()[:12]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
-    kinds = "".join(f"\n  {kind.name:14}{kind.title}" for kind in KIND_OF.values())
-    parser = argparse.ArgumentParser(
-        prog="python -m models.heads.convert",
-        description=__doc__,
-        epilog=_EPILOG.format(kinds=kinds),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", metavar="FILE.pth", type=Path, help="a state dict, as torch.save wrote it")
-    parser.add_argument("--as", dest="kind", metavar="KIND", choices=list(KIND_OF), help="default: as its keys say")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--licence", required=True, help="of the weights; an SPDX name where there is one")
-    parser.add_argument("--name", help="in every answer; default: the file's")
-    parser.add_argument("--version", help="of the weights; default: a digest of the file")
-    given = parser.parse_args(argv)
-    try:
-        research = read_research(given.file, given.kind, licence=given.licence, name=given.name, version=given.version)
-        write_folder(research, given.out)
-    except ModelError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"{given.out} cannot be written: {error}\n")
-        return 1
-    sys.stdout.write(
-        f"{given.out}: {research.kind.title}, {research.manifest['name']} {research.manifest['version']}\n"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

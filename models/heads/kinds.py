@@ -139,6 +139,12 @@ KINDS: tuple[Kind, ...] = (
 KIND_OF: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 
+def likely(state: Mapping[str, Tensor]) -> Kind | None:
+    """The kind that tensors are of, by their keys and shapes; None: of none that is known here."""
+    found = [kind for kind in KINDS if kind.is_like(state)]
+    return found[0] if len(found) == 1 else None
+
+
 def recognised(state: Mapping[str, Tensor], name: str) -> Kind:
     """The kind that tensors are of, by their keys and shapes.
 
@@ -149,9 +155,8 @@ def recognised(state: Mapping[str, Tensor], name: str) -> Kind:
     Raises:
         UnsupportedModel: they are of no kind known here.
     """
-    found = [kind for kind in KINDS if kind.is_like(state)]
-    if len(found) == 1:
-        return found[0]
+    if (kind := likely(state)) is not None:
+        return kind
     shown = ", ".join(sorted(state)[:_SHOWN]) + (f" and {len(state) - _SHOWN} more" if len(state) > _SHOWN else "")
     raise UnsupportedModel(
         f"the keys of {name} are those of no detector known here ({', '.join(KIND_OF)}); it holds {shown}. "

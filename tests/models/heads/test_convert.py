@@ -6,14 +6,15 @@ import openvino  # type: ignore[import-untyped]
 import pytest
 import torch
 
+from models.convert import main
 from models.errors import CheckpointMismatch, UnsupportedModel
-from models.heads import convert
 from models.heads.convert import Research, read_research, write_folder
 from models.heads.kinds import KIND_OF, filled
 from models.heads.manifest import manifest
 from tests.models.heads.files import WAV2VEC2_SMALL, research_file
 from tests.models.heads.lively import lively, voices
 
+pytestmark = pytest.mark.usefixtures("own_models_folder")
 LIVELY = {"aasist": 0.9, "aasist-l": 0.9, "xlsr-aasist": 0.9, "xlsr-sls": 0.5, "xlsr-nes2net": 0.8}
 
 
@@ -34,7 +35,7 @@ def test_the_command_writes_a_folder_with_the_same_logits_and_what_decides_a_sco
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert convert.main([str(checkpoint), "--out", str(out), "--licence", "MIT"]) == 0
+    assert main([str(checkpoint), "--out", str(out), "--licence", "MIT"]) == 0
     assert "AASIST-L" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["bonafide.json", "model.bin", "model.xml"]
     words = json.loads((out / "bonafide.json").read_text())
@@ -68,10 +69,18 @@ def test_what_does_not_fit_is_listed_and_nothing_is_written(tmp_path: Path, caps
     del state["out_layer.bias"]
     torch.save({"model_state_dict": state}, tmp_path / "detector.pth")
     command = [str(tmp_path / "detector.pth"), "--out", str(tmp_path / "out"), "--licence", "MIT"]
-    assert convert.main(command) == 1
+    assert main(command) == 1
     assert "1 missing: out_layer.bias" in capsys.readouterr().err
-    assert convert.main([*command, "--as", "rawnet2"]) == 1
+    assert main([*command, "--as", "rawnet2"]) == 1
     assert "missing: block0.0.bn2.bias" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_licence_is_stated_by_whoever_converts(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoint), "--out", str(tmp_path / "out")]) == 1
+    assert "detector.pth is a research detector (aasist-l): state its weights' licence" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
