@@ -31,6 +31,7 @@ def logits_of(folder: Path, samples: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.array(compiled({"samples": samples.numpy()})["logits"]))
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_folder_with_the_same_logits_and_what_decides_a_score(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
