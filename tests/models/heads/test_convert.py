@@ -11,6 +11,8 @@ from models.errors import CheckpointMismatch, UnsupportedModel
 from models.heads.convert import Research, read_research, write_folder
 from models.heads.kinds import KIND_OF, filled
 from models.heads.manifest import manifest
+from models.voice_model import VoiceSpoofModel
+from tests.models.checkpoints import options
 from tests.models.heads.files import WAV2VEC2_SMALL, research_file
 from tests.models.heads.lively import lively, voices
 
@@ -49,6 +51,12 @@ def test_the_command_writes_a_folder_with_the_same_logits_and_what_decides_a_sco
         expected = model(samples)
     torch.testing.assert_close(logits_of(out, samples), expected, rtol=0, atol=1e-4)
     torch.testing.assert_close(logits_of(out, samples[2:]), expected[2:], rtol=0, atol=1e-4)
+    served = VoiceSpoofModel.load(str(out), options(tmp_path, precision="fp32"))
+    pcm = (samples[:1, :64_600] * 32_768).round().to(torch.int16).numpy()[0]
+    with torch.inference_mode():
+        spoof = torch.softmax(model(torch.from_numpy(pcm.astype(np.float32) / 32_768)[None]), dim=1)[0, 0]
+    assert served.info.name == f"detector@{words['version']}"
+    np.testing.assert_allclose(served.score([pcm]), [spoof.item()], atol=1e-4)
 
 
 @pytest.mark.slow
