@@ -101,7 +101,10 @@ def _research(arguments: argparse.Namespace) -> str | None:
     research = read_research(path, kind, licence=arguments.licence)
     write_folder(research, arguments.out)
     words = research.manifest
-    return f"{research.kind.title}, {words['name']} {words['version']}, '{words['output']['labels'][0]}' means spoof"
+    return (
+        f"{research.kind.title}, {words['name']} {words['version']}, output {words['output']['spoof']} means spoof; "
+        f"serve it with BONAFIDE_VOICE_MODEL={arguments.out.resolve()}"
+    )
 
 
 def _told(converted: Converted, task: Task, out: Path) -> str:

@@ -125,3 +125,14 @@ def test_the_same_weights_have_the_same_version(checkpoint: Path) -> None:
     versions = {read_research(checkpoint, licence=licence).manifest["version"] for licence in ("MIT", "none")}
     assert len(versions) == 1
     assert len(versions.pop()) == 12
+
+
+@pytest.mark.parametrize("spoilt", ["no weights", "torn"])
+def test_a_folder_that_lost_a_part_is_not_served(spoilt: str, tmp_path: Path) -> None:
+    words = manifest(KIND_OF["aasist"], name="detector", version="1", licence="MIT")
+    (tmp_path / "bonafide.json").write_text(json.dumps(words))
+    (tmp_path / "model.xml").write_text("<net")
+    if spoilt == "torn":
+        (tmp_path / "model.bin").write_bytes(b"")
+    with pytest.raises(UnsupportedModel, match="convert it again"):
+        VoiceSpoofModel.load(str(tmp_path), options(tmp_path))
