@@ -98,7 +98,7 @@ def _run(kind: str, folder: Path) -> None:
 
 
 def _openvino_s(graph: Path, precision: str, window: NDArray[np.float32]) -> float:
-    from models.openvino_engine import openvino  # type: ignore[attr-defined]
+    from models.openvino_engine import openvino
 
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1}
     compiled = openvino.Core().compile_model(graph, "CPU", settings)

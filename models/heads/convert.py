@@ -96,7 +96,7 @@ def write_folder(research: Research, out: Path) -> None:
 
 
 def _write_graph(research: Research, folder: Path) -> None:
-    from models.openvino_engine import openvino  # type: ignore[attr-defined]  # without reports over the network
+    from models.openvino_engine import openvino  # without reports over the network
 
     samples = research.kind.window_samples
     compared_on = _noise(3, samples)
