@@ -14,7 +14,7 @@ from pathlib import Path
 from models.configured import WrongSettings, load_options, settings_for
 from models.conversion import convert_model
 from models.converted import Converted
-from models.errors import ModelError
+from models.errors import ModelError, NotConverted, UnsupportedModel
 from models.info import Task
 from models.tasks import guess_task
 
@@ -28,6 +28,8 @@ examples:
   python -m models.convert checkpoints/wavlm --out wavlm-converted
   python -m models.convert detector.pth --out detector-converted
   python -m models.convert org/name@revision --task face --out /var/lib/bonafide/face
+  python -m models.convert AASIST.pth --licence MIT --out aasist
+  python -m models.convert best_SSL_model_LA.pth --as xlsr-aasist --licence unknown --out ssl-anti-spoofing
 """
 _WRONG_USE = 2
 
@@ -48,12 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="the folder to write")
     parser.add_argument("--task", choices=("voice", "face"), help="default: as the model's files say")
     parser.add_argument("--spoof-label", metavar="NAME", help="class that means spoof, if its name does not decide it")
+    parser.add_argument(
+        "--as",
+        dest="kind",
+        metavar="KIND",
+        help="of a .pth file: the research detector it holds (docs/models.md lists them); default: as its keys say",
+    )
+    parser.add_argument("--licence", help="of a research detector's weights; an SPDX name where there is one")
     parser.add_argument("--offline", action="store_true", default=None, help="never access the hub")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     given = {"spoof_label": arguments.spoof_label, "offline": arguments.offline}
     given = {name: value for name, value in given.items() if value is not None}
     try:
+        if (told := _research(arguments)) is not None:
+            sys.stdout.write(f"{arguments.out}: {told}\n")
+            return 0
         task = arguments.task or guess_task(arguments.reference, load_options("voice", settings_for("voice", **given)))
         if task is None:
             parser.error(f"cannot tell whether {arguments.reference!r} is for voices or faces; say so with --task")
@@ -70,6 +82,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"{arguments.out}: {_told(converted, task, arguments.out)}\n")
     return 0
+
+
+def _research(arguments: argparse.Namespace) -> str | None:
+    """What was written of a research detector's file; None: the reference is none."""
+    path = Path(arguments.reference)
+    if arguments.kind is None and not (path.suffix == ".pth" and path.is_file()):
+        return None
+    try:
+        from models.heads.convert import kind_of, read_research, write_folder
+    except ModuleNotFoundError as error:
+        raise NotConverted(f"a .pth file is converted with torch, which is not installed here ({error})") from error
+    kind = arguments.kind or kind_of(path)
+    if kind is None:
+        return None
+    if not arguments.licence:
+        raise UnsupportedModel(f"{path.name} is a research detector ({kind}): state its weights' licence by --licence")
+    research = read_research(path, kind, licence=arguments.licence)
+    write_folder(research, arguments.out)
+    words = research.manifest
+    return (
+        f"{research.kind.title}, {words['name']} {words['version']}, output {words['output']['spoof']} means spoof; "
+        f"serve it with BONAFIDE_VOICE_MODEL={arguments.out.resolve()}"
+    )
 
 
 def _told(converted: Converted, task: Task, out: Path) -> str:

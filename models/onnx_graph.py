@@ -10,11 +10,13 @@ from typing import Any
 
 from models.errors import BadManifest, UnsupportedModel
 from models.manifest_fields import Manifest, SamplesInput
-from models.manifest_names import MANIFEST, ONNX
+from models.manifest_names import IR, MANIFEST, ONNX
 from models.onnx_file import check_onnx
 from models.openvino_engine import openvino
 
 _FLOATS = ("f32", "f16", "f64")
+_MAX_DESCRIPTION_BYTES = 64 << 20
+"""Of `model.xml`: some 400 KB are usual."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,31 @@ def read_graph(path: Path) -> tuple[Any, list[Path]]:
         raise UnsupportedModel(f"OpenVINO cannot read {path}: {_reason(error)}") from error
 
 
+def _read_converted(path: Path) -> tuple[Any, list[Path]]:
+    """The graph that `models.convert` wrote, and its files: OpenVINO's own format, which names no other file.
+
+    Raises:
+        UnsupportedModel: it is torn, or of another version of OpenVINO.
+    """
+    files = [path, path.with_suffix(".bin")]
+    if path.stat().st_size > _MAX_DESCRIPTION_BYTES or not files[1].is_file():
+        raise UnsupportedModel(f"{path} is too large, or its weights {files[1].name} are missing; convert it again")
+    try:
+        return openvino.Core().read_model(path), files
+    except Exception as error:  # the frontend raises errors of many unrelated classes
+        raise UnsupportedModel(f"OpenVINO cannot read {path}: {_reason(error)}; convert it again") from error
+
+
 def fitting_graph(folder: Path, manifest: Manifest) -> OnnxGraph:
-    """The graph of `model.onnx` in a folder, compared with the manifest.
+    """The graph of `model.onnx` in a folder, or of a converted `model.xml`, compared with the manifest.
 
     Raises:
         UnsupportedModel: see `read_graph`.
         BadManifest: the graph is not what a field says.
     """
-    graph, files = read_graph(folder / ONNX)
+    converted = folder / IR
+    is_converted = converted.is_file() and not (folder / ONNX).exists()
+    graph, files = _read_converted(converted) if is_converted else read_graph(folder / ONNX)
     if len(graph.inputs) != 1:
         raise UnsupportedModel(f"{ONNX} has {len(graph.inputs)} inputs; one is served: {_named(graph.inputs)}")
     (port,) = graph.inputs

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from transformers import WavLMConfig, WavLMModel
 
 from models.checkpoint import refuse_mismatch
+from models.errors import UnsupportedModel
+from models.heads.kinds import likely
 from models.weights import read_state
 
 POOLED_STEPS = 128
@@ -39,8 +41,14 @@ def load_pooled_wavlm(path: Path, config: Mapping[str, Any]) -> PooledWavLM:
 
     Raises:
         CheckpointMismatch: the file is no state dict, or its keys or shapes are not this architecture's.
+        UnsupportedModel: it is a detector that is converted first.
     """
     state = read_state(path)
+    if (kind := likely(state)) is not None:
+        raise UnsupportedModel(
+            f"{path.name} holds {kind.title}, which is converted first: "
+            f"`python -m models.convert {path.name} --licence LICENCE --out FOLDER`"
+        )
     model = PooledWavLM(WavLMConfig(**config))
     own = model.state_dict()
     misshapen = [key for key, value in state.items() if key in own and own[key].shape != value.shape]

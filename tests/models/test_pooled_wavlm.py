@@ -4,9 +4,11 @@ from typing import Any
 import pytest
 import torch
 
-from models.errors import CheckpointMismatch
+from models.errors import CheckpointMismatch, UnsupportedModel
 from models.pooled_wavlm import load_pooled_wavlm
 from tests.models.checkpoints import TINY_WAVE, random_pooled
+from tests.models.heads.files import research_file
+from tests.models.heads.lively import lively
 from tests.models.test_checkpoint import Touch
 
 State = dict[str, torch.Tensor]
@@ -94,4 +96,10 @@ def test_a_torn_file_is_refused(state: State, tmp_path: Path) -> None:
     content = (tmp_path / "chk.pth").read_bytes()
     (tmp_path / "chk.pth").write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointMismatch):
+        load_pooled_wavlm(tmp_path / "chk.pth", TINY_WAVE)
+
+
+def test_a_detector_that_is_converted_first_is_named_with_the_way(tmp_path: Path) -> None:
+    torch.save(lively(research_file("aasist-l")), tmp_path / "chk.pth")
+    with pytest.raises(UnsupportedModel, match=r"AASIST-L .* converted first: `python -m models\.convert chk\.pth"):
         load_pooled_wavlm(tmp_path / "chk.pth", TINY_WAVE)
