@@ -19,7 +19,8 @@ from scripts.local_service import LocalService, running
 from tests.integration.test_same_samples import RATE, assert_same, samples, spoken_over_the_socket, streamed, windows_of
 from tests.media import encode_image, wav
 from tests.models.checkpoints import options
-from tests.models.onnx_files import aasist, minifasnet, needs_weights, reference, softmax
+from tests.models.onnx_files import aasist, minifasnet, softmax
+from tests.published import needs_weights, reference
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside, needs_weights]
 

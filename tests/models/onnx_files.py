@@ -1,23 +1,15 @@
-"""Small ONNX files, written byte by byte, and published ones where this machine has them."""
+"""Small ONNX files, written byte by byte, and published ones with their manifests."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from scripts.local_service import ROOT
+from tests.published import WEIGHTS
 
-WEIGHTS = Path(os.environ.get("DETECTOR_WEIGHTS", ROOT.parent / "shared" / "weights"))
-"""Published weights, which the repository does not hold."""
-needs_weights = pytest.mark.skipif(
-    not (WEIGHTS / "reference.npz").is_file(),
-    reason=f"no published weights in {WEIGHTS}: name their folder in DETECTOR_WEIGHTS",
-)
 _FLOAT, _INT64, _EXTERNAL = 1, 7, 1
 _INTS, _INT = 7, 2
 
@@ -134,13 +126,6 @@ def minifasnet(folder: Path, weights: str = "minifasnet-v2-2.7-80x80", factor: f
     """A published MiniFASNet."""
     size = {"width": 80, "height": 80}
     return save(folder, WEIGHTS / f"{weights}.onnx", face_manifest(resize=size, input={"face_factor": factor}))
-
-
-def reference(name: str) -> NDArray[Any]:
-    """From the file of reference inputs and outputs."""
-    with np.load(WEIGHTS / "reference.npz") as file:
-        found: NDArray[Any] = file[name]
-    return found
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

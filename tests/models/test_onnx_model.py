@@ -20,15 +20,14 @@ from tests.models.onnx_files import (
     field,
     minifasnet,
     model,
-    needs_weights,
     port,
-    reference,
     save,
     softmax,
     tensor,
     voice_manifest,
     voice_onnx,
 )
+from tests.published import needs_weights, reference
 
 
 def voice(folder: Path, manifest: dict[str, Any], onnx: bytes | None = None, **chosen: Any) -> VoiceSpoofModel:
