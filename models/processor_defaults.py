@@ -23,11 +23,11 @@ def default_processor(config: Mapping[str, Any]) -> dict[str, Any] | None:
 def _for_voices(kind: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
     if kind in _RAW_SAMPLES:
         plain = kind in _PLAIN_WHERE_BASE and config.get("feat_extract_norm", "group") == "group"
-        return _ears("Wav2Vec2FeatureExtractor", do_normalize=not plain)
+        return _extractor("Wav2Vec2FeatureExtractor", do_normalize=not plain)
     return None
 
 
-def _ears(kind: str, **settings: Any) -> dict[str, Any]:
+def _extractor(kind: str, **settings: Any) -> dict[str, Any]:
     return {"feature_extractor_type": kind, "sampling_rate": 16_000, **settings}
 
 
@@ -37,23 +37,23 @@ def _for_photos(kind: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
     edge = side if isinstance(side, int) else 224
     square = _square(edge)
     found: dict[str, dict[str, Any]] = {
-        "beit": _eyes("Beit", size=square, do_center_crop=False, resample=2, **_HALF),
-        "clip": _eyes("CLIP", size={"shortest_edge": edge}, crop_size=square),
-        "convnext": _eyes("ConvNext", size={"shortest_edge": 224}, crop_pct=0.875, resample=3, **_IMAGENET),
-        "deit": _eyes("DeiT", size=_square(edge * 8 // 7), crop_size=square, resample=3, **_IMAGENET),
-        "dinov2": _eyes("Bit", size={"shortest_edge": 256}, crop_size=_square(224), resample=3, **_IMAGENET),
-        "dinov3_vit": _eyes("DINOv3ViT", size=_square(224), resample=2, **_IMAGENET),
-        "efficientnet": _eyes("EfficientNet", size=square, resample=0, image_mean=_IMAGENET["image_mean"],
+        "beit": _image_processor("Beit", size=square, do_center_crop=False, resample=2, **_HALF),
+        "clip": _image_processor("CLIP", size={"shortest_edge": edge}, crop_size=square),
+        "convnext": _image_processor("ConvNext", size={"shortest_edge": 224}, crop_pct=0.875, resample=3, **_IMAGENET),
+        "deit": _image_processor("DeiT", size=_square(edge * 8 // 7), crop_size=square, resample=3, **_IMAGENET),
+        "dinov2": _image_processor("Bit", size={"shortest_edge": 256}, crop_size=_square(224), resample=3, **_IMAGENET),
+        "dinov3_vit": _image_processor("DINOv3ViT", size=_square(224), resample=2, **_IMAGENET),
+        "efficientnet": _image_processor("EfficientNet", size=square, resample=0, image_mean=_IMAGENET["image_mean"],
                               image_std=[0.47853944, 0.4732864, 0.47434163]),
-        "mobilevit": _eyes("MobileViT", size={"shortest_edge": edge + 32}, crop_size=square, resample=2),
-        "siglip": _eyes("Siglip", size=square, resample=3, **_HALF),
-        "vit": _eyes("ViT", size=square, resample=2, **_HALF),
+        "mobilevit": _image_processor("MobileViT", size={"shortest_edge": edge + 32}, crop_size=square, resample=2),
+        "siglip": _image_processor("Siglip", size=square, resample=3, **_HALF),
+        "vit": _image_processor("ViT", size=square, resample=2, **_HALF),
     }  # fmt: skip
     found |= {"convnextv2": found["convnext"], "dinov2_with_registers": found["dinov2"]}
     return found.get(kind)
 
 
-def _eyes(stem: str, **settings: Any) -> dict[str, Any]:
+def _image_processor(stem: str, **settings: Any) -> dict[str, Any]:
     return {"image_processor_type": f"{stem}ImageProcessor", **settings}
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ needs_weights = pytest.mark.skipif(
 )
 
 
-def reference(name: str) -> NDArray[np.generic]:
+def reference(name: str) -> NDArray[Any]:
     """One array of `reference.npz`: `pcm`, `images_bgr`, or the logits of a model under its file's name."""
     with np.load(WEIGHTS / "reference.npz") as content:
-        array: NDArray[np.generic] = content[name]
+        array: NDArray[Any] = content[name]
     return array

@@ -29,7 +29,7 @@ class Batcher(Generic[Item, Result]):
 
     Args:
         send: returns one result for each item. Its errors are raised in every call whose items were in the request.
-        weigh: cost of an item, in the unit of `size` and `room`.
+        weigh: cost of an item, in the unit of `size`.
         size: maximum cost of one request, unless a single call has more.
         ahead: requests in flight at most. Together they cost no more than as many full ones: a larger request waits
             until nothing else is in flight.
