@@ -40,7 +40,8 @@ image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both, VOICE, FAC
 # Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone.
 define run_tests
 @began=$$(date +%s); \
-$(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder && \
+$(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadfile \
+  --no-loadscope-reorder && \
 $(PYTEST) -m "$(1) and alone" tests/integration && \
 echo "All tests passed in $$(($$(date +%s) - began)) s."
 endef

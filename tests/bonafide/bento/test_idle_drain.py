@@ -1,46 +1,46 @@
 """When a runner ends; tests/integration/test_drain.py has the running ones."""
 
-import asyncio
-import signal
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 
-import pytest
-
-from bonafide.bento import shutdown
-from bonafide.bento.shutdown import IdleDrain
+from scripts.local_service import ROOT
 
 QUIET_S = 0.5
+# In a process of its own, as it gets SIGTERM: prints the seconds until the handler of before is called.
+_RUNNER = """
+import asyncio, signal, sys, time
+from bonafide.bento import shutdown
 
+shutdown.QUIET_S, shutdown._TICK_S = 0.5, 0.02
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "QUIET_S", QUIET_S)
-    monkeypatch.setattr(shutdown, "_TICK_S", 0.02)
-
-
-async def ended_after(drain: IdleDrain, asked: Callable[[], object]) -> float:
-    """Seconds from SIGTERM until the handler of before is called; `asked` is called in between."""
+async def main(asked: bool) -> None:
     ended = asyncio.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    try:
-        drain.install()
-        began = time.monotonic()
-        signal.raise_signal(signal.SIGTERM)
-        asked()
-        await asyncio.wait_for(ended.wait(), 10)
-        return time.monotonic() - began
-    finally:
-        for each in shutdown.SIGNALS:
-            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
+    drain = shutdown.IdleDrain(20.0)
+    drain.install()
+    if asked:
+        drain.touch()
+        asyncio.get_running_loop().call_later(0.3, drain.touch)
+    began = time.monotonic()
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.wait_for(ended.wait(), 10)
+    print(time.monotonic() - began)
+
+asyncio.run(main(sys.argv[1] == "asked"))
+"""
 
 
-async def test_one_that_was_never_asked_ends_at_once() -> None:
-    assert await ended_after(IdleDrain(20.0), lambda: None) < QUIET_S
+def ended_after(what: str) -> float:
+    run = subprocess.run(
+        [sys.executable, "-c", _RUNNER, what], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    return float(run.stdout)
 
 
-async def test_one_that_was_asked_waits_until_nobody_asks_any_more() -> None:
-    drain = IdleDrain(20.0)
-    drain.touch()
-    loop = asyncio.get_running_loop()
-    assert await ended_after(drain, lambda: loop.call_later(0.3, drain.touch)) >= 0.3 + QUIET_S - 0.1
+def test_one_that_was_never_asked_ends_at_once() -> None:
+    assert ended_after("never") < QUIET_S
+
+
+def test_one_that_was_asked_waits_until_nobody_asks_any_more() -> None:
+    assert ended_after("asked") >= 0.3 + QUIET_S - 0.1
