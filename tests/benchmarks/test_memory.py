@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from benchmarks.memory import CpuMeter, pss_bytes, tree
+from benchmarks.memory import CpuMeter, allocated_bytes, pss_bytes, tree
 
 MIB = 2**20
 
@@ -32,6 +32,7 @@ def test_memory_is_that_of_all_processes(child: "subprocess.Popen[bytes]") -> No
     assert len(found) == 2
     assert 64 * MIB < pss_bytes(found) < 128 * MIB
     assert pss_bytes(found[1:]) < 8 * MIB
+    assert 64 * MIB < allocated_bytes(found) <= pss_bytes(found)
     assert CpuMeter(child.pid).look() > 0
 
 
@@ -40,7 +41,7 @@ def test_a_process_that_has_ended_has_no_memory() -> None:
         ended = psutil.Process(process.pid)
         process.kill()
     assert tree(ended.pid) == []
-    assert pss_bytes([ended]) == 0
+    assert pss_bytes([ended]) == allocated_bytes([ended]) == 0
     assert CpuMeter(ended.pid).look() == 0
 
 
