@@ -16,10 +16,11 @@ from models.engine import Engine, EngineModel
 from models.engines import open_engine
 from models.errors import UnsupportedModel
 from models.info import ImageGeometry, ModelInfo
-from models.labels import SpoofRule, spoof_rule
+from models.labels import spoof_rule
 from models.manifest_fields import PictureInput
 from models.options import LoadOptions
 from models.preprocessing import image_preparation
+from models.source import ModelSource
 
 if TYPE_CHECKING:
     from models.graph import SpoofGraph
@@ -96,28 +97,14 @@ class FaceSpoofModel(Detector):
         return image.dtype == np.uint8 and image.shape == self._shape
 
 
-class FaceSource(Protocol):
-    """What is known of a face model without reading its weights; `build` reads them.
+class FaceSource(ModelSource, Protocol):
+    """The source of a face model.
 
     Attributes:
         geometry: preparation of a photo.
-        labels: the checkpoint's own class names by index.
-        version: of the uncalibrated model.
-        converted: folder of its converted graph, if it is converted already.
     """
 
     geometry: ImageGeometry
-    rule: SpoofRule
-    labels: tuple[str, ...]
-    architecture: str
-    version: str
-    converted: Path | None
-
-    def build(self) -> "SpoofGraph":
-        """The graph with its weights."""
-
-    def parameters(self) -> int:
-        """How many numbers its weights are."""
 
 
 def face_source(files: ModelFiles, options: LoadOptions) -> FaceSource:

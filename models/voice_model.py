@@ -22,6 +22,7 @@ from models.manifest_fields import SamplesInput, Short
 from models.options import LoadOptions
 from models.preprocessing import SAMPLE_RATE, voice_preparation
 from models.scoring import score_each
+from models.source import ModelSource
 from models.window_rule import WindowRule
 
 if TYPE_CHECKING:
@@ -152,28 +153,14 @@ class VoiceSpoofModel(Detector):
         return window.dtype == np.int16 and window.ndim == 1 and self._min_samples <= window.shape[0] <= _MAX_SAMPLES
 
 
-class VoiceSource(Protocol):
-    """What is known of a voice model without reading its weights; `build` reads them.
+class VoiceSource(ModelSource, Protocol):
+    """The source of a voice model.
 
     Attributes:
         input: what is done to windows before the graph.
-        labels: the checkpoint's own class names by index; empty for a bare `.pth`.
-        version: of the uncalibrated model.
-        converted: folder of its converted graph, if it is converted already.
     """
 
     input: VoiceInput
-    rule: SpoofRule
-    labels: tuple[str, ...]
-    architecture: str
-    version: str
-    converted: Path | None
-
-    def build(self) -> "SpoofGraph":
-        """The graph with its weights."""
-
-    def parameters(self) -> int:
-        """How many numbers its weights are."""
 
 
 def voice_source(files: ModelFiles, options: LoadOptions) -> VoiceSource:

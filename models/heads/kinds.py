@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.checkpoint import refuse_mismatch
 from models.errors import UnsupportedModel
-from models.heads.aasist import AASIST, AASIST_L, Aasist
+from models.heads.aasist import AASIST, AASIST_L, Aasist, AasistSize
 from models.heads.body import body_config
 from models.heads.fairseq_names import TRAINING_ONLY, fairseq_name, transformers_name
 from models.heads.pooled import AntiDeepfake
@@ -75,27 +75,22 @@ def _nes2net(state: Mapping[str, Tensor]) -> nn.Module:
     return SslNes2Net(_config(state, _SSL), size)
 
 
+def _aasist(name: str, title: str, size: AasistSize) -> Kind:
+    return Kind(
+        name=name,
+        title=title,
+        is_like=lambda state: (
+            _has(state, "GAT_layer_S.bn.weight", "encoder.0.0.conv1.weight", body=None)
+            and _width(state, "pos_S") == size.features
+        ),
+        build=lambda _state: Aasist(size),
+        unused=_UNUSED_NORM_2D,
+    )
+
+
 KINDS: tuple[Kind, ...] = (
-    Kind(
-        name="aasist",
-        title="AASIST (Jung et al. 2022)",
-        is_like=lambda state: (
-            _has(state, "GAT_layer_S.bn.weight", "encoder.0.0.conv1.weight", body=None)
-            and _width(state, "pos_S") == AASIST.features
-        ),
-        build=lambda _state: Aasist(AASIST),
-        unused=_UNUSED_NORM_2D,
-    ),
-    Kind(
-        name="aasist-l",
-        title="AASIST-L (Jung et al. 2022)",
-        is_like=lambda state: (
-            _has(state, "GAT_layer_S.bn.weight", "encoder.0.0.conv1.weight", body=None)
-            and _width(state, "pos_S") == AASIST_L.features
-        ),
-        build=lambda _state: Aasist(AASIST_L),
-        unused=_UNUSED_NORM_2D,
-    ),
+    _aasist("aasist", "AASIST (Jung et al. 2022)", AASIST),
+    _aasist("aasist-l", "AASIST-L (Jung et al. 2022)", AASIST_L),
     Kind(
         name="rawnet2",
         title="RawNet2, baseline of ASVspoof 2021 (Tak et al. 2021)",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lab.evaluate import main
 from models.face_model import FaceSpoofModel
+from tests.lab.recordings import labelled_recordings
 from tests.media import encode, encode_image, photo, speech_like
 from tests.models.checkpoints import apply, options
 
@@ -29,12 +30,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
-    folder = tmp_path / "recordings"
-    for index in range(4):
-        path = folder / ("bonafide" if index % 2 else "spoof") / f"{index}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(speech_like(5.0, 16_000, seed=index), 16_000))
-    return folder
+    return labelled_recordings(tmp_path / "recordings")
 
 
 def read_report(folder: Path) -> dict[str, object]:

@@ -9,18 +9,15 @@ import pytest
 from lab.evaluate import main as evaluate
 from lab.line import gsm
 from lab.robustness import main
-from tests.media import encode, encode_image, photo, speech_like
+from tests.lab.recordings import labelled_recordings
+from tests.media import encode_image, photo
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
 
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
-    folder = tmp_path / "recordings"
-    for index in range(4):
-        path = folder / ("bonafide" if index % 2 else "spoof") / f"{index}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(speech_like(5.0, 16_000, seed=index), 16_000))
+    folder = labelled_recordings(tmp_path / "recordings")
     (folder / "spoof/torn.wav").write_bytes(b"RIFF nothing")
     return folder
 
