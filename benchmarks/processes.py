@@ -4,7 +4,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from benchmarks.memory import pss_bytes
 from scripts.local_service import LocalService, start
 
 SERVERS = {"service": "Bonafide", "voice runner": "WavLMRunner", "face runner": "DINOv2Runner"}
+DECODING = "decoding"
 _START_TIMEOUT_S = 600.0
 _POLL_S = 0.05
 
@@ -34,8 +35,7 @@ class Memory:
 def process_of(service: LocalService, name: str) -> psutil.Process | None:
     """The server that BentoML calls `name`, as soon as it exists."""
     for child in psutil.Process(service.process.pid).children():
-        command = child.cmdline()
-        if "--service-name" in command and command[command.index("--service-name") + 1] == name:
+        if _service_name(child) == name:
             return child
     return None
 
@@ -81,9 +81,20 @@ def memory(service: LocalService) -> dict[str, Memory]:
 
 
 def cpu_seconds(service: LocalService) -> dict[str, float]:
-    """User and system time that each server has used so far."""
-    times = {ours: each.cpu_times() for ours, name in SERVERS.items() if (each := process_of(service, name))}
-    return {name: spent.user + spent.system for name, spent in times.items()}
+    """User and system time so far, of all servers of a kind, and of the decoding processes that have not ended."""
+    spent = dict.fromkeys([*SERVERS, DECODING], 0.0)
+    ours = {name: kind for kind, name in SERVERS.items()}
+    for process in psutil.Process(service.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a decoding process may be replaced
+            times = process.cpu_times()
+            spent[ours.get(_service_name(process), DECODING)] += times.user + times.system
+    return spent
+
+
+def _service_name(process: psutil.Process) -> str:
+    """What BentoML calls it; empty: no server of BentoML's."""
+    command = process.cmdline()
+    return command[command.index("--service-name") + 1] if "--service-name" in command else ""
 
 
 def _memory(process: psutil.Process) -> Memory:

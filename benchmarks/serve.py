@@ -22,7 +22,7 @@ import grpc
 from benchmarks.bare_engine import BareEngine, Task, Turn, bare_engine
 from benchmarks.inputs import WINDOW_SECONDS
 from benchmarks.load import Phase, caller_of, closed_loop
-from benchmarks.processes import Memory, cpu_seconds, memory, ready
+from benchmarks.processes import DECODING, Memory, cpu_seconds, memory, ready
 from benchmarks.random_models import save_dinov2_base, save_wavlm_base
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from models.catalog import BUNDLED
@@ -127,10 +127,11 @@ def cpu_table(task: Task, rows: Sequence[Row], bare: Sequence[Turn], items: int)
     lines = []
     for row in rows:
         count = sum(len(phase.latencies_s) for phase in row.phases) * row.items
-        spent = [1000 * sum(times[name] for times in row.cpu_s) / count for name in (_RUNNER[task], "service")]
+        processes = (_RUNNER[task], "service", DECODING)
+        spent = [1000 * sum(times[name] for times in row.cpu_s) / count for name in processes]
         client = 1000 * sum(phase.cpu_s for phase in row.phases) / count
         lines.append((row.name, str(row.concurrency), *(f"{each:.1f}" for each in (alone, *spent, client))))
-    return markdown_table(("call", "callers", "bare ms", "runner ms", "service ms", "client ms"), lines)
+    return markdown_table(("call", "callers", "bare ms", "runner ms", "service ms", "decoding ms", "client ms"), lines)
 
 
 def start_table(cold: dict[str, float], warm: dict[str, float]) -> str:

@@ -12,14 +12,14 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import grpc
-import psutil
 
 from benchmarks.load import CallOnce, caller_of, closed_loop
+from benchmarks.processes import DECODING, cpu_seconds
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from scripts.local_service import ROOT, LocalService, running
 from tests.servers import start_valkey
@@ -28,7 +28,6 @@ _SECONDS = 4
 _CHANNELS = 4
 """For each process of the service: a connection stays with one of them."""
 _RUN_IN = 48
-_KINDS = {"WavLMRunner": "runner", "Bonafide": "service", "DINOv2Runner": "other"}
 
 
 class Turn(NamedTuple):
@@ -56,32 +55,19 @@ class Turn(NamedTuple):
         return self.runner_ms + self.service_ms + self.decoding_ms
 
 
-def cpu_s(supervisor: psutil.Process) -> dict[str, float]:
-    """Processor time so far, by kind of process."""
-    spent = {"runner": 0.0, "service": 0.0, "decoding": 0.0, "other": 0.0}
-    for process in supervisor.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # a decoding process may be replaced
-            command = process.cmdline()
-            name = command[command.index("--service-name") + 1] if "--service-name" in command else ""
-            times = process.cpu_times()
-            spent[_KINDS.get(name, "decoding")] += times.user + times.system
-    return spent
-
-
 async def turn(
     service: LocalService, call: CallOnce, numbers: "itertools.count[int]", calls: int, callers: int
 ) -> Turn:
     """Makes the calls."""
-    supervisor = psutil.Process(service.process.pid)
-    before = cpu_s(supervisor)
+    before = cpu_seconds(service)
     phase = await closed_loop(call, numbers, calls, callers)
-    spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in cpu_s(supervisor).items()}
+    spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in cpu_seconds(service).items()}
     return Turn(
         calls / phase.wall_s,
         1000 * percentile(phase.latencies_s, 50),
-        spent["runner"],
+        spent["voice runner"],
         spent["service"],
-        spent["decoding"],
+        spent[DECODING],
         1000 * phase.cpu_s / calls,
     )
 
@@ -113,6 +99,16 @@ async def _caller(stack: AsyncExitStack, service: LocalService, workers: int) ->
     return lambda number: senders[number % len(senders)](number)
 
 
+def table(turns: dict[tuple[int, str], list[Turn]]) -> str:
+    """Medians of the turns, a row for each number of callers and checkout."""
+    head = ["", "callers", "calls/s", "p50 ms", "runner ms", "service ms", "decoding ms", "client ms", "all but client"]
+    rows = []
+    for (count, name), of in turns.items():
+        medians = [statistics.median(values) for values in [*zip(*of, strict=True), [each.all_ms for each in of]]]
+        rows.append([name, str(count), *(f"{median:.1f}" for median in medians)])
+    return markdown_table(head, rows)
+
+
 def main(command_line: Sequence[str]) -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.voice_calls", description=__doc__)
@@ -136,12 +132,7 @@ def main(command_line: Sequence[str]) -> None:
         }
         calls: Callable[[int], int] = lambda callers: chosen.calls if callers > 1 else max(1, chosen.calls // 3)  # noqa: E731
         turns = asyncio.run(measure(services, chosen.workers, chosen.callers, chosen.rounds, calls))
-    head = ["", "callers", "calls/s", "p50 ms", "runner ms", "service ms", "decoding ms", "client ms", "all but client"]
-    rows = []
-    for (count, name), of in turns.items():
-        medians = [statistics.median(values) for values in [*zip(*of, strict=True), [each.all_ms for each in of]]]
-        rows.append([name, str(count), *(f"{median:.1f}" for median in medians)])
-    say(markdown_table(head, rows))
+    say(table(turns))
     say(f"\nLoad average at the end: {load_average()}")
 
 

@@ -12,15 +12,16 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import grpc
-import psutil
 
 from benchmarks.load import CallOnce, caller_of, closed_loop
+from benchmarks.processes import DECODING, cpu_seconds
 from benchmarks.tables import load_average, machine, markdown_table, say
+from scripts.local_service import LocalService
 from tests.integration.stubbed_service import stubbed_service
 
 _CHANNELS = 16
@@ -48,36 +49,25 @@ def measure(workers: int, callers: int, calls: int) -> Round:
         tempfile.TemporaryDirectory() as folder,
         stubbed_service(Path(folder), workers, BONAFIDE_LOG_LEVEL="WARNING") as stubbed,
     ):
-        supervisor = psutil.Process(stubbed.service.process.pid)
-        return asyncio.run(_called(supervisor, stubbed.service.address, callers, calls))
+        return asyncio.run(_called(stubbed.service, callers, calls))
 
 
-async def _called(supervisor: psutil.Process, address: str, callers: int, calls: int) -> Round:
+async def _called(running: LocalService, callers: int, calls: int) -> Round:
     async with AsyncExitStack() as stack:
         # A connection stays with one process, so there are several.
         options = [("grpc.use_local_subchannel_pool", 1)]
         channels = [
-            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options))
+            await stack.enter_async_context(grpc.aio.insecure_channel(running.address, options=options))
             for _ in range(_CHANNELS)
         ]
         senders = [caller_of("voice", channel, 4) for channel in channels]
         numbers = itertools.count()
         call: CallOnce = lambda number: senders[number % _CHANNELS](number)  # noqa: E731
         await closed_loop(call, numbers, 2 * callers, callers)
-        before = _cpu_s(supervisor)
+        before = cpu_seconds(running)
         phase = await closed_loop(call, numbers, calls, callers)
-        service, decoding = (1000 * (now - then) / calls for now, then in zip(_cpu_s(supervisor), before, strict=True))
-        return Round(calls / phase.wall_s, service, decoding, 1000 * phase.cpu_s / calls)
-
-
-def _cpu_s(supervisor: psutil.Process) -> tuple[float, float]:
-    """Processor time so far of the service's processes, and of those that decode."""
-    spent = {True: 0.0, False: 0.0}
-    for process in supervisor.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # a decoding process may be replaced
-            times = process.cpu_times()
-            spent["--service-name" in process.cmdline()] += times.user + times.system
-    return spent[True], spent[False]
+        spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in cpu_seconds(running).items()}
+        return Round(calls / phase.wall_s, spent["service"], spent[DECODING], 1000 * phase.cpu_s / calls)
 
 
 def main(command_line: Sequence[str]) -> None:

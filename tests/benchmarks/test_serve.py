@@ -18,7 +18,10 @@ def row() -> Row:
         15,
         phases=[Phase(2.0, 0.03, [1.0, 1.0]), Phase(4.0, 0.03, [2.5, 1.5])],
         bare=[20.0, 7.5],
-        cpu_s=[{"voice runner": 3.0, "service": 0.3}, {"voice runner": 6.0, "service": 0.9}],
+        cpu_s=[
+            {"voice runner": 3.0, "service": 0.3, "decoding": 0.6},
+            {"voice runner": 6.0, "service": 0.9, "decoding": 1.2},
+        ],
     )
 
 
@@ -32,7 +35,7 @@ def test_the_ratio_compares_windows_with_the_bare_turns_around_each_turn() -> No
 
 def test_cpu_time_is_told_for_an_item_not_for_a_call() -> None:
     table = cpu_table("voice", [row()], [Turn(1.0, 1.6), Turn(1.0, 2.0)], items=10)
-    assert table.splitlines()[-1] == "| 60 s |       1 |   180.0 |     150.0 |       20.0 |       1.0 |"
+    assert table.splitlines()[-1] == "| 60 s |       1 |   180.0 |     150.0 |       20.0 |        30.0 |       1.0 |"
 
 
 def test_a_turn_is_made_of_whole_batches_and_never_empty() -> None:
