@@ -12,6 +12,7 @@ from bonafide.face import FaceJudgement
 from bonafide.photo.quality import Reason
 from bonafide.photo.reader import Photo, PhotoReader
 from bonafide.settings import Settings
+from bonafide.verdict import PhotoScore
 from models.info import ImageGeometry
 from tests.bonafide.fakes import LocalRemote, ready_runner
 from tests.media import encode_image, photo
@@ -21,7 +22,7 @@ READER = PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0)
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
-    runner = await ready_runner(remote, float, max_calls=max_calls)
+    runner = await ready_runner(remote, PhotoScore.of, max_calls=max_calls)
     return FaceJudgement(
         runner=runner, photos=ThreadPhotos(READER, ThreadPoolExecutor(1, "decode")), threshold=threshold
     )

@@ -81,7 +81,7 @@ async def service(
     remote, observer = LocalRemote(), Recorder()
     pool = ThreadPoolExecutor(2)
     voice = VoiceAnalysis(
-        runner=await ready_runner(remote, WindowScore._make, max_calls=max_calls, max_batch=2),
+        runner=await ready_runner(remote, WindowScore.of, max_calls=max_calls, max_batch=2),
         store=store,
         cache=cache,
         budget=ByteBudget(10_000_000),

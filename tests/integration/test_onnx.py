@@ -122,7 +122,7 @@ async def test_every_way_gives_a_model_of_longer_windows_the_same_ones(
         posted: list[dict[str, Any]] = (await http.post("/detect_audio", content=recording)).json()["chunks"]
     (tmp_path / "a.wav").write_bytes(recording)
     evaluation = ServedModel(str(models[0]), "voice", Settings(min_speech_ratio=0))
-    scores = [score for score, _ in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
+    scores = [each.score for each in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
     ways = {
         "http": [(each["start_time_seconds"], each["end_time_seconds"], each["score"]) for each in posted],
         "stream": (await streamed(onnx_service, pcm.tobytes()))[0],

@@ -93,7 +93,7 @@ async def test_every_way_gives_the_same_windows(
         "socket": (await spoken_over_the_socket(service, pcm.astype(np.float32) / np.float32(32_768)))[0],
     }
     (tmp_path / "a.wav").write_bytes(recording)
-    scores = [score for score, _ in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
+    scores = [each.score for each in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
     ways["evaluation"] = [(*window[:2], score) for window, score in zip(expected, scores, strict=True)]
     for way, found in ways.items():
         assert_same(found, expected, way)

@@ -74,7 +74,7 @@ async def test_only_what_is_kept_comes_back(cache: Cache, content: str) -> None:
     found = await cache.get_windows(content, [3, 2, 1, 0], LENGTHS)
     assert sorted(found) == [0, 2]
     assert np.array_equal(found[2], window(2))
-    assert await cache.get_scores(content, "model", range(5)) == {1: (0.25, 0.0), 2: (1.0, 1.0)}
+    assert await cache.get_scores(content, "model", range(5)) == {1: WindowScore(0.25, 0.0), 2: WindowScore(1.0, 1.0)}
 
 
 async def test_each_version_of_a_model_has_its_own_scores(cache: Cache, content: str) -> None:
@@ -121,7 +121,7 @@ async def test_numbers_of_numpy_are_numbers(cache: Cache, content: str) -> None:
     numbers = np.array([0.5, 0.25], np.float32)
     await cache.put_scores(content, "model", {0: WindowScore(*numbers)})
     await cache.put_recording(content, RecordingMeta(np.int64(1), numbers[0], ()))  # type: ignore[arg-type]
-    assert await cache.get_scores(content, "model", [0]) == {0: (0.5, 0.25)}
+    assert await cache.get_scores(content, "model", [0]) == {0: WindowScore(0.5, 0.25)}
     assert await cache.get_recording(content) == RecordingMeta(1, 0.5, ())
 
 
