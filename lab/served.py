@@ -154,6 +154,11 @@ class ServedModel:
         """Score and weight of each part that counts: it has speech, and the model gave it a score."""
         return [(window.score, window.weight) for window in self._verdicts(scored) if window.score is not None]
 
+    def judged_members(self, scored: Scored) -> list[tuple[float, ...]]:
+        """The scores of an ensemble's members of each part that counts, in the order of `judged`."""
+        counted = (window for window in self._verdicts(scored) if window.score is not None)
+        return [tuple(window.member_scores.values()) for window in counted]
+
     def combined(self, scored: Scored) -> float | None:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
         return overall_score(self._verdicts(scored))
@@ -162,11 +167,13 @@ class ServedModel:
         """The service's verdict on each part, without those to which the model gave no score."""
         threshold = effective_threshold(None, self.info.threshold)
         start_s = 0.0
-        for index, (score, seconds, ratio) in enumerate(
-            zip(scored.scores, scored.seconds, scored.speech_ratios, strict=True)
+        members = scored.members or ((),) * len(scored.scores)
+        for index, (score, seconds, ratio, each) in enumerate(
+            zip(scored.scores, scored.seconds, scored.speech_ratios, members, strict=True)
         ):
+            named = self.info.named(each)
             span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
-            if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold):
+            if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold, members=named):
                 yield verdict
             start_s += seconds
 

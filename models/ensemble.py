@@ -40,6 +40,7 @@ class Ensemble:
 
     Attributes:
         info: what it is and how it runs.
+        fusion: as given.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Ensemble:
     ) -> None:
         self.info = info
         self._members = members
-        self._fusion = fusion
+        self.fusion = fusion
         self._calibration = calibration
 
     def score(self, items: list[NDArray[Any]], /) -> Floats:
@@ -63,10 +64,10 @@ class Ensemble:
     def _fused(self, members: Floats) -> Floats:
         calibration = self._calibration
         if calibration is None:
-            return fused(members, self._fusion)
+            return fused(members, self.fusion)
         if calibration.weights:
             return fused_log_odds(members, calibration.weights, calibration.offset)
-        return calibration.apply(fused(members, self._fusion))
+        return calibration.apply(fused(members, self.fusion))
 
 
 def open_ensemble(files: ModelFiles, task: Task, options: LoadOptions) -> Ensemble:

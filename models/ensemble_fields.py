@@ -32,10 +32,12 @@ class Fusion(Part):
     """Of each member, in their order, 0 or more. Those of a mean are shares of their sum."""
     intercept: Finite | None = None
     """Added to the sum of log odds."""
-    members: tuple[EnsembleMember, ...] = Field(min_length=2, max_length=_MOST_MEMBERS)
+    members: tuple[EnsembleMember, ...]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if not 2 <= len(self.members) <= _MOST_MEMBERS:
+            raise ValueError(f"members are 2 to {_MOST_MEMBERS}, and here are {len(self.members)}")
         if len(self.weights) != len(self.members):
             raise ValueError(f"weights has {len(self.weights)} numbers for {len(self.members)} members")
         if not any(self.weights):

@@ -138,7 +138,7 @@ def _named(task: str) -> dict[str, Any]:
     return {"format": 1, "task": task, "name": f"tiny-{task}", "version": "1", "licence": "MIT"}
 
 
-def ensemble_manifest(task: str, members: Sequence[Any], **changed: Any) -> dict[str, Any]:
+def ensemble_manifest(task: str, members: Sequence[Any], /, **changed: Any) -> dict[str, Any]:
     """Of an ensemble of these references; a mean of equal shares unless `fusion` says otherwise."""
     stated = [{"model": str(each)} if isinstance(each, str | Path) else each for each in members]
     fusion = {"rule": "mean", "weights": [1.0] * len(members), "members": stated, **changed.pop("fusion", {})}
