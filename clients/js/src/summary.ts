@@ -11,6 +11,7 @@ export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary)
     return { window, fresh, speech: window.speech_ratio * fresh };
   });
   const score = mean(heard);
+  const members = memberMeans(heard);
   const isSpoof = score !== null && score >= summary.threshold;
   return {
     ...summary,
@@ -21,7 +22,7 @@ export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary)
     suspicious: stretches(heard),
     judged_seconds: sum(heard.map(({ window, fresh }) => (window.p_spoof === null ? 0 : fresh))),
     speech_seconds: sum(heard.map(({ speech }) => speech)),
-    ...(summary.member_scores && { member_scores: memberMeans(heard) }),
+    ...(Object.keys(members).length && { member_scores: members }),
   };
 }
 
