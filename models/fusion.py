@@ -21,7 +21,8 @@ def fused(members: Floats, fusion: Fusion) -> Floats:
     if fusion.rule == "log_odds":
         return fused_log_odds(members, fusion.weights, fusion.intercept or 0.0)
     weights = np.asarray(fusion.weights, np.float64)
-    return (members.astype(np.float64) @ (weights / weights.sum())).astype(np.float32)
+    mean: NDArray[np.float64] = members.astype(np.float64) @ (weights / weights.sum())
+    return mean.astype(np.float32)
 
 
 def fused_log_odds(members: Floats, weights: Sequence[float], intercept: float) -> Floats:
