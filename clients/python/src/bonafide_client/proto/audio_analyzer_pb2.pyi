@@ -685,7 +685,7 @@ class MemberModel(_message.Message):
     version: _builtins.str
     """Changes with its weights, configuration, label mapping and calibration."""
     weight: _builtins.float
-    """Of its log odds, or as a share of all of a mean."""
+    """In the rule: of its log odds, or as a share of all weights of a mean."""
     engine: _builtins.str
     device: _builtins.str
     precision: _builtins.str
