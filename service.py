@@ -112,7 +112,7 @@ class Scorer:
 
 @bentoml.service(name="WavLMRunner", **RUNNER)
 class WavLMRunner:
-    """Scores windows of speech: int16 (samples,) at 16 kHz -> `WindowScore`."""
+    """Scores windows of speech: int16 (samples,) at 16 kHz -> the numbers of a `WindowScore`."""
 
     def __init__(self) -> None:
         from models.configured import WindowScorer, load_options
@@ -121,7 +121,7 @@ class WavLMRunner:
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("WavLMRunner", http_host(), SETTINGS)
             scorer = WindowScorer.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
-        self.scorer = Scorer(scorer.info, scorer.score)
+        self.scorer = Scorer(scorer.info, lambda windows: [each.numbers for each in scorer.score(windows)])
 
     @bentoml.on_startup
     async def started(self) -> None:
@@ -141,17 +141,16 @@ class WavLMRunner:
 
 @bentoml.service(name="DINOv2Runner", **RUNNER)
 class DINOv2Runner:
-    """Scores photos of faces: uint8 (height, width, 3) -> P(fake)."""
+    """Scores photos of faces: uint8 as `ModelInfo.picture_shape` says -> the numbers of a `PhotoScore`."""
 
     def __init__(self) -> None:
-        from models.configured import load_options
-        from models.face_model import FaceSpoofModel
+        from models.configured import PhotoScorer, load_options
 
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
         with refusal_to_start(UnprotectedError, ModelError):
             require_private("DINOv2Runner", http_host(), SETTINGS)
-            detector = FaceSpoofModel.load(SETTINGS.face_model, load_options("face", SETTINGS))
-        self.scorer = Scorer(detector.info, lambda photos: detector.score(photos).tolist())
+            scorer = PhotoScorer.load(SETTINGS.face_model, load_options("face", SETTINGS))
+        self.scorer = Scorer(scorer.info, lambda photos: [each.numbers for each in scorer.score(photos)])
 
     @bentoml.on_startup
     async def started(self) -> None:

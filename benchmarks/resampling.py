@@ -118,9 +118,9 @@ def scores(manifest: Path, limit: int | None) -> Iterator[list[str]]:
             ]
             found = np.array(
                 [
-                    score
+                    each.score
                     for begin in range(0, len(pcm), BATCH)
-                    for score, _ in model.score([Part(each, WINDOW_SECONDS) for each in pcm[begin : begin + BATCH]])
+                    for each in model.score([Part(clip, WINDOW_SECONDS) for clip in pcm[begin : begin + BATCH]])
                 ]
             )
             reference = found if reference is None else reference

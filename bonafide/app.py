@@ -20,7 +20,7 @@ from bonafide.security.access import Access
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
-from bonafide.verdict import SpeechCheck, WindowScore
+from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore
 from bonafide.voice import VoiceAnalysis
 
 
@@ -43,7 +43,7 @@ class App:
         self.voice_runner = Runner(
             "voice",
             voice,
-            read=WindowScore._make,
+            read=WindowScore.of,
             max_calls=settings.max_voice_calls,
             observer=measurements,
             weigh=window_weight,
@@ -51,7 +51,7 @@ class App:
         self.face_runner = Runner(
             "face",
             face,
-            read=float,
+            read=PhotoScore.of,
             max_calls=settings.max_face_calls,
             observer=measurements,
         )

@@ -4,7 +4,8 @@ bytes -> faces, and the model's input array -> P(fake) -> report
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bonafide.calls import Call
 from bonafide.decoders.frames import Media
@@ -13,7 +14,7 @@ from bonafide.errors import Internal
 from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
-from bonafide.verdict import effective_threshold
+from bonafide.verdict import PhotoScore, effective_threshold
 from models.info import ModelInfo
 
 
@@ -26,6 +27,7 @@ class FaceReport:
         label: "fake" if `fake >= threshold`, else "live".
         faces: all that were found, the largest first.
         reason: why the verdict should not be relied on, or None.
+        member_scores: P(fake) by each member of an ensemble, by its name; none of a single model.
     """
 
     fake: float
@@ -34,6 +36,7 @@ class FaceReport:
     model: ModelInfo
     faces: tuple[Face, ...]
     reason: Reason | None
+    member_scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def live(self) -> float:
@@ -54,7 +57,7 @@ class FaceJudgement:
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
     """
 
-    def __init__(self, *, runner: Runner[float], photos: PhotoDecoder, threshold: float | None) -> None:
+    def __init__(self, *, runner: Runner[PhotoScore], photos: PhotoDecoder, threshold: float | None) -> None:
         self._runner = runner
         self._photos = photos
         self._threshold = threshold
@@ -69,10 +72,11 @@ class FaceJudgement:
             model = self._runner.info
             if model.geometry is None:
                 raise Internal("the face runner gave no geometry of its photos")
-            photo = await self._photos.read(data, model.geometry)
-            (fake,) = await self._runner.score([photo.pixels], call, model)
+            photo = await self._photos.read(data, *model.geometries)
+            (score,) = await self._runner.score([photo.pixels], call, model)
+        fake = score.fake
         if not math.isfinite(fake):
             raise Internal("the face model gave no score")
         threshold = effective_threshold(self._threshold, model.threshold)
         label = "fake" if fake >= threshold else "live"
-        return FaceReport(fake, label, threshold, model, photo.faces, photo.reason)
+        return FaceReport(fake, label, threshold, model, photo.faces, photo.reason, model.named(score.members))

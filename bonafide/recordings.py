@@ -16,6 +16,7 @@ from bonafide.cache.cache import Cache, RecordingMeta
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.verdict import WindowScore, WindowSpan
+from models.info import ModelInfo
 
 Fetch = Callable[[], AbstractAsyncContextManager[Media]]
 
@@ -39,7 +40,7 @@ class Recording:
     Args:
         content_id: identifies the content; the cache key.
         fetch: fetches the bytes and holds them; entered only when the cache is not sufficient.
-        model: fingerprint of the model whose cached scores count.
+        model: whose cached scores count.
         group: windows per group.
         before: samples before each window that are given with it, see `AudioReader`.
         decoder: decodes what the cache does not hold.
@@ -55,7 +56,7 @@ class Recording:
         content_id: str,
         fetch: Fetch,
         *,
-        model: str,
+        model: ModelInfo,
         group: int,
         cache: Cache,
         decoder: RecordingDecoder,
@@ -64,7 +65,8 @@ class Recording:
     ) -> None:
         self._content_id = content_id
         self._fetch = fetch
-        self._model = model
+        self._model = model.fingerprint
+        self._members = len(model.members)
         self._group = group
         self._cache = cache
         self._decoder = decoder
@@ -105,7 +107,7 @@ class Recording:
         lengths = range(shortest, WINDOW_SAMPLES + self._before + 1)
         for first in range(0, meta.windows, self._group):
             indices = range(first, min(first + self._group, meta.windows))
-            scores = await self._cache.get_scores(self._content_id, self._model, indices)
+            scores = await self._cache.get_scores(self._content_id, self._model, indices, self._members)
             missing = [index for index in indices if index not in scores]
             windows = await self._cache.get_windows(self._windows_id, missing, lengths) if missing else {}
             if len(windows) < len(missing):
@@ -136,7 +138,8 @@ class Recording:
 
     async def _look_up(self, windows: Sequence[Window]) -> list[Slot]:
         """Cached scores for decoded windows; the samples of windows without one are cached, for a retry."""
-        scores = await self._cache.get_scores(self._content_id, self._model, [window.index for window in windows])
+        indices = [window.index for window in windows]
+        scores = await self._cache.get_scores(self._content_id, self._model, indices, self._members)
         fresh = {window.index: window.pcm for window in windows if window.index not in scores}
         if fresh:
             await self._cache.put_windows(self._windows_id, fresh)

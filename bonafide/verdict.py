@@ -4,9 +4,9 @@ One definition, for stored and live voices and for the evaluation. Imports nothi
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 DEFAULT_THRESHOLD = 0.5
 SPOOF, BONAFIDE, NO_SPEECH = "spoof", "bonafide", "no_speech"
@@ -20,10 +20,47 @@ class WindowScore(NamedTuple):
     Attributes:
         score: P(spoof), 0..1; NaN where the model gave none.
         speech_ratio: share of the window that is speech, 0..1.
+        members: scores of an ensemble's members, in their order; none of a single model.
     """
 
     score: float
     speech_ratio: float
+    members: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, numbers: Sequence[Any]) -> "WindowScore":
+        """Reads what `numbers` gave."""
+        score, speech_ratio, *members = numbers
+        return cls(score, speech_ratio, tuple(members[0]) if members else ())
+
+    @property
+    def numbers(self) -> tuple[Any, ...]:
+        """As a runner sends it: of a single model two numbers, which older releases of the service know."""
+        return (self.score, self.speech_ratio, *((list(self.members),) if self.members else ()))
+
+
+class PhotoScore(NamedTuple):
+    """The face runner's result for one photo.
+
+    Attributes:
+        fake: P(fake), 0..1; NaN where the model gave none.
+        members: scores of an ensemble's members, in their order; none of a single model.
+    """
+
+    fake: float
+    members: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, numbers: Any) -> "PhotoScore":
+        """Reads what `numbers` gave."""
+        if isinstance(numbers, list | tuple):
+            return cls(numbers[0], tuple(numbers[1]))
+        return cls(float(numbers))
+
+    @property
+    def numbers(self) -> Any:
+        """As a runner sends it: of a single model a number, which older releases of the service know."""
+        return (self.fake, list(self.members)) if self.members else self.fake
 
 
 @dataclass(frozen=True)
@@ -52,12 +89,14 @@ class WindowVerdict(WindowSpan):
         label: "spoof", "bonafide" or "no_speech".
         speech_ratio: share of the window that is speech, 0..1.
         weight: of its score in that of the recording, see `SpeechCheck.weight`.
+        member_scores: of an ensemble's members by their names; none without speech, and of a single model.
     """
 
     score: float | None
     label: str
     speech_ratio: float
     weight: float
+    member_scores: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 
     @property
     def speech_s(self) -> float:
@@ -85,7 +124,13 @@ class SpeechCheck:
 
 
 def judge_window(
-    span: WindowSpan, score: float, speech_ratio: float, *, speech: SpeechCheck, threshold: float
+    span: WindowSpan,
+    score: float,
+    speech_ratio: float,
+    *,
+    speech: SpeechCheck,
+    threshold: float,
+    members: Mapping[str, float] | None = None,
 ) -> WindowVerdict | None:
     """The verdict on a window: its score counts if there is enough speech in it.
 
@@ -95,6 +140,7 @@ def judge_window(
         speech_ratio: share of the window that is speech, 0..1, or NaN.
         speech: decides whether that is enough.
         threshold: a score at or above it is labelled spoof, 0..1.
+        members: scores of an ensemble's members by their names.
 
     Returns:
         None: it may have enough speech, and the model gave no score.
@@ -111,6 +157,7 @@ def judge_window(
         label=label_of(counted, threshold),
         speech_ratio=speech_ratio,
         weight=speech.weight(speech_ratio, span.fresh_s),
+        member_scores={} if counted is None else dict(members or {}),
     )
 
 
@@ -127,7 +174,19 @@ def overall_score(windows: Iterable[WindowVerdict]) -> float | None:
     Returns:
         None: no window has a score.
     """
-    scored = [(window.score, window.weight) for window in windows if window.score is not None]
+    return _mean((window.score, window.weight) for window in windows if window.score is not None)
+
+
+def overall_member_scores(windows: Sequence[WindowVerdict]) -> dict[str, float]:
+    """The same mean of each member's scores, by its name; none of a single model, or without a score."""
+    scored = [window for window in windows if window.score is not None]
+    names = scored[0].member_scores if scored else ()
+    means = {name: _mean((window.member_scores[name], window.weight) for window in scored) for name in names}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _mean(weighted: Iterable[tuple[float, float]]) -> float | None:
+    scored = list(weighted)
     if not scored:
         return None
     return sum(score * weight for score, weight in scored) / sum(weight for _, weight in scored)

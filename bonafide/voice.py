@@ -6,10 +6,10 @@ content -> windows (`recordings`) -> scores (from the cache, or the runner) -> r
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from bonafide.audio.reader import AudioLimits, samples_before
@@ -30,6 +30,7 @@ from bonafide.verdict import (
     effective_threshold,
     judge_window,
     label_of,
+    overall_member_scores,
     overall_score,
     suspicious_stretches,
 )
@@ -63,6 +64,7 @@ class AudioReport:
         suspicious: ranges of adjacent chunks that are labelled spoof.
         warnings: for the caller, although the call succeeded.
         error_message: names the windows that could not be scored, or states that there is no speech; else empty.
+        member_scores: of an ensemble's members by their names, as `score`; none of a single model.
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -75,6 +77,7 @@ class AudioReport:
     suspicious: tuple[SuspiciousStretch, ...]
     warnings: tuple[str, ...]
     error_message: str
+    member_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
@@ -177,7 +180,7 @@ class VoiceAnalysis:
         recording = Recording(
             content_id,
             fetch,
-            model=model.fingerprint,
+            model=model,
             group=self._runner.max_batch,
             cache=self._cache,
             decoder=self._decoder,
@@ -230,7 +233,14 @@ class VoiceAnalysis:
     def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
         """The window's verdict; None: it has speech, but no score."""
         threshold = self._threshold_for(model)
-        return judge_window(slot, judged.score, judged.speech_ratio, speech=self._speech, threshold=threshold)
+        return judge_window(
+            slot,
+            judged.score,
+            judged.speech_ratio,
+            speech=self._speech,
+            threshold=threshold,
+            members=model.named(judged.members),
+        )
 
     def _threshold_for(self, model: ModelInfo) -> float:
         return effective_threshold(self._threshold, model.threshold)
@@ -257,4 +267,5 @@ class VoiceAnalysis:
             suspicious=suspicious_stretches(chunks),
             warnings=recording.warnings,
             error_message=error_message,
+            member_scores=overall_member_scores(chunks),
         )

@@ -9,25 +9,31 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from lab import metrics
 from lab.arguments import new_parser, overrides, run
 from lab.evaluate import add_data_options, judged_items, read_trials, score_trials
+from lab.evaluation.report import ScoredTrials
 from lab.evaluation.score_file import Scored
 from lab.evaluation.trials import DataError
-from lab.fitting import fit
+from lab.fitting import fit, fit_weights
 from lab.served import ServedModel
-from models.calibration import Calibration, calibration_path, write_calibration
+from models.calibration import Calibration, Floats, calibration_path, write_calibration
 from models.configured import settings_for
+from models.ensemble import Ensemble
+from models.fusion import fused_log_odds
 
+Method = Literal["weights", "platt", "temperature", "none"]
 _EPILOG = """\
 The calibration is fitted to single windows or photos, by logistic regression on their log odds, both classes weighing
-the same. The threshold is then the least one at which at most a share BPCER of the bona fide recordings or photos of
-these data is refused; on other data the share will differ. DATA is what `python -m lab.evaluate` takes.
+the same; of an ensemble whose rule is log_odds, on those of its members, which gives their weights. The threshold is
+then the least one at which at most a share BPCER of the bona fide recordings or photos of these data is refused; on
+other data the share will differ. DATA is what `python -m lab.evaluate` takes.
 
 example:
   python -m lab.calibrate --model my-model/ --data manifest.jsonl --split dev --bpcer 0.01
@@ -48,12 +54,12 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)), calibrated=False)
     scored = score_trials(served, dataset.trials, arguments)
     items, _ = judged_items(served, dataset.trials, scored, by_window=True)
+    members = _members(served, scored)
+    method = _method(arguments.method, served)
     try:
-        scale, offset = fit(items.scores, items.spoof, arguments.method)
+        probabilities = _fitted(items, members, method, served.info.version)
     except ValueError as error:
         raise DataError(str(error)) from error
-    version = served.info.version
-    probabilities = Calibration(scale, offset, 0.5, version)
     whole, without = judged_items(served, dataset.trials, [_calibrated(each, probabilities) for each in scored])
     threshold = metrics.threshold_for_bpcer(whole.scores[~whole.spoof], arguments.bpcer)
     if threshold > 1:
@@ -64,10 +70,10 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
         "bpcer": metrics.refused_rate(whole.scores[~whole.spoof], threshold),
         "apcer": metrics.accepted_rate(whole.scores[whole.spoof], threshold),
         "cllr_before": metrics.cllr(items.scores, items.spoof),
-        "cllr_after": metrics.cllr(probabilities.apply(items.scores.astype(np.float32)), items.spoof),
+        "cllr_after": metrics.cllr(_applied(probabilities, items.scores, members), items.spoof),
     }
     fitted: dict[str, Any] = {
-        "method": arguments.method,
+        "method": method,
         "wanted_bpcer": arguments.bpcer,
         "data": arguments.data.name,
         "kind": dataset.kind,
@@ -77,15 +83,55 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
         "without_score": len(without),
         **figures,
     }
-    calibration = Calibration(scale, offset, threshold, version, fitted)
+    if probabilities.weights:
+        fitted["weights"] = served.info.named(probabilities.weights)
+    calibration = replace(probabilities, threshold=threshold, fitted=fitted)
     path = arguments.out or calibration_path(Path(served.info.local_path))
     write_calibration(calibration, path)
     return calibration, path, figures
 
 
+def _method(given: Method | None, served: ServedModel) -> Method:
+    """The method in the options, or the usual one of such a model.
+
+    Raises:
+        DataError: weights are to be fitted of what has none.
+    """
+    weighted = isinstance(served.detector, Ensemble) and served.detector.fusion.rule == "log_odds"
+    if given == "weights" and not weighted:
+        raise DataError(f"--method weights is for ensembles whose rule is log_odds, and {served.info.name} is none")
+    return given or ("weights" if weighted else "platt")
+
+
+def _members(served: ServedModel, scored: Sequence[Scored]) -> Floats:
+    """The members' scores of each window or photo that counts, (n, members)."""
+    rows = [row for each in scored if served.combined(each) is not None for row in served.judged_members(each)]
+    return np.array(rows, np.float64).reshape(len(rows), -1)
+
+
+def _fitted(items: ScoredTrials, members: Floats, method: Method, version: str) -> Calibration:
+    """Without its threshold.
+
+    Raises:
+        ValueError: it would turn the model over.
+    """
+    if method == "weights":
+        weights, offset = fit_weights(members, items.spoof)
+        return Calibration(1.0, offset, 0.5, version, weights=weights)
+    scale, offset = fit(items.scores, items.spoof, method)
+    return Calibration(scale, offset, 0.5, version)
+
+
+def _applied(calibration: Calibration, scores: Floats, members: Floats) -> NDArray[np.float32]:
+    if calibration.weights:
+        return fused_log_odds(members.astype(np.float32), calibration.weights, calibration.offset)
+    return calibration.apply(scores.astype(np.float32))
+
+
 def _calibrated(scored: Scored, calibration: Calibration) -> Scored:
-    scores = calibration.apply(np.asarray(scored.scores, np.float32)).tolist()
-    return replace(scored, scores=tuple(scores))
+    members = np.array(scored.members, np.float64).reshape(len(scored.scores), -1)
+    scores = _applied(calibration, np.asarray(scored.scores, np.float64), members)
+    return replace(scored, scores=tuple(scores.tolist()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,9 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--method",
-        choices=("platt", "temperature", "none"),
-        default="platt",
-        help="temperature leaves 0.5 where it is; none fits only the threshold (%(default)s)",
+        choices=get_args(Method),
+        help="temperature leaves 0.5 where it is; none fits only the threshold; default: weights for an ensemble whose "
+        "rule is log_odds, else platt",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: beside the weights, where it takes effect")
     return parser
@@ -119,6 +165,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     def command() -> None:
         calibration, path, figures = calibrate(arguments)
         console = Console(highlight=False, soft_wrap=True)
+        if calibration.weights:
+            named = calibration.fitted["weights"].items()
+            console.print(", ".join(f"{name}: {weight:.4f}" for name, weight in named), markup=False)
         console.print(f"scale {calibration.scale:.4f}, offset {calibration.offset:+.4f}")
         console.print(
             f"threshold {calibration.threshold:.4f}: BPCER {100 * figures['bpcer']:.1f} %, "

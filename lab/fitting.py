@@ -1,6 +1,6 @@
-"""Fits a calibration: the logistic regression of the truth on the logits of a model's scores.
+"""Fits a calibration: the logistic regression of the truth on the logits of scores.
 
-Scores and labels in, scale and offset of `models.calibration.Calibration` out.
+Scores and labels in, scale or weights and offset of `models.calibration.Calibration` out.
 """
 
 from typing import Literal
@@ -12,6 +12,10 @@ from models.calibration import Floats, logits
 
 Method = Literal["platt", "temperature", "none"]
 _MAX_STEPS = 100
+_TURNED_OVER = (
+    "spoofs do not score higher than bona fide items here, and a calibration would turn the model over; "
+    "see with `python -m lab.inspect` which class is read as spoof"
+)
 
 
 def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, float]:
@@ -27,21 +31,49 @@ def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, flo
     """
     if method == "none":
         return 1.0, 0.0
-    truth = np.asarray(spoof, np.bool_)
     x = logits(scores)
+    columns = np.stack([x, np.ones_like(x)], 1)[:, : 2 if method == "platt" else 1]
+    solution = _regression(columns, *_targets(spoof))
+    scale, offset = float(solution[0]), float(solution[1]) if method == "platt" else 0.0
+    if scale <= 0:
+        raise ValueError(_TURNED_OVER)
+    return scale, offset
+
+
+def fit_weights(members: ArrayLike, spoof: ArrayLike) -> tuple[tuple[float, ...], float]:
+    """Weights and intercept of the logistic regression of the truth on the logits of an ensemble's members.
+
+    A member whose weight would be below 0, which would turn its scores over, gets 0, and the others are fitted anew.
+
+    Args:
+        members: (n, members), P(spoof) by each, all finite.
+        spoof: bool (n,), both classes.
+
+    Raises:
+        ValueError: no member scores spoofs higher than bona fide items.
+    """
+    x = logits(members)
+    targets = _targets(spoof)
+    kept = list(range(x.shape[1]))
+    while kept:
+        solution = _regression(np.column_stack([x[:, kept], np.ones(len(x))]), *targets)
+        lowest = int(np.argmin(solution[:-1]))
+        if solution[lowest] > 0:
+            weights = np.zeros(x.shape[1])
+            weights[kept] = solution[:-1]
+            return tuple(weights.tolist()), float(solution[-1])
+        del kept[lowest]
+    raise ValueError(_TURNED_OVER)
+
+
+def _targets(spoof: ArrayLike) -> tuple[Floats, Floats]:
+    """What is fitted, and the weight of each item, by which both classes count the same."""
+    truth = np.asarray(spoof, np.bool_)
     # Targets short of 0 and 1, after Platt: classes that do not overlap would drive the scale to infinity.
     counts = truth.sum(), (~truth).sum()
     target = np.where(truth, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
     weight = np.where(truth, 0.5 / counts[0], 0.5 / counts[1])
-    columns = np.stack([x, np.ones_like(x)], 1)[:, : 2 if method == "platt" else 1]
-    solution = _regression(columns, target, weight)
-    scale, offset = float(solution[0]), float(solution[1]) if method == "platt" else 0.0
-    if scale <= 0:
-        raise ValueError(
-            "spoofs do not score higher than bona fide items here, and a calibration would turn the model over; "
-            "see with `python -m lab.inspect` which class is read as spoof"
-        )
-    return scale, offset
+    return target, weight
 
 
 def _regression(columns: Floats, target: Floats, weight: Floats) -> Floats:

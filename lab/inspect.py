@@ -13,7 +13,7 @@ from lab.evaluation.trials import DataError
 from lab.inspection import SECONDS_PER_WINDOW, Inspection, advice_for, inspect
 from models.configured import load_options, settings_for
 from models.errors import ModelError
-from models.info import ImageGeometry, ModelInfo, Task
+from models.info import ImageGeometry, MemberInfo, ModelInfo, Task
 from models.tasks import guess_task
 
 _EPILOG = """\
@@ -35,7 +35,8 @@ def show(found: Inspection, console: Console) -> None:
         "task": info.task,
         "files": info.local_path,
         "architecture": info.architecture,
-        "classes": ", ".join(f"{index}: {label}" for index, label in enumerate(info.labels)) or "one logit",
+        **{f"member {place}": _member(member) for place, member in enumerate(info.members, 1)},
+        "classes": ", ".join(f"{index}: {label}" for index, label in enumerate(info.labels)) or _no_names(info),
         "spoof is": found.spoof,
         "input": _input(info),
         "threshold": "0.5, not calibrated" if info.threshold is None else f"{info.threshold:.4g}, calibrated",
@@ -61,10 +62,19 @@ def _on_one_core(found: Inspection, item: str) -> str:
     return f"{found.core_ms:.1f} ms of CPU time per {item}{speed}"
 
 
+def _member(member: MemberInfo) -> str:
+    engine = f"{member.engine}, {member.device}, {member.precision}"
+    return f"{member.name} {member.version}, weight {member.weight:.4g}; {engine}"
+
+
+def _no_names(info: ModelInfo) -> str:
+    return "those of its members" if info.members else "one logit"
+
+
 def _input(info: ModelInfo) -> str:
     if info.geometry is None:
         return f"windows of {info.window_samples} samples at {info.sample_rate} Hz"
-    return f"{info.geometry.width} x {info.geometry.height} pixels, {_preparation(info.geometry)}"
+    return "; ".join(f"{each.width} x {each.height} pixels, {_preparation(each)}" for each in info.geometries)
 
 
 def _preparation(geometry: ImageGeometry) -> str:

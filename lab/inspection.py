@@ -11,6 +11,7 @@ import numpy as np
 from lab.weight_facts import WeightFacts, weight_facts
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import read_checkpoint
+from models.detectors import load_detector
 from models.errors import (
     AmbiguousLabels,
     BadManifest,
@@ -19,11 +20,9 @@ from models.errors import (
     ModelError,
     ModelUnavailable,
 )
-from models.face_model import FaceSpoofModel
 from models.info import ModelInfo, Task
 from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
-from models.voice_model import VoiceSpoofModel
 
 _REPEATS = 7
 SECONDS_PER_WINDOW = 4
@@ -71,7 +70,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         ModelError: it cannot be served; see `advice_for`.
     """
     files = find_model(reference, task, options.models_dir, offline=options.offline)
-    facts = weight_facts(files)
+    facts = weight_facts(files, task, options)
     info, score = _loaded(reference, task, options)
     item_ms = _median_ms(score, 1), _median_ms(score, info.max_batch_size) / info.max_batch_size
     core_ms = speech_core_ms = None
@@ -102,13 +101,9 @@ def advice_for(error: ModelError) -> str:
 
 def _loaded(reference: str, task: Task, options: LoadOptions) -> tuple[ModelInfo, Callable[[int], object]]:
     """A model's description, and a function that scores a number of items."""
-    if task == "voice":
-        voice = VoiceSpoofModel.load(reference, options)
-        windows = _windows(voice.info)
-        return voice.info, lambda count: voice.score(windows[:count])
-    face = FaceSpoofModel.load(reference, options)
-    photos = _photos(face.info)
-    return face.info, lambda count: face.score(photos[:count])
+    detector = load_detector(reference, task, options)
+    items = _windows(detector.info) if task == "voice" else _photos(detector.info)
+    return detector.info, lambda count: detector.score(items[:count])
 
 
 def _windows(info: ModelInfo) -> list[Any]:
@@ -119,8 +114,7 @@ def _windows(info: ModelInfo) -> list[Any]:
 
 def _photos(info: ModelInfo) -> list[Any]:
     """A batch."""
-    assert info.geometry is not None  # noqa: S101
-    shape = (info.max_batch_size, info.geometry.height, info.geometry.width, 3)
+    shape = (info.max_batch_size, *info.picture_shape)
     return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
@@ -143,7 +137,7 @@ def _spoof_in_words(info: ModelInfo) -> str:
 
 def _assumptions(files: ModelFiles) -> list[str]:
     """What was taken for granted because the checkpoint does not say it."""
-    if files.is_pth or files.is_converted or files.is_onnx:
+    if files.is_pth or files.is_converted or files.is_onnx or files.is_ensemble:
         return []
     checkpoint = read_checkpoint(files.path)
     if not checkpoint.assumed_processor:
@@ -161,8 +155,9 @@ def _advice(info: ModelInfo, item_ms: tuple[float, float], facts: WeightFacts) -
         found.append("It is a small demonstration model: do not decide by it.")
     if not info.calibrated:
         found.append("It is not calibrated, so 0.5 is its threshold: fit one with `python -m lab.calibrate`.")
-    if facts.licence is None:
+    if facts.licence is None and not facts.unlicensed:
         found.append("Its model card states no licence: ask its authors before you serve it.")
+    found += [f"Its member {name} states no licence: ask its authors before you serve it." for name in facts.unlicensed]
     if facts.pickled:
         found.append(
             "Its weights are pickled; they are read without running code, but safetensors are safer to pass on."

@@ -16,6 +16,7 @@ from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import (
     SpeechCheck,
+    WindowScore,
     WindowSpan,
     WindowVerdict,
     effective_threshold,
@@ -25,8 +26,7 @@ from bonafide.verdict import (
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
 from lab.line.recording import Line
-from models.configured import WindowScorer, load_options
-from models.face_model import FaceSpoofModel
+from models.configured import PhotoScorer, WindowScorer, load_options
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import VoiceActivityDetector
 
@@ -36,7 +36,7 @@ class MediaReader:
 
     Args:
         settings: the service's, for its limits.
-        geometry: how a photo is prepared; None: the files are recordings.
+        geometries: how a photo is prepared, see `ModelInfo.geometries`; none: the files are recordings.
         line: through which recordings are sent before the service reads them; None: read as they are.
         before: samples before each window that are given with it, see `AudioReader`.
 
@@ -45,11 +45,15 @@ class MediaReader:
     """
 
     def __init__(
-        self, settings: Settings, geometry: ImageGeometry | None, line: Line | None = None, before: int = 0
+        self,
+        settings: Settings,
+        geometries: Sequence[ImageGeometry] = (),
+        line: Line | None = None,
+        before: int = 0,
     ) -> None:
         self._settings = settings
-        self._photos = None if geometry is None else PhotoReader.from_settings(settings)
-        self._geometry = geometry
+        self._photos = PhotoReader.from_settings(settings) if geometries else None
+        self._geometries = geometries
         self._line = line
         self._before = before
         self.identity = "" if self._photos is None else self._photos.identity
@@ -63,9 +67,9 @@ class MediaReader:
         """
         data = path.read_bytes()
         try:
-            if self._photos is None or self._geometry is None:
+            if self._photos is None:
                 return self._windows(data)
-            photo = self._photos.read(data, self._geometry)
+            photo = self._photos.read(data, *self._geometries)
             return [Part(photo.pixels, 1.0, photo.reason or "")]
         except BonafideError as error:
             raise Unreadable(error.message) from error
@@ -98,21 +102,21 @@ class ServedModel:
 
     def __init__(self, reference: str, task: Task, settings: Settings, *, calibrated: bool = True) -> None:
         options = replace(load_options(task, settings), calibrated=calibrated)
-        self._model: WindowScorer | FaceSpoofModel = (
-            WindowScorer.load(reference, options) if task == "voice" else FaceSpoofModel.load(reference, options)
+        self._model: WindowScorer | PhotoScorer = (
+            WindowScorer.load(reference, options) if task == "voice" else PhotoScorer.load(reference, options)
         )
-        self.detector = self._model.detector if isinstance(self._model, WindowScorer) else self._model
+        self.detector = self._model.detector
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._settings = settings
         self._line: Line | None = None
-        self._reader = MediaReader(settings, self.info.geometry, before=samples_before(self.info))
+        self._reader = MediaReader(settings, self.info.geometries, before=samples_before(self.info))
         self.read = self._reader.read
 
     def through(self, line: Line) -> Self:
         """The same voice model, whose recordings are sent through this line before it reads them."""
         other = copy.copy(self)
         other._line = line
-        other._reader = MediaReader(self._settings, self.info.geometry, line, samples_before(self.info))
+        other._reader = MediaReader(self._settings, self.info.geometries, line, samples_before(self.info))
         other.read = other._reader.read
         return other
 
@@ -129,16 +133,18 @@ class ServedModel:
         read = self._reader.identity or f"soxr, speech {info.speech_version}"
         return f"{model}; {read}" + (f"; through {self._line.identity}" if self._line else "")
 
-    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
-        """P(spoof) of each part, NaN where there is none, and its speech ratio, 0..1; 1 for photos.
+    def score(self, parts: Sequence[Part]) -> list[WindowScore]:
+        """P(spoof) of each part, NaN where there is none, its speech ratio, 0..1, and its members' scores.
+
+        The ratio is 1 for photos.
 
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        if isinstance(self._model, FaceSpoofModel):
-            return [(score, 1.0) for score in self._model.score([part.array for part in parts]).tolist()]
-        answers = self._model.score([part.array for part in parts])
-        return [(answer.score, answer.speech_ratio) for answer in answers]
+        arrays = [part.array for part in parts]
+        if isinstance(self._model, PhotoScorer):
+            return [WindowScore(score, 1.0, members) for score, members in self._model.score(arrays)]
+        return self._model.score(arrays)
 
     def has_speech(self, ratio: float) -> bool:
         """Whether the service judges a window with this speech ratio."""
@@ -148,6 +154,11 @@ class ServedModel:
         """Score and weight of each part that counts: it has speech, and the model gave it a score."""
         return [(window.score, window.weight) for window in self._verdicts(scored) if window.score is not None]
 
+    def judged_members(self, scored: Scored) -> list[tuple[float, ...]]:
+        """The scores of an ensemble's members of each part that counts, in the order of `judged`."""
+        counted = (window for window in self._verdicts(scored) if window.score is not None)
+        return [tuple(window.member_scores.values()) for window in counted]
+
     def combined(self, scored: Scored) -> float | None:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
         return overall_score(self._verdicts(scored))
@@ -156,11 +167,13 @@ class ServedModel:
         """The service's verdict on each part, without those to which the model gave no score."""
         threshold = effective_threshold(None, self.info.threshold)
         start_s = 0.0
-        for index, (score, seconds, ratio) in enumerate(
-            zip(scored.scores, scored.seconds, scored.speech_ratios, strict=True)
+        members = scored.members or ((),) * len(scored.scores)
+        for index, (score, seconds, ratio, each) in enumerate(
+            zip(scored.scores, scored.seconds, scored.speech_ratios, members, strict=True)
         ):
+            named = self.info.named(each)
             span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
-            if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold):
+            if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold, members=named):
                 yield verdict
             start_s += seconds
 
@@ -172,7 +185,7 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
         settings: the service's, for its limits and speech detection.
         geometry: how a photo is prepared; None: the files are recordings.
     """
-    read = MediaReader(settings, geometry).read
+    read = MediaReader(settings, () if geometry is None else (geometry,)).read
     if geometry is not None:
         return read
     speech, check = VoiceActivityDetector.load(load_options("voice", settings)), SpeechCheck(settings.min_speech_ratio)

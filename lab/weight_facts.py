@@ -7,9 +7,12 @@ from pathlib import Path
 from lab.card import licence
 from models.catalog import ModelFiles
 from models.converted import WEIGHTS, read_converted
-from models.manifest_file import read_manifest
+from models.ensemble_members import MemberFiles, find_members
+from models.info import Task
+from models.manifest_file import read_ensemble, read_manifest
 from models.onnx_graph import fitting_graph
 from models.onnx_model import spoof_in_words
+from models.options import LoadOptions
 from models.weights import parameter_count
 
 _PICKLED = frozenset({".bin", ".pth"})
@@ -25,6 +28,7 @@ class WeightFacts:
         licence: as the model card or the manifest states it; None: not stated.
         pickled: whether torch's restricted unpickler reads them.
         spoof: which class means spoof, as the manifest has it; None: there is none.
+        unlicensed: members of an ensemble that state no licence.
     """
 
     files: Sequence[Path]
@@ -32,15 +36,23 @@ class WeightFacts:
     licence: str | None
     pickled: bool = False
     spoof: str | None = None
+    unlicensed: tuple[str, ...] = ()
 
 
-def weight_facts(files: ModelFiles) -> WeightFacts:
-    """The facts of a model's files.
+def weight_facts(files: ModelFiles, task: Task, options: LoadOptions) -> WeightFacts:
+    """The facts of a model's files; of an ensemble, those of all its members.
+
+    Args:
+        files: the model's.
+        task: that it is asked for.
+        options: where the members of an ensemble are found.
 
     Raises:
         ModelError: they cannot be read.
     """
     path = files.path
+    if files.is_ensemble:
+        return _of_members(find_members(path, read_ensemble(path), task, options), task)
     if files.is_onnx:
         manifest = read_manifest(path)
         graph = fitting_graph(path, manifest)
@@ -51,6 +63,27 @@ def weight_facts(files: ModelFiles) -> WeightFacts:
     weights = [path] if path.is_file() else _weight_files(path)
     pickled = any(file.suffix in _PICKLED for file in weights)
     return WeightFacts(weights, sum(map(parameter_count, weights)), stated, pickled)
+
+
+def _of_members(members: Sequence[MemberFiles], task: Task) -> WeightFacts:
+    facts = []
+    for member in members:
+        with member.named():
+            facts.append(weight_facts(member.files, task, member.options))
+    names = [member.stated.name or member.files.name for member in members]
+    licences = {name: each.licence for name, each in zip(names, facts, strict=True)}
+    if len(set(licences.values())) == 1:
+        stated = facts[0].licence
+    else:
+        stated = ", ".join(f"{name}: {each or 'not stated'}" for name, each in licences.items())
+    return WeightFacts(
+        [file for each in facts for file in each.files],
+        sum(each.parameters for each in facts),
+        stated,
+        any(each.pickled for each in facts),
+        spoof="as its members say",
+        unlicensed=tuple(name for name, each in licences.items() if each is None),
+    )
 
 
 def _weight_files(folder: Path) -> Sequence[Path]:

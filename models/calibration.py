@@ -27,12 +27,15 @@ _WAY_OUT = "fit it again with `python -m lab.calibrate`, or remove it"
 class Calibration:
     """Calibrated P(spoof) is `sigmoid(scale * logit(score) + offset)`, which never changes the order of scores.
 
+    Of an ensemble it may have weights: then it is `sigmoid(weights @ logit(members' scores) + offset)`.
+
     Attributes:
-        scale: above 0.
+        scale: above 0; 1 with weights.
         offset: in logits.
         threshold: a calibrated score at or above it is labelled spoof, 0..1.
         weights_version: of the uncalibrated model that it was fitted to.
         fitted: how and on what it was fitted, as information.
+        weights: of an ensemble's members, 0 or more; none: the ensemble's own rule counts, as of a single model.
     """
 
     scale: float
@@ -40,11 +43,13 @@ class Calibration:
     threshold: float
     weights_version: str
     fitted: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[float, ...] = ()
 
     @property
     def version(self) -> str:
         """12 hex digits over the weights' version and everything that changes a score or a label."""
-        facts = json.dumps([self.weights_version, self.scale, self.offset, self.threshold])
+        weights = [list(self.weights)] if self.weights else []
+        facts = json.dumps([self.weights_version, self.scale, self.offset, self.threshold, *weights])
         return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
     def apply(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,12 +62,13 @@ def calibration_path(model: Path) -> Path:
     return model.with_suffix(".calibration.json") if model.is_file() else model / "calibration.json"
 
 
-def read_calibration(model: Path, weights_version: str) -> Calibration | None:
+def read_calibration(model: Path, weights_version: str, members: int = 0) -> Calibration | None:
     """The calibration beside a model's weights, or None.
 
     Args:
         model: the folder or `.pth` file.
         weights_version: of the model as it is now, uncalibrated.
+        members: of an ensemble.
 
     Raises:
         UnsupportedModel: the file is broken, would invert scores, or was fitted to other weights, another
@@ -74,11 +80,22 @@ def read_calibration(model: Path, weights_version: str) -> Calibration | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         numbers = {name: float(content[name]) for name in ("scale", "offset", "threshold")}
-        found = Calibration(**numbers, weights_version=str(content["weights_version"]), fitted=content["fitted"])
+        found = Calibration(
+            **numbers,
+            weights_version=str(content["weights_version"]),
+            fitted=content["fitted"],
+            weights=tuple(map(float, content.get("weights", ()))),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnsupportedModel(f"{path} cannot be read as a calibration ({error!r}); {_WAY_OUT}") from error
     if not all(map(math.isfinite, numbers.values())) or found.scale <= 0 or not 0 <= found.threshold <= 1:
         raise UnsupportedModel(f"{path} holds numbers that no calibration has: {numbers}; {_WAY_OUT}")
+    if found.weights and (
+        len(found.weights) != members
+        or not any(found.weights)
+        or not all(0 <= each < math.inf for each in found.weights)
+    ):
+        raise UnsupportedModel(f"{path} holds weights that its {members} members cannot have; {_WAY_OUT}")
     if found.weights_version != weights_version:
         raise UnsupportedModel(
             f"{path} was fitted to version {found.weights_version}, and the weights, configuration or label mapping "
@@ -94,6 +111,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         "offset": calibration.offset,
         "threshold": calibration.threshold,
         "weights_version": calibration.weights_version,
+        **({"weights": list(calibration.weights)} if calibration.weights else {}),
         "fitted": dict(calibration.fitted),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store.
 
-A folder holds a checkpoint in transformers format, a converted model (`models.converted`), or an ONNX model with its
-manifest (`models.manifest_file`).
+A folder holds a checkpoint in transformers format, a converted model (`models.converted`), or a manifest
+(`models.manifest_file`) with an ONNX model, or with references of the members of an ensemble.
 """
 
 import os
@@ -13,6 +13,7 @@ from models.converted import is_converted, read_converted
 from models.errors import ModelUnavailable, UnsupportedModel
 from models.hub import saved_model
 from models.info import Task
+from models.manifest_file import lists_members
 from models.manifest_names import MANIFEST, WRITE_MANIFEST
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -49,7 +50,12 @@ class ModelFiles:
     @property
     def is_onnx(self) -> bool:
         """Whether it is a folder with an ONNX model and its manifest."""
-        return not self.is_converted and (self.path / MANIFEST).is_file()
+        return not self.is_converted and (self.path / MANIFEST).is_file() and not self.is_ensemble
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it is a folder whose manifest lists other models."""
+        return not self.is_converted and (self.path / MANIFEST).is_file() and lists_members(self.path)
 
 
 def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
@@ -78,6 +84,33 @@ def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = 
     path = Path(os.path.expanduser(reference))  # noqa: PTH111  # Path.expanduser raises for an unknown user
     if reference and (path.is_dir() or path.is_file()):
         return _from_path(reference, path.resolve())
+    return _from_hub(reference, path, models_dir, offline=offline)
+
+
+def find_member(reference: str, folder: Path, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
+    """As `find_model`, but what is no other reference is a path relative to a folder, never to the working directory.
+
+    Args:
+        reference: of a member, as the manifest of an ensemble has it.
+        folder: of that manifest.
+        task: which of the bundled models `bundled` means.
+        models_dir: where models of the hub are kept.
+        offline: never access the hub.
+
+    Raises:
+        ModelError: see `find_model`.
+    """
+    reference = reference.strip()
+    if reference == "bundled" or reference.startswith("bento:"):
+        return find_model(reference, task, models_dir, offline=offline)
+    path = folder / os.path.expanduser(reference)  # noqa: PTH111  # as in find_model
+    if reference and (path.is_dir() or path.is_file()):
+        return _from_path(reference, path.resolve())
+    return _from_hub(reference, path, models_dir, offline=offline)
+
+
+def _from_hub(reference: str, path: Path, models_dir: Path, *, offline: bool) -> ModelFiles:
+    """A model of the hub; `path` is what the reference would be as a path, where nothing is."""
     if path.suffix == ".pth":
         raise ModelUnavailable(f"there is no file {reference!r}")
     if match := _HUB_ID.fullmatch(reference):

@@ -1,4 +1,4 @@
-"""Models as configured by the service's settings: which one, how it is loaded, and the voice runner's model.
+"""Models as configured by the service's settings: which one, how it is loaded, and the runners' models.
 
 The only file in `models` that imports `bonafide`.
 """
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from bonafide.environment import WrongSettings as WrongSettings
 from bonafide.environment import read_settings
 from bonafide.settings import Settings
-from bonafide.verdict import WindowScore
+from bonafide.verdict import PhotoScore, WindowScore
+from models.detector import Judge
+from models.detectors import load_detector
 from models.info import Task
 from models.options import LoadOptions
 from models.speech import VoiceActivityDetector
-from models.voice_model import WINDOW_SAMPLES, VoiceSpoofModel
+from models.voice_model import WINDOW_SAMPLES
 
 
 class WindowScorer:
@@ -28,7 +30,7 @@ class WindowScorer:
         detector: the voice detector alone.
     """
 
-    def __init__(self, detector: VoiceSpoofModel, speech: VoiceActivityDetector) -> None:
+    def __init__(self, detector: Judge, speech: VoiceActivityDetector) -> None:
         self.info = replace(detector.info, speech_version=speech.version)
         self.detector = detector
         self._speech = speech
@@ -40,7 +42,7 @@ class WindowScorer:
         Raises:
             ModelError: one of them cannot be served.
         """
-        detector = VoiceSpoofModel.load(reference, options)
+        detector = load_detector(reference, "voice", options)
         return cls(detector, VoiceActivityDetector.load(options, Path(detector.info.local_path)))
 
     def score(self, windows: list[NDArray[np.int16]]) -> list[WindowScore]:
@@ -51,11 +53,48 @@ class WindowScorer:
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        scores, ratios = (
-            self.detector.score(windows),
-            self._speech.speech_ratios([_last_four(each) for each in windows]),
-        )
-        return [WindowScore(*both) for both in zip(scores.tolist(), ratios.tolist(), strict=True)]
+        judged = self.detector.judge(windows)
+        ratios = self._speech.speech_ratios([_last_four(each) for each in windows])
+        return [
+            WindowScore(score, ratio, tuple(members))
+            for score, ratio, members in zip(
+                judged.scores.tolist(), ratios.tolist(), judged.members.tolist(), strict=True
+            )
+        ]
+
+
+class PhotoScorer:
+    """The face detector.
+
+    Attributes:
+        info: what it is and how it runs.
+        detector: the detector.
+    """
+
+    def __init__(self, detector: Judge) -> None:
+        self.info = detector.info
+        self.detector = detector
+
+    @classmethod
+    def load(cls, reference: str, options: LoadOptions) -> "PhotoScorer":
+        """Loads it.
+
+        Raises:
+            ModelError: it cannot be served.
+        """
+        return cls(load_detector(reference, "face", options))
+
+    def score(self, photos: list[NDArray[np.uint8]]) -> list[PhotoScore]:
+        """Score of each photo, uint8 of the shape `info.picture_shape`; NaN for one that cannot be judged.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+        judged = self.detector.judge(photos)
+        return [
+            PhotoScore(score, tuple(members))
+            for score, members in zip(judged.scores.tolist(), judged.members.tolist(), strict=True)
+        ]
 
 
 def _last_four(window: Any) -> Any:

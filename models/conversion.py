@@ -19,7 +19,7 @@ from models.speech import FOLDER as SPEECH_FOLDER
 from models.speech import speech_engine_model
 from models.voice_model import VoiceSource, voice_engine_model, voice_source
 
-_CARDS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
+CARDS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 """What says where the model is from, and what may be done with it."""
 
 
@@ -43,7 +43,20 @@ def convert_model(reference: str, task: Task, options: LoadOptions, out: Path) -
         OSError: the folder cannot be written.
         ModelError: the model cannot be served, or not be converted.
     """
-    files = find_model(reference, task, options.models_dir, offline=options.offline)
+    return convert_files(find_model(reference, task, options.models_dir, offline=options.offline), task, options, out)
+
+
+def convert_files(files: ModelFiles, task: Task, options: LoadOptions, out: Path) -> Converted:
+    """As `convert_model`, of files that were found.
+
+    Raises:
+        FolderTaken: there is something else.
+        OSError: the folder cannot be written.
+        ModelError: the model cannot be served, or not be converted; an ensemble is no single model.
+    """
+    reference = files.reference
+    if files.is_ensemble:
+        raise UnsupportedModel(f"{reference!r} is an ensemble, and a single model is converted here")
     if files.is_converted:
         raise UnsupportedModel(f"{reference!r} is converted already: its folder {files.path} can be copied as it is")
     if files.is_onnx:
@@ -56,9 +69,9 @@ def convert_model(reference: str, task: Task, options: LoadOptions, out: Path) -
         if (calibration := calibration_path(files.path)).is_file():
             shutil.copyfile(calibration, calibration_path(fresh))
         if files.path.is_dir():
-            _copy_cards(files.path, fresh)
+            copy_cards(files.path, fresh)
         if task == "voice":
-            _write_speech(options, fresh / SPEECH)
+            write_speech(options, fresh / SPEECH)
 
     return _built(description, build, out)
 
@@ -75,7 +88,7 @@ def convert_speech(options: LoadOptions, out: Path) -> Converted:
         OSError: the folder cannot be written.
         ModelError: it cannot be converted.
     """
-    return _built(_speech_description(), lambda fresh: _write_speech(options, fresh), out)
+    return _built(_speech_description(), lambda fresh: write_speech(options, fresh), out)
 
 
 def _speech_description() -> Converted:
@@ -83,10 +96,11 @@ def _speech_description() -> Converted:
     return Converted("speech", model.name, model.version, toolchain(model), {})
 
 
-def _write_speech(options: LoadOptions, folder: Path) -> None:
+def write_speech(options: LoadOptions, folder: Path) -> None:
+    """Writes the speech detector of this installation, converted, to a folder."""
     folder.mkdir(exist_ok=True)
     _write(_speech_description(), speech_engine_model(), options, folder)
-    _copy_cards(SPEECH_FOLDER, folder)
+    copy_cards(SPEECH_FOLDER, folder)
 
 
 def _described(files: ModelFiles, task: Task, options: LoadOptions) -> tuple[Converted, EngineModel]:
@@ -126,8 +140,9 @@ def _write(description: Converted, model: EngineModel, options: LoadOptions, fol
     write_converted(folder, replace(description, files=hashes(folder)))
 
 
-def _copy_cards(checkpoint: Path, folder: Path) -> None:
-    for name in _CARDS:
+def copy_cards(checkpoint: Path, folder: Path) -> None:
+    """Copies what says where a model is from, and what may be done with it."""
+    for name in CARDS:
         if (checkpoint / name).is_file():
             shutil.copyfile(checkpoint / name, folder / name)
 

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.catalog import find_model
 from models.configured import WrongSettings, load_options, settings_for
-from models.conversion import convert_model
+from models.conversion import convert_files
 from models.converted import Converted
+from models.ensemble_fields import EnsembleManifest
+from models.ensemble_folder import convert_ensemble
 from models.errors import ModelError, NotConverted, UnsupportedModel
 from models.info import Task
 from models.tasks import guess_task
@@ -45,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "reference",
         metavar="REF",
-        help="a folder in transformers format, a .pth file, a hub id (org/name[@revision]), bento:TAG, or bundled",
+        help="a folder in transformers format or of an ensemble, a .pth file, a hub id (org/name[@revision]), "
+        "bento:TAG, or bundled",
     )
     parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="the folder to write")
     parser.add_argument("--task", choices=("voice", "face"), help="default: as the model's files say")
@@ -70,7 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if task is None:
             parser.error(f"cannot tell whether {arguments.reference!r} is for voices or faces; say so with --task")
         options = load_options(task, settings_for(task, **given))
-        converted = convert_model(arguments.reference, task, options, arguments.out)
+        files = find_model(arguments.reference, task, options.models_dir, offline=options.offline)
+        if files.is_ensemble:
+            manifest = convert_ensemble(files, task, options, arguments.out)
+            sys.stdout.write(f"{arguments.out}: {_told_of_members(manifest, arguments.out)}\n")
+            return 0
+        converted = convert_files(files, task, options, arguments.out)
     except WrongSettings as error:
         sys.stderr.write(f"{error}\n")
         return _WRONG_USE
@@ -105,6 +114,12 @@ def _research(arguments: argparse.Namespace) -> str | None:
         f"{research.kind.title}, {words['name']} {words['version']}, output {words['output']['spoof']} means spoof; "
         f"serve it with BONAFIDE_VOICE_MODEL={arguments.out.resolve()}"
     )
+
+
+def _told_of_members(manifest: EnsembleManifest, out: Path) -> str:
+    count = len(manifest.ensemble.members)
+    setting = f"BONAFIDE_{manifest.task.upper()}_MODEL"
+    return f"{manifest.name} {manifest.version}, {count} members; serve it with {setting}={out.resolve()}"
 
 
 def _told(converted: Converted, task: Task, out: Path) -> str:

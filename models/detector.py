@@ -1,7 +1,8 @@
-"""What both detectors share: an engine, the calibration beside the weights, and their description."""
+"""What detectors of both tasks share: an engine, the calibration beside the weights, and their description."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,40 @@ from models.labels import SpoofRule
 from models.scoring import score_each
 
 
-class Detector:
-    """A loaded model.
+class Judged(NamedTuple):
+    """Scores of items.
+
+    Attributes:
+        scores: P(spoof) of each, float32 `(n,)`; NaN where there is none.
+        members: of an ensemble, those of each member, float32 `(n, members)`; of a single model `(n, 0)`.
+    """
+
+    scores: NDArray[np.float32]
+    members: NDArray[np.float32]
+
+
+class Judge(Protocol):
+    """A loaded model, single or an ensemble.
+
+    Attributes:
+        info: what it is and how it runs.
+    """
+
+    info: ModelInfo
+
+    def score(self, items: list[NDArray[Any]], /) -> NDArray[np.float32]:
+        """P(spoof) of each item, float32 `(n,)` in 0..1; NaN for one that cannot be scored.
+
+        Raises:
+            InferenceFailed: the engine itself is broken.
+        """
+
+    def judge(self, items: list[NDArray[Any]], /) -> Judged:
+        """The same, with the members' scores."""
+
+
+class Detector(ABC):
+    """A loaded single model.
 
     Attributes:
         info: what it is and how it runs.
@@ -25,6 +58,14 @@ class Detector:
         self.info = info
         self._engine = engine
         self._calibration = calibration
+
+    @abstractmethod
+    def score(self, items: list[NDArray[Any]], /) -> NDArray[np.float32]:
+        """See `Judge`."""
+
+    def judge(self, items: list[NDArray[Any]], /) -> Judged:
+        """See `Judge`."""
+        return Judged(self.score(items), np.zeros((len(items), 0), np.float32))
 
     def _score(self, items: Sequence[Any], fits: Callable[[NDArray[Any]], bool]) -> NDArray[np.float32]:
         """Scores, calibrated if there is a calibration; see `score_each`."""

@@ -1,4 +1,4 @@
-"""Saves the model in the settings, so that the service itself never has to access the hub.
+"""Saves the model in the settings, or an ensemble's members, so that the service itself never accesses the hub.
 
 Usage: python -m models.fetch voice|face
 """
@@ -7,8 +7,10 @@ import argparse
 import sys
 
 from models.catalog import find_model
-from models.configured import WrongSettings, reference_of, settings_for
+from models.configured import WrongSettings, load_options, reference_of, settings_for
+from models.ensemble_members import find_members
 from models.errors import ModelError
+from models.manifest_file import read_ensemble
 
 
 def main() -> int:
@@ -19,10 +21,14 @@ def main() -> int:
     try:
         settings = settings_for(task)
         files = find_model(reference_of(task, settings), task, settings.models_dir, offline=settings.offline)
+        found = [files]
+        if files.is_ensemble:
+            members = find_members(files.path, read_ensemble(files.path), task, load_options(task, settings))
+            found += [member.files for member in members]
     except (ModelError, WrongSettings) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{files.name}: {files.path}\n")
+    sys.stdout.writelines(f"{each.name}: {each.path}\n" for each in found)
     return 0
 
 

@@ -3,14 +3,16 @@
 Imports nothing of this project, so that `models` and `bonafide` share it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
+from math import prod
 from typing import Any, Literal
 
 Task = Literal["voice", "face"]
 EngineName = Literal["torch", "openvino"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
+Mixed = Literal["mixed"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,36 @@ class ImageGeometry:
 
 
 @dataclass(frozen=True)
+class MemberInfo:
+    """A member of a loaded ensemble.
+
+    Attributes:
+        name: in every answer; no two members have the same.
+        version: its own, with its calibration.
+        weight: in the rule that is applied.
+        engine: what runs it.
+        device: where it runs.
+        precision: arithmetic it runs in.
+    """
+
+    name: str
+    version: str
+    weight: float
+    engine: str
+    device: str
+    precision: str
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "MemberInfo":
+        """Reads its part of `ModelInfo.to_dict`; unknown names are ignored.
+
+        Raises:
+            KeyError: a value is missing.
+        """
+        return cls(**_known(cls, values))
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """A loaded model.
 
@@ -88,9 +120,9 @@ class ModelInfo:
         demo: whether it is one of the small bundled models.
         labels: the checkpoint's own class names by index; empty for a bare `.pth`.
         spoof_index: class that means spoof; None when spoof is everything but one class.
-        engine: what runs it.
-        device: where it runs.
-        precision: arithmetic it runs in.
+        engine: what runs it; "mixed": its members differ in that.
+        device: where it runs; likewise.
+        precision: arithmetic it runs in; likewise.
         max_batch_size: most items that go through the engine at once.
         geometry: preparation of a photo (face only).
         sample_rate: samples per second that windows must have (voice only).
@@ -99,6 +131,8 @@ class ModelInfo:
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
         speech_version: of the speech detector beside it (voice only); None: there is none.
+        members: of an ensemble, in the order of their scores; else empty.
+        more_geometries: of an ensemble whose members are given different pictures, those besides `geometry`.
     """
 
     task: Task
@@ -110,9 +144,9 @@ class ModelInfo:
     demo: bool
     labels: tuple[str, ...]
     spoof_index: int | None
-    engine: EngineName
-    device: Device
-    precision: Precision
+    engine: EngineName | Mixed
+    device: Device | Mixed
+    precision: Precision | Mixed
     max_batch_size: int
     geometry: ImageGeometry | None = None
     sample_rate: int | None = None
@@ -120,6 +154,8 @@ class ModelInfo:
     threshold: float | None = None
     calibrated: bool = False
     speech_version: str | None = None
+    members: tuple[MemberInfo, ...] = ()
+    more_geometries: tuple[ImageGeometry, ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
@@ -132,19 +168,38 @@ class ModelInfo:
         known["labels"] = tuple(known["labels"])
         if known.get("geometry") is not None:
             known["geometry"] = ImageGeometry.from_dict(known["geometry"])
+        known["members"] = tuple(map(MemberInfo.from_dict, known.get("members", ())))
+        known["more_geometries"] = tuple(map(ImageGeometry.from_dict, known.get("more_geometries", ())))
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as a dictionary of JSON types."""
-        return {**asdict(self), "labels": list(self.labels)}
+        values = asdict(self)
+        return values | {name: list(values[name]) for name in ("labels", "members", "more_geometries")}
+
+    @property
+    def geometries(self) -> tuple[ImageGeometry, ...]:
+        """Of the pictures that an item holds; see `picture_shape`."""
+        return () if self.geometry is None else (self.geometry, *self.more_geometries)
+
+    @property
+    def picture_shape(self) -> tuple[int, ...]:
+        """Of an item of a face model, uint8: `(height, width, 3)`; of several pictures `(n,)`, one after the other."""
+        shapes = [(each.height, each.width, 3) for each in self.geometries]
+        return shapes[0] if len(shapes) == 1 else (sum(map(prod, shapes)),)
+
+    def named(self, scores: Sequence[float]) -> dict[str, float]:
+        """The members' scores by their names; none of a single model."""
+        return dict(zip((member.name for member in self.members), scores, strict=True))
 
     @property
     def fingerprint(self) -> str:
         """Identifies everything that a score depends on besides the input; part of cache keys."""
         speech = f"-{self.speech_version}" if self.speech_version else ""
-        return f"{self.version}-{self.engine}-{self.device}-{self.precision}{speech}"
+        members = "".join(f"+{each.engine}-{each.device}-{each.precision}" for each in self.members)
+        return f"{self.version}-{self.engine}-{self.device}-{self.precision}{members}{speech}"
 
 
-def _known(cls: type[ImageGeometry] | type[ModelInfo], values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(cls: type[ImageGeometry] | type[MemberInfo] | type[ModelInfo], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a class's fields; KeyError if one without a default is missing."""
     return {field.name: values[field.name] for field in fields(cls) if field.default is MISSING or field.name in values}

@@ -16,18 +16,20 @@ _MOST_SAMPLES = 960_000
 """A minute at 16 kHz."""
 _FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 """Pillow's codes."""
-_Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-_Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. /+-]*$")]
-_Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. /+-]*$")]
+Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 _Spread = Annotated[float, Field(allow_inf_nan=False, ge=1e-6, le=1e6)]
 _Pixels = Annotated[int, Field(ge=8, le=1024)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Part of a manifest: unknown fields and other types are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class SampleWindow(_Part):
+class SampleWindow(Part):
     """How samples at 16 kHz become what the model is given at once."""
 
     samples: int = Field(ge=400, le=_MOST_SAMPLES)
@@ -59,11 +61,11 @@ class SampleWindow(_Part):
         return self
 
 
-class SamplesInput(_Part):
+class SamplesInput(Part):
     """Raw samples, float32 `(n, samples)` or `(n, 1, samples)`, 16 kHz mono."""
 
     kind: Literal["samples"]
-    name: _Text
+    name: Text
     """Name of the graph's input."""
     window: SampleWindow
     scale: Literal["int16", "unit", "z_score"]
@@ -73,7 +75,7 @@ class SamplesInput(_Part):
     """From each sample this share of the one before it is subtracted."""
 
 
-class Resize(_Part):
+class Resize(Part):
     """To a width and a height, or to a length of the shorter edge; both before the crop at the centre."""
 
     width: _Pixels | None = None
@@ -93,19 +95,19 @@ class Resize(_Part):
         return self
 
 
-class Crop(_Part):
+class Crop(Part):
     """Cut at the centre."""
 
     width: _Pixels
     height: _Pixels
 
 
-class PictureInput(_Part):
+class PictureInput(Part):
     """A picture, float32 `(n, 3, height, width)` or `(n, height, width, 3)`."""
 
     kind: Literal["rgb", "bgr"]
     """Order of the colour channels."""
-    name: _Text
+    name: Text
     """Name of the graph's input."""
     layout: Literal["nchw", "nhwc"] = "nchw"
     face_factor: float | None = Field(ge=1.0, le=10.0)
@@ -115,7 +117,7 @@ class PictureInput(_Part):
     crop: Crop | None = None
     scale: Literal["bytes", "unit"]
     """bytes: 0..255. unit: 0..1. Mean and deviation are on this scale."""
-    mean: tuple[_Finite, _Finite, _Finite] = (0.0, 0.0, 0.0)
+    mean: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
     """Of each channel, in the order of `kind`."""
     std: tuple[_Spread, _Spread, _Spread] = (1.0, 1.0, 1.0)
 
@@ -154,17 +156,17 @@ class PictureInput(_Part):
         return self.crop.width if self.crop else self.resize.width or 0
 
 
-class Output(_Part):
+class Output(Part):
     """What the model computes, float32 `(n,)`, `(n, 1)` or `(n, classes)`, and what of it means spoof."""
 
-    name: _Text
+    name: Text
     """Name of the graph's output."""
     kind: Literal["logits", "probabilities", "log_likelihood_ratio"]
     """logits: softmax over classes, or the sigmoid of a single one. probabilities: of classes that share them, or a
     single one. log_likelihood_ratio: a single value, whose sigmoid is read."""
     spoof: int | tuple[int, ...] | Literal["higher", "lower"]
     """Index or indices of the classes that mean spoof (or fake); of a single value, whether higher or lower ones do."""
-    labels: tuple[_Text, ...] | None = None
+    labels: tuple[Text, ...] | None = None
     """Names of the classes, for display, and to be checked against `spoof`."""
 
     @field_validator("spoof", mode="before")
@@ -198,25 +200,25 @@ class Output(_Part):
         return self
 
 
-class ManifestCalibration(_Part):
+class ManifestCalibration(Part):
     """As `calibration.json` beside a model has it, which comes first: P(spoof) is sigmoid(scale * logit + offset)."""
 
     scale: float = Field(gt=0, le=1e6, allow_inf_nan=False)
-    offset: _Finite
+    offset: Finite
     threshold: float = Field(ge=0, le=1)
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """`bonafide.json`, beside `model.onnx`."""
 
     format: Literal[1] = 1
     """Version of these fields."""
     task: Literal["voice", "face"]
-    name: _Name
+    name: Name
     """In every answer."""
-    version: _Name
+    version: Name
     """Of the published weights; in every answer behind the name."""
-    licence: _Text
+    licence: Text
     """Under which the weights are used; an SPDX name where there is one."""
     input: Annotated[SamplesInput | PictureInput, Field(discriminator="kind")]
     output: Output

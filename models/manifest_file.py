@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.ensemble_fields import EnsembleManifest
 from models.errors import BadManifest
 from models.manifest_fields import Manifest
-from models.manifest_names import MANIFEST, UNKNOWN, WRITE_MANIFEST
+from models.manifest_names import ENSEMBLE, MANIFEST, UNKNOWN, WRITE_MANIFEST
 
 _MAX_BYTES = 1 << 20
 _LONGEST_NAME = 100
@@ -18,21 +19,41 @@ _NEVER_GUESSED = "it is missing, and which index or sign means spoof is never gu
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder.
+    """The manifest of a folder with an ONNX model.
 
     Raises:
-        BadManifest: it is missing, broken, or a field is.
+        BadManifest: it is missing, broken, that of an ensemble, or a field is.
     """
     path = folder / MANIFEST
+    manifest = parse_manifest(_content(path), str(path))
+    if isinstance(manifest, EnsembleManifest):
+        raise BadManifest(f"{path} lists the members of an ensemble, and a single model is needed")
+    return manifest
+
+
+def read_ensemble(folder: Path) -> EnsembleManifest:
+    """The manifest of a folder of an ensemble.
+
+    Raises:
+        BadManifest: it is missing, broken, that of a single model, or a field is.
+    """
+    path = folder / MANIFEST
+    manifest = parse_manifest(_content(path), str(path))
+    if isinstance(manifest, Manifest):
+        raise BadManifest(f"{path} describes a single model, and an ensemble is needed")
+    return manifest
+
+
+def lists_members(folder: Path) -> bool:
+    """Whether a folder's manifest is that of an ensemble; False for one that cannot be read."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise BadManifest(f"{path} cannot be read ({error.strerror or error}); {WRITE_MANIFEST}") from error
-    return parse_manifest(content, str(path))
+        found = json.loads(_content(folder / MANIFEST))
+    except (BadManifest, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and ENSEMBLE in found
 
 
-def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest:
+def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest | EnsembleManifest:
     """The manifest in these bytes.
 
     Args:
@@ -45,13 +66,25 @@ def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest:
     if len(content) > _MAX_BYTES:
         raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes")
     try:
-        json.loads(content, object_pairs_hook=_no_name_twice)
+        found = json.loads(content, object_pairs_hook=_no_name_twice)
     except (ValueError, RecursionError) as error:
         raise BadManifest(f"{name} is no JSON that can be read: {error}") from error
+    is_ensemble = isinstance(found, dict) and ENSEMBLE in found
+    if is_ensemble and "licence" in found:
+        raise BadManifest(f"{name}: licence: an ensemble has none of its own, those of all its members hold")
     try:
-        return Manifest.model_validate_json(content)
+        return (EnsembleManifest if is_ensemble else Manifest).model_validate_json(content)
     except ValidationError as error:
         raise BadManifest(f"{name}: {_in_words(error)}") from error
+
+
+def _content(path: Path) -> bytes:
+    """At most one byte more than is accepted."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise BadManifest(f"{path} cannot be read ({error.strerror or error}); {WRITE_MANIFEST}") from error
 
 
 def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

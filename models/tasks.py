@@ -4,7 +4,7 @@ from models.catalog import find_model
 from models.checkpoint import read_checkpoint
 from models.converted import read_converted
 from models.info import Task
-from models.manifest_file import read_manifest
+from models.manifest_file import read_ensemble, read_manifest
 from models.options import LoadOptions
 
 
@@ -22,6 +22,8 @@ def guess_task(reference: str, options: LoadOptions) -> Task | None:
     if files.is_converted:
         task = read_converted(files.path).task
         return None if task == "speech" else task
+    if files.is_ensemble:
+        return read_ensemble(files.path).task
     if files.is_onnx:
         return read_manifest(files.path).task
     processor = read_checkpoint(files.path).processor

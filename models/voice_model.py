@@ -95,7 +95,17 @@ class VoiceSpoofModel(Detector):
         Raises:
             ModelError: its subclass and message name the cause and the remedy.
         """
-        files = find_model(reference, "voice", options.models_dir, offline=options.offline)
+        return cls.open(find_model(reference, "voice", options.models_dir, offline=options.offline), options)
+
+    @classmethod
+    def open(cls, files: ModelFiles, options: LoadOptions) -> "VoiceSpoofModel":
+        """As `load`, of files that were found.
+
+        Raises:
+            ModelError: see `load`; an ensemble is no single model.
+        """
+        if files.is_ensemble:
+            raise UnsupportedModel(f"{files.reference!r} is an ensemble, and a single model is needed")
         if files.is_onnx:
             from models.onnx_model import open_onnx
 

@@ -96,6 +96,26 @@ class AnalyzeAudioResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PREDICTIONS_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
@@ -109,6 +129,7 @@ class AnalyzeAudioResponse(_message.Message):
     CALIBRATED_FIELD_NUMBER: _builtins.int
     SUSPICIOUS_FIELD_NUMBER: _builtins.int
     SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     error_message: _builtins.str
     """Empty, or what went wrong (also with status OK when only some chunks failed)."""
     score: _builtins.float
@@ -146,6 +167,10 @@ class AnalyzeAudioResponse(_message.Message):
     def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]:
         """Where neighbouring chunks are labelled spoof."""
 
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model."""
+
     def __init__(
         self,
         *,
@@ -162,10 +187,11 @@ class AnalyzeAudioResponse(_message.Message):
         calibrated: _builtins.bool = ...,
         suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
         speech_seconds: _builtins.float = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "error_message", b"error_message", "label", b"label", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "error_message", b"error_message", "label", b"label", "member_scores", b"member_scores", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -207,12 +233,33 @@ class ChunkResult(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CHUNK_ID_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     START_TIME_SECONDS_FIELD_NUMBER: _builtins.int
     END_TIME_SECONDS_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     SPEECH_RATIO_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     score: _builtins.float
     """P(spoof), 0..1; absent when the chunk has no speech."""
@@ -222,6 +269,10 @@ class ChunkResult(_message.Message):
     """"spoof", "bonafide" or "no_speech"."""
     speech_ratio: _builtins.float
     """Share of the chunk in which somebody speaks, 0..1."""
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
+
     def __init__(
         self,
         *,
@@ -231,10 +282,11 @@ class ChunkResult(_message.Message):
         end_time_seconds: _builtins.float = ...,
         label: _builtins.str = ...,
         speech_ratio: _builtins.float = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -399,6 +451,26 @@ class LiveWindow(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SEQUENCE_FIELD_NUMBER: _builtins.int
     START_TIME_SECONDS_FIELD_NUMBER: _builtins.int
     END_TIME_SECONDS_FIELD_NUMBER: _builtins.int
@@ -408,6 +480,7 @@ class LiveWindow(_message.Message):
     RUNNING_SCORE_FIELD_NUMBER: _builtins.int
     RUNNING_LABEL_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """From 0, without gaps."""
     start_time_seconds: _builtins.float
@@ -425,6 +498,10 @@ class LiveWindow(_message.Message):
     """Changes only when the running score has clearly crossed the threshold."""
     error_message: _builtins.str
     """Empty, or why the window has neither score nor label."""
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """As in ChunkResult."""
+
     def __init__(
         self,
         *,
@@ -437,10 +514,11 @@ class LiveWindow(_message.Message):
         running_score: _builtins.float | None = ...,
         running_label: _builtins.str = ...,
         error_message: _builtins.str = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "running_score", b"running_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "member_scores", b"member_scores", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__running_score: _TypeAlias = _typing.Literal["running_score"]  # noqa: Y015
     _WhichOneofArgType__running_score: _TypeAlias = _typing.Literal["_running_score", b"_running_score"]  # noqa: Y015
@@ -459,6 +537,26 @@ class LiveSummary(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SCORE_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
@@ -472,6 +570,7 @@ class LiveSummary(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
     label: _builtins.str
@@ -494,6 +593,10 @@ class LiveSummary(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse."""
 
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """As in AnalyzeAudioResponse."""
+
     def __init__(
         self,
         *,
@@ -510,10 +613,11 @@ class LiveSummary(_message.Message):
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "judged_seconds", b"judged_seconds", "label", b"label", "member_scores", b"member_scores", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -566,6 +670,44 @@ class VoiceModelStatusRequest(_message.Message):
 Global___VoiceModelStatusRequest: _TypeAlias = VoiceModelStatusRequest  # noqa: Y015
 
 @_typing.final
+class MemberModel(_message.Message):
+    """One of the models of an ensemble."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.str
+    """Changes with its weights, configuration, label mapping and calibration."""
+    weight: _builtins.float
+    """In the rule: of its log odds, or as a share of all weights of a mean."""
+    engine: _builtins.str
+    device: _builtins.str
+    precision: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        engine: _builtins.str = ...,
+        device: _builtins.str = ...,
+        precision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "name", b"name", "precision", b"precision", "version", b"version", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberModel: _TypeAlias = MemberModel  # noqa: Y015
+
+@_typing.final
 class VoiceModelStatusResponse(_message.Message):
     """The voice model that is loaded."""
 
@@ -581,6 +723,7 @@ class VoiceModelStatusResponse(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """"loaded", "not_loaded" or "error"."""
     model_type: _builtins.str
@@ -594,6 +737,10 @@ class VoiceModelStatusResponse(_message.Message):
     """Whether scores and threshold were fitted to data."""
     @_builtins.property
     def model(self) -> Global___ModelIdentity: ...
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberModel]:
+        """Of an ensemble; empty for a single model."""
+
     def __init__(
         self,
         *,
@@ -607,10 +754,11 @@ class VoiceModelStatusResponse(_message.Message):
         precision: _builtins.str = ...,
         threshold: _builtins.float = ...,
         calibrated: _builtins.bool = ...,
+        members: _abc.Iterable[Global___MemberModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "model", b"model", "model_type", b"model_type", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model", b"model", "model_type", b"model_type", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,26 @@ class LivenessResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     IS_LIVE_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     PREDICTED_CLASS_FIELD_NUMBER: _builtins.int
@@ -65,6 +85,7 @@ class LivenessResponse(_message.Message):
     CALIBRATED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     FACES_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     is_live: _builtins.bool
     confidence: _builtins.float
     """Probability of predicted_class, 0..1."""
@@ -94,6 +115,10 @@ class LivenessResponse(_message.Message):
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___FaceBox]:
         """The faces that were found, the largest first."""
 
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """P(fake) by each member of an ensemble, by its name; empty for a single model."""
+
     def __init__(
         self,
         *,
@@ -112,10 +137,11 @@ class LivenessResponse(_message.Message):
         calibrated: _builtins.bool = ...,
         reason: _builtins.str = ...,
         faces: _abc.Iterable[Global___FaceBox] | None = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["probabilities", b"probabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "faces", b"faces", "is_live", b"is_live", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "faces", b"faces", "is_live", b"is_live", "member_scores", b"member_scores", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,6 +221,44 @@ class ModelStatusRequest(_message.Message):
 Global___ModelStatusRequest: _TypeAlias = ModelStatusRequest  # noqa: Y015
 
 @_typing.final
+class MemberModel(_message.Message):
+    """One of the models of an ensemble."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.str
+    """Changes with its weights, configuration, label mapping and calibration."""
+    weight: _builtins.float
+    """In the rule: of its log odds, or as a share of all weights of a mean."""
+    engine: _builtins.str
+    device: _builtins.str
+    precision: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        engine: _builtins.str = ...,
+        device: _builtins.str = ...,
+        precision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "engine", b"engine", "name", b"name", "precision", b"precision", "version", b"version", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberModel: _TypeAlias = MemberModel  # noqa: Y015
+
+@_typing.final
 class ModelStatusResponse(_message.Message):
     """The face model that is loaded."""
 
@@ -212,6 +276,7 @@ class ModelStatusResponse(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """"loaded", "not_loaded" or "error"."""
     model_name: _builtins.str
@@ -228,6 +293,10 @@ class ModelStatusResponse(_message.Message):
     threshold: _builtins.float
     calibrated: _builtins.bool
     """Whether scores and threshold were fitted to data."""
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberModel]:
+        """Of an ensemble; empty for a single model."""
+
     def __init__(
         self,
         *,
@@ -243,10 +312,11 @@ class ModelStatusResponse(_message.Message):
         precision: _builtins.str = ...,
         threshold: _builtins.float = ...,
         calibrated: _builtins.bool = ...,
+        members: _abc.Iterable[Global___MemberModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,8 +19,10 @@ import yaml
 from models.catalog import find_model
 from models.configured import WrongSettings, load_options, settings_for
 from models.conversion import convert_model, convert_speech
-from models.errors import ModelError
+from models.ensemble_folder import convert_ensemble
+from models.errors import ModelError, UnsupportedModel
 from models.info import Task
+from models.manifest_file import lists_members, read_ensemble
 from models.speech import FOLDER as SPEECH_FOLDER
 from scripts.local_service import ROOT
 from scripts.serve import bentoml_home
@@ -50,7 +52,7 @@ def build(models: Mapping[Task, str], variant: Variant) -> bentoml.Bento:
         ModelError: a model cannot be converted.
     """
     references = {
-        task: _stored_converted(task, reference) if variant == "cpu" else stored(task, reference)
+        task: _stored_converted(task, reference) if variant == "cpu" else _stored_whole(task, reference)
         for task, reference in models.items()
     }
     description = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
@@ -88,11 +90,32 @@ def _stored_converted(task: Task, reference: str) -> str:
     An ONNX model is put there as it is, since it is served without torch.
     """
     options = load_options(task, settings_for(task))
-    if find_model(reference, task, options.models_dir, offline=options.offline).is_onnx:
+    files = find_model(reference, task, options.models_dir, offline=options.offline)
+    if files.is_onnx:
         return stored(task, reference)
     with tempfile.TemporaryDirectory() as folder:
+        if files.is_ensemble:
+            manifest = convert_ensemble(files, task, options, Path(folder) / task)
+            return stored(task, str(Path(folder) / task), name=manifest.name)
         converted = convert_model(reference, task, options, Path(folder) / task)
         return stored(task, str(Path(folder) / task), name=converted.name)
+
+
+def _stored_whole(task: Task, reference: str) -> str:
+    """As `stored`, after a look at an ensemble: what its manifest names travels with it, or can be had anywhere.
+
+    Raises:
+        UnsupportedModel: a member lies elsewhere.
+    """
+    path = Path(reference)
+    for member in read_ensemble(path).ensemble.members if lists_members(path) else ():
+        place = path / member.model.strip()
+        if member.model.startswith("bento:") or (place.exists() and not place.resolve().is_relative_to(path.resolve())):
+            raise UnsupportedModel(
+                f"{reference}: member {member.model!r} would not travel with a cuda Bento; put it into the ensemble's "
+                "folder, or build for cpu"
+            )
+    return stored(task, reference)
 
 
 def stored(task: Task, reference: str, name: str | None = None) -> str:

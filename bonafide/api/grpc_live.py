@@ -130,6 +130,7 @@ def _window(verdict: LiveWindowVerdict) -> audio.LiveWindow:
         speech_ratio=verdict.speech_ratio,
         running_score=verdict.running_score,
         running_label=verdict.running_label,
+        member_scores=verdict.member_scores,
     )
 
 
@@ -148,4 +149,5 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         request_id=call.request_id,
         reason=summary.ending.value,
         warnings=summary.warnings,
+        member_scores=summary.member_scores,
     )

@@ -1,5 +1,6 @@
 """Reports and model descriptions as protobuf messages: the one format that gRPC sends and HTTP prints as JSON."""
 
+from dataclasses import asdict
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -26,6 +27,7 @@ def chunk_result(window: WindowVerdict) -> audio.ChunkResult:
         end_time_seconds=window.end_s,
         label=window.label,
         speech_ratio=window.speech_ratio,
+        member_scores=window.member_scores,
     )
 
 
@@ -45,6 +47,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         calibrated=report.model.calibrated,
         suspicious=[suspicious_stretch(stretch) for stretch in report.suspicious],
         speech_seconds=report.speech_seconds,
+        member_scores=report.member_scores,
     )
 
 
@@ -90,6 +93,7 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
         calibrated=report.model.calibrated,
         reason=report.reason or "",
         faces=[_face_box(face) for face in report.faces],
+        member_scores=report.member_scores,
     )
 
 
@@ -121,6 +125,7 @@ def voice_status(runner: Runner[Any], threshold: float | None) -> audio.VoiceMod
         precision=info.precision,
         threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
+        members=[audio.MemberModel(**asdict(member)) for member in info.members],
     )
 
 
@@ -142,6 +147,7 @@ def face_status(runner: Runner[Any], threshold: float | None) -> liveness.ModelS
         precision=info.precision,
         threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
+        members=[liveness.MemberModel(**asdict(member)) for member in info.members],
     )
 
 

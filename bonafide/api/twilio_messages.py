@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.api.websocket_messages import (
+    MemberScores,
     Model,
     Stretch,
     TimelineWindow,
@@ -142,6 +143,7 @@ class CallVerdict(BaseModel):
     request_id: str
     warnings: list[str]
     timestamp: float
+    member_scores: MemberScores = {}
 
 
 def call_verdict(verdict: PhoneVerdict) -> bytes:
@@ -166,5 +168,6 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         request_id=verdict.request_id,
         warnings=list(summary.warnings),
         timestamp=verdict.timestamp,
+        member_scores=dict(summary.member_scores),
     )
     return document.model_dump_json().encode()

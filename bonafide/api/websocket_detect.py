@@ -164,6 +164,7 @@ class DetectConversation:
             calibrated=summary.model.calibrated,
             request_id=self._stream.call.request_id,
             warnings=list(summary.warnings),
+            member_scores=dict(summary.member_scores),
         )
 
 
@@ -182,4 +183,5 @@ def _result(verdict: LiveWindowVerdict) -> messages.Result:
         p_spoof=spoof,
         speech_ratio=verdict.speech_ratio,
         running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),
+        member_scores=dict(verdict.member_scores),
     )

@@ -19,6 +19,10 @@ VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
 Results = Literal["reply", "push"]
 
 
+MemberScores = Annotated[dict[str, float], Field(exclude_if=lambda scores: not scores)]
+"""P(spoof) by each member of an ensemble, by its name; of a single model frames have no such field."""
+
+
 class _FromClient(BaseModel):
     """Unknown fields are ignored; so is the client's own `timestamp`, whatever its unit."""
 
@@ -155,6 +159,7 @@ class Result(_ToClient):
     p_spoof: float | None
     speech_ratio: float
     running: Running
+    member_scores: MemberScores = {}
 
 
 class Connected(_Frame):
@@ -263,6 +268,7 @@ class TimelineWindow(_ToClient):
     label: VoiceLabel
     p_spoof: float | None
     speech_ratio: float
+    member_scores: MemberScores = {}
 
 
 def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
@@ -274,6 +280,7 @@ def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
         label=verdict.label,
         p_spoof=verdict.score,
         speech_ratio=verdict.speech_ratio,
+        member_scores=dict(verdict.member_scores),
     )
 
 
@@ -309,6 +316,7 @@ class Summary(_Frame):
     calibrated: bool
     request_id: str
     warnings: list[str] = Field(default_factory=list)
+    member_scores: MemberScores = {}
 
 
 class Error(_Frame):

@@ -103,10 +103,19 @@ class Cache:
 
         await self._put(items(), _WINDOWS_AT_ONCE)
 
-    async def get_scores(self, content_id: str, model: str, indices: Sequence[int]) -> dict[int, WindowScore]:
-        """Cached scores and speech ratios by this version of the model, of the windows requested."""
+    async def get_scores(
+        self, content_id: str, model: str, indices: Sequence[int], members: int = 0
+    ) -> dict[int, WindowScore]:
+        """Cached scores and speech ratios by this version of the model, of the windows requested.
+
+        Args:
+            content_id: Of the recording.
+            model: Fingerprint of the model.
+            indices: Of the windows.
+            members: Of an ensemble; a score without that many of theirs is not there.
+        """
         keys = {codec.score_key(content_id, model, index): index for index in indices}
-        return await self._get(keys, _SCORES_AT_ONCE, self._values.decode_score)
+        return await self._get(keys, _SCORES_AT_ONCE, partial(self._values.decode_score, members=members))
 
     async def put_scores(self, content_id: str, model: str, scores: Mapping[int, WindowScore]) -> None:
         """Stores scores by window index, without those that are no probability (NaN for a failed window)."""

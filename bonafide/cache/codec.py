@@ -18,7 +18,6 @@ from bonafide.verdict import WindowScore
 # The version: to be raised when an old value would be read wrongly, or windows are cut or made in another way.
 _PREFIX = "bonafide:4:"
 _SAMPLE_BYTES = 2
-_SCORE = struct.Struct("<dd")
 
 
 @dataclass(frozen=True)
@@ -100,22 +99,36 @@ class Codec:
         return np.frombuffer(payload, dtype="<i2").astype(np.int16)
 
     def encode_score(self, key: str, score: WindowScore) -> bytes:
-        """Two float64."""
-        return self._seal.close(key, _SCORE.pack(*score))
+        """Two float64, and one for each member of an ensemble."""
+        numbers = (score.score, score.speech_ratio, *score.members)
+        return self._seal.close(key, _scores(len(score.members)).pack(*numbers))
 
-    def decode_score(self, key: str, value: bytes) -> WindowScore | None:
-        """What `encode_score` wrote under this key, else None; both numbers always in 0..1."""
+    def decode_score(self, key: str, value: bytes, members: int = 0) -> WindowScore | None:
+        """What `encode_score` wrote under this key, else None; all numbers always in 0..1.
+
+        Args:
+            key: see above.
+            value: the stored value.
+            members: of the ensemble whose score it is; None for another number of them.
+        """
         payload = self._seal.open(key, value)
+        form = _scores(members)
         # Releases without speech ratios wrote a single number.
-        if payload is None or len(payload) != _SCORE.size:
+        if payload is None or len(payload) != form.size:
             return None
-        score = WindowScore(*_SCORE.unpack(payload))
+        total, ratio, *of_members = form.unpack(payload)
+        score = WindowScore(total, ratio, tuple(of_members))
         return score if is_score(score) else None
 
 
 def is_score(score: WindowScore) -> bool:
-    """Whether both numbers lie in 0..1."""
-    return all(0.0 <= number <= 1.0 for number in score)
+    """Whether all numbers lie in 0..1."""
+    return all(0.0 <= number <= 1.0 for number in (score.score, score.speech_ratio, *score.members))
+
+
+def _scores(members: int) -> struct.Struct:
+    """Of a score, a speech ratio, and the members' scores."""
+    return struct.Struct(f"<{2 + members}d")
 
 
 def _part(text: str) -> str:

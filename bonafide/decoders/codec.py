@@ -62,11 +62,11 @@ def unpacked_blocks(places: Sequence[Sequence[int]], payload: bytes | bytearray)
 
 
 def unpacked_pixels(shape: Sequence[int], payload: bytes | bytearray) -> NDArray[np.uint8]:
-    """Decodes a picture, uint8 `(height, width, 3)`.
+    """Decodes a picture, uint8 `(height, width, 3)`, or the values of several, `(n,)`.
 
     Raises:
         ValueError: the bytes do not fit the shape.
     """
-    if len(shape) != 3 or shape[2] != 3 or min(shape) < 1 or prod(shape) != len(payload):
+    if (len(shape), *shape[2:]) not in {(3, 3), (1,)} or min(shape) < 1 or prod(shape) != len(payload):
         raise ValueError("the pixels do not fit their shape")
     return np.frombuffer(payload, np.uint8).reshape(tuple(shape))

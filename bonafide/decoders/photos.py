@@ -4,6 +4,7 @@ Faces are detected in this process either way: the network is shared, and its in
 """
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
 from math import prod
@@ -28,8 +29,8 @@ _MAX_MODEL_BYTES = 64 * 1024 * 1024
 class PhotoDecoder(Protocol):
     """Where photos are decoded."""
 
-    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
-        """Decodes a photo, detects faces and prepares it.
+    async def read(self, data: Media, *geometries: ImageGeometry) -> Photo:
+        """Decodes a photo, detects faces and prepares it, for an ensemble in several ways.
 
         Raises:
             BonafideError: see `PhotoReader.read`.
@@ -77,25 +78,25 @@ class ProcessPhotos:
             finder=FaceDetector.of_process(settings.decode_threads),
         )
 
-    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
+    async def read(self, data: Media, *geometries: ImageGeometry) -> Photo:
         """See `PhotoDecoder`. The slot is kept to the end: until then the process has the whole picture in memory."""
         if len(data) > self._limits.max_bytes:
             raise TooLarge(f"a photo of {len(data)} bytes; at most {self._limits.max_bytes} are accepted")
         async with self._pool.job() as job, job.slot():
-            search = await self._searched(job, data, geometry)
+            search = await self._searched(job, data, geometries)
             request = {"do": "prepare", "faces": [asdict(face) for face in search.faces]}
             answer = await job.ask(request, most_bytes=_MAX_MODEL_BYTES)
         reason = answer.header["reason"]
         pixels = unpacked_pixels(answer.header["shape"], answer.payload)
         return Photo(pixels, None if reason is None else Reason(reason), search.faces)
 
-    async def _searched(self, job: Job, data: Media, geometry: ImageGeometry) -> FaceSearch:
+    async def _searched(self, job: Job, data: Media, geometries: Sequence[ImageGeometry]) -> FaceSearch:
         side = NEAR_SIDE  # what a search asks for first
         begin: dict[str, Any] = {
             "do": "photo",
             "side": side,
             "limits": asdict(self._limits),
-            "geometry": asdict(geometry),
+            "geometries": [asdict(each) for each in geometries],
             "quality": asdict(self._quality),
             "crop_margin": self._crop_margin,
         }
@@ -121,9 +122,10 @@ class ThreadPhotos:
         self._reader = reader
         self._threads = threads
 
-    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
+    async def read(self, data: Media, *geometries: ImageGeometry) -> Photo:
         """See `PhotoDecoder`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reader.read, bytes(data), geometry)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._reader.read, bytes(data), *geometries)
 
 
 def _square_bytes(side: int) -> int:

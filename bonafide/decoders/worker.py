@@ -18,7 +18,7 @@ from bonafide.decoders.limits import CpuBound, bound_memory
 from bonafide.errors import BonafideError, UnreadableMedia
 from bonafide.photo.faces import Face, letterboxed
 from bonafide.photo.image import ImageLimits
-from bonafide.photo.preparation import prepared
+from bonafide.photo.preparation import prepared_for_all
 from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reduced import ReducedPhoto
 from models.info import ImageGeometry
@@ -106,11 +106,11 @@ class PhotoJob:
         self._bound = CpuBound(len(frame.payload))
         self._bound.begin_step()
         header = frame.header
-        self._geometry = ImageGeometry.from_dict(header["geometry"])
+        self._geometries = [ImageGeometry.from_dict(each) for each in header["geometries"]]
         self._quality = QualityLimits(**header["quality"])
         self._crop_margin: float | None = header["crop_margin"]
         limits = ImageLimits(**header["limits"])
-        self._photo = ReducedPhoto(bytes(frame.payload), limits, self._geometry, self._crop_margin)
+        self._photo = ReducedPhoto(bytes(frame.payload), limits, self._geometries, self._crop_margin)
 
     def answer(self, frame: Frame) -> Reply:
         """`side`: the photo in a square of that many pixels; else the pixels for the model."""
@@ -121,7 +121,7 @@ class PhotoJob:
             return {"size": image.size}, letterboxed(image, header["side"]).tobytes()
         faces = tuple(Face(**face) for face in header["faces"])
         self._photo.enlarge_for(faces)
-        pixels, reason = prepared(self._photo.image, faces, self._geometry, self._quality, self._crop_margin)
+        pixels, reason = prepared_for_all(self._photo.image, faces, self._geometries, self._quality, self._crop_margin)
         return {"end": True, "shape": pixels.shape, "reason": reason}, np.ascontiguousarray(pixels).tobytes()
 
 

@@ -4,6 +4,7 @@ The same audio gives the same windows, however it is split into messages; each i
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -253,18 +254,21 @@ class LiveSession:
             windows.append(self._window(last, self._cutter))
         return windows
 
-    def judge(self, span: WindowSpan, score: float, speech_ratio: float) -> LiveWindowVerdict | None:
+    def judge(
+        self, span: WindowSpan, score: float, speech_ratio: float, members: Mapping[str, float] | None = None
+    ) -> LiveWindowVerdict | None:
         """The verdict on a scored window, which counts from now on.
 
         Args:
             span: of the window; in the order in which the windows were returned.
             score: P(spoof), 0..1, or NaN.
             speech_ratio: share of the window that is speech, 0..1, or NaN.
+            members: scores of an ensemble's members by their names.
 
         Returns:
             None: see `judge_window`; the window does not count.
         """
-        window = judge_window(span, score, speech_ratio, speech=self._speech, threshold=self.threshold)
+        window = judge_window(span, score, speech_ratio, speech=self._speech, threshold=self.threshold, members=members)
         if window is None:
             return None
         if window.score is not None:

@@ -345,8 +345,8 @@ class LiveStream:
             self._error = error
             self._unjudged += [span for span, _ in windows]
             return
-        for (span, _), (score, speech_ratio) in zip(windows, scores, strict=True):
-            if verdict := self.session.judge(span, score, speech_ratio):
+        for (span, _), (score, speech_ratio, members) in zip(windows, scores, strict=True):
+            if verdict := self.session.judge(span, score, speech_ratio, self.model.named(members)):
                 self._verdicts.append(verdict)
             else:
                 self._error = Internal("the voice model gave no score")

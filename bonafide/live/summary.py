@@ -1,10 +1,16 @@
 """The verdict on a whole live session: from its windows to one score, a label and the suspicious stretches."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
-from bonafide.verdict import SuspiciousStretch, label_of, overall_score, suspicious_stretches
+from bonafide.verdict import (
+    SuspiciousStretch,
+    label_of,
+    overall_member_scores,
+    overall_score,
+    suspicious_stretches,
+)
 from models.info import ModelInfo
 
 
@@ -22,6 +28,7 @@ class LiveSummary:
         suspicious: ranges of adjacent windows that are labelled spoof.
         ending: why it ended.
         warnings: sentences about what is odd about the audio; none for most.
+        member_scores: of an ensemble's members by their names, as `score`; none of a single model.
     """
 
     score: float | None
@@ -35,6 +42,7 @@ class LiveSummary:
     ending: Ending
     model: ModelInfo
     warnings: tuple[str, ...] = ()
+    member_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def summary_of(
@@ -54,4 +62,5 @@ def summary_of(
         ending=ending,
         model=model,
         warnings=tuple(dict.fromkeys([*container_warnings, *session.levels.sentences()])),
+        member_scores=overall_member_scores(session.verdicts),
     )

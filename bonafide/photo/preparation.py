@@ -40,6 +40,25 @@ def prepared(
     return prepare(part, geometry), reason_against(picture, faces, judged, geometry, quality)
 
 
+def prepared_for_all(
+    picture: Image.Image,
+    faces: Sequence[Face],
+    geometries: Sequence[ImageGeometry],
+    quality: QualityLimits,
+    crop_margin: float | None,
+) -> tuple[NDArray[np.uint8], Reason | None]:
+    """As `prepared`, for each of these geometries: one picture, or the values of several one after the other, `(n,)`.
+
+    A face is small only if it is for all of them: a model may be given wide crops, and another beside it the face.
+    """
+    views = [prepared(picture, faces, geometry, quality, crop_margin) for geometry in geometries]
+    pictures = [pixels for pixels, _ in views]
+    reason = next((reason for _, reason in views if reason is not Reason.SMALL_FACE), Reason.SMALL_FACE)
+    if len(pictures) == 1:
+        return pictures[0], reason
+    return np.concatenate([pixels.ravel() for pixels in pictures]), reason
+
+
 def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometry, crop_margin: float | None) -> int:
     """By how much the edges of a photo may be divided before it is searched and prepared: 8, 4, 2 or 1.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.faces import Face
 from bonafide.photo.image import ImageLimits
-from bonafide.photo.preparation import prepared
+from bonafide.photo.preparation import prepared_for_all
 from bonafide.photo.quality import QualityLimits, Reason
 from bonafide.photo.reduced import ReducedPhoto
 from bonafide.settings import Settings
@@ -24,7 +24,7 @@ class Photo:
     """A photo that can be judged.
 
     Attributes:
-        pixels: uint8 (height, width, 3), as the model takes it.
+        pixels: uint8 (height, width, 3), as the model takes it; of several pictures see `prepared_for_all`.
         reason: why the verdict should not be relied on, or None.
         faces: all that were found in the picture, the largest first.
     """
@@ -67,14 +67,14 @@ class PhotoReader:
         """Identifies what its results depend on besides the photo and the model."""
         return f"crop {self._crop_margin}, {self._quality}"
 
-    def read(self, data: bytes, geometry: ImageGeometry) -> Photo:
-        """Decodes a photo, looks for faces and prepares it.
+    def read(self, data: bytes, *geometries: ImageGeometry) -> Photo:
+        """Decodes a photo, looks for faces and prepares it, for an ensemble in several ways.
 
         Raises:
             UnreadableMedia: see `bonafide.photo.image.read_image`.
             TooLarge: likewise.
         """
-        picture = ReducedPhoto(data, self._limits, geometry, self._crop_margin)
+        picture = ReducedPhoto(data, self._limits, geometries, self._crop_margin)
         faces = self._finder.find(picture.image)
         picture.enlarge_for(faces)
-        return Photo(*prepared(picture.image, faces, geometry, self._quality, self._crop_margin), faces)
+        return Photo(*prepared_for_all(picture.image, faces, geometries, self._quality, self._crop_margin), faces)

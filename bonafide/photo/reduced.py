@@ -16,7 +16,7 @@ class ReducedPhoto:
     Args:
         data: the file.
         limits: of what is read.
-        geometry: how it is prepared.
+        geometries: how it is prepared, for each model that judges it.
         crop_margin: see `PhotoReader`.
 
     Attributes:
@@ -27,10 +27,12 @@ class ReducedPhoto:
         TooLarge: likewise.
     """
 
-    def __init__(self, data: bytes, limits: ImageLimits, geometry: ImageGeometry, crop_margin: float | None) -> None:
+    def __init__(
+        self, data: bytes, limits: ImageLimits, geometries: Sequence[ImageGeometry], crop_margin: float | None
+    ) -> None:
         self._data = data
         self._limits = limits
-        self._geometry = geometry
+        self._geometries = geometries
         self._crop_margin = crop_margin
         self.image, self._reduction = self._decoded(())
 
@@ -47,4 +49,4 @@ class ReducedPhoto:
         return read_reduced(self._data, self._limits, lambda size: self._possible(size, faces))
 
     def _possible(self, size: Size, faces: Sequence[Face]) -> int:
-        return possible_reduction(size, faces, self._geometry, self._crop_margin)
+        return min(possible_reduction(size, faces, each, self._crop_margin) for each in self._geometries)

@@ -12,7 +12,7 @@ class RunnerResult(NamedTuple):
     """What a runner returns for each item.
 
     Attributes:
-        judged: the numbers of a `WindowScore` for a window, P(fake) for a photo.
+        judged: the numbers of a `WindowScore` for a window, of a `PhotoScore` for a photo.
         inference_s: seconds that the item's batch took.
         batch_size: items in that batch.
         fingerprint: of the model that answered, see `models.info.ModelInfo.fingerprint`.
@@ -35,7 +35,7 @@ class Remote(Protocol):
         """One result for each item.
 
         Args:
-            items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
+            items: int16 windows (samples,) for voices, uint8 photos for faces, see `ModelInfo.picture_shape`.
 
         Raises:
             OSError: the runner cannot be reached.

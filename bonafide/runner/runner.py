@@ -130,7 +130,7 @@ class Runner(Generic[T]):
         """Scores items of an admitted call; at most `max_batch` at a time, to be fair to other calls.
 
         Args:
-            items: int16 windows (samples,) for voices, uint8 photos (height, width, 3) for faces.
+            items: int16 windows (samples,) for voices, uint8 photos for faces, see `ModelInfo.picture_shape`.
             call: its deadline ends the wait.
             model: that the call began with, and whose threshold and name it uses.
 

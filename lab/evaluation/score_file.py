@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -19,6 +20,7 @@ class Scored:
         speech_ratios: share of each part that is speech, 0..1; 1 for a photo.
         problem: why there are no parts, or empty.
         reason: why the verdict should not be relied on, or empty.
+        members: scores of an ensemble's members, per part; empty of a single model.
     """
 
     scores: tuple[float, ...] = ()
@@ -26,6 +28,7 @@ class Scored:
     speech_ratios: tuple[float, ...] = ()
     problem: str = ""
     reason: str = ""
+    members: tuple[tuple[float, ...], ...] = ()
 
 
 class ScoreFile:
@@ -84,11 +87,12 @@ class ScoreFile:
                 {
                     "path": name,
                     "stamp": self._stamps[name],
-                    "scores": [score if math.isfinite(score) else None for score in scored.scores],
+                    "scores": _written(scored.scores),
                     "seconds": scored.seconds,
-                    "speech": [ratio if math.isfinite(ratio) else None for ratio in scored.speech_ratios],
+                    "speech": _written(scored.speech_ratios),
                     "problem": scored.problem,
                     "reason": scored.reason,
+                    **({"members": [_written(each) for each in scored.members]} if scored.members else {}),
                 }
             )
 
@@ -112,6 +116,7 @@ class ScoreFile:
                     speech_ratios=_numbers(row["speech"]),
                     problem=row["problem"],
                     reason=row["reason"],
+                    members=tuple(map(_numbers, row.get("members", ()))),
                 )
             except KeyError as error:
                 raise DataError(
@@ -123,6 +128,10 @@ class ScoreFile:
         assert self._file is not None  # noqa: S101
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
+
+
+def _written(numbers: Sequence[float]) -> list[float | None]:
+    return [number if math.isfinite(number) else None for number in numbers]
 
 
 def _numbers(row: list[float | None]) -> tuple[float, ...]:

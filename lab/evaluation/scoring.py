@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from bonafide.verdict import WindowScore
 from lab.evaluation.score_file import Scored, ScoreFile
 
 
@@ -39,8 +40,8 @@ Reader = Callable[[Path], list[Part]]
 class Model(Protocol):
     """Scores parts."""
 
-    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
-        """P(spoof) of each, NaN where there is none, and its share of speech."""
+    def score(self, parts: Sequence[Part]) -> list[WindowScore]:
+        """P(spoof) of each, NaN where there is none, its share of speech, and an ensemble's members' scores."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,11 @@ def _score(group: Sequence[ReadFile], model: Model) -> Iterator[tuple[Path, Scor
         yield (
             file.path,
             Scored(
-                scores=tuple(score for score, _ in found),
+                scores=tuple(each.score for each in found),
                 seconds=tuple(part.seconds for part in file.parts),
-                speech_ratios=tuple(ratio for _, ratio in found),
+                speech_ratios=tuple(each.speech_ratio for each in found),
                 problem=file.problem,
                 reason=file.parts[0].reason if file.parts else "",
+                members=tuple(each.members for each in found if each.members),
             ),
         )

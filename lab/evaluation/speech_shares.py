@@ -75,7 +75,7 @@ def table(ratios: dict[str, list[float]]) -> str:
 
 def measure(data: Sequence[Path], speech: VoiceActivityDetector) -> dict[str, list[float]]:
     """Speech ratios of all windows, by source."""
-    read = MediaReader(settings_for("voice"), geometry=None).read
+    read = MediaReader(settings_for("voice")).read
     found: dict[str, list[float]] = defaultdict(list)
     for each in data:
         recordings = list(files(each))

@@ -91,6 +91,8 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
         raise UnsupportedModel(f"{reference!r} is a .pth file, which can be served but not fine-tuned; give a folder")
     if files.is_converted:
         raise UnsupportedModel(f"{reference!r} is a converted model, which cannot be fine-tuned; give its checkpoint")
+    if files.is_ensemble:
+        raise UnsupportedModel(f"{reference!r} is an ensemble: fine-tune its members, and calibrate it then")
     if files.is_onnx:
         raise UnsupportedModel(
             f"{reference!r} is an ONNX model, which can be served and calibrated, but not fine-tuned"

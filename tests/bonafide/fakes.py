@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bonafide.runner.remote import RunnerResult
 from bonafide.runner.runner import Runner
+from bonafide.verdict import PhotoScore, WindowScore
 from models.info import ModelInfo
 
 T = TypeVar("T")
@@ -39,6 +40,13 @@ INFO: dict[str, Any] = {
 
 
 MODEL = ModelInfo.from_dict(INFO)
+MEMBERS: dict[str, Any] = {
+    "members": [
+        {"name": name, "version": name, "weight": 0.5, "engine": "torch", "device": "cpu", "precision": "fp32"}
+        for name in ("one", "two")
+    ]
+}
+"""What the description of an ensemble has besides."""
 
 
 def mean_level(item: NDArray[Any]) -> float:
@@ -66,6 +74,7 @@ class LocalRemote:
     ) -> None:
         self.judge = judge
         self.speech = speech
+        self.members: Callable[[NDArray[Any]], tuple[float, ...]] = lambda item: ()
         self.model = INFO
         self.scored = 0
         self.calls = 0
@@ -90,9 +99,12 @@ class LocalRemote:
         finally:
             self.in_progress -= len(items)
 
-    def _judged(self, item: NDArray[Any]) -> tuple[float, float] | float:
-        score = self.judge(item)
-        return (score, self.speech(item)) if item.dtype == np.int16 else score
+    def _judged(self, item: NDArray[Any]) -> Any:
+        """As a runner sends it."""
+        score, members = self.judge(item), self.members(item)
+        if item.dtype == np.int16:
+            return WindowScore(score, self.speech(item), members).numbers
+        return PhotoScore(score, members).numbers
 
     async def info(self) -> dict[str, Any]:
         return self.model

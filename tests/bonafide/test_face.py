@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from bonafide.face import FaceJudgement
 from bonafide.photo.quality import Reason
 from bonafide.photo.reader import Photo, PhotoReader
 from bonafide.settings import Settings
+from bonafide.verdict import PhotoScore
 from models.info import ImageGeometry
-from tests.bonafide.fakes import LocalRemote, ready_runner
+from tests.bonafide.fakes import MEMBERS, LocalRemote, ready_runner
 from tests.media import encode_image, photo
 from tests.portraits import no_face, portrait
 
@@ -21,7 +23,7 @@ READER = PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0)
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
-    runner = await ready_runner(remote, float, max_calls=max_calls)
+    runner = await ready_runner(remote, PhotoScore.of, max_calls=max_calls)
     return FaceJudgement(
         runner=runner, photos=ThreadPhotos(READER, ThreadPoolExecutor(1, "decode")), threshold=threshold
     )
@@ -60,6 +62,27 @@ async def test_photos_are_decoded_off_the_event_loop(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(READER, "read", watched)
     await (await judgement(LocalRemote())).judge(encode_image(photo()), Call.within(5))
     assert threads[0].startswith("decode")
+
+
+async def test_each_member_of_an_ensemble_is_given_its_own_picture() -> None:
+    """The first one's crop of 2.7 times the face, and the other one's of 4, one after the other."""
+    first = ImageGeometry(None, 80, 60, None, None, 2, antialias=False, face_factor=2.7)
+    second = ImageGeometry(None, 24, 32, None, None, 2, antialias=False, face_factor=4.0)
+    data = encode_image(portrait(), "PNG")
+    alone = [READER.read(data, geometry).pixels for geometry in (first, second)]
+    seen: list[np.ndarray] = []
+
+    def judge(item: np.ndarray) -> float:
+        seen.append(item)
+        return 0.75
+
+    remote = LocalRemote(judge)
+    remote.model = remote.model | MEMBERS | {"geometry": asdict(first), "more_geometries": [asdict(second)]}
+    remote.members = lambda item: (0.5, 1.0)
+    report = await (await judgement(remote)).judge(data, Call.within(5))
+    assert (report.fake, report.member_scores) == (0.75, {"one": 0.5, "two": 1.0})
+    np.testing.assert_array_equal(seen[0], np.concatenate([pixels.ravel() for pixels in alone]))
+    assert seen[0].shape == report.model.picture_shape
 
 
 @pytest.mark.parametrize(("picture", "reason", "faces"), [(portrait(), None, 1), (no_face(), Reason.NO_FACE, 0)])

@@ -1,4 +1,6 @@
+import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -6,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonafide.verdict import (
+    PhotoScore,
     SpeechCheck,
     SuspiciousStretch,
+    WindowScore,
     WindowSpan,
     WindowVerdict,
     judge_window,
     label_of,
+    overall_member_scores,
     overall_score,
     suspicious_stretches,
 )
@@ -131,3 +136,28 @@ def test_stretches_hold_every_spoof_and_no_bona_fide_window(scores: list[float |
         assert not (inside and each.label == "bonafide")
     assert all(stretch.score >= 0.5 - 1e-9 for stretch in stretches)
     assert all(one.end_s < two.start_s for one, two in pairwise(stretches))
+
+
+def test_members_are_taken_together_as_the_scores_are() -> None:
+    spoken = [window(0, 4, 0.9, 4.0), window(4, 8, None, 0.0), window(8, 12, 0.1, 1.0)]
+    scores: list[dict[str, float]] = [{"a": 0.8, "b": 1.0}, {}, {"a": 0.3, "b": 0.0}]
+    judged = [replace(each, member_scores=members) for each, members in zip(spoken, scores, strict=True)]
+    assert overall_member_scores(judged) == pytest.approx({"a": (0.8 * 4 + 0.3) / 5, "b": 0.8})
+    assert overall_member_scores(spoken) == overall_member_scores([]) == overall_member_scores(judged[1:2]) == {}
+
+
+def test_a_window_without_speech_has_no_members_scores_either() -> None:
+    span, members = WindowSpan(0, 0.0, 4.0, 4.0), {"a": 0.5}
+    for ratio, expected in ((0.5, members), (0.05, {})):
+        found = judge_window(span, 0.5, ratio, speech=SpeechCheck(0.1), threshold=0.5, members=members)
+        assert found is not None
+        assert found.member_scores == expected
+
+
+def test_what_a_runner_sends_of_a_single_model_is_what_it_always_sent() -> None:
+    assert WindowScore(0.5, 0.75).numbers == (0.5, 0.75)
+    assert PhotoScore(0.5).numbers == 0.5
+    for window_score in (WindowScore(0.5, 0.75), WindowScore(0.5, 0.75, (0.25, 1.0))):
+        assert WindowScore.of(json.loads(json.dumps(window_score.numbers))) == window_score
+    for photo in (PhotoScore(0.5), PhotoScore(0.5, (0.25, 1.0))):
+        assert PhotoScore.of(json.loads(json.dumps(photo.numbers))) == photo

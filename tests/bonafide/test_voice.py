@@ -20,7 +20,7 @@ from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore
 from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
 from bonafide.voice import AudioReport, ScoredChunk, VoiceAnalysis, VoiceEvents, report_of
-from tests.bonafide.fakes import LocalRemote, Recorder, mean_level, ready_runner
+from tests.bonafide.fakes import MEMBERS, LocalRemote, Recorder, mean_level, ready_runner
 from tests.media import wav
 
 LIMITS = AudioLimits(max_bytes=10_000_000, max_seconds=1000, max_channels=8, max_sample_rate=192_000)
@@ -81,7 +81,7 @@ async def service(
     remote, observer = LocalRemote(), Recorder()
     pool = ThreadPoolExecutor(2)
     voice = VoiceAnalysis(
-        runner=await ready_runner(remote, WindowScore._make, max_calls=max_calls, max_batch=2),
+        runner=await ready_runner(remote, WindowScore.of, max_calls=max_calls, max_batch=2),
         store=store,
         cache=cache,
         budget=ByteBudget(10_000_000),
@@ -186,6 +186,27 @@ async def test_a_model_that_takes_more_than_a_chunk_is_given_what_lies_before_it
                 spans = [(chunk.index, chunk.start_s, chunk.end_s, chunk.weight) for chunk in report.chunks]
                 assert spans == [(chunk.index, chunk.start_s, chunk.end_s, chunk.weight) for chunk in first.chunks]
     assert running.store.reads == 3
+
+
+async def test_members_scores_are_named_cached_and_taken_together_as_the_score_is(tmp_path: Path) -> None:
+    async with service(tmp_path) as running:
+        running.remote.model = running.remote.model | MEMBERS
+        await running.voice._runner.probe()
+        running.remote.members = lambda item: (mean_level(item), 0.25)
+        running.remote.speech = lambda item: 0.0 if not item.any() else 1.0
+        running.put("a.wav", recording())
+        events = [event async for event in running.stored("a.wav")]
+        report = events[-1]
+        assert isinstance(report, AudioReport)
+        assert isinstance(events[1], ScoredChunk)
+        assert events[1].window.member_scores == {"one": 0.25, "two": 0.25}
+        found = [chunk.member_scores for chunk in report.chunks]
+        assert found[0] == {}, "nobody speaks"
+        assert [each["one"] for each in found[1:]] == pytest.approx([0.25, 0.5, 0.75, 0.75])
+        assert report.score is not None
+        assert report.member_scores == pytest.approx({"one": report.score, "two": 0.25})
+        assert await report_of(running.stored("a.wav")) == report
+        assert (running.remote.scored, running.store.reads) == (5, 1)
 
 
 async def test_a_window_without_a_score_is_named_and_the_others_stand(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bonafide.settings import Settings
-from bonafide_client import AsyncBonafideClient
+from bonafide_client import AsyncBonafideClient, FaceBox
 from lab.served import ServedModel
 from models.face_model import FaceSpoofModel
 from scripts.local_service import LocalService, running
@@ -78,19 +78,26 @@ async def test_a_face_is_cut_out_by_the_models_factor(
     photo = Image.open(face_jpg).convert("RGB")
     async with AsyncBonafideClient(onnx_service.address) as client:
         report = await client.predict_liveness(encode_image(photo, "PNG"))
-    (face, *_) = report.faces
-    edges = []
-    for start, length, edge in ((face.left, face.width, photo.width), (face.top, face.height, photo.height)):
-        first, last = int(start * edge), round((start + length) * edge)
-        side = round(FACTOR * (last - first))
-        assert side <= edge  # a shift is enough here
-        first = min(max(0, round((first + last - side) / 2)), edge - side)
-        edges.append((first, first + side))
-    (left, right), (top, bottom) = edges
-    part = photo.crop((left, top, right, bottom))
+    part = photo.crop(around(report.faces[0], FACTOR, photo.size))
     detector = FaceSpoofModel.load(str(models[1]), options(models[1].parent))
     (expected,) = detector.score([plain_bilinear(np.asarray(part), 80)])
     assert report.score == pytest.approx(expected, abs=1e-3)
+
+
+def around(face: FaceBox, factor: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The face's box times the factor, shifted into the picture, and smaller where that is not enough."""
+    spans = ((face.left, face.width), (face.top, face.height))
+    pixels = [
+        (int(start * edge), round((start + length) * edge)) for (start, length), edge in zip(spans, size, strict=True)
+    ]
+    factor = min(factor, *(edge / (last - first) for (first, last), edge in zip(pixels, size, strict=True)))
+    edges = []
+    for (first, last), edge in zip(pixels, size, strict=True):
+        side = round(factor * (last - first))
+        start = min(max(0, round((first + last - side) / 2)), edge - side)
+        edges.append((start, start + side))
+    (left, right), (top, bottom) = edges
+    return left, top, right, bottom
 
 
 def plain_bilinear(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -122,7 +129,7 @@ async def test_every_way_gives_a_model_of_longer_windows_the_same_ones(
         posted: list[dict[str, Any]] = (await http.post("/detect_audio", content=recording)).json()["chunks"]
     (tmp_path / "a.wav").write_bytes(recording)
     evaluation = ServedModel(str(models[0]), "voice", Settings(min_speech_ratio=0))
-    scores = [score for score, _ in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
+    scores = [each.score for each in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
     ways = {
         "http": [(each["start_time_seconds"], each["end_time_seconds"], each["score"]) for each in posted],
         "stream": (await streamed(onnx_service, pcm.tobytes()))[0],

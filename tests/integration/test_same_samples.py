@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, AudioReport
-from bonafide_client.live import AudioDetectionClient
+from bonafide_client.live import AudioDetectionClient, LiveSummary
 from lab.served import ServedModel
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
@@ -38,7 +38,7 @@ def windows_of(report: AudioReport) -> Windows:
     return [(chunk.start_s, chunk.end_s, chunk.score or 0.0) for chunk in report.chunks]
 
 
-async def streamed(service: LocalService, data: bytes, encoding: str = "pcm16") -> tuple[Windows, Warnings]:
+async def stream_summary(service: LocalService, data: bytes, encoding: str = "pcm16") -> audio.LiveSummary:
     async def requests() -> AsyncIterator[audio.LiveAudioRequest]:
         config = audio.LiveAudioConfig(sample_rate=RATE, encoding=encoding, chunk_duration=4.0)
         yield audio.LiveAudioRequest(config=config)
@@ -47,15 +47,24 @@ async def streamed(service: LocalService, data: bytes, encoding: str = "pcm16") 
 
     async with grpc.aio.insecure_channel(service.address) as channel:
         stub: Any = audio_analyzer_pb2_grpc.AudioAnalysisStub(channel)
-        summary = [event async for event in stub.AnalyzeLive(requests())][-1].summary
+        summary: audio.LiveSummary = [event async for event in stub.AnalyzeLive(requests())][-1].summary
+    return summary
+
+
+async def streamed(service: LocalService, data: bytes, encoding: str = "pcm16") -> tuple[Windows, Warnings]:
+    summary = await stream_summary(service, data, encoding)
     windows = [(each.start_time_seconds, each.end_time_seconds, each.score) for each in summary.windows]
     return windows, list(summary.warnings)
 
 
-async def spoken_over_the_socket(service: LocalService, sound: NDArray[np.float32]) -> tuple[Windows, Warnings]:
+async def socket_summary(service: LocalService, sound: NDArray[np.float32]) -> LiveSummary:
     async with AudioDetectionClient(service.live_url, chunk_duration=4.0) as client:
         await client.send_audio_chunk(sound, RATE)
-        summary = await client.end()
+        return await client.end()
+
+
+async def spoken_over_the_socket(service: LocalService, sound: NDArray[np.float32]) -> tuple[Windows, Warnings]:
+    summary = await socket_summary(service, sound)
     windows = [(window.start_s, window.end_s, window.score or 0.0) for window in summary.windows]
     return windows, list(summary.warnings)
 
@@ -93,7 +102,7 @@ async def test_every_way_gives_the_same_windows(
         "socket": (await spoken_over_the_socket(service, pcm.astype(np.float32) / np.float32(32_768)))[0],
     }
     (tmp_path / "a.wav").write_bytes(recording)
-    scores = [score for score, _ in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
+    scores = [each.score for each in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
     ways["evaluation"] = [(*window[:2], score) for window, score in zip(expected, scores, strict=True)]
     for way, found in ways.items():
         assert_same(found, expected, way)

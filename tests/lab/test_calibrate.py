@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from models.calibration import calibration_path
 from models.face_model import FaceSpoofModel
 from tests.media import encode_image, photo
 from tests.models.checkpoints import apply, options
+from tests.models.onnx_files import ensemble_manifest, face_manifest, face_onnx, save, save_ensemble
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
 
@@ -92,3 +94,69 @@ def test_a_stale_calibration_stops_serving_and_is_told(
 def test_impossible_shares(bpcer: str, model: Path, data: Path) -> None:
     with pytest.raises(SystemExit):
         calibrate.main(["--model", str(model), "--data", str(data), "--bpcer", bpcer])
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """One member sees whole photos, the other one their middle; both take red for fake."""
+    looks: dict[str, dict[str, Any]] = {
+        "whole": {},
+        "middle": {"crop": {"width": 24, "height": 16}, "resize": {"width": 96, "height": 64}},
+    }
+    for name, look in looks.items():
+        given = {"kind": "rgb", "face_factor": None, **{k: v for k, v in look.items() if k == "crop"}}
+        manifest = face_manifest(name=name, input=given, resize=look.get("resize", {}))
+        save(tmp_path / "pair" / name, face_onnx(), manifest)
+    fusion = {"rule": "log_odds", "weights": [1.0, 1.0], "intercept": 0.0}
+    return save_ensemble(tmp_path / "pair", ensemble_manifest("face", list(looks), fusion=fusion))
+
+
+@pytest.fixture
+def red_or_blue(tmp_path: Path) -> Path:
+    """Photos whose middle and border are both more red if they are spoofs, but not always."""
+    folder = tmp_path / "colours"
+    rng = np.random.default_rng(4)
+    for index in range(60):
+        spoof = index % 3 == 0
+        pixels = np.full((64, 96, 3), 100.0)
+        pixels[..., 0] += rng.normal(40 if spoof else -40, 40)
+        pixels[16:48, 24:72, 0] += rng.normal(25 if spoof else -25, 40)
+        path = folder / ("spoof" if spoof else "live") / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_image(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "PNG"))
+    return folder
+
+
+def test_the_weights_of_an_ensemble_are_fitted_and_served(
+    pair: Path, red_or_blue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--model", str(pair), "--data", str(red_or_blue)]
+    calibrate.main([*arguments, "--bpcer", "0.1", "--scores", str(tmp_path / "scores.jsonl")])
+    assert "whole@1: " in capsys.readouterr().out
+    written = json.loads(calibration_path(pair).read_text())
+    assert written["fitted"]["method"] == "weights"
+    assert written["fitted"]["weights"] == dict(zip(["whole@1", "middle@1"], written["weights"], strict=True))
+    assert all(weight > 0 for weight in written["weights"])
+    assert written["fitted"]["cllr_after"] < written["fitted"]["cllr_before"]
+    evaluate.main([*arguments, "--rounds", "20", "--out", str(tmp_path / "out")])
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert [each["weight"] for each in report["model"]["members"]] == written["weights"]
+    assert report["overall"]["bpcer"]["value"] == pytest.approx(written["fitted"]["bpcer"])
+    assert report["overall"]["cllr"]["value"] == pytest.approx(written["fitted"]["cllr_after"], abs=1e-4)
+    # Again, from the scores that were kept: fitted to the members' scores, not to the fused ones.
+    calibrate.main([*arguments, "--bpcer", "0.1", "--scores", str(tmp_path / "scores.jsonl")])
+    assert json.loads(calibration_path(pair).read_text()) == written
+
+
+def test_an_ensemble_of_equal_shares_keeps_them(
+    pair: Path, red_or_blue: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_ensemble(pair, ensemble_manifest("face", ["whole", "middle"]))
+    arguments = ["--data", str(red_or_blue), "--bpcer", "0.1"]
+    calibrate.main(["--model", str(pair), *arguments])
+    written = json.loads(calibration_path(pair).read_text())
+    assert (written["fitted"]["method"], "weights" in written) == ("platt", False)
+    for single in (pair, model):
+        with pytest.raises(SystemExit):
+            calibrate.main(["--model", str(single), *arguments, "--method", "weights"])
+        assert "--method weights is for ensembles whose rule is log_odds" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from lab.fitting import fit
+from lab.fitting import fit, fit_weights
 from lab.metrics import cllr
 from models.calibration import Calibration, logits
 
@@ -54,3 +54,39 @@ def test_a_model_that_ranks_the_wrong_way_round_is_not_turned_over(method: str) 
     scores, spoof = scores_of(1.0, 0.0)
     with pytest.raises(ValueError, match="turn the model over"):
         fit(scores, ~spoof, method)  # type: ignore[arg-type]
+
+
+def members_of(count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of three members: a good one, a weaker one that errs otherwise, and one that tells nothing."""
+    rng = np.random.default_rng(1)
+    spoof = rng.random(count) < 0.3
+    side = np.where(spoof, 1.0, -1.0)
+    odds = np.stack([rng.normal(side, 1.0), rng.normal(0.4 * side, 1.0), rng.normal(0.0, 1.0, count)], 1)
+    return 1 / (1 + np.exp(-odds)), spoof
+
+
+def test_weights_agree_with_scikit_learn() -> None:
+    members, spoof = members_of()
+    model = LogisticRegression(C=1e9, class_weight="balanced", solver="newton-cholesky", tol=1e-10)
+    model.fit(logits(members[:, :2]), spoof)
+    weights, intercept = fit_weights(members[:, :2], spoof)
+    np.testing.assert_allclose(weights, model.coef_[0], rtol=0.01)
+    assert intercept == pytest.approx(model.intercept_[0], abs=0.01)
+
+
+def test_a_member_that_would_be_turned_over_gets_no_weight() -> None:
+    members, spoof = members_of()
+    inverted = np.column_stack([members[:, 0], 1 - members[:, 1], members[:, 1]])
+    weights, intercept = fit_weights(inverted, spoof)
+    assert weights[1] == 0.0
+    alone, same = fit_weights(members[:, :2], spoof)
+    np.testing.assert_allclose([weights[0], weights[2], intercept], [*alone, same], rtol=1e-6)
+    with pytest.raises(ValueError, match="turn the model over"):
+        fit_weights(members[:, :2], ~spoof)
+
+
+def test_members_that_agree_in_everything_share_the_weight() -> None:
+    members, spoof = members_of()
+    weights, _ = fit_weights(members[:, [0, 0]], spoof)
+    (alone,), _ = fit_weights(members[:, :1], spoof)
+    assert sum(weights) == pytest.approx(alone, rel=1e-3)

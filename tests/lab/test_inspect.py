@@ -13,7 +13,15 @@ from lab.inspection import inspect
 from models.calibration import Calibration, calibration_path, write_calibration
 from models.conversion import convert_model
 from tests.models.checkpoints import options
-from tests.models.onnx_files import face_manifest, face_onnx, save, voice_manifest, voice_onnx
+from tests.models.onnx_files import (
+    ensemble_manifest,
+    face_manifest,
+    face_onnx,
+    save,
+    save_ensemble,
+    voice_manifest,
+    voice_onnx,
+)
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
 
@@ -165,3 +173,33 @@ def test_no_card(tmp_path: Path) -> None:
     assert front_matter(tmp_path) == {}
     (tmp_path / "README.md").write_bytes(b"---\n\xff\n---\n")
     assert front_matter(tmp_path) == {}
+
+
+def test_an_ensemble_with_its_members_and_all_licences(
+    tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "pair" / "onnx", voice_onnx(), voice_manifest())
+    weighted = {"rule": "log_odds", "weights": [0.5, 1.5], "intercept": 0.0}
+    members = ["onnx", {"model": str(tiny_voice), "name": "tiny"}]
+    pair = save_ensemble(tmp_path / "pair", ensemble_manifest("voice", members, fusion=weighted))
+    found = inspect(str(pair), "voice", options(tmp_path, threads=1))
+    single = [inspect(str(each), "voice", options(tmp_path, threads=1)) for each in (pair / "onnx", tiny_voice)]
+    assert found.parameters == sum(each.parameters for each in single)
+    assert found.licence == "onnx: MIT, tiny: not stated"
+    assert "Its member tiny states no licence: ask its authors before you serve it." in found.advice
+    assert not any("Its model card" in sentence for sentence in found.advice)
+    main([str(pair)])
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in ("pair-voice@1", "weighted log odds of 2 models", "weight 1.5", "those of its members"):
+        assert text in shown
+
+
+def test_an_ensemble_of_photos_says_what_each_member_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "a", face_onnx(), face_manifest(name="a"))
+    save(tmp_path / "b", face_onnx(), face_manifest(name="b", input={"face_factor": 4.0}))
+    main([str(save_ensemble(tmp_path / "pair", ensemble_manifest("face", ["../a", "../b"])))])
+    shown = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "the face's box times 2.7, resized to 24 x 16; 24 x 16 pixels, the face's box times 4" in shown
+    assert "MIT" in shown

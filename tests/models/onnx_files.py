@@ -136,3 +136,35 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 
 def _named(task: str) -> dict[str, Any]:
     return {"format": 1, "task": task, "name": f"tiny-{task}", "version": "1", "licence": "MIT"}
+
+
+def ensemble_manifest(task: str, members: Sequence[Any], /, **changed: Any) -> dict[str, Any]:
+    """Of an ensemble of these references; a mean of equal shares unless `fusion` says otherwise."""
+    stated = [{"model": str(each)} if isinstance(each, str | Path) else each for each in members]
+    fusion = {"rule": "mean", "weights": [1.0] * len(members), "members": stated, **changed.pop("fusion", {})}
+    named = {name: value for name, value in _named(task).items() if name != "licence"}
+    return {**named, "name": f"pair-{task}", "ensemble": fusion, **changed}
+
+
+def save_ensemble(folder: Path, manifest: Mapping[str, Any]) -> Path:
+    """A folder with a manifest alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bonafide.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def minifasnet_pair(folder: Path) -> Path:
+    """The published pair: crops of 2.7 and 4 times the face's box, the mean of both."""
+    for weights, factor in PAIR.items():
+        minifasnet(folder / weights, weights, factor)
+        _rename(folder / weights, weights)
+    return save_ensemble(folder, ensemble_manifest("face", list(PAIR)))
+
+
+PAIR = {"minifasnet-v2-2.7-80x80": 2.7, "minifasnet-v1se-4.0-80x80": 4.0}
+
+
+def _rename(folder: Path, name: str) -> None:
+    """Gives a saved model another name."""
+    path = folder / "bonafide.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "name": name}))

@@ -89,18 +89,17 @@ import sys
 sys.modules.update(dict.fromkeys(("torch", "transformers", "safetensors")))  # importing them raises
 import numpy
 from pathlib import Path
-from models.configured import WindowScorer
+from models.configured import PhotoScorer, WindowScorer
 from models.errors import ModelError
-from models.face_model import FaceSpoofModel
 from models.options import LoadOptions
 task, reference, items, folder, engine = sys.argv[1:]
 chosen = LoadOptions(Path(folder) / "m", Path(folder) / "compiled", engine, "fp32", threads=1)
 try:
-    model = (WindowScorer if task == "voice" else FaceSpoofModel).load(reference, chosen)
+    model = (WindowScorer if task == "voice" else PhotoScorer).load(reference, chosen)
 except ModelError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 found = model.score(list(numpy.load(items)))
-print(*(value for each in found for value in (each if task == "voice" else [each])))
+print(*(value for each in found for value in (each[:2] if task == "voice" else each[:1])))
 """
 
 

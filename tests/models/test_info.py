@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.info import ImageGeometry, ModelInfo
+from models.info import ImageGeometry, MemberInfo, ModelInfo
 
 FACE = ModelInfo(
     task="face",
@@ -26,6 +26,12 @@ FACE = ModelInfo(
 )
 
 
+PAIR = (
+    MemberInfo("a", "1", 0.5, "openvino", "cpu", "fp32"),
+    MemberInfo("b", "2", 1.5, "torch", "cuda", "bf16"),
+)
+
+
 def sent(info: ModelInfo, **changed: Any) -> dict[str, Any]:
     """What arrives of it, as JSON."""
     values: dict[str, Any] = json.loads(json.dumps(info.to_dict() | changed))
@@ -38,6 +44,7 @@ def sent(info: ModelInfo, **changed: Any) -> dict[str, Any]:
         FACE,
         replace(FACE, task="voice", geometry=None, sample_rate=16_000, window_samples=64_000, speech_version="one"),
         replace(FACE, labels=(), spoof_index=None, threshold=0.25, calibrated=True),
+        replace(FACE, engine="mixed", members=PAIR, more_geometries=(ImageGeometry(None, 80, 60, None, None, 2),)),
     ],
 )
 def test_it_arrives_as_it_was_sent(info: ModelInfo) -> None:
@@ -49,9 +56,32 @@ def test_what_a_newer_release_adds_is_ignored() -> None:
     assert ModelInfo.from_dict(sent(FACE, added="later", geometry=geometry)) == FACE
 
 
+def test_an_item_holds_a_picture_for_each_preparation() -> None:
+    assert FACE.picture_shape == (224, 224, 3)
+    more = replace(FACE, more_geometries=(ImageGeometry(None, 80, 60, None, None, 2),))
+    assert more.picture_shape == (224 * 224 * 3 + 80 * 60 * 3,)
+
+
+def test_members_are_named_in_their_order_and_are_part_of_the_fingerprint() -> None:
+    pair = replace(FACE, members=PAIR)
+    assert pair.named([0.25, 0.5]) == {"a": 0.25, "b": 0.5}
+    assert FACE.named([]) == {}
+    with pytest.raises(ValueError, match="shorter"):
+        pair.named([0.25])
+    assert pair.fingerprint == f"{FACE.fingerprint}+openvino-cpu-fp32+torch-cuda-bf16"
+
+
 def test_what_an_older_release_did_not_send_has_its_default() -> None:
     values = sent(FACE)
-    for name in ("threshold", "calibrated", "speech_version", "sample_rate", "window_samples"):
+    for name in (
+        "threshold",
+        "calibrated",
+        "speech_version",
+        "sample_rate",
+        "window_samples",
+        "members",
+        "more_geometries",
+    ):
         del values[name]
     assert ModelInfo.from_dict(values) == FACE
 

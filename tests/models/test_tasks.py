@@ -3,7 +3,15 @@ from pathlib import Path
 from models.conversion import convert_model
 from models.tasks import guess_task
 from tests.models.checkpoints import options
-from tests.models.onnx_files import face_manifest, face_onnx, save, voice_manifest, voice_onnx
+from tests.models.onnx_files import (
+    ensemble_manifest,
+    face_manifest,
+    face_onnx,
+    save,
+    save_ensemble,
+    voice_manifest,
+    voice_onnx,
+)
 
 
 def test_the_task_is_told_from_the_checkpoint(tiny_voice: Path, tiny_face: Path, tmp_path: Path) -> None:
@@ -21,3 +29,5 @@ def test_a_manifest_states_its_task(tmp_path: Path) -> None:
     save(tmp_path / "voice", voice_onnx(), voice_manifest())
     save(tmp_path / "face", face_onnx(), face_manifest())
     assert [guess_task(str(tmp_path / task), options(tmp_path)) for task in ("voice", "face")] == ["voice", "face"]
+    pair = save_ensemble(tmp_path / "pair", ensemble_manifest("face", ["not", "looked for"]))
+    assert guess_task(str(pair), options(tmp_path)) == "face"

@@ -161,6 +161,8 @@ def test_info_says_what_serves(tiny_voice: Path, workspace: Path) -> None:
         "threshold": None,
         "calibrated": False,
         "speech_version": None,
+        "members": [],
+        "more_geometries": [],
     }
 
 

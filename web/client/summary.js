@@ -9,6 +9,7 @@ export function summaryAfter(earlier, summary) {
         return { window, fresh, speech: window.speech_ratio * fresh };
     });
     const score = mean(heard);
+    const members = memberMeans(heard);
     const isSpoof = score !== null && score >= summary.threshold;
     return {
         ...summary,
@@ -19,6 +20,7 @@ export function summaryAfter(earlier, summary) {
         suspicious: stretches(heard),
         judged_seconds: sum(heard.map(({ window, fresh }) => (window.p_spoof === null ? 0 : fresh))),
         speech_seconds: sum(heard.map(({ speech }) => speech)),
+        ...(Object.keys(members).length && { member_scores: members }),
     };
 }
 function stretches(heard) {
@@ -38,9 +40,19 @@ function stretches(heard) {
     }));
 }
 function mean(heard) {
+    return meanOf(heard, (window) => window.p_spoof);
+}
+/** Of the members that all windows with a score have: another model may answer after a reconnection. */
+function memberMeans(heard) {
     const judged = heard.filter(({ window }) => window.p_spoof !== null);
+    const names = Object.keys(judged[0]?.window.member_scores ?? {});
+    const common = names.filter((name) => judged.every(({ window }) => name in (window.member_scores ?? {})));
+    return Object.fromEntries(common.map((name) => [name, meanOf(judged, (window) => window.member_scores?.[name] ?? null) ?? 0]));
+}
+function meanOf(heard, score) {
+    const judged = heard.filter(({ window }) => score(window) !== null);
     const weight = sum(judged.map(({ speech }) => speech));
-    return weight ? sum(judged.map(({ window, speech }) => (window.p_spoof ?? 0) * speech)) / weight : null;
+    return weight ? sum(judged.map(({ window, speech }) => (score(window) ?? 0) * speech)) / weight : null;
 }
 function sum(values) {
     return values.reduce((total, value) => total + value, 0);

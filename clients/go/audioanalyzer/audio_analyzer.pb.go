@@ -167,6 +167,8 @@ type AnalyzeAudioResponse struct {
 	Suspicious []*SuspiciousStretch `protobuf:"bytes,12,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
 	// Seconds in which somebody speaks.
 	SpeechSeconds float64 `protobuf:"fixed64,13,opt,name=speech_seconds,json=speechSeconds,proto3" json:"speech_seconds,omitempty"`
+	// P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model.
+	MemberScores  map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -292,6 +294,13 @@ func (x *AnalyzeAudioResponse) GetSpeechSeconds() float64 {
 	return 0
 }
 
+func (x *AnalyzeAudioResponse) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
+	}
+	return nil
+}
+
 // Part of a recording whose chunks are all labelled spoof.
 type SuspiciousStretch struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -365,7 +374,9 @@ type ChunkResult struct {
 	// "spoof", "bonafide" or "no_speech".
 	Label string `protobuf:"bytes,5,opt,name=label,proto3" json:"label,omitempty"`
 	// Share of the chunk in which somebody speaks, 0..1.
-	SpeechRatio   float32 `protobuf:"fixed32,6,opt,name=speech_ratio,json=speechRatio,proto3" json:"speech_ratio,omitempty"`
+	SpeechRatio float32 `protobuf:"fixed32,6,opt,name=speech_ratio,json=speechRatio,proto3" json:"speech_ratio,omitempty"`
+	// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
+	MemberScores  map[string]float32 `protobuf:"bytes,7,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,6 +451,13 @@ func (x *ChunkResult) GetSpeechRatio() float32 {
 		return x.SpeechRatio
 	}
 	return 0
+}
+
+func (x *ChunkResult) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
+	}
+	return nil
 }
 
 // One message of a streamed analysis.
@@ -857,7 +875,9 @@ type LiveWindow struct {
 	// Changes only when the running score has clearly crossed the threshold.
 	RunningLabel string `protobuf:"bytes,8,opt,name=running_label,json=runningLabel,proto3" json:"running_label,omitempty"`
 	// Empty, or why the window has neither score nor label.
-	ErrorMessage  string `protobuf:"bytes,9,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	ErrorMessage string `protobuf:"bytes,9,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	// As in ChunkResult.
+	MemberScores  map[string]float32 `protobuf:"bytes,10,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -955,6 +975,13 @@ func (x *LiveWindow) GetErrorMessage() string {
 	return ""
 }
 
+func (x *LiveWindow) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
+	}
+	return nil
+}
+
 // The verdict on all that was said.
 type LiveSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -974,7 +1001,9 @@ type LiveSummary struct {
 	// "end", or why the server ended the session: "idle", "session_limit", "going_away"; then an error status follows.
 	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse.
-	Warnings      []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// As in AnalyzeAudioResponse.
+	MemberScores  map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1100,6 +1129,13 @@ func (x *LiveSummary) GetWarnings() []string {
 	return nil
 }
 
+func (x *LiveSummary) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
+	}
+	return nil
+}
+
 // Which model spoke.
 type ModelIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1199,6 +1235,93 @@ func (*VoiceModelStatusRequest) Descriptor() ([]byte, []int) {
 	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
 }
 
+// One of the models of an ensemble.
+type MemberModel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Changes with its weights, configuration, label mapping and calibration.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// In the rule: of its log odds, or as a share of all weights of a mean.
+	Weight        float64 `protobuf:"fixed64,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	Engine        string  `protobuf:"bytes,4,opt,name=engine,proto3" json:"engine,omitempty"`
+	Device        string  `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
+	Precision     string  `protobuf:"bytes,6,opt,name=precision,proto3" json:"precision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberModel) Reset() {
+	*x = MemberModel{}
+	mi := &file_audio_analyzer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberModel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberModel) ProtoMessage() {}
+
+func (x *MemberModel) ProtoReflect() protoreflect.Message {
+	mi := &file_audio_analyzer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberModel.ProtoReflect.Descriptor instead.
+func (*MemberModel) Descriptor() ([]byte, []int) {
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MemberModel) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MemberModel) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *MemberModel) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *MemberModel) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *MemberModel) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *MemberModel) GetPrecision() string {
+	if x != nil {
+		return x.Precision
+	}
+	return ""
+}
+
 // The voice model that is loaded.
 type VoiceModelStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1213,14 +1336,16 @@ type VoiceModelStatusResponse struct {
 	Precision string         `protobuf:"bytes,8,opt,name=precision,proto3" json:"precision,omitempty"`
 	Threshold float32        `protobuf:"fixed32,9,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	// Whether scores and threshold were fitted to data.
-	Calibrated    bool `protobuf:"varint,10,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
+	Calibrated bool `protobuf:"varint,10,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
+	// Of an ensemble; empty for a single model.
+	Members       []*MemberModel `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VoiceModelStatusResponse) Reset() {
 	*x = VoiceModelStatusResponse{}
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1357,7 @@ func (x *VoiceModelStatusResponse) String() string {
 func (*VoiceModelStatusResponse) ProtoMessage() {}
 
 func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1370,7 @@ func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusResponse.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusResponse) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *VoiceModelStatusResponse) GetStatus() string {
@@ -1318,6 +1443,13 @@ func (x *VoiceModelStatusResponse) GetCalibrated() bool {
 	return false
 }
 
+func (x *VoiceModelStatusResponse) GetMembers() []*MemberModel {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 var File_audio_analyzer_proto protoreflect.FileDescriptor
 
 const file_audio_analyzer_proto_rawDesc = "" +
@@ -1329,7 +1461,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\atask_id\x18\x03 \x01(\tR\x06taskId\"C\n" +
 	"\x14AnalyzeUploadRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
-	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\xfd\x04\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\x9a\x06\n" +
 	"\x14AnalyzeAudioResponse\x12V\n" +
 	"\vpredictions\x18\x01 \x03(\v24.audioanalyzer.AnalyzeAudioResponse.PredictionsEntryR\vpredictions\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
@@ -1349,22 +1481,30 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
 	"suspicious\x18\f \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
 	"suspicious\x12%\n" +
-	"\x0espeech_seconds\x18\r \x01(\x01R\rspeechSeconds\x1a>\n" +
+	"\x0espeech_seconds\x18\r \x01(\x01R\rspeechSeconds\x12Z\n" +
+	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x1a>\n" +
 	"\x10PredictionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_score\"\x81\x01\n" +
 	"\x11SuspiciousStretch\x12,\n" +
 	"\x12start_time_seconds\x18\x01 \x01(\x01R\x10startTimeSeconds\x12(\n" +
 	"\x10end_time_seconds\x18\x02 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
-	"\x05score\x18\x03 \x01(\x02R\x05score\"\xde\x01\n" +
+	"\x05score\x18\x03 \x01(\x02R\x05score\"\xf2\x02\n" +
 	"\vChunkResult\x12\x19\n" +
 	"\bchunk_id\x18\x01 \x01(\tR\achunkId\x12\x19\n" +
 	"\x05score\x18\x02 \x01(\x02H\x00R\x05score\x88\x01\x01\x12,\n" +
 	"\x12start_time_seconds\x18\x03 \x01(\x01R\x10startTimeSeconds\x12(\n" +
 	"\x10end_time_seconds\x18\x04 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
 	"\x05label\x18\x05 \x01(\tR\x05label\x12!\n" +
-	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatioB\b\n" +
+	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatio\x12Q\n" +
+	"\rmember_scores\x18\a \x03(\v2,.audioanalyzer.ChunkResult.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_score\"\xb4\x01\n" +
 	"\x11AnalyzeAudioEvent\x122\n" +
 	"\x05chunk\x18\x01 \x01(\v2\x1a.audioanalyzer.ChunkResultH\x00R\x05chunk\x12?\n" +
@@ -1387,7 +1527,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x0eLiveAudioEvent\x123\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.audioanalyzer.LiveWindowH\x00R\x06window\x126\n" +
 	"\asummary\x18\x02 \x01(\v2\x1a.audioanalyzer.LiveSummaryH\x00R\asummaryB\a\n" +
-	"\x05event\"\xe4\x02\n" +
+	"\x05event\"\xf7\x03\n" +
 	"\n" +
 	"LiveWindow\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12,\n" +
@@ -1398,9 +1538,14 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatio\x12(\n" +
 	"\rrunning_score\x18\a \x01(\x02H\x01R\frunningScore\x88\x01\x01\x12#\n" +
 	"\rrunning_label\x18\b \x01(\tR\frunningLabel\x12#\n" +
-	"\rerror_message\x18\t \x01(\tR\ferrorMessageB\b\n" +
+	"\rerror_message\x18\t \x01(\tR\ferrorMessage\x12P\n" +
+	"\rmember_scores\x18\n" +
+	" \x03(\v2+.audioanalyzer.LiveWindow.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\xf7\x03\n" +
+	"\x0e_running_score\"\x8b\x05\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1420,13 +1565,24 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1a\n" +
-	"\bwarnings\x18\r \x03(\tR\bwarningsB\b\n" +
+	"\bwarnings\x18\r \x03(\tR\bwarnings\x12Q\n" +
+	"\rmember_scores\x18\x0e \x03(\v2,.audioanalyzer.LiveSummary.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_score\"Q\n" +
 	"\rModelIdentity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
 	"\x04demo\x18\x03 \x01(\bR\x04demo\"\x19\n" +
-	"\x17VoiceModelStatusRequest\"\xcd\x02\n" +
+	"\x17VoiceModelStatusRequest\"\xa1\x01\n" +
+	"\vMemberModel\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\x01R\x06weight\x12\x16\n" +
+	"\x06engine\x18\x04 \x01(\tR\x06engine\x12\x16\n" +
+	"\x06device\x18\x05 \x01(\tR\x06device\x12\x1c\n" +
+	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x83\x03\n" +
 	"\x18VoiceModelStatusResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x122\n" +
 	"\x05model\x18\x02 \x01(\v2\x1c.audioanalyzer.ModelIdentityR\x05model\x12\x1d\n" +
@@ -1442,7 +1598,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
 	"calibrated\x18\n" +
 	" \x01(\bR\n" +
-	"calibrated2\xdd\x03\n" +
+	"calibrated\x124\n" +
+	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers2\xdd\x03\n" +
 	"\rAudioAnalysis\x12W\n" +
 	"\fAnalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n" +
 	"\x12AnalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n" +
@@ -1462,7 +1619,7 @@ func file_audio_analyzer_proto_rawDescGZIP() []byte {
 	return file_audio_analyzer_proto_rawDescData
 }
 
-var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_audio_analyzer_proto_goTypes = []any{
 	(*AnalyzeAudioRequest)(nil),      // 0: audioanalyzer.AnalyzeAudioRequest
 	(*AnalyzeUploadRequest)(nil),     // 1: audioanalyzer.AnalyzeUploadRequest
@@ -1478,39 +1635,49 @@ var file_audio_analyzer_proto_goTypes = []any{
 	(*LiveSummary)(nil),              // 11: audioanalyzer.LiveSummary
 	(*ModelIdentity)(nil),            // 12: audioanalyzer.ModelIdentity
 	(*VoiceModelStatusRequest)(nil),  // 13: audioanalyzer.VoiceModelStatusRequest
-	(*VoiceModelStatusResponse)(nil), // 14: audioanalyzer.VoiceModelStatusResponse
-	nil,                              // 15: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	(*MemberModel)(nil),              // 14: audioanalyzer.MemberModel
+	(*VoiceModelStatusResponse)(nil), // 15: audioanalyzer.VoiceModelStatusResponse
+	nil,                              // 16: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	nil,                              // 17: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	nil,                              // 18: audioanalyzer.ChunkResult.MemberScoresEntry
+	nil,                              // 19: audioanalyzer.LiveWindow.MemberScoresEntry
+	nil,                              // 20: audioanalyzer.LiveSummary.MemberScoresEntry
 }
 var file_audio_analyzer_proto_depIdxs = []int32{
-	15, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	16, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
 	4,  // 1: audioanalyzer.AnalyzeAudioResponse.chunks:type_name -> audioanalyzer.ChunkResult
 	12, // 2: audioanalyzer.AnalyzeAudioResponse.model:type_name -> audioanalyzer.ModelIdentity
 	3,  // 3: audioanalyzer.AnalyzeAudioResponse.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	4,  // 4: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
-	2,  // 5: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
-	7,  // 6: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
-	8,  // 7: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
-	10, // 8: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
-	11, // 9: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
-	12, // 10: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
-	10, // 11: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
-	3,  // 12: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	12, // 13: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
-	0,  // 14: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
-	0,  // 15: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
-	1,  // 16: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
-	6,  // 17: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
-	13, // 18: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
-	2,  // 19: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
-	5,  // 20: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
-	5,  // 21: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
-	9,  // 22: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
-	14, // 23: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
-	19, // [19:24] is the sub-list for method output_type
-	14, // [14:19] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	17, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	18, // 5: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
+	4,  // 6: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
+	2,  // 7: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
+	7,  // 8: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
+	8,  // 9: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
+	10, // 10: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
+	11, // 11: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
+	19, // 12: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
+	12, // 13: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
+	10, // 14: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
+	3,  // 15: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	20, // 16: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
+	12, // 17: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
+	14, // 18: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
+	0,  // 19: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
+	0,  // 20: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
+	1,  // 21: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
+	6,  // 22: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
+	13, // 23: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
+	2,  // 24: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
+	5,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
+	5,  // 26: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
+	9,  // 27: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
+	15, // 28: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_audio_analyzer_proto_init() }
@@ -1541,7 +1708,7 @@ func file_audio_analyzer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_audio_analyzer_proto_rawDesc), len(file_audio_analyzer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -105,7 +105,9 @@ type LivenessResponse struct {
 	// nothing was found. The first of these that holds.
 	Reason string `protobuf:"bytes,14,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The faces that were found, the largest first.
-	Faces         []*FaceBox `protobuf:"bytes,15,rep,name=faces,proto3" json:"faces,omitempty"`
+	Faces []*FaceBox `protobuf:"bytes,15,rep,name=faces,proto3" json:"faces,omitempty"`
+	// P(fake) by each member of an ensemble, by its name; empty for a single model.
+	MemberScores  map[string]float32 `protobuf:"bytes,16,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (x *LivenessResponse) GetReason() string {
 func (x *LivenessResponse) GetFaces() []*FaceBox {
 	if x != nil {
 		return x.Faces
+	}
+	return nil
+}
+
+func (x *LivenessResponse) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
 	}
 	return nil
 }
@@ -412,6 +421,93 @@ func (*ModelStatusRequest) Descriptor() ([]byte, []int) {
 	return file_liveness_api_proto_rawDescGZIP(), []int{4}
 }
 
+// One of the models of an ensemble.
+type MemberModel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Changes with its weights, configuration, label mapping and calibration.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// In the rule: of its log odds, or as a share of all weights of a mean.
+	Weight        float64 `protobuf:"fixed64,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	Engine        string  `protobuf:"bytes,4,opt,name=engine,proto3" json:"engine,omitempty"`
+	Device        string  `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
+	Precision     string  `protobuf:"bytes,6,opt,name=precision,proto3" json:"precision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberModel) Reset() {
+	*x = MemberModel{}
+	mi := &file_liveness_api_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberModel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberModel) ProtoMessage() {}
+
+func (x *MemberModel) ProtoReflect() protoreflect.Message {
+	mi := &file_liveness_api_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberModel.ProtoReflect.Descriptor instead.
+func (*MemberModel) Descriptor() ([]byte, []int) {
+	return file_liveness_api_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MemberModel) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MemberModel) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *MemberModel) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *MemberModel) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *MemberModel) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *MemberModel) GetPrecision() string {
+	if x != nil {
+		return x.Precision
+	}
+	return ""
+}
+
 // The face model that is loaded.
 type ModelStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -430,14 +526,16 @@ type ModelStatusResponse struct {
 	Precision string  `protobuf:"bytes,10,opt,name=precision,proto3" json:"precision,omitempty"`
 	Threshold float32 `protobuf:"fixed32,11,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	// Whether scores and threshold were fitted to data.
-	Calibrated    bool `protobuf:"varint,12,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
+	Calibrated bool `protobuf:"varint,12,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
+	// Of an ensemble; empty for a single model.
+	Members       []*MemberModel `protobuf:"bytes,13,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ModelStatusResponse) Reset() {
 	*x = ModelStatusResponse{}
-	mi := &file_liveness_api_proto_msgTypes[5]
+	mi := &file_liveness_api_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +547,7 @@ func (x *ModelStatusResponse) String() string {
 func (*ModelStatusResponse) ProtoMessage() {}
 
 func (x *ModelStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_liveness_api_proto_msgTypes[5]
+	mi := &file_liveness_api_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +560,7 @@ func (x *ModelStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelStatusResponse.ProtoReflect.Descriptor instead.
 func (*ModelStatusResponse) Descriptor() ([]byte, []int) {
-	return file_liveness_api_proto_rawDescGZIP(), []int{5}
+	return file_liveness_api_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ModelStatusResponse) GetStatus() string {
@@ -549,6 +647,13 @@ func (x *ModelStatusResponse) GetCalibrated() bool {
 	return false
 }
 
+func (x *ModelStatusResponse) GetMembers() []*MemberModel {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 var File_liveness_api_proto protoreflect.FileDescriptor
 
 const file_liveness_api_proto_rawDesc = "" +
@@ -557,7 +662,7 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x0fLivenessRequest\x12\x1d\n" +
 	"\n" +
 	"image_data\x18\x01 \x01(\fR\timageData\x12!\n" +
-	"\fimage_format\x18\x02 \x01(\tR\vimageFormat\"\x8f\x04\n" +
+	"\fimage_format\x18\x02 \x01(\tR\vimageFormat\"\xa3\x05\n" +
 	"\x10LivenessResponse\x12\x17\n" +
 	"\ais_live\x18\x01 \x01(\bR\x06isLive\x12\x1e\n" +
 	"\n" +
@@ -581,7 +686,11 @@ const file_liveness_api_proto_rawDesc = "" +
 	"calibrated\x18\r \x01(\bR\n" +
 	"calibrated\x12\x16\n" +
 	"\x06reason\x18\x0e \x01(\tR\x06reason\x12'\n" +
-	"\x05faces\x18\x0f \x03(\v2\x11.liveness.FaceBoxR\x05faces\"}\n" +
+	"\x05faces\x18\x0f \x03(\v2\x11.liveness.FaceBoxR\x05faces\x12Q\n" +
+	"\rmember_scores\x18\x10 \x03(\v2,.liveness.LivenessResponse.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\"}\n" +
 	"\aFaceBox\x12\x12\n" +
 	"\x04left\x18\x01 \x01(\x02R\x04left\x12\x10\n" +
 	"\x03top\x18\x02 \x01(\x02R\x03top\x12\x14\n" +
@@ -593,7 +702,14 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x15LivenessProbabilities\x12\x12\n" +
 	"\x04fake\x18\x01 \x01(\x02R\x04fake\x12\x12\n" +
 	"\x04live\x18\x02 \x01(\x02R\x04live\"\x14\n" +
-	"\x12ModelStatusRequest\"\xec\x02\n" +
+	"\x12ModelStatusRequest\"\xa1\x01\n" +
+	"\vMemberModel\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\x01R\x06weight\x12\x16\n" +
+	"\x06engine\x18\x04 \x01(\tR\x06engine\x12\x16\n" +
+	"\x06device\x18\x05 \x01(\tR\x06device\x12\x1c\n" +
+	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x9d\x03\n" +
 	"\x13ModelStatusResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
 	"\n" +
@@ -612,7 +728,8 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\tthreshold\x18\v \x01(\x02R\tthreshold\x12\x1e\n" +
 	"\n" +
 	"calibrated\x18\f \x01(\bR\n" +
-	"calibrated2\xaa\x01\n" +
+	"calibrated\x12/\n" +
+	"\amembers\x18\r \x03(\v2\x15.liveness.MemberModelR\amembers2\xaa\x01\n" +
 	"\x0fLivenessService\x12H\n" +
 	"\x0fPredictLiveness\x12\x19.liveness.LivenessRequest\x1a\x1a.liveness.LivenessResponse\x12M\n" +
 	"\x0eGetModelStatus\x12\x1c.liveness.ModelStatusRequest\x1a\x1d.liveness.ModelStatusResponseb\x06proto3"
@@ -629,27 +746,31 @@ func file_liveness_api_proto_rawDescGZIP() []byte {
 	return file_liveness_api_proto_rawDescData
 }
 
-var file_liveness_api_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_liveness_api_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_liveness_api_proto_goTypes = []any{
 	(*LivenessRequest)(nil),       // 0: liveness.LivenessRequest
 	(*LivenessResponse)(nil),      // 1: liveness.LivenessResponse
 	(*FaceBox)(nil),               // 2: liveness.FaceBox
 	(*LivenessProbabilities)(nil), // 3: liveness.LivenessProbabilities
 	(*ModelStatusRequest)(nil),    // 4: liveness.ModelStatusRequest
-	(*ModelStatusResponse)(nil),   // 5: liveness.ModelStatusResponse
+	(*MemberModel)(nil),           // 5: liveness.MemberModel
+	(*ModelStatusResponse)(nil),   // 6: liveness.ModelStatusResponse
+	nil,                           // 7: liveness.LivenessResponse.MemberScoresEntry
 }
 var file_liveness_api_proto_depIdxs = []int32{
 	3, // 0: liveness.LivenessResponse.probabilities:type_name -> liveness.LivenessProbabilities
 	2, // 1: liveness.LivenessResponse.faces:type_name -> liveness.FaceBox
-	0, // 2: liveness.LivenessService.PredictLiveness:input_type -> liveness.LivenessRequest
-	4, // 3: liveness.LivenessService.GetModelStatus:input_type -> liveness.ModelStatusRequest
-	1, // 4: liveness.LivenessService.PredictLiveness:output_type -> liveness.LivenessResponse
-	5, // 5: liveness.LivenessService.GetModelStatus:output_type -> liveness.ModelStatusResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	7, // 2: liveness.LivenessResponse.member_scores:type_name -> liveness.LivenessResponse.MemberScoresEntry
+	5, // 3: liveness.ModelStatusResponse.members:type_name -> liveness.MemberModel
+	0, // 4: liveness.LivenessService.PredictLiveness:input_type -> liveness.LivenessRequest
+	4, // 5: liveness.LivenessService.GetModelStatus:input_type -> liveness.ModelStatusRequest
+	1, // 6: liveness.LivenessService.PredictLiveness:output_type -> liveness.LivenessResponse
+	6, // 7: liveness.LivenessService.GetModelStatus:output_type -> liveness.ModelStatusResponse
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_liveness_api_proto_init() }
@@ -663,7 +784,7 @@ func file_liveness_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_liveness_api_proto_rawDesc), len(file_liveness_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

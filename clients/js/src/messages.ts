@@ -21,6 +21,8 @@ export interface JudgedWindow {
   p_spoof: number | null;
   /** Share of the window in which somebody speaks. */
   speech_ratio: number;
+  /** P(spoof) by each member of an ensemble, by its name; absent for a single model. */
+  member_scores?: Record<string, number>;
 }
 
 /** The verdict on one window. */
@@ -85,6 +87,8 @@ export interface Summary {
   request_id: string;
   /** What is odd about the audio; absent from older services. */
   warnings?: string[];
+  /** P(spoof) by each member of an ensemble, by its name, taken together as `p_spoof` is; absent for a single model. */
+  member_scores?: Record<string, number>;
 }
 
 export interface Stretch {

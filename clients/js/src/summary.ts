@@ -11,6 +11,7 @@ export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary)
     return { window, fresh, speech: window.speech_ratio * fresh };
   });
   const score = mean(heard);
+  const members = memberMeans(heard);
   const isSpoof = score !== null && score >= summary.threshold;
   return {
     ...summary,
@@ -21,6 +22,7 @@ export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary)
     suspicious: stretches(heard),
     judged_seconds: sum(heard.map(({ window, fresh }) => (window.p_spoof === null ? 0 : fresh))),
     speech_seconds: sum(heard.map(({ speech }) => speech)),
+    ...(Object.keys(members).length && { member_scores: members }),
   };
 }
 
@@ -45,9 +47,23 @@ function stretches(heard: readonly Heard[]): Stretch[] {
 }
 
 function mean(heard: readonly Heard[]): number | null {
+  return meanOf(heard, (window) => window.p_spoof);
+}
+
+/** Of the members that all windows with a score have: another model may answer after a reconnection. */
+function memberMeans(heard: readonly Heard[]): Record<string, number> {
   const judged = heard.filter(({ window }) => window.p_spoof !== null);
+  const names = Object.keys(judged[0]?.window.member_scores ?? {});
+  const common = names.filter((name) => judged.every(({ window }) => name in (window.member_scores ?? {})));
+  return Object.fromEntries(
+    common.map((name) => [name, meanOf(judged, (window) => window.member_scores?.[name] ?? null) ?? 0]),
+  );
+}
+
+function meanOf(heard: readonly Heard[], score: (window: JudgedWindow) => number | null): number | null {
+  const judged = heard.filter(({ window }) => score(window) !== null);
   const weight = sum(judged.map(({ speech }) => speech));
-  return weight ? sum(judged.map(({ window, speech }) => (window.p_spoof ?? 0) * speech)) / weight : null;
+  return weight ? sum(judged.map(({ window, speech }) => (score(window) ?? 0) * speech)) / weight : null;
 }
 
 function sum(values: readonly number[]): number {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { BonafideError } from "../dist/errors.js";
 import { LiveSession } from "../dist/session.js";
+import { summaryAfter } from "../dist/summary.js";
 
 const RATE = 1_000;
 
@@ -103,6 +104,18 @@ test("wherever connections break, the windows are the same", () => {
       }
     }
   }
+});
+
+test("the members of an ensemble are taken together as the scores are", () => {
+  const heard = (sequence, speech_ratio, member_scores) => ({
+    sequence, start_time_seconds: sequence, end_time_seconds: sequence + 1, p_spoof: 0.5, label: "spoof", speech_ratio,
+    ...(member_scores && { member_scores }),
+  });
+  const summary = (...windows) => ({ threshold: 0.5, windows });
+  const whole = summaryAfter([heard(0, 0.6, { a: 0.2, b: 0.5 })], summary(heard(1, 0.2, { a: 1, b: 0.5 })));
+  assert.ok(Math.abs(whole.member_scores.a - (0.6 * 0.2 + 0.2) / 0.8) < 1e-9);
+  assert.equal(whole.member_scores.b, 0.5);
+  assert.ok(!("member_scores" in summaryAfter([heard(0, 1)], summary(heard(1, 1)))));
 });
 
 test("the summary of a resumed stream covers all of it", () => {

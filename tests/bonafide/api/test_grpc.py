@@ -22,7 +22,7 @@ from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
-from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.fakes import MEMBERS, LocalRemote
 from tests.media import encode_image, photo, wav
 from tests.portraits import no_face, two_faces
 
@@ -267,6 +267,27 @@ async def test_model_status(voice: Any, face: Any, app: App) -> None:
     app.face_runner._info = None
     answer = await face.GetModelStatus(liveness.ModelStatusRequest())
     assert (answer.status, answer.is_loaded) == ("not_loaded", False)
+
+
+async def test_an_ensemble_names_its_members_and_their_scores(
+    voice: Any, face: Any, app: App, remote: LocalRemote, stored: audio.AnalyzeAudioRequest
+) -> None:
+    remote.model = remote.model | MEMBERS
+    remote.members = lambda item: (0.25, 0.75)
+    await asyncio.gather(app.voice_runner.probe(), app.face_runner.probe())
+    named = {"one": 0.25, "two": 0.75}
+    answer = await voice.AnalyzeAudio(stored)
+    assert [dict(chunk.member_scores) for chunk in answer.chunks] == [named] * len(answer.chunks)
+    assert dict(answer.member_scores) == named
+    photographed = await face.PredictLiveness(liveness.LivenessRequest(image_data=encode_image(photo())))
+    assert dict(photographed.member_scores) == named
+    voice_status = await voice.GetVoiceModelStatus(audio.VoiceModelStatusRequest())
+    face_status = await face.GetModelStatus(liveness.ModelStatusRequest())
+    for status in (voice_status, face_status):
+        assert [(each.name, each.weight, each.engine) for each in status.members] == [
+            ("one", 0.5, "torch"),
+            ("two", 0.5, "torch"),
+        ]
 
 
 async def test_health_follows_the_runners_and_back(

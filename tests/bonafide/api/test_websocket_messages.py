@@ -44,6 +44,18 @@ def test_every_frame_is_on_the_page(union: Any, asked: bool) -> None:
     assert shown == {get_args(kind.model_fields["type"].annotation)[0] for kind in known}
 
 
+def test_only_an_ensemble_has_members() -> None:
+    example = next(each for each in EXAMPLES if each["type"] == "detection_result")
+    members = {"first": 0.97, "second": 0.9}
+    window = {**example["result"], "member_scores": members}
+    answered = json.loads(read_answer(json.dumps({**example, "result": window, "windows": [window]})).text())
+    assert answered["result"]["member_scores"] == members
+    plain = messages.TimelineWindow(
+        sequence=0, start_time_seconds=0.0, end_time_seconds=1.0, label="spoof", p_spoof=0.9, speech_ratio=1.0
+    )
+    assert "member_scores" not in plain.model_dump()
+
+
 @pytest.mark.parametrize("name", sorted(messages.Result.model_fields.keys() - {"sequence"}))
 def test_every_field_of_a_window_is_explained(name: str) -> None:
     assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE)

@@ -74,7 +74,7 @@ async def test_only_what_is_kept_comes_back(cache: Cache, content: str) -> None:
     found = await cache.get_windows(content, [3, 2, 1, 0], LENGTHS)
     assert sorted(found) == [0, 2]
     assert np.array_equal(found[2], window(2))
-    assert await cache.get_scores(content, "model", range(5)) == {1: (0.25, 0.0), 2: (1.0, 1.0)}
+    assert await cache.get_scores(content, "model", range(5)) == {1: WindowScore(0.25, 0.0), 2: WindowScore(1.0, 1.0)}
 
 
 async def test_each_version_of_a_model_has_its_own_scores(cache: Cache, content: str) -> None:
@@ -121,7 +121,7 @@ async def test_numbers_of_numpy_are_numbers(cache: Cache, content: str) -> None:
     numbers = np.array([0.5, 0.25], np.float32)
     await cache.put_scores(content, "model", {0: WindowScore(*numbers)})
     await cache.put_recording(content, RecordingMeta(np.int64(1), numbers[0], ()))  # type: ignore[arg-type]
-    assert await cache.get_scores(content, "model", [0]) == {0: (0.5, 0.25)}
+    assert await cache.get_scores(content, "model", [0]) == {0: WindowScore(0.5, 0.25)}
     assert await cache.get_recording(content) == RecordingMeta(1, 0.5, ())
 
 
@@ -159,23 +159,30 @@ async def test_windows_are_not_kept_when_they_must_not_be(valkey_server: Server,
         await cache.close()
 
 
+def score_of(members: int) -> st.SearchStrategy[WindowScore]:
+    """A score with those of so many members."""
+    share = st.floats(0, 1)
+    return st.builds(WindowScore, share, share, st.tuples(*[share] * members))
+
+
 @given(
     contents=st.lists(st.text(max_size=20), min_size=2, max_size=2, unique=True),
     models=st.lists(st.text(max_size=20), min_size=2, max_size=2, unique=True),
-    scores=st.dictionaries(
-        st.integers(0, 10**6), st.builds(WindowScore, st.floats(0, 1), st.floats(0, 1)), max_size=20
-    ),
+    members=st.integers(0, 3),
+    data=st.data(),
 )
 @often
 async def test_scores_come_back_exactly_and_under_no_other_name(
-    cache: Cache, content: str, contents: list[str], models: list[str], scores: dict[int, WindowScore]
+    cache: Cache, content: str, contents: list[str], models: list[str], members: int, data: st.DataObject
 ) -> None:
+    scores = data.draw(st.dictionaries(st.integers(0, 10**6), score_of(members), max_size=20))
     unique = uuid.uuid4().hex
     one, two = (unique + text for text in contents)
     await cache.put_scores(one, models[0], scores)
-    assert await cache.get_scores(one, models[0], list(scores)) == scores
-    assert await cache.get_scores(one, models[1], list(scores)) == {}
-    assert await cache.get_scores(two, models[0], list(scores)) == {}
+    assert await cache.get_scores(one, models[0], list(scores), members) == scores
+    assert await cache.get_scores(one, models[1], list(scores), members) == {}
+    assert await cache.get_scores(two, models[0], list(scores), members) == {}
+    assert await cache.get_scores(one, models[0], list(scores), members + 1) == {}
 
 
 @given(windows=st.dictionaries(st.integers(0, 10**6), arrays(np.int16, st.integers(1, 300)), min_size=1, max_size=40))
@@ -227,7 +234,7 @@ def test_garbage_is_nothing(value: bytes) -> None:
 @given(
     flip=st.integers(0, 10**9),
     cut=st.integers(0, 10**9),
-    score=st.builds(WindowScore, st.floats(0, 1), st.floats(0, 1)),
+    score=score_of(0),
     samples=arrays(np.int16, st.integers(1, 300)),
 )
 @often
@@ -269,8 +276,16 @@ def test_facts_that_make_no_sense_are_nothing(payload: str) -> None:
 
 @pytest.mark.parametrize("score", [math.nan, -0.1, 1.1, math.inf])
 def test_a_score_that_makes_no_sense_is_nothing(score: float) -> None:
-    for wrong in (WindowScore(score, 0.5), WindowScore(0.5, score)):
-        assert CODECS[0].decode_score("key", CODECS[0].encode_score("key", wrong)) is None
+    for wrong in (WindowScore(score, 0.5), WindowScore(0.5, score), WindowScore(0.5, 0.5, (score, 0.5))):
+        value = CODECS[0].encode_score("key", wrong)
+        assert CODECS[0].decode_score("key", value, len(wrong.members)) is None
+
+
+def test_a_score_of_one_model_is_read_as_releases_without_ensembles_wrote_it() -> None:
+    value = Checksum().close("key", struct.pack("<dd", 0.25, 0.75))
+    assert CODECS[0].decode_score("key", value) == WindowScore(0.25, 0.75)
+    assert CODECS[0].encode_score("key", WindowScore(0.25, 0.75)) == value
+    assert CODECS[0].decode_score("key", value, members=2) is None
 
 
 def test_a_score_of_a_release_that_knew_nothing_of_speech_is_nothing() -> None:

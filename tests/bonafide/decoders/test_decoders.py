@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +107,18 @@ async def test_a_process_gives_the_same_photo_as_a_thread(picture: Image.Image, 
         async with decoders() as pool:
             found = await ProcessPhotos.from_settings(pool, threads, settings).read(encode_image(picture), GEOMETRY)
     assert (found.reason, found.faces) == (expected.reason, expected.faces)
+    assert np.array_equal(found.pixels, expected.pixels)
+
+
+async def test_a_process_gives_an_ensemble_the_same_pictures_as_a_thread() -> None:
+    settings = Settings(decode_threads=2)
+    geometries = [GEOMETRY, replace(GEOMETRY, face_factor=2.7, antialias=False, resample=2)]
+    expected = PhotoReader.from_settings(settings).read(encode_image(portrait()), *geometries)
+    with ThreadPoolExecutor(1) as threads:
+        async with decoders() as pool:
+            photos = ProcessPhotos.from_settings(pool, threads, settings)
+            found = await photos.read(encode_image(portrait()), *geometries)
+    assert found.pixels.ndim == 1
     assert np.array_equal(found.pixels, expected.pixels)
 
 

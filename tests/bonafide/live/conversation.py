@@ -40,7 +40,7 @@ class Recorder:
 async def live_sessions(
     remote: LocalRemote, recorder: Recorder | None = None, **limits: Any
 ) -> AsyncIterator[LiveSessions]:
-    runner = await ready_runner(remote, WindowScore._make)
+    runner = await ready_runner(remote, WindowScore.of)
     with ThreadPoolExecutor(1) as pool, closing(DecoderPool(4, 512 * MIB, Template.of_process())) as decoders:
         settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
         yield LiveSessions(

@@ -12,7 +12,7 @@ from bonafide.live.input_decoder import joined
 from bonafide.live.session import Ending, LiveConfig
 from bonafide.live.stream import Audio, Flush, QueuedReply, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
-from tests.bonafide.fakes import INFO, LocalRemote
+from tests.bonafide.fakes import INFO, MEMBERS, LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation
 from tests.media import encode, speech_like
 
@@ -60,6 +60,20 @@ async def test_pushed_windows_come_as_they_are_judged_and_audio_without_one_gets
         pushed = [score for output in talk.outputs[:-1] for score in scores(output)]
         assert pushed == [0.2, 0.6, 0.6, 0.6]
         assert summary.score == pytest.approx(0.5, abs=0.01)
+
+
+async def test_windows_and_the_summary_name_the_members_scores() -> None:
+    remote = LocalRemote()
+    remote.model = INFO | MEMBERS
+    remote.members = lambda item: (0.25, float(np.mean(item != 0)))
+    async with conversation(remote) as talk:
+        talk.say(audio(0.2, 1.0), audio(0.6, 3.0))
+        talk.end()
+        summary = await ended(talk)
+    pushed = [verdict for output in talk.outputs[:-1] for verdict in output.verdicts]
+    assert [each.member_scores["one"] for each in pushed] == [0.25] * 4
+    assert [each.member_scores["two"] for each in summary.windows] == pytest.approx([0.2, 0.6, 0.6, 0.6], abs=0.01)
+    assert summary.member_scores == pytest.approx({"one": 0.25, "two": 0.5}, abs=0.01)
 
 
 async def test_a_session_ends_when_its_model_is_replaced() -> None:

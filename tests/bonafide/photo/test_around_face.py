@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from bonafide.photo.faces import Box
 from bonafide.photo.image import prepare
 from bonafide.photo.preparation import around_face, possible_reduction
+from bonafide.photo.quality import Reason
+from bonafide.photo.reduced import ReducedPhoto
 from models.info import ImageGeometry
 from tests.bonafide.photo.test_reader import png, reader
-from tests.portraits import no_face, two_faces
+from tests.bonafide.photo.test_reduced import LIMITS
+from tests.media import encode_image
+from tests.portraits import no_face, portrait, two_faces
 
 FACTOR = ImageGeometry(None, 80, 80, None, None, 2, antialias=False, face_factor=2.7)
 
@@ -67,3 +71,20 @@ def test_the_photo_is_decoded_at_full_size() -> None:
     whole = ImageGeometry(None, 80, 80, None, None, 2, antialias=False)
     assert possible_reduction((4000, 4000), (), whole, None) == 1
     assert possible_reduction((4000, 4000), (), ImageGeometry(None, 80, 80, None, None, 2), None) > 1
+
+
+def test_a_face_is_small_only_if_it_is_for_all() -> None:
+    """Both are given a face of 200 pixels in its crop; one of them sees 20 of these."""
+    whole = ImageGeometry(None, 512, 512, None, None, 2)
+    tiny = ImageGeometry(None, 40, 40, None, None, 2)
+    read = reader(face_min_pixels=48.0)
+    data = png(portrait())
+    reasons = [read.read(data, *geometries).reason for geometries in ([whole], [tiny], [whole, tiny], [tiny, tiny])]
+    assert reasons == [None, Reason.SMALL_FACE, None, Reason.SMALL_FACE]
+
+
+def test_a_photo_is_decoded_as_large_as_the_most_demanding_member_needs() -> None:
+    data = encode_image(portrait().resize((3200, 3200)), "JPEG")
+    small, large = (ImageGeometry(None, side, side, None, None, 2) for side in (80, 500))
+    sizes = [ReducedPhoto(data, LIMITS, given, None).image.width for given in ([small], [large], [small, large])]
+    assert sizes[0] < sizes[1] == sizes[2]

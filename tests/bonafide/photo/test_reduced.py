@@ -51,7 +51,7 @@ def test_the_model_is_given_the_same(width: int, crop_margin: float | None, prog
 
 
 def test_a_large_photo_is_decoded_small() -> None:
-    photo = ReducedPhoto(jpeg(portrait(), 3200), LIMITS, GEOMETRY, None)
+    photo = ReducedPhoto(jpeg(portrait(), 3200), LIMITS, [GEOMETRY], None)
     assert photo.image.size == (800, 1000)
     photo.enlarge_for(FINDER.find(photo.image))
     assert photo.image.size == (800, 1000)
@@ -59,7 +59,7 @@ def test_a_large_photo_is_decoded_small() -> None:
 
 def test_a_small_face_is_decoded_large() -> None:
     data = jpeg(small_face(0.3), 3200)
-    photo = ReducedPhoto(data, LIMITS, GEOMETRY, None)
+    photo = ReducedPhoto(data, LIMITS, [GEOMETRY], None)
     assert photo.image.width < 3200 / 2
     faces = FINDER.find(photo.image)
     photo.enlarge_for(faces)

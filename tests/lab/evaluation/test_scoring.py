@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bonafide.verdict import WindowScore
 from lab.evaluation.score_file import Scored, ScoreFile
 from lab.evaluation.scoring import Part, Unreadable, score_files
 from lab.evaluation.trials import DataError
@@ -20,12 +21,12 @@ class Counting:
         self.batches: list[int] = []
         self._stop_after = stop_after
 
-    def score(self, parts: Sequence[Part]) -> list[tuple[float, float]]:
+    def score(self, parts: Sequence[Part]) -> list[WindowScore]:
         if len(self.batches) >= self._stop_after:
             raise KeyboardInterrupt
         self.batches.append(len(parts))
         values = [float(part.array[0]) for part in parts]
-        return [(math.nan if value == 255 else value / 100, value / 255) for value in values]
+        return [WindowScore(math.nan if value == 255 else value / 100, value / 255) for value in values]
 
 
 def read(path: Path) -> list[Part]:

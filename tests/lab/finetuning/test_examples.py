@@ -32,7 +32,7 @@ def trials(folder: Path) -> list[Trial]:
 
 
 def read_all(folder: Path, items: list[Trial]) -> Decoded:
-    read = MediaReader(Settings(), None).read
+    read = MediaReader(Settings()).read
     return decoded(items, read, folder / "decoded", threads=2, advanced=lambda count: None)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import struct
+from collections.abc import Mapping
 from typing import cast
 
 from grpc_health.v1 import health_pb2
@@ -17,6 +18,7 @@ from .results import (
     FaceLabel,
     FaceReport,
     Health,
+    MemberModel,
     ModelIdentity,
     ModelStatus,
     Stretch,
@@ -46,6 +48,7 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
         calibrated=message.calibrated,
         suspicious=tuple(_stretch(stretch, request_id) for stretch in message.suspicious),
         speech_seconds=message.speech_seconds,
+        member_scores=_member_scores(message.member_scores, request_id),
     )
 
 
@@ -90,6 +93,7 @@ def face_report(message: liveness.LivenessResponse) -> FaceReport:
         calibrated=message.calibrated,
         reason=message.reason,
         faces=tuple(_face_box(face) for face in message.faces),
+        member_scores=_member_scores(message.member_scores, request_id),
     )
 
 
@@ -122,6 +126,10 @@ def _status(
         precision=message.precision,
         threshold=_short(message.threshold),
         calibrated=message.calibrated,
+        members=tuple(
+            MemberModel(each.name, each.version, each.weight, each.engine, each.device, each.precision)
+            for each in message.members
+        ),
     )
 
 
@@ -134,6 +142,7 @@ def _chunk(message: audio.ChunkResult, total_chunks: int | None, request_id: str
         end_s=message.end_time_seconds,
         speech_ratio=_short(message.speech_ratio),
         total_chunks=total_chunks,
+        member_scores=_member_scores(message.member_scores, request_id),
     )
 
 
@@ -158,6 +167,10 @@ def _voice_score(message: audio.AnalyzeAudioResponse | audio.ChunkResult, reques
     if message.HasField("score"):
         raise _nonsense("a score for what has no speech", request_id)
     return None
+
+
+def _member_scores(scores: Mapping[str, float], request_id: str) -> dict[str, float]:
+    return {name: _probability(score, request_id) for name, score in sorted(scores.items())}
 
 
 def _voice_label(label: str, request_id: str) -> VoiceLabel:

@@ -1,5 +1,6 @@
 """What the service answers, as frozen dataclasses. Scores are P(spoof) or P(fake), 0..1."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -32,6 +33,8 @@ class ChunkScore:
     """Share of the chunk in which somebody speaks, 0..1."""
     total_chunks: int | None = field(default=None, compare=False)
     """While scores arrive: how many chunks the recording has, once that is known."""
+    member_scores: Mapping[str, float] = field(default_factory=dict)
+    """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class AudioReport:
     """Where to listen first."""
     speech_seconds: float = 0.0
     """Seconds in which somebody speaks."""
+    member_scores: Mapping[str, float] = field(default_factory=dict)
+    """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
 
     @property
     def is_spoof(self) -> bool:
@@ -104,11 +109,25 @@ class FaceReport:
     """Why not to rely on the verdict: `no_face`, `several_faces`, `small_face`, `dark`, `blurred`; else empty."""
     faces: tuple[FaceBox, ...] = ()
     """The faces that were found, the largest first."""
+    member_scores: Mapping[str, float] = field(default_factory=dict)
+    """P(fake) by each member of an ensemble, by its name; empty for a single model."""
 
     @property
     def is_live(self) -> bool:
         """Whether the photo is labelled live."""
         return self.label == "live"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberModel:
+    """One of the models of an ensemble; `weight` is that of its log odds, or a share of all weights of a mean."""
+
+    name: str
+    version: str
+    weight: float
+    engine: str
+    device: str
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +146,8 @@ class ModelStatus:
     threshold: float
     calibrated: bool = False
     """Whether scores and threshold were fitted to data."""
+    members: tuple[MemberModel, ...] = ()
+    """Of an ensemble; empty for a single model."""
 
 
 @dataclass(frozen=True, slots=True)

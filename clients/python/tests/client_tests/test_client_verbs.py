@@ -11,6 +11,7 @@ from bonafide_client import (
     ChunkScore,
     FaceBox,
     FaceReport,
+    Internal,
     ModelIdentity,
     ModelStatus,
     Stretch,
@@ -119,6 +120,17 @@ async def test_why_not_to_rely_on_a_verdict_and_where_the_faces_are(twin: Twin, 
     report = await twin.ask("predict_liveness", b"photo")
     assert report.reason == "several_faces"
     assert report.faces == (FaceBox(0.1, 0.2, 0.3, 0.4, 0.95), FaceBox(0.6, 0.2, 0.2, 0.25, 0.9))
+
+
+async def test_an_ensemble_has_its_members_scores(twin: Twin, peer: Peer) -> None:
+    peer.voice.member_scores.update({"b": 0.75, "a": 0.1})
+    peer.face.member_scores.update({"a": 0.2})
+    report = await twin.ask("analyze_object", "calls", "a.wav")
+    assert list(report.member_scores.items()) == [("a", 0.1), ("b", 0.75)]
+    assert (await twin.ask("predict_liveness", b"photo")).member_scores == {"a": 0.2}
+    peer.voice.member_scores["b"] = 1.5
+    with pytest.raises(Internal, match="score"):
+        await twin.ask("analyze_object", "calls", "a.wav")
 
 
 async def test_the_two_status_calls(twin: Twin) -> None:

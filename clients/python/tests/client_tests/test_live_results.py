@@ -1,5 +1,7 @@
 """The summary of a session that was resumed, put together from its parts."""
 
+from dataclasses import replace
+
 import pytest
 
 from bonafide_client import ModelIdentity, Stretch
@@ -44,3 +46,12 @@ def test_windows_weigh_their_seconds_of_speech() -> None:
 def test_without_speech_there_is_no_verdict() -> None:
     whole = summary().after((window(0, None),))
     assert (whole.score, whole.label, whole.suspicious) == (None, "no_speech", ())
+
+
+def test_members_are_taken_together_as_the_scores_are() -> None:
+    def heard(second: int, ratio: float, **members: float) -> JudgedWindow:
+        return replace(window(second, 0.5, ratio), member_scores=members)
+
+    whole = summary(heard(2, 0.2, a=1.0, b=0.5)).after((heard(0, 0.6, a=0.2, b=0.5), window(1, None)))
+    assert whole.member_scores == pytest.approx({"a": (0.6 * 0.2 + 0.2) / 0.8, "b": 0.5})
+    assert summary(heard(1, 0.5, a=0.1)).after((heard(0, 0.5, b=0.2),)).member_scores == {}, "another model answered"

@@ -15,6 +15,8 @@ public struct DetectionResult {
     /// The verdict so far; changes only when it has clearly crossed the threshold.
     public let runningLabel: String
     public let runningPSpoof: Double?
+    /// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
+    public let memberScores: [String: Double]
 }
 
 /// The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it.
@@ -206,7 +208,8 @@ public final class AudioDetectionClient: WebSocketDelegate {
         let result = DetectionResult(
             sequence: firstSequence + sequence, start: start + from, end: start + to, label: label,
             pSpoof: window["p_spoof"] as? Double, speechRatio: window["speech_ratio"] as? Double ?? 0,
-            runningLabel: runningLabel, runningPSpoof: running["p_spoof"] as? Double
+            runningLabel: runningLabel, runningPSpoof: running["p_spoof"] as? Double,
+            memberScores: window["member_scores"] as? [String: Double] ?? [:]
         )
         forget(Int(((result.end - next) * Double(sampleRate)).rounded()))
         next = result.end

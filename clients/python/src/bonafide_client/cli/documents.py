@@ -44,6 +44,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
                 "end_time_seconds": chunk.end_s,
                 "label": chunk.label,
                 "speech_ratio": chunk.speech_ratio,
+                "member_scores": dict(chunk.member_scores),
             }
             for chunk in report.chunks
         ],
@@ -60,6 +61,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
             for stretch in report.suspicious
         ],
         "speech_seconds": report.speech_seconds,
+        "member_scores": dict(report.member_scores),
     }
 
 
@@ -84,4 +86,5 @@ def _face(report: FaceReport) -> dict[str, Any]:
         "calibrated": report.calibrated,
         "reason": report.reason,
         "faces": [asdict(face) for face in report.faces],
+        "member_scores": dict(report.member_scores),
     }

@@ -1,13 +1,13 @@
 """Results for eyes: tables, bars and verdicts as rich renderables; knows nothing of calls."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from ..errors import BonafideError
-from ..results import AudioReport, ChunkScore, FaceReport, ModelIdentity, ModelStatus
+from ..results import AudioReport, ChunkScore, FaceReport, MemberModel, ModelIdentity, ModelStatus
 from .outcome import error_fields
 
 _BAR_CELLS = 20
@@ -30,6 +30,8 @@ def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group
             "" if table else f"  {printable(name)}",
         )
     )
+    if report.member_scores:
+        lines.append(_members(report.member_scores))
     for stretch in report.suspicious:
         place = f"{clock(stretch.start_s)} to {clock(stretch.end_s)}"
         lines.append(Text(f"suspicious: {place}, score {stretch.score:.3f}", _STYLES["spoof"]))
@@ -40,8 +42,8 @@ def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group
 
 
 def face(name: str, report: FaceReport, *, blocks: bool) -> Text:
-    """A photo's verdict, in a line."""
-    return Text.assemble(
+    """A photo's verdict, in a line; another one for the members of an ensemble."""
+    verdict = Text.assemble(
         _verdict(report.label),
         f"  P(fake) {report.score:.3f} ",
         (bar(report.score, blocks), _STYLES[report.label]),
@@ -50,6 +52,7 @@ def face(name: str, report: FaceReport, *, blocks: bool) -> Text:
         _demo(report.model),
         f"  {printable(name)}",
     )
+    return Text("\n").join([verdict, _members(report.member_scores)]) if report.member_scores else verdict
 
 
 def error(name: str, problem: BonafideError | OSError) -> Text:
@@ -86,7 +89,8 @@ def status(address: str, health: str, voice: ModelStatus, face: ModelStatus, *, 
         ("files", "local_path"),
     ):
         grid.add_row(title, *(Text(printable(str(getattr(one, field)))) for one in (voice, face)))
-    return Group(headline, grid, model(voice.model), model(face.model))
+    members = [_member_model(member) for one in (voice, face) for member in one.members]
+    return Group(headline, grid, model(voice.model), model(face.model), *members)
 
 
 def bar(score: float, blocks: bool) -> str:
@@ -106,6 +110,15 @@ def clock(seconds: float) -> str:
 def printable(text: str) -> str:
     """The text without what could steer a terminal: names of files and of objects are not ours."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _members(scores: Mapping[str, float]) -> Text:
+    return Text("members: " + ", ".join(f"{printable(name)} {score:.3f}" for name, score in scores.items()), "dim")
+
+
+def _member_model(member: MemberModel) -> Text:
+    named = f"member {printable(member.name)} {printable(member.version)}"
+    return Text(f"{named}, weight {member.weight:g}, {member.engine} {member.device} {member.precision}", "dim")
 
 
 def _chunks(chunks: Iterable[ChunkScore], blocks: bool) -> Table:

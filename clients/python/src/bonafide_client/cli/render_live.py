@@ -21,7 +21,7 @@ def window(window: LiveWindow, *, blocks: bool) -> Text:
 
 
 def summary(name: str, summary: LiveSummary) -> Text:
-    """The verdict on all of it, in a line, and a line for each warning."""
+    """The verdict on all of it, in a line, one for the members of an ensemble, and one for each warning."""
     verdict = Text.assemble(
         (f"{_NAMES[summary.label]:<9}", f"bold {_STYLES[summary.label]}"),
         f"  score {_number(summary.score)}, threshold {summary.threshold:.3f}; ",
@@ -29,8 +29,10 @@ def summary(name: str, summary: LiveSummary) -> Text:
         (" (demo model)", "yellow") if summary.model.demo else "",
         f"  {printable(name)}",
     )
+    scores = ", ".join(f"{printable(name)} {score:.3f}" for name, score in summary.member_scores.items())
+    members = [Text(f"members: {scores}", "dim")] if scores else []
     warnings = [Text(f"warning: {printable(warning)}", "yellow") for warning in summary.warnings]
-    return Text("\n").join([verdict, *warnings])
+    return Text("\n").join([verdict, *members, *warnings])
 
 
 def _number(score: float | None) -> str:

@@ -56,7 +56,7 @@ def windows(message: dict[str, Any], before: int, start_s: float) -> tuple[LiveW
             )
             for window in message["windows"]
         )
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Internal(f"the service sent a result that cannot be understood: {error!r}") from error
     if not found:
         raise Internal("the service sent a result without a window")
@@ -87,8 +87,9 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             calibrated=message["calibrated"],
             request_id=message["request_id"],
             warnings=tuple(map(str, message.get("warnings", ()))),
+            member_scores=_member_scores(message),
         )
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error
 
 
@@ -100,7 +101,14 @@ def _place(window: dict[str, Any], before: int, start_s: float) -> dict[str, Any
         "label": _label(window["label"]),
         "score": _score(window["p_spoof"]),
         "speech_ratio": float(window["speech_ratio"]),
+        "member_scores": _member_scores(window),
     }
+
+
+def _member_scores(message: dict[str, Any]) -> dict[str, float]:
+    """Of an ensemble; a single model has none."""
+    scores = {str(name): _score(score) for name, score in message.get("member_scores", {}).items()}
+    return {name: score for name, score in scores.items() if score is not None}
 
 
 def _label(label: object) -> LiveLabel:

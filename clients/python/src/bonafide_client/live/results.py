@@ -1,7 +1,7 @@
 """What a live session answers, as frozen dataclasses. A score is P(spoof), 0..1, or None without speech."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,8 @@ class JudgedWindow:
     score: float | None
     """P(spoof), whatever the label; None when too little of the window is speech."""
     speech_ratio: float
+    member_scores: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
 
     @property
     def is_spoof(self) -> bool:
@@ -59,6 +61,8 @@ class LiveSummary:
     """Finds the session, or the last part of one that was resumed, in the service's log."""
     warnings: tuple[str, ...] = ()
     """What is odd about the audio, or about that of the last part; none from older services."""
+    member_scores: Mapping[str, float] = field(default_factory=dict)
+    """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
 
     @property
     def is_spoof(self) -> bool:
@@ -77,6 +81,7 @@ class LiveSummary:
             self,
             label="no_speech" if score is None else "spoof" if score >= self.threshold else "bonafide",
             score=score,
+            member_scores=_member_means(list(zip(windows, speech_s, strict=True))),
             windows=windows,
             suspicious=tuple(_stretches(zip(windows, speech_s, strict=True))),
             judged_seconds=sum(
@@ -93,9 +98,21 @@ def _fresh_s(windows: Sequence[JudgedWindow]) -> list[float]:
 
 
 def _mean(weighted: Iterable[tuple[JudgedWindow, float]]) -> float | None:
-    judged = [(window.score, weight) for window, weight in weighted if window.score is not None]
+    return _mean_of((window.score, weight) for window, weight in weighted if window.score is not None)
+
+
+def _mean_of(weighted: Iterable[tuple[float, float]]) -> float | None:
+    judged = list(weighted)
     total = sum(weight for _, weight in judged)
     return sum(score * weight for score, weight in judged) / total if total else None
+
+
+def _member_means(weighted: Sequence[tuple[JudgedWindow, float]]) -> dict[str, float]:
+    """Of the members that all windows with a score have: another model may answer after a reconnection."""
+    judged = [(window.member_scores, weight) for window, weight in weighted if window.score is not None]
+    common = set.intersection(*(set(scores) for scores, _ in judged)) if judged else set()
+    means = {name: _mean_of((scores[name], weight) for scores, weight in judged) for name in sorted(common)}
+    return {name: mean for name, mean in means.items() if mean is not None}
 
 
 def _stretches(weighted: Iterable[tuple[JudgedWindow, float]]) -> Iterable[Stretch]:

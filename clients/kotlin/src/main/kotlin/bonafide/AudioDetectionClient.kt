@@ -28,6 +28,8 @@ data class DetectionResult(
     /** The verdict so far; changes only when it has clearly crossed the threshold. */
     val runningLabel: String,
     val runningPSpoof: Double?,
+    /** P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech. */
+    val memberScores: Map<String, Double> = emptyMap(),
 )
 
 /** The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it. */
@@ -168,6 +170,9 @@ class AudioDetectionClient(
             speechRatio = window.getDouble("speech_ratio"),
             runningLabel = running.getString("label"),
             runningPSpoof = running.probability("p_spoof"),
+            memberScores = window.optJSONObject("member_scores")?.let { scores ->
+                scores.keys().asSequence().associateWith { scores.getDouble(it) }
+            } ?: emptyMap(),
         )
         forget(Math.round((result.endSeconds - nextSeconds) * sampleRate).toInt())
         nextSeconds = result.endSeconds

@@ -1,0 +1,141 @@
+"""Published pairs behind one service: the MiniFASNet pair with a crop each, two AASISTs; members' scores everywhere."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from bonafide_client import AsyncBonafideClient
+from models.face_model import FaceSpoofModel
+from scripts.local_service import LocalService, running
+from tests.integration.test_onnx import around, plain_bilinear
+from tests.integration.test_same_samples import RATE, samples, socket_summary, stream_summary
+from tests.media import encode_image, wav
+from tests.models.checkpoints import options
+from tests.models.onnx_files import PAIR, aasist, ensemble_manifest, minifasnet_pair, save_ensemble, softmax
+from tests.published import needs_weights, reference
+
+pytestmark = [pytest.mark.slow, pytest.mark.beside, needs_weights]
+
+VOICES = {"la": "aasist-asvspoof2019la", "five": "aasist-asvspoof5"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("ensembles")
+    for name, weights in VOICES.items():
+        aasist(folder / "voices" / name, weights)
+    members = [{"model": name, "name": name} for name in VOICES]
+    fusion = {"rule": "log_odds", "weights": [0.25, 0.75], "intercept": 0.5}
+    save_ensemble(folder / "voices", ensemble_manifest("voice", members, fusion=fusion))
+    return folder / "voices", minifasnet_pair(folder / "faces")
+
+
+@pytest.fixture(scope="module")
+def service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    objects = tmp_path_factory.mktemp("objects")
+    (objects / "calls").mkdir()
+    (objects / "calls" / "a.wav").write_bytes(wav(samples(9.3), RATE))
+    settings = {
+        "BONAFIDE_VOICE_MODEL": str(models[0]),
+        "BONAFIDE_FACE_MODEL": str(models[1]),
+        "BONAFIDE_MIN_SPEECH_RATIO": "0",  # the reference inputs are noise
+        "BONAFIDE_OBJECTS_DIR": str(objects),
+    }
+    with running(tmp_path_factory.mktemp("service") / "log", settings) as started:
+        yield started
+
+
+async def test_the_pair_is_the_mean_of_both_programs_over_grpc(service: LocalService) -> None:
+    """No face is found in the reference pictures, so that both members are given all of them."""
+    both = {f"{weights}@1": 1 - softmax(reference(weights))[:, 1] for weights in PAIR}
+    async with AsyncBonafideClient(service.address) as client:
+        for place, bgr in enumerate(reference("images_bgr")):
+            photo = Image.fromarray(np.ascontiguousarray(bgr[..., ::-1]))
+            report = await client.predict_liveness(encode_image(photo, "PNG"))
+            expected = {name: scores[place] for name, scores in both.items()}
+            assert report.member_scores == pytest.approx(expected, abs=1e-3)
+            assert report.score == pytest.approx(np.mean(list(expected.values())), abs=1e-3)
+        assert report.model.name == "pair-face@1"
+
+
+async def test_each_member_is_given_its_own_crop_of_a_face(
+    service: LocalService, models: tuple[Path, Path], face_jpg: Path
+) -> None:
+    photo = Image.open(face_jpg).convert("RGB")
+    async with AsyncBonafideClient(service.address) as client:
+        report = await client.predict_liveness(encode_image(photo, "PNG"))
+    (face, *_) = report.faces
+    expected = {}
+    for weights, factor in PAIR.items():
+        part = photo.crop(around(face, factor, photo.size))
+        detector = FaceSpoofModel.load(str(models[1] / weights), options(models[1]))
+        (score,) = detector.score([plain_bilinear(np.asarray(part), 80)])
+        expected[f"{weights}@1"] = float(score)
+    assert len(set(expected.values())) == 2
+    assert report.member_scores == pytest.approx(expected, abs=1e-3)
+    assert report.score == pytest.approx(np.mean(list(expected.values())), abs=1e-3)
+
+
+async def test_voices_are_fused_by_their_log_odds_over_grpc(service: LocalService) -> None:
+    """The last window of 64,600 samples is all of them, for both."""
+    both = {name: softmax(reference(weights))[:, 0] for name, weights in VOICES.items()}
+    async with AsyncBonafideClient(service.address) as client:
+        for place, pcm in enumerate(reference("pcm")):
+            report = await client.analyze_file(wav(pcm, 16_000))
+            last = report.chunks[-1]
+            expected = {name: scores[place] for name, scores in both.items()}
+            assert last.member_scores == pytest.approx(expected, abs=1e-3)
+            assert last.score == pytest.approx(fused(last.member_scores), abs=1e-4)
+            assert report.member_scores.keys() == VOICES.keys()
+            # Of the cache, with the members' scores.
+            again = await client.analyze_file(wav(pcm, 16_000))
+            assert (again.chunks, again.member_scores) == (report.chunks, report.member_scores)
+
+
+async def test_every_way_lists_the_members_scores(service: LocalService) -> None:
+    pcm = samples(9.3)
+    recording = wav(pcm, RATE)
+    async with AsyncBonafideClient(service.address) as client:
+        report = await client.analyze_file(recording)
+        stored = await client.analyze_object("calls", "a.wav")
+        statuses = [await client.voice_status(), await client.face_status()]
+    expected = table([each.member_scores for each in report.chunks])
+    assert expected.shape == (3, 2)
+    async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+        posted: dict[str, Any] = (await http.post("/detect_audio", content=recording)).json()
+        status = json.dumps((await http.get("/model_status")).json())
+    floats = pcm.astype(np.float32) / np.float32(32_768)
+    stream, socket = await stream_summary(service, pcm.tobytes()), await socket_summary(service, floats)
+    ways = {
+        "object": [each.member_scores for each in stored.chunks],
+        "http": [each["member_scores"] for each in posted["chunks"]],
+        "stream": [each.member_scores for each in stream.windows],
+        "socket": [each.member_scores for each in socket.windows],
+    }
+    for way, found in ways.items():
+        np.testing.assert_allclose(table(found), expected, atol=1e-4, err_msg=way)
+    mean = report.member_scores
+    for way, same in {"http": posted["member_scores"], "stream": stream, "socket": socket}.items():
+        means = same if way == "http" else dict(same.member_scores)
+        assert means == pytest.approx(dict(mean), abs=1e-4), way
+    for one in statuses:
+        assert [each.weight for each in one.members] == ([0.25, 0.75] if "la" in one.members[0].name else [1.0, 1.0])
+    assert '"weight": 0.75' in status
+
+
+def fused(members: Any) -> float:
+    odds = 0.5 + sum(
+        weight * np.log(members[name] / (1 - members[name])) for name, weight in (("la", 0.25), ("five", 0.75))
+    )
+    return float(1 / (1 + np.exp(-odds)))
+
+
+def table(rows: Any) -> NDArray[np.float64]:
+    return np.array([[row[name] for name in VOICES] for row in rows])
