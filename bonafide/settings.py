@@ -110,7 +110,8 @@ class Settings(BaseSettings):
     face_several_share: float = Field(0.5, gt=0.0, le=1.0)
     """Reason `several_faces`: another face has at least this share of the largest one's size."""
     face_min_pixels: float = Field(48.0, ge=0.0)
-    """Reason `small_face`: of the largest face's shorter side, fewer pixels than this reach the model."""
+    """Reason `small_face`: of the largest face's shorter side, fewer pixels than this reach the model; if the model has
+    a face factor, are in the photo."""
     face_min_brightness: float = Field(40.0, ge=0.0, le=255.0)
     """Reason `dark`: the face's mean luminance, 0 to 255, is less."""
     face_min_sharpness: float = Field(0.035, ge=0.0)

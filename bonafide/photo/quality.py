@@ -81,13 +81,15 @@ def reason_against(
 def seen_pixels(box: Box, judged: Box, geometry: ImageGeometry) -> float:
     """The shorter side of what the model is given of a face, in pixels of the photo or of the model, whichever is less.
 
-    A face that the model's cut at the centre removes has none.
+    Of the photo, if the model has a factor of its own: it was trained on as few pixels as that leaves of any face. A
+    face that the model's cut at the centre removes has none.
     """
+    own_factor = geometry.face_factor is not None
     width, height = judged[2] - judged[0], judged[3] - judged[1]
     resized_width, resized_height = geometry.resized(width, height)
     return min(
-        _seen(box[0] - judged[0], box[2] - judged[0], width, resized_width, geometry.crop_width),
-        _seen(box[1] - judged[1], box[3] - judged[1], height, resized_height, geometry.crop_height),
+        _seen(box[0] - judged[0], box[2] - judged[0], width, resized_width, geometry.crop_width, own_factor),
+        _seen(box[1] - judged[1], box[3] - judged[1], height, resized_height, geometry.crop_height, own_factor),
     )
 
 
@@ -113,8 +115,11 @@ def sharpness(light: NDArray[np.float32]) -> float:
     return float(laplacian.var()) / contrast if contrast else 0.0
 
 
-def _seen(start: int, stop: int, length: int, resized: int, crop: int | None) -> float:
-    """What is left of start..stop along an edge of this length, resized and cut to `crop` pixels."""
+def _seen(start: int, stop: int, length: int, resized: int, crop: int | None, in_photo: bool) -> float:
+    """What is left of start..stop along an edge of this length, resized and cut to `crop` pixels.
+
+    `in_photo`: in pixels before the resize.
+    """
     scale = resized / length
     cut = 0.0 if crop is None else max(0.0, (resized - crop) / 2 / scale)
-    return max(0.0, min(stop, length - cut) - max(start, cut)) * min(1.0, scale)
+    return max(0.0, min(stop, length - cut) - max(start, cut)) * (1.0 if in_photo else min(1.0, scale))

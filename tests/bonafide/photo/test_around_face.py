@@ -83,6 +83,19 @@ def test_a_face_is_small_only_if_it_is_for_all() -> None:
     assert reasons == [None, Reason.SMALL_FACE, None, Reason.SMALL_FACE]
 
 
+@pytest.mark.parametrize("factors", [[2.7], [4.0], [2.7, 4.0]])
+def test_a_model_of_few_pixels_does_not_make_every_face_small(factors: list[float]) -> None:
+    """It is given 30 of a face, or 20, as in its training: what counts are those of the photo."""
+    geometries = [ImageGeometry(None, 80, 80, None, None, 2, antialias=False, face_factor=each) for each in factors]
+    large = portrait()
+    (face,) = reader().read(png(large), *geometries).faces
+    side = min(face.width * large.width, face.height * large.height)
+    for pixels, expected in ((60, None), (36, Reason.SMALL_FACE)):
+        scale = pixels / side
+        photo = large.resize((round(large.width * scale), round(large.height * scale)))
+        assert reader(face_min_pixels=48.0).read(png(photo), *geometries).reason == expected
+
+
 def test_a_photo_is_decoded_as_large_as_the_most_demanding_member_needs() -> None:
     data = encode_image(portrait().resize((3200, 3200)), "JPEG")
     small, large = (ImageGeometry(None, side, side, None, None, 2) for side in (80, 500))
