@@ -1,4 +1,4 @@
-"""Published pairs behind one service: the MiniFASNet pair with a crop each, two AASISTs; members' scores everywhere."""
+"""Ensembles behind one service: the MiniFASNet pair with a crop each; AASIST beside a small model."""
 
 import json
 from collections.abc import Iterator
@@ -13,24 +13,35 @@ from PIL import Image
 
 from bonafide_client import AsyncBonafideClient
 from models.face_model import FaceSpoofModel
+from models.voice_model import VoiceSpoofModel
 from scripts.local_service import LocalService, running
 from tests.integration.test_onnx import around, plain_bilinear
 from tests.integration.test_same_samples import RATE, samples, socket_summary, stream_summary
 from tests.media import encode_image, wav
 from tests.models.checkpoints import options
-from tests.models.onnx_files import PAIR, aasist, ensemble_manifest, minifasnet_pair, save_ensemble, softmax
+from tests.models.onnx_files import (
+    PAIR,
+    aasist,
+    ensemble_manifest,
+    minifasnet_pair,
+    save,
+    save_ensemble,
+    softmax,
+    voice_manifest,
+    voice_onnx,
+)
 from tests.published import needs_weights, reference
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside, needs_weights]
 
-VOICES = {"la": "aasist-asvspoof2019la", "five": "aasist-asvspoof5"}
+VOICES = ("small", "aasist")
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("ensembles")
-    for name, weights in VOICES.items():
-        aasist(folder / "voices" / name, weights)
+    save(folder / "voices" / "small", voice_onnx(), voice_manifest(window={"samples": 64_000}))
+    aasist(folder / "voices" / "aasist")
     members = [{"model": name, "name": name} for name in VOICES]
     fusion = {"rule": "log_odds", "weights": [0.25, 0.75], "intercept": 0.5}
     save_ensemble(folder / "voices", ensemble_manifest("voice", members, fusion=fusion))
@@ -83,9 +94,11 @@ async def test_each_member_is_given_its_own_crop_of_a_face(
     assert report.score == pytest.approx(np.mean(list(expected.values())), abs=1e-3)
 
 
-async def test_voices_are_fused_by_their_log_odds_over_grpc(service: LocalService) -> None:
-    """The last window of 64,600 samples is all of them, for both."""
-    both = {name: softmax(reference(weights))[:, 0] for name, weights in VOICES.items()}
+async def test_voices_are_fused_by_their_log_odds_over_grpc(service: LocalService, models: tuple[Path, Path]) -> None:
+    """The last window of 64,600 samples is all of them for AASIST, and its end for the small model."""
+    small = VoiceSpoofModel.load(str(models[0] / "small"), options(models[0]))
+    ends = [pcm[-64_000:] for pcm in reference("pcm")]
+    both: dict[str, NDArray[Any]] = {"small": small.score(ends), "aasist": softmax(reference("aasist-asvspoof5"))[:, 0]}
     async with AsyncBonafideClient(service.address) as client:
         for place, pcm in enumerate(reference("pcm")):
             report = await client.analyze_file(wav(pcm, 16_000))
@@ -93,7 +106,7 @@ async def test_voices_are_fused_by_their_log_odds_over_grpc(service: LocalServic
             expected = {name: scores[place] for name, scores in both.items()}
             assert last.member_scores == pytest.approx(expected, abs=1e-3)
             assert last.score == pytest.approx(fused(last.member_scores), abs=1e-4)
-            assert report.member_scores.keys() == VOICES.keys()
+            assert report.member_scores.keys() == set(VOICES)
             # Of the cache, with the members' scores.
             again = await client.analyze_file(wav(pcm, 16_000))
             assert (again.chunks, again.member_scores) == (report.chunks, report.member_scores)
@@ -126,13 +139,13 @@ async def test_every_way_lists_the_members_scores(service: LocalService) -> None
         means = same if way == "http" else dict(same.member_scores)
         assert means == pytest.approx(dict(mean), abs=1e-4), way
     for one in statuses:
-        assert [each.weight for each in one.members] == ([0.25, 0.75] if "la" in one.members[0].name else [1.0, 1.0])
+        assert [each.weight for each in one.members] == ([0.25, 0.75] if "small" in one.members[0].name else [1.0, 1.0])
     assert '"weight": 0.75' in status
 
 
 def fused(members: Any) -> float:
     odds = 0.5 + sum(
-        weight * np.log(members[name] / (1 - members[name])) for name, weight in (("la", 0.25), ("five", 0.75))
+        weight * np.log(members[name] / (1 - members[name])) for name, weight in (("small", 0.25), ("aasist", 0.75))
     )
     return float(1 / (1 + np.exp(-odds)))
 
