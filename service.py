@@ -3,6 +3,7 @@
 `bentoml serve` in this folder starts all three, each in a process of its own.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from bonafide.bento.environment import prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
+from bonafide.bento.priority import lower_priority
 from bonafide.bento.server import bound_servers
 from bonafide.bento.shutdown import IdleDrain
 from bonafide.bento.startup import refusal_to_start
@@ -37,6 +39,8 @@ from models.batch_sizes import batch_size
 from models.devices import cuda_is_available
 from models.errors import ModelError
 from models.info import Device, ModelInfo
+
+logger = logging.getLogger("bonafide.service")
 
 # Every process of the service imports this file, also the supervisor, which only starts the others. What one kind of
 # process needs is therefore imported by its class: models by the runners, transports and use cases by the service.
@@ -78,16 +82,16 @@ bound_servers(SETTINGS)
 
 
 class Scorer:
-    """Common part of both runners.
+    """Common part of the runners.
 
     Args:
-        info: the model.
+        info: the model; None: there is none, and no item is sent.
         judge: returns plain numbers for each item, NaN for one that cannot be judged.
     """
 
-    def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
+    def __init__(self, info: ModelInfo | None, judge: Callable[[list[Any]], list[Any]]) -> None:
         self._info = info
-        self._fingerprint = info.fingerprint
+        self._fingerprint = info.fingerprint if info else ""
         self._judge = judge
         self._idle_drain = IdleDrain(SETTINGS.drain_s)
 
@@ -105,9 +109,9 @@ class Scorer:
         return [RunnerResult(each, seconds, len(items), self._fingerprint) for each in judged]
 
     def info(self) -> dict[str, Any]:
-        """The model's description."""
+        """The model's description; empty without a model."""
         self._idle_drain.touch()
-        return self._info.to_dict()
+        return self._info.to_dict() if self._info else {}
 
 
 @bentoml.service(name="WavLMRunner", **RUNNER)
@@ -168,7 +172,85 @@ class DINOv2Runner:
         return self.scorer.info()
 
 
-RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner]
+def shadow_scorer(load: Callable[[], tuple[ModelInfo, Callable[[list[Any]], list[Any]]]]) -> Scorer:
+    """What a second model scores with, at the lowest priority. One that cannot be loaded is an entry in the log."""
+    lower_priority()
+    try:
+        return Scorer(*load())
+    except ModelError as error:
+        logger.error("the shadow cannot be loaded, and scores nothing: %s", error)
+        return Scorer(None, list)
+
+
+@bentoml.service(name="VoiceShadowRunner", **RUNNER)
+class VoiceShadowRunner:
+    """Scores windows of speech that were answered, with the second model: int16 (samples,) at 16 kHz -> P(spoof)."""
+
+    def __init__(self) -> None:
+        from models.configured import shadow_options
+        from models.voice_model import VoiceSpoofModel
+
+        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
+        with refusal_to_start(UnprotectedError):
+            require_private("VoiceShadowRunner", http_host(), SETTINGS)
+
+        def load() -> tuple[ModelInfo, Callable[[list[Any]], list[Any]]]:
+            detector = VoiceSpoofModel.load(SETTINGS.voice_shadow or "", shadow_options("voice", SETTINGS))
+            return detector.info, lambda windows: detector.score(windows).tolist()
+
+        self.scorer = shadow_scorer(load)
+
+    @bentoml.on_startup
+    async def started(self) -> None:
+        """Installs the signal handlers of the drain."""
+        self.scorer.install_drain()
+
+    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score(self, items: list[Any]) -> Results:
+        """See `Scorer.score`."""
+        return self.scorer.score(items)
+
+    @bentoml.api
+    async def info(self) -> Description:
+        """See `Scorer.info`."""
+        return self.scorer.info()
+
+
+@bentoml.service(name="FaceShadowRunner", **RUNNER)
+class FaceShadowRunner:
+    """Scores photos of faces that were answered, with the second model: uint8 (height, width, 3) -> P(fake)."""
+
+    def __init__(self) -> None:
+        from models.configured import shadow_options
+        from models.face_model import FaceSpoofModel
+
+        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
+        with refusal_to_start(UnprotectedError):
+            require_private("FaceShadowRunner", http_host(), SETTINGS)
+
+        def load() -> tuple[ModelInfo, Callable[[list[Any]], list[Any]]]:
+            detector = FaceSpoofModel.load(SETTINGS.face_shadow or "", shadow_options("face", SETTINGS))
+            return detector.info, lambda photos: detector.score(photos).tolist()
+
+        self.scorer = shadow_scorer(load)
+
+    @bentoml.on_startup
+    async def started(self) -> None:
+        """Installs the signal handlers of the drain."""
+        self.scorer.install_drain()
+
+    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score(self, items: list[Any]) -> Results:
+        """See `Scorer.score`."""
+        return self.scorer.score(items)
+
+    @bentoml.api
+    async def info(self) -> Description:
+        """See `Scorer.info`."""
+        return self.scorer.info()
+
+
+RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner, VoiceShadowRunner, FaceShadowRunner]
 for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
@@ -194,9 +276,12 @@ class Bonafide:
 
     voice = bentoml.depends(WavLMRunner)
     face = bentoml.depends(DINOv2Runner)
+    # Processes of their own: one that crashes, or takes all memory, is no runner of the answers.
+    voice_shadow = bentoml.depends(VoiceShadowRunner) if SETTINGS.voice_shadow else None
+    face_shadow = bentoml.depends(FaceShadowRunner) if SETTINGS.face_shadow else None
 
     def __init__(self) -> None:
-        from bonafide.bento.remote import require_remote
+        from bonafide.bento.remote import optional_remote, require_remote
         from bonafide.serving import Server
 
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
@@ -206,6 +291,8 @@ class Bonafide:
                 SETTINGS,
                 voice=require_remote(self.voice, "WavLMRunner", "voice", RUNNER_TOKEN),
                 face=require_remote(self.face, "DINOv2Runner", "face", RUNNER_TOKEN),
+                voice_shadow=optional_remote(self.voice_shadow, "VoiceShadowRunner", "second voice", RUNNER_TOKEN),
+                face_shadow=optional_remote(self.face_shadow, "FaceShadowRunner", "second face", RUNNER_TOKEN),
                 tracer_provider=BentoMLContainer.tracer_provider.get(),
                 metrics=metrics,
             )

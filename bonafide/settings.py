@@ -103,6 +103,20 @@ class Settings(BaseSettings):
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
+    voice_shadow: str | None = None
+    """Second voice model, a reference: it scores what was answered, for metrics and log alone (docs/shadow.md)."""
+    face_shadow: str | None = None
+    """Second face model, a reference, likewise."""
+    voice_shadow_spoof_label: str | None = None
+    """As `voice_spoof_label`, of the second model."""
+    face_shadow_spoof_label: str | None = None
+    """As `face_spoof_label`, of the second model."""
+    voice_shadow_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of recordings and live sessions that the second voice model scores too, chosen at random."""
+    face_shadow_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of photos that the second face model scores too, chosen at random."""
+    shadow_max_bytes: int = Field(64 * MIB, ge=0)
+    """Windows and photos held for the second models, of each task; what does not fit is not scored, and counted."""
     face_crop: bool = False
     """Whether the largest face is judged, instead of the whole picture; only where one is found."""
     face_crop_margin: float = Field(0.5, ge=0.0, le=4.0)

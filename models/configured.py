@@ -127,6 +127,12 @@ def load_options(task: Task, settings: Settings) -> LoadOptions:
     )
 
 
+def shadow_options(task: Task, settings: Settings) -> LoadOptions:
+    """The same for the task's second model, whose labels have a setting of their own."""
+    label = settings.voice_shadow_spoof_label if task == "voice" else settings.face_shadow_spoof_label
+    return replace(load_options(task, settings), spoof_label=label)
+
+
 def reference_of(task: Task, settings: Settings) -> str:
     """The model reference in the settings."""
     return settings.voice_model if task == "voice" else settings.face_model

@@ -12,7 +12,7 @@ RANKS = (
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},
     {"bonafide.voice", "bonafide.face", "bonafide.live"},
-    {"bonafide.recordings"},
+    {"bonafide.recordings", "bonafide.shadow"},
     {"bonafide.runner", "bonafide.decoders"},
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment", "bonafide.http_errors"},

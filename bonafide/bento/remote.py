@@ -152,6 +152,11 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
     return Replicas(known.url, connect)
 
 
+def optional_remote(dependency: object, name: str, model: str, token: str = "") -> Replicas | None:
+    """As `require_remote`; None where the service has no such dependency."""
+    return None if dependency is None else require_remote(dependency, name, model, token)
+
+
 def require_url(url: str, name: str) -> None:
     """Refuses an address of a runner that no client could use.
 
