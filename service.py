@@ -3,9 +3,9 @@
 `bentoml serve` in this folder starts all three, each in a process of its own.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import bentoml
@@ -20,7 +20,7 @@ from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
-from bonafide.bento.environment import prepare_environment
+from bonafide.bento.environment import note_of, prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
@@ -37,8 +37,9 @@ from bonafide.security.hosts import AllowedHosts
 from bonafide.telemetry import configure_logging
 from models.batch_sizes import batch_size
 from models.devices import cuda_is_available
-from models.errors import ModelError
-from models.info import Device, ModelInfo
+from models.errors import ModelBusy, ModelError
+from models.info import Device
+from models.slot import Loaded, ModelSlot, Source
 
 logger = logging.getLogger("bonafide.service")
 
@@ -81,173 +82,138 @@ serve_newest_certificate(SETTINGS)
 bound_servers(SETTINGS)
 
 
-class Scorer:
-    """Common part of the runners.
+class Runner:
+    """Common part of the runners: a model, which another one may replace while calls go on (`models.slot`).
 
     Args:
-        info: the model; None: there is none, and no item is sent.
-        judge: returns plain numbers for each item, NaN for one that cannot be judged.
+        source: loads models.
+        reference: of the model.
+        spoof_label: its setting.
+        required: whether a model that cannot be loaded ends the start; else nothing is scored until it is replaced.
     """
 
-    def __init__(self, info: ModelInfo | None, judge: Callable[[list[Any]], list[Any]]) -> None:
-        self._info = info
-        self._fingerprint = info.fingerprint if info else ""
-        self._judge = judge
-        self._idle_drain = IdleDrain(SETTINGS.drain_s)
+    def __init__(self, source: Source, reference: str, spoof_label: str | None, *, required: bool) -> None:
+        name = type(self).__name__
+        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
+        self.slot = ModelSlot(source, keep_s=SETTINGS.call_timeout_s, note=note_of(name))
+        self.idle_drain = IdleDrain(SETTINGS.drain_s)
+        with refusal_to_start(UnprotectedError, ModelError):
+            require_private(name, http_host(), SETTINGS)
+            try:
+                self.slot.fill(reference, spoof_label)
+            except ModelError as error:
+                if required:
+                    raise
+                logger.error("%s has no model, and scores nothing: %s", name, error)
 
-    def install_drain(self) -> None:
-        """Installs the signal handlers that delay the exit. Must be called on the event loop."""
-        self._idle_drain.install()
-
-    def score(self, items: list[Any]) -> list[RunnerResult]:
-        """The result of each item, with the seconds and the size of its batch."""
-        self._idle_drain.touch()
+    def judged(self, items: list[Any], model: Loaded | None) -> list[RunnerResult]:
+        """The result of each item, with the seconds and the size of its batch; without a model, no fingerprint."""
+        self.idle_drain.touch()
+        if model is None:
+            return [RunnerResult(None, 0.0, len(items), "") for _ in items]
         began = time.perf_counter()
-        judged = self._judge(items)
+        judged = model.judge(items)
         seconds = time.perf_counter() - began
-        self._idle_drain.touch()
-        return [RunnerResult(each, seconds, len(items), self._fingerprint) for each in judged]
+        self.idle_drain.touch()
+        return [RunnerResult(each, seconds, len(items), model.info.fingerprint) for each in judged]
 
-    def info(self) -> dict[str, Any]:
-        """The model's description; empty without a model."""
-        self._idle_drain.touch()
-        return self._info.to_dict() if self._info else {}
+    @bentoml.on_startup
+    async def started(self) -> None:
+        """Installs the signal handlers that delay the exit; from now on replaced models are let go in time."""
+        self.idle_drain.install()
+        self.expiring = asyncio.create_task(self.slot.expire_in_time())
+
+    @bentoml.api
+    async def info(self) -> Description:
+        """The model's description, empty without one; on the event loop, to answer while a batch is computed."""
+        self.idle_drain.touch()
+        return self.slot.current.info.to_dict() if self.slot.current else {}
+
+    @bentoml.api
+    async def prepare(self, reference: str, spoof_label: str) -> Description:
+        """See `ModelSlot.prepare`: the `fingerprint`, or why it is `refused`, and whether only because of `busy`."""
+        try:
+            info = await asyncio.to_thread(self.slot.prepare, reference, spoof_label or None)
+        except ModelError as error:
+            return {"refused": str(error), "busy": isinstance(error, ModelBusy)}
+        return {"fingerprint": info.fingerprint}
+
+    @bentoml.api
+    async def activate(self, fingerprint: str) -> bool:
+        """See `ModelSlot.activate`."""
+        return self.slot.activate(fingerprint)
+
+
+class VoiceRunner(Runner):
+    """Scores windows of speech: int16 (samples,) at 16 kHz."""
+
+    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score(self, items: list[Any]) -> Results:
+        """See `Runner.judged`."""
+        return self.judged(items, self.slot.current)
+
+    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score_previous(self, items: list[Any]) -> Results:
+        """As `score`, by the model before the present one."""
+        return self.judged(items, self.slot.asked_for_previous())
+
+
+class FaceRunner(Runner):
+    """Scores photos of faces: uint8 as `ModelInfo.picture_shape` says."""
+
+    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score(self, items: list[Any]) -> Results:
+        """See `Runner.judged`."""
+        return self.judged(items, self.slot.current)
+
+    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score_previous(self, items: list[Any]) -> Results:
+        """As `score`, by the model before the present one."""
+        return self.judged(items, self.slot.asked_for_previous())
 
 
 @bentoml.service(name="WavLMRunner", **RUNNER)
-class WavLMRunner:
-    """Scores windows of speech: int16 (samples,) at 16 kHz -> the numbers of a `WindowScore`."""
+class WavLMRunner(VoiceRunner):
+    """A window -> the numbers of a `WindowScore`."""
 
     def __init__(self) -> None:
-        from models.configured import WindowScorer, load_options
+        from models.configured import VoiceWithSpeech
 
-        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(UnprotectedError, ModelError):
-            require_private("WavLMRunner", http_host(), SETTINGS)
-            scorer = WindowScorer.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
-        self.scorer = Scorer(scorer.info, lambda windows: [each.numbers for each in scorer.score(windows)])
-
-    @bentoml.on_startup
-    async def started(self) -> None:
-        """Installs the signal handlers of the drain."""
-        self.scorer.install_drain()
-
-    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
-    def score(self, items: list[Any]) -> Results:
-        """See `Scorer.score`."""
-        return self.scorer.score(items)
-
-    @bentoml.api
-    async def info(self) -> Description:
-        """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
-        return self.scorer.info()
+        super().__init__(VoiceWithSpeech(SETTINGS), SETTINGS.voice_model, SETTINGS.voice_spoof_label, required=True)
 
 
 @bentoml.service(name="DINOv2Runner", **RUNNER)
-class DINOv2Runner:
-    """Scores photos of faces: uint8 as `ModelInfo.picture_shape` says -> the numbers of a `PhotoScore`."""
+class DINOv2Runner(FaceRunner):
+    """A photo -> the numbers of a `PhotoScore`."""
 
     def __init__(self) -> None:
-        from models.configured import PhotoScorer, load_options
+        from models.configured import Face
 
-        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(UnprotectedError, ModelError):
-            require_private("DINOv2Runner", http_host(), SETTINGS)
-            scorer = PhotoScorer.load(SETTINGS.face_model, load_options("face", SETTINGS))
-        self.scorer = Scorer(scorer.info, lambda photos: [each.numbers for each in scorer.score(photos)])
-
-    @bentoml.on_startup
-    async def started(self) -> None:
-        """Installs the signal handlers of the drain."""
-        self.scorer.install_drain()
-
-    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
-    def score(self, items: list[Any]) -> Results:
-        """See `Scorer.score`."""
-        return self.scorer.score(items)
-
-    @bentoml.api
-    async def info(self) -> Description:
-        """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
-        return self.scorer.info()
-
-
-def shadow_scorer(load: Callable[[], tuple[ModelInfo, Callable[[list[Any]], list[Any]]]]) -> Scorer:
-    """What a second model scores with, at the lowest priority. One that cannot be loaded is an entry in the log."""
-    lower_priority()
-    try:
-        return Scorer(*load())
-    except ModelError as error:
-        logger.error("the shadow cannot be loaded, and scores nothing: %s", error)
-        return Scorer(None, list)
+        super().__init__(Face(SETTINGS), SETTINGS.face_model, SETTINGS.face_spoof_label, required=True)
 
 
 @bentoml.service(name="VoiceShadowRunner", **RUNNER)
-class VoiceShadowRunner:
-    """Scores windows of speech that were answered, with the second model: int16 (samples,) at 16 kHz -> P(spoof)."""
+class VoiceShadowRunner(VoiceRunner):
+    """A window that was answered -> P(spoof) of a second model, at the lowest priority."""
 
     def __init__(self) -> None:
-        from models.configured import shadow_options
-        from models.voice_model import VoiceSpoofModel
+        from models.configured import Voice
 
-        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(UnprotectedError):
-            require_private("VoiceShadowRunner", http_host(), SETTINGS)
-
-        def load() -> tuple[ModelInfo, Callable[[list[Any]], list[Any]]]:
-            detector = VoiceSpoofModel.load(SETTINGS.voice_shadow or "", shadow_options("voice", SETTINGS))
-            return detector.info, lambda windows: detector.score(windows).tolist()
-
-        self.scorer = shadow_scorer(load)
-
-    @bentoml.on_startup
-    async def started(self) -> None:
-        """Installs the signal handlers of the drain."""
-        self.scorer.install_drain()
-
-    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
-    def score(self, items: list[Any]) -> Results:
-        """See `Scorer.score`."""
-        return self.scorer.score(items)
-
-    @bentoml.api
-    async def info(self) -> Description:
-        """See `Scorer.info`."""
-        return self.scorer.info()
+        lower_priority()
+        label = SETTINGS.voice_shadow_spoof_label
+        super().__init__(Voice(SETTINGS), SETTINGS.voice_shadow or "", label, required=False)
 
 
 @bentoml.service(name="FaceShadowRunner", **RUNNER)
-class FaceShadowRunner:
-    """Scores photos of faces that were answered, with the second model: uint8 (height, width, 3) -> P(fake)."""
+class FaceShadowRunner(FaceRunner):
+    """A photo that was answered -> the numbers of a second model's `PhotoScore`, at the lowest priority."""
 
     def __init__(self) -> None:
-        from models.configured import shadow_options
-        from models.face_model import FaceSpoofModel
+        from models.configured import Face
 
-        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(UnprotectedError):
-            require_private("FaceShadowRunner", http_host(), SETTINGS)
-
-        def load() -> tuple[ModelInfo, Callable[[list[Any]], list[Any]]]:
-            detector = FaceSpoofModel.load(SETTINGS.face_shadow or "", shadow_options("face", SETTINGS))
-            return detector.info, lambda photos: detector.score(photos).tolist()
-
-        self.scorer = shadow_scorer(load)
-
-    @bentoml.on_startup
-    async def started(self) -> None:
-        """Installs the signal handlers of the drain."""
-        self.scorer.install_drain()
-
-    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
-    def score(self, items: list[Any]) -> Results:
-        """See `Scorer.score`."""
-        return self.scorer.score(items)
-
-    @bentoml.api
-    async def info(self) -> Description:
-        """See `Scorer.info`."""
-        return self.scorer.info()
+        lower_priority()
+        label = SETTINGS.face_shadow_spoof_label
+        super().__init__(Face(SETTINGS), SETTINGS.face_shadow or "", label, required=False)
 
 
 RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner, VoiceShadowRunner, FaceShadowRunner]

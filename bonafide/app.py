@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from bonafide.audio.reader import AudioLimits, window_weight
 from bonafide.byte_budget import ByteBudget
@@ -110,6 +111,11 @@ class App:
     def ready(self) -> bool:
         """Whether both runners are available."""
         return self.voice_runner.ready and self.face_runner.ready
+
+    def replaceable(self) -> dict[str, Runner[Any]]:
+        """The runners whose models an operator may replace, by the names that the operator uses."""
+        shadows = {f"{task}_shadow": runner for task, runner in self.shadows.runners.items()}
+        return {"voice": self.voice_runner, "face": self.face_runner, **shadows}
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited ten times a second."""

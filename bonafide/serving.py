@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
+from bonafide.api.operator import OperatorApi
 from bonafide.api.private import PrivateServer
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
@@ -54,7 +55,8 @@ class Server:
         self._app = App(settings, voice=voice, face=face, voice_shadow=voice_shadow, face_shadow=face_shadow)
         self._http = HttpApi()
         self._sockets = WebSocketApi(lambda: self._http.app)
-        self._private = PrivateServer(metrics, lambda: self.taking_calls)
+        operator = OperatorApi(settings.operator_token, self._app.replaceable)
+        self._private = PrivateServer(metrics, lambda: self.taking_calls, operator)
         self._draining: asyncio.Task[None] | None = None
 
     def routes(self) -> list[BaseRoute]:

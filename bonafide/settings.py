@@ -266,6 +266,8 @@ class Settings(BaseSettings):
     """Port of `/metrics`, `/livez` and `/readyz` without key and TLS; the public port then has no `/metrics`."""
     metrics_host: str = "127.0.0.1"
     """Address that this port listens on."""
+    operator_token: SecretStr = SecretStr("")
+    """Token with which models are replaced over this port, 16 characters or more; empty: they are not."""
 
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)
@@ -395,7 +397,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"must be names like voice.example.com, not {host}")
         return tuple(host if host == "*" else join_address(parse_address(host).host, None) for host in value)
 
-    @field_validator("runner_token", mode="after")
+    @field_validator("runner_token", "operator_token", mode="after")
     @classmethod
     def _a_token_for_a_header(cls, value: SecretStr) -> SecretStr:
         if (token := value.get_secret_value()) and not re.fullmatch(r"[!-~]{16,256}", token):
@@ -476,6 +478,12 @@ class Settings(BaseSettings):
     def _one_source_of_keys(self) -> "Settings":
         if self.keys_file is not None and self.keys.get_secret_value():
             raise ValueError("BONAFIDE_KEYS_FILE and BONAFIDE_KEYS are both set; one must be enough")
+        return self
+
+    @model_validator(mode="after")
+    def _operators_have_a_port(self) -> "Settings":
+        if self.operator_token.get_secret_value() and self.metrics_port is None:
+            raise ValueError("BONAFIDE_OPERATOR_TOKEN is set, so BONAFIDE_METRICS_PORT must be set too")
         return self
 
     @model_validator(mode="after")

@@ -14,10 +14,14 @@ from bonafide.environment import WrongSettings as WrongSettings
 from bonafide.environment import read_settings
 from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore, WindowScore
+from models.catalog import find_model
 from models.detector import Judge
 from models.detectors import load_detector
+from models.devices import cuda_is_available
 from models.info import Task
+from models.memory import require_memory
 from models.options import LoadOptions
+from models.slot import Loaded
 from models.speech import VoiceActivityDetector
 from models.voice_model import WINDOW_SAMPLES
 
@@ -127,10 +131,55 @@ def load_options(task: Task, settings: Settings) -> LoadOptions:
     )
 
 
-def shadow_options(task: Task, settings: Settings) -> LoadOptions:
-    """The same for the task's second model, whose labels have a setting of their own."""
-    label = settings.voice_shadow_spoof_label if task == "voice" else settings.face_shadow_spoof_label
-    return replace(load_options(task, settings), spoof_label=label)
+class _Source:
+    """Loads models of a task as the settings say; see `models.slot.Source`."""
+
+    task: Task
+
+    def __init__(self, settings: Settings) -> None:
+        self._options = load_options(self.task, settings)
+
+    def require_room(self, reference: str) -> None:
+        """See `Source`."""
+        files = find_model(reference, self.task, self._options.models_dir, offline=self._options.offline)
+        on_cuda = self._options.engine != "openvino" and cuda_is_available()
+        require_memory(files.path, "cuda" if on_cuda else "cpu")
+
+    def _with(self, spoof_label: str | None) -> LoadOptions:
+        return replace(self._options, spoof_label=spoof_label)
+
+
+class VoiceWithSpeech(_Source):
+    """Voice models together with the detector of voice activity: a window -> the numbers of a `WindowScore`."""
+
+    task: Task = "voice"
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        """See `Source`."""
+        scorer = WindowScorer.load(reference, self._with(spoof_label))
+        return Loaded(scorer.info, lambda windows: [each.numbers for each in scorer.score(windows)])
+
+
+class Voice(_Source):
+    """Voice models alone: a window -> P(spoof)."""
+
+    task: Task = "voice"
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        """See `Source`."""
+        detector = load_detector(reference, "voice", self._with(spoof_label))
+        return Loaded(detector.info, lambda windows: detector.score(windows).tolist())
+
+
+class Face(_Source):
+    """Face models: a photo -> the numbers of a `PhotoScore`."""
+
+    task: Task = "face"
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        """See `Source`."""
+        scorer = PhotoScorer.load(reference, self._with(spoof_label))
+        return Loaded(scorer.info, lambda photos: [each.numbers for each in scorer.score(photos)])
 
 
 def reference_of(task: Task, settings: Settings) -> str:
