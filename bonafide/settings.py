@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
     voice_shadow: str | None = None
-    """Second voice model, a reference: it scores what was answered, for metrics and log alone (docs/shadow.md)."""
+    """Second voice model, a reference: it scores what was answered, for metrics and log alone (docs/replacing.md)."""
     face_shadow: str | None = None
     """Second face model, a reference, likewise."""
     voice_shadow_spoof_label: str | None = None
