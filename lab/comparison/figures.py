@@ -36,7 +36,7 @@ def figures(
     pairs: dict[tuple[Task, tuple[str, str], tuple[str, str]], list[Compared]] = {}
     for each in compared:
         pairs.setdefault((each.task, each.served.model, each.shadow.model), []).append(each)
-    chosen = list(shadow_thresholds) or [None]
+    chosen: Sequence[float | None] = shadow_thresholds or (None,)
     return [_pair(items, threshold, chosen) for items in pairs.values()]
 
 
@@ -81,7 +81,8 @@ def _model(said: Said) -> dict[str, Any]:
 def _at(items: Sequence[Compared], threshold: float | None, shadow_threshold: float | None) -> dict[str, Any]:
     """Labels and what changes at these thresholds; None: those in force."""
     task = items[0].task
-    changed, agreed, newly = [], 0, 0
+    changed: list[dict[str, Any]] = []
+    agreed = newly = 0
     for each in items:
         before, after = _label(task, each.served, threshold), _label(task, each.shadow, shadow_threshold)
         if before == after:
@@ -121,10 +122,11 @@ def _stated(threshold: float | None, said: Sequence[Said]) -> list[float]:
 
 
 def _rank_correlation(items: Sequence[Compared]) -> float | None:
-    ranks = [_ranks(np.array([getattr(each, side).score for each in items])) for side in ("served", "shadow")]
-    if any(np.ptp(each) == 0 for each in ranks):
+    served = _ranks(np.array([each.served.score for each in items]))
+    shadow = _ranks(np.array([each.shadow.score for each in items]))
+    if np.ptp(served) == 0 or np.ptp(shadow) == 0:
         return None
-    return _rounded(np.corrcoef(*ranks)[0, 1])
+    return _rounded(np.corrcoef(served, shadow)[0, 1])
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ async def test_only_with_the_token(headers: dict[str, str]) -> None:
     async with private(remote) as http:
         answer = await http.post("/models/voice", json={"reference": "new"}, headers=headers)
         assert (answer.status_code, "token" in answer.json()["error"]) == (401, True)
-        odd = await http.post("/models/voice", content=b"{}", headers={"authorization": b"Bearer \xff\xfe"})
+        odd = await http.post("/models/voice", content=b"{}", headers={b"authorization": b"Bearer \xff\xfe"})
         assert odd.status_code == 401
     async with private(remote, token="") as http:
         for given in (headers, {"authorization": "Bearer any"}):
