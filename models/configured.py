@@ -14,6 +14,7 @@ from bonafide.environment import WrongSettings as WrongSettings
 from bonafide.environment import read_settings
 from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore, WindowScore
+from models.apart import load_apart
 from models.catalog import find_model
 from models.detector import Judge
 from models.detectors import load_detector
@@ -139,11 +140,13 @@ class _Source:
     def __init__(self, settings: Settings) -> None:
         self._options = load_options(self.task, settings)
 
-    def require_room(self, reference: str) -> None:
-        """See `Source`."""
+    def admit(self, reference: str, spoof_label: str | None) -> None:
+        """See `Source`; a checkpoint that a CPU has to convert is converted by another process."""
         files = find_model(reference, self.task, self._options.models_dir, offline=self._options.offline)
         on_cuda = self._options.engine != "openvino" and cuda_is_available()
         require_memory(files.path, "cuda" if on_cuda else "cpu")
+        if not (on_cuda or files.is_converted or files.is_onnx):
+            load_apart(self.task, reference, spoof_label)
 
     def _with(self, spoof_label: str | None) -> LoadOptions:
         return replace(self._options, spoof_label=spoof_label)
@@ -180,6 +183,9 @@ class Face(_Source):
         """See `Source`."""
         scorer = PhotoScorer.load(reference, self._with(spoof_label))
         return Loaded(scorer.info, lambda photos: [each.numbers for each in scorer.score(photos)])
+
+
+SOURCES: dict[Task, type[VoiceWithSpeech] | type[Face]] = {"voice": VoiceWithSpeech, "face": Face}
 
 
 def reference_of(task: Task, settings: Settings) -> str:

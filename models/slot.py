@@ -49,11 +49,11 @@ class Source(Protocol):
             ModelError: it cannot be served.
         """
 
-    def require_room(self, reference: str) -> None:
-        """Refuses a model that would not fit beside the present one.
+    def admit(self, reference: str, spoof_label: str | None) -> None:
+        """Refuses a model that would not fit beside the present one, or cannot be loaded; does what would disturb it.
 
         Raises:
-            ModelError: there is none, or it does not fit.
+            ModelError: there is none, it does not fit, or it cannot be served.
         """
 
 
@@ -112,7 +112,7 @@ class ModelSlot:
             if self.previous is not None:
                 raise ModelBusy("calls still go on with the model before the present one; try again in a minute")
             self._next = None
-            self._source.require_room(reference)
+            self._source.admit(reference, spoof_label)
             loaded = self._source.load(reference, spoof_label)
             self._next = (loaded, reference, spoof_label)
             return loaded.info

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RANKS = (
     {"service"},
-    {"lab", "models.fetch", "models.convert", "models.manifest"},
+    {"lab", "models.fetch", "models.convert", "models.first_load", "models.manifest"},
     {"models.configured", "bonafide.serving"},
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},

@@ -29,7 +29,7 @@ class Models:
             raise ZeroDivisionError
         return Loaded(replace(MODEL, name=reference, version=reference), lambda items: [spoof_label] * len(items))
 
-    def require_room(self, reference: str) -> None:
+    def admit(self, reference: str, spoof_label: str | None) -> None:
         if reference == "large":
             raise NoMemory("it does not fit")
 
