@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_BAR = 24
+_BAR = 20
 _ITEMS = {"voice": "recordings and live sessions", "face": "photos"}
 
 
