@@ -1,10 +1,10 @@
 """A model is loaded in a process of its own, and what is kept of it is found by the next."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from models import apart
 from models.apart import load_apart
 from models.configured import VoiceWithSpeech, settings_for
 from models.errors import UnsupportedModel
@@ -34,7 +34,7 @@ def test_one_that_ends_or_takes_too_long_is_told(tmp_path: Path, monkeypatch: py
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\nkill -9 $$\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(apart.sys, "executable", str(fake))
+    monkeypatch.setattr(sys, "executable", str(fake))
     with pytest.raises(UnsupportedModel, match="ended by signal 9"):
         load_apart("voice", "model", "fake")
     fake.write_text("#!/bin/sh\nexec sleep 20\n")
