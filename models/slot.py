@@ -35,6 +35,10 @@ class Loaded(NamedTuple):
     judge: Callable[[list[Any]], list[Any]]
 
 
+Request = tuple[str, str | None]
+"""Reference and spoof label of a model."""
+
+
 class Source(Protocol):
     """Where models come from."""
 
@@ -77,7 +81,8 @@ class ModelSlot:
     ) -> None:
         self.current: Loaded | None = None
         self.previous: Loaded | None = None
-        self._next: tuple[Loaded, str, str | None] | None = None
+        self._next: tuple[Loaded, Request] | None = None
+        self._requests: tuple[Request | None, Request | None] = (None, None)  # of the current and the previous one
         self._source = source
         self._keep_s = keep_s
         self._note = note
@@ -94,13 +99,18 @@ class ModelSlot:
         if (noted := self._noted()) is not None:
             try:
                 self.current = self._source.load(*noted)
-                return
             except ModelError as error:
                 logger.error("the model that was in use cannot be loaded again: %s", error)
+            else:
+                self._requests = (noted, None)
+                return
         self.current = self._source.load(reference, spoof_label)
+        self._requests = ((reference, spoof_label), None)
 
     def prepare(self, reference: str, spoof_label: str | None) -> ModelInfo:
         """Loads a model that is to take the place; nothing changes yet. Takes seconds, or minutes.
+
+        The one before the current one, as long as it is kept, is there at once.
 
         Raises:
             ModelBusy: another one is being loaded, or the one before the current one is still needed.
@@ -109,12 +119,15 @@ class ModelSlot:
         if not self._loading.acquire(blocking=False):
             raise ModelBusy("another model is being loaded; try again when it is")
         try:
-            if self.previous is not None:
-                raise ModelBusy("calls still go on with the model before the present one; try again in a minute")
             self._next = None
-            self._source.admit(reference, spoof_label)
-            loaded = self._source.load(reference, spoof_label)
-            self._next = (loaded, reference, spoof_label)
+            request = (reference, spoof_label)
+            if (loaded := self.previous) is not None:
+                if request != self._requests[1]:
+                    raise ModelBusy("calls still go on with the model before the present one; try again in a minute")
+            else:
+                self._source.admit(*request)
+                loaded = self._source.load(*request)
+            self._next = (loaded, request)
             return loaded.info
         except ModelError:
             raise
@@ -129,13 +142,15 @@ class ModelSlot:
         prepared, self._next = self._next, None
         if prepared is None or prepared[0].info.fingerprint != fingerprint:
             return False
-        loaded, *request = prepared
+        loaded, request = prepared
+        before = self._requests
         if self.current is not None and self.current.info.fingerprint != fingerprint:
-            self.previous = self.current
+            self.previous, self._requests = self.current, (request, before[0])
+        else:
+            self._requests = (request, before[1])
         self.current = loaded
         self._replaced_at = self._asked_at = self._clock()
-        if self._note is not None:
-            self._note.write_text(json.dumps(request), encoding="utf-8")
+        self._write_note(request)
         logger.info("model replaced", extra={"model": loaded.info.name, "version": loaded.info.version})
         return True
 
@@ -158,7 +173,15 @@ class ModelSlot:
             await asyncio.sleep(_LOOK_S)
             self.expire()
 
-    def _noted(self) -> tuple[str, str | None] | None:
+    def _write_note(self, request: Request) -> None:
+        if self._note is None:
+            return
+        try:
+            self._note.write_text(json.dumps(request), encoding="utf-8")
+        except OSError as error:
+            logger.warning("if this process dies, the next has the model of the settings", extra={"cause": repr(error)})
+
+    def _noted(self) -> Request | None:
         if self._note is None or not self._note.is_file():
             return None
         reference, spoof_label = json.loads(self._note.read_text(encoding="utf-8"))

@@ -232,6 +232,13 @@ async def test_a_voice_model_is_replaced_while_calls_go_on(replaceable: Replacea
     assert before["model"]["version"] != after["model"]["version"] == answer.json()["version"]
     assert before["score"] + after["score"] == pytest.approx(1, abs=0.002), "no score from the cache of the other model"
 
+    for reference in (replaceable.models.voice, replaceable.models.other_voice):  # the way back is open at once
+        answer = await replaceable.replace("voice", reference)
+        assert (answer.status_code, answer.json().get("model")) == (200, reference.name)
+        judged = (await http.post("/detect_audio", content=same)).json()
+        assert judged["model"]["name"] == reference.name
+        assert judged["score"] == pytest.approx((before if reference.name == "voice" else after)["score"], abs=1e-6)
+
     process_of(replaceable.service, "WavLMRunner").send_signal(signal.SIGKILL)
     await until(lambda: _ready(http, False), PATIENCE_S)
     await until(lambda: _ready(http, True), PATIENCE_S)

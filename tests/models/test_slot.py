@@ -153,3 +153,27 @@ def test_a_process_that_follows_one_that_died_has_its_model(tmp_path: Path) -> N
     third = ModelSlot(Models(), keep_s=600, note=note)
     third.fill("a", None)
     assert name(third.current) == "a"
+
+
+def test_the_one_before_is_back_at_once(slot: ModelSlot, clock: Clock) -> None:
+    assert slot.current is not None
+    first = slot.current
+    slot.prepare("b", None)
+    slot.activate(fingerprint("b"))
+    with pytest.raises(ModelBusy):
+        slot.prepare("a", "another label")
+    assert slot.prepare("a", None) == first.info
+    assert slot.activate(fingerprint("a"))
+    assert slot.current is first
+    assert name(slot.previous) == "b"
+    assert slot.prepare("b", None).name == "b"
+    assert slot.activate(fingerprint("b"))
+    assert (name(slot.current), name(slot.previous)) == ("b", "a")
+
+
+def test_a_note_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+    slot = ModelSlot(Models(), keep_s=600, note=tmp_path / "none" / "note")
+    slot.fill("a", None)
+    slot.prepare("b", None)
+    assert slot.activate(fingerprint("b"))
+    assert name(slot.current) == "b"
