@@ -22,39 +22,41 @@ from bonafide.shadow.trial import Trial
 from bonafide.verdict import effective_threshold
 from models.info import ImageGeometry, ModelInfo
 
+Geometries = tuple[ImageGeometry, ...]
+
 
 class FaceTrial(Trial):
     """One photo; see `Trial`.
 
     Args:
         comparisons: see `Trial`.
-        geometry: of the shadow's photos.
+        geometries: of the shadow's pictures of a photo.
 
     Attributes:
         photo: its bytes, where the shadow takes another picture of it.
-        pixels: uint8 (height, width, 3), where both take the same.
+        pixels: uint8, see `ModelInfo.picture_shape`, where both take the same.
         served: the answer, once there is one.
     """
 
-    def __init__(self, comparisons: Comparisons | None, geometry: ImageGeometry | None) -> None:
+    def __init__(self, comparisons: Comparisons | None, geometries: Geometries) -> None:
         super().__init__(comparisons)
-        self._geometry = geometry
+        self._geometries = geometries
         self.photo: bytes | None = None
         self.pixels: NDArray[np.uint8] | None = None
         self.served: Opinion | None = None
 
-    def arrived(self, photo: Media, geometry: ImageGeometry) -> None:
+    def arrived(self, photo: Media, geometries: Geometries) -> None:
         """Copies the photo where it is needed again: its decoder takes it away.
 
         Args:
             photo: its bytes.
-            geometry: of the served model's photos.
+            geometries: of the served model's pictures of it.
         """
-        if self.is_open and geometry != self._geometry and self.hold(len(photo)):
+        if self.is_open and geometries != self._geometries and self.hold(len(photo)):
             self.photo = bytes(photo)
 
     def answered(self, served: Opinion, pixels: NDArray[np.uint8]) -> None:
-        """The answer and what it was given for, uint8 (height, width, 3); else nothing is compared."""
+        """The answer and the pixels it was given for; without one nothing is compared."""
         self.served = served
         if self.is_open and self.photo is None and self.hold(pixels.nbytes):
             self.pixels = pixels
@@ -94,25 +96,25 @@ class FaceShadow:
     @contextmanager
     def follow(self, call: Call) -> Iterator[FaceTrial]:
         """Keeps what is reported within the block, and scores it after the block, if there was an answer."""
-        geometry = self._runner.info.geometry if self._runner.ready else None
-        trial = FaceTrial(self._comparisons if self._comparisons.chosen() else None, geometry)
-        if geometry is None:
+        geometries = self._runner.info.geometries if self._runner.ready else ()
+        trial = FaceTrial(self._comparisons if self._comparisons.chosen() else None, geometries)
+        if not geometries:
             trial.give_up(Outcome.FAILED)
         try:
             yield trial
         finally:
             has_work = trial.served is not None
-            trial.end((lambda: self._compare(trial, geometry, call.request_id)) if has_work else None)
+            trial.end((lambda: self._compare(trial, geometries, call.request_id)) if has_work else None)
 
-    async def _compare(self, trial: FaceTrial, geometry: ImageGeometry | None, request_id: str) -> Outcome:
+    async def _compare(self, trial: FaceTrial, geometries: Geometries, request_id: str) -> Outcome:
         served, model = trial.served, self._runner.info
         assert served is not None  # noqa: S101
-        if model.geometry is None or model.geometry != geometry:
+        if model.geometries != geometries:
             raise ModelChanged("the shadow was replaced")
         pixels: NDArray[Any] | None = trial.pixels
         if pixels is None:
             assert trial.photo is not None  # noqa: S101
-            pixels = (await self._photos.read(trial.photo, model.geometry)).pixels
+            pixels = (await self._photos.read(trial.photo, *geometries)).pixels
         call = Call.within(self._timeout_s, request_id=request_id)
         (fake,) = await self._runner.score([pixels], call, model)
         if not math.isfinite(fake):
@@ -125,7 +127,7 @@ class FaceShadow:
 
 def follow(shadow: FaceShadow | None, call: Call) -> AbstractContextManager[FaceTrial]:
     """As `FaceShadow.follow`; None: there is no shadow, and nothing is kept."""
-    return nullcontext(FaceTrial(None, None)) if shadow is None else shadow.follow(call)
+    return nullcontext(FaceTrial(None, ())) if shadow is None else shadow.follow(call)
 
 
 def face_opinion(model: ModelInfo, threshold: float, fake: float) -> Opinion:

@@ -12,6 +12,7 @@ from bonafide.settings import Settings
 from bonafide.shadow.comparisons import Comparisons, ShadowObserver
 from bonafide.shadow.face import FaceShadow
 from bonafide.shadow.voice import VoiceShadow
+from bonafide.verdict import PhotoScore
 from models.info import Task
 
 
@@ -47,14 +48,14 @@ class Shadows:
         if voice is not None:
             self.voice = VoiceShadow(
                 self._compared("voice", settings.voice_shadow_share),
-                self._runner("voice", voice, weigh=window_weight),
+                self._runner("voice", voice, read=float, weigh=window_weight),
                 threshold=settings.voice_threshold,
                 timeout_s=settings.call_timeout_s,
             )
         if face is not None:
             self.face = FaceShadow(
                 self._compared("face", settings.face_shadow_share),
-                self._runner("face", face),
+                self._runner("face", face, read=lambda numbers: PhotoScore.of(numbers).fake),
                 ProcessPhotos.from_settings(self._decoders, self._threads, settings),
                 threshold=settings.face_threshold,
                 timeout_s=settings.call_timeout_s,
@@ -72,7 +73,7 @@ class Shadows:
         return comparisons
 
     def _runner(self, task: Task, remote: Remote, **options: Any) -> Runner[float]:
-        runner = Runner(f"{task}_shadow", remote, read=float, max_calls=1, observer=self._observer, **options)
+        runner = Runner[float](f"{task}_shadow", remote, max_calls=1, observer=self._observer, **options)
         self.runners[task] = runner
         return runner
 

@@ -18,6 +18,7 @@ from bonafide.photo.reader import Photo, PhotoReader
 from bonafide.settings import Settings
 from bonafide.shadow.comparisons import Comparisons
 from bonafide.shadow.face import FaceShadow
+from bonafide.verdict import PhotoScore
 from models.info import ImageGeometry
 from tests.bonafide.fakes import INFO, LocalRemote, ready_runner
 from tests.bonafide.shadow.shadowed import Seen, ShadowRemote, comparisons, done, shadow_runner
@@ -33,9 +34,9 @@ class Emptying:
         self._photos = ThreadPhotos(PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0)), pool)
         self.read_for: list[ImageGeometry] = []
 
-    async def read(self, data: Media, geometry: ImageGeometry) -> Photo:
-        self.read_for.append(geometry)
-        read = await self._photos.read(bytes(data), geometry)
+    async def read(self, data: Media, *geometries: ImageGeometry) -> Photo:
+        self.read_for += geometries
+        read = await self._photos.read(bytes(data), *geometries)
         if isinstance(data, bytearray):
             data.clear()
         return read
@@ -53,7 +54,7 @@ class Shadowed:
 async def shadowed(second: ShadowRemote, fake: float = 0.9, **chosen: Any) -> AsyncIterator[Shadowed]:
     seen = Seen()
     work = comparisons(seen, "face", **chosen)
-    runner = await ready_runner(LocalRemote(lambda _: fake), float)
+    runner = await ready_runner(LocalRemote(lambda _: fake), PhotoScore.of)
     with ThreadPoolExecutor(1) as pool:
         photos = Emptying(pool)
         shadow = FaceShadow(work, await shadow_runner(second), photos, threshold=None, timeout_s=10)
