@@ -15,11 +15,13 @@ from bonafide.environment import read_settings
 from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore, WindowScore
 from models.apart import load_apart
-from models.catalog import find_model
+from models.catalog import ModelFiles, find_model
 from models.detector import Judge
 from models.detectors import load_detector
 from models.devices import cuda_is_available
+from models.ensemble_members import find_members
 from models.info import Task
+from models.manifest_file import read_ensemble
 from models.memory import require_memory
 from models.options import LoadOptions
 from models.slot import Loaded
@@ -142,11 +144,18 @@ class _Source:
 
     def admit(self, reference: str, spoof_label: str | None) -> None:
         """See `Source`; a checkpoint that a CPU has to convert is converted by another process."""
-        files = find_model(reference, self.task, self._options.models_dir, offline=self._options.offline)
+        found = self._files(reference)
         on_cuda = self._options.engine != "openvino" and cuda_is_available()
-        require_memory(files.path, "cuda" if on_cuda else "cpu")
-        if not (on_cuda or files.is_converted or files.is_onnx):
+        require_memory([each.path for each in found], "cuda" if on_cuda else "cpu")
+        if not (on_cuda or all(each.is_converted or each.is_onnx for each in found)):
             load_apart(self.task, reference, spoof_label)
+
+    def _files(self, reference: str) -> list[ModelFiles]:
+        """Of the model, or of an ensemble's members."""
+        files = find_model(reference, self.task, self._options.models_dir, offline=self._options.offline)
+        if not files.is_ensemble:
+            return [files]
+        return [each.files for each in find_members(files.path, read_ensemble(files.path), self.task, self._options)]
 
     def _with(self, spoof_label: str | None) -> LoadOptions:
         return replace(self._options, spoof_label=spoof_label)

@@ -1,6 +1,6 @@
 """Whether a second model fits beside the one that serves: judged by the size of its weights and what memory is free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,17 +16,17 @@ _FIXED = 256 * 1024 * 1024
 _MIB = 1024 * 1024
 
 
-def require_memory(path: Path, device: Device) -> None:
+def require_memory(paths: Sequence[Path], device: Device) -> None:
     """Refuses a model that would not fit beside the present one.
 
     Args:
-        path: its folder or file.
+        paths: its folder or file; of an ensemble those of its members.
         device: where it is to run.
 
     Raises:
         NoMemory: names what is needed and what is free.
     """
-    weights = weight_bytes(path)
+    weights = sum(map(weight_bytes, paths))
     needs = [(_CPU_FACTOR * weights + _FIXED, free_memory(), "memory")]
     if device == "cuda":
         needs.append((_CUDA_FACTOR * weights + _FIXED, _free_on_cuda(), "memory of the GPU"))

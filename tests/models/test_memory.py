@@ -47,7 +47,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_figures(
 ) -> None:
     (tmp_path / "model.bin").write_bytes(bytes(10 * MIB))
     monkeypatch.setattr(memory, "free_memory", lambda: 300 * MIB)
-    require_memory(tmp_path, "cpu")
+    require_memory([tmp_path], "cpu")
     monkeypatch.setattr(memory, "free_memory", lambda: 285 * MIB)
     with pytest.raises(NoMemory, match="may need 286 MiB of memory, and 285 MiB are free"):
-        require_memory(tmp_path, "cpu")
+        require_memory([tmp_path], "cpu")
