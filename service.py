@@ -3,8 +3,9 @@
 `bentoml serve` in this folder starts all three, each in a process of its own.
 """
 
+import asyncio
+import logging
 import time
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import bentoml
@@ -19,10 +20,11 @@ from bonafide.api.security import KeyGate
 from bonafide.api.twilio_signature import TWILIO_PATH
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
-from bonafide.bento.environment import prepare_environment
+from bonafide.bento.environment import note_of, prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
+from bonafide.bento.priority import lower_priority
 from bonafide.bento.server import bound_servers
 from bonafide.bento.shutdown import IdleDrain
 from bonafide.bento.startup import refusal_to_start
@@ -35,8 +37,11 @@ from bonafide.security.hosts import AllowedHosts
 from bonafide.telemetry import configure_logging
 from models.batch_sizes import batch_size
 from models.devices import cuda_is_available
-from models.errors import ModelError
-from models.info import Device, ModelInfo
+from models.errors import ModelBusy, ModelError
+from models.info import Device
+from models.slot import Loaded, ModelSlot, Source
+
+logger = logging.getLogger("bonafide.service")
 
 # Every process of the service imports this file, also the supervisor, which only starts the others. What one kind of
 # process needs is therefore imported by its class: models by the runners, transports and use cases by the service.
@@ -77,98 +82,141 @@ serve_newest_certificate(SETTINGS)
 bound_servers(SETTINGS)
 
 
-class Scorer:
-    """Common part of both runners.
+class Runner:
+    """Common part of the runners: a model, which another one may replace while calls go on (`models.slot`).
 
     Args:
-        info: the model.
-        judge: returns plain numbers for each item, NaN for one that cannot be judged.
+        source: loads models.
+        reference: of the model.
+        spoof_label: its setting.
+        required: whether a model that cannot be loaded ends the start; else nothing is scored until it is replaced.
     """
 
-    def __init__(self, info: ModelInfo, judge: Callable[[list[Any]], list[Any]]) -> None:
-        self._info = info
-        self._fingerprint = info.fingerprint
-        self._judge = judge
-        self._idle_drain = IdleDrain(SETTINGS.drain_s)
-
-    def install_drain(self) -> None:
-        """Installs the signal handlers that delay the exit. Must be called on the event loop."""
-        self._idle_drain.install()
-
-    def score(self, items: list[Any]) -> list[RunnerResult]:
-        """The result of each item, with the seconds and the size of its batch."""
-        self._idle_drain.touch()
-        began = time.perf_counter()
-        judged = self._judge(items)
-        seconds = time.perf_counter() - began
-        self._idle_drain.touch()
-        return [RunnerResult(each, seconds, len(items), self._fingerprint) for each in judged]
-
-    def info(self) -> dict[str, Any]:
-        """The model's description."""
-        self._idle_drain.touch()
-        return self._info.to_dict()
-
-
-@bentoml.service(name="WavLMRunner", **RUNNER)
-class WavLMRunner:
-    """Scores windows of speech: int16 (samples,) at 16 kHz -> the numbers of a `WindowScore`."""
-
-    def __init__(self) -> None:
-        from models.configured import WindowScorer, load_options
-
+    def __init__(self, source: Source, reference: str, spoof_label: str | None, *, required: bool) -> None:
+        name = type(self).__name__
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
+        self.slot = ModelSlot(source, keep_s=SETTINGS.call_timeout_s, note=note_of(name))
+        self.idle_drain = IdleDrain(SETTINGS.drain_s)
         with refusal_to_start(UnprotectedError, ModelError):
-            require_private("WavLMRunner", http_host(), SETTINGS)
-            scorer = WindowScorer.load(SETTINGS.voice_model, load_options("voice", SETTINGS))
-        self.scorer = Scorer(scorer.info, lambda windows: [each.numbers for each in scorer.score(windows)])
+            require_private(name, http_host(), SETTINGS)
+            try:
+                self.slot.fill(reference, spoof_label)
+            except ModelError as error:
+                if required:
+                    raise
+                logger.error("%s has no model, and scores nothing: %s", name, error)
+
+    def judged(self, items: list[Any], model: Loaded | None) -> list[RunnerResult]:
+        """The result of each item, with the seconds and the size of its batch; without a model, no fingerprint."""
+        self.idle_drain.touch()
+        if model is None:
+            return [RunnerResult(None, 0.0, len(items), "") for _ in items]
+        began = time.perf_counter()
+        judged = model.judge(items)
+        seconds = time.perf_counter() - began
+        self.idle_drain.touch()
+        return [RunnerResult(each, seconds, len(items), model.info.fingerprint) for each in judged]
 
     @bentoml.on_startup
     async def started(self) -> None:
-        """Installs the signal handlers of the drain."""
-        self.scorer.install_drain()
+        """Installs the signal handlers that delay the exit; from now on replaced models are let go in time."""
+        self.idle_drain.install()
+        self.expiring = asyncio.create_task(self.slot.expire_in_time())
+
+    @bentoml.api
+    async def info(self) -> Description:
+        """The model's description, empty without one; on the event loop, to answer while a batch is computed."""
+        self.idle_drain.touch()
+        return self.slot.current.info.to_dict() if self.slot.current else {}
+
+    @bentoml.api
+    async def prepare(self, reference: str, spoof_label: str) -> Description:
+        """See `ModelSlot.prepare`: the `fingerprint`, or why it is `refused`, and whether only because of `busy`."""
+        try:
+            info = await asyncio.to_thread(self.slot.prepare, reference, spoof_label or None)
+        except ModelError as error:
+            return {"refused": str(error), "busy": isinstance(error, ModelBusy)}
+        return {"fingerprint": info.fingerprint}
+
+    @bentoml.api
+    async def activate(self, fingerprint: str) -> bool:
+        """See `ModelSlot.activate`."""
+        return self.slot.activate(fingerprint)
+
+
+class VoiceRunner(Runner):
+    """Scores windows of speech: int16 (samples,) at 16 kHz."""
 
     @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
     def score(self, items: list[Any]) -> Results:
-        """See `Scorer.score`."""
-        return self.scorer.score(items)
+        """See `Runner.judged`."""
+        return self.judged(items, self.slot.current)
 
-    @bentoml.api
-    async def info(self) -> Description:
-        """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
-        return self.scorer.info()
+    @bentoml.api(batchable=True, max_batch_size=VOICE_BATCH * MAX_FOR_ONE, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score_previous(self, items: list[Any]) -> Results:
+        """As `score`, by the model before the present one."""
+        return self.judged(items, self.slot.asked_for_previous())
 
 
-@bentoml.service(name="DINOv2Runner", **RUNNER)
-class DINOv2Runner:
-    """Scores photos of faces: uint8 as `ModelInfo.picture_shape` says -> the numbers of a `PhotoScore`."""
-
-    def __init__(self) -> None:
-        from models.configured import PhotoScorer, load_options
-
-        configure_logging(SETTINGS.log_level, SETTINGS.log_format)
-        with refusal_to_start(UnprotectedError, ModelError):
-            require_private("DINOv2Runner", http_host(), SETTINGS)
-            scorer = PhotoScorer.load(SETTINGS.face_model, load_options("face", SETTINGS))
-        self.scorer = Scorer(scorer.info, lambda photos: [each.numbers for each in scorer.score(photos)])
-
-    @bentoml.on_startup
-    async def started(self) -> None:
-        """Installs the signal handlers of the drain."""
-        self.scorer.install_drain()
+class FaceRunner(Runner):
+    """Scores photos of faces: uint8 as `ModelInfo.picture_shape` says."""
 
     @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
     def score(self, items: list[Any]) -> Results:
-        """See `Scorer.score`."""
-        return self.scorer.score(items)
+        """See `Runner.judged`."""
+        return self.judged(items, self.slot.current)
 
-    @bentoml.api
-    async def info(self) -> Description:
-        """See `Scorer.info`; on the event loop, so that it answers while a batch is computed."""
-        return self.scorer.info()
+    @bentoml.api(batchable=True, max_batch_size=FACE_BATCH, max_latency_ms=SETTINGS.batch_max_latency_ms)
+    def score_previous(self, items: list[Any]) -> Results:
+        """As `score`, by the model before the present one."""
+        return self.judged(items, self.slot.asked_for_previous())
 
 
-RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner]
+@bentoml.service(name="WavLMRunner", **RUNNER)
+class WavLMRunner(VoiceRunner):
+    """A window -> the numbers of a `WindowScore`."""
+
+    def __init__(self) -> None:
+        from models.configured import VoiceWithSpeech
+
+        super().__init__(VoiceWithSpeech(SETTINGS), SETTINGS.voice_model, SETTINGS.voice_spoof_label, required=True)
+
+
+@bentoml.service(name="DINOv2Runner", **RUNNER)
+class DINOv2Runner(FaceRunner):
+    """A photo -> the numbers of a `PhotoScore`."""
+
+    def __init__(self) -> None:
+        from models.configured import Face
+
+        super().__init__(Face(SETTINGS), SETTINGS.face_model, SETTINGS.face_spoof_label, required=True)
+
+
+@bentoml.service(name="VoiceShadowRunner", **RUNNER)
+class VoiceShadowRunner(VoiceRunner):
+    """A window that was answered -> P(spoof) of a second model, at the lowest priority."""
+
+    def __init__(self) -> None:
+        from models.configured import Voice
+
+        lower_priority()
+        label = SETTINGS.voice_shadow_spoof_label
+        super().__init__(Voice(SETTINGS), SETTINGS.voice_shadow or "", label, required=False)
+
+
+@bentoml.service(name="FaceShadowRunner", **RUNNER)
+class FaceShadowRunner(FaceRunner):
+    """A photo that was answered -> the numbers of a second model's `PhotoScore`, at the lowest priority."""
+
+    def __init__(self) -> None:
+        from models.configured import Face
+
+        lower_priority()
+        label = SETTINGS.face_shadow_spoof_label
+        super().__init__(Face(SETTINGS), SETTINGS.face_shadow or "", label, required=False)
+
+
+RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner, VoiceShadowRunner, FaceShadowRunner]
 for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
@@ -194,9 +242,12 @@ class Bonafide:
 
     voice = bentoml.depends(WavLMRunner)
     face = bentoml.depends(DINOv2Runner)
+    # Processes of their own: one that crashes, or takes all memory, is no runner of the answers.
+    voice_shadow = bentoml.depends(VoiceShadowRunner) if SETTINGS.voice_shadow else None
+    face_shadow = bentoml.depends(FaceShadowRunner) if SETTINGS.face_shadow else None
 
     def __init__(self) -> None:
-        from bonafide.bento.remote import require_remote
+        from bonafide.bento.remote import optional_remote, require_remote
         from bonafide.serving import Server
 
         configure_logging(SETTINGS.log_level, SETTINGS.log_format)
@@ -206,6 +257,8 @@ class Bonafide:
                 SETTINGS,
                 voice=require_remote(self.voice, "WavLMRunner", "voice", RUNNER_TOKEN),
                 face=require_remote(self.face, "DINOv2Runner", "face", RUNNER_TOKEN),
+                voice_shadow=optional_remote(self.voice_shadow, "VoiceShadowRunner", "second voice", RUNNER_TOKEN),
+                face_shadow=optional_remote(self.face_shadow, "FaceShadowRunner", "second face", RUNNER_TOKEN),
                 tracer_provider=BentoMLContainer.tracer_provider.get(),
                 metrics=metrics,
             )

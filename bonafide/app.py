@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from bonafide.audio.reader import AudioLimits, window_weight
 from bonafide.byte_budget import ByteBudget
@@ -18,6 +19,7 @@ from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner, watch
 from bonafide.security.access import Access
 from bonafide.settings import Settings
+from bonafide.shadow.shadows import Shadows
 from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
 from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore
@@ -30,13 +32,23 @@ class App:
     Args:
         voice: the voice runner's replicas.
         face: the face runner's replicas.
+        voice_shadow: those of the second voice model, if there is one.
+        face_shadow: those of the second face model, if there is one.
 
     Raises:
         OSError: the file of API keys cannot be read.
         ValueError: the API keys are malformed.
     """
 
-    def __init__(self, settings: Settings, *, voice: Remote, face: Remote) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        voice: Remote,
+        face: Remote,
+        voice_shadow: Remote | None = None,
+        face_shadow: Remote | None = None,
+    ) -> None:
         measurements = Measurements()
         self.settings = settings
         self.access = Access.from_settings(settings)
@@ -55,6 +67,7 @@ class App:
             max_calls=settings.max_face_calls,
             observer=measurements,
         )
+        self.shadows = Shadows(settings, voice_shadow, face_shadow, measurements)
         self.budget = ByteBudget(settings.max_inflight_bytes)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="faces")
         self.decoders = DecoderPool.from_settings(settings)
@@ -72,6 +85,7 @@ class App:
             threshold=settings.voice_threshold,
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
+            shadow=self.shadows.voice,
         )
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -82,6 +96,7 @@ class App:
             decoders=self._live_decoders,
             settings=settings,
             observer=measurements,
+            shadow=self.shadows.voice,
         )
         self.calls = CallVerdicts.from_settings(settings, redis_breaker)
         self.webhook = Webhook.from_settings(settings)
@@ -89,12 +104,18 @@ class App:
             runner=self.face_runner,
             photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
             threshold=settings.face_threshold,
+            shadow=self.shadows.face,
         )
 
     @property
     def ready(self) -> bool:
         """Whether both runners are available."""
         return self.voice_runner.ready and self.face_runner.ready
+
+    def replaceable(self) -> dict[str, Runner[Any]]:
+        """The runners whose models an operator may replace, by the names that the operator uses."""
+        shadows = {f"{task}_shadow": runner for task, runner in self.shadows.runners.items()}
+        return {"voice": self.voice_runner, "face": self.face_runner, **shadows}
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited ten times a second."""
@@ -105,6 +126,7 @@ class App:
         if self.webhook is not None:
             await self.webhook.close()
         await self.calls.close()
+        await self.shadows.close()
         await self.voice_runner.close()
         await self.face_runner.close()
         await self._cache.close()

@@ -14,6 +14,7 @@ from bonafide.errors import Internal
 from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
+from bonafide.shadow.face import FaceShadow, face_opinion, follow
 from bonafide.verdict import PhotoScore, effective_threshold
 from models.info import ModelInfo
 
@@ -55,12 +56,21 @@ class FaceJudgement:
     Args:
         photos: decodes photos and detects faces.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
+        shadow: a second model that scores the same photos after the answer.
     """
 
-    def __init__(self, *, runner: Runner[PhotoScore], photos: PhotoDecoder, threshold: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        runner: Runner[PhotoScore],
+        photos: PhotoDecoder,
+        threshold: float | None,
+        shadow: FaceShadow | None = None,
+    ) -> None:
         self._runner = runner
         self._photos = photos
         self._threshold = threshold
+        self._shadow = shadow
 
     async def judge(self, data: Media, call: Call) -> FaceReport:
         """Judges the JPEG, PNG, WebP, BMP or GIF bytes of one photo.
@@ -68,15 +78,17 @@ class FaceJudgement:
         Raises:
             BonafideError: UnreadableMedia, TooLarge, Overloaded, Unavailable, DeadlineExceeded or Internal.
         """
-        with self._runner.admit():
+        with self._runner.admit(), follow(self._shadow, call) as trial:
             model = self._runner.info
             if model.geometry is None:
                 raise Internal("the face runner gave no geometry of its photos")
+            trial.arrived(data, model.geometries)
             photo = await self._photos.read(data, *model.geometries)
             (score,) = await self._runner.score([photo.pixels], call, model)
-        fake = score.fake
-        if not math.isfinite(fake):
-            raise Internal("the face model gave no score")
-        threshold = effective_threshold(self._threshold, model.threshold)
-        label = "fake" if fake >= threshold else "live"
-        return FaceReport(fake, label, threshold, model, photo.faces, photo.reason, model.named(score.members))
+            if not math.isfinite(score.fake):
+                raise Internal("the face model gave no score")
+            threshold = effective_threshold(self._threshold, model.threshold)
+            served = face_opinion(model, threshold, score.fake)
+            trial.answered(served, photo.pixels)
+        members = model.named(score.members)
+        return FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members)

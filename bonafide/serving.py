@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
+from bonafide.api.operator import OperatorApi
 from bonafide.api.private import PrivateServer
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
@@ -27,6 +28,8 @@ class Server:
         settings: of the service.
         voice: the voice runner's replicas.
         face: the face runner's replicas.
+        voice_shadow: those of the second voice model, if there is one.
+        face_shadow: those of the second face model, if there is one.
         tracer_provider: for the spans of gRPC.
         metrics: the metrics and their content type; called in a thread.
 
@@ -41,16 +44,19 @@ class Server:
         *,
         voice: Remote,
         face: Remote,
+        voice_shadow: Remote | None,
+        face_shadow: Remote | None,
         tracer_provider: TracerProvider,
         metrics: Callable[[], tuple[bytes, str]],
     ) -> None:
         self._settings = settings
         self._tls = ServerTls.from_settings(settings)
         self._tracer_provider = tracer_provider
-        self._app = App(settings, voice=voice, face=face)
+        self._app = App(settings, voice=voice, face=face, voice_shadow=voice_shadow, face_shadow=face_shadow)
         self._http = HttpApi()
         self._sockets = WebSocketApi(lambda: self._http.app)
-        self._private = PrivateServer(metrics, lambda: self.taking_calls)
+        operator = OperatorApi(settings.operator_token, self._app.replaceable)
+        self._private = PrivateServer(metrics, lambda: self.taking_calls, operator)
         self._draining: asyncio.Task[None] | None = None
 
     def routes(self) -> list[BaseRoute]:
@@ -78,6 +84,7 @@ class Server:
         self._app.decoders.start()
         self._http.app = self._app
         self._watching = asyncio.create_task(self._app.watch_runners(self._grpc.report_health))
+        self._watching_shadows = asyncio.create_task(self._app.shadows.watch())
         drain_on_signal(self._begin_drain, self._settings.drain_s + 1)
 
     def _begin_drain(self) -> "asyncio.Task[None]":
@@ -97,8 +104,10 @@ class Server:
         """Drains, and closes ports, connections and threads."""
         await self._begin_drain()
         self._watching.cancel()
+        self._watching_shadows.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watching
+        await asyncio.gather(self._watching_shadows, return_exceptions=True)
         self._http.app = None
         await self._private.stop()
         await self._app.close()

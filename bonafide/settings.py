@@ -103,6 +103,20 @@ class Settings(BaseSettings):
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
+    voice_shadow: str | None = None
+    """Second voice model, a reference: it scores what was answered, for metrics and log alone (docs/replacing.md)."""
+    face_shadow: str | None = None
+    """Second face model, a reference, likewise."""
+    voice_shadow_spoof_label: str | None = None
+    """As `voice_spoof_label`, of the second model."""
+    face_shadow_spoof_label: str | None = None
+    """As `face_spoof_label`, of the second model."""
+    voice_shadow_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of recordings and live sessions that the second voice model scores too, chosen at random."""
+    face_shadow_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of photos that the second face model scores too, chosen at random."""
+    shadow_max_bytes: int = Field(64 * MIB, ge=0)
+    """Windows and photos held for the second models, of each task; what does not fit is not scored, and counted."""
     face_crop: bool = False
     """Whether the largest face is judged, instead of the whole picture; only where one is found."""
     face_crop_margin: float = Field(0.5, ge=0.0, le=4.0)
@@ -252,6 +266,8 @@ class Settings(BaseSettings):
     """Port of `/metrics`, `/livez` and `/readyz` without key and TLS; the public port then has no `/metrics`."""
     metrics_host: str = "127.0.0.1"
     """Address that this port listens on."""
+    operator_token: SecretStr = SecretStr("")
+    """Token with which models are replaced over this port, 16 characters or more; empty: they are not."""
 
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)
@@ -381,7 +397,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"must be names like voice.example.com, not {host}")
         return tuple(host if host == "*" else join_address(parse_address(host).host, None) for host in value)
 
-    @field_validator("runner_token", mode="after")
+    @field_validator("runner_token", "operator_token", mode="after")
     @classmethod
     def _a_token_for_a_header(cls, value: SecretStr) -> SecretStr:
         if (token := value.get_secret_value()) and not re.fullmatch(r"[!-~]{16,256}", token):
@@ -462,6 +478,12 @@ class Settings(BaseSettings):
     def _one_source_of_keys(self) -> "Settings":
         if self.keys_file is not None and self.keys.get_secret_value():
             raise ValueError("BONAFIDE_KEYS_FILE and BONAFIDE_KEYS are both set; one must be enough")
+        return self
+
+    @model_validator(mode="after")
+    def _operators_have_a_port(self) -> "Settings":
+        if self.operator_token.get_secret_value() and self.metrics_port is None:
+            raise ValueError("BONAFIDE_OPERATOR_TOKEN is set, so BONAFIDE_METRICS_PORT must be set too")
         return self
 
     @model_validator(mode="after")

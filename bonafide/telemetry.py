@@ -68,6 +68,24 @@ WEBHOOKS = Counter(
     "Verdicts posted, by outcome (delivered, refused, failed, dropped).",
     ["outcome"],
 )
+SHADOW_VERDICTS = Counter(
+    "bonafide_shadow_verdicts_total",
+    "Recordings, live sessions and photos of a shadow's share: agreed, changed (another label), failed, dropped (no "
+    "room), cached (scores without windows).",
+    ["runner", "outcome"],
+)
+SHADOW_SCORES = Histogram(
+    "bonafide_shadow_score",
+    "The shadow's scores of windows and photos.",
+    ["runner"],
+    buckets=tuple(step / 20 for step in range(1, 21)),
+)
+SHADOW_DIFFERENCES = Histogram(
+    "bonafide_shadow_difference",
+    "The shadow's score of a window or photo less the one that was answered.",
+    ["runner"],
+    buckets=(-0.5, -0.3, -0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
+)
 
 
 class Measurements:
@@ -102,6 +120,15 @@ class Measurements:
         LIVE_WINDOWS.labels("unjudged").inc(unjudged)
         if judged:
             LIVE_SECONDS.observe(seconds)
+
+    def shadow(self, task: str, outcome: str, count: int = 1) -> None:
+        """See `bonafide.shadow.comparisons.ShadowObserver`."""
+        SHADOW_VERDICTS.labels(task, outcome).inc(count)
+
+    def shadow_score(self, task: str, served: float, shadow: float) -> None:
+        """See `bonafide.shadow.comparisons.ShadowObserver`."""
+        SHADOW_SCORES.labels(task).observe(shadow)
+        SHADOW_DIFFERENCES.labels(task).observe(shadow - served)
 
     def cache_failed(self) -> None:
         """Counts a cache operation that was given up."""

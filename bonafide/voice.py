@@ -21,6 +21,7 @@ from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
+from bonafide.shadow.voice import VoiceShadow, follow
 from bonafide.storage.store import ObjectStore
 from bonafide.verdict import (
     SpeechCheck,
@@ -113,6 +114,7 @@ class VoiceAnalysis:
         decoder: decodes recordings.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
         speech: decides which windows are judged.
+        shadow: a second model that scores the same windows after the answer.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class VoiceAnalysis:
         threshold: float | None,
         speech: SpeechCheck,
         observer: VoiceObserver,
+        shadow: VoiceShadow | None = None,
     ) -> None:
         self._runner = runner
         self._store = store
@@ -139,6 +142,7 @@ class VoiceAnalysis:
         self._threshold = threshold
         self._speech = speech
         self._observer = observer
+        self._shadow = shadow
 
     async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
@@ -189,14 +193,18 @@ class VoiceAnalysis:
         )
         chunks: list[WindowVerdict] = []
         failed: list[Slot] = []
-        async with aclosing(self._scored(recording, call, model)) as scored:
-            async for slot, score in scored:
-                if (window := self._window(slot, score, model)) is None:
-                    failed.append(slot)
-                else:
-                    chunks.append(window)
-                    yield ScoredChunk(window, recording.total)
-        yield self._report(recording, model, chunks, failed)
+        with follow(self._shadow, call) as trial:
+            async with aclosing(self._scored(recording, call, model)) as scored:
+                async for slot, score in scored:
+                    if (window := self._window(slot, score, model)) is None:
+                        failed.append(slot)
+                    else:
+                        chunks.append(window)
+                        trial.judged(window, slot.pcm)
+                        yield ScoredChunk(window, recording.total)
+            report = self._report(recording, model, chunks, failed)
+            trial.answered(model, report.threshold)
+            yield report
 
     async def _scored(
         self, recording: Recording, call: Call, model: ModelInfo

@@ -34,6 +34,14 @@ def new_parser(program: str, description: str, epilog: str) -> argparse.Argument
     return parser
 
 
+def probability(text: str) -> float:
+    """A threshold of the command line."""
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError("a threshold lies in 0..1")
+    return value
+
+
 def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
     """The model options of the command line, by the names of `models.configured.settings_for`."""
     given = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.arguments import REFERENCES, new_parser, overrides, run
+from lab.arguments import REFERENCES, new_parser, overrides, probability, run
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
 from lab.evaluation.report import DEFINITIONS, ScoredTrials, reason_counts, report
@@ -221,14 +221,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--balanced", action="store_true", help="weight every attack the same, not every item")
     parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     return parser
-
-
-def probability(text: str) -> float:
-    """A threshold of the command line."""
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError("a threshold lies in 0..1")
-    return value
 
 
 def main(argv: Sequence[str] | None = None) -> None:

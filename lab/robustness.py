@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.arguments import new_parser, overrides, run
+from lab.arguments import new_parser, overrides, probability, run
 from lab.calibrate import share
 from lab.evaluate import (
     DATA_FORMS,
@@ -21,7 +21,6 @@ from lab.evaluate import (
     chosen_threshold,
     count_windows,
     judged_items,
-    probability,
     read_trials,
     score_trials,
 )

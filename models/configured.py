@@ -14,10 +14,17 @@ from bonafide.environment import WrongSettings as WrongSettings
 from bonafide.environment import read_settings
 from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore, WindowScore
+from models.apart import load_apart
+from models.catalog import ModelFiles, find_model
 from models.detector import Judge
 from models.detectors import load_detector
+from models.devices import cuda_is_available
+from models.ensemble_members import find_members
 from models.info import Task
+from models.manifest_file import read_ensemble
+from models.memory import require_memory
 from models.options import LoadOptions
+from models.slot import Loaded
 from models.speech import VoiceActivityDetector
 from models.voice_model import WINDOW_SAMPLES
 
@@ -125,6 +132,69 @@ def load_options(task: Task, settings: Settings) -> LoadOptions:
         threads=settings.engine_threads,
         max_batch=settings.voice_max_batch if task == "voice" else settings.face_max_batch,
     )
+
+
+class _Source:
+    """Loads models of a task as the settings say; see `models.slot.Source`."""
+
+    task: Task
+
+    def __init__(self, settings: Settings) -> None:
+        self._options = load_options(self.task, settings)
+
+    def admit(self, reference: str, spoof_label: str | None) -> None:
+        """See `Source`; a checkpoint that a CPU has to convert is converted by another process."""
+        found = self._files(reference)
+        on_cuda = self._options.engine != "openvino" and cuda_is_available()
+        require_memory([each.path for each in found], "cuda" if on_cuda else "cpu")
+        if not (on_cuda or all(each.is_converted or each.is_onnx for each in found)):
+            load_apart(self.task, reference, spoof_label)
+
+    def _files(self, reference: str) -> list[ModelFiles]:
+        """Of the model, or of an ensemble's members."""
+        files = find_model(reference, self.task, self._options.models_dir, offline=self._options.offline)
+        if not files.is_ensemble:
+            return [files]
+        return [each.files for each in find_members(files.path, read_ensemble(files.path), self.task, self._options)]
+
+    def _with(self, spoof_label: str | None) -> LoadOptions:
+        return replace(self._options, spoof_label=spoof_label)
+
+
+class VoiceWithSpeech(_Source):
+    """Voice models together with the detector of voice activity: a window -> the numbers of a `WindowScore`."""
+
+    task: Task = "voice"
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        """See `Source`."""
+        scorer = WindowScorer.load(reference, self._with(spoof_label))
+        return Loaded(scorer.info, lambda windows: [each.numbers for each in scorer.score(windows)])
+
+
+class Voice(_Source):
+    """Voice models alone: a window -> P(spoof)."""
+
+    task: Task = "voice"
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        """See `Source`."""
+        detector = load_detector(reference, "voice", self._with(spoof_label))
+        return Loaded(detector.info, lambda windows: detector.score(windows).tolist())
+
+
+class Face(_Source):
+    """Face models: a photo -> the numbers of a `PhotoScore`."""
+
+    task: Task = "face"
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        """See `Source`."""
+        scorer = PhotoScorer.load(reference, self._with(spoof_label))
+        return Loaded(scorer.info, lambda photos: [each.numbers for each in scorer.score(photos)])
+
+
+SOURCES: dict[Task, type[VoiceWithSpeech] | type[Face]] = {"voice": VoiceWithSpeech, "face": Face}
 
 
 def reference_of(task: Task, settings: Settings) -> str:

@@ -35,3 +35,11 @@ class EngineUnavailable(ModelError):
 
 class InferenceFailed(ModelError):
     """The engine failed on items that are well formed, each of them alone too: the engine is broken, not the items."""
+
+
+class NoMemory(ModelError):
+    """There is not enough memory for a second model beside the one that serves."""
+
+
+class ModelBusy(ModelError):
+    """A model cannot be replaced now, but later."""

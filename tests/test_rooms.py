@@ -7,12 +7,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RANKS = (
     {"service"},
-    {"lab", "models.fetch", "models.convert", "models.manifest"},
+    {"lab", "models.fetch", "models.convert", "models.first_load", "models.manifest"},
     {"models.configured", "bonafide.serving"},
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},
     {"bonafide.voice", "bonafide.face", "bonafide.live"},
-    {"bonafide.recordings"},
+    {"bonafide.recordings", "bonafide.shadow"},
     {"bonafide.runner", "bonafide.decoders"},
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment", "bonafide.http_errors"},

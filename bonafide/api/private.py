@@ -1,4 +1,7 @@
-"""A separate port for operators: metrics and probes, without keys and TLS, whatever the public ports require."""
+"""A separate port for operators: metrics and probes, without keys and TLS, whatever the public ports require.
+
+What changes the service asks for a token, see `operator`.
+"""
 
 import asyncio
 import logging
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bonafide.api.operator import MAX_BODY_BYTES, OperatorApi
 from bonafide.errors import Forbidden
 from bonafide.security.hosts import AllowedHosts
 
@@ -14,14 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 class PrivateServer:
-    """Serves `/metrics`, `/livez` and `/readyz` on the running event loop.
+    """Serves `/metrics`, `/livez` and `/readyz` on the running event loop, and what the operator may change.
 
     Args:
         metrics: the metrics and their content type; called in a thread.
         ready: whether calls are accepted now.
+        operator: what may be changed; None: nothing.
     """
 
-    def __init__(self, metrics: Callable[[], tuple[bytes, str]], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        metrics: Callable[[], tuple[bytes, str]],
+        ready: Callable[[], bool],
+        operator: OperatorApi | None = None,
+    ) -> None:
         self._metrics = metrics
         self._ready = ready
         self._hosts = AllowedHosts(())
@@ -35,12 +45,13 @@ class PrivateServer:
                 return web.Response(text="this port is called by loopback's names alone\n", status=403)
             return await handler(request)
 
-        routes = web.Application(middlewares=[require_host])
+        routes = web.Application(middlewares=[require_host], client_max_size=MAX_BODY_BYTES)
         routes.add_routes(
             [
                 web.get("/metrics", self._answer_metrics),
                 web.get("/livez", self._answer_livez),
                 web.get("/readyz", self._answer_readyz),
+                *(operator.routes() if operator else ()),
             ]
         )
         self._runner = web.AppRunner(routes, access_log=None)

@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 from bentoml._internal.configuration.containers import BentoMLContainer
 
@@ -24,3 +25,16 @@ def prepare_environment() -> None:
         folder = tempfile.mkdtemp(prefix="bonafide-metrics-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         BentoMLContainer.prometheus_multiproc_dir.set(folder)
+
+
+def note_of(name: str) -> Path | None:
+    """A file for a process that follows this one when it dies; it is gone when the whole service starts anew.
+
+    Args:
+        name: of the process.
+
+    Returns:
+        None: this process was not started by BentoML.
+    """
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # BentoML empties it at each start, and tells all its processes
+    return Path(folder) / f"{name}.json" if folder else None

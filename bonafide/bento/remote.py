@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bonafide.addresses import parse_netloc
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
-from bonafide.runner.remote import TOKEN_HEADER, RunnerResult
+from bonafide.runner.remote import TOKEN_HEADER, ModelRefused, RunnerResult
 from bonafide.runner.replicas import Replicas
 
 T = TypeVar("T")
@@ -36,8 +36,29 @@ class BentoClient(Protocol):
             BentoMLException: an answer with an error status.
         """
 
+    async def score_previous(self, items: list[NDArray[Any]]) -> list[tuple[Any, float, int, str]]:
+        """As `score`, by the model before.
+
+        Raises:
+            aiohttp.ClientError, OSError, BentoMLException: as `score`.
+        """
+
     async def info(self) -> dict[str, Any]:
         """The model's description.
+
+        Raises:
+            aiohttp.ClientError, OSError, BentoMLException: as `score`.
+        """
+
+    async def prepare(self, reference: str, spoof_label: str) -> dict[str, Any]:
+        """`fingerprint`, or `refused` and `busy`; an empty label is none.
+
+        Raises:
+            aiohttp.ClientError, OSError, BentoMLException: as `score`.
+        """
+
+    async def activate(self, fingerprint: str) -> bool:
+        """Whether it is in place.
 
         Raises:
             aiohttp.ClientError, OSError, BentoMLException: as `score`.
@@ -48,7 +69,7 @@ class BentoClient(Protocol):
 
 
 class BentoRemote:
-    """One replica; a `bonafide.runner.remote.Remote`.
+    """One replica; a `bonafide.runner.remote.ReplicaRemote`.
 
     Args:
         client: its BentoML client.
@@ -62,22 +83,37 @@ class BentoRemote:
         self._model = model
 
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
-        """See `Remote`."""
+        """See `Scores`."""
+        return await self._scored(lambda: self._client.score(items))
+
+    async def score_previous(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+        """See `Scores`."""
+        return await self._scored(lambda: self._client.score_previous(items))
+
+    async def _scored(self, request: Callable[[], Awaitable[list[tuple[Any, float, int, str]]]]) -> list[RunnerResult]:
         try:
-            answers = await _connected(lambda: self._client.score(items), self._require_life)
+            answers = await _connected(request, self._require_life)
         except BentoMLException as error:
             raise self._refusal(error) from error
         return [RunnerResult(*values) for values in answers]
 
     async def info(self) -> dict[str, Any]:
-        """See `Remote`."""
-        try:
-            return await _connected(self._client.info)
-        except BentoMLException as error:
-            raise ConnectionError(repr(error)) from error
+        """See `Scores`."""
+        return await _answered(self._client.info)
+
+    async def prepare(self, reference: str, spoof_label: str | None) -> str:
+        """See `ReplicaRemote`."""
+        answer = await _answered(lambda: self._client.prepare(reference, spoof_label or ""))
+        if "refused" in answer:
+            raise ModelRefused(str(answer["refused"]), busy=bool(answer["busy"]))
+        return str(answer["fingerprint"])
+
+    async def activate(self, fingerprint: str) -> bool:
+        """See `ReplicaRemote`."""
+        return await _answered(lambda: self._client.activate(fingerprint))
 
     async def close(self) -> None:
-        """See `Remote`."""
+        """See `Scores`."""
         await self._client.close()
 
     async def _require_life(self) -> None:
@@ -91,6 +127,14 @@ class BentoRemote:
         if error.error_code.value == 504:
             return DeadlineExceeded(f"the {self._model} model did not answer in time")
         return Internal(f"the {self._model} model failed")
+
+
+async def _answered(request: Callable[[], Awaitable[T]]) -> T:
+    """As `_connected`; an answer with an error status is an OSError too."""
+    try:
+        return await _connected(request)
+    except BentoMLException as error:
+        raise ConnectionError(repr(error)) from error
 
 
 async def _nothing() -> None:
@@ -150,6 +194,11 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
         return BentoRemote(client, model)
 
     return Replicas(known.url, connect)
+
+
+def optional_remote(dependency: object, name: str, model: str, token: str = "") -> Replicas | None:
+    """As `require_remote`; None where the service has no such dependency."""
+    return None if dependency is None else require_remote(dependency, name, model, token)
 
 
 def require_url(url: str, name: str) -> None:

@@ -13,6 +13,7 @@ from bonafide.errors import Overloaded, Unavailable
 from bonafide.live.stream import LiveStream, StreamObserver
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
+from bonafide.shadow.voice import VoiceShadow
 from bonafide.verdict import WindowScore
 
 _RETRY_AFTER_S = 5.0
@@ -33,6 +34,7 @@ class LiveSessions:
         pool: resamples.
         decoders: processes for containers, each in one of its own.
         observer: receives measurements.
+        shadow: a second model that scores the same windows after the session.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class LiveSessions:
         decoders: DecoderPool,
         settings: Settings,
         observer: LiveObserver,
+        shadow: VoiceShadow | None = None,
     ) -> None:
         self._runner = runner
         self._pool = pool
         self._decoders = decoders
         self._settings = settings
         self._observer = observer
+        self._shadow = shadow
         self._open: dict[LiveStream, str] = {}
         self._by_caller: Counter[str] = Counter()
         self._draining = False
@@ -92,6 +96,7 @@ class LiveSessions:
             decoders=self._decoders,
             settings=self._settings,
             observer=self._observer,
+            shadow=self._shadow,
             call=call,
         )
         self._open[stream] = caller

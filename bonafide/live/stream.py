@@ -25,6 +25,7 @@ from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, L
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
+from bonafide.shadow.voice import VoiceShadow, VoiceTrial, follow
 from bonafide.verdict import SpeechCheck, WindowScore, WindowSpan, effective_threshold
 from bonafide.weighted_semaphore import WeightedSemaphore
 
@@ -135,6 +136,7 @@ class LiveStream:
         decoders: DecoderPool,
         settings: Settings,
         observer: StreamObserver,
+        shadow: VoiceShadow | None,
         call: Call,
     ) -> None:
         self.model = runner.info
@@ -156,6 +158,8 @@ class LiveStream:
         self._container_warnings: list[str] = []
         self._settings = settings
         self._observer = observer
+        self._shadow = shadow
+        self._trial = VoiceTrial(None)  # until it runs
         self._room = WeightedSemaphore(_QUEUE_MS)
         self._jobs: asyncio.Queue[tuple[int, _Job] | Ending] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
@@ -194,6 +198,11 @@ class LiveStream:
             SlowReader: `send` took too long.
             Exception: raised by `inputs` or `send`; nothing more is judged.
         """
+        with follow(self._shadow, self.call) as self._trial:
+            self._trial.answered(self.model, self.session.threshold)  # many clients leave without a summary
+            return await self._run(inputs, send)
+
+    async def _run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
         self._reading = asyncio.create_task(self._read(inputs))
         writing = asyncio.create_task(self._write(send))
         tasks = (self._reading, writing)
@@ -345,9 +354,10 @@ class LiveStream:
             self._error = error
             self._unjudged += [span for span, _ in windows]
             return
-        for (span, _), (score, speech_ratio, members) in zip(windows, scores, strict=True):
+        for (span, pcm), (score, speech_ratio, members) in zip(windows, scores, strict=True):
             if verdict := self.session.judge(span, score, speech_ratio, self.model.named(members)):
                 self._verdicts.append(verdict)
+                self._trial.judged(verdict, pcm)
             else:
                 self._error = Internal("the voice model gave no score")
                 self._unjudged.append(span)

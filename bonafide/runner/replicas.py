@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from numpy.typing import NDArray
 
 from bonafide.runner.connection import connection_closed
-from bonafide.runner.remote import Remote, RunnerResult
+from bonafide.runner.remote import ModelRefused, ReplicaRemote, RunnerResult
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _Replica:
         closed: see `Replicas`.
     """
 
-    def __init__(self, url: str, remote: Remote, closed: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, url: str, remote: ReplicaRemote, closed: Callable[[str], Awaitable[None]]) -> None:
         self.url = url
         self.remote = remote
         self.items = 0
@@ -97,18 +97,19 @@ class _Replica:
         self.lost.clear()
         return None
 
-    async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
-        """Scores, or fails when the replica is lost meanwhile.
+    async def score(self, items: list[NDArray[Any]], *, previous: bool = False) -> list[RunnerResult]:
+        """Scores with its model, or the previous one, or fails when the replica is lost meanwhile.
 
         Raises:
             OSError: it cannot be reached, has ended, or was lost.
-            BonafideError: see `Remote.score`.
+            BonafideError: see `Scores.score`.
         """
         await self._checked.wait()
         if self.info is None:
             raise ConnectionError(f"{self.url} has ended")
         self.items += len(items)
-        request = asyncio.ensure_future(self.remote.score(items))
+        score = self.remote.score_previous if previous else self.remote.score
+        request = asyncio.ensure_future(score(items))
         loss = asyncio.ensure_future(self.lost.wait())
         try:
             await asyncio.wait((request, loss), return_when=asyncio.FIRST_COMPLETED)
@@ -154,7 +155,7 @@ class Replicas:
     def __init__(
         self,
         url: str,
-        connect: Callable[[str], Awaitable[Remote]],
+        connect: Callable[[str], Awaitable[ReplicaRemote]],
         find: Callable[[str], Awaitable[list[str]]] = addresses_of,
         closed: Callable[[str], Awaitable[None]] = connection_closed,
     ) -> None:
@@ -194,21 +195,53 @@ class Replicas:
 
         Raises:
             OSError: no replica can be reached.
-            BonafideError: see `Remote.score`.
+            BonafideError: see `Scores.score`.
         """
+        return await self._score(items, previous=False)
+
+    async def _score(self, items: list[NDArray[Any]], *, previous: bool) -> list[RunnerResult]:
         untried = list(self._serving)
         failure: Exception = ConnectionError(f"{self._url}: no replica answers")
         while untried:
             replica = min(untried, key=lambda each: (each.items, each.turn))
             replica.turn = next(self._turns)
             try:
-                return await replica.score(items)
+                return await replica.score(items, previous=previous)
             except OSError as error:
                 logger.warning("replica failed", extra={"replica": replica.url, "cause": repr(error)})
                 failure = error
                 untried.remove(replica)
                 self._serving = [each for each in self._serving if each is not replica]
         raise failure
+
+    async def score_previous(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+        """As `score`, by the model before the present one."""
+        return await self._score(items, previous=True)
+
+    async def replace(self, reference: str, spoof_label: str | None) -> int:
+        """See `Remote`: loads it in all that answer, and only then replaces it in all."""
+        replicas = [replica for replica in self._replicas if replica.info is not None]
+        if not replicas:
+            raise ConnectionError(f"{self._url}: no replica answers")
+        prepared = await asyncio.gather(
+            *(replica.remote.prepare(reference, spoof_label) for replica in replicas), return_exceptions=True
+        )
+        failures = [each for each in prepared if isinstance(each, BaseException)]
+        if failures or len(set(prepared)) > 1:
+            await asyncio.gather(*(each.remote.activate("") for each in replicas), return_exceptions=True)
+            if not failures:
+                raise ModelRefused(f"the replicas find different models under {reference!r}")
+            raise failures[0]
+        fingerprint = str(prepared[0])
+        activated = await asyncio.gather(
+            *(replica.remote.activate(fingerprint) for replica in replicas), return_exceptions=True
+        )
+        for replica, done in zip(replicas, activated, strict=True):
+            if done is not True:
+                logger.error("replica kept its model", extra={"replica": replica.url, "cause": repr(done)})
+        if not (count := activated.count(True)):
+            raise ConnectionError(f"{self._url}: no replica replaced its model")
+        return count
 
     async def close(self) -> None:
         """Closes all connections."""

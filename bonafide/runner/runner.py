@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bonafide.calls import Call
 from bonafide.errors import Internal, ModelChanged, Overloaded, Unavailable
 from bonafide.runner.batcher import Batcher
-from bonafide.runner.remote import Remote, RunnerResult
+from bonafide.runner.remote import ModelRefused, Remote, RunnerResult
 from models.info import ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -72,10 +72,12 @@ class Runner(Generic[T]):
         self._active_calls = 0
         self._max_batch = 1  # until the runner tells its own
         self._batcher = Batcher(self._score_batch, weigh, size=self._max_batch, ahead=1)
+        self._previous = Batcher(self._score_previous, weigh, size=self._max_batch, ahead=1)
         self._observer = observer
         self._info: ModelInfo | None = None
         self._last_error = ""
         self._seconds_per_item = 0.1
+        self._replacing = asyncio.Lock()
 
     @property
     def ready(self) -> bool:
@@ -145,10 +147,38 @@ class Runner(Generic[T]):
             Internal: the runner failed.
         """
         async with call.time_limit():
-            answers = await self._batcher.submit(items)
-        if any(answer.fingerprint != model.fingerprint for answer in answers):
-            raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
+            if (answers := await self._scored_by(model, items)) is None:
+                raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
         return [self._read(answer.judged) for answer in answers]
+
+    async def replace(self, reference: str, spoof_label: str | None) -> tuple[ModelInfo, int]:
+        """Puts another model in the present one's place, in all replicas; calls go on, see `Remote.replace`.
+
+        Returns:
+            The model in use now, and in how many replicas it is.
+
+        Raises:
+            Unavailable: no replica can be reached.
+            ModelRefused: it cannot be loaded, or another one takes the place just now; the present one stays.
+        """
+        if self._replacing.locked():
+            raise ModelRefused("another model is being loaded; try again when it is", busy=True)
+        async with self._replacing:
+            try:
+                count = await self._remote.replace(reference, spoof_label)
+            except OSError as error:
+                raise Unavailable(f"the {self.name} model cannot be reached") from error
+            await self.probe()
+        return self.info, count
+
+    async def _scored_by(self, model: ModelInfo, items: Sequence[NDArray[Any]]) -> list[RunnerResult] | None:
+        """The results of this model, which may have been replaced since the call began; None: it is let go."""
+        if self._info is None or self._info.fingerprint == model.fingerprint:
+            answers = await self._batcher.submit(items)
+            if all(answer.fingerprint == model.fingerprint for answer in answers):
+                return answers
+        answers = await self._previous.submit(items)
+        return answers if all(answer.fingerprint == model.fingerprint for answer in answers) else None
 
     async def _score_batch(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         began = time.perf_counter()
@@ -159,6 +189,15 @@ class Runner(Generic[T]):
         inference_s, batch_size = max(((answer.inference_s, answer.batch_size) for answer in answers), default=(0.0, 0))
         self._seconds_per_item += 0.1 * (inference_s / max(1, batch_size) - self._seconds_per_item)
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
+        return answers
+
+    async def _score_previous(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+        try:
+            answers = await self._remote.score_previous(items)
+        except OSError as error:
+            raise Unavailable(f"the {self.name} model cannot be reached") from error
+        if len(answers) != len(items):
+            raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
         return answers
 
     async def _score_remote(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
@@ -182,6 +221,7 @@ class Runner(Generic[T]):
             return
         self._max_batch = info.max_batch_size
         self._batcher.resize(self._max_batch, BATCHES_AHEAD * max(1, self._remote.replicas))
+        self._previous.resize(self._max_batch, max(1, self._remote.replicas))
         self._observer.replicas(self.name, self._remote.replicas)
         if info != self._info:
             logger.info(

@@ -76,6 +76,8 @@ class LocalRemote:
         self.speech = speech
         self.members: Callable[[NDArray[Any]], tuple[float, ...]] = lambda item: ()
         self.model = INFO
+        self.previous: dict[str, Any] | None = None
+        self.refused: Exception | None = None
         self.scored = 0
         self.calls = 0
         self.in_progress = 0
@@ -94,10 +96,19 @@ class LocalRemote:
             if self.errors:
                 raise self.errors.pop(0)
             self.scored += len(items)
-            fingerprint = ModelInfo.from_dict(self.model).fingerprint
-            return [RunnerResult(self._judged(item), 0.001, len(items), fingerprint) for item in items]
+            return self._results(items, self.model)
         finally:
             self.in_progress -= len(items)
+
+    async def score_previous(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
+        await asyncio.sleep(0)
+        if self.previous is None:
+            return [RunnerResult(None, 0.0, len(items), "") for _ in items]
+        return self._results(items, self.previous)
+
+    def _results(self, items: list[NDArray[Any]], model: dict[str, Any]) -> list[RunnerResult]:
+        fingerprint = ModelInfo.from_dict(model).fingerprint
+        return [RunnerResult(self._judged(item), 0.001, len(items), fingerprint) for item in items]
 
     def _judged(self, item: NDArray[Any]) -> Any:
         """As a runner sends it."""
@@ -108,6 +119,14 @@ class LocalRemote:
 
     async def info(self) -> dict[str, Any]:
         return self.model
+
+    async def replace(self, reference: str, spoof_label: str | None) -> int:
+        """The reference is the new model's name and version."""
+        await self.open.wait()
+        if self.refused is not None:
+            raise self.refused
+        self.previous, self.model = self.model, self.model | {"name": reference, "version": reference}
+        return 1
 
     @property
     def replicas(self) -> int:

@@ -221,3 +221,15 @@ def test_a_wrong_value_is_told_by_its_variable_and_not_shown(
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without the `.env` of a developer."""
     monkeypatch.chdir(tmp_path)
+
+
+def test_the_operators_token_is_long_and_has_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONAFIDE_OPERATOR_TOKEN", "a-token-of-the-operator")
+    with pytest.raises(WrongSettings, match="BONAFIDE_METRICS_PORT must be set too"):
+        read_settings()
+    monkeypatch.setenv("BONAFIDE_METRICS_PORT", "9090")
+    assert "operator" not in repr(read_settings().operator_token)
+    monkeypatch.setenv("BONAFIDE_OPERATOR_TOKEN", "short")
+    with pytest.raises(WrongSettings, match="BONAFIDE_OPERATOR_TOKEN: must be 16") as wrong:
+        read_settings()
+    assert "short" not in str(wrong.value)

@@ -16,6 +16,7 @@ from bonafide.decoders.recordings import ThreadRecordings
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
 from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
+from bonafide.shadow.voice import VoiceShadow
 from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore
 from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
@@ -73,7 +74,12 @@ class House:
 
 @asynccontextmanager
 async def service(
-    root: Path, *, cache_windows: bool = True, max_calls: int = 8, min_speech_ratio: float = 0.1
+    root: Path,
+    *,
+    cache_windows: bool = True,
+    max_calls: int = 8,
+    min_speech_ratio: float = 0.1,
+    shadow: VoiceShadow | None = None,
 ) -> AsyncIterator[House]:
     settings = Settings(objects_dir=root, cache_windows=cache_windows)
     store = CountingStore(open_store(settings))
@@ -91,6 +97,7 @@ async def service(
         threshold=0.5,
         speech=SpeechCheck(min_speech_ratio),
         observer=observer,
+        shadow=shadow,
     )
     yield House(voice, remote, store, observer, root, pool)
     await cache.close()

@@ -67,8 +67,13 @@ def test_grafana_is_told_where_both_are() -> None:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[LocalService]:
-    """One that has every metric; that of the webhook is there where one is set."""
-    with running(tmp_path / "log", {"BONAFIDE_WEBHOOK_URL": "http://127.0.0.1:9/"}) as service:
+    """One that has every metric; those of the webhook and of shadows are there where one is set."""
+    environment = {
+        "BONAFIDE_WEBHOOK_URL": "http://127.0.0.1:9/",
+        "BONAFIDE_VOICE_SHADOW": "bundled",
+        "BONAFIDE_FACE_SHADOW": "bundled",
+    }
+    with running(tmp_path / "log", environment) as service:
         yield service
 
 

@@ -22,7 +22,7 @@ from tests.models.hub_server import serve_hub
 # Most of the time is the conversion of both models.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.beside]
 
-COMMANDS = {"models/fetch.py", "models/convert.py", "models/manifest.py"}
+COMMANDS = {"models/fetch.py", "models/first_load.py", "models/convert.py", "models/manifest.py"}
 """What is run by itself in an image."""
 
 

@@ -13,11 +13,13 @@ from bentoml.exceptions import BentoMLException
 from bonafide.bento import remote as module
 from bonafide.bento.remote import BentoRemote, require_remote, require_url
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
-from bonafide.runner.remote import RunnerResult
+from bonafide.runner.remote import ModelRefused, RunnerResult
 
 ITEM = np.ones(4, np.uint8)
 VALUES = (0.5, 0.001, 1, "fingerprint")
 CONNECTION = ConnectionKey("a", 3000, False, True, None, None, None)
+
+PREVIOUS = (0.5, 0.01, 1, "before")
 
 
 class Client:
@@ -37,9 +39,23 @@ class Client:
         self._request()
         return [VALUES for _ in items]
 
+    async def score_previous(self, items: list[Any]) -> list[tuple[Any, float, int, str]]:
+        self._request()
+        return [PREVIOUS for _ in items]
+
     async def info(self) -> dict[str, Any]:
         self._request()
         return {"name": "some-model"}
+
+    async def prepare(self, reference: str, spoof_label: str) -> dict[str, Any]:
+        self._request()
+        if reference == "bad":
+            return {"refused": f"no class is called {spoof_label!r}", "busy": False}
+        return {"fingerprint": reference}
+
+    async def activate(self, fingerprint: str) -> bool:
+        self._request()
+        return fingerprint == "new"
 
     async def close(self) -> None:
         self.closed = True
@@ -144,3 +160,15 @@ def test_an_address_of_a_runner_that_cannot_be_one_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://[::1]:3000", "https://voice", "tcp://127.0.0.1:4000", "file:///run/voice"])
 def test_addresses_of_runners(url: str) -> None:
     require_url(url, "WavLMRunner")
+
+
+async def test_models_are_replaced() -> None:
+    remote = BentoRemote(Client(aiohttp.ServerDisconnectedError()), "voice")
+    assert await remote.prepare("new", "fake") == "new"
+    assert [await remote.activate(each) for each in ("new", "other")] == [True, False]
+    assert await remote.score_previous([ITEM]) == [RunnerResult(*PREVIOUS)]
+    with pytest.raises(ModelRefused, match="no class is called ''") as refused:
+        await remote.prepare("bad", None)
+    assert not refused.value.busy
+    with pytest.raises(ConnectionError):
+        await BentoRemote(Client(BentoMLException("broken")), "voice").prepare("new", None)

@@ -15,6 +15,7 @@ from bonafide.decoders.processes import Template
 from bonafide.live.registry import LiveSessions
 from bonafide.live.stream import Audio, Input, LiveStream
 from bonafide.settings import MIB, Settings
+from bonafide.shadow.voice import VoiceShadow
 from bonafide.verdict import WindowScore
 from tests.bonafide.fakes import LocalRemote, ready_runner
 
@@ -38,13 +39,18 @@ class Recorder:
 
 @asynccontextmanager
 async def live_sessions(
-    remote: LocalRemote, recorder: Recorder | None = None, **limits: Any
+    remote: LocalRemote, recorder: Recorder | None = None, shadow: VoiceShadow | None = None, **limits: Any
 ) -> AsyncIterator[LiveSessions]:
     runner = await ready_runner(remote, WindowScore.of)
     with ThreadPoolExecutor(1) as pool, closing(DecoderPool(4, 512 * MIB, Template.of_process())) as decoders:
         settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
         yield LiveSessions(
-            runner=runner, pool=pool, decoders=decoders, settings=settings, observer=recorder or Recorder()
+            runner=runner,
+            pool=pool,
+            decoders=decoders,
+            settings=settings,
+            observer=recorder or Recorder(),
+            shadow=shadow,
         )
 
 
@@ -93,8 +99,10 @@ class Conversation:
 
 
 @asynccontextmanager
-async def conversation(remote: LocalRemote, **limits: Any) -> AsyncIterator[Conversation]:
-    async with live_sessions(remote, **limits) as sessions:
+async def conversation(
+    remote: LocalRemote, shadow: VoiceShadow | None = None, **limits: Any
+) -> AsyncIterator[Conversation]:
+    async with live_sessions(remote, shadow=shadow, **limits) as sessions:
         with sessions.open(Call.within(60)) as stream:
             talk = Conversation(stream)
             try:

@@ -9,12 +9,17 @@ import pytest
 
 from bonafide.errors import Overloaded
 from bonafide.runner import replicas as module
-from bonafide.runner.remote import RunnerResult
+from bonafide.runner.remote import ModelRefused, RunnerResult
 from bonafide.runner.replicas import Replicas, addresses_of
+from models.info import ModelInfo
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote
 
 ITEM = np.ones(4, np.uint8)
 ANSWERS = [RunnerResult(1.0, 0.001, 1, MODEL.fingerprint)]
+
+
+def fingerprint(version: str) -> str:
+    return ModelInfo.from_dict(INFO | {"version": version}).fingerprint
 
 
 class Replica(LocalRemote):
@@ -26,6 +31,9 @@ class Replica(LocalRemote):
         self.reachable.set()
         self.ended = asyncio.Event()
         self.closed = False
+        self.asked: list[tuple[str | None, ...]] = []
+        self.finds: dict[str, str] = {}
+        self.prepared: str | None = None
 
     async def score(self, items: list[Any]) -> list[RunnerResult]:
         await self.reachable.wait()
@@ -34,6 +42,22 @@ class Replica(LocalRemote):
     async def info(self) -> dict[str, Any]:
         await self.reachable.wait()
         return await super().info()
+
+    async def prepare(self, reference: str, spoof_label: str | None) -> str:
+        await self.reachable.wait()
+        self.asked.append(("prepare", reference, spoof_label))
+        if self.refused is not None:
+            raise self.refused
+        self.prepared = self.finds.get(reference, reference)
+        return fingerprint(self.prepared)
+
+    async def activate(self, wanted: str) -> bool:
+        self.asked.append(("activate", wanted))
+        if self.prepared is None or fingerprint(self.prepared) != wanted:
+            self.prepared = None
+            return False
+        self.previous, self.model, self.prepared = self.model, INFO | {"version": self.prepared}, None
+        return True
 
     async def close(self) -> None:
         self.closed = True
@@ -306,3 +330,46 @@ async def test_addresses() -> None:
     assert "http://127.0.0.1:80" in await addresses_of("http://localhost:80")
     with pytest.raises(OSError, match=r"."):
         await addresses_of("http://there-is-no-such-host.invalid:80")
+
+
+async def test_a_model_is_replaced_in_all_or_in_none() -> None:
+    names = NameService("a", "b")
+    replicas = names.replicas()
+    await replicas.info()
+    a, b = names.by_address["a"], names.by_address["b"]
+    b.refused = ModelRefused("there is no such folder")
+    with pytest.raises(ModelRefused, match="no such folder"):
+        await replicas.replace("new", "fake")
+    assert (a.model, b.model, a.prepared) == (INFO, INFO, None)
+    b.refused = None
+    b.finds = {"new": "another"}
+    with pytest.raises(ModelRefused, match="different models"):
+        await replicas.replace("new", "fake")
+    assert (a.model, b.model, a.prepared, b.prepared) == (INFO, INFO, None, None)
+    b.finds, a.asked, b.asked = {}, [], []
+    assert await replicas.replace("new", "fake") == 2
+    assert a.asked == b.asked == [("prepare", "new", "fake"), ("activate", fingerprint("new"))]
+    assert (await replicas.info())["version"] == "new"
+    assert replicas.replicas == 2
+    assert [each.fingerprint for each in await replicas.score([ITEM])] == [fingerprint("new")]
+    assert [each.fingerprint for each in await replicas.score_previous([ITEM])] == [MODEL.fingerprint]
+    await replicas.close()
+
+
+async def test_a_replica_that_ends_meanwhile_leaves_the_others_with_the_new_model() -> None:
+    class Ending(Replica):
+        async def activate(self, wanted: str) -> bool:
+            raise ConnectionError("it has ended")
+
+    names = NameService("a", "b")
+    names.by_address["b"] = Ending()
+    replicas = names.replicas()
+    with pytest.raises(ConnectionError):
+        await replicas.replace("new", None)
+    await replicas.info()
+    assert await replicas.replace("new", None) == 1
+    names.addresses = ["b"]
+    await replicas.info()
+    with pytest.raises(ConnectionError, match="no replica replaced"):
+        await replicas.replace("new", None)
+    await replicas.close()

@@ -7,7 +7,7 @@ import pytest
 
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
-from bonafide.runner.remote import RunnerResult
+from bonafide.runner.remote import ModelRefused, RunnerResult
 from bonafide.runner.runner import BATCHES_AHEAD, Runner, watch
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote, Recorder, ready_runner
 
@@ -174,3 +174,51 @@ async def test_a_probe_that_hangs_delays_no_report_and_no_other_runner() -> None
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     assert watching.cancelled()
+
+
+async def test_calls_go_on_with_the_model_that_they_began_with() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    began_with = runner.info
+    model, replicas = await runner.replace("new", None)
+    assert (model.name, replicas) == ("new", 1)
+    assert runner.info == model
+    scored = remote.scored
+    assert await runner.score([ITEM], Call.within(5), began_with) == [1.0]
+    assert remote.scored == scored, "by the model before, without asking the new one"
+    assert await runner.score([ITEM], Call.within(5), model) == [1.0]
+    remote.previous = None
+    with pytest.raises(ModelChanged):
+        await runner.score([ITEM], Call.within(5), began_with)
+
+
+async def test_another_process_of_the_service_learns_of_it_by_the_answers() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    await remote.replace("new", None)
+    assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
+    await runner.probe()
+    assert runner.info.name == "new"
+    assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
+
+
+async def test_a_replacement_that_fails_changes_nothing() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float)
+    before = runner.info
+    remote.refused = ModelRefused("there is no such folder")
+    with pytest.raises(ModelRefused, match="no such folder"):
+        await runner.replace("new", None)
+    remote.refused = ConnectionError("nobody answers")
+    with pytest.raises(Unavailable):
+        await runner.replace("new", None)
+    assert runner.info == before
+    remote.refused = None
+    remote.open.clear()
+    first = asyncio.create_task(runner.replace("new", None))
+    await asyncio.sleep(0)
+    with pytest.raises(ModelRefused, match="being loaded") as refused:
+        await runner.replace("newer", None)
+    assert refused.value.busy
+    remote.open.set()
+    assert (await first)[0].name == "new"

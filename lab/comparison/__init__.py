@@ -1,0 +1,1 @@
+"""What a log says on a served model and its shadow: lines, figures, tables."""

@@ -1,0 +1,42 @@
+"""A model is loaded in a process of its own, and what is kept of it is found by the next."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.apart import load_apart
+from models.configured import VoiceWithSpeech, settings_for
+from models.errors import UnsupportedModel
+
+pytestmark = pytest.mark.usefixtures("own_models_folder")
+
+
+@pytest.mark.slow
+def test_what_another_process_converted_is_found(
+    tiny_voice: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for("voice")
+    VoiceWithSpeech(settings).admit(str(tiny_voice), None)
+    assert any((tmp_path / "models/compiled").iterdir())
+    caplog.clear()
+    loaded = VoiceWithSpeech(settings).load(str(tiny_voice), None)
+    assert loaded.info.name == tiny_voice.name
+    assert "converting model for OpenVINO" not in caplog.text
+
+
+def test_what_cannot_be_loaded_has_its_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="nothing-here"):
+        load_apart("voice", str(tmp_path / "nothing-here"), None)
+
+
+def test_one_that_ends_or_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nkill -9 $$\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    with pytest.raises(UnsupportedModel, match="ended by signal 9"):
+        load_apart("voice", "model", "fake")
+    fake.write_text("#!/bin/sh\nexec sleep 20\n")
+    with pytest.raises(UnsupportedModel, match="took longer"):
+        load_apart("voice", "model", None, limit_s=0.2)
