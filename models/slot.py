@@ -176,8 +176,10 @@ class ModelSlot:
     def _write_note(self, request: Request) -> None:
         if self._note is None:
             return
+        fresh = self._note.with_name(f"{self._note.name}.new")  # a process may be killed while it writes
         try:
-            self._note.write_text(json.dumps(request), encoding="utf-8")
+            fresh.write_text(json.dumps(request), encoding="utf-8")
+            fresh.replace(self._note)
         except OSError as error:
             logger.warning("if this process dies, the next has the model of the settings", extra={"cause": repr(error)})
 
