@@ -3,18 +3,18 @@
 Python tells of their sockets where garbage happens to be collected, which may be in any later test of the process.
 """
 
-from asyncio import sleep
-from asyncio.selector_events import BaseSelectorEventLoop
+from asyncio import _get_running_loop, sleep
+from asyncio.selector_events import BaseSelectorEventLoop as Loop
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 _left: list[str] = []
-_close = BaseSelectorEventLoop.close
+_close = Loop.close
 
 
-def _checked_close(loop: BaseSelectorEventLoop) -> None:
+def _checked_close(loop: Loop) -> None:
     if not loop.is_closed():
         transports: list[Any] = list(vars(loop)["_transports"].values())
         for transport in transports:
@@ -22,7 +22,8 @@ def _checked_close(loop: BaseSelectorEventLoop) -> None:
                 peer, protocol = transport.get_extra_info("peername"), transport.get_protocol()
                 _left.append(f"{transport} to {peer}, {protocol}")
                 transport.abort()
-        loop.run_until_complete(sleep(0))  # what aborts
+        if _get_running_loop() is None:  # none can run within another
+            loop.run_until_complete(sleep(0))  # what aborts
     _close(loop)
 
 
@@ -34,11 +35,11 @@ def taken() -> list[str]:
 
 
 def pytest_configure() -> None:
-    BaseSelectorEventLoop.close = _checked_close  # type: ignore[method-assign]
+    Loop.close = _checked_close  # type: ignore[assignment, method-assign]
 
 
 def pytest_unconfigure() -> None:
-    BaseSelectorEventLoop.close = _close  # type: ignore[method-assign]
+    Loop.close = _close  # type: ignore[method-assign]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

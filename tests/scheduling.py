@@ -20,7 +20,7 @@ ALONE = "alone"
 _FILE = "groups_of_tests"
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it is Any
     """Hands out files and groups in the order of their first tests, but `ALONE` at the end.
 
     Args:
@@ -54,7 +54,7 @@ class Scheduling(LoadScopeScheduling):
             node.shutdown()
 
     def remove_node(self, node: WorkerController) -> str | None:
-        crashed = super().remove_node(node)
+        crashed: str | None = super().remove_node(node)
         for other in self.nodes:
             self._reschedule(other)
         return crashed

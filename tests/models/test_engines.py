@@ -119,7 +119,7 @@ def test_a_conversion_that_computes_something_else_is_never_served(
 
 
 def test_threads_are_set(tiny_voice: Path, tmp_path: Path) -> None:
-    from openvino import properties
+    from openvino import properties  # type: ignore[import-untyped]
 
     if not cuda_is_available():
         before = torch.get_num_threads()
