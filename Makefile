@@ -5,7 +5,9 @@ BIN := .venv/bin
 DRAIN_S ?= 20
 WORKERS ?= 3
 VARIANT ?= cpu
-PYTEST := $(BIN)/python -m pytest --durations 25
+# Compiled modules are kept, whatever the environment says: tests start some hundred processes, each of which would
+# compile all that it imports.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --durations 25
 
 .DEFAULT_GOAL := help
 # Optional, for the JavaScript client, the page and the Kotlin client: Debian packages nodejs npm chromium maven
@@ -37,12 +39,10 @@ bento: setup ## Build the Bento (VARIANT=cpu|cuda); VOICE= and FACE= put models 
 image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
-# Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone.
+# Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone, at the end.
 define run_tests
 @began=$$(date +%s); \
-$(PYTEST) -m "$(1) and not alone" --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadfile \
-  --no-loadscope-reorder && \
-$(PYTEST) -m "$(1) and alone" tests/integration && \
+$(PYTEST) -m "$(1)" --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder && \
 echo "All tests passed in $$(($$(date +%s) - began)) s."
 endef
 

@@ -8,7 +8,7 @@ import threading
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from models.options import LoadOptions
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino as openvino  # type: ignore[import-untyped]  # noqa: E402
 from openvino import properties  # noqa: E402
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +156,7 @@ def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None)
         warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant; the comparison decides
         expected = graph(torch.from_numpy(compared_on)).numpy()
         try:
-            converted = openvino.convert_model(graph, example_input=torch.from_numpy(traced_with))
+            converted = traced(graph, torch.from_numpy(traced_with))
             converted.reshape(list(model.input_shape))
             compiled = core.compile_model(converted, "CPU", {properties.hint.inference_precision: "f32"})
             got = compiled([compared_on])[0]
@@ -165,6 +168,22 @@ def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None)
             f"OpenVINO computes {model.name} otherwise than torch: scores differ by {difference:.3g}"
         )
     openvino.save_model(converted, folder / GRAPH, compress_to_fp16=False)
+
+
+def traced(module: "nn.Module", example: "Tensor") -> openvino.Model:
+    """Converts a torch module by computing it once.
+
+    Torch would compute it five times more, to compare the trace with the module on the same input; callers compare what
+    it was converted to on another one.
+
+    Args:
+        module: of one input and one output.
+        example: an input; sizes that the module does not compute with may be others later.
+    """
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # type: ignore[import-untyped]
+
+    decoder = TorchScriptPythonDecoder(module, example_input=example, trace_kwargs={"check_trace": False})
+    return openvino.convert_model(decoder, example_input=example)
 
 
 def _not_converted(model: EngineModel, error: ModuleNotFoundError) -> NotConverted:

@@ -55,7 +55,7 @@ async def proxy_to(port: int) -> AsyncIterator[Proxy]:
                 left = None if left is None else left - len(piece)
         finally:
             upward.cancel()
-            up_writer.close()
+            up_writer.transport.abort()
 
     async with _listening(handle, proxy):
         yield proxy
@@ -88,11 +88,13 @@ async def _listening(
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], proxy: Proxy
 ) -> AsyncIterator[None]:
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        writers.append(writer)
         proxy.open += 1
         try:
             # The other side going away is what these tests are about.
@@ -113,6 +115,8 @@ async def _listening(
             task.cancel()
         if tasks:
             await asyncio.wait(list(tasks))
+        for writer in writers:  # whose clients read no more
+            writer.transport.abort()
         await server.wait_closed()
 
 

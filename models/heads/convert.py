@@ -96,7 +96,7 @@ def write_folder(research: Research, out: Path) -> None:
 
 
 def _write_graph(research: Research, folder: Path) -> None:
-    from models.openvino_engine import openvino  # without reports over the network
+    from models.openvino_engine import openvino, traced  # without reports over the network
 
     samples = research.kind.window_samples
     compared_on = _noise(3, samples)
@@ -104,7 +104,7 @@ def _write_graph(research: Research, folder: Path) -> None:
         warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant; the comparison decides
         expected = research.model(compared_on)
         try:
-            graph = openvino.convert_model(research.model, example_input=_noise(2, samples))
+            graph = traced(research.model, _noise(2, samples))
             graph.inputs[0].get_tensor().set_names({INPUT})
             graph.outputs[0].get_tensor().set_names({OUTPUT})
             graph.reshape([-1, samples])

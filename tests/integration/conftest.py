@@ -9,6 +9,7 @@ import pytest
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import ROOT, LocalService, free_ports, running
 from tests.integration.stored import stored
+from tests.scheduling import ALONE, SHARED
 from tests.servers import minio_server, valkey_server
 
 __all__ = ["minio_server", "stored", "valkey_server"]
@@ -17,13 +18,24 @@ SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 
+OWN_WORKER = ("test_bento.py", "test_page.py")
+"""Files so long that they start one more `service` in another worker."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that share a service `alone`, but for those that are marked `beside`, or whose module is."""
+    """Marks the tests that share a service `alone`, but for those that are marked `beside`, or whose module is.
+
+    Groups those that are `alone`, and the others that share a service, for `tests/scheduling.py`.
+    """
     for item in items:
         shares = isinstance(item, pytest.Function) and {"service", "stored"} & set(item.fixturenames)
         if shares and not item.get_closest_marker("beside"):
             item.add_marker("alone")
+        if item.get_closest_marker("alone"):
+            item.add_marker(pytest.mark.xdist_group(ALONE))
+        elif shares and item.path.name not in OWN_WORKER:
+            item.add_marker(pytest.mark.xdist_group(SHARED))
 
 
 @pytest.fixture(scope="session")

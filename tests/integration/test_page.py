@@ -19,7 +19,7 @@ from scripts.local_service import LocalService, running
 from tests.browser import chromium, opened
 from tests.node import axe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside]
 
 RATE = 48_000
 WIDTHS = {"phone": {"width": 320, "height": 640}, "desktop": {"width": 1280, "height": 800}}
@@ -79,6 +79,7 @@ async def locked_between(
         yield f"{locked.url}/ui/", key
 
 
+@pytest.mark.alone  # a browser that is late plays a microphone with gaps
 @pytest.mark.timeout(900)  # starts a service of its own, and listens as long as the voices speak
 async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(
     service: LocalService, call_mp3: Path, tmp_path: Path

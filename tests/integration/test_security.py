@@ -21,6 +21,7 @@ from bonafide_client import AsyncBonafideClient, ModelStatus, Overloaded, Tls, U
 from scripts.local_service import ROOT, LocalService, free_ports, running, start
 from tests.bombs import bmp_of_runs, laced_matroska
 from tests.certificates import Authority, Certificate
+from tests.integration.curl import curl
 from tests.integration.logs import assert_told, contained, lines_with
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
@@ -96,7 +97,7 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
                 assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
             await _check_sockets(service, bank)
             await _check_page(http)
-            assert b"unauthenticated" in await _curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
+            assert b"unauthenticated" in await curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
 
             assert (await http.get("/metrics", headers={"x-api-key": bank})).status_code == 404
             private = f"http://127.0.0.1:{metrics_port}"
@@ -218,15 +219,6 @@ async def _check_sockets(service: LocalService, key: str) -> None:
         with pytest.raises(InvalidStatus) as refused:
             await connect(address, subprotocols=wrong or None)
         assert refused.value.response.status_code == 401
-
-
-async def _curl(url: str, body: bytes) -> bytes:
-    """The response to a client that is refused while it sends."""
-    command = ("curl", "-sS", "--data-binary", "@-", url)
-    pipe = asyncio.subprocess.PIPE
-    curl = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-    answer, _ = await asyncio.wait_for(curl.communicate(body), 60)
-    return answer
 
 
 @pytest.mark.slow

@@ -1,13 +1,12 @@
 """What attackers, broken phones and truncated uploads send: a correct result or the documented error on both APIs."""
 
+import json
 import zlib
 from collections.abc import AsyncIterator, Callable
-from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-import aiohttp
 import httpx
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from bonafide_client import AsyncBonafideClient, BonafideError
 from scripts.local_service import ROOT, LocalService
 from tests import hostile
+from tests.integration.curl import curl
 from tests.integration.waiting import Stopwatch, wait_active
 from tests.media import encode, encode_image, encoder_rate, photo, speech_like, wav
 
@@ -177,9 +177,5 @@ async def test_an_upload_over_the_limit(service: LocalService, client: AsyncBona
     data = wav(PCM, 16_000) + bytes(128 * 2**20)
     with pytest.raises(BonafideError) as caught:
         await client.analyze_file(data)
-    async with (  # reads while it sends; httpx would be cut off, since so large a body is not read on
-        aiohttp.ClientSession() as http,
-        http.post(f"{service.url}/detect_audio", data=BytesIO(data)) as answer,
-    ):
-        refusal = await answer.json()
+    refusal = json.loads(await curl(f"{service.url}/detect_audio", data))
     assert (caught.value.code, refusal["error"]["code"]) == (TOO_LARGE, TOO_LARGE)

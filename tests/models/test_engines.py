@@ -101,15 +101,13 @@ def test_a_file_in_the_way_of_the_folder_costs_time_not_the_service(
 def test_a_conversion_that_computes_something_else_is_never_served(
     tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import openvino  # type: ignore[import-untyped]  # after models.openvino_engine, which silences it
+    traced = openvino_engine.traced
 
-    convert = openvino.convert_model
-
-    def converts_the_other_class(graph: SpoofGraph, **chosen: object) -> Any:
+    def traces_the_other_class(graph: SpoofGraph, example: torch.Tensor) -> Any:
         graph.rule = SpoofRule(0)
-        return convert(graph, **chosen)
+        return traced(graph, example)
 
-    monkeypatch.setattr(openvino, "convert_model", converts_the_other_class)
+    monkeypatch.setattr(openvino_engine, "traced", traces_the_other_class)
     with pytest.raises(UnsupportedModel, match="otherwise than torch"):
         VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino"))
     assert not [path for path in (tmp_path / "compiled").iterdir() if path.is_dir()]
@@ -121,7 +119,7 @@ def test_a_conversion_that_computes_something_else_is_never_served(
 
 
 def test_threads_are_set(tiny_voice: Path, tmp_path: Path) -> None:
-    from openvino import properties
+    from openvino import properties  # type: ignore[import-untyped]
 
     if not cuda_is_available():
         before = torch.get_num_threads()

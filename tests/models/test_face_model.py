@@ -169,13 +169,16 @@ def test_a_pth_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "processor"),
     [
-        ({"hidden_size": 384, "num_attention_heads": 6}, BitImageProcessorPil(size={"shortest_edge": 256})),
+        (
+            {"hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 3},
+            BitImageProcessorPil(size={"shortest_edge": 256}),
+        ),
         ({}, BitImageProcessorPil(size={"shortest_edge": 112}, crop_size={"height": 112, "width": 112})),
     ],
-    ids=["small, 224 px", "base, 112 px"],
+    ids=["a quarter of small, 224 px", "base, 112 px"],
 )
 def test_full_size(size: dict[str, Any], processor: PilBackend, tmp_path: Path) -> None:
-    """DINOv2-small and -base with random weights and the position grid of 518 pixels that published ones have."""
+    """DINOv2-base, and the first layers of -small, with random weights and the published ones' grid of 518 pixels."""
     folder = save_face(
         tmp_path / "dinov2", ["live", "spoof"], processor=processor, image_size=518, patch_size=14, **size
     )

@@ -87,9 +87,11 @@ async def encrypted(server: Server, context: ssl.SSLContext) -> AsyncIterator[in
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.gather(copy(reader, behind_writer), copy(behind_reader, writer), return_exceptions=True)
-        for each in (writer, behind_writer):
-            each.close()
+        try:
+            await asyncio.gather(copy(reader, behind_writer), copy(behind_reader, writer), return_exceptions=True)
+        finally:
+            for each in (writer, behind_writer):
+                each.transport.abort()
 
     listening = await asyncio.start_server(connected, "0.0.0.0", 0, ssl=context)
     async with listening:
