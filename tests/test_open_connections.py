@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import socket
 
 from tests.open_connections import taken
 
@@ -29,3 +30,18 @@ def test_connections_that_are_open_at_the_end_of_their_loop_are_told_and_closed(
 def test_a_connection_that_is_being_closed_has_a_step_to_do_so() -> None:
     asyncio.run(both_ends(closed=True))
     assert taken() == []
+
+
+def test_a_closed_connection_is_ended_with_what_it_could_not_send() -> None:
+    asyncio.run(closed_with_much_to_send())
+    assert taken() == []
+    gc.collect()
+
+
+async def closed_with_much_to_send() -> None:
+    """Closes a connection whose other end reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        _, writer = await asyncio.open_connection(*server.getsockname())
+        writer.write(bytes(32 * 1024 * 1024))
+        writer.close()
+        await asyncio.sleep(0)
