@@ -57,7 +57,7 @@ class CodecReader:
         if self._mixer.cancelled_s >= LEAST_CANCELLED_S:
             found.append(cancelled(self._mixer.cancelled_s))
         if self._damaged:
-            found.append(f"{self._damaged} packets could not be decoded")
+            found.append(f"damaged packets that were skipped: {self._damaged}")
         return found
 
     def feed(self, data: bytes) -> list[Block]:
