@@ -79,7 +79,7 @@ async def analyze_live(
                         yield Flush()
                     case _:
                         raise InvalidRequest("a message is a config, audio or flush")
-            yield Audio(*await intake.rest())
+            yield Audio(*await intake.rest(), last=True)
 
         async def send(output: object) -> None:
             match output:

@@ -61,7 +61,7 @@ class DetectConversation:
                     raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
                 message = messages.read_message(text)
                 if isinstance(message, messages.End):
-                    yield Audio(*await self._intake.rest())
+                    yield Audio(*await self._intake.rest(), last=True)
                     return
                 yield await self._input(message)
             except BonafideError as error:

@@ -64,12 +64,15 @@ class ContainerStream:
     async def finish(self) -> list[Block]:
         """At the end of a codec's stream: the audio that its decoder held back. None of a container, or once it failed.
 
-        Raises:
-            BonafideError: as `feed`.
+        What goes wrong is a warning: all that came before stands.
         """
         if self._codec is None or not self._begun or self._failed:
             return []
-        blocks = await self._asked({"do": "finish"}, b"")
+        try:
+            blocks = await self._asked({"do": "finish"}, b"")
+        except BonafideError as error:
+            self.warnings = [*self.warnings, f"the last samples could not be decoded: {error.message}"]
+            return []
         self.close()
         self._failed = True  # nothing can follow
         return blocks

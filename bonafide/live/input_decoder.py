@@ -119,11 +119,7 @@ class AudioInputDecoder:
         return samples, rate or self._stream.session.rate
 
     async def rest(self) -> tuple[NDArray[np.float32], int]:
-        """At the end of the session: the samples that decoder or mixer held back, float32 (n,), and their rate in Hz.
-
-        Raises:
-            BonafideError: as `samples`.
-        """
+        """At the end of the session: what decoder or mixer held back, float32 (n,), and its rate in Hz."""
         if self._mixer is not None:
             return self._mixer.finish(), self.rate
         if not isinstance(self._decoder, ContainerStream):

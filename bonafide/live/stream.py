@@ -39,11 +39,19 @@ _PIECE_S = 1.0
 
 
 class Audio(NamedTuple):
-    """Samples that arrived: float32 (n,), mono, at `rate` Hz. `answer`: they get exactly one output."""
+    """Samples that arrived.
+
+    Attributes:
+        samples: float32 (n,), mono.
+        rate: in Hz.
+        answer: they get exactly one output.
+        last: they are the rest of a stream that ends; what they complete is told in the summary only.
+    """
 
     samples: NDArray[np.float32]
     rate: int
     answer: bool = False
+    last: bool = False
 
 
 class Flush(NamedTuple):
@@ -277,8 +285,9 @@ class LiveStream:
             starts = range(0, len(audio.samples), step) or range(1)
             for start in starts:
                 windows = self.session.feed(audio.samples[start : start + step], audio.rate)
-                last = start == starts[-1]
-                await self._queue_windows(began, windows, together=audio.answer, answer=audio.answer and last)
+                ends = start == starts[-1]
+                together = audio.answer or audio.last
+                await self._queue_windows(began, windows, together=together, answer=audio.answer and ends)
         except BonafideError as error:
             refused = Refused(error)
             await self._queue(_Job(began, reply=lambda: refused))

@@ -143,6 +143,18 @@ async def test_codecs_come_to_the_end(codec: str) -> None:
         assert len(summary.windows) == 3
 
 
+@pytest.mark.parametrize("encoding", ["opus", "l16"])
+async def test_a_window_that_the_end_completes_is_told_in_the_summary_alone(encoding: str) -> None:
+    if encoding == "opus":
+        data, query = opus(speech_like(1.0, 48_000))[0], "encoding=opus&chunk_duration=1.01"
+    else:
+        data, query = bytes(2 * 2 * 16_700), "encoding=l16&channels=2&chunk_duration=1.03"
+    async with socket_server() as server, client(f"{server.url}?{query}") as fork:
+        assert (await fork.ask(data)).type == "buffering"
+        summary = await fork.ask(END)
+        assert (summary.type, len(summary.windows)) == ("summary", 2)
+
+
 async def test_bytes_that_are_no_opus_packets_are_told() -> None:
     async with socket_server() as server, client(f"{server.url}?encoding=opus") as fork:
         assert (await fork.ask(b"\xff" * 200)).code == "unreadable_media"
