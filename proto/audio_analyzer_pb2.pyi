@@ -373,16 +373,26 @@ class LiveAudioConfig(_message.Message):
     CHUNK_DURATION_FIELD_NUMBER: _builtins.int
     OVERLAP_DURATION_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     sample_rate: _builtins.int
-    """Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw; a container says itself."""
+    """Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw and alaw; a container says itself. g722 has 16,000 and
+    opus 48,000, and no other.
+    """
     encoding: _builtins.str
-    """"float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream."""
+    """"float32" (default), "pcm16" (both little-endian), "l16" (big-endian, as in RTP), "mulaw", "alaw"; "g722" at 64
+    kbit/s; "opus": packets, each behind its length in two bytes, big-endian; or "container": a WebM, Ogg or fragmented
+    MP4 stream. Bytes may be cut anywhere.
+    """
     chunk_duration: _builtins.float
     """Seconds of a window, default 1 unless the service is set to another."""
     overlap_duration: _builtins.float
     """Seconds that neighbouring windows share, default 0 unless the service is set to another."""
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
+    channels: _builtins.int
+    """Channels that are interleaved in samples, default 1; they are mixed as those of a recording. g722 has one; opus and
+    containers say themselves.
+    """
     def __init__(
         self,
         *,
@@ -391,10 +401,11 @@ class LiveAudioConfig(_message.Message):
         chunk_duration: _builtins.float = ...,
         overlap_duration: _builtins.float = ...,
         task_id: _builtins.str = ...,
+        channels: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_duration", b"chunk_duration", "encoding", b"encoding", "overlap_duration", b"overlap_duration", "sample_rate", b"sample_rate", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "chunk_duration", b"chunk_duration", "encoding", b"encoding", "overlap_duration", b"overlap_duration", "sample_rate", b"sample_rate", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

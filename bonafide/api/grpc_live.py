@@ -4,13 +4,14 @@ from __future__ import annotations  # gRPC has its generic classes for type chec
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import cast
+from typing import cast, get_args
 
 from bonafide.api import messages
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
-from bonafide.live.input_decoder import ENCODINGS, MULAW_RATE, AudioInputDecoder, Encoding
+from bonafide.live.formats import RawEncoding
+from bonafide.live.input_decoder import ENCODINGS, AudioInputDecoder, Encoding, default_rate
 from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
@@ -78,6 +79,7 @@ async def analyze_live(
                         yield Flush()
                     case _:
                         raise InvalidRequest("a message is a config, audio or flush")
+            yield Audio(*await intake.rest(), last=True)
 
         async def send(output: object) -> None:
             match output:
@@ -113,8 +115,9 @@ def _configure(intake: AudioInputDecoder, config: audio.LiveAudioConfig) -> None
         raise InvalidRequest(f"encoding must be one of {', '.join(ENCODINGS)}")
     windows = intake.default_windows(config.chunk_duration or None)
     intake.configure(
-        rate=config.sample_rate or (MULAW_RATE if encoding == "mulaw" else SAMPLE_RATE),
+        rate=config.sample_rate or default_rate(encoding) or SAMPLE_RATE,
         encoding=cast(Encoding, encoding),
+        channels=config.channels or (1 if encoding in get_args(RawEncoding) else None),
         chunk_s=windows.chunk_s,
         overlap_s=config.overlap_duration or windows.overlap_s,
     )

@@ -33,7 +33,11 @@ _CLOSE = {
 
 
 class Conversation(Protocol):
-    """Serves an accepted socket until one side ends it."""
+    """Serves a socket until one side ends it; made before it is accepted.
+
+    Raises:
+        BonafideError: the handshake is to be refused.
+    """
 
     def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None: ...
 
@@ -86,9 +90,10 @@ class WebSocketApi:
                 if not caller:  # a page of another site has no key
                     require_own_page(websocket.headers, app.settings.allowed_origins)
                 with app.live.open(call, caller) as stream:
+                    served = conversation(websocket, stream, app)
                     await websocket.accept()
                     try:
-                        summary = await conversation(websocket, stream, app).run()
+                        summary = await served.run()
                         await websocket.close(*_CLOSE[summary.ending])
                     except WebSocketDisconnect:
                         pass  # the client closed the socket, or it was closed for a protocol error

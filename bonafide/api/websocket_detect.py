@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bonafide.api import websocket_messages as messages
+from bonafide.api.websocket_query import configuration_of
 from bonafide.app import App
 from bonafide.calls import printable_id
 from bonafide.errors import BonafideError, TooLarge
@@ -22,7 +23,11 @@ _MIN_PROBABILITY = 1e-7  # its logarithm is finite
 
 
 class DetectConversation:
-    """One socket: frames to inputs, outputs to frames."""
+    """One socket: frames to inputs, outputs to frames.
+
+    Raises:
+        InvalidRequest: its address holds a wrong configuration.
+    """
 
     def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None:
         self._websocket = websocket
@@ -32,6 +37,11 @@ class DetectConversation:
         self._intake = AudioInputDecoder(stream)
         self._push = False
         self._model = messages.model_of(stream.model)
+        configured = configuration_of(websocket.query_params.multi_items())
+        if configured is not None:
+            self._configure(configured)
+        # Media forks send a line about the call first, whatever their maker put into it.
+        self._metadata_may_come = configured is not None and configured.encoding is not None
 
     async def run(self) -> LiveSummary:
         """See `Conversation`."""
@@ -42,6 +52,7 @@ class DetectConversation:
             frame = await self._websocket.receive()
             if frame["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(frame.get("code", 1005))
+            is_first, self._metadata_may_come = self._metadata_may_come, False
             try:
                 if (text := frame.get("text")) is None:
                     yield await self._binary(frame["bytes"])
@@ -50,9 +61,12 @@ class DetectConversation:
                     raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
                 message = messages.read_message(text)
                 if isinstance(message, messages.End):
+                    yield Audio(*await self._intake.rest(), last=True)
                     return
                 yield await self._input(message)
             except BonafideError as error:
+                if is_first and isinstance(error, messages.UnknownMessage):
+                    continue
                 reply = self._error(error)
                 yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
 
@@ -85,6 +99,7 @@ class DetectConversation:
         self._intake.configure(
             rate=wanted.sample_rate,
             encoding=wanted.encoding,
+            channels=wanted.channels,
             chunk_s=wanted.chunk_duration,
             overlap_s=wanted.overlap_duration,
         )
@@ -98,6 +113,7 @@ class DetectConversation:
                 chunk_duration=config.chunk_s,
                 overlap_duration=config.overlap_s,
                 encoding=self._intake.encoding,
+                channels=self._intake.channels,
                 results="push" if self._push else "reply",
             ),
         )

@@ -56,6 +56,7 @@ class Configure(_FromClient):
     chunk_duration: float | None = None
     overlap_duration: float | None = None
     encoding: Encoding | None = None
+    channels: int | None = None
     results: Results | None = None
 
 
@@ -87,26 +88,33 @@ ClientMessage = Connect | AudioChunk | Configure | Ping | AskStats | Flush | End
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 
 
+class UnknownMessage(InvalidRequest):
+    """A text frame that is no message of the protocol: no JSON object, or one whose `type` is not known."""
+
+
 def read_message(text: str) -> ClientMessage:
     """Reads a text frame.
 
     Raises:
-        InvalidRequest: not JSON, not a known type, or an invalid field; the message names it.
+        UnknownMessage: not JSON, or not a known type.
+        InvalidRequest: an invalid field; the message names it.
     """
     try:
         return _CLIENT_MESSAGE.validate_json(text.removeprefix("\ufeff"))  # some programs begin JSON with this mark
     except ValidationError as error:
-        raise InvalidRequest(_explained(error)) from error
+        raise _explained(error) from error
 
 
-def _explained(error: ValidationError) -> str:
+def _explained(error: ValidationError) -> InvalidRequest:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     if first["type"] == "json_invalid":
-        return "the frame is not JSON"
+        return UnknownMessage("the frame is not JSON")
     if first["type"] in {"union_tag_invalid", "union_tag_not_found", "model_attributes_type", "dict_type"}:
-        return "a frame is an object whose type is connect, audio_chunk, config, ping, stats, flush or end"
+        return UnknownMessage(
+            "a frame is an object whose type is connect, audio_chunk, config, ping, stats, flush or end"
+        )
     kind, *where = map(str, first["loc"])
-    return f"{kind}: {'.'.join(where[:1])}: {first['msg']}"
+    return InvalidRequest(f"{kind}: {'.'.join(where[:1])}: {first['msg']}")
 
 
 class _ToClient(BaseModel):
@@ -195,12 +203,13 @@ class Buffering(_Frame):
 
 
 class SessionConfig(_ToClient):
-    """The configuration of a session."""
+    """The configuration of a session; `channels` is null where the audio says itself."""
 
     sample_rate: int
     chunk_duration: float
     overlap_duration: float
     encoding: Encoding | None
+    channels: int | None
     results: Results
 
 

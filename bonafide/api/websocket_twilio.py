@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 from bonafide.api import twilio_messages as phone
 from bonafide.app import App
 from bonafide.errors import InvalidRequest
-from bonafide.live.input_decoder import MULAW_RATE, AudioInputDecoder
+from bonafide.live.input_decoder import G711_RATE, AudioInputDecoder
 from bonafide.live.phone_calls import PhoneCall
 from bonafide.live.stream import Audio, Input, LiveStream, QueuedReply, WindowResults
 from bonafide.live.summary import LiveSummary
@@ -65,8 +65,8 @@ class PhoneConversation:
         found = start.start.media_format
         if self._call is not None:
             raise InvalidRequest("a stream starts once")
-        if (found.encoding, found.sample_rate, found.channels) != ("audio/x-mulaw", MULAW_RATE, 1):
-            raise InvalidRequest(f"media come as audio/x-mulaw at {MULAW_RATE} Hz, mono")
+        if (found.encoding, found.sample_rate, found.channels) != ("audio/x-mulaw", G711_RATE, 1):
+            raise InvalidRequest(f"media come as audio/x-mulaw at {G711_RATE} Hz, mono")
         if start.start.tracks and "inbound" not in start.start.tracks:
             self._track = start.start.tracks[0]
         bind_task(start.start.call_sid)

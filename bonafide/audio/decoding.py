@@ -29,7 +29,7 @@ from bonafide.audio.mono import BLOCK_SAMPLES, Block, MonoMixer
 from bonafide.audio.part import Part
 from bonafide.audio.parts import first_part, next_part
 from bonafide.audio.pcm import is_sound, plain_pcm16
-from bonafide.audio.plausibility import SILENT, SilenceCheck, cancelled
+from bonafide.audio.plausibility import LEAST_CANCELLED_S, SILENT, SilenceCheck, cancelled
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
 from bonafide.audio.timeline import TimeLine
@@ -43,7 +43,6 @@ _MAX_DEMUX_ERRORS = 64
 _MAX_PARTS, _MAX_REFUSED_PARTS = 10_000, 16
 _TIMED = frozenset({"matroska", "mov", "ogg"})
 """Demuxers whose timestamps are those of the recorder; the others count samples or bytes."""
-_LEAST_CANCELLED_S = 0.25  # less may be chance
 
 
 class MonoDecoder:
@@ -92,7 +91,7 @@ class MonoDecoder:
     def remarks(self) -> list[str]:
         """What is odd about the sound decoded so far, as sentences."""
         found = []
-        if self._mixer.cancelled_s >= _LEAST_CANCELLED_S:
+        if self._mixer.cancelled_s >= LEAST_CANCELLED_S:
             found.append(cancelled(self._mixer.cancelled_s))
         if self._silence.implausible:
             found.append(SILENT)

@@ -96,6 +96,20 @@ def decoder_of(stream: AudioStream, *, big_endian: bool) -> AudioCodecContext:
     return context
 
 
+def bare_decoder(name: str, rate: int, layout: str) -> AudioCodecContext:
+    """The decoder of packets that come without a container.
+
+    Args:
+        name: of a codec whose decoder may be used.
+        rate: in Hz, as the codec has it.
+        layout: of the decoded channels: "mono" or "stereo".
+    """
+    _bound_ffmpeg()
+    context = cast(AudioCodecContext, AudioCodecContext.create(name, "r"))
+    context.sample_rate, context.layout, context.thread_count = rate, layout, 1
+    return context
+
+
 def require_accepted(stream: AudioStream) -> None:
     """Refuses a stream whose decoder is not among those that may be used.
 

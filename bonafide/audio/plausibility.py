@@ -12,6 +12,8 @@ from bonafide.audio.levels import ModelInput
 
 SILENT = "the audio decodes to silence, although its bytes are not silent: it is broken, or far too quiet"
 
+LEAST_CANCELLED_S = 0.25
+"""Less may be chance, and is not told."""
 _FAINTEST = 2.0**-16  # half a step of 16 bit
 _MOST_CODED = 1 << 20
 _SILENT_BYTES_PER_S = 500.0  # of silence, compressed: the headers of its packets

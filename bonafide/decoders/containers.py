@@ -1,7 +1,8 @@
-"""A live container as mono blocks, decoded in a process of its own."""
+"""A live container, or a codec without one, as mono blocks, decoded in a process of its own."""
 
 from dataclasses import asdict
 
+from bonafide.audio.codec_reader import Codec
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.decoders.codec import unpacked_blocks
@@ -12,21 +13,25 @@ _BYTES_PER_SAMPLE = 4
 
 
 class ContainerStream:
-    """One container, from its header on. Must be closed, or its process stays.
+    """One container, from its header on, or one stream of a codec. Must be closed, or its process stays.
 
     Args:
         pool: provides the process.
         limits: on channels and sample rate.
         max_message_s: most seconds of audio that one part may hold.
+        codec: of a stream without a container; None: the container says.
 
     Attributes:
         warnings: what is odd about the audio so far, as sentences.
     """
 
-    def __init__(self, pool: DecoderPool, limits: AudioLimits, max_message_s: float) -> None:
+    def __init__(
+        self, pool: DecoderPool, limits: AudioLimits, max_message_s: float, codec: Codec | None = None
+    ) -> None:
         self._pool = pool
         self._limits = limits
         self._max_message_s = max_message_s
+        self._codec = codec
         self._most_bytes = int(max_message_s * limits.max_sample_rate) * _BYTES_PER_SAMPLE
         self._job = pool.begin()
         self._begun = self._failed = False
@@ -36,17 +41,43 @@ class ContainerStream:
         """The audio that a part completes, in order.
 
         Raises:
-            UnreadableMedia: not one of these containers, broken, samples that are not finite, or it took too long.
+            UnreadableMedia: not one of these containers or not this codec, broken, samples that are not
+                finite, or it took too long.
             TooLarge: too many channels, a sample rate or a number of seconds beyond the limits.
             InvalidRequest: the container has failed before.
             Unavailable: no process could be started.
         """
         if self._failed:
-            raise InvalidRequest("this container has failed; begin another one with config")
+            what = "container" if self._codec is None else f"{self._codec} stream"
+            raise InvalidRequest(f"this {what} has failed; begin another one with config")
         request: dict[str, object] = {"do": "feed"}
         if not self._begun:
-            request = {"do": "container", "limits": asdict(self._limits), "most_s": self._max_message_s}
+            request = {
+                "do": "container",
+                "codec": self._codec,
+                "limits": asdict(self._limits),
+                "most_s": self._max_message_s,
+            }
             self._begun = True
+        return await self._asked(request, data)
+
+    async def finish(self) -> list[Block]:
+        """At the end of a codec's stream: the audio that its decoder held back. None of a container, or once it failed.
+
+        What goes wrong is a warning: all that came before stands.
+        """
+        if self._codec is None or not self._begun or self._failed:
+            return []
+        try:
+            blocks = await self._asked({"do": "finish"}, b"")
+        except BonafideError as error:
+            self.warnings = [*self.warnings, f"the last samples could not be decoded: {error.message}"]
+            return []
+        self.close()
+        self._failed = True  # nothing can follow
+        return blocks
+
+    async def _asked(self, request: dict[str, object], data: bytes) -> list[Block]:
         self._failed = True  # unless the process answers
         try:
             async with self._job.slot():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bonafide.audio.codec_reader import CodecReader
 from bonafide.audio.container_reader import ContainerReader
 from bonafide.audio.reader import AudioLimits, AudioReader, Window
 from bonafide.decoders import codec
@@ -126,22 +127,31 @@ class PhotoJob:
 
 
 class ContainerJob:
-    """A live container, part by part; each reply has the audio of its part."""
+    """A live container, or a codec without one, part by part; each reply has the audio of its part."""
 
     def __init__(self, frame: Frame) -> None:
-        self._reader = ContainerReader(AudioLimits(**frame.header["limits"]), frame.header["most_s"])
+        limits, most_s = AudioLimits(**frame.header["limits"]), frame.header["most_s"]
+        bare = frame.header.get("codec")
+        self._reader: ContainerReader | CodecReader = (
+            ContainerReader(limits, most_s) if bare is None else CodecReader(bare, limits, most_s)
+        )
         self._bound = CpuBound(0)
 
     def answer(self, frame: Frame) -> Reply:
-        """The blocks that the part completes."""
+        """The blocks that the part completes; with "finish" those that a codec's decoder held back, and the end."""
         self._bound.begin_step(self._reader.seconds, len(frame.payload))
+        reader, is_end = self._reader, frame.header["do"] == "finish"
         try:
-            blocks = self._reader.feed(bytes(frame.payload))
+            if is_end and isinstance(reader, CodecReader):
+                blocks = reader.finish()
+            else:
+                blocks = reader.feed(bytes(frame.payload))
         except BaseException:
             self._reader.close()
             raise
         places, samples = codec.packed_blocks(blocks)
-        return {"blocks": places, "warnings": self._reader.warnings}, samples
+        state: dict[str, Any] = {"blocks": places, "warnings": self._reader.warnings}
+        return {**state, "end": True} if is_end else state, samples
 
 
 Job = AudioJob | PhotoJob | ContainerJob

@@ -1,22 +1,31 @@
 """Decodes the bytes of a session in the encoding and rate that are configured now. Shared by every transport."""
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.codec_reader import CODEC_RATES, Codec
 from bonafide.audio.mono import Block
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.decoders.containers import ContainerStream
 from bonafide.errors import InvalidRequest
 from bonafide.live.formats import RawDecoder, RawEncoding, is_array, raw_encoding, text_bytes, text_samples
-from bonafide.live.session import MIN_SECONDS, LiveConfig, check_rate
+from bonafide.live.interleaved import Interleaved
+from bonafide.live.session import MIN_SECONDS, LiveConfig, check_rate, check_samples
 from bonafide.live.stream import LiveStream
 
-Encoding = RawEncoding | Literal["container"]
-ENCODINGS: tuple[str, ...] = (*get_args(RawEncoding), "container")
+Encoding = Literal[RawEncoding, Codec, "container"]
+ENCODINGS: tuple[str, ...] = get_args(Encoding)
 
-MULAW_RATE = 8_000
+G711_RATE = 8_000
+_RATES: dict[Encoding, int] = {
+    "mulaw": G711_RATE,
+    "alaw": G711_RATE,
+    "g722": CODEC_RATES["g722"],
+    "opus": CODEC_RATES["opus"],
+}
+_CODEC_CHANNELS: dict[str, int] = {"g722": 1, "opus": 2}
 
 
 class AudioInputDecoder:
@@ -25,33 +34,42 @@ class AudioInputDecoder:
     Attributes:
         rate: Hz of raw samples.
         encoding: of bytes; None until it is configured.
+        channels: that are interleaved in raw samples; None where the stream says itself.
     """
 
     def __init__(self, stream: LiveStream) -> None:
         self.rate = SAMPLE_RATE
         self.encoding: Encoding | None = None
+        self.channels: int | None = 1
         self._stream = stream
         self._defaults = stream.session.config
         self._overlap_named = False
         self._decoder: RawDecoder | ContainerStream | None = None
+        self._mixer: Interleaved | None = None
 
     def configure(
         self,
         *,
         rate: int | None = None,
         encoding: Encoding | None = None,
+        channels: int | None = None,
         chunk_s: float | None = None,
         overlap_s: float | None = None,
     ) -> None:
-        """Applies the values that are given; a new container begins.
+        """Applies the values that are given. With an encoding, or other channels, a new stream of bytes begins.
 
         Raises:
-            InvalidRequest: a value is out of range; nothing is changed.
+            InvalidRequest: a value is out of range, or contradicts the encoding; nothing is changed.
         """
         session = self._stream.session
+        in_force = encoding or self.encoding
         if rate is None:
-            rate = MULAW_RATE if encoding == "mulaw" else self.rate
+            rate = default_rate(encoding) or self.rate
         check_rate(rate)
+        _check_codec_rate(in_force, rate)
+        if channels is not None:
+            _check_channels(in_force, channels, self._stream.max_channels)
+        channels = _channels_in_force(in_force, channels, self.channels)
         if chunk_s is None:
             chunk_s = session.config.chunk_s
         named = overlap_s is not None
@@ -59,10 +77,21 @@ class AudioInputDecoder:
             overlap_s = session.config.overlap_s if self._overlap_named else self.default_windows(chunk_s).overlap_s
         session.configure(LiveConfig(chunk_s, overlap_s))
         self._overlap_named = self._overlap_named or named
-        self.rate = rate
-        if encoding is not None:
-            self.encoding = encoding
-            self._decoder = self._stream.begin_container() if encoding == "container" else RawDecoder(encoding)
+        if encoding is not None or channels != self.channels or (self._mixer is not None and rate != self.rate):
+            self._begin(in_force, channels, rate)
+        self.rate, self.encoding, self.channels = rate, in_force, channels
+
+    def _begin(self, encoding: Encoding | None, channels: int | None, rate: int) -> None:
+        """Begins a stream of bytes, and another mixing of channels; what waited to be mixed is dropped."""
+        self._mixer = None
+        if encoding in ("container", "g722", "opus"):
+            self._decoder = self._stream.begin_container(None if encoding == "container" else encoding)
+            return
+        self._stream.end_source()
+        channels = channels or 1
+        if channels > 1:
+            self._mixer = self._stream.begin_interleaved(channels, rate)
+        self._decoder = None if encoding is None else RawDecoder(cast(RawEncoding, encoding), channels)
 
     def default_windows(self, chunk_s: float | None = None) -> LiveConfig:
         """The windows of a client that names none, or none but their length; they overlap by no more than they may.
@@ -79,15 +108,32 @@ class AudioInputDecoder:
 
         Raises:
             InvalidRequest: no encoding is configured, or a container failed before.
-            UnreadableMedia: a container is broken.
-            TooLarge: a container holds too much.
+            UnreadableMedia: a container is broken, or interleaved samples are not finite.
+            TooLarge: a container, or a message of interleaved samples, holds too much.
         """
         if self._decoder is None:
             raise InvalidRequest("bytes came before a config that names their encoding")
         if isinstance(self._decoder, RawDecoder):
-            return self._decoder.feed(data), self.rate
+            return self._mono(self._decoder.feed(data)), self.rate
         samples, rate = joined(await self._decoder.feed(data))
         return samples, rate or self._stream.session.rate
+
+    async def rest(self) -> tuple[NDArray[np.float32], int]:
+        """At the end of the session: what decoder or mixer held back, float32 (n,), and its rate in Hz."""
+        if self._mixer is not None:
+            return self._mixer.finish(), self.rate
+        if not isinstance(self._decoder, ContainerStream):
+            return np.zeros(0, np.float32), self.rate
+        samples, rate = joined(await self._decoder.finish())
+        return samples, rate or self._stream.session.rate
+
+    def _mono(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mono samples that interleaved ones complete; whole frames of them are refused or taken at once."""
+        if self._mixer is None or self.channels is None:
+            return samples
+        self._stream.session.check_length(len(samples) // self.channels, self.rate)
+        check_samples(samples)
+        return self._mixer.feed(samples)
 
     async def text(
         self, audio_data: str | list[float], rate: int | None, encoding: str | None
@@ -100,14 +146,52 @@ class AudioInputDecoder:
             encoding: as the chunk says; the configured one unless it names one of samples, else float32.
 
         Raises:
-            BonafideError: as `samples`, or the text is none of these.
+            BonafideError: as `samples`; or the text is none of these, names a codec that is not configured, or holds no
+                whole number of samples of each channel at the configured rate.
         """
         stated = raw_encoding(encoding)
-        if stated is None and self.encoding == "container" and isinstance(audio_data, str) and not is_array(audio_data):
-            return await self.samples(text_bytes(audio_data))
+        if encoding in CODEC_RATES and encoding != self.encoding:
+            raise InvalidRequest(f"chunks of {encoding} need a config that names it: they are one stream")
+        is_bytes = isinstance(audio_data, str) and not is_array(audio_data)
+        if stated is None and is_bytes and isinstance(self._decoder, ContainerStream):
+            return await self.samples(text_bytes(cast(str, audio_data)))
         configured = raw_encoding(self.encoding) or "float32"
         samples = text_samples(audio_data, stated or configured, stated=stated is not None)
-        return samples, self.rate if rate is None else rate
+        rate = self.rate if rate is None else rate
+        if self._mixer is None or self.channels is None:
+            return samples, rate
+        if rate != self.rate:
+            raise InvalidRequest(f"interleaved channels keep the configured sample rate, {self.rate} Hz")
+        if len(samples) % self.channels:
+            raise InvalidRequest(f"{len(samples)} samples are no whole number for each of {self.channels} channels")
+        return self._mono(samples), rate
+
+
+def default_rate(encoding: str | None) -> int | None:
+    """The sample rate in Hz that an encoding has unless another is named; None: it has none of its own."""
+    return _RATES.get(cast(Encoding, encoding))
+
+
+def _check_codec_rate(encoding: str | None, rate: int) -> None:
+    wanted = CODEC_RATES.get(cast(Codec, encoding))
+    if wanted not in (None, rate):
+        clock = ", although its clock in RTP counts 8000" if encoding == "g722" else ", whatever was encoded"
+        raise InvalidRequest(f"{encoding} is decoded at {wanted} Hz{clock}: leave sample_rate out, or send {wanted}")
+
+
+def _check_channels(encoding: str | None, channels: int, most: int) -> None:
+    if encoding == "container":
+        raise InvalidRequest("a container says how many channels it has: leave channels out")
+    most = _CODEC_CHANNELS.get(encoding or "", most)
+    if not 1 <= channels <= most:
+        raise InvalidRequest(f"channels must be 1 to {most}{f' with {encoding}' if encoding else ''}")
+
+
+def _channels_in_force(encoding: str | None, named: int | None, before: int | None) -> int | None:
+    """Channels of raw samples; those of a codec or a container are never what the samples before had."""
+    if encoding in ("container", "opus"):
+        return None
+    return 1 if encoding == "g722" else named or before or 1
 
 
 def joined(blocks: list[Block]) -> tuple[NDArray[np.float32], int]:

@@ -37,6 +37,22 @@ def check_rate(rate: int) -> None:
         raise InvalidRequest(f"sample_rate must be {MIN_RATE} to {MAX_RATE} Hz")
 
 
+def check_samples(samples: NDArray[np.float32]) -> None:
+    """Refuses what is no sound.
+
+    Args:
+        samples: float32 array (n,).
+
+    Raises:
+        UnreadableMedia: samples that are not finite, or beyond any range.
+    """
+    loudest = float(np.abs(samples).max(initial=0.0))
+    if not math.isfinite(loudest):
+        raise UnreadableMedia("the audio holds samples that are not finite numbers")
+    if loudest > LOUDEST:
+        raise UnreadableMedia("samples lie far beyond any range: are they in another encoding?")
+
+
 @dataclass(frozen=True)
 class LiveConfig:
     """Windows of a session.
@@ -205,18 +221,16 @@ class LiveSession:
             self._put_back()
             self.config = config
 
+    def check_length(self, count: int, rate: int) -> None:
+        """Raises those that depend on the number of samples of one channel, and their rate."""
+        check_rate(rate)
+        if count > self._limits.max_message_s * rate:
+            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
+
     def check(self, samples: NDArray[np.float32], rate: int) -> None:
         """Raises the errors of `feed` that depend on the samples alone."""
-        check_rate(rate)
-        if len(samples) > self._limits.max_message_s * rate:
-            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
-        if not len(samples):
-            return
-        loudest = float(np.abs(samples).max())
-        if not math.isfinite(loudest):
-            raise UnreadableMedia("the audio holds samples that are not finite numbers")
-        if loudest > LOUDEST:
-            raise UnreadableMedia("samples lie far beyond any range: are they in another encoding?")
+        self.check_length(len(samples), rate)
+        check_samples(samples)
 
     def feed(self, samples: NDArray[np.float32], rate: int) -> list[LiveWindow]:
         """Takes audio and returns the windows that it completes.

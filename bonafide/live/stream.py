@@ -15,12 +15,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.codec_reader import Codec
 from bonafide.audio.levels import model_input
 from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, samples_before
 from bonafide.calls import Call
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
+from bonafide.live.interleaved import Interleaved
 from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.runner.runner import Runner
@@ -38,11 +40,19 @@ _PIECE_S = 1.0
 
 
 class Audio(NamedTuple):
-    """Samples that arrived: float32 (n,), mono, at `rate` Hz. `answer`: they get exactly one output."""
+    """Samples that arrived.
+
+    Attributes:
+        samples: float32 (n,), mono.
+        rate: in Hz.
+        answer: they get exactly one output.
+        last: they are the rest of a stream that ends; what they complete is told in the summary only.
+    """
 
     samples: NDArray[np.float32]
     rate: int
     answer: bool = False
+    last: bool = False
 
 
 class Flush(NamedTuple):
@@ -154,8 +164,8 @@ class LiveStream:
         self._runner = runner
         self._pool = pool
         self._decoders = decoders
-        self._container: ContainerStream | None = None
-        self._container_warnings: list[str] = []
+        self._source: ContainerStream | Interleaved | None = None
+        self._source_warnings: list[str] = []
         self._settings = settings
         self._observer = observer
         self._shadow = shadow
@@ -174,18 +184,31 @@ class LiveStream:
         if self._receiving and self._reading is not None:
             self._reading.cancel()
 
-    def begin_container(self) -> ContainerStream:
-        """A decoder for a container that begins now; closes the previous one."""
-        self._end_container()
-        limits = AudioLimits.from_settings(self._settings)
-        self._container = ContainerStream(self._decoders, limits, self._settings.live_max_message_s)
-        return self._container
+    @property
+    def max_channels(self) -> int:
+        """Most channels of interleaved samples."""
+        return self._settings.max_audio_channels
 
-    def _end_container(self) -> None:
-        if self._container is not None:
-            self._container_warnings += self._container.warnings
-            self._container.close()
-            self._container = None
+    def begin_container(self, codec: Codec | None = None) -> ContainerStream:
+        """A decoder for a container, or a codec without one, that begins now; ends what was decoded or mixed before."""
+        self.end_source()
+        limits = AudioLimits.from_settings(self._settings)
+        container = ContainerStream(self._decoders, limits, self._settings.live_max_message_s, codec)
+        self._source = container
+        return container
+
+    def begin_interleaved(self, channels: int, rate: int) -> Interleaved:
+        """A mixer for interleaved samples that begin now; ends what was decoded or mixed before."""
+        self.end_source()
+        self._source = interleaved = Interleaved(channels, rate)
+        return interleaved
+
+    def end_source(self) -> None:
+        """Ends what is decoded or mixed; what it has shown is told in the summary."""
+        if self._source is not None:
+            self._source_warnings += self._source.warnings
+            self._source.close()
+            self._source = None
 
     async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
         """Judges the input until it ends. The last output is the summary; only it covers the rest under a window.
@@ -216,7 +239,7 @@ class LiveStream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._end_container()
+            self.end_source()
 
     async def _read(self, inputs: AsyncGenerator[Input, None]) -> None:
         ending: Ending | None = None
@@ -271,8 +294,9 @@ class LiveStream:
             starts = range(0, len(audio.samples), step) or range(1)
             for start in starts:
                 windows = self.session.feed(audio.samples[start : start + step], audio.rate)
-                last = start == starts[-1]
-                await self._queue_windows(began, windows, together=audio.answer, answer=audio.answer and last)
+                ends = start == starts[-1]
+                together = audio.answer or audio.last
+                await self._queue_windows(began, windows, together=together, answer=audio.answer and ends)
         except BonafideError as error:
             refused = Refused(error)
             await self._queue(_Job(began, reply=lambda: refused))
@@ -311,8 +335,8 @@ class LiveStream:
             else:
                 await self._judge(job, send)
             self._room.release(weight)
-        self._end_container()
-        summary = summary_of(self.session, item, self.model, self._container_warnings)
+        self.end_source()
+        summary = summary_of(self.session, item, self.model, self._source_warnings)
         self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary

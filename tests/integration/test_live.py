@@ -19,7 +19,7 @@ from bonafide.audio.decoding import MonoDecoder
 from scripts.local_service import LocalService
 from tests.integration.processes import process_of
 from tests.integration.waiting import until
-from tests.media import speech_like
+from tests.media import speech_like, wav
 
 pytestmark = pytest.mark.beside
 
@@ -33,8 +33,8 @@ def url(service: LocalService) -> str:
 
 
 @asynccontextmanager
-async def socket(service: LocalService, **config: Any) -> AsyncIterator[ClientConnection]:
-    async with connect(url(service), compression=None, max_size=None) as connection:
+async def socket(service: LocalService, query: str = "", **config: Any) -> AsyncIterator[ClientConnection]:
+    async with connect(url(service) + query, compression=None, max_size=None) as connection:
         if config:
             assert (await ask(connection, {"type": "config", **config}))["type"] == "config_updated"
         yield connection
@@ -83,6 +83,30 @@ async def test_the_same_four_seconds_get_the_same_score_as_in_a_recording(
     assert summary["model"]["version"] == recording["model"]["version"]
     assert summary["audio_seconds"] == pytest.approx(recording["audio_seconds"])
     assert len(summary["windows"]) == 3
+
+
+async def test_the_same_samples_get_the_same_scores_in_every_encoding(
+    service: LocalService, http: httpx.AsyncClient
+) -> None:
+    sound = np.rint(speech_like(9.0)[0] * 32_767).astype(np.int16)
+    recording = (await http.post("/detect_audio", content=wav(sound[:, np.newaxis], RATE))).json()
+    data = {
+        "encoding=pcm16": sound.astype("<i2"),
+        "encoding=l16": sound.astype(">i2"),
+        "encoding=float32": (sound / np.float32(32_768)).astype("<f4"),
+        "encoding=l16&channels=2": np.repeat(sound, 2).astype(">i2"),
+    }
+    for query, samples in data.items():
+        async with socket(service, f"?{query}&chunk_duration=4&interim=true") as connection:
+            content = samples.tobytes()
+            for at in range(0, len(content), 50_001):
+                await connection.send(content[at : at + 50_001])
+            summary = await ask(connection, {"type": "end"})
+            while summary["type"] != "summary":
+                summary = await receive(connection)
+        live = [window["p_spoof"] for window in summary["windows"]]
+        assert live == pytest.approx([each["score"] for each in recording["chunks"]], abs=1e-6), query
+        assert summary["p_spoof"] == pytest.approx(recording["score"], abs=1e-6)
 
 
 async def test_windows_of_many_sockets_meet_in_one_batch(service: LocalService, http: httpx.AsyncClient) -> None:

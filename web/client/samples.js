@@ -11,17 +11,40 @@ export function toFloats(samples) {
     const view = new DataView(samples);
     return Float32Array.from({ length: samples.byteLength / 4 }, (_, index) => view.getFloat32(4 * index, true));
 }
-/** The samples of a binary frame, little-endian. */
+const WIDTHS = { float32: 4, pcm16: 2, l16: 2, mulaw: 1, alaw: 1 };
+/** Whether samples in this encoding travel as binary frames. */
+export function isBinary(encoding) {
+    return encoding in WIDTHS;
+}
+/** The samples of a binary frame. */
 export function toBytes(samples, encoding) {
-    const width = encoding === "pcm16" ? 2 : 4;
+    const width = WIDTHS[encoding];
     const view = new DataView(new ArrayBuffer(samples.length * width));
     samples.forEach((sample, index) => {
-        if (width === 4)
+        if (encoding === "float32")
             view.setFloat32(4 * index, sample, true);
+        else if (width === 2)
+            view.setInt16(2 * index, toInteger(sample), encoding === "pcm16");
         else
-            view.setInt16(2 * index, Math.round(32767 * Math.max(-1, Math.min(1, sample))), true);
+            view.setUint8(index, encoding === "mulaw" ? toMulaw(toInteger(sample)) : toAlaw(toInteger(sample)));
     });
     return view.buffer;
+}
+function toInteger(sample) {
+    return Math.round(32767 * Math.max(-1, Math.min(1, sample)));
+}
+/** ITU-T G.711 mu-law: sign, three bits of exponent, four of mantissa, all inverted. */
+function toMulaw(integer) {
+    const magnitude = Math.min(Math.abs(integer), 32635) + 132;
+    const exponent = 24 - Math.clz32(magnitude);
+    return ~((integer < 0 ? 0x80 : 0) | (exponent << 4) | ((magnitude >> (exponent + 3)) & 15)) & 0xff;
+}
+/** ITU-T G.711 A-law: sign, three bits of exponent, four of mantissa, every other bit inverted. */
+function toAlaw(integer) {
+    const magnitude = Math.abs(integer);
+    const exponent = Math.max(0, 24 - Math.clz32(magnitude));
+    const mantissa = (magnitude >> Math.max(4, exponent + 3)) & 15;
+    return ((integer < 0 ? 0 : 0x80) | (exponent << 4) | mantissa) ^ 0x55;
 }
 /** The samples in a text frame. */
 export function toText(samples, encoding) {

@@ -6,7 +6,7 @@
  * what was never answered, and windows are numbered on. Nothing is lost, and nothing is scored twice.
  */
 import { BonafideError } from "./errors.js";
-import { toBytes, toText } from "./samples.js";
+import { isBinary, toBytes, toText } from "./samples.js";
 import { summaryAfter } from "./summary.js";
 const KEPT_SECONDS = 30;
 const NOT_HEARD = new Set(["invalid_request", "too_large"]);
@@ -68,9 +68,8 @@ export class LiveSession {
         return frames;
     }
     configuration({ rate, encoding }) {
-        const binary = encoding === "float32" || encoding === "pcm16";
         // Text holds float32, whatever this connection has been told of binary frames before.
-        const format = binary ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
+        const format = isBinary(encoding) ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
         const config = { type: "config", ...this.windowing, ...format };
         return Object.keys(config).length > 1 ? JSON.stringify(config) : this.told;
     }
@@ -78,7 +77,7 @@ export class LiveSession {
         if (!audio)
             return JSON.stringify(kind === "connect" ? { type: kind, client_id: this.clientId } : { type: kind });
         const { samples, rate, encoding } = audio;
-        if (encoding === "float32" || encoding === "pcm16")
+        if (isBinary(encoding))
             return toBytes(samples, encoding);
         return JSON.stringify({
             type: "audio_chunk",

@@ -657,16 +657,22 @@ func (*LiveAudioRequest_Flush) isLiveAudioRequest_Message() {}
 // How the audio comes, and how it is to be judged; zero and empty take the default.
 type LiveAudioConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw; a container says itself.
+	// Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw and alaw; a container says itself. g722 has 16,000 and
+	// opus 48,000, and no other.
 	SampleRate uint32 `protobuf:"varint,1,opt,name=sample_rate,json=sampleRate,proto3" json:"sample_rate,omitempty"`
-	// "float32" (default), "pcm16" (both little-endian), "mulaw", or "container": a WebM, Ogg or fragmented MP4 stream.
+	// "float32" (default), "pcm16" (both little-endian), "l16" (big-endian, as in RTP), "mulaw", "alaw"; "g722" at 64
+	// kbit/s; "opus": packets, each behind its length in two bytes, big-endian; or "container": a WebM, Ogg or fragmented
+	// MP4 stream. Bytes may be cut anywhere.
 	Encoding string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
 	// Seconds of a window, default 1 unless the service is set to another.
 	ChunkDuration float64 `protobuf:"fixed64,3,opt,name=chunk_duration,json=chunkDuration,proto3" json:"chunk_duration,omitempty"`
 	// Seconds that neighbouring windows share, default 0 unless the service is set to another.
 	OverlapDuration float64 `protobuf:"fixed64,4,opt,name=overlap_duration,json=overlapDuration,proto3" json:"overlap_duration,omitempty"`
 	// The caller's own id, written to logs and traces.
-	TaskId        string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	TaskId string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Channels that are interleaved in samples, default 1; they are mixed as those of a recording. g722 has one; opus and
+	// containers say themselves.
+	Channels      uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +740,13 @@ func (x *LiveAudioConfig) GetTaskId() string {
 		return x.TaskId
 	}
 	return ""
+}
+
+func (x *LiveAudioConfig) GetChannels() uint32 {
+	if x != nil {
+		return x.Channels
+	}
+	return 0
 }
 
 type LiveAudioFlush struct {
@@ -1515,14 +1528,15 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x06config\x18\x01 \x01(\v2\x1e.audioanalyzer.LiveAudioConfigH\x00R\x06config\x12\x16\n" +
 	"\x05audio\x18\x02 \x01(\fH\x00R\x05audio\x125\n" +
 	"\x05flush\x18\x03 \x01(\v2\x1d.audioanalyzer.LiveAudioFlushH\x00R\x05flushB\t\n" +
-	"\amessage\"\xb9\x01\n" +
+	"\amessage\"\xd5\x01\n" +
 	"\x0fLiveAudioConfig\x12\x1f\n" +
 	"\vsample_rate\x18\x01 \x01(\rR\n" +
 	"sampleRate\x12\x1a\n" +
 	"\bencoding\x18\x02 \x01(\tR\bencoding\x12%\n" +
 	"\x0echunk_duration\x18\x03 \x01(\x01R\rchunkDuration\x12)\n" +
 	"\x10overlap_duration\x18\x04 \x01(\x01R\x0foverlapDuration\x12\x17\n" +
-	"\atask_id\x18\x05 \x01(\tR\x06taskId\"\x10\n" +
+	"\atask_id\x18\x05 \x01(\tR\x06taskId\x12\x1a\n" +
+	"\bchannels\x18\x06 \x01(\rR\bchannels\"\x10\n" +
 	"\x0eLiveAudioFlush\"\x86\x01\n" +
 	"\x0eLiveAudioEvent\x123\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.audioanalyzer.LiveWindowH\x00R\x06window\x126\n" +

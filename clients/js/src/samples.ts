@@ -3,8 +3,11 @@
 /** Mono samples: floats from -1 to 1, 16-bit integers, or the bytes of little-endian float32. */
 export type Samples = Float32Array | Int16Array | ArrayBuffer | readonly number[];
 
-/** `float32` and `pcm16` travel as binary frames; `base64` and `json` as text, as the first clients did it. */
-export type Encoding = "float32" | "pcm16" | "base64" | "json";
+/** What travels as binary frames: `l16` is `pcm16` in RTP's byte order, `mulaw` and `alaw` are G.711, a byte a sample. */
+export type BinaryEncoding = "float32" | "pcm16" | "l16" | "mulaw" | "alaw";
+
+/** `base64` and `json` travel as text, as the first clients did it. */
+export type Encoding = BinaryEncoding | "base64" | "json";
 
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -17,15 +20,42 @@ export function toFloats(samples: Samples): Float32Array {
   return Float32Array.from({ length: samples.byteLength / 4 }, (_, index) => view.getFloat32(4 * index, true));
 }
 
-/** The samples of a binary frame, little-endian. */
-export function toBytes(samples: Float32Array, encoding: "float32" | "pcm16"): ArrayBuffer {
-  const width = encoding === "pcm16" ? 2 : 4;
+const WIDTHS: Record<BinaryEncoding, number> = { float32: 4, pcm16: 2, l16: 2, mulaw: 1, alaw: 1 };
+
+/** Whether samples in this encoding travel as binary frames. */
+export function isBinary(encoding: Encoding): encoding is BinaryEncoding {
+  return encoding in WIDTHS;
+}
+
+/** The samples of a binary frame. */
+export function toBytes(samples: Float32Array, encoding: BinaryEncoding): ArrayBuffer {
+  const width = WIDTHS[encoding];
   const view = new DataView(new ArrayBuffer(samples.length * width));
   samples.forEach((sample, index) => {
-    if (width === 4) view.setFloat32(4 * index, sample, true);
-    else view.setInt16(2 * index, Math.round(32767 * Math.max(-1, Math.min(1, sample))), true);
+    if (encoding === "float32") view.setFloat32(4 * index, sample, true);
+    else if (width === 2) view.setInt16(2 * index, toInteger(sample), encoding === "pcm16");
+    else view.setUint8(index, encoding === "mulaw" ? toMulaw(toInteger(sample)) : toAlaw(toInteger(sample)));
   });
   return view.buffer;
+}
+
+function toInteger(sample: number): number {
+  return Math.round(32767 * Math.max(-1, Math.min(1, sample)));
+}
+
+/** ITU-T G.711 mu-law: sign, three bits of exponent, four of mantissa, all inverted. */
+function toMulaw(integer: number): number {
+  const magnitude = Math.min(Math.abs(integer), 32635) + 132;
+  const exponent = 24 - Math.clz32(magnitude);
+  return ~((integer < 0 ? 0x80 : 0) | (exponent << 4) | ((magnitude >> (exponent + 3)) & 15)) & 0xff;
+}
+
+/** ITU-T G.711 A-law: sign, three bits of exponent, four of mantissa, every other bit inverted. */
+function toAlaw(integer: number): number {
+  const magnitude = Math.abs(integer);
+  const exponent = Math.max(0, 24 - Math.clz32(magnitude));
+  const mantissa = (magnitude >> Math.max(4, exponent + 3)) & 15;
+  return ((integer < 0 ? 0 : 0x80) | (exponent << 4) | mantissa) ^ 0x55;
 }
 
 /** The samples in a text frame. */

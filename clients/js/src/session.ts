@@ -8,7 +8,7 @@
 
 import { BonafideError } from "./errors.js";
 import type { Connected, DetectionMessage, DetectionResult, ServerMessage, Summary } from "./messages.js";
-import { toBytes, toText, type Encoding } from "./samples.js";
+import { isBinary, toBytes, toText, type Encoding } from "./samples.js";
 import { summaryAfter } from "./summary.js";
 
 export type Frame = string | ArrayBuffer;
@@ -108,9 +108,8 @@ export class LiveSession {
   }
 
   private configuration({ rate, encoding }: Audio): string {
-    const binary = encoding === "float32" || encoding === "pcm16";
     // Text holds float32, whatever this connection has been told of binary frames before.
-    const format = binary ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
+    const format = isBinary(encoding) ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
     const config = { type: "config", ...this.windowing, ...format };
     return Object.keys(config).length > 1 ? JSON.stringify(config) : this.told;
   }
@@ -118,7 +117,7 @@ export class LiveSession {
   private frame({ kind, audio }: Request): Frame {
     if (!audio) return JSON.stringify(kind === "connect" ? { type: kind, client_id: this.clientId } : { type: kind });
     const { samples, rate, encoding } = audio;
-    if (encoding === "float32" || encoding === "pcm16") return toBytes(samples, encoding);
+    if (isBinary(encoding)) return toBytes(samples, encoding);
     return JSON.stringify({
       type: "audio_chunk",
       client_id: this.clientId,

@@ -20,6 +20,38 @@ test("they travel as the service reads them", () => {
   assert.deepEqual(toText(floats, "json"), FLOATS);
 });
 
+test("integers travel in the byte order of RTP too", () => {
+  const view = new DataView(toBytes(Float32Array.of(0.5, -1), "l16"));
+  assert.deepEqual([view.getInt16(0), view.getInt16(2)], [16384, -32767]);
+});
+
+/** What ITU-T G.711 gives for a byte, as a 16-bit integer. */
+const DECODED = {
+  mulaw: (byte) => {
+    const code = ~byte & 0xff;
+    const magnitude = (((code & 15) * 8 + 132) << ((code >> 4) & 7)) - 132;
+    return (code & 128 ? -magnitude : magnitude) + 0; // no negative zero
+  },
+  alaw: (byte) => {
+    const code = byte ^ 0x55;
+    const exponent = (code >> 4) & 7;
+    const magnitude = exponent ? ((code & 15) * 16 + 264) << (exponent - 1) : (code & 15) * 16 + 8;
+    return code & 128 ? magnitude : -magnitude;
+  },
+};
+
+for (const [encoding, decode] of Object.entries(DECODED)) {
+  test(`${encoding} is as near as its steps allow`, () => {
+    const bytes = Array.from({ length: 256 }, (_, byte) => byte);
+    const again = toBytes(Float32Array.from(bytes, (byte) => decode(byte) / 32767), encoding);
+    assert.deepEqual([...new Uint8Array(again)].map(decode), bytes.map(decode));
+    for (let integer = -32_000; integer <= 32_000; integer += 7) {
+      const [byte] = new Uint8Array(toBytes(Float32Array.of(integer / 32767), encoding));
+      assert.ok(Math.abs(decode(byte) - integer) <= Math.max(8, (Math.abs(integer) + 132) / 32), `${integer}`);
+    }
+  });
+}
+
 test("base64 is that of everybody", () => {
   for (const length of [0, 1, 2, 3, 4, 50]) {
     const floats = Float32Array.from({ length }, (_, index) => Math.sin(index + 1));

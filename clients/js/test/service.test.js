@@ -63,7 +63,7 @@ async function streamed(client, audio, { size = 4_000, encoding, afterChunk = ()
 test("every encoding gets the same verdicts", { skip: SKIP }, async () => {
   const audio = speech(3);
   const found = {};
-  for (const encoding of ["float32", "pcm16", "base64", "json"]) {
+  for (const encoding of ["float32", "pcm16", "l16", "base64", "json"]) {
     const { windows, summary } = await streamed(new AudioDetectionClient(URL_), audio, { encoding });
     assert.deepEqual(windows.map(({ sequence, end_time_seconds }) => [sequence, end_time_seconds]), [[0, 1], [1, 2], [2, 3]]);
     assert.equal(summary.audio_seconds, 3);

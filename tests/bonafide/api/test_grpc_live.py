@@ -19,6 +19,7 @@ from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import level
+from tests.coded import g722, opus
 from tests.media import encode, speech_like
 
 Code = grpc.StatusCode
@@ -131,10 +132,14 @@ async def test_silence_has_no_score(tmp_path: Path) -> None:
     ("encoding", "data"),
     [
         ("pcm16", (level(0.5, 2.0) * 32_000).astype("<i2").tobytes()),
+        ("l16", (level(0.5, 2.0) * 32_000).astype(">i2").tobytes()),
         ("mulaw", (b"\x9f" * 4_000 + b"\xff" * 4_000) * 2),
+        ("alaw", (b"\x2a" * 4_000 + b"\xd5" * 4_000) * 2),
+        ("g722", g722(speech_like(2.3))[0]),
+        ("opus", opus(speech_like(2.2, 48_000))[0]),
         ("container", encode(speech_like(2.3, 48_000), 48_000, "webm")),
     ],
-    ids=["pcm16", "mulaw", "container"],
+    ids=["pcm16", "l16", "mulaw", "alaw", "g722", "opus", "container"],
 )
 async def test_encodings(tmp_path: Path, encoding: str, data: bytes) -> None:
     async with calling(tmp_path, LocalRemote()) as (_, stub):
@@ -144,11 +149,24 @@ async def test_encodings(tmp_path: Path, encoding: str, data: bytes) -> None:
         assert events[-1].summary.audio_seconds == pytest.approx(2.15, abs=0.2)
 
 
+async def test_interleaved_channels_are_mixed_to_the_last_sample(tmp_path: Path) -> None:
+    data = np.repeat((level(0.6, 1.01) * 32_000).astype(">i2"), 2).tobytes()
+    async with calling(tmp_path, LocalRemote()) as (_, stub):
+        for channels in (2, 0):
+            events = await asked(stub, config(encoding="l16", channels=channels), heard(data))
+            assert events[0].window.score == pytest.approx(0.6, abs=0.01)
+            assert events[-1].summary.audio_seconds == pytest.approx(1.01 * (1 if channels else 2))
+
+
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
         (config(sample_rate=100), Code.INVALID_ARGUMENT),
         (config(encoding="mp3"), Code.INVALID_ARGUMENT),
+        (config(encoding="g722", channels=2), Code.INVALID_ARGUMENT),
+        (config(encoding="opus", sample_rate=16_000), Code.INVALID_ARGUMENT),
+        (config(encoding="container", channels=1), Code.INVALID_ARGUMENT),
+        (config(channels=17), Code.INVALID_ARGUMENT),
         (config(chunk_duration=9), Code.INVALID_ARGUMENT),
         (config(overlap_duration=1), Code.INVALID_ARGUMENT),
         (audio.LiveAudioRequest(), Code.INVALID_ARGUMENT),

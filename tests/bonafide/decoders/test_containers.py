@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bonafide.audio.codec_reader import Codec, CodecReader
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
@@ -23,6 +24,7 @@ from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.security.caller import set_caller
 from bonafide.settings import MIB
 from tests.bombs import laced_matroska
+from tests.coded import g722, opus
 from tests.hostile import mutate
 from tests.media import encode, of_unknown_sizes, repeat, speech_like, with_gap
 
@@ -33,9 +35,9 @@ FILES = {kind: encode(SOUND, 48_000, kind) for kind in KINDS}
 
 
 @asynccontextmanager
-async def container(max_message_s: float = 60.0) -> AsyncIterator[ContainerStream]:
+async def container(max_message_s: float = 60.0, codec: Codec | None = None) -> AsyncIterator[ContainerStream]:
     with closing(DecoderPool(1, 512 * MIB, Template.of_process())) as pool:
-        stream = ContainerStream(pool, LIMITS, max_message_s)
+        stream = ContainerStream(pool, LIMITS, max_message_s, codec)
         try:
             async with asyncio.timeout(60):
                 yield stream
@@ -137,6 +139,30 @@ async def test_a_gap_longer_than_a_message_may_be_is_refused() -> None:
     async with container(max_message_s=5) as stream:
         with pytest.raises(TooLarge):
             await stream.feed(GAPS["webm"])
+
+
+@pytest.mark.parametrize("codec", ["g722", "opus"])
+async def test_a_codec_without_a_container_is_decoded_in_a_process_too(codec: Codec) -> None:
+    data = g722(speech_like(3.0))[0] if codec == "g722" else opus(SOUND)[0]
+    reader = CodecReader(codec, LIMITS, 60.0)
+    whole = joined(reader.feed(data) + reader.finish())
+    async with container(codec=codec) as stream:
+        blocks = [block for at in range(0, len(data), 701) for block in await stream.feed(data[at : at + 701])]
+        assert len(psutil.Process(Template.of_process().pid).children()) == 1
+        assert np.array_equal(joined(blocks + await stream.finish()), whole)
+        assert await stream.finish() == []
+        with pytest.raises(InvalidRequest, match="begin another"):
+            await stream.feed(data)
+
+
+async def test_an_end_that_cannot_be_decoded_is_a_warning() -> None:
+    async with container(codec="g722") as stream:
+        await stream.feed(bytes(100))
+        (process,) = psutil.Process(Template.of_process().pid).children()
+        process.kill()
+        assert await stream.finish() == []
+        (warning,) = stream.warnings
+        assert warning.startswith("the last samples could not be decoded")
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3", "flac", "m4a"])

@@ -19,13 +19,15 @@ SAMPLES = np.array([0.0, 0.5, -0.5, 1.0, -1.0, 2**-15], dtype=np.float32)
 BYTES: dict[RawEncoding, bytes] = {
     "float32": SAMPLES.astype("<f4").tobytes(),
     "pcm16": (SAMPLES * 32_767).astype("<i2").tobytes(),
+    "l16": (SAMPLES * 32_767).astype(">i2").tobytes(),
     "mulaw": bytes(range(256)),
+    "alaw": bytes(range(256)),
 }
 
 
-def ffmpeg_mulaw(data: bytes) -> NDArray[np.float32]:
-    """FFmpeg's own reading of mu-law."""
-    decoder = av.CodecContext.create("pcm_mulaw", "r")
+def ffmpeg_g711(name: str, data: bytes) -> NDArray[np.float32]:
+    """FFmpeg's own reading of mu-law or A-law."""
+    decoder = av.CodecContext.create(f"pcm_{name}", "r")
     assert isinstance(decoder, av.AudioCodecContext)
     decoder.sample_rate, decoder.layout = 8_000, "mono"
     (frame,) = decoder.decode(av.Packet(data))
@@ -36,7 +38,18 @@ def ffmpeg_mulaw(data: bytes) -> NDArray[np.float32]:
 def test_raw_samples() -> None:
     assert np.array_equal(RawDecoder("float32").feed(BYTES["float32"]), SAMPLES)
     assert RawDecoder("pcm16").feed(BYTES["pcm16"]) == pytest.approx(SAMPLES, abs=2**-14)
-    assert np.array_equal(RawDecoder("mulaw").feed(BYTES["mulaw"]), ffmpeg_mulaw(BYTES["mulaw"]))
+    assert np.array_equal(RawDecoder("l16").feed(BYTES["l16"]), RawDecoder("pcm16").feed(BYTES["pcm16"]))
+    for name in ("mulaw", "alaw"):
+        assert np.array_equal(RawDecoder(name).feed(BYTES[name]), ffmpeg_g711(name, BYTES[name]))
+
+
+@pytest.mark.parametrize("encoding", BYTES)
+def test_frames_of_several_channels_come_whole(encoding: RawEncoding) -> None:
+    data = BYTES[encoding][: 6 * (len(BYTES[encoding]) // 6)]
+    decoder = RawDecoder(encoding, 3)
+    parts = [decoder.feed(data[at : at + 1]) for at in range(len(data))]
+    assert {len(part) for part in parts} == {0, 3}
+    assert np.array_equal(np.concatenate(parts), RawDecoder(encoding).feed(data))
 
 
 @pytest.mark.parametrize("encoding", BYTES)
@@ -86,7 +99,7 @@ def test_text_may_hold_integers(form: str, stated: bool) -> None:
 
 def test_numbers_that_are_no_integers_are_floats_unless_the_chunk_says_otherwise() -> None:
     floats = [0.5, -0.25, 0.0]
-    for encoding in ("pcm16", "mulaw"):
+    for encoding in ("pcm16", "l16", "mulaw", "alaw"):
         assert text_samples(floats, encoding).tolist() == floats
         with pytest.raises(InvalidRequest, match=encoding):
             text_samples(floats, encoding, stated=True)
@@ -100,7 +113,8 @@ def test_text_may_hold_mulaw() -> None:
 @pytest.mark.parametrize(
     ("name", "encoding"),
     [("pcm16", "pcm16"), ("Int16", "pcm16"), ("pcm_s16le", "pcm16"), ("LINEAR16", "pcm16"), ("float32", "float32"),
-     ("ulaw", "mulaw"), ("base64", None), ("json", None), ("", None), (None, None), ("mp3", None)],
+     ("ulaw", "mulaw"), ("PCMA", "alaw"), ("s16be", "l16"),
+     ("g722", None), ("base64", None), ("json", None), ("", None), (None, None), ("mp3", None)],
 )  # fmt: skip
 def test_what_clients_call_their_encoding(name: str | None, encoding: str | None) -> None:
     assert raw_encoding(name) == encoding
