@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.errors import UnsupportedModel
+from models.features.reading import READERS, Features
 from models.info import ImageGeometry
 
 SAMPLE_RATE = 16_000
 """Samples per second that voice windows have; other rates are refused."""
 
+_RAW_SAMPLES = "Wav2Vec2FeatureExtractor"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _HALF = (0.5, 0.5, 0.5)
@@ -73,10 +75,12 @@ class VoicePreparation:
         normalize: whether it is brought to zero mean and unit variance.
         repeat_short: whether one that is shorter than a full one is repeated until it is as long, as is usual where
             it is not known how a model was trained. As it is, it costs less (`lab.evaluation.short_windows`).
+        features: what the model takes in place of samples, if it does.
     """
 
     normalize: bool
     repeat_short: bool
+    features: Features | None = None
 
 
 def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
@@ -180,22 +184,40 @@ def _of_timm(config: Any) -> dict[str, Any]:
     }
 
 
-def voice_preparation(processor: Mapping[str, Any]) -> VoicePreparation:
+def voice_preparation(processor: Mapping[str, Any], config: Mapping[str, Any]) -> VoicePreparation:
     """Reads an audio feature extractor's settings.
 
+    Args:
+        processor: the settings.
+        config: `config.json`, which they must fit.
+
     Raises:
-        UnsupportedModel: the model does not take raw 16 kHz samples.
+        UnsupportedModel: the model takes other input than can be made of 16 kHz samples here.
+        CheckpointMismatch: the two contradict each other.
     """
     kind = processor.get("feature_extractor_type")
-    if kind != "Wav2Vec2FeatureExtractor":
-        raise UnsupportedModel(f"feature extractor {kind} is not supported; raw samples (Wav2Vec2FeatureExtractor) are")
+    if kind != _RAW_SAMPLES and kind not in READERS:
+        raise UnsupportedModel(
+            f"feature extractor {kind} is not supported; {', '.join([_RAW_SAMPLES, *READERS])} are. Ways: fine-tune "
+            "from a checkpoint with one of these, or export the model, its features included, to ONNX (docs/models.md)"
+        )
     rate = processor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
-        raise UnsupportedModel(f"the voice model listens at {rate} Hz, and only {SAMPLE_RATE} Hz is served")
-    short = processor.get("short_windows", "repeated")
+        raise UnsupportedModel(
+            f"the voice model listens at {rate} Hz, and only {SAMPLE_RATE} Hz is served: export it to ONNX with a "
+            "resampling in front (docs/models.md), or fine-tune from a checkpoint of this rate"
+        )
+    features = READERS[kind](processor, config) if kind in READERS else None
+    # Where the extractor itself puts silence after what is short, models were trained with that.
+    silence = features is not None and features.most_samples is not None
+    short = processor.get("short_windows", "as_is" if silence else "repeated")
     if short not in ("as_is", "repeated"):
         raise UnsupportedModel(f"short_windows is {short!r}; it can be as_is or repeated")
-    return VoicePreparation(normalize=bool(processor.get("do_normalize", True)), repeat_short=short == "repeated")
+    return VoicePreparation(
+        normalize=features is None and bool(processor.get("do_normalize", True)),
+        repeat_short=short == "repeated",
+        features=features,
+    )
 
 
 def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:

@@ -105,7 +105,13 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
 
 def _preparation(checkpoint: Checkpoint, task: Task) -> tuple[nn.Module, ImageGeometry | None]:
     if task == "voice":
-        return PrepareVoice(voice_preparation(checkpoint.processor).normalize), None
+        voices = voice_preparation(checkpoint.processor, checkpoint.config)
+        if voices.features is not None:
+            raise UnsupportedModel(
+                f"{checkpoint.folder.name} is a {checkpoint.model_type} model, which can be served and calibrated, but "
+                "is not fine-tuned here: train it with transformers' Trainer, and give the folder that it writes"
+            )
+        return PrepareVoice(voices.normalize), None
     wanted = image_preparation(checkpoint.processor)
     return PrepareImage(*wanted.arithmetic, bgr=wanted.bgr), wanted.geometry
 
