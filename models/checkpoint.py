@@ -5,10 +5,11 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from models.adapters import Adapter, read_adapter
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.info import Task
 from models.labels import SpoofRule
@@ -25,6 +26,11 @@ UNUSED = re.compile(_MASKS)
 _LEFT_OVER = re.compile(_MASKS + r"|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
 """Weights from pre-training that no classifier uses."""
 _BLOCK_BYTES = 1 << 20
+_WAY = (
+    "Ways: get the files again; fine-tune a body that has no head yet (`python -m lab.finetune`); export what another "
+    "program trained to ONNX (docs/models.md)"
+)
+_ADAPTER_WAY = "Way: an adapter brings the head that its base lacks (peft's modules_to_save), so train it with one"
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class Checkpoint:
         processor: its preprocessor's settings.
         weights: its weight files, sorted by name.
         assumed_processor: whether it holds no processor's settings, so that they are its family's usual ones.
+        adapter: that is merged into its weights; None: they are served as they are.
     """
 
     folder: Path
@@ -44,6 +51,30 @@ class Checkpoint:
     processor: Mapping[str, Any]
     weights: tuple[Path, ...]
     assumed_processor: bool = False
+    adapter: Adapter | None = None
+
+    @property
+    def name(self) -> str:
+        """For messages: its folder's, or its adapter's."""
+        return (self.adapter or self).folder.name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that its scores come from, the adapter's too."""
+        return (*self.weights, *([self.adapter.weights] if self.adapter else []))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decides a score besides its files, as JSON types."""
+        facts: dict[str, Any] = {"config": self.config, "processor": self.processor}
+        return facts | ({"adapter": self.adapter.facts} if self.adapter else {})
+
+    @property
+    def architecture(self) -> str:
+        """Class that the weights fill."""
+        if self.adapter:
+            return f"{self.model_type} with a LoRA adapter"
+        return str((self.config.get("architectures") or [self.model_type])[0])
 
     @property
     def model_type(self) -> str:
@@ -76,19 +107,23 @@ class Checkpoint:
         return labels
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
+def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
     """Reads the description of a checkpoint; of its weights, checks only that they exist.
+
+    Args:
+        folder: the checkpoint's, or an adapter's.
+        base: of an adapter, the folder of the checkpoint that it changes.
 
     Raises:
         UnsupportedModel: a file is missing or broken.
+        CheckpointMismatch: an adapter's weights cannot be read.
     """
+    if base is not None:
+        return _adapted(folder, read_checkpoint(base))
     assumed = False
     config = _json(folder / "config.json")
-    if (folder / "preprocessor_config.json").is_file():
-        processor = _json(folder / "preprocessor_config.json")
-    elif (folder / "processor_config.json").is_file():
-        both = _json(folder / "processor_config.json")
-        processor = both.get("feature_extractor") or both.get("image_processor") or both
+    if stated := _processor(folder):
+        processor = stated
     elif usual := default_processor(config):
         processor, assumed = usual, "pretrained_cfg" not in config
     else:
@@ -105,6 +140,43 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             extra={"model": folder.name, "processor": processor},
         )
     return Checkpoint(folder, config, processor, tuple(weights), assumed_processor=assumed)
+
+
+def _processor(folder: Path) -> dict[str, Any] | None:
+    """The processor's settings in a folder, if it holds any."""
+    if (folder / "preprocessor_config.json").is_file():
+        return _json(folder / "preprocessor_config.json")
+    if not (folder / "processor_config.json").is_file():
+        return None
+    both = _json(folder / "processor_config.json")
+    found: dict[str, Any] = both.get("feature_extractor") or both.get("image_processor") or both
+    return found
+
+
+def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
+    """The base with an adapter; what the adapter's folder says of classes and input comes first."""
+    adapter = read_adapter(folder)
+    config = dict(base.config)
+    if (folder / "config.json").is_file():
+        config = _json(folder / "config.json")
+        if config.get("model_type") != base.model_type:
+            raise CheckpointMismatch(
+                f"config.json of the adapter {folder.name} is of a {config.get('model_type')} model, and its base is a "
+                f"{base.model_type}"
+            )
+    elif adapter.own_head:
+        # Nothing says that its classes are in the order of the base's.
+        classes = adapter.classes or len(base.id2label)
+        config = {name: value for name, value in config.items() if name not in ("id2label", "label2id")}
+        config["num_labels"] = classes
+    processor = _processor(folder)
+    return replace(
+        base,
+        config=config,
+        processor=processor or base.processor,
+        assumed_processor=base.assumed_processor and processor is None,
+        adapter=adapter,
+    )
 
 
 def classes_are_independent(checkpoint: Checkpoint) -> bool:
@@ -157,10 +229,11 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     """
     model, keys = load_unchecked(checkpoint, task)
     refuse_mismatch(
-        checkpoint.folder.name,
+        checkpoint.name,
         missing=keys.missing,
         unexpected=keys.unexpected,
         misshapen=keys.misshapen,
+        way=_ADAPTER_WAY if checkpoint.adapter else _WAY,
     )
     model.train(False)
     model.requires_grad_(False)
@@ -197,13 +270,18 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    name = checkpoint.folder.name
+    name = checkpoint.name
     try:
-        model, report = _from_transformers(checkpoint, task, config)
+        model, report = _from_transformers(checkpoint, task, {**_classes(checkpoint), **config})
+        brought: set[str] = set()
+        if checkpoint.adapter is not None:
+            from models.merging import merge
+
+            brought = merge(model, checkpoint.adapter)
         return model, KeyReport(
-            missing=list(report["missing_keys"]),
+            missing=[key for key in report["missing_keys"] if key not in brought],
             unexpected=list(report["unexpected_keys"]),
-            misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
+            misshapen=[str(entry[0]) for entry in report["mismatched_keys"] if entry[0] not in brought],
         )
     except SafetensorError as error:
         raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
@@ -216,6 +294,14 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
         raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
 
 
+def _classes(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Entries of `config.json` that an adapter changes."""
+    if checkpoint.adapter is None:
+        return {}
+    labels = checkpoint.id2label
+    return {"id2label": labels, "label2id": {label: index for index, label in labels.items()}}
+
+
 def _from_transformers(
     checkpoint: Checkpoint, task: Task, changes: Mapping[str, Any]
 ) -> tuple["PreTrainedModel", Mapping[str, Any]]:
@@ -224,6 +310,8 @@ def _from_transformers(
 
     from models.weights import State, needs_own_reading, read_state
 
+    adapter = checkpoint.adapter
+    described = adapter.folder if adapter and (adapter.folder / "config.json").is_file() else checkpoint.folder
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
     if not needs_own_reading(checkpoint.weights):
@@ -231,12 +319,14 @@ def _from_transformers(
             "voice": transformers.AutoModelForAudioClassification,
             "face": transformers.AutoModelForImageClassification,
         }
+        if described != checkpoint.folder:
+            changes = {"config": transformers.AutoConfig.from_pretrained(described, **here, **changes)}
         model, report = auto[task].from_pretrained(checkpoint.folder, **here, **loading, **changes)
         return model, report
     state: State = {}
     for path in _complete(checkpoint.weights):
         state |= read_state(path)
-    config = transformers.AutoConfig.from_pretrained(checkpoint.folder, **here, **changes)
+    config = transformers.AutoConfig.from_pretrained(described, **here, **changes)
     classes: Mapping[Task, Any] = {
         "voice": transformers.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
         "face": transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
@@ -252,9 +342,14 @@ def _complete(weights: Sequence[Path]) -> Sequence[Path]:
 
 
 def refuse_mismatch(
-    name: str, *, missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str] = ()
+    name: str,
+    *,
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    misshapen: Sequence[str] = (),
+    way: str = _WAY,
 ) -> None:
-    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any that a classifier uses."""
+    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any that a classifier uses, and a way."""
     found = {
         "missing": [key for key in missing if not UNUSED.search(key)],
         "unexpected": [key for key in unexpected if not _LEFT_OVER.search(key)],
@@ -262,7 +357,7 @@ def refuse_mismatch(
     }
     parts = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in found.items() if keys]
     if parts:
-        raise CheckpointMismatch(f"the weights of {name} do not fit its architecture; keys {'; '.join(parts)}")
+        raise CheckpointMismatch(f"the weights of {name} do not fit its architecture; keys {'; '.join(parts)}. {way}")
 
 
 def _some(keys: Sequence[str], most: int = 10) -> str:

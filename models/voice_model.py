@@ -223,7 +223,7 @@ class _FolderVoice:
     converted: Path | None = None
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
-        self._checkpoint = read_checkpoint(files.path)
+        self._checkpoint = read_checkpoint(files.path, files.base)
         self.config = self._checkpoint.config
         kind = self._checkpoint.model_type
         if kind not in _RAW_SAMPLE_TYPES and kind not in _FEATURES_OF:
@@ -246,9 +246,8 @@ class _FolderVoice:
         rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
         self.rule = replace(rule, independent=classes_are_independent(self._checkpoint))
         self.labels = tuple(labels[index] for index in range(len(labels)))
-        self.architecture = str((self.config.get("architectures") or [self._checkpoint.model_type])[0])
-        facts = {"config": self.config, "processor": self._checkpoint.processor}
-        self.version = fingerprint(self._checkpoint.weights, facts, self.rule)
+        self.architecture = self._checkpoint.architecture
+        self.version = fingerprint(self._checkpoint.files, self._checkpoint.facts, self.rule)
 
     def build(self) -> "SpoofGraph":
         from torch import nn
@@ -261,7 +260,7 @@ class _FolderVoice:
         return SpoofGraph(model, prepare, self.rule)
 
     def parameters(self) -> int:
-        return weight_count(self._checkpoint.weights)
+        return weight_count(self._checkpoint.files)
 
 
 class _PthVoice:

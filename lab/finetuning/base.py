@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from models.adapters import MERGE
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import (
     UNUSED,
@@ -96,6 +97,10 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
     if files.is_onnx:
         raise UnsupportedModel(
             f"{reference!r} is an ONNX model, which can be served and calibrated, but not fine-tuned"
+        )
+    if files.base is not None:
+        raise UnsupportedModel(
+            f"{reference!r} is a LoRA adapter, which can be served and calibrated, but not fine-tuned: {MERGE}"
         )
     checkpoint = read_checkpoint(files.path)
     prepare, geometry = _preparation(checkpoint, task)

@@ -3,100 +3,33 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
-from transformers import (
-    ASTConfig,
-    ASTFeatureExtractor,
-    ASTForAudioClassification,
-    AutoFeatureExtractor,
-    AutoModelForAudioClassification,
-    SeamlessM4TFeatureExtractor,
-    Wav2Vec2BertConfig,
-    Wav2Vec2BertForSequenceClassification,
-    WhisperConfig,
-    WhisperFeatureExtractor,
-    WhisperForAudioClassification,
-)
+from transformers import WhisperFeatureExtractor
 
 from models.conversion import convert_model
 from models.errors import CheckpointMismatch, UnsupportedModel
 from models.tasks import guess_task
 from models.voice_model import VoiceSpoofModel
 from models.window_rule import WindowRule
-from tests.models.checkpoints import names, options, spread, windows
+from tests.models.checkpoints import options, windows
+from tests.models.feature_checkpoints import FAMILIES, plain_features_scores, save_features_voice
 
 ROOT = Path(__file__).parents[2]
-_SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], Any, dict[str, Any]]] = {
-    "ast": (
-        ASTForAudioClassification,
-        ASTConfig,
-        {**_SIZE, "max_length": 512, "num_mel_bins": 32},
-        ASTFeatureExtractor,
-        {"max_length": 512, "num_mel_bins": 32},
-    ),
-    "whisper": (
-        WhisperForAudioClassification,
-        WhisperConfig,
-        {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_layers": 1,
-         "decoder_attention_heads": 2, "decoder_ffn_dim": 64, "max_source_positions": 250, "classifier_proj_size": 16,
-         "vocab_size": 60, "pad_token_id": 50, "bos_token_id": 50, "eos_token_id": 50, "decoder_start_token_id": 50},
-        WhisperFeatureExtractor,
-        {"chunk_length": 5},
-    ),
-    "wav2vec2-bert": (
-        Wav2Vec2BertForSequenceClassification,
-        Wav2Vec2BertConfig,
-        {**_SIZE, "classifier_proj_size": 16, "feature_projection_input_dim": 64},
-        SeamlessM4TFeatureExtractor,
-        {"num_mel_bins": 32, "feature_size": 32},
-    ),
-}  # fmt: skip
-
-
-def save(folder: Path, family: str, settings: dict[str, Any] | None = None, **changed: Any) -> Path:
-    """Saves a random classifier of real and fake with its feature extractor."""
-    model_class, config_class, config, extractor_class, usual = FAMILIES[family]
-    torch.manual_seed(0)
-    model = model_class(config_class(**{**config, **changed}, **names(["real", "fake"]))).eval()
-    extractor = extractor_class(**{**usual, **(settings or {})})
-    head = model.classifier.dense if family == "ast" else model.classifier
-    spread(model, head, *(_prepared(extractor, window)[0] for window in windows()))
-    model.save_pretrained(folder)
-    extractor.save_pretrained(folder)
-    return folder
-
-
-def _prepared(extractor: Any, window: NDArray[np.int16]) -> list[torch.Tensor]:
-    found = extractor(window.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt")
-    return [found[name] for name in (*extractor.model_input_names[:1], "attention_mask") if name in found]
-
-
-def plain_scores(folder: Path, items: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
-    """The scores of transformers alone for class 1, one window at a time, in fp32."""
-    extractor = AutoFeatureExtractor.from_pretrained(folder)  # type: ignore[no-untyped-call]
-    model = AutoModelForAudioClassification.from_pretrained(folder).eval()
-    with torch.inference_mode():
-        logits = [model(*_prepared(extractor, item)).logits[0] for item in items]
-    return torch.softmax(torch.stack(logits), -1)[:, 1].numpy()
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save(tmp_path_factory.mktemp("families") / request.param, request.param)
+    return save_features_voice(tmp_path_factory.mktemp("families") / request.param, request.param)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_scores_are_those_of_transformers(checkpoint: Path, workspace: Path, engine: str) -> None:
     detector = VoiceSpoofModel.load(str(checkpoint), options(workspace, engine=engine, precision="fp32"))
-    expected = plain_scores(checkpoint, windows())
+    expected = plain_features_scores(checkpoint, windows())
     assert expected.std() > 0.05, "scores must differ for the comparison to mean anything"
     np.testing.assert_allclose(detector.score(windows()), expected, atol=1e-3)
     assert (detector.info.sample_rate, detector.info.window_samples) == (16_000, 64_000)
@@ -112,14 +45,16 @@ def test_short_windows_as_they_are(checkpoint: Path, workspace: Path, samples: i
         detector = VoiceSpoofModel.load(str(checkpoint), options(workspace, engine="torch", precision="fp32"))
     finally:
         file.write_text(kept)
-    np.testing.assert_allclose(detector.score(windows(samples)), plain_scores(checkpoint, windows(samples)), atol=1e-3)
+    np.testing.assert_allclose(
+        detector.score(windows(samples)), plain_features_scores(checkpoint, windows(samples)), atol=1e-3
+    )
 
 
 def test_short_windows_where_nothing_is_said(checkpoint: Path, workspace: Path) -> None:
     detector = VoiceSpoofModel.load(str(checkpoint), options(workspace, engine="torch", precision="fp32"))
     short = windows(16_000)
     given = short if checkpoint.name != "wav2vec2-bert" else [np.tile(window, 4) for window in short]
-    np.testing.assert_allclose(detector.score(short), plain_scores(checkpoint, given), atol=1e-3)
+    np.testing.assert_allclose(detector.score(short), plain_features_scores(checkpoint, given), atol=1e-3)
 
 
 def test_bad_windows_get_nan_and_harm_nobody(checkpoint: Path, workspace: Path) -> None:
@@ -142,11 +77,11 @@ def test_bad_windows_get_nan_and_harm_nobody(checkpoint: Path, workspace: Path) 
 def test_windows_that_the_model_does_not_hear_to_their_end_are_cut(
     family: str, config: dict[str, Any], settings: dict[str, Any], most: int, tmp_path: Path
 ) -> None:
-    folder = save(tmp_path / "m", family, settings=settings, **config)
+    folder = save_features_voice(tmp_path / "m", family, settings=settings, **config)
     detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine="torch", precision="fp32"))
     parts = [WindowRule(most, most, "as_is").parts(window) for window in windows()]
     assert {len(each) for each in parts} == {2}
-    expected = [plain_scores(folder, each).mean() for each in parts]
+    expected = [plain_features_scores(folder, each).mean() for each in parts]
     np.testing.assert_allclose(detector.score(windows()), expected, atol=1e-3)
 
 
@@ -171,11 +106,11 @@ def test_a_converted_folder_serves_without_torch(checkpoint: Path, workspace: Pa
     )
     assert done.returncode == 0, done.stderr
     got = np.array(done.stdout.split(), np.float32)
-    np.testing.assert_allclose(got, plain_scores(checkpoint, windows()), atol=1e-3)
+    np.testing.assert_allclose(got, plain_features_scores(checkpoint, windows()), atol=1e-3)
 
 
 def test_the_file_of_another_family_is_refused(tmp_path: Path) -> None:
-    folder = save(tmp_path / "m", "ast")
+    folder = save_features_voice(tmp_path / "m", "ast")
     WhisperFeatureExtractor().save_pretrained(folder)
     with pytest.raises(CheckpointMismatch, match=r"config\.json"):
         VoiceSpoofModel.load(str(folder), options(tmp_path))
