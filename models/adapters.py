@@ -18,6 +18,7 @@ MERGE = (
     "merge it where it was trained (`PeftModel.from_pretrained(...).merge_and_unload().save_pretrained(FOLDER)`), and "
     "give that FOLDER with the processor's file"
 )
+_AGAIN = "save the adapter again, with peft"
 _MAX_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 24
 _PREFIX = "base_model.model."
@@ -104,7 +105,9 @@ def read_adapter(folder: Path) -> Adapter:
             whole[name] = key
     half = [module for module, sides in pairs.items() if len(sides) != 2]
     if half or not pairs:
-        raise CheckpointMismatch(f"{WEIGHTS} of {folder.name} lacks lora_A or lora_B of {', '.join(half[:5]) or 'all'}")
+        raise CheckpointMismatch(
+            f"{WEIGHTS} of {folder.name} lacks lora_A or lora_B of {', '.join(half[:5]) or 'all'}; {_AGAIN}"
+        )
     heads = [
         shapes[key][0]
         for name, key in sorted(whole.items())
@@ -129,9 +132,9 @@ def _config(folder: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             config = json.loads(stream.read(_MAX_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise UnsupportedModel(f"{CONFIG} of {folder.name} cannot be read: {error}") from error
+        raise UnsupportedModel(f"{CONFIG} of {folder.name} cannot be read: {error}; {_AGAIN}") from error
     if not isinstance(config, dict):
-        raise UnsupportedModel(f"{CONFIG} of {folder.name} holds no JSON object")
+        raise UnsupportedModel(f"{CONFIG} of {folder.name} holds no JSON object; {_AGAIN}")
     kind = str(config.get("peft_type", ""))
     if kind.upper() != "LORA":
         raise UnsupportedModel(f"{folder.name} is an adapter of peft's kind {kind!r}, and only LORA is merged; {MERGE}")
@@ -169,7 +172,7 @@ def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
     said = _patterned(config.get("rank_pattern"), module, config.get("r"))
     alpha = _patterned(config.get("alpha_pattern"), module, config.get("lora_alpha"))
     if said != rank:
-        raise CheckpointMismatch(f"{CONFIG} says that {module} has rank {said!r}, and its tensors have {rank}")
+        raise CheckpointMismatch(f"{CONFIG} says that {module} has rank {said!r}, and its tensors have {rank}; {MERGE}")
     if isinstance(alpha, bool) or not isinstance(alpha, int | float):
         raise UnsupportedModel(f"{CONFIG} says that lora_alpha is {alpha!r}; it must be a number")
     return float(alpha) / float(rank**0.5 if config.get("use_rslora") else rank)
@@ -206,7 +209,7 @@ def _shapes(folder: Path) -> dict[str, list[int]]:
         header.pop("__metadata__", None)
         shapes = {str(key): [int(size) for size in entry["shape"]] for key, entry in header.items()}
     except (OSError, ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
-        raise CheckpointMismatch(f"{WEIGHTS} of {folder.name} cannot be read: {error}") from error
+        raise CheckpointMismatch(f"{WEIGHTS} of {folder.name} cannot be read: {error}; {_AGAIN}") from error
     if flat := [key for key, shape in shapes.items() if _LORA.fullmatch(key) and (len(shape) < 2 or 0 in shape)]:
-        raise CheckpointMismatch(f"{WEIGHTS} of {folder.name} holds {flat[0]}, which is no matrix")
+        raise CheckpointMismatch(f"{WEIGHTS} of {folder.name} holds {flat[0]}, which is no matrix; {_AGAIN}")
     return shapes

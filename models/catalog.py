@@ -23,6 +23,11 @@ BUNDLED = Path(__file__).parent / "bundled"
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
 _FORMS = "a reference is `bundled`, a folder, a .pth file, a hub id (`org/name`, `org/name@revision`) or `bento:<tag>`"
 
+_OTHER_FILES = (
+    "Ways: convert the weights of a research detector (`python -m models.convert FILE --as KIND`), or export the model "
+    "to ONNX with the program that it was trained with (docs/models.md)"
+)
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -93,8 +98,8 @@ def _with_base(files: ModelFiles, task: Task, models_dir: Path, *, offline: bool
         base = _find(adapter.base, task, models_dir, offline=offline)
     except ModelUnavailable as error:
         raise ModelUnavailable(
-            f"{reference!r} is an adapter for {adapter.base!r}, and that is not found: {error}. Its name stands in "
-            f"{ADAPTER}, where a folder can be written in its place"
+            f"{reference!r} is an adapter for {adapter.base!r}, and that is not found: {error}. Or write a folder "
+            f"in its place into {ADAPTER}"
         ) from error
     if base.is_pth or base.is_converted or base.is_onnx or base.is_ensemble or is_adapter(base.path):
         raise UnsupportedModel(
@@ -145,7 +150,7 @@ def find_member(reference: str, folder: Path, task: Task, models_dir: Path, *, o
 def _from_hub(reference: str, path: Path, models_dir: Path, *, offline: bool) -> ModelFiles:
     """A model of the hub; `path` is what the reference would be as a path, where nothing is."""
     if path.suffix == ".pth":
-        raise ModelUnavailable(f"there is no file {reference!r}")
+        raise ModelUnavailable(f"there is no file {reference!r}: correct the path")
     if match := _HUB_ID.fullmatch(reference):
         repository, revision = match["repository"], match["revision"] or "main"
         return ModelFiles(reference, repository, saved_model(repository, revision, models_dir, offline=offline))
@@ -163,7 +168,7 @@ def _from_path(reference: str, path: Path) -> ModelFiles:
             "and the folder of both is the reference"
         )
     if path.suffix != ".pth":
-        raise UnsupportedModel(f"{reference!r} is a file but no .pth; {_FORMS}")
+        raise UnsupportedModel(f"{reference!r} is a file but no .pth; {_FORMS}. {_OTHER_FILES}")
     return ModelFiles(reference, path.stem, path)
 
 
@@ -176,7 +181,7 @@ def _from_bento(reference: str) -> ModelFiles:
         model = bentoml.models.get(tag)
     except (BentoMLException, ValueError) as error:
         raise ModelUnavailable(
-            f"BentoML's model store has no {tag!r} ({error}); `bentoml models list` shows what it has"
+            f"BentoML's model store has no {tag!r} ({error}); give one of those that `bentoml models list` shows"
         ) from error
     if is_converted(Path(model.path)):
         return _converted(reference, Path(model.path))
@@ -206,4 +211,6 @@ def _checkpoint_in(folder: Path, reference: str) -> Path:
     if len(found) == 1:
         return found[0]
     holds = f"{len(found)} .pth files" if found else "no .pth file"
-    raise UnsupportedModel(f"{reference!r} holds no config.json and {holds}, so it is no checkpoint that can be served")
+    raise UnsupportedModel(
+        f"{reference!r} holds no config.json and {holds}, so it is no checkpoint that can be served. {_OTHER_FILES}"
+    )

@@ -13,6 +13,7 @@ from models.adapters import Adapter, read_adapter
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.info import Task
 from models.labels import SpoofRule
+from models.manifest_names import EXPORT
 from models.processor_defaults import default_processor
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
         )
     weights = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
-        raise UnsupportedModel(f"{folder.name} holds no model.safetensors")
+        raise UnsupportedModel(
+            f"{folder.name} holds no model.safetensors: copy the weights there, whole or in parts, or pytorch_model.bin"
+        )
     if assumed:
         logger.warning(
             "a checkpoint without preprocessor_config.json: its input is prepared as is usual in its family",
@@ -162,7 +165,7 @@ def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
         if config.get("model_type") != base.model_type:
             raise CheckpointMismatch(
                 f"config.json of the adapter {folder.name} is of a {config.get('model_type')} model, and its base is a "
-                f"{base.model_type}"
+                f"{base.model_type}: correct base_model_name_or_path in its adapter_config.json"
             )
     elif adapter.own_head:
         # Nothing says that its classes are in the order of the base's.
@@ -187,7 +190,11 @@ def classes_are_independent(checkpoint: Checkpoint) -> bool:
     """
     kind = checkpoint.config.get("problem_type") or "single_label_classification"
     if kind not in ("single_label_classification", "multi_label_classification"):
-        raise UnsupportedModel(f"problem_type is {kind!r}; a detector classifies, with one label or several")
+        raise UnsupportedModel(
+            f"problem_type is {kind!r}; a detector classifies, with one label or several. Ways: correct it in "
+            "config.json if the outputs are logits of classes, or export the model to ONNX, where a manifest says what "
+            "its output means (docs/models.md)"
+        )
     return bool(kind == "multi_label_classification")
 
 
@@ -284,14 +291,16 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
             misshapen=[str(entry[0]) for entry in report["mismatched_keys"] if entry[0] not in brought],
         )
     except SafetensorError as error:
-        raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
+        raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}; get them again") from error
     except ImportError as error:
         raise UnsupportedModel(
             f"{name} is a timm model, and timm, which is needed for it, is not installed here or is too old: "
             f"`pip install timm`, or export the model to ONNX ({str(error).strip().splitlines()[0]})"
         ) from error
     except (ValueError, KeyError, OSError) as error:
-        raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
+        raise UnsupportedModel(
+            f"transformers cannot load {name} as a {task} classifier: {error}. Way: {EXPORT}"
+        ) from error
 
 
 def _classes(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -369,7 +378,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UnsupportedModel(f"{path.name} of {path.parent.name} cannot be read: {error}") from error
+        raise UnsupportedModel(f"{path.name} of {path.parent.name} cannot be read: {error}; get it again") from error
     if not isinstance(content, dict):
-        raise UnsupportedModel(f"{path.name} of {path.parent.name} holds no JSON object")
+        raise UnsupportedModel(f"{path.name} of {path.parent.name} holds no JSON object; get it again")
     return content

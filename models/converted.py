@@ -125,7 +125,7 @@ def open_converted(folder: Path, task: Literal["voice", "face", "speech"]) -> Co
     found = read_converted(folder)
     complete = {"voice": found.voice is not None, "face": found.geometry is not None, "speech": True}
     if found.task != task or not complete[task]:
-        raise UnsupportedModel(f"{folder} holds a converted {found.task} model, and a {task} model is needed")
+        raise UnsupportedModel(f"{folder} holds a converted {found.task} model, and a {task} model is needed: give one")
     if task != "speech" and not 0 <= found.rule.index < max(1, len(found.labels)):
         raise UnsupportedModel(
             f"{folder / DESCRIPTION} names class {found.rule.index}, which it does not have; {_AGAIN}"
@@ -191,7 +191,7 @@ class ConvertedSource:
         Raises:
             UnsupportedModel: always.
         """
-        raise UnsupportedModel(f"{self.found.name} is converted, and holds no weights of its checkpoint")
+        raise UnsupportedModel(f"{self.found.name} is converted, and holds no weights: give its checkpoint")
 
     def parameters(self) -> int:
         """How many numbers its weights are."""

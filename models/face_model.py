@@ -125,7 +125,8 @@ def face_source(files: ModelFiles, options: LoadOptions) -> FaceSource:
     """
     if files.is_pth:
         raise UnsupportedModel(
-            f"{files.reference!r} is a .pth file, which only voice models may be; give a folder or hub id"
+            f"{files.reference!r} is a .pth file, which only voice models may be: give a folder or hub id, or export "
+            "it to ONNX (docs/models.md)"
         )
     return _ConvertedFace(files, options) if files.is_converted else _FolderFace(files, options)
 

@@ -41,7 +41,8 @@ def saved_model(repository: str, revision: str, models_dir: Path, *, offline: bo
         return build_once(folder, lambda fresh: _download(repository, revision, fresh))
     except OSError as error:
         raise ModelUnavailable(
-            f"{repository} cannot be saved in BONAFIDE_MODELS_DIR ({models_dir}): {error}"
+            f"{repository} cannot be saved in BONAFIDE_MODELS_DIR ({models_dir}): {error}; set it to "
+            "a folder that can be written"
         ) from error
 
 
@@ -67,7 +68,8 @@ def _download(repository: str, revision: str, folder: Path) -> None:
         raise ModelUnavailable(f"{repository} asks for consent or a token on the hub (set HF_TOKEN)") from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise ModelUnavailable(
-            f"there is no folder {repository!r} here, and the hub knows no such model in revision {revision!r}"
+            f"there is no folder {repository!r} here, and the hub knows no such model in revision {revision!r}: "
+            "correct the spelling"
         ) from error
     # Connection, proxy and TLS failures come as httpx errors of several versions, timeouts as OSError.
     except Exception as error:

@@ -64,18 +64,18 @@ def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest | EnsembleM
         BadManifest: broken, or a field is.
     """
     if len(content) > _MAX_BYTES:
-        raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes")
+        raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes; {WRITE_MANIFEST}")
     try:
         found = json.loads(content, object_pairs_hook=_no_name_twice)
     except (ValueError, RecursionError) as error:
-        raise BadManifest(f"{name} is no JSON that can be read: {error}") from error
+        raise BadManifest(f"{name} is no JSON that can be read: {error}; correct it, or {WRITE_MANIFEST}") from error
     is_ensemble = isinstance(found, dict) and ENSEMBLE in found
     if is_ensemble and "licence" in found:
-        raise BadManifest(f"{name}: licence: an ensemble has none of its own, those of all its members hold")
+        raise BadManifest(f"{name}: licence: an ensemble has none of its own, those of all its members hold; remove it")
     try:
         return (EnsembleManifest if is_ensemble else Manifest).model_validate_json(content)
     except ValidationError as error:
-        raise BadManifest(f"{name}: {_in_words(error)}") from error
+        raise BadManifest(f"{name}: {_in_words(error)}; docs/models.md says what each field can be") from error
 
 
 def _content(path: Path) -> bytes:

@@ -30,7 +30,9 @@ def merge(model: PreTrainedModel, adapter: Adapter) -> set[str]:
     try:
         tensors = {key: tensor.to(torch.float32) for key, tensor in load_file(adapter.weights).items()}
     except (SafetensorError, OSError) as error:
-        raise CheckpointMismatch(f"the weights of {adapter.folder.name} cannot be read: {error}") from error
+        raise CheckpointMismatch(
+            f"the weights of {adapter.folder.name} cannot be read: {error}; get them again"
+        ) from error
     held = dict(model.state_dict())
     named = _naming(model, adapter)
     brought = {named(name): tensors[key] for name, key in adapter.whole.items()}
@@ -47,7 +49,9 @@ def merge(model: PreTrainedModel, adapter: Adapter) -> set[str]:
 def _difference(a: Tensor, b: Tensor, weight: Tensor, adapter: Adapter) -> Tensor:
     """B times A in the shape of the weight, of a linear layer or of a convolution."""
     if a.shape[0] != b.flatten(1).shape[1]:
-        raise CheckpointMismatch(f"lora_A {tuple(a.shape)} and lora_B {tuple(b.shape)} of {adapter.folder.name} differ")
+        raise CheckpointMismatch(
+            f"lora_A {tuple(a.shape)} and lora_B {tuple(b.shape)} of {adapter.folder.name} differ; {MERGE}"
+        )
     product = b.flatten(1) @ a.flatten(1)
     if weight.ndim == 2:
         return product.T if adapter.transposed else product
@@ -58,7 +62,7 @@ def _fitting(weight: Tensor, tensor: Tensor, name: str, adapter: Adapter) -> Ten
     if tensor.shape != weight.shape:
         raise CheckpointMismatch(
             f"the adapter {adapter.folder.name} is not for {adapter.base}: {name} is {tuple(weight.shape)} there, and "
-            f"{tuple(tensor.shape)} in the adapter"
+            f"{tuple(tensor.shape)} in the adapter; give it its own base, or {MERGE}"
         )
     return tensor
 
