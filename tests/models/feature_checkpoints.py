@@ -51,11 +51,17 @@ FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], Any, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def save_features_voice(folder: Path, family: str, settings: dict[str, Any] | None = None, **changed: Any) -> Path:
-    """Saves a random classifier of real and fake with its feature extractor."""
+def save_features_voice(
+    folder: Path,
+    family: str,
+    settings: dict[str, Any] | None = None,
+    labels: Sequence[str] = ("real", "fake"),
+    **changed: Any,
+) -> Path:
+    """Saves a random classifier with its feature extractor."""
     model_class, config_class, config, extractor_class, usual = FAMILIES[family]
     torch.manual_seed(0)
-    model = model_class(config_class(**{**config, **changed}, **names(["real", "fake"]))).eval()
+    model = model_class(config_class(**{**config, **changed}, **names(labels))).eval()
     extractor = extractor_class(**{**usual, **(settings or {})})
     head = model.classifier.dense if family == "ast" else model.classifier
     spread(model, head, *(_prepared(extractor, window)[0] for window in windows()))
