@@ -194,7 +194,7 @@ def voice_preparation(processor: Mapping[str, Any], config: Mapping[str, Any]) -
         UnsupportedModel: the model takes other input than can be made of 16 kHz samples here.
         CheckpointMismatch: the two contradict each other.
     """
-    kind = processor.get("feature_extractor_type")
+    kind = str(processor.get("feature_extractor_type") or "without a name")
     if kind != _RAW_SAMPLES and kind not in READERS:
         raise UnsupportedModel(
             f"feature extractor {kind} is not supported; {', '.join([_RAW_SAMPLES, *READERS])} are. Ways: fine-tune "

@@ -76,6 +76,6 @@ class SeamlessFeatures:
         # In fp32 and in this order, as transformers computes them: see `power`.
         logarithms = np.log(energies).astype(np.float32).T
         centred = logarithms - logarithms.mean(axis=0)
-        normal = centred / np.sqrt(logarithms.var(axis=0, ddof=1) + np.float32(_LEAST_VARIANCE))
+        normal: NDArray[np.float32] = centred / np.sqrt(logarithms.var(axis=0, ddof=1) + np.float32(_LEAST_VARIANCE))
         steps = len(normal) // _STRIDE
         return normal[: steps * _STRIDE].reshape(steps, -1)

@@ -36,7 +36,8 @@ def kaldi_frames(samples: Doubles) -> Doubles:
     frames = framed(samples)
     frames = frames - frames.mean(axis=1, keepdims=True)
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
-    return frames - 0.97 * before
+    emphasised: Doubles = frames - 0.97 * before
+    return emphasised
 
 
 @cache

@@ -89,4 +89,5 @@ class WhisperFeatures:
         energies = np.log10(np.maximum(spectra @ slaney_filters(self.bins, self.frame), _LEAST_POWER))
         features = np.full(self.shape, np.log10(_LEAST_POWER))
         features[:, : len(energies)] = energies.T
-        return ((np.maximum(features, features.max() - _RANGE) + 4.0) / 4.0).astype(np.float32)
+        scaled: NDArray[np.float32] = ((np.maximum(features, features.max() - _RANGE) + 4.0) / 4.0).astype(np.float32)
+        return scaled

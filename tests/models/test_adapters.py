@@ -152,7 +152,12 @@ def test_wrappers_in_keys_are_removed(body: Path, tmp_path: Path) -> None:
 
 
 def test_names_of_older_releases_of_transformers(tmp_path: Path) -> None:
-    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    size: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     processor = ViTImageProcessorPil(size={"height": 32, "width": 32})
     base = save_face(
         tmp_path / "vit",
@@ -166,7 +171,7 @@ def test_names_of_older_releases_of_transformers(tmp_path: Path) -> None:
     )
     pairs = random_pairs(**{"vit.encoder.layer.1.attention.attention.query": _LINEAR})
     a, b = (torch.from_numpy(value) for value in pairs.values())
-    model = ViTForImageClassification.from_pretrained(base)
+    model: Any = ViTForImageClassification.from_pretrained(base)
     before = model.vit.layers[1].attention.q_proj.weight
     with torch.no_grad():
         before.add_(2.0 * b @ a)
@@ -205,7 +210,9 @@ def test_the_version_changes_with_each_part(body: Path, tmp_path: Path) -> None:
     folders = [
         save_adapter(tmp_path / "a", body, {**pairs, **head()}),
         save_adapter(tmp_path / "b", body, {**pairs, **head()}, lora_alpha=9),
-        save_adapter(tmp_path / "c", body, {**{name: value / 2 for name, value in pairs.items()}, **head()}),
+        save_adapter(
+            tmp_path / "c", body, {**{name: (value / 2).astype(np.float32) for name, value in pairs.items()}, **head()}
+        ),
     ]
     assert len({VoiceSpoofModel.load(str(folder), chosen).info.version for folder in folders}) == 3
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torchaudio.compliance.kaldi import fbank
+from torchaudio.compliance.kaldi import fbank  # type: ignore[import-untyped]
 from transformers import ASTFeatureExtractor, SeamlessM4TFeatureExtractor, WhisperFeatureExtractor
 
 from models.errors import CheckpointMismatch, UnsupportedModel
