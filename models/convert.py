@@ -109,7 +109,7 @@ def _research(arguments: argparse.Namespace) -> str | None:
     if kind is None:
         return None
     if not arguments.licence:
-        raise UnsupportedModel(f"{path.name} is a research detector ({kind}): give its weights' licence by --licence")
+        raise UnsupportedModel(f"{path.name} is a research detector ({kind}): state its weights' licence by --licence")
     research = read_research(path, kind, licence=arguments.licence)
     write_folder(research, arguments.out)
     words = research.manifest

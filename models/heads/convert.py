@@ -70,7 +70,7 @@ def read_research(
         raise UnsupportedModel(f"there is no file {path}: correct the path")
     state = read_state(path)
     if kind is not None and kind not in KIND_OF:
-        raise UnsupportedModel(f"there is no kind {kind!r}; name one of: {', '.join(KIND_OF)}")
+        raise UnsupportedModel(f"there is no kind {kind!r}; those are: {', '.join(KIND_OF)}. Or leave --as out")
     found = KIND_OF[kind] if kind else recognised(state, path.name)
     words = manifest(found, name=name or path.stem, version=version or _digest(path), licence=licence)
     return Research(found, filled(state, found, path.name), words)

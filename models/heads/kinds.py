@@ -195,6 +195,7 @@ def filled(state: State, kind: Kind, name: str) -> nn.Module:
         missing=[in_file(key) for key in wanted if key not in given],
         unexpected=unexpected,
         misshapen=[in_file(key) for key, tensor in given.items() if tensor.shape != own[key].shape],
+        way=f"Ways: get the file again, or {EXPORT}",
     )
     counters = {key: torch.zeros((), dtype=torch.long) for key in own if _COUNTERS.search(key)}
     numbers = {key: tensor.to(torch.float32) for key, tensor in given.items()}
