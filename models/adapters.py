@@ -19,6 +19,7 @@ MERGE = (
     "give that FOLDER with the processor's file"
 )
 _AGAIN = "save the adapter again, with peft"
+_LONGEST_NAME = 255
 _MAX_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 24
 _PREFIX = "base_model.model."
@@ -153,7 +154,7 @@ def _config(folder: Path) -> dict[str, Any]:
 def _base(config: Mapping[str, Any], folder: Path) -> str:
     """The reference; a path is meant from the adapter's folder first."""
     named, revision = config.get("base_model_name_or_path"), config.get("revision")
-    if not isinstance(named, str) or not named:
+    if not isinstance(named, str) or not 0 < len(named) <= _LONGEST_NAME:
         raise UnsupportedModel(
             f"{CONFIG} of {folder.name} names no base_model_name_or_path: write the folder or hub id that the adapter "
             "was trained on there"
@@ -184,6 +185,8 @@ def _patterned(patterns: Any, module: str, usual: Any) -> Any:
     Raises:
         UnsupportedModel: a pattern is more than the end of a name, which peft takes for a regular expression.
     """
+    if patterns and not isinstance(patterns, Mapping):
+        raise UnsupportedModel(f"{CONFIG} has {patterns!r} where patterns should be; {_AGAIN}")
     for pattern, value in (patterns or {}).items():
         name = str(pattern).removeprefix("^")
         if not re.fullmatch(r"[\w.]+", name):

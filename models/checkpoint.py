@@ -27,6 +27,7 @@ UNUSED = re.compile(_MASKS)
 _LEFT_OVER = re.compile(_MASKS + r"|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
 """Weights from pre-training that no classifier uses."""
 _BLOCK_BYTES = 1 << 20
+_MOST_CLASSES = 10_000
 _WAY = (
     "Ways: get the files again; fine-tune a body that has no head yet (`python -m lab.finetune`); export what another "
     "program trained to ONNX (docs/models.md)"
@@ -87,7 +88,7 @@ class Checkpoint:
         """Class names by index, `LABEL_0` and so on when the checkpoint gives none.
 
         Raises:
-            AmbiguousLabels: `label2id` gives another order than `id2label`.
+            AmbiguousLabels: `label2id` gives another order than `id2label`, or their number is none that can be.
         """
         given = self.config.get("id2label") or dict(
             enumerate(self.config.get("label_names") or ())
@@ -97,7 +98,10 @@ class Checkpoint:
                 "config.json of this timm model has no label_names; add them, in the order of its outputs"
             )
         if not given:
-            return {index: f"LABEL_{index}" for index in range(int(self.config.get("num_labels", 2)))}
+            count = self.config.get("num_labels", 2)
+            if not isinstance(count, int) or not 0 < count <= _MOST_CLASSES:
+                raise AmbiguousLabels(f"the checkpoint has {count!r} classes without names: correct its config.json")
+            return {index: f"LABEL_{index}" for index in range(count)}
         labels = {int(index): str(label) for index, label in given.items()}
         for label, index in (self.config.get("label2id") or {}).items():
             if labels.get(int(index)) != label and label in labels.values():
@@ -123,7 +127,7 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
         return _adapted(folder, read_checkpoint(base))
     assumed = False
     config = _json(folder / "config.json")
-    if stated := _processor(folder):
+    if (stated := _processor(folder)) is not None:
         processor = stated
     elif usual := default_processor(config):
         processor, assumed = usual, "pretrained_cfg" not in config
@@ -176,7 +180,7 @@ def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
     return replace(
         base,
         config=config,
-        processor=processor or base.processor,
+        processor=base.processor if processor is None else processor,
         assumed_processor=base.assumed_processor and processor is None,
         adapter=adapter,
     )

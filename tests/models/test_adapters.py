@@ -229,6 +229,8 @@ def test_an_adapter_and_its_base_of_the_hub(body: Path, tmp_path: Path, monkeypa
         ({"base_model_name_or_path": None}, UnsupportedModel, "names no base_model_name_or_path"),
         ({"base_model_name_or_path": "nowhere/at/all"}, ModelUnavailable, "is an adapter for 'nowhere/at/all'"),
         ({"alpha_pattern": {"(a+)+$": 3}}, UnsupportedModel, "has the pattern"),
+        ({"base_model_name_or_path": "a" * 300}, UnsupportedModel, "names no base_model_name_or_path"),
+        ({"rank_pattern": ["v_proj"]}, UnsupportedModel, "where patterns should be"),
         ({"r": 8}, CheckpointMismatch, "has rank 8, and its tensors have 4"),
         ({"lora_alpha": "8"}, UnsupportedModel, "lora_alpha is '8'"),
     ],
