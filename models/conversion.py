@@ -56,7 +56,9 @@ def convert_files(files: ModelFiles, task: Task, options: LoadOptions, out: Path
     """
     reference = files.reference
     if files.is_ensemble:
-        raise UnsupportedModel(f"{reference!r} is an ensemble, and a single model is converted here")
+        raise UnsupportedModel(
+            f"{reference!r} is an ensemble, and a single model is converted here: give one of its members"
+        )
     if files.is_converted:
         raise UnsupportedModel(f"{reference!r} is converted already: copy its folder {files.path} as it is")
     if files.is_onnx:

@@ -27,7 +27,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     manifest = parse_manifest(_content(path), str(path))
     if isinstance(manifest, EnsembleManifest):
-        raise BadManifest(f"{path} lists the members of an ensemble, and a single model is needed")
+        raise BadManifest(f"{path} lists the members of an ensemble, and a single model is needed: give one of them")
     return manifest
 
 
@@ -40,7 +40,7 @@ def read_ensemble(folder: Path) -> EnsembleManifest:
     path = folder / MANIFEST
     manifest = parse_manifest(_content(path), str(path))
     if isinstance(manifest, Manifest):
-        raise BadManifest(f"{path} describes a single model, and an ensemble is needed")
+        raise BadManifest(f"{path} describes a single model, and an ensemble is needed: give one")
     return manifest
 
 

@@ -35,7 +35,7 @@ class Research(nn.Module):
 
 
 def exported_by_the_page() -> str:
-    block = re.search(r"```python\n(import torch\n.+?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    block = re.search(r"```\n(import torch\n.+?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert block, "docs/models.md has no lines that export"
     return block[1]
 
