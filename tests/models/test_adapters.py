@@ -19,6 +19,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from lab.finetuning.base import open_base
 from models.adapters import read_adapter
+from models.catalog import find_member
 from models.conversion import convert_model
 from models.errors import AmbiguousLabels, CheckpointMismatch, ModelError, ModelUnavailable, UnsupportedModel
 from models.face_model import FaceSpoofModel
@@ -275,6 +276,13 @@ def test_broken_weights(content: bytes, body: Path, tmp_path: Path) -> None:
     (adapter / "adapter_model.safetensors").write_bytes(content)
     with pytest.raises(CheckpointMismatch, match="cannot be read"):
         read_adapter(adapter)
+
+
+def test_a_member_of_an_ensemble_may_be_an_adapter(body: Path, tmp_path: Path) -> None:
+    save_adapter(tmp_path / "lora", body, random_pairs(**{_Q: _LINEAR}))
+    (tmp_path / "ensemble").mkdir()
+    found = find_member("../lora", tmp_path / "ensemble", "voice", tmp_path / "none")
+    assert (found.name, found.base) == ("lora", body)
 
 
 def test_an_adapter_beside_a_model_is_refused(body: Path, tmp_path: Path) -> None:
