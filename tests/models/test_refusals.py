@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 REFUSALS = {name for name, each in vars(errors).items() if isinstance(each, type)} - {"InferenceFailed"} | {"_refused"}
 INSTRUCTION = re.compile(
     r"\b(add|copy|correct|convert|export|fine-tune|get|give|install|leave|merge|remove|run|save|serve|state its|take"
-    r"|train|unset|use|write)\b|\bname (a|one|the)\b|\bset (it|to|HF_|BONAFIDE|\{)|it must (be|match)|try again|see the log|docs/models\.md",
+    r"|train|unset|use|write)\b|\bname (a|one|the)\b|\bset (it|to|HF_|BONAFIDE|\{)|it must (be|match)|try again"
+    r"|see the log|docs/models\.md",
 )
 # What a constant or a function of ours adds to a sentence stands for itself.
 WAYS = re.compile(r"\{(_?[A-Z_]*(WAY|WAYS|FORMS|FILES|AGAIN|MERGE|EXPORT|WRAP|MANIFEST|TORCH)[A-Z_]*|way)\b")
