@@ -139,7 +139,7 @@ def _assumptions(files: ModelFiles) -> list[str]:
     """What was taken for granted because the checkpoint does not say it."""
     if files.is_pth or files.is_converted or files.is_onnx or files.is_ensemble:
         return []
-    checkpoint = read_checkpoint(files.path)
+    checkpoint = read_checkpoint(files.path, files.base)
     if not checkpoint.assumed_processor:
         return []
     settings = ", ".join(f"{name} {value}" for name, value in checkpoint.processor.items())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lab.card import licence
 from models.catalog import ModelFiles
+from models.checkpoint import read_checkpoint
 from models.converted import WEIGHTS, read_converted
 from models.ensemble_members import MemberFiles, find_members
 from models.info import Task
@@ -60,7 +61,7 @@ def weight_facts(files: ModelFiles, task: Task, options: LoadOptions) -> WeightF
     stated = licence(path.parent if path.is_file() else path)
     if files.is_converted:
         return WeightFacts([path / WEIGHTS], read_converted(path).parameters, stated)
-    weights = [path] if path.is_file() else _weight_files(path)
+    weights = [path] if path.is_file() else read_checkpoint(path, files.base).files
     pickled = any(file.suffix in _PICKLED for file in weights)
     return WeightFacts(weights, sum(map(parameter_count, weights)), stated, pickled)
 
@@ -84,7 +85,3 @@ def _of_members(members: Sequence[MemberFiles], task: Task) -> WeightFacts:
         spoof="as its members say",
         unlicensed=tuple(name for name, each in licences.items() if each is None),
     )
-
-
-def _weight_files(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))

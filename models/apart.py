@@ -31,9 +31,14 @@ def load_apart(task: Task, reference: str, spoof_label: str | None, limit_s: flo
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise UnsupportedModel(f"{reference!r} took longer than {limit_s:.0f} s to load") from error
+        raise UnsupportedModel(
+            f"{reference!r} took longer than {limit_s:.0f} s to load: convert it beforehand"
+        ) from error
     if done.returncode < 0:
-        raise UnsupportedModel(f"the process that loaded {reference!r} was ended by signal {-done.returncode}")
+        raise UnsupportedModel(
+            f"the process that loaded {reference!r} was ended by signal {-done.returncode}: give it more memory, or "
+            "convert the model beforehand (`python -m models.convert`)"
+        )
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise UnsupportedModel(lines[-1] if lines else f"{reference!r} cannot be loaded")

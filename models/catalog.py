@@ -1,14 +1,17 @@
 """From a model reference to files: bundled, a folder, a `.pth`, a hub id, or a tag of BentoML's model store.
 
-A folder holds a checkpoint in transformers format, a converted model (`models.converted`), or a manifest
-(`models.manifest_file`) with an ONNX model, or with references of the members of an ensemble.
+A folder holds a checkpoint in transformers format, an adapter for one (`models.adapters`), a converted model
+(`models.converted`), or a manifest (`models.manifest_file`) with an ONNX model, or with references of the members of an
+ensemble.
 """
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from models.adapters import CONFIG as ADAPTER
+from models.adapters import MERGE, is_adapter, read_adapter
 from models.converted import is_converted, read_converted
 from models.errors import ModelUnavailable, UnsupportedModel
 from models.hub import saved_model
@@ -20,6 +23,11 @@ BUNDLED = Path(__file__).parent / "bundled"
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
 _FORMS = "a reference is `bundled`, a folder, a .pth file, a hub id (`org/name`, `org/name@revision`) or `bento:<tag>`"
 
+_OTHER_FILES = (
+    "Ways: convert the weights of a research detector (`python -m models.convert FILE --as KIND`), or export the model "
+    "to ONNX with the program that it was trained with (docs/models.md)"
+)
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -30,12 +38,14 @@ class ModelFiles:
         name: for display.
         path: a folder in transformers format, of a converted or of an ONNX model, or a `.pth` file.
         demo: whether it is one of the small bundled models.
+        base: of an adapter's folder, the folder of the checkpoint that it changes.
     """
 
     reference: str
     name: str
     path: Path
     demo: bool = False
+    base: Path | None = None
 
     @property
     def is_pth(self) -> bool:
@@ -72,8 +82,34 @@ def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = 
     Raises:
         ModelUnavailable: there is nothing under that name; the message names the remedies.
         UnsupportedModel: it is neither a folder that can be served nor a `.pth` file.
+        CheckpointMismatch: it is an adapter, and cannot be read.
     """
-    reference = reference.strip()
+    files = _find(reference.strip(), task, models_dir, offline=offline)
+    return _with_base(files, task, models_dir, offline=offline)
+
+
+def _with_base(files: ModelFiles, task: Task, models_dir: Path, *, offline: bool) -> ModelFiles:
+    """The same, and of an adapter the folder of its base."""
+    if files.is_converted or not is_adapter(files.path):
+        return files
+    reference = files.reference
+    adapter = read_adapter(files.path)
+    try:
+        base = _find(adapter.base, task, models_dir, offline=offline)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(
+            f"{reference!r} is an adapter for {adapter.base!r}, and that is not found: {error}. Or write a folder "
+            f"in its place into {ADAPTER}"
+        ) from error
+    if base.is_pth or base.is_converted or base.is_onnx or base.is_ensemble or is_adapter(base.path):
+        raise UnsupportedModel(
+            f"{reference!r} is an adapter for {adapter.base!r}, which is no checkpoint in transformers format; {MERGE}"
+        )
+    return replace(files, base=base.path)
+
+
+def _find(reference: str, task: Task, models_dir: Path, *, offline: bool) -> ModelFiles:
+    """Finds the files themselves; an adapter's base is not looked for."""
     if reference == "bundled":
         folder = BUNDLED / task
         if not (is_converted(folder) or (folder / "config.json").is_file()):
@@ -105,14 +141,16 @@ def find_member(reference: str, folder: Path, task: Task, models_dir: Path, *, o
         return find_model(reference, task, models_dir, offline=offline)
     path = folder / os.path.expanduser(reference)  # noqa: PTH111  # as in find_model
     if reference and (path.is_dir() or path.is_file()):
-        return _from_path(reference, path.resolve())
-    return _from_hub(reference, path, models_dir, offline=offline)
+        files = _from_path(reference, path.resolve())
+    else:
+        files = _from_hub(reference, path, models_dir, offline=offline)
+    return _with_base(files, task, models_dir, offline=offline)
 
 
 def _from_hub(reference: str, path: Path, models_dir: Path, *, offline: bool) -> ModelFiles:
     """A model of the hub; `path` is what the reference would be as a path, where nothing is."""
     if path.suffix == ".pth":
-        raise ModelUnavailable(f"there is no file {reference!r}")
+        raise ModelUnavailable(f"there is no file {reference!r}: correct the path")
     if match := _HUB_ID.fullmatch(reference):
         repository, revision = match["repository"], match["revision"] or "main"
         return ModelFiles(reference, repository, saved_model(repository, revision, models_dir, offline=offline))
@@ -130,7 +168,7 @@ def _from_path(reference: str, path: Path) -> ModelFiles:
             "and the folder of both is the reference"
         )
     if path.suffix != ".pth":
-        raise UnsupportedModel(f"{reference!r} is a file but no .pth; {_FORMS}")
+        raise UnsupportedModel(f"{reference!r} is a file but no .pth; {_FORMS}. {_OTHER_FILES}")
     return ModelFiles(reference, path.stem, path)
 
 
@@ -143,7 +181,7 @@ def _from_bento(reference: str) -> ModelFiles:
         model = bentoml.models.get(tag)
     except (BentoMLException, ValueError) as error:
         raise ModelUnavailable(
-            f"BentoML's model store has no {tag!r} ({error}); `bentoml models list` shows what it has"
+            f"BentoML's model store has no {tag!r} ({error}); give one of those that `bentoml models list` shows"
         ) from error
     if is_converted(Path(model.path)):
         return _converted(reference, Path(model.path))
@@ -157,7 +195,14 @@ def _converted(reference: str, folder: Path) -> ModelFiles:
 
 
 def _checkpoint_in(folder: Path, reference: str) -> Path:
-    """The folder itself when it is in transformers format or has a manifest, or the only `.pth` file in it."""
+    """The folder itself when it is in transformers format, an adapter or has a manifest, or the only `.pth` in it."""
+    if is_adapter(folder):
+        if any(any(folder.glob(name)) for name in ("model*.safetensors", "pytorch_model*.bin", MANIFEST)):
+            raise UnsupportedModel(
+                f"{reference!r} holds {ADAPTER} and a model too, and only one of both can be meant: remove the other "
+                "(a model that the adapter is merged into already needs none)"
+            )
+        return folder
     if (folder / MANIFEST).is_file() or (folder / "config.json").is_file():
         return folder
     if any(folder.glob("*.onnx")):
@@ -166,4 +211,6 @@ def _checkpoint_in(folder: Path, reference: str) -> Path:
     if len(found) == 1:
         return found[0]
     holds = f"{len(found)} .pth files" if found else "no .pth file"
-    raise UnsupportedModel(f"{reference!r} holds no config.json and {holds}, so it is no checkpoint that can be served")
+    raise UnsupportedModel(
+        f"{reference!r} holds no config.json and {holds}, so it is no checkpoint that can be served. {_OTHER_FILES}"
+    )

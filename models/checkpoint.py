@@ -5,13 +5,15 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from models.adapters import Adapter, read_adapter
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.info import Task
 from models.labels import SpoofRule
+from models.manifest_names import EXPORT
 from models.processor_defaults import default_processor
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ UNUSED = re.compile(_MASKS)
 _LEFT_OVER = re.compile(_MASKS + r"|position_ids|(^|\.)(quantizer|project_q|project_hid)\.")
 """Weights from pre-training that no classifier uses."""
 _BLOCK_BYTES = 1 << 20
+_MOST_CLASSES = 10_000
+_WAY = (
+    "Ways: get the files again; fine-tune a body that has no head yet (`python -m lab.finetune`); export what another "
+    "program trained to ONNX (docs/models.md)"
+)
+_ADAPTER_WAY = "Way: an adapter brings the head that its base lacks (peft's modules_to_save), so train it with one"
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Checkpoint:
         processor: its preprocessor's settings.
         weights: its weight files, sorted by name.
         assumed_processor: whether it holds no processor's settings, so that they are its family's usual ones.
+        adapter: that is merged into its weights; None: they are served as they are.
     """
 
     folder: Path
@@ -44,6 +53,30 @@ class Checkpoint:
     processor: Mapping[str, Any]
     weights: tuple[Path, ...]
     assumed_processor: bool = False
+    adapter: Adapter | None = None
+
+    @property
+    def name(self) -> str:
+        """For messages: its folder's, or its adapter's."""
+        return (self.adapter or self).folder.name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that its scores come from, the adapter's too."""
+        return (*self.weights, *([self.adapter.weights] if self.adapter else []))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decides a score besides its files, as JSON types."""
+        facts: dict[str, Any] = {"config": self.config, "processor": self.processor}
+        return facts | ({"adapter": self.adapter.facts} if self.adapter else {})
+
+    @property
+    def architecture(self) -> str:
+        """Class that the weights fill."""
+        if self.adapter:
+            return f"{self.model_type} with a LoRA adapter"
+        return str((self.config.get("architectures") or [self.model_type])[0])
 
     @property
     def model_type(self) -> str:
@@ -55,7 +88,7 @@ class Checkpoint:
         """Class names by index, `LABEL_0` and so on when the checkpoint gives none.
 
         Raises:
-            AmbiguousLabels: `label2id` gives another order than `id2label`.
+            AmbiguousLabels: `label2id` gives another order than `id2label`, or their number is none that can be.
         """
         given = self.config.get("id2label") or dict(
             enumerate(self.config.get("label_names") or ())
@@ -65,7 +98,10 @@ class Checkpoint:
                 "config.json of this timm model has no label_names; add them, in the order of its outputs"
             )
         if not given:
-            return {index: f"LABEL_{index}" for index in range(int(self.config.get("num_labels", 2)))}
+            count = self.config.get("num_labels", 2)
+            if not isinstance(count, int) or not 0 < count <= _MOST_CLASSES:
+                raise AmbiguousLabels(f"the checkpoint has {count!r} classes without names: correct its config.json")
+            return {index: f"LABEL_{index}" for index in range(count)}
         labels = {int(index): str(label) for index, label in given.items()}
         for label, index in (self.config.get("label2id") or {}).items():
             if labels.get(int(index)) != label and label in labels.values():
@@ -76,19 +112,23 @@ class Checkpoint:
         return labels
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
+def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
     """Reads the description of a checkpoint; of its weights, checks only that they exist.
+
+    Args:
+        folder: the checkpoint's, or an adapter's.
+        base: of an adapter, the folder of the checkpoint that it changes.
 
     Raises:
         UnsupportedModel: a file is missing or broken.
+        CheckpointMismatch: an adapter's weights cannot be read.
     """
+    if base is not None:
+        return _adapted(folder, read_checkpoint(base))
     assumed = False
     config = _json(folder / "config.json")
-    if (folder / "preprocessor_config.json").is_file():
-        processor = _json(folder / "preprocessor_config.json")
-    elif (folder / "processor_config.json").is_file():
-        both = _json(folder / "processor_config.json")
-        processor = both.get("feature_extractor") or both.get("image_processor") or both
+    if (stated := _processor(folder)) is not None:
+        processor = stated
     elif usual := default_processor(config):
         processor, assumed = usual, "pretrained_cfg" not in config
     else:
@@ -98,13 +138,52 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         )
     weights = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
-        raise UnsupportedModel(f"{folder.name} holds no model.safetensors")
+        raise UnsupportedModel(
+            f"{folder.name} holds no model.safetensors: copy the weights there, whole or in parts, or pytorch_model.bin"
+        )
     if assumed:
         logger.warning(
             "a checkpoint without preprocessor_config.json: its input is prepared as is usual in its family",
             extra={"model": folder.name, "processor": processor},
         )
     return Checkpoint(folder, config, processor, tuple(weights), assumed_processor=assumed)
+
+
+def _processor(folder: Path) -> dict[str, Any] | None:
+    """The processor's settings in a folder, if it holds any."""
+    if (folder / "preprocessor_config.json").is_file():
+        return _json(folder / "preprocessor_config.json")
+    if not (folder / "processor_config.json").is_file():
+        return None
+    both = _json(folder / "processor_config.json")
+    found: dict[str, Any] = both.get("feature_extractor") or both.get("image_processor") or both
+    return found
+
+
+def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
+    """The base with an adapter; what the adapter's folder says of classes and input comes first."""
+    adapter = read_adapter(folder)
+    config = dict(base.config)
+    if (folder / "config.json").is_file():
+        config = _json(folder / "config.json")
+        if config.get("model_type") != base.model_type:
+            raise CheckpointMismatch(
+                f"config.json of the adapter {folder.name} is of a {config.get('model_type')} model, and its base is a "
+                f"{base.model_type}: correct base_model_name_or_path in its adapter_config.json"
+            )
+    elif adapter.own_head:
+        # Nothing says that its classes are in the order of the base's.
+        classes = adapter.classes or len(base.id2label)
+        config = {name: value for name, value in config.items() if name not in ("id2label", "label2id")}
+        config["num_labels"] = classes
+    processor = _processor(folder)
+    return replace(
+        base,
+        config=config,
+        processor=base.processor if processor is None else processor,
+        assumed_processor=base.assumed_processor and processor is None,
+        adapter=adapter,
+    )
 
 
 def classes_are_independent(checkpoint: Checkpoint) -> bool:
@@ -115,7 +194,11 @@ def classes_are_independent(checkpoint: Checkpoint) -> bool:
     """
     kind = checkpoint.config.get("problem_type") or "single_label_classification"
     if kind not in ("single_label_classification", "multi_label_classification"):
-        raise UnsupportedModel(f"problem_type is {kind!r}; a detector classifies, with one label or several")
+        raise UnsupportedModel(
+            f"problem_type is {kind!r}; a detector classifies, with one label or several. Ways: correct it in "
+            "config.json if the outputs are logits of classes, or export the model to ONNX, where a manifest says what "
+            "its output means (docs/models.md)"
+        )
     return bool(kind == "multi_label_classification")
 
 
@@ -157,10 +240,11 @@ def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
     """
     model, keys = load_unchecked(checkpoint, task)
     refuse_mismatch(
-        checkpoint.folder.name,
+        checkpoint.name,
         missing=keys.missing,
         unexpected=keys.unexpected,
         misshapen=keys.misshapen,
+        way=_ADAPTER_WAY if checkpoint.adapter else _WAY,
     )
     model.train(False)
     model.requires_grad_(False)
@@ -197,23 +281,38 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    name = checkpoint.folder.name
+    name = checkpoint.name
     try:
-        model, report = _from_transformers(checkpoint, task, config)
+        model, report = _from_transformers(checkpoint, task, {**_classes(checkpoint), **config})
+        brought: set[str] = set()
+        if checkpoint.adapter is not None:
+            from models.merging import merge
+
+            brought = merge(model, checkpoint.adapter)
         return model, KeyReport(
-            missing=list(report["missing_keys"]),
+            missing=[key for key in report["missing_keys"] if key not in brought],
             unexpected=list(report["unexpected_keys"]),
-            misshapen=[str(entry[0]) for entry in report["mismatched_keys"]],
+            misshapen=[str(entry[0]) for entry in report["mismatched_keys"] if entry[0] not in brought],
         )
     except SafetensorError as error:
-        raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}") from error
+        raise CheckpointMismatch(f"the weights of {name} cannot be read: {error}; get them again") from error
     except ImportError as error:
         raise UnsupportedModel(
             f"{name} is a timm model, and timm, which is needed for it, is not installed here or is too old: "
             f"`pip install timm`, or export the model to ONNX ({str(error).strip().splitlines()[0]})"
         ) from error
     except (ValueError, KeyError, OSError) as error:
-        raise UnsupportedModel(f"transformers cannot load {name} as a {task} classifier: {error}") from error
+        raise UnsupportedModel(
+            f"transformers cannot load {name} as a {task} classifier: {error}. Way: {EXPORT}"
+        ) from error
+
+
+def _classes(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Entries of `config.json` that an adapter changes."""
+    if checkpoint.adapter is None:
+        return {}
+    labels = checkpoint.id2label
+    return {"id2label": labels, "label2id": {label: index for index, label in labels.items()}}
 
 
 def _from_transformers(
@@ -224,6 +323,8 @@ def _from_transformers(
 
     from models.weights import State, needs_own_reading, read_state
 
+    adapter = checkpoint.adapter
+    described = adapter.folder if adapter and (adapter.folder / "config.json").is_file() else checkpoint.folder
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
     if not needs_own_reading(checkpoint.weights):
@@ -231,12 +332,14 @@ def _from_transformers(
             "voice": transformers.AutoModelForAudioClassification,
             "face": transformers.AutoModelForImageClassification,
         }
+        if described != checkpoint.folder:
+            changes = {"config": transformers.AutoConfig.from_pretrained(described, **here, **changes)}
         model, report = auto[task].from_pretrained(checkpoint.folder, **here, **loading, **changes)
         return model, report
     state: State = {}
     for path in _complete(checkpoint.weights):
         state |= read_state(path)
-    config = transformers.AutoConfig.from_pretrained(checkpoint.folder, **here, **changes)
+    config = transformers.AutoConfig.from_pretrained(described, **here, **changes)
     classes: Mapping[Task, Any] = {
         "voice": transformers.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
         "face": transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
@@ -252,9 +355,14 @@ def _complete(weights: Sequence[Path]) -> Sequence[Path]:
 
 
 def refuse_mismatch(
-    name: str, *, missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str] = ()
+    name: str,
+    *,
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    misshapen: Sequence[str] = (),
+    way: str = _WAY,
 ) -> None:
-    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any that a classifier uses."""
+    """Raises `CheckpointMismatch` with the keys that do not fit, if there are any that a classifier uses, and a way."""
     found = {
         "missing": [key for key in missing if not UNUSED.search(key)],
         "unexpected": [key for key in unexpected if not _LEFT_OVER.search(key)],
@@ -262,7 +370,7 @@ def refuse_mismatch(
     }
     parts = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in found.items() if keys]
     if parts:
-        raise CheckpointMismatch(f"the weights of {name} do not fit its architecture; keys {'; '.join(parts)}")
+        raise CheckpointMismatch(f"the weights of {name} do not fit its architecture; keys {'; '.join(parts)}. {way}")
 
 
 def _some(keys: Sequence[str], most: int = 10) -> str:
@@ -274,7 +382,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UnsupportedModel(f"{path.name} of {path.parent.name} cannot be read: {error}") from error
+        raise UnsupportedModel(f"{path.name} of {path.parent.name} cannot be read: {error}; get it again") from error
     if not isinstance(content, dict):
-        raise UnsupportedModel(f"{path.name} of {path.parent.name} holds no JSON object")
+        raise UnsupportedModel(f"{path.name} of {path.parent.name} holds no JSON object; get it again")
     return content

@@ -56,11 +56,13 @@ def convert_files(files: ModelFiles, task: Task, options: LoadOptions, out: Path
     """
     reference = files.reference
     if files.is_ensemble:
-        raise UnsupportedModel(f"{reference!r} is an ensemble, and a single model is converted here")
+        raise UnsupportedModel(
+            f"{reference!r} is an ensemble, and a single model is converted here: give one of its members"
+        )
     if files.is_converted:
-        raise UnsupportedModel(f"{reference!r} is converted already: its folder {files.path} can be copied as it is")
+        raise UnsupportedModel(f"{reference!r} is converted already: copy its folder {files.path} as it is")
     if files.is_onnx:
-        raise UnsupportedModel(f"{reference!r} is an ONNX model, which starts without torch as it is")
+        raise UnsupportedModel(f"{reference!r} is an ONNX model, which starts without torch: serve it as it is")
     description, model = _described(files, task, options)
     read_calibration(files.path, description.version)  # refuses one that the service would refuse
 

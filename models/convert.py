@@ -101,7 +101,10 @@ def _research(arguments: argparse.Namespace) -> str | None:
     try:
         from models.heads.convert import kind_of, read_research, write_folder
     except ModuleNotFoundError as error:
-        raise NotConverted(f"a .pth file is converted with torch, which is not installed here ({error})") from error
+        raise NotConverted(
+            f"a .pth file is converted with torch, which is not installed here ({error}): use a checkout or "
+            "the cuda image"
+        ) from error
     kind = arguments.kind or kind_of(path)
     if kind is None:
         return None

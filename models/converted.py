@@ -1,7 +1,7 @@
 """A folder that holds a converted model: what `models.convert` writes, read without torch and transformers.
 
 converted.json                what the model is, which class means spoof, what its input must be
-model.xml, model.bin          OpenVINO's graph, from int16 or uint8 to P(spoof), kept in fp32
+model.xml, model.bin          OpenVINO's graph, from int16, uint8 or features to P(spoof), kept in fp32
 calibration.json, README.md   as beside the checkpoint, if it has them
 speech/                       beside a voice model: the speech detector, in the same form
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from models.errors import CheckpointMismatch, UnsupportedModel
+from models.features.reading import Features
 from models.info import ImageGeometry, Task
 from models.labels import SpoofRule, spoof_rule
 
@@ -39,10 +40,12 @@ class VoiceInput:
     Attributes:
         min_samples: shortest window that gives a frame.
         repeat_short: whether a window that is shorter than a full one is repeated until it is as long.
+        features: what the graph takes in place of int16 samples, if it does.
     """
 
     min_samples: int
     repeat_short: bool
+    features: Features | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def open_converted(folder: Path, task: Literal["voice", "face", "speech"]) -> Co
     found = read_converted(folder)
     complete = {"voice": found.voice is not None, "face": found.geometry is not None, "speech": True}
     if found.task != task or not complete[task]:
-        raise UnsupportedModel(f"{folder} holds a converted {found.task} model, and a {task} model is needed")
+        raise UnsupportedModel(f"{folder} holds a converted {found.task} model, and a {task} model is needed: give one")
     if task != "speech" and not 0 <= found.rule.index < max(1, len(found.labels)):
         raise UnsupportedModel(
             f"{folder / DESCRIPTION} names class {found.rule.index}, which it does not have; {_AGAIN}"
@@ -188,7 +191,7 @@ class ConvertedSource:
         Raises:
             UnsupportedModel: always.
         """
-        raise UnsupportedModel(f"{self.found.name} is converted, and holds no weights of its checkpoint")
+        raise UnsupportedModel(f"{self.found.name} is converted, and holds no weights: give its checkpoint")
 
     def parameters(self) -> int:
         """How many numbers its weights are."""

@@ -37,7 +37,9 @@ def _pick(model: EngineModel, options: LoadOptions) -> Engine:
         from models.openvino_engine import OpenVINOEngine
     except ImportError as error:
         if options.engine == "openvino":
-            raise EngineUnavailable("BONAFIDE_ENGINE=openvino, but openvino is not installed") from error
+            raise EngineUnavailable(
+                "BONAFIDE_ENGINE=openvino, but openvino is not installed: install it, or use auto"
+            ) from error
         logger.warning("openvino is not installed: torch takes its place, and is slower on a CPU")
         return _torch(model, options)
     try:
@@ -59,7 +61,9 @@ def _for_converted(model: EngineModel, options: LoadOptions) -> Engine:
     try:
         from models.openvino_engine import OpenVINOEngine
     except ModuleNotFoundError as error:
-        raise EngineUnavailable(f"{model.name} is converted for OpenVINO, but openvino is not installed") from error
+        raise EngineUnavailable(
+            f"{model.name} is converted for OpenVINO, but openvino is not installed: install it, or give the checkpoint"
+        ) from error
     return OpenVINOEngine(model, options)
 
 

@@ -83,7 +83,9 @@ def open_ensemble(files: ModelFiles, task: Task, options: LoadOptions) -> Ensemb
     """
     manifest = read_ensemble(files.path)
     if manifest.task != task:
-        raise UnsupportedModel(f"{files.reference!r} is a {manifest.task} ensemble by its manifest, not for {task}s")
+        raise UnsupportedModel(
+            f"{files.reference!r} is a {manifest.task} ensemble by its manifest, not for {task}s: give another"
+        )
     if options.spoof_label:
         raise UnsupportedModel(
             f"BONAFIDE_{task.upper()}_SPOOF_LABEL is set, but {files.reference!r} is an ensemble, whose manifest may "

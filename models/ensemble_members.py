@@ -55,8 +55,8 @@ def find_members(folder: Path, manifest: EnsembleManifest, task: Task, options: 
             files = find_member(stated.model, folder, task, options.models_dir, offline=options.offline)
             if files.is_ensemble:
                 if files.path.samefile(folder):
-                    raise BadManifest("it is this ensemble itself")
-                raise BadManifest("it is an ensemble, too: list its members here instead")
+                    raise BadManifest("it is this ensemble itself: remove it")
+                raise BadManifest("it is an ensemble, too: write its members here instead")
             if any(files.path.samefile(each.files.path) for each in found):
                 raise BadManifest("it is a member already: give that one more weight instead")
         own = replace(options, calibrated=True, spoof_label=stated.spoof_label)

@@ -64,7 +64,9 @@ class FaceSpoofModel(Detector):
             ModelError: see `load`; an ensemble is no single model.
         """
         if files.is_ensemble:
-            raise UnsupportedModel(f"{files.reference!r} is an ensemble, and a single model is needed")
+            raise UnsupportedModel(
+                f"{files.reference!r} is an ensemble, and a single model is needed: give one of its members"
+            )
         if files.is_onnx:
             from models.onnx_model import open_onnx
 
@@ -125,7 +127,8 @@ def face_source(files: ModelFiles, options: LoadOptions) -> FaceSource:
     """
     if files.is_pth:
         raise UnsupportedModel(
-            f"{files.reference!r} is a .pth file, which only voice models may be; give a folder or hub id"
+            f"{files.reference!r} is a .pth file, which only voice models may be: give a folder or hub id, or export "
+            "it to ONNX (docs/models.md)"
         )
     return _ConvertedFace(files, options) if files.is_converted else _FolderFace(files, options)
 
@@ -155,16 +158,15 @@ class _FolderFace:
     converted: Path | None = None
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
-        self._checkpoint = checkpoint = read_checkpoint(files.path)
+        self._checkpoint = checkpoint = read_checkpoint(files.path, files.base)
         self._preparation = image_preparation(checkpoint.processor)
         self.geometry = self._preparation.geometry
         labels = checkpoint.id2label
         rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
         self.rule = replace(rule, independent=classes_are_independent(checkpoint))
         self.labels = tuple(labels[index] for index in range(len(labels)))
-        self.architecture = str((checkpoint.config.get("architectures") or [checkpoint.model_type])[0])
-        facts = {"config": checkpoint.config, "processor": checkpoint.processor}
-        self.version = fingerprint(checkpoint.weights, facts, self.rule)
+        self.architecture = checkpoint.architecture
+        self.version = fingerprint(checkpoint.files, checkpoint.facts, self.rule)
 
     def build(self) -> "SpoofGraph":
         from models.graph import PrepareImage, SpoofGraph, fit_to_size
@@ -175,7 +177,7 @@ class _FolderFace:
         return SpoofGraph(model, prepare, self.rule)
 
     def parameters(self) -> int:
-        return weight_count(self._checkpoint.weights)
+        return weight_count(self._checkpoint.files)
 
 
 class _ConvertedFace(ConvertedSource):

@@ -10,6 +10,7 @@ from models.folders import build_once
 logger = logging.getLogger(__name__)
 
 _DESCRIPTION = ["config.json", "preprocessor_config.json", "processor_config.json", "calibration.json", "README.md"]
+_ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
 _SAFE_WEIGHTS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
 _PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
 _WAYS_OUT = (
@@ -40,7 +41,8 @@ def saved_model(repository: str, revision: str, models_dir: Path, *, offline: bo
         return build_once(folder, lambda fresh: _download(repository, revision, fresh))
     except OSError as error:
         raise ModelUnavailable(
-            f"{repository} cannot be saved in BONAFIDE_MODELS_DIR ({models_dir}): {error}"
+            f"{repository} cannot be saved in BONAFIDE_MODELS_DIR ({models_dir}): {error}; set it to "
+            "a folder that can be written"
         ) from error
 
 
@@ -59,21 +61,25 @@ def _download(repository: str, revision: str, folder: Path) -> None:
 
     logger.info("downloading model", extra={"model": repository, "revision": revision})
     try:
-        fetch(_DESCRIPTION + _SAFE_WEIGHTS)
+        fetch(_DESCRIPTION + _ADAPTER + _SAFE_WEIGHTS)
         if not any(folder.glob("*.safetensors")):
             fetch(_PICKLED_WEIGHTS)
     except errors.GatedRepoError as error:
         raise ModelUnavailable(f"{repository} asks for consent or a token on the hub (set HF_TOKEN)") from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise ModelUnavailable(
-            f"there is no folder {repository!r} here, and the hub knows no such model in revision {revision!r}"
+            f"there is no folder {repository!r} here, and the hub knows no such model in revision {revision!r}: "
+            "correct the spelling"
         ) from error
     # Connection, proxy and TLS failures come as httpx errors of several versions, timeouts as OSError.
     except Exception as error:
         raise ModelUnavailable(f"cannot download {repository} from the hub: {_reason(error)}. {_WAYS_OUT}") from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's notes for resuming a download
-    if not (folder / "config.json").is_file():
-        raise ModelUnavailable(f"{repository} on the hub holds no config.json, so it is no transformers checkpoint")
+    if not any((folder / name).is_file() for name in ("config.json", *_ADAPTER[:1])):
+        raise ModelUnavailable(
+            f"{repository} on the hub holds no config.json, so it is no transformers checkpoint. Ways: download it, "
+            "and convert its .pth (`python -m models.convert`) or export it to ONNX (docs/models.md)"
+        )
 
 
 def _reason(error: Exception) -> str:

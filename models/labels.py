@@ -106,7 +106,9 @@ def contradicted(labels: Sequence[str], spoof: Collection[int]) -> str | None:
 def _in_order(id2label: Mapping[int, str]) -> list[str]:
     labels = {int(index): str(label) for index, label in id2label.items()}
     if not labels or sorted(labels) != list(range(len(labels))) or len(labels) != len(id2label):
-        raise AmbiguousLabels(f"class names must be numbered from 0 without gaps, not {dict(id2label)}")
+        raise AmbiguousLabels(
+            f"class names must be numbered from 0 without gaps, not {dict(id2label)}: correct id2label in config.json"
+        )
     return [labels[index] for index in range(len(labels))]
 
 
@@ -119,7 +121,9 @@ def _overridden(labels: list[str], override: str, setting: str) -> SpoofRule:
         negated = None
     if len(found) != 1:
         reason = "more than one of them" if found else "none of them"
-        raise AmbiguousLabels(f"{setting}={override!r} fits {reason}: {_listed(labels)}")
+        raise AmbiguousLabels(
+            f"{setting}={override!r} fits {reason}: {_listed(labels)}; name one of them, by its index if need be"
+        )
     index = found.pop()
     against = _Side.SPOOF if negated else _Side.BONAFIDE
     if _side(labels[index], strict=False) is against:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UnsupportedModel
-from models.manifest_names import UNKNOWN
+from models.manifest_names import UNKNOWN, WRAP
 from models.onnx_graph import dimensions, last_operator, read_graph
 
 _LIKELY_CHANNELS = 3
@@ -22,7 +22,7 @@ def draft(path: Path) -> tuple[dict[str, Any], list[str]]:
     graph, _ = read_graph(path)
     if len(graph.inputs) != 1:
         names = ", ".join(map(_name, graph.inputs))
-        raise UnsupportedModel(f"{path} has {len(graph.inputs)} inputs ({names}); a model with one is served")
+        raise UnsupportedModel(f"{path} has {len(graph.inputs)} inputs ({names}); a model with one is served: {WRAP}")
     (port,) = graph.inputs
     shape = dimensions(port)
     open_points = []
@@ -42,7 +42,7 @@ def draft(path: Path) -> tuple[dict[str, Any], list[str]]:
         open_points.append("input.face_factor: by how much the face's box was enlarged, or null for whole pictures")
         open_points.append("input.resize: filter, and antialias (false if it was trained behind OpenCV's resize)")
     else:
-        raise UnsupportedModel(f"the input of {path} has the shape {shape}: neither samples nor pictures")
+        raise UnsupportedModel(f"the input of {path} has the shape {shape}: neither samples nor pictures: {WRAP}")
     output = graph.outputs[0]
     if len(graph.outputs) > 1:
         open_points.append(f"output.name: the graph has several outputs: {', '.join(map(_name, graph.outputs))}")

@@ -27,7 +27,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     manifest = parse_manifest(_content(path), str(path))
     if isinstance(manifest, EnsembleManifest):
-        raise BadManifest(f"{path} lists the members of an ensemble, and a single model is needed")
+        raise BadManifest(f"{path} lists the members of an ensemble, and a single model is needed: give one of them")
     return manifest
 
 
@@ -40,7 +40,7 @@ def read_ensemble(folder: Path) -> EnsembleManifest:
     path = folder / MANIFEST
     manifest = parse_manifest(_content(path), str(path))
     if isinstance(manifest, Manifest):
-        raise BadManifest(f"{path} describes a single model, and an ensemble is needed")
+        raise BadManifest(f"{path} describes a single model, and an ensemble is needed: give one")
     return manifest
 
 
@@ -64,18 +64,18 @@ def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest | EnsembleM
         BadManifest: broken, or a field is.
     """
     if len(content) > _MAX_BYTES:
-        raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes")
+        raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes; {WRITE_MANIFEST}")
     try:
         found = json.loads(content, object_pairs_hook=_no_name_twice)
     except (ValueError, RecursionError) as error:
-        raise BadManifest(f"{name} is no JSON that can be read: {error}") from error
+        raise BadManifest(f"{name} is no JSON that can be read: {error}; correct it, or {WRITE_MANIFEST}") from error
     is_ensemble = isinstance(found, dict) and ENSEMBLE in found
     if is_ensemble and "licence" in found:
-        raise BadManifest(f"{name}: licence: an ensemble has none of its own, those of all its members hold")
+        raise BadManifest(f"{name}: licence: an ensemble has none of its own, those of all its members hold; remove it")
     try:
         return (EnsembleManifest if is_ensemble else Manifest).model_validate_json(content)
     except ValidationError as error:
-        raise BadManifest(f"{name}: {_in_words(error)}") from error
+        raise BadManifest(f"{name}: {_in_words(error)}; docs/models.md says what each field can be") from error
 
 
 def _content(path: Path) -> bytes:

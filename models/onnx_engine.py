@@ -62,7 +62,9 @@ class OnnxEngine:
         try:
             self._compiled = core.compile_model(graph.graph, "CPU", cpu_settings(self.precision, options.threads))
         except RuntimeError as error:
-            raise UnsupportedModel(f"OpenVINO cannot compile {graph.files[0]}: {error}") from error
+            raise UnsupportedModel(
+                f"OpenVINO cannot compile {graph.files[0]}: {error}; export it again with another opset_version"
+            ) from error
         self._output = self._compiled.output(graph.output)
         self._request = self._compiled.create_infer_request()
         self._turn = threading.Lock()
@@ -93,9 +95,11 @@ class OnnxEngine:
                 except (RuntimeError, ValueError):
                     together = np.full(1, np.nan, np.float32)
         except (RuntimeError, ValueError) as error:
-            raise UnsupportedModel(f"the ONNX graph fails on input as the manifest describes it: {error}") from error
+            raise UnsupportedModel(
+                f"the ONNX graph fails on input as the manifest describes it: {error}; correct one"
+            ) from error
         if not np.isfinite(alone).all():
-            raise UnsupportedModel("the ONNX graph computes no probability: is output.kind in the manifest right?")
+            raise UnsupportedModel("the ONNX graph computes no probability: correct output.kind in the manifest")
         if not np.abs(together - alone).max() <= _SAME:
             logger.warning("items of a batch change each other's scores: they are computed one by one")
             self._one_by_one = True

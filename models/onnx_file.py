@@ -54,7 +54,9 @@ def check_onnx(path: Path) -> list[Path]:
     try:
         size = path.stat().st_size
         if not path.is_file() or not 0 < size <= _MAX_BYTES:
-            raise UnsupportedModel(f"{path} is no file of 1 byte to {_MAX_BYTES >> 30} GiB, so it is not read as ONNX")
+            raise UnsupportedModel(
+                f"{path} is no file of 1 byte to {_MAX_BYTES >> 30} GiB, so it is not read as ONNX; export it again"
+            )
         with (
             path.open("rb") as stream,
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
@@ -62,12 +64,14 @@ def check_onnx(path: Path) -> list[Path]:
         ):
             names = _Walk(content).files()
     except OSError as error:
-        raise UnsupportedModel(f"{path} cannot be read: {error.strerror or error}") from error
+        raise UnsupportedModel(f"{path} cannot be read: {error.strerror or error}; export it again") from error
     except _Torn as error:
-        raise UnsupportedModel(f"{path} is no ONNX file, or a torn one: {error}") from error
+        raise UnsupportedModel(f"{path} is no ONNX file, or a torn one: {error}; export it again") from error
     beside = [_inside(path.parent, name) for name in sorted(names)]
     if sum(file.stat().st_size for file in beside) > _MAX_EXTERNAL_BYTES:
-        raise UnsupportedModel(f"the weights beside {path.name} have more than {_MAX_EXTERNAL_BYTES >> 30} GiB")
+        raise UnsupportedModel(
+            f"the weights beside {path.name} have more than {_MAX_EXTERNAL_BYTES >> 30} GiB; export it smaller"
+        )
     return [path, *beside]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.errors import BadManifest, UnsupportedModel
 from models.manifest_fields import Manifest, SamplesInput
-from models.manifest_names import IR, MANIFEST, ONNX
+from models.manifest_names import IR, MANIFEST, ONNX, WRAP
 from models.onnx_file import check_onnx
 from models.openvino_engine import openvino
 
@@ -50,7 +50,9 @@ def read_graph(path: Path) -> tuple[Any, list[Path]]:
     try:
         return openvino.Core().read_model(path), files
     except Exception as error:  # the frontend raises errors of many unrelated classes
-        raise UnsupportedModel(f"OpenVINO cannot read {path}: {_reason(error)}") from error
+        raise UnsupportedModel(
+            f"OpenVINO cannot read {path}: {_reason(error)}; export it again, with operators of ONNX alone"
+        ) from error
 
 
 def _read_converted(path: Path) -> tuple[Any, list[Path]]:
@@ -79,7 +81,7 @@ def fitting_graph(folder: Path, manifest: Manifest) -> OnnxGraph:
     is_converted = converted.is_file() and not (folder / ONNX).exists()
     graph, files = _read_converted(converted) if is_converted else read_graph(folder / ONNX)
     if len(graph.inputs) != 1:
-        raise UnsupportedModel(f"{ONNX} has {len(graph.inputs)} inputs; one is served: {_named(graph.inputs)}")
+        raise UnsupportedModel(f"{ONNX} has {len(graph.inputs)} inputs; one is served: {_named(graph.inputs)}; {WRAP}")
     (port,) = graph.inputs
     if manifest.input.name not in port.get_names():
         raise _wrong("input.name", f"the graph's input is {_named(graph.inputs)}")

@@ -53,7 +53,9 @@ def open_onnx(files: ModelFiles, task: Task, options: LoadOptions, *, setting: s
     """
     manifest = read_manifest(files.path)
     if manifest.task != task:
-        raise UnsupportedModel(f"{files.reference!r} is a {manifest.task} model by its manifest, not for {task}s")
+        raise UnsupportedModel(
+            f"{files.reference!r} is a {manifest.task} model by its manifest, not for {task}s: give another"
+        )
     if options.spoof_label:
         raise UnsupportedModel(
             f"{setting} is set, but {files.reference!r} has a manifest that says what means spoof; unset it"

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _PROBABILITY_TOLERANCE = 1e-3
 """Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
+_USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CPU"
 _LOGIC = ("graph.py", "pooled_wavlm.py", "silero.py", "openvino_engine.py")
 """Source files that determine what a converted model computes."""
 
@@ -161,11 +162,11 @@ def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None)
             compiled = core.compile_model(converted, "CPU", {properties.hint.inference_precision: "f32"})
             got = compiled([compared_on])[0]
         except Exception as error:  # the frontend raises errors of many unrelated classes
-            raise UnsupportedModel(f"OpenVINO cannot convert {model.name}: {error}") from error
+            raise UnsupportedModel(f"OpenVINO cannot convert {model.name}: {error}; {_USE_TORCH}") from error
     difference = float(np.abs(got - expected).max())
     if not difference <= _PROBABILITY_TOLERANCE:
         raise UnsupportedModel(
-            f"OpenVINO computes {model.name} otherwise than torch: scores differ by {difference:.3g}"
+            f"OpenVINO computes {model.name} otherwise than torch: scores differ by {difference:.3g}; {_USE_TORCH}"
         )
     openvino.save_model(converted, folder / GRAPH, compress_to_fp16=False)
 

@@ -10,6 +10,7 @@ from transformers import WavLMConfig, WavLMModel
 from models.checkpoint import refuse_mismatch
 from models.errors import UnsupportedModel
 from models.heads.kinds import likely
+from models.manifest_names import EXPORT
 from models.weights import read_state
 
 POOLED_STEPS = 128
@@ -58,5 +59,6 @@ def load_pooled_wavlm(path: Path, config: Mapping[str, Any]) -> PooledWavLM:
         missing=[key for key in loaded.missing_keys if key not in misshapen],
         unexpected=loaded.unexpected_keys,
         misshapen=misshapen,
+        way=f"Ways: get the file again, convert it (`python -m models.convert FILE --as KIND`), or {EXPORT}",
     )
     return model.eval().requires_grad_(False)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.errors import UnsupportedModel
+from models.features.reading import READERS, Features
 from models.info import ImageGeometry
 
 SAMPLE_RATE = 16_000
 """Samples per second that voice windows have; other rates are refused."""
 
+_RAW_SAMPLES = "Wav2Vec2FeatureExtractor"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _HALF = (0.5, 0.5, 0.5)
@@ -73,10 +75,12 @@ class VoicePreparation:
         normalize: whether it is brought to zero mean and unit variance.
         repeat_short: whether one that is shorter than a full one is repeated until it is as long, as is usual where
             it is not known how a model was trained. As it is, it costs less (`lab.evaluation.short_windows`).
+        features: what the model takes in place of samples, if it does.
     """
 
     normalize: bool
     repeat_short: bool
+    features: Features | None = None
 
 
 def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
@@ -89,18 +93,19 @@ def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
     stem = next((kind.removesuffix(suffix) for suffix in _SUFFIXES if kind.endswith(suffix)), kind)
     if stem == "Siglip2":
-        raise UnsupportedModel(
-            "Siglip2ImageProcessor gives each photo a size of its own (NaFlex), which is not supported; checkpoints of "
-            "SigLIP 2 for one size, such as google/siglip2-base-patch16-224, are: fine-tune from one of those"
+        raise _refused(
+            "Siglip2ImageProcessor cuts each photo into as many patches as its shape asks for (NaFlex), with a mask, "
+            "and models of photos of one size are served: fine-tune from a SigLIP 2 for one size, such as "
+            "google/siglip2-base-patch16-224, or export a module that cuts a square photo into patches itself"
         )
     if stem not in _IMAGE_DEFAULTS:
-        raise UnsupportedModel(
+        raise _refused(
             f"image processor {kind or 'without a name'} is not supported; "
             f"supported are the ImageProcessors {', '.join(_IMAGE_DEFAULTS)}"
         )
     for step in _NEVER:
         if processor.get(step) and step not in _HARMLESS.get(stem, ()):
-            raise UnsupportedModel(f"the image processor asks for {step}, which is not supported")
+            raise _refused(f"the image processor asks for {step}, which is not supported")
     given = {key: value for key, value in processor.items() if value is not None}
     defaults = _IMAGE_DEFAULTS[stem]
     if stem == "TimmWrapper":
@@ -137,12 +142,12 @@ def _mean_and_std(stem: str, settings: Mapping[str, Any]) -> tuple[tuple[float, 
 def _of_convnext(settings: Mapping[str, Any]) -> dict[str, Any]:
     """ConvNeXT's resize in the words of the others: a share of a larger picture, or the whole one squeezed."""
     if settings["do_center_crop"]:
-        raise UnsupportedModel("the image processor asks for do_center_crop, which ConvNeXT's is not supported with")
+        raise _refused("the image processor asks for do_center_crop, which ConvNeXT's is not supported with")
     if not settings["do_resize"]:
         return {}
     edge, _, _ = _resize(settings["size"], square=False)
     if edge is None:
-        raise UnsupportedModel(f"the image processor's size {settings['size']!r} is not supported")
+        raise _refused(f"the image processor's size {settings['size']!r} is not supported")
     square = {"height": edge, "width": edge}
     if edge >= _CONVNEXT_SQUEEZES_FROM:
         return {"size": square}
@@ -153,13 +158,11 @@ def _of_convnext(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _of_timm(config: Any) -> dict[str, Any]:
     """The `pretrained_cfg` of timm in the words of transformers' processors, as `timm.data` reads it."""
     if not isinstance(config, Mapping):
-        raise UnsupportedModel(
-            "the checkpoint holds no pretrained_cfg of timm, so its preparation of photos is unknown"
-        )
+        raise _refused("the checkpoint holds no pretrained_cfg of timm, so its preparation of photos is unknown")
     channels, height, width = config.get("input_size") or (3, 224, 224)
     mode, name = config.get("crop_mode") or "center", str(config.get("interpolation") or "bicubic")
     if channels != 3 or name not in _TIMM_FILTERS or mode not in ("center", "squash"):
-        raise UnsupportedModel(
+        raise _refused(
             f"timm's preparation of photos (input_size {channels} x {height} x {width}, interpolation {name}, "
             f"crop_mode {mode}) is not supported; supported are three channels, the crop modes center and squash, "
             f"and the filters {', '.join(_TIMM_FILTERS)}"
@@ -167,7 +170,7 @@ def _of_timm(config: Any) -> dict[str, Any]:
     share = float(config.get("crop_pct") or 0.875)
     larger = [math.floor(edge / share) for edge in (height, width)]
     if mode == "center" and height != width:
-        raise UnsupportedModel("timm's crop mode center is supported for squares only")
+        raise _refused("timm's crop mode center is supported for squares only")
     resized = {"height": larger[0], "width": larger[1]} if mode == "squash" else {"shortest_edge": larger[0]}
     return {
         "size": resized,
@@ -180,22 +183,40 @@ def _of_timm(config: Any) -> dict[str, Any]:
     }
 
 
-def voice_preparation(processor: Mapping[str, Any]) -> VoicePreparation:
+def voice_preparation(processor: Mapping[str, Any], config: Mapping[str, Any]) -> VoicePreparation:
     """Reads an audio feature extractor's settings.
 
+    Args:
+        processor: the settings.
+        config: `config.json`, which they must fit.
+
     Raises:
-        UnsupportedModel: the model does not take raw 16 kHz samples.
+        UnsupportedModel: the model takes other input than can be made of 16 kHz samples here.
+        CheckpointMismatch: the two contradict each other.
     """
-    kind = processor.get("feature_extractor_type")
-    if kind != "Wav2Vec2FeatureExtractor":
-        raise UnsupportedModel(f"feature extractor {kind} is not supported; raw samples (Wav2Vec2FeatureExtractor) are")
+    kind = str(processor.get("feature_extractor_type") or "without a name")
+    if kind != _RAW_SAMPLES and kind not in READERS:
+        raise UnsupportedModel(
+            f"feature extractor {kind} is not supported; {', '.join([_RAW_SAMPLES, *READERS])} are. Ways: fine-tune "
+            "from a checkpoint with one of these, or export the model, its features included, to ONNX (docs/models.md)"
+        )
     rate = processor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
-        raise UnsupportedModel(f"the voice model listens at {rate} Hz, and only {SAMPLE_RATE} Hz is served")
-    short = processor.get("short_windows", "repeated")
+        raise UnsupportedModel(
+            f"the voice model listens at {rate} Hz, and only {SAMPLE_RATE} Hz is served: export it to ONNX with a "
+            "resampling in front (docs/models.md), or fine-tune from a checkpoint of this rate"
+        )
+    features = READERS[kind](processor, config) if kind in READERS else None
+    # Where the extractor itself puts silence after what is short, models were trained with that.
+    silence = features is not None and features.most_samples is not None
+    short = processor.get("short_windows", "as_is" if silence else "repeated")
     if short not in ("as_is", "repeated"):
-        raise UnsupportedModel(f"short_windows is {short!r}; it can be as_is or repeated")
-    return VoicePreparation(normalize=bool(processor.get("do_normalize", True)), repeat_short=short == "repeated")
+        raise UnsupportedModel(f"short_windows is {short!r}; correct it to as_is or repeated")
+    return VoicePreparation(
+        normalize=features is None and bool(processor.get("do_normalize", True)),
+        repeat_short=short == "repeated",
+        features=features,
+    )
 
 
 def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:
@@ -214,10 +235,10 @@ def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:
         crop_half_to_even=bool(settings.get("crop_half_to_even", False)),
     )
     if not geometry.height or not geometry.width:
-        raise UnsupportedModel("the image processor does not lead to one fixed size")
+        raise _refused("the image processor does not lead to one fixed size")
     least_height, least_width = edge or resize_height or 0, edge or resize_width or 0
     if geometry.height > least_height or geometry.width > least_width:
-        raise UnsupportedModel("the image processor crops more than it resizes to, which would pad photos with black")
+        raise _refused("the image processor crops more than it resizes to, which would pad photos with black")
     return geometry
 
 
@@ -235,11 +256,19 @@ def _height_width(size: Any) -> tuple[int, int]:
         return size, size
     if isinstance(size, Mapping) and set(size) == {"height", "width"}:
         return int(size["height"]), int(size["width"])
-    raise UnsupportedModel(f"the image processor's size {size!r} is not supported")
+    raise _refused(f"the image processor's size {size!r} is not supported")
 
 
 def _per_channel(values: Any) -> tuple[float, ...]:
     numbers = tuple(float(value) for value in values)
     if len(numbers) != 3:
-        raise UnsupportedModel("the image processor does not normalise three colour channels")
+        raise _refused("the image processor does not normalise three colour channels")
     return numbers
+
+
+def _refused(sentence: str) -> UnsupportedModel:
+    """The error with the ways that there are for every model of photos."""
+    return UnsupportedModel(
+        f"{sentence}. Ways: correct the processor's file if the model was trained otherwise, or export the model to "
+        "ONNX with a manifest (docs/models.md)"
+    )

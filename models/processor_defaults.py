@@ -24,6 +24,13 @@ def _for_voices(kind: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
     if kind in _RAW_SAMPLES:
         plain = kind in _PLAIN_WHERE_BASE and config.get("feat_extract_norm", "group") == "group"
         return _extractor("Wav2Vec2FeatureExtractor", do_normalize=not plain)
+    if kind == "audio-spectrogram-transformer":
+        size = {"num_mel_bins": config.get("num_mel_bins", 128), "max_length": config.get("max_length", 1024)}
+        return _extractor("ASTFeatureExtractor", mean=-4.2677393, std=4.5689974, **size)
+    if kind == "whisper":
+        return _extractor("WhisperFeatureExtractor", feature_size=config.get("num_mel_bins", 80), chunk_length=30)
+    if kind == "wav2vec2-bert":
+        return _extractor("SeamlessM4TFeatureExtractor", num_mel_bins=80, stride=2)
     return None
 
 

@@ -26,7 +26,7 @@ def guess_task(reference: str, options: LoadOptions) -> Task | None:
         return read_ensemble(files.path).task
     if files.is_onnx:
         return read_manifest(files.path).task
-    processor = read_checkpoint(files.path).processor
+    processor = read_checkpoint(files.path, files.base).processor
     if "sampling_rate" in processor:
         return "voice"
     return "face" if "image_processor_type" in processor or "image_mean" in processor else None

@@ -1,4 +1,7 @@
-"""The voice detector: windows of 16 kHz speech in, P(spoof) out. WavLM first; wav2vec2 and HuBERT load the same way."""
+"""The voice detector: windows of 16 kHz speech in, P(spoof) out. WavLM first; its relatives load the same way.
+
+AST, Whisper and wav2vec2-BERT take features (`models.features`), which are computed in front of the engine.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +19,10 @@ from models.detector import Detector, model_info
 from models.engine import Engine, EngineModel
 from models.engines import open_engine
 from models.errors import UnsupportedModel
+from models.features.ast import AstFeatures
+from models.features.engine import FeatureEngine, features_of
+from models.features.seamless import SeamlessFeatures
+from models.features.whisper import WhisperFeatures
 from models.info import ModelInfo
 from models.labels import SpoofRule, spoof_rule
 from models.manifest_fields import SamplesInput, Short
@@ -38,6 +45,12 @@ _SETTING = "BONAFIDE_VOICE_SPOOF_LABEL"
 _RAW_SAMPLE_TYPES = frozenset(
     {"wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio", "sew", "wav2vec2-conformer"}
 )
+_FEATURES_OF: Mapping[str, type] = {
+    "audio-spectrogram-transformer": AstFeatures,
+    "wav2vec2-bert": SeamlessFeatures,
+    "whisper": WhisperFeatures,
+}
+"""Families that take features, and which."""
 
 # The values of microsoft/wavlm-base as published on the hub, as far as they determine the architecture.
 WAVLM_BASE: Mapping[str, Any] = {
@@ -105,14 +118,18 @@ class VoiceSpoofModel(Detector):
             ModelError: see `load`; an ensemble is no single model.
         """
         if files.is_ensemble:
-            raise UnsupportedModel(f"{files.reference!r} is an ensemble, and a single model is needed")
+            raise UnsupportedModel(
+                f"{files.reference!r} is an ensemble, and a single model is needed: give one of its members"
+            )
         if files.is_onnx:
             from models.onnx_model import open_onnx
 
             return cls._of_onnx(open_onnx(files, "voice", options, setting=_SETTING))
         source = voice_source(files, options)
         calibration = read_calibration(files.path, source.version) if options.calibrated else None
-        engine = open_engine(voice_engine_model(files, source), options)
+        engine: Engine = open_engine(voice_engine_model(files, source), options)
+        if (features := source.input.features) is not None:
+            engine = FeatureEngine(engine, features)
         info = model_info(
             files,
             engine,
@@ -124,9 +141,7 @@ class VoiceSpoofModel(Detector):
             rule=source.rule,
         )
         info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
-        short: Short = "repeat" if source.input.repeat_short else "as_is"
-        rule = WindowRule(WINDOW_SAMPLES, None, short)
-        return cls(engine, info, source.input.min_samples, calibration, rule=rule)
+        return cls(engine, info, source.input.min_samples, calibration, rule=_rule(source.input))
 
     @classmethod
     def _of_onnx(cls, model: "OnnxModel") -> "VoiceSpoofModel":
@@ -186,13 +201,19 @@ def voice_source(files: ModelFiles, options: LoadOptions) -> VoiceSource:
 
 def voice_engine_model(files: ModelFiles, source: VoiceSource) -> EngineModel:
     """What an engine needs of it."""
+    features = source.input.features
+
+    def probe(count: int, samples: int) -> NDArray[Any]:
+        noise = _probe(count, samples)
+        return noise if features is None else features_of(noise, features)
+
     return EngineModel(
         name=files.name,
         version=source.version,
         build=source.build,
-        probe=_probe,
+        probe=probe,
         sizes=(WINDOW_SAMPLES, _SHORT_SAMPLES),
-        input_shape=(-1, -1),
+        input_shape=(-1, -1) if features is None else (-1, *features.shape),
         task="voice",
         converted=source.converted,
     )
@@ -204,31 +225,44 @@ class _FolderVoice:
     converted: Path | None = None
 
     def __init__(self, files: ModelFiles, options: LoadOptions) -> None:
-        self._checkpoint = read_checkpoint(files.path)
+        self._checkpoint = read_checkpoint(files.path, files.base)
         self.config = self._checkpoint.config
-        if self._checkpoint.model_type not in _RAW_SAMPLE_TYPES:
+        kind = self._checkpoint.model_type
+        if kind not in _RAW_SAMPLE_TYPES and kind not in _FEATURES_OF:
             raise UnsupportedModel(
-                f"{files.reference!r} is a {self._checkpoint.model_type or 'nameless'!s} model, "
-                f"not one that classifies speech samples; those are: {', '.join(sorted(_RAW_SAMPLE_TYPES))}"
+                f"{files.reference!r} is a {kind or 'nameless'!s} model, not one that classifies speech samples; those "
+                f"are: {', '.join(sorted(_RAW_SAMPLE_TYPES | set(_FEATURES_OF)))}. Way: export it to ONNX "
+                "(docs/models.md)"
             )
-        self._preparation = voice_preparation(self._checkpoint.processor)
-        self.input = VoiceInput(_receptive_field(self.config), self._preparation.repeat_short)
+        self._preparation = preparation = voice_preparation(self._checkpoint.processor, self.config)
+        if type(preparation.features) is not _FEATURES_OF.get(kind, type(None)):
+            raise UnsupportedModel(
+                f"{files.reference!r} is a {kind} model, and its preprocessor_config.json is of another family "
+                f"({self._checkpoint.processor.get('feature_extractor_type')}): copy that of the checkpoint that it "
+                "was fine-tuned from"
+            )
+        features = preparation.features
+        min_samples = _receptive_field(self.config) if features is None else features.min_samples
+        self.input = VoiceInput(min_samples, preparation.repeat_short, features)
         labels = self._checkpoint.id2label
         rule = spoof_rule(labels, options.spoof_label, setting=_SETTING)
         self.rule = replace(rule, independent=classes_are_independent(self._checkpoint))
         self.labels = tuple(labels[index] for index in range(len(labels)))
-        self.architecture = str((self.config.get("architectures") or [self._checkpoint.model_type])[0])
-        facts = {"config": self.config, "processor": self._checkpoint.processor}
-        self.version = fingerprint(self._checkpoint.weights, facts, self.rule)
+        self.architecture = self._checkpoint.architecture
+        self.version = fingerprint(self._checkpoint.files, self._checkpoint.facts, self.rule)
 
     def build(self) -> "SpoofGraph":
+        from torch import nn
+
         from models.graph import PrepareVoice, SpoofGraph
 
         model = load_classifier(self._checkpoint, "voice")
-        return SpoofGraph(model, PrepareVoice(self._preparation.normalize), self.rule)
+        raw = self._preparation.features is None
+        prepare = PrepareVoice(self._preparation.normalize) if raw else nn.Identity()
+        return SpoofGraph(model, prepare, self.rule)
 
     def parameters(self) -> int:
-        return weight_count(self._checkpoint.weights)
+        return weight_count(self._checkpoint.files)
 
 
 class _PthVoice:
@@ -265,6 +299,15 @@ class _ConvertedVoice(ConvertedSource):
         super().__init__(files.path, "voice", options.spoof_label, _SETTING)
         assert self.found.voice is not None  # noqa: S101  # it was looked at
         self.input = self.found.voice
+
+
+def _rule(given: VoiceInput) -> WindowRule:
+    """Windows of 4 s; longer ones are given as they are, but cut where the model would not hear all of them."""
+    short: Short = "repeat" if given.repeat_short else "as_is"
+    if given.features is None or (most := given.features.most_samples) is None:
+        return WindowRule(WINDOW_SAMPLES, None, short)
+    samples = min(WINDOW_SAMPLES, most)
+    return WindowRule(samples, samples, short)
 
 
 def _receptive_field(config: Mapping[str, Any]) -> int:

@@ -64,12 +64,16 @@ def read_state(path: Path) -> State:
         try:
             return _unwrapped(load_file(path))
         except (SafetensorError, OSError) as error:
-            raise CheckpointMismatch(f"the weights of {path.name} cannot be read: {error}") from error
+            raise CheckpointMismatch(
+                f"the weights of {path.name} cannot be read: {error}; get the file again"
+            ) from error
     content = _unpickled(path)
     if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
         content = content["model_state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointMismatch(f"{path.name} holds no state dict, neither bare nor under model_state_dict")
+        raise CheckpointMismatch(
+            f"{path.name} holds no state dict, neither bare nor under model_state_dict; save model.state_dict()"
+        )
     return _unwrapped(content)
 
 
@@ -102,7 +106,7 @@ def _shapes(path: Path) -> dict[str, list[int]]:
         with safe_open(path, "pt") as tensors:
             return {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointMismatch(f"the weights of {path.name} cannot be read: {error}") from error
+        raise CheckpointMismatch(f"the weights of {path.name} cannot be read: {error}; get the file again") from error
 
 
 def _unpickled(path: Path) -> Any:
@@ -126,7 +130,7 @@ def _unpickled(path: Path) -> Any:
         *(TypeError, AttributeError, AssertionError, MemoryError, struct.error),
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointMismatch(f"{path.name} cannot be read as a torch checkpoint: {reason}") from error
+        raise CheckpointMismatch(f"{path.name} cannot be read as a torch checkpoint: {reason}; get it again") from error
 
 
 def _unwrapped(state: Mapping[Any, Tensor]) -> State:

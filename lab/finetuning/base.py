@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from models.adapters import MERGE
 from models.catalog import ModelFiles, find_model
 from models.checkpoint import (
     UNUSED,
@@ -97,6 +98,10 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
         raise UnsupportedModel(
             f"{reference!r} is an ONNX model, which can be served and calibrated, but not fine-tuned"
         )
+    if files.base is not None:
+        raise UnsupportedModel(
+            f"{reference!r} is a LoRA adapter, which can be served and calibrated, but not fine-tuned: {MERGE}"
+        )
     checkpoint = read_checkpoint(files.path)
     prepare, geometry = _preparation(checkpoint, task)
     labels, spoof, own = _classes(checkpoint, task, options.spoof_label)
@@ -105,7 +110,13 @@ def open_base(reference: str, task: Task, options: LoadOptions) -> Base:
 
 def _preparation(checkpoint: Checkpoint, task: Task) -> tuple[nn.Module, ImageGeometry | None]:
     if task == "voice":
-        return PrepareVoice(voice_preparation(checkpoint.processor).normalize), None
+        voices = voice_preparation(checkpoint.processor, checkpoint.config)
+        if voices.features is not None:
+            raise UnsupportedModel(
+                f"{checkpoint.folder.name} is a {checkpoint.model_type} model, which can be served and calibrated, but "
+                "is not fine-tuned here: train it with transformers' Trainer, and give the folder that it writes"
+            )
+        return PrepareVoice(voices.normalize), None
     wanted = image_preparation(checkpoint.processor)
     return PrepareImage(*wanted.arithmetic, bgr=wanted.bgr), wanted.geometry
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.errors import UnsupportedModel
 from models.heads.fairseq_names import Family, family
+from models.manifest_names import EXPORT
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -77,10 +78,14 @@ def body_config(state: Mapping[str, Tensor]) -> "PretrainedConfig":
         width, inner = (int(state["encoder.layers.0.fc1.weight"].shape[axis]) for axis in (1, 0))
         positions = state["encoder.pos_conv.0.weight_v"].shape
     except (KeyError, IndexError) as error:
-        raise UnsupportedModel(f"the tensors are no body of fairseq's wav2vec 2.0, HuBERT or WavLM: {error}") from error
+        raise UnsupportedModel(
+            f"the tensors are no body of fairseq's wav2vec 2.0, HuBERT or WavLM: {error}; {EXPORT}"
+        ) from error
     heads = _HEADS.get(width)
     if heads is None:
-        raise UnsupportedModel(f"how many attention heads a body of width {width} has is in no tensor, and not known")
+        raise UnsupportedModel(
+            f"how many attention heads a body of width {width} has is in no tensor, and not known; {EXPORT}"
+        )
     frame_norm = "feature_extractor.conv_layers.0.2.1.weight" in state
     more: dict[str, Any] = {}
     if kind == "wavlm":

@@ -18,6 +18,7 @@ from models.errors import UnsupportedModel
 from models.folders import build_once
 from models.heads.kinds import KIND_OF, Kind, filled, likely, recognised
 from models.heads.manifest import INPUT, OUTPUT, manifest
+from models.manifest_names import EXPORT
 from models.weights import read_state
 
 _TOLERANCE = 1e-3
@@ -66,10 +67,10 @@ def read_research(
         ModelError: the file is broken, of no known kind, or its tensors do not fit; the message says which.
     """
     if not path.is_file():
-        raise UnsupportedModel(f"there is no file {path}")
+        raise UnsupportedModel(f"there is no file {path}: correct the path")
     state = read_state(path)
     if kind is not None and kind not in KIND_OF:
-        raise UnsupportedModel(f"there is no kind {kind!r}; those are: {', '.join(KIND_OF)}")
+        raise UnsupportedModel(f"there is no kind {kind!r}; those are: {', '.join(KIND_OF)}. Or leave --as out")
     found = KIND_OF[kind] if kind else recognised(state, path.name)
     words = manifest(found, name=name or path.stem, version=version or _digest(path), licence=licence)
     return Research(found, filled(state, found, path.name), words)
@@ -111,11 +112,11 @@ def _write_graph(research: Research, folder: Path) -> None:
             compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             got = torch.from_numpy(compiled([compared_on.numpy()])[0])
         except Exception as error:  # the frontend raises errors of many unrelated classes
-            raise UnsupportedModel(f"OpenVINO cannot convert {research.kind.title}: {error}") from error
+            raise UnsupportedModel(f"OpenVINO cannot convert {research.kind.title}: {error}; {EXPORT}") from error
     difference = float((got - expected).abs().max())
     if not difference <= _TOLERANCE * max(1.0, float(expected.abs().max())):
         raise UnsupportedModel(
-            f"OpenVINO computes {research.kind.title} otherwise than torch: logits differ by {difference:.3g}"
+            f"OpenVINO computes {research.kind.title} otherwise than torch: logits differ by {difference:.3g}; {EXPORT}"
         )
     openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
 

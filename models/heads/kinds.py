@@ -21,6 +21,7 @@ from models.heads.rawnet2 import RawNet2
 from models.heads.ssl_aasist import SslAasist
 from models.heads.ssl_nes2net import Nes2NetSize, SslNes2Net
 from models.heads.ssl_sls import SslSls
+from models.manifest_names import EXPORT
 from models.weights import State
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def recognised(state: Mapping[str, Tensor], name: str) -> Kind:
     shown = ", ".join(sorted(state)[:_SHOWN]) + (f" and {len(state) - _SHOWN} more" if len(state) > _SHOWN else "")
     raise UnsupportedModel(
         f"the keys of {name} are those of no detector known here ({', '.join(KIND_OF)}); it holds {shown}. "
-        "Export it to ONNX with the program that it was trained with"
+        f"Way: {EXPORT}"
     )
 
 
@@ -175,7 +176,7 @@ def filled(state: State, kind: Kind, name: str) -> nn.Module:
         with torch.device("meta"):  # memory for the tensors alone, which a file may claim to be of any size
             model = kind.build(state)
     except (LookupError, ValueError, ArithmeticError, RuntimeError, TypeError) as error:
-        raise UnsupportedModel(f"{name} is no {kind.title}: {error}") from error
+        raise UnsupportedModel(f"{name} is no {kind.title}: {error}; leave --as out, or {EXPORT}") from error
     own = model.state_dict()
     given: State = {}
     unexpected = []
@@ -194,6 +195,7 @@ def filled(state: State, kind: Kind, name: str) -> nn.Module:
         missing=[in_file(key) for key in wanted if key not in given],
         unexpected=unexpected,
         misshapen=[in_file(key) for key, tensor in given.items() if tensor.shape != own[key].shape],
+        way=f"Ways: get the file again, or {EXPORT}",
     )
     counters = {key: torch.zeros((), dtype=torch.long) for key in own if _COUNTERS.search(key)}
     numbers = {key: tensor.to(torch.float32) for key, tensor in given.items()}

@@ -14,6 +14,7 @@ from models.face_model import FaceSpoofModel
 from tests.lab.recordings import labelled_recordings
 from tests.media import encode, encode_image, photo, speech_like
 from tests.models.checkpoints import apply, options
+from tests.models.feature_checkpoints import save_features_voice
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
 
@@ -75,6 +76,16 @@ def test_recordings_and_their_windows(
     shown = capsys.readouterr().out
     assert "EER" in shown
     assert "1 files have no score" in shown
+
+
+def test_a_model_on_features(recordings: Path, tmp_path: Path) -> None:
+    folder = save_features_voice(tmp_path / "tiny-bert", "wav2vec2-bert")
+    scores = tmp_path / "scores.jsonl"
+    arguments = ["--model", str(folder), "--data", str(recordings), "--rounds", "20", "--scores", str(scores)]
+    main([*arguments, "--out", str(tmp_path / "out")])
+    rows = [json.loads(line) for line in scores.read_text().splitlines()[1:]]
+    assert all(0 <= score <= 1 for row in rows for score in row["scores"])
+    assert read_report(tmp_path / "out")["overall"]["bonafide"] == 2  # type: ignore[index]
 
 
 def test_windows_without_speech_are_left_out_and_counted(

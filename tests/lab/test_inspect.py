@@ -12,7 +12,9 @@ from lab.inspect import main
 from lab.inspection import inspect
 from models.calibration import Calibration, calibration_path, write_calibration
 from models.conversion import convert_model
+from tests.models.adapter_files import head, random_pairs, save_adapter
 from tests.models.checkpoints import options
+from tests.models.feature_checkpoints import save_features_voice
 from tests.models.onnx_files import (
     ensemble_manifest,
     face_manifest,
@@ -62,6 +64,32 @@ def test_a_converted_model(tiny_face: Path, tmp_path: Path) -> None:
     assert (found.parameters, found.spoof) == (checkpoint.parameters, checkpoint.spoof)
     assert found.info.version == checkpoint.info.version
     assert not any("pickled" in sentence for sentence in found.advice)
+
+
+def test_a_voice_model_on_features(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = save_features_voice(tmp_path / "tiny-ast", "ast")
+    (folder / "preprocessor_config.json").unlink()
+    main([str(folder)])
+    shown = capsys.readouterr().out
+    for text in ("ASTForAudioClassification", "1: fake", "windows of 64000 samples", "ms per window of 4 s"):
+        assert text in shown
+    assert "mean -4.2677393" in shown.replace("\n", " "), "what was assumed is told"
+
+
+def test_an_adapter(
+    tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "wavlm.encoder.layers.0.attention.q_proj"
+    tensors = {**random_pairs(**{module: ((4, 32), (32, 4))}), **head()}
+    folder = save_adapter(tmp_path / "lora", tiny_voice, tensors)
+    with pytest.raises(SystemExit):
+        main([str(folder)])
+    assert "set BONAFIDE_VOICE_SPOOF_LABEL" in capsys.readouterr().out
+    monkeypatch.setenv("BONAFIDE_VOICE_SPOOF_LABEL", "not 0")
+    main([str(folder)])
+    shown = capsys.readouterr().out
+    for text in ("wavlm with a LoRA adapter", "1: LABEL_1", "not stated"):
+        assert text in shown
 
 
 def test_an_onnx_voice_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

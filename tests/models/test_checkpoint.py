@@ -68,6 +68,12 @@ class TestLabels:
         _edit(folder / "config.json", **given)
         assert read_checkpoint(folder).id2label == {0: "LABEL_0", 1: "LABEL_1"}
 
+    @pytest.mark.parametrize("count", [0, -1, 10**9, "2", 2.5])
+    def test_a_number_of_classes_that_cannot_be_is_refused(self, folder: Path, count: object) -> None:
+        _edit(folder / "config.json", id2label=None, num_labels=count)
+        with pytest.raises(AmbiguousLabels, match="classes without names"):
+            _ = read_checkpoint(folder).id2label
+
     def test_two_orders_in_one_config_are_refused(self, folder: Path) -> None:
         _edit(folder / "config.json", label2id={"spoof": 0, "bonafide": 1})
         with pytest.raises(AmbiguousLabels, match="contradict each other"):
@@ -90,6 +96,10 @@ class TestFiles:
         assert checkpoint.assumed_processor
         assert checkpoint.processor["do_normalize"] is False
         assert "without preprocessor_config.json" in caplog.text
+
+    def test_an_empty_processor_file_is_not_a_missing_one(self, folder: Path) -> None:
+        (folder / "preprocessor_config.json").write_text("{}")
+        assert not read_checkpoint(folder).assumed_processor
 
     @pytest.mark.parametrize("name", ["preprocessor_config.json", "model.safetensors", "config.json"])
     def test_a_missing_file_is_named(self, folder: Path, name: str) -> None:

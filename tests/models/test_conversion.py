@@ -200,7 +200,7 @@ def test_it_is_not_converted_twice(converted_face: Path, tmp_path: Path) -> None
 
 def test_an_onnx_model_needs_no_conversion(tmp_path: Path) -> None:
     folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
-    with pytest.raises(UnsupportedModel, match="starts without torch as it is"):
+    with pytest.raises(UnsupportedModel, match="starts without torch: serve it as it is"):
         convert_model(str(folder), "face", options(tmp_path), tmp_path / "out")
 
 

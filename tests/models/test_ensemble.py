@@ -213,7 +213,7 @@ def test_the_minifasnet_pair_is_the_mean_of_both_programs(tmp_path: Path) -> Non
     ("members", "said"),
     [
         (["short", "../pair"], r"member '\.\./pair': it is this ensemble itself"),
-        (["short", "../other"], r"member '\.\./other': it is an ensemble, too: list its members here instead"),
+        (["short", "../other"], r"member '\.\./other': it is an ensemble, too: write its members here instead"),
         (["short", "./short"], r"member '\./short': it is a member already"),
         (["short", "absent"], r"member 'absent': there is no folder or file 'absent'"),
         (["short", "absent.pth"], r"member 'absent\.pth': there is no file"),

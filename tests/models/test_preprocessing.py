@@ -225,7 +225,7 @@ def test_timm_without_timm() -> None:
 def test_the_same_samples_as_transformers(normalize: bool, tmp_path: Path) -> None:
     extractor = Wav2Vec2FeatureExtractor(do_normalize=normalize)  # type: ignore[no-untyped-call]
     extractor.save_pretrained(tmp_path)
-    preparation = voice_preparation(_saved(tmp_path))
+    preparation = voice_preparation(_saved(tmp_path), {})
     assert preparation.normalize is normalize
     for window in [*windows(16_000), np.zeros(16_000, np.int16), np.full(16_000, -32768, np.int16)]:
         expected = extractor(window.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt")[
@@ -239,15 +239,16 @@ def test_the_same_samples_as_transformers(normalize: bool, tmp_path: Path) -> No
     "file",
     [
         {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": 8000},
-        {"feature_extractor_type": "ASTFeatureExtractor", "sampling_rate": 16000},
-        {"feature_extractor_type": "WhisperFeatureExtractor"},
+        {"feature_extractor_type": "ASTFeatureExtractor", "sampling_rate": 44100},
+        {"feature_extractor_type": "WhisperFeatureExtractor", "short_windows": "random"},
+        {"feature_extractor_type": "ClapFeatureExtractor"},
         {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "short_windows": "padded"},
         DINOV2_FILE,
     ],
 )
 def test_other_ears_are_refused(file: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedModel):
-        voice_preparation(file)
+        voice_preparation(file, {})
 
 
 def _saved(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 import pytest
 
+from models.features.ast import AstFeatures
+from models.features.seamless import SeamlessFeatures
+from models.features.whisper import WhisperFeatures
 from models.info import ImageGeometry
 from models.preprocessing import image_preparation, voice_preparation
 from models.processor_defaults import default_processor
@@ -18,7 +21,25 @@ from models.processor_defaults import default_processor
 def test_voices_on_raw_samples(config: dict[str, object], normalize: bool) -> None:
     processor = default_processor(config)
     assert processor is not None
-    assert voice_preparation(processor).normalize is normalize
+    assert voice_preparation(processor, config).normalize is normalize
+
+
+@pytest.mark.parametrize(
+    ("config", "features"),
+    [
+        ({"model_type": "audio-spectrogram-transformer"}, AstFeatures(128, 1024, -4.2677393, 2 * 4.5689974)),
+        (
+            {"model_type": "audio-spectrogram-transformer", "max_length": 512, "num_mel_bins": 64},
+            AstFeatures(64, 512, -4.2677393, 2 * 4.5689974),
+        ),
+        ({"model_type": "whisper", "num_mel_bins": 128}, WhisperFeatures(128, 480_000, 400, 160)),
+        ({"model_type": "wav2vec2-bert"}, SeamlessFeatures(80)),
+    ],
+)
+def test_voices_on_features(config: dict[str, object], features: object) -> None:
+    processor = default_processor(config)
+    assert processor is not None
+    assert voice_preparation(processor, config).features == features
 
 
 @pytest.mark.parametrize(

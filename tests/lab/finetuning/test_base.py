@@ -13,6 +13,7 @@ from transformers import AutoModelForImageClassification, Wav2Vec2FeatureExtract
 from lab.finetuning.base import open_base
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
+from tests.models.feature_checkpoints import save_features_voice
 
 
 def bare_wavlm(folder: Path) -> Path:
@@ -79,6 +80,12 @@ def test_a_truncated_body_is_refused(tmp_path: Path, tiny_voice: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(CheckpointMismatch, match="missing"):
         open_base(str(folder), "voice", options(tmp_path)).classifier()
+
+
+def test_a_model_on_features_is_refused(tmp_path: Path) -> None:
+    folder = save_features_voice(tmp_path / "m", "whisper")
+    with pytest.raises(UnsupportedModel, match="can be served and calibrated, but is not fine-tuned here"):
+        open_base(str(folder), "voice", options(tmp_path))
 
 
 def test_a_pth_is_refused(tmp_path: Path) -> None:

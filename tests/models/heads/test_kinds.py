@@ -23,7 +23,7 @@ def test_every_kind_is_recognised_by_tensors_of_its_true_shapes(kind: str) -> No
 def test_other_tensors_are_of_no_kind_and_some_of_them_are_named() -> None:
     state = on_meta({f"layer{index}.weight": (3, 3) for index in range(7)})
     with pytest.raises(
-        UnsupportedModel, match=r"holds layer0\.weight, .*layer4\.weight and 2 more\. Export it to ONNX"
+        UnsupportedModel, match=r"holds layer0\.weight, .*layer4\.weight and 2 more\. Way: export it to ONNX"
     ):
         recognised(state, "file.pth")
     with pytest.raises(UnsupportedModel, match="no detector known here"):
@@ -51,7 +51,7 @@ def test_tensors_too_few_and_too_many_are_named_as_in_the_file(kind: str, missin
     state[left_over] = torch.zeros(3)
     with pytest.raises(CheckpointMismatch) as caught:
         filled(state, KIND_OF[kind], "file.pth")
-    assert str(caught.value).endswith(f"keys 1 missing: {missing}; 1 unexpected: {left_over}")
+    assert f"keys 1 missing: {missing}; 1 unexpected: {left_over}. Ways: get the file again" in str(caught.value)
 
 
 def test_a_tensor_of_another_shape_is_named_as_in_the_file() -> None:

@@ -1,0 +1,1 @@
+"""What audio classifiers on spectrograms are given of a window: transformers' feature extractors, in numpy alone."""
