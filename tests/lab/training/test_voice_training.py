@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import WavLMForSequenceClassification
 
 from lab.training import voice
 from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
+from models.statistics_wavlm import WavLMForStatistics
 
 BUNDLED = Path(__file__).parents[3] / "models/bundled/voice"
 
@@ -22,6 +22,7 @@ SETTINGS: dict[str, Any] = {
     "training": {
         "heard_fours": 2,
         "head_ridge": 0.003,
+        "head_dropout": 0.1,
         "steps": 2,
         "fours_per_step": 2,
         "crop_frames": 25,
@@ -53,12 +54,12 @@ def test_layers_learn_and_the_front_stays(data: Path, tmp_path: Path) -> None:
     # In place of the teacher, which would have to be fetched.
     shutil.copytree(BUNDLED, tmp_path / "out/written")
     folder = voice.train(SETTINGS, data, tmp_path / "out")
-    before, after = (WavLMForSequenceClassification.from_pretrained(where).state_dict() for where in (BUNDLED, folder))
+    before, after = (WavLMForStatistics.from_pretrained(where).state_dict() for where in (BUNDLED, folder))
     changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
     assert any(".layers.1.feed_forward" in name for name in changed)
     assert "classifier.weight" in changed
     assert not any(".feature_" in name or ".pos_conv_embed." in name for name in changed)
     assert (tmp_path / "out/result.json").exists()
     # All steps are done: nothing is left to learn, and the same weights come out.
-    again = WavLMForSequenceClassification.from_pretrained(voice.train(SETTINGS, data, tmp_path / "out")).state_dict()
+    again = WavLMForStatistics.from_pretrained(voice.train(SETTINGS, data, tmp_path / "out")).state_dict()
     assert all(torch.equal(weight, again[name]) for name, weight in after.items())
