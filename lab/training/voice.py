@@ -84,6 +84,9 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
 
     Returns:
         The folder of the finished model.
+
+    Raises:
+        ValueError: Without the sources no four is left.
     """
     plan = Schedule(**settings["training"])
     items = manifest.read(data)
@@ -97,6 +100,8 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
     drawn = list(fours(every, plan.heard_fours, settings["seed"]))
     barred = {index for index, item in enumerate(every) if item.source in without}
     kept = [number for number, four in enumerate(drawn) if not barred & {index for index, _ in four}]
+    if not kept:
+        raise ValueError(f"without {', '.join(without)} nothing is left to learn from")
     if not (out / _START / "config.json").exists():
         # Loaded, so that all features come from the half-precision weights on disk.
         first = _loaded(out / _WRITTEN)

@@ -10,6 +10,7 @@ import torch
 
 from lab.training.voice_model import statistics
 from lab.training.voice_windows import SPOOF_CLASS
+from models.graph import use_fused_attention
 from models.statistics_wavlm import WavLMForStatistics
 
 
@@ -25,6 +26,7 @@ def fit(model: WavLMForStatistics, batches: Iterable[dict[str, torch.Tensor]], r
         Number of windows used, and the loss on them.
     """
     model.train(False)
+    use_fused_attention(model)
     features, labels = [], []
     with torch.inference_mode():
         for batch in batches:

@@ -1,6 +1,6 @@
-"""Makes the sample of modern synthesis: `python -m lab.training.data.voice_sample data/objects/samples/call_modern.mp3`.
+"""Makes the sample of modern synthesis: `python -m lab.training.data.voice_sample samples/call_modern.mp3`.
 
-Piper's voice Joe (a VITS; voice and recordings CC0) says what the other two samples of a call say. Needs `piper` on PATH.
+Piper's voice Joe (a VITS; voice and recordings CC0) says what the other two samples of a call say. It must be on PATH.
 """
 
 import argparse
