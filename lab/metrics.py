@@ -248,7 +248,7 @@ def bootstrap(
     parts = [everything] if together else [truth, ~truth]
     classes = [(members, *_owners(names[members])) for members in parts if members.any()]
     needed = [members for members in (truth, ~truth) if members.any()]
-    figures = []
+    figures: list[Sequence[float]] = []
     while len(figures) < rounds:
         weights = np.empty(len(truth))
         for members, owner, count in classes:

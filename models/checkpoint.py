@@ -358,7 +358,8 @@ def _own_statistics(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> tuple
     from models.statistics_wavlm import WavLMForStatistics
 
     loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
-    model, report = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+    loaded: Any = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+    model, report = loaded
     return model, report
 
 

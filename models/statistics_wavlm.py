@@ -17,7 +17,7 @@ _SIGNS = 4
 """The first convolution holds cosine, sine, and both negated, behind each of which is a GELU."""
 
 
-class WavLMForStatistics(WavLMForSequenceClassification):
+class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-untyped-call]
     """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`.
 
     Args:
@@ -32,15 +32,15 @@ class WavLMForStatistics(WavLMForSequenceClassification):
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.projector = nn.Linear(width, config.classifier_proj_size)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
-    def forward(  # type: ignore[override]  # windows of one length are never padded: there is no attention mask
+    def forward(  # windows of one length are never padded: there is no attention mask
         self, input_values: Tensor, labels: Tensor | None = None, **_: object
     ) -> SequenceClassifierOutput:
         """(n, samples), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
         logits = self.judged(*self.front(input_values))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)  # type: ignore[arg-type]
+        return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def front(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """What lies before the layers.
@@ -76,9 +76,9 @@ def statistics_width(config: WavLMConfig) -> int:
 
 def log_spectrum(states: Tensor, filters: int) -> Tensor:
     """The first convolution's output (n, channels, frames) -> log power, float32 (n, frames, filters)."""
-    signed = states[:, : _SIGNS * filters].float().unflatten(1, (_SIGNS, filters))
+    cosine, sine, less_cosine, less_sine = states[:, : _SIGNS * filters].float().chunk(_SIGNS, 1)
     # gelu(x) + gelu(-x) is close to |x|, and to x squared where x is small.
-    power = (signed[:, 0] + signed[:, 2]).square() + (signed[:, 1] + signed[:, 3]).square()
+    power = (cosine + less_cosine).square() + (sine + less_sine).square()
     return torch.log(power + _FLOOR).transpose(1, 2)
 
 

@@ -70,7 +70,7 @@ def neural_copy(samples: Samples, rng: np.random.Generator) -> Samples:
 @cache
 def _programs(folder: Path) -> tuple[Any, Any, Any, Any]:
     """Encoder, the quantiser's two ways, decoder."""
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
     encoder, quantiser, decoder = (Interpreter(model_path=str(folder / name), num_threads=1) for name in FILES)
     encoder.allocate_tensors()

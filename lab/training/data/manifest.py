@@ -110,7 +110,7 @@ def _table(path: Path, file: TextIO) -> list[dict[Any, Any]]:
         raise ValueError(f"{path}, its first line: {error}") from error
     rows = list(reader)
     for number, row in enumerate(rows, 1):
-        if row.pop(None, None) is not None:  # type: ignore[call-overload]  # where csv keeps the cells too many
+        if row.pop(None, None) is not None:  # where csv keeps the cells too many
             raise ValueError(f"{path}, row {number}: it has more cells than the {len(header)} columns")
     return rows
 

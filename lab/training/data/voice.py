@@ -88,7 +88,7 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
         scale: Share of `SIZES` that is taken; a later run with a larger one adds to the existing files.
 
     Returns:
-        The manifest's path.
+        The manifest's path; `modern.jsonl` beside it holds the rows of modern synthesis and its corpora alone.
     """
     sizes = {split: size.scaled(scale) for split, size in SIZES.items()}
     require_tools(TOOLS)
@@ -111,6 +111,7 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
         items += run("copies", list(_copy_tasks(items, root, sizes)))
         wet = [item for item in items if item.split != "train"]
         done = run("recorded windows", [partial(_record, wet[i : i + 50]) for i in range(0, len(wet), 50)])
+    manifest.write(modern, root / "modern.jsonl")
     items = [item for item in items if item.split == "train"] + done + modern + neural
     items.sort(key=lambda item: str(item.path))
     manifest.check_split(items, HELD_OUT)

@@ -155,6 +155,6 @@ def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
     assert crops[0]["spectrum"].shape == (4, 104, voice_front.FILTERS)
     assert crops[0]["labels"].tolist() == list(FOUR)
     # Where they begin, frames and spectra are of the same moment.
-    whole = FourFeatures(tmp_path / "whole", crop=len(student.front(speech[:1])[0][0]), kept=[2])
-    assert len(whole) == 1
-    assert whole[0]["spectrum"].shape[1] == student.front(speech[:1])[1].shape[1]
+    uncut = FourFeatures(tmp_path / "whole", crop=len(student.front(speech[:1])[0][0]), kept=[2])
+    assert len(uncut) == 1
+    assert uncut[0]["spectrum"].shape[1] == student.front(speech[:1])[1].shape[1]
