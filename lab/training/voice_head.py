@@ -39,17 +39,30 @@ def fit(model: WavLMForStatistics, batches: Iterable[dict[str, torch.Tensor]], r
     with torch.no_grad():
         model.get_buffer("centre").copy_(mean)
         model.get_buffer("spread").copy_(spread)
-        size = weight.norm()
-        # gelu(x) - gelu(-x) is x: the regression passes the bend between the two layers unchanged.
-        model.projector.weight[:2] = torch.stack([weight, -weight]) / size
+        # The other rows stay small: they learn in the steps.
         model.projector.weight[2:] *= 0.1
-        model.projector.bias.zero_()
         model.classifier.weight *= 0.1
-        side = torch.tensor([-0.5, 0.5]) if SPOOF_CLASS == 1 else torch.tensor([0.5, -0.5])
-        model.classifier.weight[:, :2] = torch.stack([side, -side], 1) * size
-        model.classifier.bias.copy_(side * bias)
+        write(model, weight, bias)
     model.train()
     return len(inputs), loss
+
+
+def write(model: WavLMForStatistics, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """Writes a regression on the standardised statistics into the first rows of the head; the others stay.
+
+    Args:
+        model: Changed in place.
+        weight: float32 (width,), of the logit of spoof.
+        bias: float32 ().
+    """
+    side = torch.tensor([-0.5, 0.5]) if SPOOF_CLASS == 1 else torch.tensor([0.5, -0.5])
+    size = weight.norm()
+    with torch.no_grad():
+        # gelu(x) - gelu(-x) is x: the regression passes the bend between the two layers unchanged.
+        model.projector.weight[:2] = torch.stack([weight, -weight]) / size
+        model.projector.bias.zero_()
+        model.classifier.weight[:, :2] = torch.stack([side, -side], 1) * size
+        model.classifier.bias.copy_(side * bias)
 
 
 def _regression(inputs: torch.Tensor, truth: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor, float]:

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import WavLMForSequenceClassification
+from transformers import WavLMConfig, WavLMForSequenceClassification
 
 from lab.metrics import eer, family_weights
-from lab.training import voice_front
+from lab.training import voice_front, voice_head, voice_model
 from lab.training.data import manifest
 from lab.training.data.manifest import NO_ATTACK, SPOOF, Item
 from lab.training.data.packages import data_dir
@@ -28,7 +28,7 @@ from lab.training.data.voice_audio import load
 from lab.training.data.voice_copies import NEURAL
 from lab.training.voice_windows import SPOOF_CLASS, corpus, normalise, vary
 from models.graph import use_fused_attention
-from models.statistics_wavlm import log_spectrum, statistics
+from models.statistics_wavlm import WavLMForStatistics, log_spectrum, statistics
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ OLD = "old"
 """The families of the dev split that speak and copy from packages, judged by the regression on all sites."""
 _BATCH = 4
 _FIT_STEPS = 60
+_STEADY = 1e-2
+"""Added to the deviation of each statistic, for those that hardly vary."""
 
 
 @dataclass(frozen=True)
@@ -169,29 +171,37 @@ def _rate(windows: Windows, scores: Features, among: Flags, attack: NDArray[np.s
 
 def _fitter(windows: Windows, columns: NDArray[np.int64], ridge: float, own: bool) -> Fitter:
     def scores(learn: Flags) -> Features:
-        seen, truth = torch.from_numpy(windows.seen[:, columns]), torch.from_numpy(windows.spoof[learn]).float()
-        centre, spread = seen[learn].mean(0), seen[learn].std(0) + 1e-2
-        standard = (seen - centre) / spread
-        inputs = standard[learn]
-        shares = torch.from_numpy(_shares(windows, learn)).float()
-        given = torch.from_numpy(windows.own) if own else torch.zeros(len(seen))
-        weight = torch.zeros(len(columns), requires_grad=True)
-        two = torch.tensor([1.0, 0.0], requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, two], max_iter=_FIT_STEPS)
-
-        def loss() -> torch.Tensor:
-            optimizer.zero_grad()
-            logits = inputs @ weight + two[0] * given[learn] + two[1]
-            each = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-            total = (shares * each).mean() + ridge * weight.square().sum()
-            torch.autograd.backward(total)
-            return total
-
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-        found: Features = (standard @ weight + two[0] * given + two[1]).detach().numpy()
+        weight, offset, share = _regression(windows, learn, columns, ridge, own=own)
+        found: Features = (windows.seen[:, columns] @ weight.numpy() + share * windows.own + offset).astype(np.float32)
         return found
 
     return scores
+
+
+def _regression(
+    windows: Windows, learn: Flags, columns: NDArray[np.int64], ridge: float, *, own: bool
+) -> tuple[torch.Tensor, float, float]:
+    """Weights of statistics, an offset, and the share of the model's own score: the logit of spoof is their sum."""
+    seen, truth = torch.from_numpy(windows.seen[learn][:, columns]), torch.from_numpy(windows.spoof[learn]).float()
+    centre, spread = seen.mean(0), seen.std(0) + _STEADY
+    inputs = (seen - centre) / spread
+    shares = torch.from_numpy(_shares(windows, learn)).float()
+    given = torch.from_numpy(windows.own[learn]) if own else torch.zeros(len(seen))
+    weight = torch.zeros(len(columns), requires_grad=True)
+    two = torch.tensor([1.0, 0.0], requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, two], max_iter=_FIT_STEPS)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = inputs @ weight + two[0] * given + two[1]
+        each = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+        total = (shares * each).mean() + ridge * weight.square().sum()
+        torch.autograd.backward(total)
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    plain = weight.detach() / spread
+    return plain, float(two[1] - plain @ centre), float(two[0]) if own else 0.0
 
 
 def _shares(windows: Windows, learn: Flags) -> NDArray[np.float64]:
@@ -206,6 +216,40 @@ def _shares(windows: Windows, learn: Flags) -> NDArray[np.float64]:
             shares[of_group] = of_group.sum() ** -0.5
         shares[members] /= shares[members].sum()
     return np.asarray(shares[learn] / shares[learn].mean())
+
+
+def with_regression(model: WavLMForSequenceClassification, windows: Windows, ridge: float) -> WavLMForStatistics:
+    """The model with a head that adds a regression on the statistics to its own score, fitted to the train split.
+
+    Args:
+        model: What the windows were heard by, without a gate.
+        windows: Of `heard`.
+        ridge: Weight of the squared weights in the loss.
+    """
+    learn = np.array([item.split == "train" for item in windows.items])
+    columns = np.arange(windows.seen.shape[1])
+    weight, offset, share = _regression(windows, learn, columns, ridge, own=True)
+    config = model.config.to_dict() | {"spectral_filters": voice_front.FILTERS, "silence_gate": 0.0}
+    made = WavLMForStatistics(WavLMConfig(**config))
+    made.wavlm.load_state_dict(model.wavlm.state_dict())
+    # The model's own score is linear in the mean of its last layer.
+    side = torch.zeros(2)
+    side[SPOOF_CLASS], side[1 - SPOOF_CLASS] = 1.0, -1.0
+    own = side @ model.classifier.weight @ model.projector.weight
+    fixed = side @ (model.classifier.weight @ model.projector.bias + model.classifier.bias)
+    width = int(model.config.hidden_size)
+    total = weight.clone()
+    total[2 * width : 3 * width] += share * own.detach()
+    with torch.no_grad():
+        spread = torch.from_numpy(windows.seen[learn].std(0)) + _STEADY
+        centre = torch.from_numpy(windows.seen[learn].mean(0))
+        made.get_buffer("centre").copy_(centre)
+        made.get_buffer("spread").copy_(spread)
+        made.projector.weight.zero_()
+        made.classifier.weight.zero_()
+        voice_head.write(made, total * spread, offset + share * fixed.detach() + total @ centre)
+    made.train(False)
+    return made
 
 
 def _is_modern(item: Item) -> bool:
@@ -232,12 +276,15 @@ def main() -> None:
     parser.add_argument(
         "--gate", type=float, default=0.0, help="share of the loud parts that counts a half (%(default)s)"
     )
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="of the model with the regression as its head")
     parser.add_argument("--ridge", type=float, default=0.03, help="of the regression (%(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     model = WavLMForSequenceClassification.from_pretrained(arguments.model, dtype=torch.float32)
     model.train(False)
     windows = heard(model, chosen(manifest.read(arguments.data)), arguments.gate)
+    if arguments.write:
+        voice_model.save(with_regression(model, windows, arguments.ridge), arguments.write)
     print("\n".join(table(windows, model.config.hidden_size, arguments.ridge)))  # noqa: T201  # the output
 
 

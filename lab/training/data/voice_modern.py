@@ -1,8 +1,8 @@
 """Modern synthesis and real speech of the same corpora: clips of a folder outside the repository, to 4 s windows.
 
 The folder is named by `BONAFIDE_SPEECH_DIR`; its `manifest.jsonl` is of the project's own kind, and its audio comes
-from the demonstration pages of public repositories (listed on the model's card). The split is by site, and with it by
-system, and by speaker: a voice of the test sites is in no other split, whether real, cloned or trained upon.
+from the demonstration pages of public repositories (listed in docs/training-voice.md). The split is by site, and with
+it by system, and by speaker: a voice of the test sites is in no other split, whether real, cloned or trained upon.
 """
 
 import os
@@ -55,7 +55,7 @@ def speech_dir() -> Path:
     if not named or not (Path(named) / "manifest.jsonl").is_file():
         raise NoSpeechFolder(
             "BONAFIDE_SPEECH_DIR must name a folder with clips of modern synthesis and their manifest.jsonl; "
-            "the card in models/bundled/voice lists where they came from"
+            "docs/training-voice.md lists where they came from"
         )
     return Path(named)
 
