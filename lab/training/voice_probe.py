@@ -200,8 +200,8 @@ def _regression(
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    plain = weight.detach() / spread
-    return plain, float(two[1] - plain @ centre), float(two[0]) if own else 0.0
+    plain, (share, offset) = weight.detach() / spread, two.detach().tolist()
+    return plain, offset - float(plain @ centre), share if own else 0.0
 
 
 def _shares(windows: Windows, learn: Flags) -> NDArray[np.float64]:
