@@ -17,7 +17,7 @@ _OTHERS = frozenset(
     for name in (
         "CONFIG",  # read before the settings
         *("ADDRESS", "API_KEY", "API_KEY_FILE", "CA", "CERT", "CERT_KEY", "LIVE_URL", "TLS"),  # of the clients
-        *("DATA_DIR", "IMAGE"),  # of training and the compose file
+        *("DATA_DIR", "SPEECH_DIR", "LYRA_DIR", "IMAGE"),  # of training and the compose file
     )
 )
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")

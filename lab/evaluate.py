@@ -148,9 +148,11 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     dataset, task = read_trials(arguments)
     unseen = _unseen(arguments.unseen, dataset)
+    if arguments.level == "site":
+        _check_sources(dataset)
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)))
     scored = score_trials(served, dataset.trials, arguments)
-    by_window = task == "voice" and arguments.level == "window"
+    by_window, by_source = task == "voice" and arguments.level == "window", arguments.level == "site"
     judged, without = judged_items(served, dataset.trials, scored, by_window=by_window)
     threshold, origin = chosen_threshold(arguments.threshold, served.info)
     document: dict[str, Any] = {
@@ -161,11 +163,18 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             "split": arguments.split or "",
             "files": len(dataset.trials),
         },
-        "level": "photo" if task == "face" else arguments.level,
+        "level": "photo" if task == "face" and not by_source else arguments.level,
         **({"windows": count_windows(served, scored)} if task == "voice" else {}),
         "threshold": {"value": threshold, "origin": origin},
         "balanced": arguments.balanced,
-        **report(judged, threshold, rounds=arguments.rounds, balanced=arguments.balanced, unseen=unseen),
+        **report(
+            judged,
+            threshold,
+            rounds=arguments.rounds,
+            balanced=arguments.balanced,
+            unseen=unseen,
+            by_source=by_source,
+        ),
         "reasons": reason_counts(dataset.trials, [each.reason for each in scored]),
         "not_scored": without,
         "definitions": DEFINITIONS,
@@ -185,6 +194,16 @@ def _unseen(given: str, dataset: Dataset) -> list[str]:
     if wrong := sorted(set(names) - set(known)):
         raise DataError(f"--unseen: no attack here is called {', '.join(wrong)}; there are {', '.join(known)}")
     return names
+
+
+def _check_sources(dataset: Dataset) -> None:
+    """Raises `DataError` unless there are sources to redraw."""
+    sources = {trial.source for trial in dataset.trials}
+    if "" in sources or len(sources) < 2:
+        raise DataError(
+            f"--level site redraws sources, and {len(sources - {''})} of them are named here; "
+            "it takes a list that names the source of each item, two at least"
+        )
 
 
 def chosen_threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
@@ -211,9 +230,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threshold", type=probability, metavar="T", help="default: the calibration's, or 0.5")
     parser.add_argument(
         "--level",
-        choices=("recording", "window"),
+        choices=("recording", "window", "site"),
         default="recording",
-        help="what counts as one item of a voice (%(default)s; the service's overall score)",
+        help="what counts as one item of a voice (%(default)s; the service's overall score); site: the same, "
+        "and intervals redraw sources, such as the sites of papers, rather than speakers",
     )
     parser.add_argument(
         "--unseen", default="", metavar="NAME,NAME", help="attacks that were not in training: figures of their own"

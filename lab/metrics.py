@@ -114,6 +114,45 @@ def area_under_curve(curve: ErrorCurve) -> float:
     return float((np.diff(curve.refused) * (caught[1:] + caught[:-1]) / 2).sum())
 
 
+class WithinGroups:
+    """AUC within groups: the chance that a random spoof scores higher than a random bona fide item of its own group.
+
+    A figure over all groups also counts what tells the groups apart, such as the codec of a source; this one does not.
+
+    Args:
+        scores: (n,), higher means spoof.
+        spoof: bool (n,), the truth.
+        groups: n names, such as sources; a group with one class does not count, nor does the empty name.
+    """
+
+    def __init__(self, scores: ArrayLike, spoof: ArrayLike, groups: Sequence[str]) -> None:
+        values, truth = _checked(scores, spoof)
+        names = np.asarray(groups)
+        self._parts: list[tuple[Flags, Flags, Ranking]] = []
+        for name in sorted(set(names[truth].tolist()) & set(names[~truth].tolist()) - {""}):
+            members = names == name
+            self._parts.append((members, truth[members], Ranking(values[members], truth[members])))
+
+    def __bool__(self) -> bool:
+        """Whether a group has both classes."""
+        return bool(self._parts)
+
+    def auc(self, weights: Floats) -> float:
+        """The chance, 0..1; NaN if no group has both classes with weight.
+
+        Args:
+            weights: float64 (n,), how much each item counts.
+        """
+        share, total = 0.0, 0.0
+        for members, truth, ranking in self._parts:
+            mass = weights[members]
+            of_spoofs = float(mass[truth].sum())
+            if of_spoofs and mass[~truth].any():
+                share += of_spoofs * area_under_curve(ranking.curve(mass))
+                total += of_spoofs
+        return share / total if total else float("nan")
+
+
 def cllr(scores: ArrayLike, spoof: ArrayLike, weights: Floats | None = None) -> float:
     """Cost of the log-likelihood ratio in bits: the quality of the probabilities, not only of their order.
 
@@ -184,11 +223,12 @@ def bootstrap(
     *,
     rounds: int = 1000,
     seed: int = 0,
+    together: bool = False,
 ) -> Floats:
     """95 % intervals from resampling subjects rather than items, since items of one subject are correlated.
 
-    The classes are resampled separately. A class with a single subject is resampled by item: its interval is then not
-    valid for other subjects.
+    The classes are resampled separately, or together, for subjects that hold both, such as sites. A class with a single
+    subject is resampled by item: its interval is then not valid for other subjects.
 
     Args:
         measure: takes weights, float64 (n,), how often each item was drawn; returns m figures, NaN where undefined.
@@ -196,6 +236,7 @@ def bootstrap(
         subjects: n names of speakers or persons.
         rounds: of resampling.
         seed: of the resampling.
+        together: draw both classes of a subject at once; a draw that lacks a class that there is does not count.
 
     Returns:
         float64 (2, m): lower and upper end for each figure.
@@ -203,14 +244,18 @@ def bootstrap(
     truth = np.asarray(spoof, np.bool_)
     names = np.asarray(subjects)
     rng = np.random.default_rng(seed)
-    classes = [(members, *_owners(names[members])) for members in (truth, ~truth) if members.any()]
-    figures = []
-    for _ in range(rounds):
+    everything = np.ones(len(truth), np.bool_)
+    parts = [everything] if together else [truth, ~truth]
+    classes = [(members, *_owners(names[members])) for members in parts if members.any()]
+    needed = [members for members in (truth, ~truth) if members.any()]
+    figures: list[Sequence[float]] = []
+    while len(figures) < rounds:
         weights = np.empty(len(truth))
         for members, owner, count in classes:
             drawn = np.bincount(rng.integers(0, count, count), minlength=count)
             weights[members] = drawn[owner]
-        figures.append(measure(weights))
+        if all(weights[members].any() for members in needed):
+            figures.append(measure(weights))
     return np.nanpercentile(np.asarray(figures, np.float64), [2.5, 97.5], axis=0)
 
 

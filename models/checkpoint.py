@@ -33,6 +33,8 @@ _WAY = (
     "program trained to ONNX (docs/models.md)"
 )
 _ADAPTER_WAY = "Way: an adapter brings the head that its base lacks (peft's modules_to_save), so train it with one"
+_STATISTICS = "WavLMForStatistics"
+"""Of `models.statistics_wavlm`, as `architectures` in `config.json` names it."""
 
 
 @dataclass(frozen=True)
@@ -323,6 +325,8 @@ def _from_transformers(
 
     from models.weights import State, needs_own_reading, read_state
 
+    if task == "voice" and checkpoint.config.get("architectures") == [_STATISTICS]:
+        return _own_statistics(checkpoint, changes)
     adapter = checkpoint.adapter
     described = adapter.folder if adapter and (adapter.folder / "config.json").is_file() else checkpoint.folder
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -346,6 +350,16 @@ def _from_transformers(
     }
     of_config = classes[task][type(config)]
     model, report = of_config.from_pretrained(None, config=config, state_dict=state, **here, **loading)
+    return model, report
+
+
+def _own_statistics(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> tuple["PreTrainedModel", Mapping[str, Any]]:
+    """The one architecture that is not transformers' own, from a folder in its format."""
+    from models.statistics_wavlm import WavLMForStatistics
+
+    loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
+    loaded: Any = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+    model, report = loaded
     return model, report
 
 

@@ -18,13 +18,16 @@ DEFINITIONS = {
     "min_dcf": "least normalised detection cost; spoof prior 0.05, costs 1 (refusal), 10 (acceptance), as ASVspoof 5",
     "cllr": "cost of the log-likelihood ratio in bits, both classes weighing the same; 1 is what 0.5 everywhere gets",
     "auc": "chance that a random spoof scores higher than a random bona fide item",
+    "within_source_auc": "the same, the bona fide item being of the spoof's own source; `auc` also counts what tells "
+    "sources apart, such as their codecs; over sources with both classes",
     "apcer": "share of attacks below the threshold, over all attacks or of one species (ISO/IEC 30107-3)",
     "worst_apcer": "APCER of the species that does best at the threshold",
     "bpcer": "share of bona fide items at or above the threshold (ISO/IEC 30107-3)",
     "acer": "mean of worst_apcer and bpcer",
     "reasons": "scored photos whose verdict should not be relied on, by the gravest reason; they count in all figures",
     "balanced": "whether every attack family counts the same in figures over several of them; else every item does",
-    "low, high": "95 % interval; bootstrap over speakers or persons, or over items where they are not known",
+    "low, high": "95 % interval; bootstrap over speakers or persons, or over items where they are not known; with "
+    "`level` site over sources, both classes of a source at once",
 }
 
 
@@ -66,7 +69,13 @@ class ScoredTrials:
 
 
 def report(
-    judged: ScoredTrials, threshold: float, *, rounds: int = 1000, balanced: bool = False, unseen: Sequence[str] = ()
+    judged: ScoredTrials,
+    threshold: float,
+    *,
+    rounds: int = 1000,
+    balanced: bool = False,
+    unseen: Sequence[str] = (),
+    by_source: bool = False,
 ) -> dict[str, Any]:
     """All figures, as JSON types.
 
@@ -76,6 +85,7 @@ def report(
         rounds: of the bootstrap.
         balanced: weight every attack family the same, whatever its number of items.
         unseen: attack families that were not in training; they and the others get figures of their own.
+        by_source: intervals redraw sources rather than subjects, but for the figures of a single source.
 
     Returns:
         `overall`, `attacks` by species, `training` by whether it had them (each against all bona fide items) and
@@ -87,20 +97,25 @@ def report(
     novelty = {"seen": sorted(set(species) - set(unseen)), "unseen": sorted(set(species) & set(unseen))}
 
     def figures(chosen: Flags) -> dict[str, Any]:
-        return group(judged.where(chosen), threshold, rounds=rounds, balanced=balanced)
+        return group(judged.where(chosen), threshold, rounds=rounds, balanced=balanced, by_source=by_source)
 
     def against_bonafide(names: Sequence[str]) -> dict[str, Any]:
         return figures(np.isin(judged.attacks, [BONAFIDE, *names]))
 
     return {
-        "overall": group(judged, threshold, rounds=rounds, balanced=balanced),
+        "overall": group(judged, threshold, rounds=rounds, balanced=balanced, by_source=by_source),
         "attacks": {name: against_bonafide([name]) for name in species},
         "training": {kind: against_bonafide(names) for kind, names in novelty.items() if unseen and names},
-        "sources": {name: figures(judged.sources == name) for name in sources},
+        "sources": {
+            name: group(judged.where(judged.sources == name), threshold, rounds=rounds, balanced=balanced)
+            for name in sources
+        },
     }
 
 
-def group(judged: ScoredTrials, threshold: float, *, rounds: int, balanced: bool = False) -> dict[str, Any]:
+def group(
+    judged: ScoredTrials, threshold: float, *, rounds: int, balanced: bool = False, by_source: bool = False
+) -> dict[str, Any]:
     """Counts and figures of one group of items."""
     spoof = judged.spoof
     counts = {
@@ -113,7 +128,11 @@ def group(judged: ScoredTrials, threshold: float, *, rounds: int, balanced: bool
     weights = metrics.family_weights(judged.attacks.tolist()) if balanced else np.ones(len(spoof))
     values = measure(weights)
     low, high = metrics.bootstrap(
-        lambda times: measure(weights * times), spoof, judged.subjects.tolist(), rounds=rounds
+        lambda times: measure(weights * times),
+        spoof,
+        (judged.sources if by_source else judged.subjects).tolist(),
+        rounds=rounds,
+        together=by_source,
     )
     figures = {
         name: {"value": float(value), "low": float(lower), "high": float(upper)}
@@ -146,6 +165,7 @@ def _both(judged: ScoredTrials, threshold: float) -> tuple[tuple[str, ...], Meas
     ranking = Ranking(scores, spoof)
     _, species = np.unique(judged.attacks[spoof], return_inverse=True)
     accepted = (scores[spoof] < threshold).astype(np.float64)
+    within = metrics.WithinGroups(scores, spoof, judged.sources.tolist())
 
     def measure(weights: Floats) -> list[float]:
         curve = ranking.curve(weights)
@@ -163,9 +183,11 @@ def _both(judged: ScoredTrials, threshold: float) -> tuple[tuple[str, ...], Meas
             worst,
             bpcer,
             (worst + bpcer) / 2,
+            *([within.auc(weights)] if within else []),
         ]
 
-    return ("eer", "min_dcf", "cllr", "auc", "apcer", "worst_apcer", "bpcer", "acer"), measure
+    names = ("eer", "min_dcf", "cllr", "auc", "apcer", "worst_apcer", "bpcer", "acer")
+    return (*names, *(["within_source_auc"] if within else [])), measure
 
 
 def _single(judged: ScoredTrials, threshold: float) -> tuple[tuple[str, ...], Measure]:

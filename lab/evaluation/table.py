@@ -10,6 +10,7 @@ _RATES = ("eer", "apcer", "worst_apcer", "bpcer", "acer")
 _OVERALL = (
     ("eer", "EER"),
     ("auc", "AUC"),
+    ("within_source_auc", "AUC within sources"),
     ("min_dcf", "minDCF (ASVspoof 5)"),
     ("cllr", "Cllr, bits"),
     ("bpcer", "BPCER"),

@@ -2,14 +2,17 @@
 
     python -m lab.training.data.voice        # once: fetch and build the data
     python -m lab.training.voice             # train; run again to resume
+    python -m lab.training.voice --without github:e1tts/e1tts.github.io --out trial/
+                                             # the same without a site, which is the dev split then: for choices
 
-Reads the manifest, writes checkpoints and, at the end, the weights with the best dev error as a plain
-transformers folder.
+Reads the manifest, writes checkpoints and, at the end, the weights with the best dev error as a folder in
+transformers' format.
 """
 
 import argparse
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,17 @@ import numpy as np
 import torch
 import yaml
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer, TrainingArguments, WavLMForSequenceClassification, set_seed
+from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from lab.metrics import eer, family_weights
 from lab.training import loop, voice_front, voice_head, voice_model, voice_teacher
 from lab.training.data import manifest
-from lab.training.data.manifest import Item
+from lab.training.data.manifest import NO_ATTACK, Item
 from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
 from lab.training.voice_features import FourFeatures, WindowFeatures, write_fours
-from lab.training.voice_windows import SPOOF_CLASS, normalise, vary
+from lab.training.voice_windows import SPOOF_CLASS, fours, normalise, vary
+from models.statistics_wavlm import WavLMForStatistics
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,7 @@ class Schedule:
     Attributes:
         heard_fours: Fours of windows whose features are written before the first step.
         head_ridge: Ridge of the regression on them that sets the head.
+        head_dropout: Share of the statistics that the head does without in a step.
         steps: Optimizer steps in all.
         fours_per_step: Fours in a step.
         crop_frames: Length of the training crops in frames of 20 ms; short ones cost less and are as good.
@@ -55,6 +60,7 @@ class Schedule:
 
     heard_fours: int
     head_ridge: float
+    head_dropout: float
     steps: int
     fours_per_step: int
     crop_frames: int
@@ -65,7 +71,7 @@ class Schedule:
     loader_workers: int
 
 
-def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
+def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[str] = ()) -> Path:
     """Trains, or resumes a training that was stopped.
 
     Args:
@@ -73,29 +79,43 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
         data: The manifest.
         out: Folder for the results of each step: `written`, the teacher as a WavLM; `heard`, the fours; `start`, with
             its head set; checkpoints; `model`, the finished one.
+        without: Sources that are not trained on. If there are any, they and the bona fide windows of the dev split
+            are looked at in place of the dev split.
 
     Returns:
         The folder of the finished model.
+
+    Raises:
+        ValueError: Without the sources no four is left.
     """
     plan = Schedule(**settings["training"])
     items = manifest.read(data)
-    learn, dev = ([item for item in items if item.split == split] for split in ("train", "dev"))
+    every, dev = ([item for item in items if item.split == split] for split in ("train", "dev"))
+    left_out = [item for item in every if item.source in without]
+    if left_out:
+        dev = left_out + [item for item in dev if item.attack == NO_ATTACK]
     if not (out / _WRITTEN / "config.json").exists():
-        voice_model.save(_written(settings, learn), out / _WRITTEN)
+        voice_model.save(_written(settings, every), out / _WRITTEN)
+    # Without a source, the fours that have a window of it are left out: what is heard serves both trainings.
+    drawn = list(fours(every, plan.heard_fours, settings["seed"]))
+    barred = {index for index, item in enumerate(every) if item.source in without}
+    kept = [number for number, four in enumerate(drawn) if not barred & {index for index, _ in four}]
+    if not kept:
+        raise ValueError(f"without {', '.join(without)} nothing is left to learn from")
     if not (out / _START / "config.json").exists():
         # Loaded, so that all features come from the half-precision weights on disk.
         first = _loaded(out / _WRITTEN)
-        write_fours(first, learn, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
+        write_fours(first, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
         set_seed(settings["seed"])
-        heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames), batch_size=8)
+        heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames, kept), batch_size=8)
         count, loss = voice_head.fit(first, heard, plan.head_ridge)
         log.info("head set on %d windows, loss %.3f", count, loss)
         voice_model.save(first, out / _START)
     model = _loaded(out / _START)
     trainer = Trainer(
-        model=voice_model.Layers(model),
+        model=voice_model.Layers(model, plan.head_dropout),
         args=_arguments(plan, settings["seed"], out),
-        train_dataset=FourFeatures(out / _HEARD, plan.crop_frames),
+        train_dataset=FourFeatures(out / _HEARD, plan.crop_frames, kept),
         eval_dataset=WindowFeatures(model, dev),
         compute_metrics=_dev_metrics(dev),
     )
@@ -107,12 +127,12 @@ def train(settings: dict[str, Any], data: Path, out: Path) -> Path:
     return folder
 
 
-def _loaded(folder: Path) -> WavLMForSequenceClassification:
-    model: WavLMForSequenceClassification = WavLMForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+def _loaded(folder: Path) -> WavLMForStatistics:
+    model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
     return model
 
 
-def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForSequenceClassification:
+def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForStatistics:
     """A model with the teacher written into it and an untrained head."""
     model = voice_model.build(settings["model"], settings["seed"])
     rng = np.random.default_rng(settings["seed"])
@@ -164,11 +184,12 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
     parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
     parser.add_argument("--out", type=Path, default=default / "run", help="checkpoints, model (%(default)s)")
+    parser.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave it out of training")
     parser.add_argument("--threads", type=int, default=1, help="threads for the model (%(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out)
+    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out, arguments.without)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Initialises the classification head of the model: a logistic regression on the mean output of its last layer.
+"""Initialises the classification head of the model: a logistic regression on the statistics of a window.
 
 Fine-tuning from there is quick; from a random head it needs its first hundreds of steps to learn the scale
 of the features, which differ a thousandfold.
@@ -7,50 +7,62 @@ of the features, which differ a thousandfold.
 from collections.abc import Iterable
 
 import torch
-from transformers import WavLMForSequenceClassification
 
+from lab.training.voice_model import statistics
 from lab.training.voice_windows import SPOOF_CLASS
+from models.graph import use_fused_attention
+from models.statistics_wavlm import WavLMForStatistics
 
 
-def fit(
-    model: WavLMForSequenceClassification, batches: Iterable[dict[str, torch.Tensor]], ridge: float
-) -> tuple[int, float]:
-    """Standardises the averaged features in the last norm and sets the two linear layers behind it.
+def fit(model: WavLMForStatistics, batches: Iterable[dict[str, torch.Tensor]], ridge: float) -> tuple[int, float]:
+    """Standardises the statistics and sets the two linear layers behind them.
 
     Args:
-        model: Changed in place; its last layer norm must be as initialised.
-        batches: `{"features": float32 (..., frames, width), "labels": int64 (...)}` of `voice_features`.
+        model: Changed in place.
+        batches: Of `voice_features`.
         ridge: Weight of the squared weights in the loss.
 
     Returns:
         Number of windows used, and the loss on them.
     """
     model.train(False)
+    use_fused_attention(model)
     features, labels = [], []
-    # In bfloat16, as `voice_model.Layers` computes them.
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode():
         for batch in batches:
-            states = model.wavlm.encoder(batch["features"].flatten(0, -3)).last_hidden_state
-            features.append(states.float().mean(1))
+            features.append(statistics(model, batch["features"].flatten(0, -3), batch["spectrum"].flatten(0, -3)))
             labels.append(batch["labels"].flatten())
     # Copies outside inference mode, so that the regression may differentiate.
     inputs, spoof = torch.cat(features).clone(), (torch.cat(labels) == SPOOF_CLASS).float()
-    mean, spread = inputs.mean(0), inputs.std(0) + 1e-4
+    mean, spread = inputs.mean(0), inputs.std(0) + 1e-3
     weight, bias, loss = _regression((inputs - mean) / spread, spoof, ridge)
     with torch.no_grad():
-        norm = model.wavlm.encoder.layer_norm
-        norm.weight.copy_(1 / spread)
-        norm.bias.copy_(-mean / spread)
-        size = weight.norm()
-        model.projector.weight[0] = weight / size
-        model.projector.weight[1:] *= 0.1
-        model.projector.bias.zero_()
+        model.get_buffer("centre").copy_(mean)
+        model.get_buffer("spread").copy_(spread)
+        # The other rows stay small: they learn in the steps.
+        model.projector.weight[2:] *= 0.1
         model.classifier.weight *= 0.1
-        side = torch.tensor([-0.5, 0.5]) if SPOOF_CLASS == 1 else torch.tensor([0.5, -0.5])
-        model.classifier.weight[:, 0] = side * size
-        model.classifier.bias.copy_(side * bias)
+        write(model, weight, bias)
     model.train()
     return len(inputs), loss
+
+
+def write(model: WavLMForStatistics, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """Writes a regression on the standardised statistics into the first rows of the head; the others stay.
+
+    Args:
+        model: Changed in place.
+        weight: float32 (width,), of the logit of spoof.
+        bias: float32 ().
+    """
+    side = torch.tensor([-0.5, 0.5]) if SPOOF_CLASS == 1 else torch.tensor([0.5, -0.5])
+    size = weight.norm()
+    with torch.no_grad():
+        # gelu(x) - gelu(-x) is x: the regression passes the bend between the two layers unchanged.
+        model.projector.weight[:2] = torch.stack([weight, -weight]) / size
+        model.projector.bias.zero_()
+        model.classifier.weight[:, :2] = torch.stack([side, -side], 1) * size
+        model.classifier.bias.copy_(side * bias)
 
 
 def _regression(inputs: torch.Tensor, truth: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor, float]:

@@ -1,6 +1,6 @@
-"""The small WavLM: its configuration and the folder it is saved to.
+"""The small WavLM that is judged by statistics: its configuration and the folder it is saved to.
 
-The result is a plain `WavLMForSequenceClassification`; nothing of this project is needed to load it.
+The folder is in transformers' format; `models.statistics_wavlm` holds the class that its `config.json` names.
 """
 
 from collections.abc import Mapping
@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForSequenceClassification
+from transformers import Wav2Vec2FeatureExtractor, WavLMConfig
 
 from lab.line.samples import RATE
 from lab.training import voice_front
+from models.graph import use_fused_attention
+from models.statistics_wavlm import WavLMForStatistics
+from models.statistics_wavlm import statistics as seen
 
 LABELS = {0: "bonafide", 1: "spoof"}
 
@@ -28,6 +31,7 @@ def config(settings: Mapping[str, Any]) -> WavLMConfig:
         "conv_kernel": list(voice_front.CONV_KERNEL),
         "conv_stride": list(voice_front.CONV_STRIDE),
         "conv_bias": True,
+        "spectral_filters": voice_front.FILTERS,
         # Positions come from the relative bias; this convolution stays switched off.
         "num_conv_pos_embeddings": 3,
         "num_conv_pos_embedding_groups": settings["hidden_size"],
@@ -35,7 +39,7 @@ def config(settings: Mapping[str, Any]) -> WavLMConfig:
     return WavLMConfig(**fixed, **settings)
 
 
-def build(settings: Mapping[str, Any], seed: int) -> WavLMForSequenceClassification:
+def build(settings: Mapping[str, Any], seed: int) -> WavLMForStatistics:
     """A model with random weights, in training mode, on the CPU, float32.
 
     Args:
@@ -43,12 +47,12 @@ def build(settings: Mapping[str, Any], seed: int) -> WavLMForSequenceClassificat
         seed: Of the weights.
     """
     torch.manual_seed(seed)
-    model = WavLMForSequenceClassification(config(settings))
+    model = WavLMForStatistics(config(settings))
     model.train()
     return model
 
 
-def save(model: WavLMForSequenceClassification, folder: Path) -> None:
+def save(model: WavLMForStatistics, folder: Path) -> None:
     """Writes config.json, model.safetensors and preprocessor_config.json.
 
     The weights are stored in half precision, which halves the file; the configuration says float32, and
@@ -67,24 +71,40 @@ def save(model: WavLMForSequenceClassification, folder: Path) -> None:
     extractor.save_pretrained(folder)
 
 
-class Layers(torch.nn.Module):
-    """The part of the model behind its front: the output of `voice_features.front_features` in, loss and logits out.
+def statistics(model: WavLMForStatistics, features: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
+    """What the head sees of the output of the front: float32 (windows, width).
 
     The layers compute in bfloat16, which is three times as fast where the processor supports it; weights stay float32.
     """
+    with torch.autocast(features.device.type, torch.bfloat16):
+        states = model.wavlm.encoder(features).last_hidden_state
+    return seen(features, states, spectrum, float(model.config.silence_gate))
 
-    def __init__(self, model: WavLMForSequenceClassification) -> None:
-        """Freezes the front; the rest is trained."""
+
+class Layers(torch.nn.Module):
+    """The part of the model behind its front: the output of `front` in, loss and logits out."""
+
+    def __init__(self, model: WavLMForStatistics, dropout: float = 0.0) -> None:
+        """Freezes the front; the rest is trained.
+
+        Args:
+            model: To train.
+            dropout: Share of the statistics that the head does without, drawn anew in every step.
+        """
         super().__init__()
         self.model = model
+        # As served: on a CPU in bfloat16 the original attention takes ten times as long.
+        use_fused_attention(model)
+        self.dropout = dropout
         model.freeze_feature_encoder()  # type: ignore[no-untyped-call]
         for part in (model.wavlm.feature_projection, model.wavlm.encoder.pos_conv_embed):
             part.requires_grad_(False)
 
-    def forward(self, features: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Takes float32 (..., frames, width) and int64 (...); returns the mean loss and float32 (windows, 2)."""
-        features, truth = features.flatten(0, -3), labels.flatten()
-        with torch.autocast(features.device.type, torch.bfloat16):
-            states = self.model.wavlm.encoder(features).last_hidden_state
-        logits = self.model.classifier(self.model.projector(states.float()).mean(1))
+    def forward(self, features: torch.Tensor, spectrum: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Takes float32 (..., frames, width or filters), int64 (...); returns the mean loss, float32 (windows, 2)."""
+        features, spectrum, truth = features.flatten(0, -3), spectrum.flatten(0, -3), labels.flatten()
+        found = statistics(self.model, features, spectrum)
+        centre = self.model.get_buffer("centre")
+        kept = torch.nn.functional.dropout(found - centre, self.dropout, self.training) + centre
+        logits = self.model.head(kept)
         return {"loss": torch.nn.functional.cross_entropy(logits, truth), "logits": logits}

@@ -88,7 +88,7 @@ def test_files_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.minio_secure, settings.redis_port, settings.grpc_ports) == (True, 1, (50061,))
 
 
-@pytest.mark.parametrize("name", ["BONAFIDE_ADDRESS", "BONAFIDE_API_KEY", "BONAFIDE_DATA_DIR"])
+@pytest.mark.parametrize("name", ["BONAFIDE_ADDRESS", "BONAFIDE_API_KEY", "BONAFIDE_DATA_DIR", "BONAFIDE_SPEECH_DIR"])
 def test_variables_of_the_clients_and_of_training_may_be_there(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
     read_settings()

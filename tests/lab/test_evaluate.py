@@ -122,6 +122,10 @@ def test_windows_without_speech_are_left_out_and_counted(
         (["--model", "{face}", "--data", "{photos}", "--spoof-label", "elephant"], "AmbiguousLabels"),
         (["--model", "{face}", "--data", "{photos}", "--split", "dev"], "no split 'dev'"),
         (["--model", "{face}", "--data", "{photos}", "--limit", "1"], "at least 2"),
+        (
+            ["--model", "{face}", "--data", "{photos}", "--level", "site"],
+            "redraws sources, and 0 of them are named here",
+        ),
         (["--model", "{face}", "--data", "{photos}", "--unseen", "print"], "no attack here is called print; there are"),
     ],
 )

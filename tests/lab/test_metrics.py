@@ -205,6 +205,40 @@ def test_intervals_are_the_same_every_time() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def test_within_its_own_group_a_detector_of_groups_is_useless() -> None:
+    scores, spoof = overlapping(seed=8)
+    groups = np.where(spoof == (np.arange(len(spoof)) % 4 > 0), "clean", "noisy")  # most spoofs are clean
+    even = np.ones(len(spoof))
+    follows = np.where(groups == "clean", 0.9, 0.1)
+    assert metrics.area_under_curve(Ranking(follows, spoof).curve()) > 0.7
+    assert metrics.WithinGroups(follows, spoof, groups.tolist()).auc(even) == pytest.approx(0.5)
+    by_hand = [(spoof[groups == name].sum(), roc_auc_score(spoof[groups == name], scores[groups == name])) for name in
+               ("clean", "noisy")]  # fmt: skip
+    expected = sum(count * auc for count, auc in by_hand) / spoof.sum()
+    assert metrics.WithinGroups(scores, spoof, groups.tolist()).auc(even) == pytest.approx(expected)
+    assert not metrics.WithinGroups(scores, spoof, ["spoof" if each else "bonafide" for each in spoof])
+    assert np.isnan(metrics.WithinGroups(scores, spoof, groups.tolist()).auc(np.where(spoof, 1.0, 0.0)))
+
+
+def test_sites_are_drawn_with_both_their_classes() -> None:
+    spoof = np.array([True, False, True, False, True, False])
+    sites = ["a", "a", "b", "b", "c", "d"]
+    drawn: list[NDArray[np.float64]] = []
+
+    def look(weights: NDArray[np.float64]) -> list[float]:
+        drawn.append(weights)
+        return [0.0]
+
+    metrics.bootstrap(look, spoof, sites, rounds=50, together=True)
+    assert len(drawn) == 50
+    for weights in drawn:
+        assert weights[0] == weights[1]
+        assert weights[2] == weights[3]
+        assert weights[0] + weights[2] + weights[4] + weights[5] == 4
+        assert weights[spoof].any()
+        assert weights[~spoof].any()
+
+
 @settings(max_examples=20)
 @given(cases)
 def test_shifting_scores_changes_no_rank_figure(case: Case) -> None:

@@ -99,18 +99,19 @@ def fetch(package: Package, timeout_s: float = 600) -> Path:
     return target
 
 
-def require_tools(tools: dict[str, str]) -> None:
+def require_tools(tools: dict[str, str], installer: str = "apt-get install --no-install-recommends") -> None:
     """Checks that command-line tools are installed.
 
     Args:
-        tools: Command -> Debian package that holds it.
+        tools: Command -> package that holds it.
+        installer: What installs such packages.
 
     Raises:
-        FetchError: Some are missing; the message is the `apt-get install` line that installs them.
+        FetchError: Some are missing; the message is the line that installs them.
     """
     missing = sorted({package for command, package in tools.items() if shutil.which(command) is None})
     if missing:
-        line = " ".join(["apt-get install --no-install-recommends", *missing])
+        line = " ".join([installer, *missing])
         raise FetchError(f"tools are missing; run: {line}")
 
 

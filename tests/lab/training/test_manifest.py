@@ -1,3 +1,5 @@
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,22 +27,57 @@ def test_a_moved_folder_still_finds_its_files(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "new" / "m.jsonl") == items(tmp_path / "new")[:2]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("label", "fake"), ("split", "valid"), ("attack", "espeak"), ("colour", "red")]
-)
+@pytest.mark.parametrize(("field", "value"), [("label", "fake"), ("split", "valid"), ("attack", "espeak")])
 def test_a_wrong_row_is_named(tmp_path: Path, field: str, value: str) -> None:
     path = tmp_path / "m.csv"
     manifest.write(items(tmp_path)[:1], path)
     header, row = path.read_text().splitlines()
     names, values = header.split(","), row.split(",")
-    if field in names:
-        values[names.index(field)] = value
-    else:
-        names.append(field)
-        values.append(value)
+    values[names.index(field)] = value
     path.write_text(f"{','.join(names)}\n{','.join(values)}\n")
     with pytest.raises(ValueError, match="row 1"):
         manifest.read(path)
+
+
+_ROW = {"path": "1.wav", "label": "bonafide", "subject": "ann", "source": "s", "licence": "CC0", "split": "dev"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        (
+            "m.csv",
+            "path,label,subject\n1.wav,bonafide,ann\n",
+            "its first line: it lacks source, licence, attack, split",
+        ),
+        ("m.csv", f"{','.join(_ROW)},attack,colour\n", "fields that are not known: colour; a row has path, label,"),
+        ("m.csv", f"{','.join(_ROW)},attack\n{','.join(_ROW.values())},-,red\n", "row 1: it has more cells than the 7"),
+        ("m.csv", f"{','.join(_ROW)},attack\n1.wav,bonafide,ann\n", "row 1: it lacks source, licence, split"),
+        ("m.jsonl", json.dumps(_ROW | {"colour": "red"}), "row 1: it has fields that are not known: colour"),
+        ("m.jsonl", json.dumps(_ROW | {"label": "spoof"}), "row 1: it lacks attack; a row has path, label, subject"),
+        ("m.jsonl", json.dumps(_ROW | {"label": "spoof", "attack": ""}), "'spoof' does not go with attack ''"),
+    ],
+)
+def test_missing_and_extra_columns_get_a_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        manifest.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.csv", f"{','.join(_ROW)},attack\n{','.join(_ROW.values())},\n"),
+        ("m.csv", f"{','.join(_ROW)},attack\n{','.join(_ROW.values())}\n"),
+        ("m.jsonl", json.dumps(_ROW)),
+        ("m.jsonl", json.dumps(_ROW | {"attack": ""})),
+        ("m.jsonl", json.dumps(_ROW | {"attack": None, "detail": None})),
+    ],
+)
+def test_bona_fide_rows_may_leave_the_attack_empty(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    (item,) = manifest.read(tmp_path / name)
+    assert (item.attack, item.detail) == ("-", "")
 
 
 def test_a_subject_on_two_sides_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import WavLMForSequenceClassification, WhisperConfig
+from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from lab.training import voice_front, voice_head, voice_model, voice_teacher
@@ -15,8 +15,10 @@ from lab.training.data.voice_audio import WINDOW, save
 from lab.training.data.voice_channel import channel
 from lab.training.voice_features import FourFeatures, front_features, write_fours
 from lab.training.voice_windows import FOUR, SPOOF_CLASS, normalise
+from models.statistics_wavlm import WavLMForStatistics
 
-SETTINGS = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 6, "intermediate_size": 64}
+SETTINGS = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 6, "intermediate_size": 64,
+            "silence_gate": 0.03}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def teacher() -> WhisperEncoder:
 
 
 @pytest.fixture(scope="module")
-def student(teacher: WhisperEncoder, speech: torch.Tensor) -> WavLMForSequenceClassification:
+def student(teacher: WhisperEncoder, speech: torch.Tensor) -> WavLMForStatistics:
     model = voice_model.build(SETTINGS, seed=0)
     assert voice_front.install(model, teacher, speech[:4]) < 0.2
     model.train(False)
@@ -60,7 +62,7 @@ def student(teacher: WhisperEncoder, speech: torch.Tensor) -> WavLMForSequenceCl
 
 
 def test_the_front_hears_what_the_teacher_hears(
-    student: WavLMForSequenceClassification, teacher: WhisperEncoder, speech: torch.Tensor
+    student: WavLMForStatistics, teacher: WhisperEncoder, speech: torch.Tensor
 ) -> None:
     with torch.inference_mode():
         truth = voice_teacher.hidden(teacher, voice_teacher.LogMel(centred=False)(speech), positions=False)[0]
@@ -76,34 +78,36 @@ def test_the_front_hears_what_the_teacher_hears(
     assert (error[4:] < 0.8).all()
 
 
-def test_silence_does_no_harm(student: WavLMForSequenceClassification) -> None:
+def test_silence_does_no_harm(student: WavLMForStatistics) -> None:
     with torch.inference_mode():
         silent = student(torch.zeros(1, WINDOW)).logits
     assert torch.isfinite(silent).all()
 
 
-def test_batches_do_not_change_a_score(student: WavLMForSequenceClassification, speech: torch.Tensor) -> None:
+def test_batches_do_not_change_a_score(student: WavLMForStatistics, speech: torch.Tensor) -> None:
     with torch.inference_mode():
         together = student(speech).logits
         alone = torch.cat([student(window[None]).logits for window in speech])
     assert torch.allclose(together, alone, atol=1e-4)
 
 
-def test_saved_in_halves_loaded_in_whole(student: WavLMForSequenceClassification, tmp_path: Path) -> None:
+def test_saved_in_halves_loaded_in_whole(student: WavLMForStatistics, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     voice_model.save(student, folder)
-    loaded = WavLMForSequenceClassification.from_pretrained(folder)
+    loaded = WavLMForStatistics.from_pretrained(folder)
     assert loaded.dtype == torch.float32
     assert loaded.config.id2label == {0: "bonafide", 1: "spoof"}
     assert (folder / "model.safetensors").stat().st_size < 2.2 * sum(p.numel() for p in student.parameters())
 
 
-def test_the_head_learns_which_side_is_which(student: WavLMForSequenceClassification, speech: torch.Tensor) -> None:
+def test_the_head_learns_which_side_is_which(student: WavLMForStatistics, speech: torch.Tensor) -> None:
     torch.manual_seed(0)
     noise = torch.randn(6, WINDOW)
     samples = torch.cat([speech, noise])
     truth = torch.tensor([1 - SPOOF_CLASS] * 6 + [SPOOF_CLASS] * 6)
-    count, _ = voice_head.fit(student, [{"features": front_features(student, samples), "labels": truth}], ridge=0.01)
+    features, spectrum = front_features(student, samples)
+    batch = {"features": features, "spectrum": spectrum, "labels": truth}
+    count, _ = voice_head.fit(student, [batch], ridge=0.01)
     student.train(False)
     with torch.inference_mode():
         predicted = student(samples).logits.argmax(-1)
@@ -111,18 +115,18 @@ def test_the_head_learns_which_side_is_which(student: WavLMForSequenceClassifica
     assert (predicted == truth).all()
 
 
-def test_heard_once_is_as_good_as_heard_again(student: WavLMForSequenceClassification, speech: torch.Tensor) -> None:
+def test_heard_once_is_as_good_as_heard_again(student: WavLMForStatistics, speech: torch.Tensor) -> None:
     """Training behind the front is training of the model that ships, but for bfloat16."""
     student.train(False)
     truth = torch.tensor([0, 1, 0, 1, 0, 1])
     with torch.inference_mode():
         whole = student(speech).logits
-        behind = voice_model.Layers(student)(front_features(student, speech), truth)["logits"]
+        behind = voice_model.Layers(student)(*front_features(student, speech), truth)["logits"]
     assert torch.allclose(whole, behind, atol=0.02 * float(whole.abs().max()))
 
 
 def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
-    student: WavLMForSequenceClassification, speech: torch.Tensor, tmp_path: Path
+    student: WavLMForStatistics, speech: torch.Tensor, tmp_path: Path
 ) -> None:
     items = []
     for number, (attack, subject) in enumerate([("-", "a"), ("lpc", "a"), ("espeak", "espeak/de"), ("-", "b")]):
@@ -138,13 +142,19 @@ def test_fours_are_heard_once_and_a_stopped_hearing_goes_on(
 
     whole = heard("whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
-    features, told = (np.load(tmp_path / "stopped" / name, mmap_mode="r+") for name in ("features.npy", "speech.npy"))
-    features[1:], told[1:] = 0, 0
-    features.flush(), told.flush()
+    for name in ("features", "spectrum", "speech"):
+        kept = np.load(tmp_path / f"stopped/{name}.npy", mmap_mode="r+")
+        kept[1:] = 0
+        kept.flush()
     assert np.array_equal(heard("stopped"), whole)
     with pytest.raises(ValueError, match="written for 3 fours, not 4"):
         write_fours(student, items, count=4, seed=5, workers=0, folder=tmp_path / "whole")
     crops = FourFeatures(tmp_path / "whole", crop=50)
     assert len(crops) == 3
     assert crops[0]["features"].shape == (4, 50, 384)
+    assert crops[0]["spectrum"].shape == (4, 104, voice_front.FILTERS)
     assert crops[0]["labels"].tolist() == list(FOUR)
+    # Where they begin, frames and spectra are of the same moment.
+    uncut = FourFeatures(tmp_path / "whole", crop=len(student.front(speech[:1])[0][0]), kept=[2])
+    assert len(uncut) == 1
+    assert uncut[0]["spectrum"].shape[1] == student.front(speech[:1])[1].shape[1]

@@ -1,27 +1,33 @@
 """The loop behind the bundled voice model, two steps of it: what is trained, what is frozen, and the result."""
 
-import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import WavLMForSequenceClassification
 
-from lab.training import voice
+from lab.training import voice, voice_model
 from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
-
-BUNDLED = Path(__file__).parents[3] / "models/bundled/voice"
+from models.statistics_wavlm import WavLMForStatistics
 
 SETTINGS: dict[str, Any] = {
     "seed": 1,
-    "model": {},
+    "model": {
+        "hidden_size": 384,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 6,
+        "intermediate_size": 64,
+        "classifier_proj_size": 8,
+        "silence_gate": 0.02,
+    },
     "training": {
         "heard_fours": 2,
         "head_ridge": 0.003,
+        "head_dropout": 0.1,
         "steps": 2,
         "fours_per_step": 2,
         "crop_frames": 25,
@@ -51,14 +57,23 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_layers_learn_and_the_front_stays(data: Path, tmp_path: Path) -> None:
     # In place of the teacher, which would have to be fetched.
-    shutil.copytree(BUNDLED, tmp_path / "out/written")
+    written = tmp_path / "out/written"
+    voice_model.save(voice_model.build(SETTINGS["model"], seed=0), written)
     folder = voice.train(SETTINGS, data, tmp_path / "out")
-    before, after = (WavLMForSequenceClassification.from_pretrained(where).state_dict() for where in (BUNDLED, folder))
+    before, after = (WavLMForStatistics.from_pretrained(where).state_dict() for where in (written, folder))
     changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
-    assert any(".layers.1.feed_forward" in name for name in changed)
+    assert any(".layers.0.feed_forward" in name for name in changed)
     assert "classifier.weight" in changed
     assert not any(".feature_" in name or ".pos_conv_embed." in name for name in changed)
     assert (tmp_path / "out/result.json").exists()
     # All steps are done: nothing is left to learn, and the same weights come out.
-    again = WavLMForSequenceClassification.from_pretrained(voice.train(SETTINGS, data, tmp_path / "out")).state_dict()
+    again = WavLMForStatistics.from_pretrained(voice.train(SETTINGS, data, tmp_path / "out")).state_dict()
     assert all(torch.equal(weight, again[name]) for name, weight in after.items())
+
+
+def test_a_source_that_every_four_needs_cannot_be_left_out(data: Path, tmp_path: Path) -> None:
+    items = manifest.read(data)
+    manifest.write([replace(item, source="github:a/b") if item.attack == "espeak" else item for item in items], data)
+    voice_model.save(voice_model.build(SETTINGS["model"], seed=0), tmp_path / "out/written")
+    with pytest.raises(ValueError, match="without github:a/b nothing is left to learn from"):
+        voice.train(SETTINGS, data, tmp_path / "out", ["github:a/b"])
