@@ -33,7 +33,7 @@ class ChunkScore:
     """Share of the chunk in which somebody speaks, 0..1."""
     total_chunks: int | None = field(default=None, compare=False)
     """While scores arrive: how many chunks the recording has, once that is known."""
-    member_scores: Mapping[str, float] = field(default_factory=dict)
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
 
 
@@ -69,7 +69,7 @@ class AudioReport:
     """Where to listen first."""
     speech_seconds: float = 0.0
     """Seconds in which somebody speaks."""
-    member_scores: Mapping[str, float] = field(default_factory=dict)
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
 
     @property
@@ -109,7 +109,7 @@ class FaceReport:
     """Why not to rely on the verdict: `no_face`, `several_faces`, `small_face`, `dark`, `blurred`; else empty."""
     faces: tuple[FaceBox, ...] = ()
     """The faces that were found, the largest first."""
-    member_scores: Mapping[str, float] = field(default_factory=dict)
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(fake) by each member of an ensemble, by its name; empty for a single model."""
 
     @property

@@ -223,6 +223,7 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
                 "end_time_seconds": 4.0,
                 "label": "bonafide",
                 "speech_ratio": 0.75,
+                "member_scores": {},
             },
             {
                 "chunk_id": "chunk_1",
@@ -231,6 +232,7 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
                 "end_time_seconds": 8.0,
                 "label": "spoof",
                 "speech_ratio": 0.75,
+                "member_scores": {},
             },
         ],
         "score": 0.5,
@@ -243,6 +245,7 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
         "calibrated": False,
         "suspicious": [{"start_time_seconds": 4.0, "end_time_seconds": 8.0, "score": 0.9}],
         "speech_seconds": 6.0,
+        "member_scores": {},
     }
     assert done.stderr.count("\n") == 2, "the errors are for people too"
 
@@ -257,7 +260,7 @@ def test_json_of_stored_recordings_faces_and_status(address: str, peer: Peer, fi
             "file": str(files[0]), "is_live": True, "confidence": 0.9, "predicted_class": "live",
             "probabilities": {"fake": 0.1, "live": 0.9}, "success": True, "error_message": "", "threshold": 0.5,
             "model_name": "dino-peer", "model_version": "v2", "demo": False, "request_id": REQUEST_ID, "error_code": "",
-            "calibrated": True, "reason": "", "faces": [],
+            "calibrated": True, "reason": "", "faces": [], "member_scores": {},
         }
     ]  # fmt: skip
     (status,) = documents(bonafide("status", "--json", "--address", address).stdout)

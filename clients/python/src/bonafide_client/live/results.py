@@ -61,7 +61,7 @@ class LiveSummary:
     """Finds the session, or the last part of one that was resumed, in the service's log."""
     warnings: tuple[str, ...] = ()
     """What is odd about the audio, or about that of the last part; none from older services."""
-    member_scores: Mapping[str, float] = field(default_factory=dict)
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
 
     @property
