@@ -22,7 +22,7 @@ import uvloop
 from numpy.typing import NDArray
 
 from benchmarks.inputs import SAMPLE_RATE
-from benchmarks.processes import Memory, cpu_seconds, memory, ready
+from benchmarks.processes import CpuByKind, Memory, memory, ready
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from benchmarks.voices import LiveLoad, LiveResult, Protocol, run_live_load
 from bonafide.audio.decoding import MonoDecoder
@@ -95,9 +95,10 @@ def speech() -> list[NDArray[np.int16]]:
 
 def measure(service: LocalService, load: LiveLoad, sounds: Sequence[NDArray[np.int16]]) -> Row:
     """Runs one load."""
+    meter = CpuByKind(service)
 
     def cpu() -> dict[str, float]:
-        return {**cpu_seconds(service), _CLIENT: time.process_time()}
+        return {**meter.look(), _CLIENT: time.process_time()}
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         result = runner.run(run_live_load(service.live_url, load, sounds, cpu))

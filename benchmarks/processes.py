@@ -80,15 +80,27 @@ def memory(service: LocalService) -> dict[str, Memory]:
     return {name: _memory(process) for name, process in found.items()}
 
 
-def cpu_seconds(service: LocalService) -> dict[str, float]:
-    """User and system time so far, of all servers of a kind, and of the decoding processes that have not ended."""
-    spent = dict.fromkeys([*SERVERS, DECODING], 0.0)
-    ours = {name: kind for kind, name in SERVERS.items()}
-    for process in psutil.Process(service.process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # a decoding process may be replaced
-            times = process.cpu_times()
-            spent[ours.get(_service_name(process), DECODING)] += times.user + times.system
-    return spent
+class CpuByKind:
+    """Adds up the processor time of the servers of each kind, and of the decoding processes.
+
+    Decoding processes are replaced now and then: what one used after the last look is lost, so look often.
+    """
+
+    def __init__(self, service: LocalService) -> None:
+        self._supervisor = psutil.Process(service.process.pid)
+        self._seen: dict[psutil.Process, tuple[str, float]] = {}
+
+    def look(self) -> dict[str, float]:
+        """User and system time in seconds so far, of all that have been seen, by `SERVERS` and `DECODING`."""
+        ours = {name: kind for kind, name in SERVERS.items()}
+        for process in self._supervisor.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                self._seen[process] = ours.get(_service_name(process), DECODING), times.user + times.system
+        spent = dict.fromkeys([*SERVERS, DECODING], 0.0)
+        for kind, seconds in self._seen.values():
+            spent[kind] += seconds
+        return spent
 
 
 def _service_name(process: psutil.Process) -> str:

@@ -22,7 +22,7 @@ import grpc
 from benchmarks.bare_engine import BareEngine, Task, Turn, bare_engine
 from benchmarks.inputs import WINDOW_SECONDS
 from benchmarks.load import Phase, caller_of, closed_loop
-from benchmarks.processes import DECODING, Memory, cpu_seconds, memory, ready
+from benchmarks.processes import DECODING, CpuByKind, Memory, memory, ready
 from benchmarks.random_models import save_dinov2_base, save_wavlm_base
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from models.catalog import BUNDLED
@@ -162,16 +162,17 @@ async def measure(service: LocalService, task: Task, engine: BareEngine, rows: S
     count = turn_items(engine.rate, sizes.turn_s, max(8, engine.batch))
     numbers = itertools.count()
     turns: list[Turn] = []
+    meter = CpuByKind(service)
     async with grpc.aio.insecure_channel(service.address) as channel:
         calls = [caller_of(task, channel, row.seconds) for row in rows]
         await closed_loop(calls[0], numbers, _RUN_IN, 8)
         turns.append(engine.run(count))
         for _ in range(sizes.rounds):
             for row, call in zip(rows, calls, strict=True):
-                used = cpu_seconds(service)
+                used = meter.look()
                 calls_in_turn = max(row.concurrency, -(-count // row.items))
                 row.phases.append(await closed_loop(call, numbers, calls_in_turn, row.concurrency))
-                row.cpu_s.append({name: spent - used[name] for name, spent in cpu_seconds(service).items()})
+                row.cpu_s.append({name: spent - used[name] for name, spent in meter.look().items()})
                 turns.append(engine.run(count))
                 row.bare.append(statistics.mean(count / turn.wall_s for turn in turns[-2:]))
     return f"{throughput_table(rows)}\n\nCPU time for an item:\n\n{cpu_table(task, rows, turns, count)}"

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import grpc
 
 from benchmarks.load import CallOnce, caller_of, closed_loop
-from benchmarks.processes import DECODING, cpu_seconds
+from benchmarks.processes import DECODING, CpuByKind
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from scripts.local_service import ROOT, LocalService, running
 from tests.servers import start_valkey
@@ -55,13 +55,11 @@ class Turn(NamedTuple):
         return self.runner_ms + self.service_ms + self.decoding_ms
 
 
-async def turn(
-    service: LocalService, call: CallOnce, numbers: "itertools.count[int]", calls: int, callers: int
-) -> Turn:
+async def turn(meter: CpuByKind, call: CallOnce, numbers: "itertools.count[int]", calls: int, callers: int) -> Turn:
     """Makes the calls."""
-    before = cpu_seconds(service)
+    before = meter.look()
     phase = await closed_loop(call, numbers, calls, callers)
-    spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in cpu_seconds(service).items()}
+    spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in meter.look().items()}
     return Turn(
         calls / phase.wall_s,
         1000 * percentile(phase.latencies_s, 50),
@@ -80,12 +78,13 @@ async def measure(
     numbers = itertools.count()
     async with AsyncExitStack() as stack:
         made = {name: await _caller(stack, service, workers) for name, service in services.items()}
-        for name, service in services.items():
-            await turn(service, made[name], numbers, _RUN_IN, 8)
+        meters = {name: CpuByKind(service) for name, service in services.items()}
+        for name, meter in meters.items():
+            await turn(meter, made[name], numbers, _RUN_IN, 8)
         for number in range(rounds):
             names = list(services) if number % 2 else list(reversed(services))
             for count, name in itertools.product(callers, names):
-                turns[count, name].append(await turn(services[name], made[name], numbers, calls(count), count))
+                turns[count, name].append(await turn(meters[name], made[name], numbers, calls(count), count))
     return turns
 
 

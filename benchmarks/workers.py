@@ -19,7 +19,7 @@ from typing import NamedTuple
 import grpc
 
 from benchmarks.load import CallOnce, caller_of, closed_loop
-from benchmarks.processes import DECODING, cpu_seconds
+from benchmarks.processes import DECODING, CpuByKind
 from benchmarks.tables import load_average, machine, markdown_table, say
 from scripts.local_service import LocalService
 from tests.integration.stubbed_service import stubbed_service
@@ -64,9 +64,10 @@ async def _called(running: LocalService, callers: int, calls: int) -> Round:
         numbers = itertools.count()
         call: CallOnce = lambda number: senders[number % _CHANNELS](number)  # noqa: E731
         await closed_loop(call, numbers, 2 * callers, callers)
-        before = cpu_seconds(running)
+        meter = CpuByKind(running)
+        before = meter.look()
         phase = await closed_loop(call, numbers, calls, callers)
-        spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in cpu_seconds(running).items()}
+        spent = {kind: 1000 * (now - before[kind]) / calls for kind, now in meter.look().items()}
         return Round(calls / phase.wall_s, spent["service"], spent[DECODING], 1000 * phase.cpu_s / calls)
 
 

@@ -3,7 +3,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.processes import DECODING, cpu_seconds
+from benchmarks.processes import DECODING, CpuByKind
 from scripts.local_service import LocalService
 
 BUSY = "import time\nwhile time.process_time() < 0.5: pass\ntime.sleep(60)"
@@ -25,9 +25,9 @@ def test_processor_time_is_that_of_all_processes_of_a_kind() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout is not None
         supervisor.stdout.readline()
-        service = LocalService(supervisor, 0, (0, 0), Path())
+        meter = CpuByKind(LocalService(supervisor, 0, (0, 0), Path()))
         deadline = time.monotonic() + 60
-        while (spent := cpu_seconds(service))["service"] < 0.8 or min(spent["voice runner"], spent[DECODING]) < 0.4:
+        while (spent := meter.look())["service"] < 0.8 or min(spent["voice runner"], spent[DECODING]) < 0.4:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         supervisor.communicate()
