@@ -1,6 +1,6 @@
 """Memory and processor time of processes and all below them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,8 +57,12 @@ class CpuMeter:
 
     def look(self) -> float:
         """User and system time in seconds, of all processes that have been seen."""
+        return sum(self.by_process().values())
+
+    def by_process(self) -> Mapping[psutil.Process, float]:
+        """The same for each of them."""
         for process in tree(self._pid):
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 self._seen[process] = times.user + times.system
-        return sum(self._seen.values())
+        return self._seen

@@ -4,13 +4,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from benchmarks.memory import pss_bytes
+from benchmarks.memory import CpuMeter, pss_bytes
 from scripts.local_service import LocalService, start
 
 SERVERS = {"service": "Bonafide", "voice runner": "WavLMRunner", "face runner": "DINOv2Runner"}
@@ -81,26 +81,30 @@ def memory(service: LocalService) -> dict[str, Memory]:
 
 
 class CpuByKind:
-    """Adds up the processor time of the servers of each kind, and of the decoding processes.
-
-    Decoding processes are replaced now and then: what one used after the last look is lost, so look often.
-    """
+    """Processor time of the servers of each kind, and of the decoding processes; see `CpuMeter`."""
 
     def __init__(self, service: LocalService) -> None:
         self._supervisor = psutil.Process(service.process.pid)
-        self._seen: dict[psutil.Process, tuple[str, float]] = {}
+        self._meter = CpuMeter(service.process.pid)
+        self._kinds = {self._supervisor: ""}
 
     def look(self) -> dict[str, float]:
         """User and system time in seconds so far, of all that have been seen, by `SERVERS` and `DECODING`."""
-        ours = {name: kind for kind, name in SERVERS.items()}
-        for process in self._supervisor.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                self._seen[process] = ours.get(_service_name(process), DECODING), times.user + times.system
         spent = dict.fromkeys([*SERVERS, DECODING], 0.0)
-        for kind, seconds in self._seen.values():
-            spent[kind] += seconds
+        for process, seconds in self._meter.by_process().items():
+            if process not in self._kinds:
+                self._kinds[process] = _kind(process)
+            if kind := self._kinds[process]:
+                spent[kind] += seconds
         return spent
+
+
+def _kind(process: psutil.Process) -> str:
+    ours = {name: kind for kind, name in SERVERS.items()}
+    try:
+        return ours.get(_service_name(process), DECODING)
+    except psutil.NoSuchProcess:  # only decoding processes are replaced while others go on
+        return DECODING
 
 
 def _service_name(process: psutil.Process) -> str:

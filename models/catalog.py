@@ -67,6 +67,17 @@ class ModelFiles:
         """Whether it is a folder whose manifest lists other models."""
         return not self.is_converted and (self.path / MANIFEST).is_file() and lists_members(self.path)
 
+    def require_single(self) -> None:
+        """Refuses an ensemble where one of its members is wanted.
+
+        Raises:
+            UnsupportedModel: it is one.
+        """
+        if self.is_ensemble:
+            raise UnsupportedModel(
+                f"{self.reference!r} is an ensemble, and a single model is needed: give one of its members"
+            )
+
 
 def find_model(reference: str, task: Task, models_dir: Path, *, offline: bool = False) -> ModelFiles:
     """Finds, and if need be downloads, the files that a reference names.

@@ -27,6 +27,7 @@ from models.options import LoadOptions
 from models.slot import Loaded
 from models.speech import VoiceActivityDetector
 from models.voice_model import WINDOW_SAMPLES
+from models.window_rule import end_of
 
 
 class WindowScorer:
@@ -61,7 +62,7 @@ class WindowScorer:
             InferenceFailed: the engine itself is broken.
         """
         judged = self.detector.judge(windows)
-        ratios = self._speech.speech_ratios([_last_four(each) for each in windows])
+        ratios = self._speech.speech_ratios([end_of(each, WINDOW_SAMPLES) for each in windows])
         return [
             WindowScore(score, ratio, tuple(members))
             for score, ratio, members in zip(
@@ -102,11 +103,6 @@ class PhotoScorer:
             PhotoScore(score, tuple(members))
             for score, members in zip(judged.scores.tolist(), judged.members.tolist(), strict=True)
         ]
-
-
-def _last_four(window: Any) -> Any:
-    """The last 4 s of a window; what is none stays as it is, for the detector to refuse."""
-    return window[-WINDOW_SAMPLES:] if isinstance(window, np.ndarray) and window.ndim == 1 else window
 
 
 def settings_for(task: Task, **given: Any) -> Settings:

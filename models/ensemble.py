@@ -23,6 +23,7 @@ from models.manifest_file import read_ensemble
 from models.manifest_names import MANIFEST
 from models.options import LoadOptions
 from models.voice_model import VoiceSpoofModel
+from models.window_rule import end_of
 
 T = TypeVar("T", bound=str)
 Part = Callable[[Any], Any]
@@ -168,8 +169,8 @@ def _one(values: Sequence[T]) -> Any:
 
 
 def _window(samples: int) -> Part:
-    """The end of a window, as long as the member takes: what lies before it is there for other members."""
-    return lambda window: window[-samples:] if isinstance(window, np.ndarray) and window.ndim == 1 else window
+    """The end of a window, as long as the member takes."""
+    return lambda window: end_of(window, samples)
 
 
 def _picture(info: ModelInfo, geometry: ImageGeometry | None) -> Part:

@@ -63,10 +63,7 @@ class FaceSpoofModel(Detector):
         Raises:
             ModelError: see `load`; an ensemble is no single model.
         """
-        if files.is_ensemble:
-            raise UnsupportedModel(
-                f"{files.reference!r} is an ensemble, and a single model is needed: give one of its members"
-            )
+        files.require_single()
         if files.is_onnx:
             from models.onnx_model import open_onnx
 

@@ -1,6 +1,7 @@
 """What a voice model is given of a window of the service: completed where it is too short, cut where it is too long."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,14 @@ class WindowRule:
         if self.last == "reach_back":
             return [*parts, window[length - self.samples :]]
         return [*parts, _completed(window[starts[-1] + self.hop :], self.samples, self.last)]
+
+
+def end_of(window: Any, samples: int) -> Any:
+    """The last samples of a window, int16 `(n,)`: what lies before them is there for another model.
+
+    What is no window stays as it is, for the model to refuse.
+    """
+    return window[-samples:] if isinstance(window, np.ndarray) and window.ndim == 1 else window
 
 
 def _completed(window: Samples, samples: int, rule: Short) -> Samples:
