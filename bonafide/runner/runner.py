@@ -182,10 +182,8 @@ class Runner(Generic[T]):
 
     async def _score_batch(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
         began = time.perf_counter()
-        answers = await self._score_remote(items)
+        answers = self._complete(await self._score_remote(items), items)
         total_s = time.perf_counter() - began
-        if len(answers) != len(items):
-            raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
         inference_s, batch_size = max(((answer.inference_s, answer.batch_size) for answer in answers), default=(0.0, 0))
         self._seconds_per_item += 0.1 * (inference_s / max(1, batch_size) - self._seconds_per_item)
         self._observer.batch(self.name, len(items), total_s, inference_s, batch_size)
@@ -196,6 +194,10 @@ class Runner(Generic[T]):
             answers = await self._remote.score_previous(items)
         except OSError as error:
             raise Unavailable(f"the {self.name} model cannot be reached") from error
+        return self._complete(answers, items)
+
+    def _complete(self, answers: list[RunnerResult], items: Sequence[NDArray[Any]]) -> list[RunnerResult]:
+        """The answers, if there is one for each item."""
         if len(answers) != len(items):
             raise Internal(f"the {self.name} runner answered {len(answers)} of {len(items)} items")
         return answers
