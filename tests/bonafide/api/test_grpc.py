@@ -23,6 +23,7 @@ from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
 from tests.bonafide.fakes import MEMBERS, LocalRemote
+from tests.grpc_refusal import refusal
 from tests.media import encode_image, photo, wav
 from tests.portraits import no_face, two_faces
 
@@ -65,12 +66,6 @@ def stored(tmp_path: Path) -> audio.AnalyzeAudioRequest:
     (tmp_path / "calls").mkdir()
     (tmp_path / "calls" / "a.wav").write_bytes(VOICE)
     return audio.AnalyzeAudioRequest(minio_bucket_name="calls", minio_object_key="a.wav", task_id="task-1")
-
-
-async def refusal(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await call
-    return refused.value
 
 
 def trailer(error: grpc.aio.AioRpcError) -> dict[str, str]:
@@ -165,11 +160,9 @@ async def test_an_upload_over_the_limit_or_of_nothing(voice: Any) -> None:
             yield audio.AnalyzeUploadRequest(data=b"x" * 500_000)
 
     for count, code in ((5, "too_large"), (0, "unreadable_media")):
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            async for _ in voice.AnalyzeUpload(parts(count)):
-                pass
-        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        assert trailer(refused.value)["bonafide-error-code"] == code
+        error = await refusal(voice.AnalyzeUpload(parts(count)))
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert trailer(error)["bonafide-error-code"] == code
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
 from tests.bonafide.fakes import LocalRemote
+from tests.grpc_refusal import refusal
 from tests.media import encode_image, photo
 
 PHOTO = liveness.LivenessRequest(image_data=encode_image(photo()))
@@ -58,12 +59,6 @@ async def connection(port: int) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
-async def refusal(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await asyncio.wait_for(call, 20)
-    return refused.value
-
-
 def code_of(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
     return error.code(), str(dict(error.trailing_metadata() or ()).get("bonafide-error-code"))
 
@@ -76,9 +71,9 @@ async def silent(channel: grpc.aio.Channel, method: str) -> Any:
 
 
 def raw_call(channel: grpc.aio.Channel, method: str, *messages: bytes) -> Any:
-    """A call of any kind with these messages; its first answer."""
+    """A call of any kind with these messages."""
     call: Any = channel.stream_stream(method)
-    return call(iter(messages)).read()
+    return call(iter(messages))
 
 
 async def until_open(intake: Intake, count: int) -> None:
@@ -140,7 +135,7 @@ async def test_a_caller_with_many_connections_is_one_caller(tmp_path: Path) -> N
         upload = other.AnalyzeUpload(
             iter([audio.AnalyzeUploadRequest(data=b"x")]), metadata=(("x-api-key", other_key),)
         )
-        assert code_of(await refusal(upload.read())) == (grpc.StatusCode.INVALID_ARGUMENT, "unreadable_media")
+        assert code_of(await refusal(upload)) == (grpc.StatusCode.INVALID_ARGUMENT, "unreadable_media")
         for call in calls:
             call.cancel()
         await asyncio.gather(*ends)
@@ -180,7 +175,7 @@ async def test_a_connection_has_a_bounded_number_of_streams(tmp_path: Path) -> N
 async def test_who_sends_nothing_is_not_waited_for(tmp_path: Path, method: str) -> None:
     async with serving(tmp_path, grpc_idle_s=0.3) as (_, port, _app), connection(port) as channel:
         call = await silent(channel, method)
-        assert code_of(await refusal(call.read())) == (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded")
+        assert code_of(await refusal(call)) == (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded")
         assert await status_of(channel) == "loaded"
 
 
@@ -193,7 +188,7 @@ async def test_an_upload_that_stops_halfway_ends_and_gives_its_bytes_back(tmp_pa
             await asyncio.sleep(0.3)
         with app.budget.keep(100_000):
             pass
-        assert code_of(await refusal(call.read())) == (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded")
+        assert code_of(await refusal(call)) == (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded")
         with app.budget.keep(1_000_000):
             pass
 
@@ -259,7 +254,7 @@ async def test_a_message_over_the_limit_is_too_large(tmp_path: Path, method: str
             if method == "PredictLiveness":
                 call = face.PredictLiveness(liveness.LivenessRequest(image_data=bytes(size)))
             else:
-                call = voice.AnalyzeUpload(iter([audio.AnalyzeUploadRequest(data=bytes(size))])).read()
+                call = voice.AnalyzeUpload(iter([audio.AnalyzeUploadRequest(data=bytes(size))]))
             assert code_of(await refusal(call)) == (grpc.StatusCode.INVALID_ARGUMENT, "too_large")
         assert (await face.PredictLiveness(PHOTO)).success
 

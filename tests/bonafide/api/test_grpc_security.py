@@ -19,6 +19,7 @@ from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
 from tests.bonafide.fakes import LocalRemote
 from tests.certificates import Authority, Certificate
+from tests.grpc_refusal import refusal
 from tests.media import encode_image, photo
 
 KEY, LINE = new_key("bank")
@@ -39,12 +40,6 @@ async def channel(app: App) -> AsyncIterator[grpc.aio.Channel]:
     app.access = Access(KeyStore(LINE), calls_per_minute=5)
     async with serving(app) as port, grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
-
-
-async def refusal(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await call
-    return refused.value
 
 
 def trailer(error: grpc.aio.AioRpcError) -> dict[str, str]:
@@ -72,8 +67,8 @@ async def test_who_does_not_is_refused_whatever_the_kind_of_call(
         face.PredictLiveness(BIG, metadata=metadata),
         face.GetModelStatus(liveness.ModelStatusRequest(), metadata=metadata),
         voice.AnalyzeAudio(stored, metadata=metadata),
-        voice.AnalyzeAudioStream(stored, metadata=metadata).read(),
-        voice.AnalyzeUpload(parts(), metadata=metadata).read(),
+        voice.AnalyzeAudioStream(stored, metadata=metadata),
+        voice.AnalyzeUpload(parts(), metadata=metadata),
     ):
         error = await refusal(call)
         assert error.code() == grpc.StatusCode.UNAUTHENTICATED
@@ -105,7 +100,7 @@ async def test_health_is_open_and_reflection_is_not(channel: grpc.aio.Channel) -
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     watch.cancel()
     reflect: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-    assert (await refusal(reflect().read())).code() == grpc.StatusCode.UNAUTHENTICATED
+    assert (await refusal(reflect())).code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_an_unknown_method_is_told_so(channel: grpc.aio.Channel) -> None:
