@@ -11,6 +11,7 @@ from bonafide.cache.circuit_breaker import CircuitBreaker
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings
+from bonafide.evidence.evidence import Evidence
 from bonafide.face import FaceJudgement
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
@@ -36,8 +37,8 @@ class App:
         face_shadow: those of the second face model, if there is one.
 
     Raises:
-        OSError: the file of API keys cannot be read.
-        ValueError: the API keys are malformed.
+        OSError: the file of API keys, or the key or log of evidence, cannot be used.
+        ValueError: the API keys, or the keys of evidence, are malformed.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class App:
         measurements = Measurements()
         self.settings = settings
         self.access = Access.from_settings(settings)
+        self.evidence = Evidence.from_settings(settings)
         self.voice_runner = Runner(
             "voice",
             voice,
@@ -86,6 +88,7 @@ class App:
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
             shadow=self.shadows.voice,
+            records=self.evidence,
         )
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -97,6 +100,7 @@ class App:
             settings=settings,
             observer=measurements,
             shadow=self.shadows.voice,
+            records=self.evidence,
         )
         self.calls = CallVerdicts.from_settings(settings, redis_breaker)
         self.webhook = Webhook.from_settings(settings)
@@ -105,6 +109,7 @@ class App:
             photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
             threshold=settings.face_threshold,
             shadow=self.shadows.face,
+            records=self.evidence,
         )
 
     @property
@@ -131,6 +136,8 @@ class App:
         await self.face_runner.close()
         await self._cache.close()
         await self._store.close()
+        if self.evidence is not None:
+            await self.evidence.close()
         self.decoders.close()
         self._live_decoders.close()
         for pool in (self._pool, self._live_pool):

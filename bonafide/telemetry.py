@@ -68,6 +68,11 @@ WEBHOOKS = Counter(
     "Verdicts posted, by outcome (delivered, refused, failed, dropped).",
     ["outcome"],
 )
+EVIDENCE = Counter(
+    "bonafide_evidence_records_total",
+    "Records of verdicts, by outcome: kept, unkept (signed, but not in the log), refused (with the verdict).",
+    ["outcome"],
+)
 SHADOW_VERDICTS = Counter(
     "bonafide_shadow_verdicts_total",
     "Recordings, live sessions and photos of a shadow's share: agreed, changed (another label), failed, dropped (no "

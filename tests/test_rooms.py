@@ -12,11 +12,11 @@ RANKS = (
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},
     {"bonafide.voice", "bonafide.face", "bonafide.live"},
-    {"bonafide.recordings", "bonafide.shadow"},
+    {"bonafide.recordings", "bonafide.shadow", "bonafide.evidence"},
     {"bonafide.runner", "bonafide.decoders"},
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment", "bonafide.http_errors"},
-    {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore", "bonafide.base64_text"},
+    {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore", "bonafide.base64_text", "bonafide.media_digest"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
     {"models.cpus", "bonafide.addresses", "bonafide.lists", "bonafide.parent"},
 )

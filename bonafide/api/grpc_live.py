@@ -153,4 +153,5 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         reason=summary.ending.value,
         warnings=summary.warnings,
         member_scores=summary.member_scores,
+        evidence=summary.evidence,
     )

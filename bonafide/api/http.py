@@ -24,6 +24,7 @@ from bonafide.api import messages
 from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file_in_body, read_json
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
+from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
@@ -90,6 +91,7 @@ class HttpApi:
                 self._status("/health", self.health),
                 self._status("/stats", self.stats),
                 self._status("/calls/{call_id}", self.call_verdict),
+                self._status(KEYS_PATH, self.evidence_keys),
                 self._status("/docs.json", self.docs),
                 *web_routes(),
             ]
@@ -164,6 +166,12 @@ class HttpApi:
             raise ObjectNotFound("no verdict on a call of this id is kept")
         verdict: dict[str, Any] = json.loads(document)
         return verdict
+
+    async def evidence_keys(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
+        """The public keys of records, as a JSON Web Key Set."""
+        if app.evidence is None:
+            raise ObjectNotFound("this service keeps no evidence")
+        return app.evidence.jwks()
 
     async def docs(self, _app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The OpenAPI document, shown by BentoML's page at `/`."""

@@ -48,6 +48,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         suspicious=[suspicious_stretch(stretch) for stretch in report.suspicious],
         speech_seconds=report.speech_seconds,
         member_scores=report.member_scores,
+        evidence=report.evidence,
     )
 
 
@@ -94,6 +95,7 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
         reason=report.reason or "",
         faces=[_face_box(face) for face in report.faces],
         member_scores=report.member_scores,
+        evidence=report.evidence,
     )
 
 

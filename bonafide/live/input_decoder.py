@@ -111,6 +111,7 @@ class AudioInputDecoder:
             UnreadableMedia: a container is broken, or interleaved samples are not finite.
             TooLarge: a container, or a message of interleaved samples, holds too much.
         """
+        self._stream.received(data)
         if self._decoder is None:
             raise InvalidRequest("bytes came before a config that names their encoding")
         if isinstance(self._decoder, RawDecoder):
@@ -156,7 +157,11 @@ class AudioInputDecoder:
         if stated is None and is_bytes and isinstance(self._decoder, ContainerStream):
             return await self.samples(text_bytes(cast(str, audio_data)))
         configured = raw_encoding(self.encoding) or "float32"
+        if self._stream.records_media and is_bytes:
+            self._stream.received(text_bytes(cast(str, audio_data)))
         samples = text_samples(audio_data, stated or configured, stated=stated is not None)
+        if not is_bytes:
+            self._stream.received(samples.astype("<f4").tobytes())
         rate = self.rate if rate is None else rate
         if self._mixer is None or self.channels is None:
             return samples, rate

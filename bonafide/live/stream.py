@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,6 +22,8 @@ from bonafide.calls import Call
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
+from bonafide.evidence.judgement import Judgement, Records
+from bonafide.media_digest import Media, MediaHash
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
@@ -148,6 +150,7 @@ class LiveStream:
         observer: StreamObserver,
         shadow: VoiceShadow | None,
         call: Call,
+        records: Records | None = None,
     ) -> None:
         self.model = runner.info
         self.call = call
@@ -168,6 +171,8 @@ class LiveStream:
         self._source_warnings: list[str] = []
         self._settings = settings
         self._observer = observer
+        self._records = records
+        self._media = None if records is None else MediaHash()
         self._shadow = shadow
         self._trial = VoiceTrial(None)  # until it runs
         self._room = WeightedSemaphore(_QUEUE_MS)
@@ -183,6 +188,16 @@ class LiveStream:
         self._draining = True
         if self._receiving and self._reading is not None:
             self._reading.cancel()
+
+    def received(self, data: Media) -> None:
+        """Takes note, for the record of the verdict, of bytes as they came, before they are decoded."""
+        if self._media is not None:
+            self._media.update(data)
+
+    @property
+    def records_media(self) -> bool:
+        """Whether `received` has a use."""
+        return self._media is not None
 
     @property
     def max_channels(self) -> int:
@@ -336,10 +351,26 @@ class LiveStream:
                 await self._judge(job, send)
             self._room.release(weight)
         self.end_source()
-        summary = summary_of(self.session, item, self.model, self._source_warnings)
+        summary = await self._recorded(summary_of(self.session, item, self.model, self._source_warnings))
         self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary
+
+    async def _recorded(self, summary: LiveSummary) -> LiveSummary:
+        """The summary with its record, if there is one of verdicts."""
+        if self._records is None or self._media is None:
+            return summary
+        judgement = Judgement(
+            source="live",
+            media=self._media.digest,
+            model=summary.model,
+            threshold=summary.threshold,
+            score=summary.score,
+            label=summary.label,
+            windows=summary.windows,
+            member_scores=summary.member_scores,
+        )
+        return replace(summary, evidence=await self._records.record(judgement, self.call))
 
     async def _send(self, send: Send, output: object) -> None:
         timeout = asyncio.timeout(self._settings.live_send_timeout_s)

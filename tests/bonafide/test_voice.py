@@ -15,6 +15,7 @@ from bonafide.calls import Call
 from bonafide.decoders.recordings import ThreadRecordings
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
 from bonafide.runner.remote import RunnerResult
+from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow
 from bonafide.storage import open_store
@@ -50,6 +51,9 @@ class CountingStore:
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         self.reads += 1
         return await self._store.read(bucket, key, expected)
+
+    async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
+        return await self._store.digest(bucket, key, expected)
 
     async def close(self) -> None:
         await self._store.close()

@@ -168,7 +168,9 @@ type AnalyzeAudioResponse struct {
 	// Seconds in which somebody speaks.
 	SpeechSeconds float64 `protobuf:"fixed64,13,opt,name=speech_seconds,json=speechSeconds,proto3" json:"speech_seconds,omitempty"`
 	// P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model.
-	MemberScores  map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
+	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +301,13 @@ func (x *AnalyzeAudioResponse) GetMemberScores() map[string]float32 {
 		return x.MemberScores
 	}
 	return nil
+}
+
+func (x *AnalyzeAudioResponse) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
 }
 
 // Part of a recording whose chunks are all labelled spoof.
@@ -1016,7 +1025,9 @@ type LiveSummary struct {
 	// What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse.
 	Warnings []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// As in AnalyzeAudioResponse.
-	MemberScores  map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// As in AnalyzeAudioResponse, of the bytes that were received.
+	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1147,6 +1158,13 @@ func (x *LiveSummary) GetMemberScores() map[string]float32 {
 		return x.MemberScores
 	}
 	return nil
+}
+
+func (x *LiveSummary) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
 }
 
 // Which model spoke.
@@ -1474,7 +1492,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\atask_id\x18\x03 \x01(\tR\x06taskId\"C\n" +
 	"\x14AnalyzeUploadRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
-	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\x9a\x06\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\xb6\x06\n" +
 	"\x14AnalyzeAudioResponse\x12V\n" +
 	"\vpredictions\x18\x01 \x03(\v24.audioanalyzer.AnalyzeAudioResponse.PredictionsEntryR\vpredictions\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
@@ -1495,7 +1513,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x18\f \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
 	"suspicious\x12%\n" +
 	"\x0espeech_seconds\x18\r \x01(\x01R\rspeechSeconds\x12Z\n" +
-	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x1a>\n" +
+	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x1a>\n" +
 	"\x10PredictionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a?\n" +
@@ -1559,7 +1578,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\x8b\x05\n" +
+	"\x0e_running_score\"\xa7\x05\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1580,7 +1599,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1a\n" +
 	"\bwarnings\x18\r \x03(\tR\bwarnings\x12Q\n" +
-	"\rmember_scores\x18\x0e \x03(\v2,.audioanalyzer.LiveSummary.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\rmember_scores\x18\x0e \x03(\v2,.audioanalyzer.LiveSummary.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
