@@ -279,7 +279,7 @@ class Settings(BaseSettings):
     evidence_fsync: bool = True
     """Whether a record is on the disk before its verdict is answered; else the system writes it when it likes."""
     evidence_required: bool = True
-    """Whether a verdict whose record cannot be kept, as on a full disk, is refused as unavailable; else it is signed only."""
+    """Whether a verdict whose record cannot be kept (a full disk) is refused as unavailable; else it is only signed."""
 
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)

@@ -83,6 +83,7 @@ _MODELS = {
 }
 _CALL = CallVerdict.model_json_schema(ref_template="#/components/schemas/{model}")
 _SCHEMAS = _CALL.pop("$defs")
+_KEYS = {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}}
 _ANY = {"type": "object"}
 
 OPENAPI: dict[str, Any] = {
@@ -98,6 +99,7 @@ OPENAPI: dict[str, Any] = {
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
         "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
+        "/.well-known/jwks.json": {"get": _operation("The public keys of evidence, a JSON Web Key Set", _KEYS)},
         "/health": {"get": _operation("Whether both models answer", _ANY)},
         "/stats": {"get": _operation("How many calls and live sessions are in progress", _ANY)},
     },

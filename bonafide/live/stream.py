@@ -23,10 +23,10 @@ from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.evidence.judgement import Judgement, Records
-from bonafide.media_digest import Media, MediaHash
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
+from bonafide.media_digest import Media, MediaHash
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow, VoiceTrial, follow

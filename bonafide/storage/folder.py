@@ -60,9 +60,7 @@ class FolderStore:
         """See `ObjectStore.digest`."""
         return await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
 
-    async def _read(
-        self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]
-    ) -> T:
+    async def _read(self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]) -> T:
         check_location(bucket, key, self._allowed_buckets)
         check_size(expected.size, self._max_bytes)
 

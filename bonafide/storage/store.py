@@ -34,8 +34,8 @@ class ObjectStat:
 class ObjectStore(Protocol):
     """Source of objects. Every method may be cancelled at any time and then stops its work soon.
 
-    `stat`, `read` and `digest` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a bucket
-    outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
+    `stat`, `read` and `digest` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a
+    bucket outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
     `Unavailable` when the storage does not respond, after the retries.
     """
 

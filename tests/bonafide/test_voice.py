@@ -14,8 +14,8 @@ from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
 from bonafide.decoders.recordings import ThreadRecordings
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
-from bonafide.runner.remote import RunnerResult
 from bonafide.media_digest import MediaDigest
+from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow
 from bonafide.storage import open_store

@@ -16,9 +16,7 @@ from tests.bonafide.evidence.signing import judgement, key_file, part, payload, 
 
 
 def evidence(folder: Path, *, required: bool = True) -> Evidence:
-    settings = Settings(
-        evidence_key=key_file(folder / "key"), evidence_log=folder / "log", evidence_required=required
-    )
+    settings = Settings(evidence_key=key_file(folder / "key"), evidence_log=folder / "log", evidence_required=required)
     made = Evidence.from_settings(settings)
     assert made is not None
     return made

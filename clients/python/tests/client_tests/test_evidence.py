@@ -149,7 +149,9 @@ def test_a_record_of_another_key_is_refused(keys: PublicKeys) -> None:
         verify_record(Signer().record(MEDIA).encode(), keys)
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"keys": []}', '{"keys": [{"kty": "OKP", "crv": "Ed25519"}]}', "[", "x"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"keys": []}', '{"keys": [{"kty": "OKP", "crv": "Ed25519"}]}', "[", "x"]
+)
 def test_files_without_keys_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "keys").write_text(content)
     with pytest.raises(ValueError, match="keys"):

@@ -153,9 +153,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap)
         if found.verb == "live"
         else None,
-        verify=VerifyOptions(
-            found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance
-        )
+        verify=VerifyOptions(found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance)
         if found.verb == "verify"
         else None,
     )
