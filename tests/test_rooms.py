@@ -16,13 +16,8 @@ RANKS = (
     {"bonafide.runner", "bonafide.decoders"},
     {"bonafide.cache", "bonafide.audio", "bonafide.photo", "bonafide.storage", "bonafide.security"},
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment", "bonafide.http_errors"},
-    {
-        "bonafide.setting_files",
-        "bonafide.calls",
-        "bonafide.weighted_semaphore",
-        "bonafide.base64_text",
-        "bonafide.media_digest",
-    },
+    {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore"},
+    {"bonafide.base64_text", "bonafide.media_digest"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
     {"models.cpus", "bonafide.addresses", "bonafide.lists", "bonafide.parent"},
 )

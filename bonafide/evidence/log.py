@@ -54,6 +54,7 @@ class EvidenceLog:
         self._max_bytes = max_bytes
         self._sync = sync
         self._file: int | None = None
+        self._previous = FIRST
         self._begin()
 
     def append(self, make: Callable[[Place], str]) -> str:

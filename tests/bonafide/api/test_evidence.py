@@ -1,5 +1,6 @@
 """Every transport's verdict comes with a record that the client verifies, on the bytes that were sent."""
 
+import asyncio
 import base64
 import json
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect
 
 from bonafide.api.http import HttpApi
 from bonafide.api.twilio_messages import CallVerdict
@@ -32,6 +34,7 @@ from tests.phone import CALL, CONNECTED, STOP, spoken, start
 
 VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
 PHOTO = encode_image(photo())
+GO = Path(__file__).parents[3] / "clients/go"
 
 
 @pytest.fixture
@@ -100,16 +103,17 @@ async def test_the_go_example_verifies_the_same_record(client: httpx.AsyncClient
     answer = (await client.post("/detect_audio", content=VOICE)).json()
     (tmp_path / "call.wav").write_bytes(VOICE)
     (tmp_path / "call.jws").write_text(answer["evidence"])
-    (log,) = (tmp_path / "log").iterdir()
-    source = Path(__file__).parents[3] / "clients/go"
-    subprocess.run(["go", "build", "-o", tmp_path / "verify", "./cmd/verify"], cwd=source, check=True)
-    command = [tmp_path / "verify", "-key", tmp_path / "keys.json", "-log", log]
-    files = [tmp_path / "call.wav", tmp_path / "call.jws"]
-    assert (
-        json.loads(subprocess.check_output([*command, *files]).splitlines()[-1])["request_id"] == answer["request_id"]
-    )
-    files[0].write_bytes(VOICE[:-1] + b"!")
-    assert subprocess.run([*command, *files], check=False, capture_output=True).returncode == 1
+    (log_file,) = (tmp_path / "log").iterdir()
+    log, media, record = (str(path) for path in (log_file, tmp_path / "call.wav", tmp_path / "call.jws"))
+
+    def verify() -> "subprocess.CompletedProcess[str]":
+        command = ["go", "run", "./cmd/verify", "-key", str(tmp_path / "keys.json"), "-log", log, media, record]
+        return subprocess.run(command, cwd=GO, check=False, capture_output=True, text=True)
+
+    genuine = await asyncio.to_thread(verify)
+    assert json.loads(genuine.stdout.splitlines()[-1])["request_id"] == answer["request_id"]
+    (tmp_path / "call.wav").write_bytes(VOICE[:-1] + b"!")
+    assert "not what was judged" in (await asyncio.to_thread(verify)).stderr
 
 
 async def test_a_cached_verdict_is_signed_anew(client: httpx.AsyncClient, tmp_path: Path, remote: LocalRemote) -> None:
@@ -174,8 +178,6 @@ async def test_live_audio_over_the_websocket(app: App, client: httpx.AsyncClient
 
 
 async def test_a_phone_call(app: App, client: httpx.AsyncClient, tmp_path: Path) -> None:
-    from websockets.asyncio.client import connect
-
     public = await keys(client, tmp_path)
     media = b"\x9f" * 160 * 75
     async with socket_server(records=app.evidence) as server:

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ async def test_records_of_concurrent_calls_are_one_chain(tmp_path: Path) -> None
     (log,) = (tmp_path / "log").iterdir()
     lines = log.read_text().splitlines()
     assert sorted(lines) == sorted(records)
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         assert payload(line)["log"]["previous"] == hashlib.sha256(before.encode()).hexdigest()
     assert [payload(line)["log"]["number"] for line in lines] == list(range(20))
 

@@ -3,6 +3,7 @@ import os
 import resource
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_each_line_holds_the_hash_of_the_line_before_it_through_rotations(tmp_pa
     assert len(list((tmp_path / "log").iterdir())) > 2
     assert lines_of(tmp_path / "log") == given
     assert given[0].split()[2] == FIRST
-    for number, (line, following) in enumerate(zip(given, given[1:], strict=False)):
+    for number, (line, following) in enumerate(pairwise(given)):
         assert following.split()[1:3] == [str(number + 1), hashlib.sha256(line.encode()).hexdigest()]
 
 

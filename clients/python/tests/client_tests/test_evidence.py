@@ -73,7 +73,7 @@ def test_any_changed_byte_of_the_log_is_refused(
     keys: PublicKeys, signer: Signer, tmp_path: Path, at: int, bits: int, count: int
 ) -> None:
     signer.lines.clear()
-    record = [signer.record(MEDIA) for _ in range(count)][0]
+    record, *_ = [signer.record(MEDIA) for _ in range(count)]
     path = signer.write(tmp_path / "log")
     assert [(chain.first, chain.records) for chain in verify_log(path, keys, record.encode())] == [(0, count)]
     path.write_bytes(changed(path.read_bytes(), at, bits))
