@@ -11,11 +11,14 @@ from bonafide.cache.circuit_breaker import CircuitBreaker
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings
+from bonafide.drift.watch import ScoreWatch
 from bonafide.evidence.evidence import Evidence
 from bonafide.face import FaceJudgement
+from bonafide.feedback.store import Feedback
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
+from bonafide.records import VerdictRecords
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner, watch
 from bonafide.security.access import Access
@@ -38,7 +41,7 @@ class App:
 
     Raises:
         OSError: the file of API keys, or the key or log of evidence, cannot be used.
-        ValueError: the API keys, or the keys of evidence, are malformed.
+        ValueError: the API keys, the keys of evidence or the database of feedback are malformed.
     """
 
     def __init__(
@@ -54,6 +57,9 @@ class App:
         self.settings = settings
         self.access = Access.from_settings(settings)
         self.evidence = Evidence.from_settings(settings)
+        self.feedback = Feedback.from_settings(settings, measurements.feedback_failed)
+        watch = ScoreWatch(measurements, recent=settings.drift_recent, spoof_share=settings.drift_spoof_share)
+        records = VerdictRecords(self.evidence, watch, self.feedback)
         self.voice_runner = Runner(
             "voice",
             voice,
@@ -88,7 +94,7 @@ class App:
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
             shadow=self.shadows.voice,
-            records=self.evidence,
+            records=records,
         )
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -100,7 +106,7 @@ class App:
             settings=settings,
             observer=measurements,
             shadow=self.shadows.voice,
-            records=self.evidence,
+            records=records,
         )
         self.calls = CallVerdicts.from_settings(settings, redis_breaker)
         self.webhook = Webhook.from_settings(settings)
@@ -109,7 +115,7 @@ class App:
             photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
             threshold=settings.face_threshold,
             shadow=self.shadows.face,
-            records=self.evidence,
+            records=records,
         )
 
     @property
@@ -138,6 +144,8 @@ class App:
         await self._store.close()
         if self.evidence is not None:
             await self.evidence.close()
+        if self.feedback is not None:
+            await self.feedback.close()
         self.decoders.close()
         self._live_decoders.close()
         for pool in (self._pool, self._live_pool):

@@ -14,6 +14,7 @@ from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal
 from bonafide.evidence.judgement import Judgement, Records
 from bonafide.media_digest import digest_of
+from bonafide.media_format import media_format
 from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
@@ -91,7 +92,9 @@ class FaceJudgement:
             if model.geometry is None:
                 raise Internal("the face runner gave no geometry of its photos")
             # Before it is read: the decoder may take the bytes over.
-            media = None if self._records is None else await asyncio.to_thread(digest_of, data)
+            needed = self._records is not None and self._records.needs_media
+            media = await asyncio.to_thread(digest_of, data) if needed else None
+            codec = media_format(data)
             trial.arrived(data, model.geometries)
             photo = await self._photos.read(data, *model.geometries)
             (score,) = await self._runner.score([photo.pixels], call, model)
@@ -102,7 +105,9 @@ class FaceJudgement:
             trial.answered(served, photo.pixels)
         members = model.named(score.members)
         report = FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members)
-        if self._records is None or media is None:
+        if self._records is None:
             return report
-        judgement = Judgement("photo", media, model, threshold, score.fake, served.label, member_scores=members)
+        judgement = Judgement(
+            "photo", media, model, threshold, score.fake, served.label, member_scores=members, codec=codec
+        )
         return replace(report, evidence=await self._records.record(judgement, call))

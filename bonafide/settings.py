@@ -281,6 +281,18 @@ class Settings(BaseSettings):
     evidence_required: bool = True
     """Whether a verdict whose record cannot be kept (a full disk) is refused as unavailable; else it is only signed."""
 
+    # Drift and feedback
+    drift_recent: int = Field(1000, ge=20, le=1_000_000)
+    """Most recent scores whose distance to the calibrated ones is measured, by version, transport and codec."""
+    drift_spoof_share: float | None = Field(None, ge=0.0, le=1.0)
+    """Share of spoofs that is expected among them; unset: as in the data of the calibration."""
+    feedback_db: SecretStr | None = None  # a URL may hold a password
+    """File of SQLite, or `postgresql://` URL, where verdicts are kept for the truth to be told; unset: nowhere."""
+    feedback_keep_days: float = Field(90.0, gt=0.0)
+    """Days that a verdict is kept there, with the truth about it."""
+    feedback_max_verdicts: int = Field(1_000_000, ge=1)
+    """Verdicts that are kept there; the oldest go first."""
+
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)
     """Largest recording, uploaded or stored."""

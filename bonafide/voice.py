@@ -20,6 +20,7 @@ from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
 from bonafide.evidence.judgement import Judgement, Records
 from bonafide.media_digest import MediaDigest, digest_of
+from bonafide.media_format import media_format
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
 from bonafide.shadow.voice import VoiceShadow, follow
@@ -159,20 +160,24 @@ class VoiceAnalysis:
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)
             digest: MediaDigest | None = None
+            codec = "cached"
 
             @asynccontextmanager
             async def stored() -> AsyncIterator[Media]:
-                nonlocal digest
+                nonlocal digest, codec
                 async with self._budget.hold(stat.size):
                     data = await self._store.read(bucket, key, stat)
-                    if self._records is not None:
+                    codec = media_format(data)
+                    if self._needs_media:
                         digest = await self._digest_of(data)
                     yield data
 
             async def judged_on(report: AudioReport) -> Judgement:
                 # With every score in the cache, nothing was read; what the storage says of an object is no hash.
-                media = digest or await self._store.digest(bucket, key, stat)
-                return replace(_judgement(report, media), source="object", reference=f"{bucket}/{key}")
+                media = digest
+                if media is None and self._needs_media:
+                    media = await self._store.digest(bucket, key, stat)
+                return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
 
             events = self._judge(stat.content_id, stored, judged_on, call)
             async with aclosing(events):
@@ -188,15 +193,19 @@ class VoiceAnalysis:
             BonafideError: as `analyze_object`.
         """
         with self._runner.admit():
-            media = await self._digest_of(data)
+            media, codec = await self._digest_of(data), media_format(data)
 
             async def judged_on(report: AudioReport) -> Judgement:
-                return _judgement(report, media)
+                return _judgement(report, media, codec)
 
             events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call)
             async with aclosing(events):
                 async for event in events:
                     yield event
+
+    @property
+    def _needs_media(self) -> bool:
+        return self._records is not None and self._records.needs_media
 
     async def _digest_of(self, data: Media) -> MediaDigest:
         return await asyncio.get_running_loop().run_in_executor(self._pool, digest_of, data)
@@ -305,7 +314,7 @@ class VoiceAnalysis:
         )
 
 
-def _judgement(report: AudioReport, media: MediaDigest) -> Judgement:
+def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Judgement:
     return Judgement(
         source="upload",
         media=media,
@@ -314,5 +323,6 @@ def _judgement(report: AudioReport, media: MediaDigest) -> Judgement:
         score=report.score,
         label=report.label,
         windows=report.chunks,
+        codec=codec,
         member_scores=report.member_scores,
     )

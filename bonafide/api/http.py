@@ -57,6 +57,16 @@ class StoredRecording(BaseModel):
     task_id: str = ""
 
 
+class Truth(BaseModel):
+    """Body of `/feedback`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    request_id: str = Field(min_length=1)
+    label: str = Field(min_length=1)
+    note: str = ""
+
+
 class HttpApi:
     """The routes' handlers. `app` is set when the service has started; BentoML needs the routes before that."""
 
@@ -87,6 +97,7 @@ class HttpApi:
                 self._analysis("/detect_audio", self.detect_audio, _recording_limit_s),
                 self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),
                 self._analysis("/predict_liveness", self.predict_liveness, _photo_limit_s),
+                self._analysis("/feedback", self.feedback, _status_limit_s),
                 self._status("/model_status", self.model_status),
                 self._status("/health", self.health),
                 self._status("/stats", self.stats),
@@ -116,6 +127,15 @@ class HttpApi:
         async with file_in_body(request, app.budget, app.settings.max_image_bytes, PHOTO_TYPES) as data:
             report = await _while_connected(request, app.face.judge(data, call))
         return messages.face_response(report, call)
+
+    async def feedback(self, app: App, request: Request, _call: Call) -> Message:
+        """Keeps the truth about a verdict."""
+        if app.feedback is None:
+            raise ObjectNotFound("this service takes no feedback")
+        async with body(request, app.budget, _MAX_JSON_BYTES) as data:
+            told = read_json(Truth, data)
+        verdict = await app.feedback.tell(told.request_id, told.label, told.note, current_caller())
+        return messages.feedback_response(told.request_id, verdict, told.label)
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The models in use."""
@@ -203,7 +223,7 @@ class HttpApi:
             self._work.discard(task)
 
     def _analysis(self, path: str, handler: Handler, limit_s: Limit) -> Route:
-        """A route that judges media, within the time limit of their kind."""
+        """A route that judges media, or takes the truth about them, within the time limit of their kind."""
         return Route(path, self._endpoint(handler, limit_s, logging.INFO), methods=["POST"])
 
     def _status(self, path: str, handler: Handler) -> Route:

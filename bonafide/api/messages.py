@@ -52,6 +52,11 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
     )
 
 
+def feedback_response(request_id: str, verdict: str, label: str) -> audio.FeedbackResponse:
+    """The truth is kept."""
+    return audio.FeedbackResponse(request_id=request_id, verdict=verdict, label=label, correct=verdict == label)
+
+
 def as_json(message: Message) -> dict[str, Any]:
     """A message as JSON, with all of its fields; predictions in the order of their chunks."""
     document = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -19,7 +19,7 @@ class Judgement:
 
     Attributes:
         source: how the media came.
-        media: as they were received.
+        media: as they were received; None: it was not asked for, see `Records.needs_media`.
         reference: `bucket/key` of a stored object; else empty.
         model: that judged.
         threshold: a score at or above it is labelled spoof or fake.
@@ -27,10 +27,11 @@ class Judgement:
         label: of the whole.
         windows: of a voice, in order; none of a photo.
         member_scores: of an ensemble's members by their names; none of a single model.
+        codec: in which the media came, as a word of `media_format` or an encoding of live audio; "cached": unknown.
     """
 
     source: Source
-    media: MediaDigest
+    media: MediaDigest | None
     model: ModelInfo
     threshold: float
     score: float | None
@@ -38,10 +39,22 @@ class Judgement:
     windows: Sequence[WindowVerdict] = ()
     reference: str = ""
     member_scores: Mapping[str, float] = field(default_factory=dict)
+    codec: str = "other"
+
+    @property
+    def single_scores(self) -> list[float]:
+        """Those of the windows that have one, or of the photo."""
+        if self.model.task == "face":
+            return [] if self.score is None else [self.score]
+        return [window.score for window in self.windows if window.score is not None]
 
 
 class Records(Protocol):
     """Where verdicts are recorded before they are answered."""
+
+    @property
+    def needs_media(self) -> bool:
+        """Whether a judgement must have the digest of its media."""
 
     async def record(self, judgement: Judgement, call: Call) -> str:
         """The signed record of a verdict, for its caller; empty if it has none.

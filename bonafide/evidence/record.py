@@ -21,8 +21,13 @@ def payload_of(judgement: Judgement, call: Call, seconds: float) -> dict[str, An
         judgement: what is recorded.
         call: its ids.
         seconds: since 1970.
+
+    Raises:
+        ValueError: the digest of the media is missing.
     """
-    model = judgement.model
+    model, media = judgement.model, judgement.media
+    if media is None:
+        raise ValueError("a record needs the digest of its media")
     payload: dict[str, Any] = {
         "form": FORM,
         "time": datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -30,7 +35,7 @@ def payload_of(judgement: Judgement, call: Call, seconds: float) -> dict[str, An
         "task_id": call.task_id,
         "task": model.task,
         "source": judgement.source,
-        "media": {"sha256": judgement.media.sha256, "bytes": judgement.media.length},
+        "media": {"sha256": media.sha256, "bytes": media.length},
         "model": {
             "name": model.name,
             "version": model.version,

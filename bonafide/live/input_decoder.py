@@ -80,6 +80,7 @@ class AudioInputDecoder:
         if encoding is not None or channels != self.channels or (self._mixer is not None and rate != self.rate):
             self._begin(in_force, channels, rate)
         self.rate, self.encoding, self.channels = rate, in_force, channels
+        self._stream.codec = in_force or self._stream.codec
 
     def _begin(self, encoding: Encoding | None, channels: int | None, rate: int) -> None:
         """Begins a stream of bytes, and another mixing of channels; what waited to be mixed is dropped."""

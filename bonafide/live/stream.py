@@ -138,6 +138,7 @@ class LiveStream:
         client_id: the client's own name for itself; the call's id where it has given none.
         opened_at: seconds since 1970.
         messages: taken from the client so far.
+        codec: in which its audio comes, the newest if it changes.
     """
 
     def __init__(
@@ -172,7 +173,8 @@ class LiveStream:
         self._settings = settings
         self._observer = observer
         self._records = records
-        self._media = None if records is None else MediaHash()
+        self._media = MediaHash() if records is not None and records.needs_media else None
+        self.codec = "float32"
         self._shadow = shadow
         self._trial = VoiceTrial(None)  # until it runs
         self._room = WeightedSemaphore(_QUEUE_MS)
@@ -358,17 +360,18 @@ class LiveStream:
 
     async def _recorded(self, summary: LiveSummary) -> LiveSummary:
         """The summary with its record, if there is one of verdicts."""
-        if self._records is None or self._media is None:
+        if self._records is None:
             return summary
         judgement = Judgement(
             source="live",
-            media=self._media.digest,
+            media=None if self._media is None else self._media.digest,
             model=summary.model,
             threshold=summary.threshold,
             score=summary.score,
             label=summary.label,
             windows=summary.windows,
             member_scores=summary.member_scores,
+            codec=self.codec,
         )
         return replace(summary, evidence=await self._records.record(judgement, self.call))
 

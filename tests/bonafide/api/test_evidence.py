@@ -152,7 +152,7 @@ async def test_a_service_without_a_key_has_neither_records_nor_keys(remote: Loca
 async def test_live_audio_over_grpc(settings: Settings, app: App, client: httpx.AsyncClient, tmp_path: Path) -> None:
     sound = np.full(40_000, 1000, np.int16).tobytes()
     async with calling(tmp_path, LocalRemote()) as (plain, stub):
-        plain.live._records = app.evidence
+        plain.live._records = app.live._records
         events = await asked(stub, config(encoding="pcm16"), heard(sound[:31_111]), heard(sound[31_111:]))
     summary = events[-1].summary
     answer = {"evidence": summary.evidence, "request_id": summary.request_id}
@@ -164,7 +164,7 @@ async def test_live_audio_over_the_websocket(app: App, client: httpx.AsyncClient
     public = await keys(client, tmp_path)
     raw = np.full(20_000, 1000, np.int16).tobytes()
     numbers = [0.25] * 8_000
-    async with socket_server(records=app.evidence) as server, socket_client(server.url) as socket:
+    async with socket_server(records=app.live._records) as server, socket_client(server.url) as socket:
         await socket.ask(json.dumps({"type": "config", "encoding": "pcm16"}))
         await socket.ask(raw)
         text = base64.b64encode(raw).decode()
@@ -180,7 +180,7 @@ async def test_live_audio_over_the_websocket(app: App, client: httpx.AsyncClient
 async def test_a_phone_call(app: App, client: httpx.AsyncClient, tmp_path: Path) -> None:
     public = await keys(client, tmp_path)
     media = b"\x9f" * 160 * 75
-    async with socket_server(records=app.evidence) as server:
+    async with socket_server(records=app.live._records) as server:
         async with connect(server.phone_url, compression=None) as socket:
             for frame in (CONNECTED, start(), *spoken(media), STOP):
                 await socket.send(json.dumps(frame))
