@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from models.info import SCORE_BINS, ScoreCounts
 
-_SPREAD = 0.5
-"""Added to each count: a bin that is empty in one of them would make the index infinite."""
+_LEAST = 0.001
+"""Share that a bin has at least: one that is empty in one of them would make the index infinite."""
 
 
 def bin_of(score: float) -> int:
@@ -46,5 +46,5 @@ def stability_index(expected: Sequence[float], found: Sequence[float]) -> float:
 
 
 def _shares(counts: Sequence[float]) -> list[float]:
-    total = sum(counts) + _SPREAD * len(counts)
-    return [(count + _SPREAD) / total for count in counts]
+    total = sum(counts)
+    return [max(count / total, _LEAST) for count in counts]

@@ -166,6 +166,8 @@ class Feedback:
         """
         if len(note) > MAX_NOTE:
             raise InvalidRequest(f"a note has at most {MAX_NOTE} characters")
+        if not request_id.isprintable():  # no call has such an id, and PostgreSQL takes not every character
+            raise ObjectNotFound("no verdict with this request id is kept")
         note = "".join(char if char.isprintable() else " " for char in note)
         try:
             return await self._in_thread(lambda: self._tell(request_id, label, note, caller))
