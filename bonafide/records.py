@@ -28,6 +28,11 @@ class VerdictRecords:
     @property
     def needs_media(self) -> bool:
         """See `Records`."""
+        return self._evidence is not None or self._feedback is not None
+
+    @property
+    def signs(self) -> bool:
+        """See `Records`."""
         return self._evidence is not None
 
     async def record(self, judgement: Judgement, call: Call) -> str:

@@ -175,7 +175,7 @@ class VoiceAnalysis:
             async def judged_on(report: AudioReport) -> Judgement:
                 # With every score in the cache, nothing was read; what the storage says of an object is no hash.
                 media = digest
-                if media is None and self._needs_media:
+                if media is None and self._records is not None and self._records.signs:
                     media = await self._store.digest(bucket, key, stat)
                 return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
 

@@ -116,11 +116,15 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
 
+        task_id = ""
+
         async def parts() -> AsyncIterator[bytes]:
+            nonlocal task_id
             first = True
             async for request in requests:
                 if first:
-                    bind_task(printable_id(request.task_id))
+                    task_id = printable_id(request.task_id)
+                    bind_task(task_id)
                 first = False
                 yield request.data
 
@@ -128,7 +132,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call), call, context)
+            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id)), call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context

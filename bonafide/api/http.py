@@ -28,7 +28,7 @@ from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
-from bonafide.calls import Call, printable_id
+from bonafide.calls import Call
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
 from bonafide.security.caller import current_caller
@@ -118,7 +118,8 @@ class HttpApi:
         """Judges the stored recording that the body names."""
         async with body(request, app.budget, _MAX_JSON_BYTES) as data:
             wanted = read_json(StoredRecording, data)
-        bind_task(printable_id(wanted.task_id))
+        call = call.of_task(wanted.task_id)
+        bind_task(call.task_id)
         events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 

@@ -54,7 +54,11 @@ class Records(Protocol):
 
     @property
     def needs_media(self) -> bool:
-        """Whether a judgement must have the digest of its media."""
+        """Whether a judgement should have the digest of its media, where they are at hand anyway."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether it must have it."""
 
     async def record(self, judgement: Judgement, call: Call) -> str:
         """The signed record of a verdict, for its caller; empty if it has none.

@@ -24,6 +24,7 @@ from bonafide.evidence.judgement import Judgement
 from bonafide.media_digest import digest_of
 from bonafide.settings import Settings
 from bonafide_client.evidence import PublicKeys, verify_log, verify_record
+from proto import audio_analyzer_pb2 as audio
 from tests.bonafide.api.socket_server import client as socket_client
 from tests.bonafide.api.socket_server import socket_server
 from tests.bonafide.api.test_grpc_live import asked, calling, config, heard
@@ -91,6 +92,7 @@ async def test_uploads_objects_and_photos_over_http(client: httpx.AsyncClient, t
     for _ in ("fetched", "from the cache alone"):
         record = verified((await client.post("/analyze_audio", json=wanted)).json(), public, VOICE, tmp_path)
         assert (record["source"], record["reference"]) == ("object", "calls/a.wav")
+        assert record["task_id"] == "t-1"
     answer = (await client.post("/predict_liveness", content=PHOTO)).json()
     record = verified(answer, public, PHOTO, tmp_path)
     assert (record["source"], record["task"], record["label"]) == ("photo", "voice", answer["predicted_class"])
@@ -153,11 +155,14 @@ async def test_live_audio_over_grpc(settings: Settings, app: App, client: httpx.
     sound = np.full(40_000, 1000, np.int16).tobytes()
     async with calling(tmp_path, LocalRemote()) as (plain, stub):
         plain.live._records = app.live._records
-        events = await asked(stub, config(encoding="pcm16"), heard(sound[:31_111]), heard(sound[31_111:]))
+        events = await asked(
+            stub, config(encoding="pcm16", task_id="t-2"), heard(sound[:31_111]), heard(sound[31_111:])
+        )
     summary = events[-1].summary
     answer = {"evidence": summary.evidence, "request_id": summary.request_id}
     record = verified(answer, await keys(client, tmp_path), sound, tmp_path)
     assert (record["source"], len(record["windows"])) == ("live", len(summary.windows))
+    assert record["task_id"] == "t-2"
 
 
 async def test_live_audio_over_the_websocket(app: App, client: httpx.AsyncClient, tmp_path: Path) -> None:
@@ -187,4 +192,18 @@ async def test_a_phone_call(app: App, client: httpx.AsyncClient, tmp_path: Path)
             await socket.wait_closed()
         document = await server.calls.get(CALL)
     assert document is not None
-    verified(CallVerdict.model_validate_json(document).model_dump(), public, media, tmp_path)
+    record = verified(CallVerdict.model_validate_json(document).model_dump(), public, media, tmp_path)
+    assert record["task_id"] == CALL
+
+
+async def test_an_upload_over_grpc(settings: Settings, app: App, client: httpx.AsyncClient, tmp_path: Path) -> None:
+    async with calling(tmp_path, LocalRemote()) as (plain, stub):
+        plain.voice._records = app.voice._records
+        parts = [
+            audio.AnalyzeUploadRequest(data=VOICE[:1000], task_id="t-3"),
+            audio.AnalyzeUploadRequest(data=VOICE[1000:]),
+        ]
+        *_, last = [event async for event in stub.AnalyzeUpload(iter(parts))]
+    answer = {"evidence": last.summary.evidence, "request_id": last.summary.request_id}
+    record = verified(answer, await keys(client, tmp_path), VOICE, tmp_path)
+    assert (record["source"], record["task_id"]) == ("upload", "t-3")

@@ -1,5 +1,6 @@
 """`POST /feedback` and gRPC `Feedback`: the truth beside a verdict, by request id; errors of the one table."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ async def test_the_truth_is_told_by_request_id(client: httpx.AsyncClient, tmp_pa
     assert told.json() == {"request_id": "call-7", "verdict": answer["label"], "label": "bonafide", "correct": False}
     with Database(str(tmp_path / "feedback.db")) as database:
         (kept,) = told_verdicts(database, "voice")
-    assert (kept.reference, kept.sha256, kept.source, kept.codec) == ("calls/a.wav", "", "object", "wav")
+    assert (kept.reference, kept.task_id, kept.source, kept.codec) == ("calls/a.wav", "t-1", "object", "wav")
     assert (kept.truth, kept.note) == ("bonafide", "she was there")
 
 
@@ -64,6 +65,15 @@ async def test_uploads_are_kept_by_their_hash(client: httpx.AsyncClient, tmp_pat
     with Database(str(tmp_path / "feedback.db")) as database:
         (kept,) = told_verdicts(database, "voice")
     assert (kept.reference, len(kept.sha256)) == ("", 64)
+
+
+async def test_photos_are_kept_by_their_hash_too(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    picture = encode_image(photo())
+    answer = (await client.post("/predict_liveness", content=picture)).json()
+    await client.post("/feedback", json={"request_id": answer["request_id"], "label": "spoof"})
+    with Database(str(tmp_path / "feedback.db")) as database:
+        (kept,) = told_verdicts(database, "voice")
+    assert (kept.sha256, kept.codec, kept.source) == (hashlib.sha256(picture).hexdigest(), "jpeg", "photo")
 
 
 @pytest.mark.parametrize(
