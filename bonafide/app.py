@@ -12,7 +12,7 @@ from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.drift.watch import ScoreWatch
-from bonafide.evidence.evidence import Evidence
+from bonafide.evidence.opening import open_evidence
 from bonafide.face import FaceJudgement
 from bonafide.feedback.store import Feedback
 from bonafide.live.call_verdicts import CallVerdicts
@@ -56,7 +56,7 @@ class App:
         measurements = Measurements()
         self.settings = settings
         self.access = Access.from_settings(settings)
-        self.evidence = Evidence.from_settings(settings)
+        self.evidence = open_evidence(settings)
         self.feedback = Feedback.from_settings(settings, measurements.feedback_failed)
         watch = ScoreWatch(measurements, recent=settings.drift_recent, spoof_share=settings.drift_spoof_share)
         records = VerdictRecords(self.evidence, watch, self.feedback)

@@ -1,14 +1,17 @@
 """What becomes of a verdict before it is answered: a signed record, counted scores, a place for feedback."""
 
 import time
+from typing import TYPE_CHECKING
 
 from bonafide.calls import Call
 from bonafide.drift.watch import ScoreWatch
-from bonafide.evidence.evidence import Evidence
 from bonafide.evidence.judgement import Judgement
 from bonafide.feedback.store import Feedback, KeptVerdict
 from bonafide.security.caller import current_caller
 from bonafide.telemetry import current_transport
+
+if TYPE_CHECKING:
+    from bonafide.evidence.evidence import Evidence
 
 
 class VerdictRecords:
@@ -20,7 +23,7 @@ class VerdictRecords:
         feedback: keeps verdicts; None: none are kept.
     """
 
-    def __init__(self, evidence: Evidence | None, watch: ScoreWatch, feedback: Feedback | None) -> None:
+    def __init__(self, evidence: "Evidence | None", watch: ScoreWatch, feedback: Feedback | None) -> None:
         self._evidence = evidence
         self._watch = watch
         self._feedback = feedback

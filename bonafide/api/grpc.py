@@ -115,7 +115,6 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
-
         task_id = ""
 
         async def parts() -> AsyncIterator[bytes]:
