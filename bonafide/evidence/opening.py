@@ -1,4 +1,4 @@
-"""Opens evidence if it is configured: only then the package that signs is loaded, which takes a twentieth of a second."""
+"""Opens evidence if it is configured: only then the package that signs is loaded, which takes 50 ms."""
 
 from typing import TYPE_CHECKING
 
