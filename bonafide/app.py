@@ -11,10 +11,14 @@ from bonafide.cache.circuit_breaker import CircuitBreaker
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings
+from bonafide.drift.watch import ScoreWatch
+from bonafide.evidence.opening import open_evidence
 from bonafide.face import FaceJudgement
+from bonafide.feedback.store import Feedback
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
+from bonafide.records import VerdictRecords
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner, watch
 from bonafide.security.access import Access
@@ -36,8 +40,8 @@ class App:
         face_shadow: those of the second face model, if there is one.
 
     Raises:
-        OSError: the file of API keys cannot be read.
-        ValueError: the API keys are malformed.
+        OSError: the file of API keys, or the key or log of evidence, cannot be used.
+        ValueError: the API keys, the keys of evidence or the database of feedback are malformed.
     """
 
     def __init__(
@@ -52,6 +56,10 @@ class App:
         measurements = Measurements()
         self.settings = settings
         self.access = Access.from_settings(settings)
+        self.evidence = open_evidence(settings)
+        self.feedback = Feedback.from_settings(settings, measurements.feedback_failed)
+        watch = ScoreWatch(measurements, recent=settings.drift_recent, spoof_share=settings.drift_spoof_share)
+        records = VerdictRecords(self.evidence, watch, self.feedback)
         self.voice_runner = Runner(
             "voice",
             voice,
@@ -86,6 +94,7 @@ class App:
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
             shadow=self.shadows.voice,
+            records=records,
         )
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -97,6 +106,7 @@ class App:
             settings=settings,
             observer=measurements,
             shadow=self.shadows.voice,
+            records=records,
         )
         self.calls = CallVerdicts.from_settings(settings, redis_breaker)
         self.webhook = Webhook.from_settings(settings)
@@ -105,6 +115,7 @@ class App:
             photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
             threshold=settings.face_threshold,
             shadow=self.shadows.face,
+            records=records,
         )
 
     @property
@@ -131,6 +142,10 @@ class App:
         await self.face_runner.close()
         await self._cache.close()
         await self._store.close()
+        if self.evidence is not None:
+            await self.evidence.close()
+        if self.feedback is not None:
+            await self.feedback.close()
         self.decoders.close()
         self._live_decoders.close()
         for pool in (self._pool, self._live_pool):

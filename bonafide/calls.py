@@ -53,6 +53,10 @@ class Call:
         """The same call with a deadline `timeout_s` seconds from now."""
         return replace(self, deadline=time.monotonic() + timeout_s)
 
+    def of_task(self, task_id: str) -> "Call":
+        """The same call with the caller's id of the task, see `printable_id`."""
+        return replace(self, task_id=printable_id(task_id))
+
     @property
     def remaining_s(self) -> float:
         """Seconds left, never below zero."""

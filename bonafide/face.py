@@ -3,14 +3,18 @@
 bytes -> faces, and the model's input array -> P(fake) -> report
 """
 
+import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bonafide.calls import Call
 from bonafide.decoders.frames import Media
 from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal
+from bonafide.evidence.judgement import Judgement, Records
+from bonafide.media_digest import digest_of
+from bonafide.media_format import media_format
 from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
@@ -29,6 +33,7 @@ class FaceReport:
         faces: all that were found, the largest first.
         reason: why the verdict should not be relied on, or None.
         member_scores: P(fake) by each member of an ensemble, by its name; none of a single model.
+        evidence: the signed record of this verdict; empty: none is kept.
     """
 
     fake: float
@@ -38,6 +43,7 @@ class FaceReport:
     faces: tuple[Face, ...]
     reason: Reason | None
     member_scores: Mapping[str, float] = field(default_factory=dict)
+    evidence: str = ""
 
     @property
     def live(self) -> float:
@@ -57,6 +63,7 @@ class FaceJudgement:
         photos: decodes photos and detects faces.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
         shadow: a second model that scores the same photos after the answer.
+        records: where verdicts are recorded before they are answered; None: nowhere.
     """
 
     def __init__(
@@ -66,11 +73,13 @@ class FaceJudgement:
         photos: PhotoDecoder,
         threshold: float | None,
         shadow: FaceShadow | None = None,
+        records: Records | None = None,
     ) -> None:
         self._runner = runner
         self._photos = photos
         self._threshold = threshold
         self._shadow = shadow
+        self._records = records
 
     async def judge(self, data: Media, call: Call) -> FaceReport:
         """Judges the JPEG, PNG, WebP, BMP or GIF bytes of one photo.
@@ -82,6 +91,10 @@ class FaceJudgement:
             model = self._runner.info
             if model.geometry is None:
                 raise Internal("the face runner gave no geometry of its photos")
+            # Before it is read: the decoder may take the bytes over.
+            needed = self._records is not None and self._records.needs_media
+            media = await asyncio.to_thread(digest_of, data) if needed else None
+            codec = media_format(data)
             trial.arrived(data, model.geometries)
             photo = await self._photos.read(data, *model.geometries)
             (score,) = await self._runner.score([photo.pixels], call, model)
@@ -91,4 +104,10 @@ class FaceJudgement:
             served = face_opinion(model, threshold, score.fake)
             trial.answered(served, photo.pixels)
         members = model.named(score.members)
-        return FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members)
+        report = FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members)
+        if self._records is None:
+            return report
+        judgement = Judgement(
+            "photo", media, model, threshold, score.fake, served.label, member_scores=members, codec=codec
+        )
+        return replace(report, evidence=await self._records.record(judgement, call))

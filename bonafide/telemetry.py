@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import structlog
 from opentelemetry import trace
@@ -18,6 +19,8 @@ from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal
 
 logger = logging.getLogger(__name__)
+
+_TRANSPORT: ContextVar[str] = ContextVar("transport", default="")
 
 LOGGERS = ("bonafide", "models", "lab")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -66,6 +69,24 @@ LIVE_SECONDS = Histogram(
 WEBHOOKS = Counter(
     "bonafide_webhooks_total",
     "Verdicts posted, by outcome (delivered, refused, failed, dropped).",
+    ["outcome"],
+)
+SCORES = Histogram(
+    "bonafide_score",
+    "Scores of windows and photos that were answered.",
+    ["task", "version", "transport", "codec"],
+    buckets=tuple(step / 20 for step in range(1, 21)),
+)
+SCORE_DRIFT = Gauge(
+    "bonafide_score_drift",
+    "Population stability index of the most recent scores and those that the model was calibrated on.",
+    ["task", "version", "transport", "codec"],
+    multiprocess_mode="livemax",
+)
+FEEDBACK_FAILURES = Counter("bonafide_feedback_failures_total", "Verdicts that could not be kept for feedback.")
+EVIDENCE = Counter(
+    "bonafide_evidence_records_total",
+    "Records of verdicts, by outcome: kept, unkept (signed, but not in the log), refused (with the verdict).",
     ["outcome"],
 )
 SHADOW_VERDICTS = Counter(
@@ -130,9 +151,26 @@ class Measurements:
         SHADOW_SCORES.labels(task).observe(shadow)
         SHADOW_DIFFERENCES.labels(task).observe(shadow - served)
 
+    def score(self, labels: tuple[str, str, str, str], score: float) -> None:
+        """See `bonafide.drift.watch.DriftObserver`."""
+        SCORES.labels(*labels).observe(score)
+
+    def drift(self, labels: tuple[str, str, str, str], distance: float) -> None:
+        """See `bonafide.drift.watch.DriftObserver`."""
+        SCORE_DRIFT.labels(*labels).set(distance)
+
+    def feedback_failed(self) -> None:
+        """Counts a verdict that could not be kept for feedback."""
+        FEEDBACK_FAILURES.inc()
+
     def cache_failed(self) -> None:
         """Counts a cache operation that was given up."""
         CACHE_FAILURES.inc()
+
+
+def current_transport() -> str:
+    """The transport of the running call; empty outside of one."""
+    return _TRANSPORT.get()
 
 
 def bind_task(task_id: str) -> None:
@@ -166,7 +204,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
     """Binds the call's ids to all log lines and the current span, counts and times it, and logs its outcome.
 
     Args:
-        transport: "grpc" or "http".
+        transport: "grpc", "http" or "websocket"; see `current_transport`.
         method: name on the wire.
         call: its ids.
         level: of the log line when the call succeeds.
@@ -176,6 +214,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
     """
     began = time.perf_counter()
     code = "ok"
+    _TRANSPORT.set(transport)
     trace.get_current_span().set_attribute("bonafide.request_id", call.request_id)
     with structlog.contextvars.bound_contextvars(request_id=call.request_id, task_id=""):
         try:

@@ -4,12 +4,11 @@ content -> windows (`recordings`) -> scores (from the cache, or the runner) -> r
 """
 
 import asyncio
-import hashlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from bonafide.audio.reader import AudioLimits, samples_before
@@ -19,6 +18,9 @@ from bonafide.calls import Call
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
+from bonafide.evidence.judgement import Judgement, Records
+from bonafide.media_digest import MediaDigest, digest_of
+from bonafide.media_format import media_format
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
 from bonafide.shadow.voice import VoiceShadow, follow
@@ -66,6 +68,7 @@ class AudioReport:
         warnings: for the caller, although the call succeeded.
         error_message: names the windows that could not be scored, or states that there is no speech; else empty.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
+        evidence: the signed record of this verdict; empty: none is kept.
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -79,6 +82,7 @@ class AudioReport:
     warnings: tuple[str, ...]
     error_message: str
     member_scores: Mapping[str, float] = field(default_factory=dict)
+    evidence: str = ""
 
 
 VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
@@ -115,6 +119,7 @@ class VoiceAnalysis:
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
         speech: decides which windows are judged.
         shadow: a second model that scores the same windows after the answer.
+        records: where verdicts are recorded before they are answered; None: nowhere.
     """
 
     def __init__(
@@ -131,6 +136,7 @@ class VoiceAnalysis:
         speech: SpeechCheck,
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
+        records: Records | None = None,
     ) -> None:
         self._runner = runner
         self._store = store
@@ -143,6 +149,7 @@ class VoiceAnalysis:
         self._speech = speech
         self._observer = observer
         self._shadow = shadow
+        self._records = records
 
     async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
@@ -152,13 +159,27 @@ class VoiceAnalysis:
         """
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)
+            digest: MediaDigest | None = None
+            codec = "cached"
 
             @asynccontextmanager
             async def stored() -> AsyncIterator[Media]:
+                nonlocal digest, codec
                 async with self._budget.hold(stat.size):
-                    yield await self._store.read(bucket, key, stat)
+                    data = await self._store.read(bucket, key, stat)
+                    codec = media_format(data)
+                    if self._needs_media:
+                        digest = await self._digest_of(data)
+                    yield data
 
-            events = self._judge(stat.content_id, stored, call)
+            async def judged_on(report: AudioReport) -> Judgement:
+                # With every score in the cache, nothing was read; what the storage says of an object is no hash.
+                media = digest
+                if media is None and self._records is not None and self._records.signs:
+                    media = await self._store.digest(bucket, key, stat)
+                return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
+
+            events = self._judge(stat.content_id, stored, judged_on, call)
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -172,14 +193,26 @@ class VoiceAnalysis:
             BonafideError: as `analyze_object`.
         """
         with self._runner.admit():
-            loop = asyncio.get_running_loop()
-            digest = await loop.run_in_executor(self._pool, lambda: hashlib.sha256(data).hexdigest())
-            events = self._judge(f"sha256-{digest}", lambda: nullcontext(data), call)
+            media, codec = await self._digest_of(data), media_format(data)
+
+            async def judged_on(report: AudioReport) -> Judgement:
+                return _judgement(report, media, codec)
+
+            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def _judge(self, content_id: str, fetch: Fetch, call: Call) -> VoiceEvents:
+    @property
+    def _needs_media(self) -> bool:
+        return self._records is not None and self._records.needs_media
+
+    async def _digest_of(self, data: Media) -> MediaDigest:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, digest_of, data)
+
+    async def _judge(
+        self, content_id: str, fetch: Fetch, judged_on: Callable[[AudioReport], Awaitable[Judgement]], call: Call
+    ) -> VoiceEvents:
         model = self._runner.info
         recording = Recording(
             content_id,
@@ -203,6 +236,8 @@ class VoiceAnalysis:
                         trial.judged(window, slot.pcm)
                         yield ScoredChunk(window, recording.total)
             report = self._report(recording, model, chunks, failed)
+            if self._records is not None:
+                report = replace(report, evidence=await self._records.record(await judged_on(report), call))
             trial.answered(model, report.threshold)
             yield report
 
@@ -277,3 +312,17 @@ class VoiceAnalysis:
             error_message=error_message,
             member_scores=overall_member_scores(chunks),
         )
+
+
+def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Judgement:
+    return Judgement(
+        source="upload",
+        media=media,
+        model=report.model,
+        threshold=report.threshold,
+        score=report.score,
+        label=report.label,
+        windows=report.chunks,
+        codec=codec,
+        member_scores=report.member_scores,
+    )

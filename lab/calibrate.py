@@ -23,7 +23,7 @@ from lab.evaluation.score_file import Scored
 from lab.evaluation.trials import DataError
 from lab.fitting import fit, fit_weights
 from lab.served import ServedModel
-from models.calibration import Calibration, Floats, calibration_path, write_calibration
+from models.calibration import Calibration, Floats, calibration_path, score_counts, write_calibration
 from models.configured import settings_for
 from models.ensemble import Ensemble
 from models.fusion import fused_log_odds
@@ -66,11 +66,12 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
         raise DataError(
             f"more than a share {arguments.bpcer:g} of the bona fide items gets a score of 1: no threshold keeps them"
         )
+    applied = _applied(probabilities, items.scores, members)
     figures = {
         "bpcer": metrics.refused_rate(whole.scores[~whole.spoof], threshold),
         "apcer": metrics.accepted_rate(whole.scores[whole.spoof], threshold),
         "cllr_before": metrics.cllr(items.scores, items.spoof),
-        "cllr_after": metrics.cllr(_applied(probabilities, items.scores, members), items.spoof),
+        "cllr_after": metrics.cllr(applied, items.spoof),
     }
     fitted: dict[str, Any] = {
         "method": method,
@@ -85,7 +86,7 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
     }
     if probabilities.weights:
         fitted["weights"] = served.info.named(probabilities.weights)
-    calibration = replace(probabilities, threshold=threshold, fitted=fitted)
+    calibration = replace(probabilities, threshold=threshold, fitted=fitted, scores=score_counts(applied, items.spoof))
     path = arguments.out or calibration_path(Path(served.info.local_path))
     write_calibration(calibration, path)
     return calibration, path, figures

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import UnsupportedModel
+from models.info import SCORE_BINS, ScoreCounts
 
 Floats = NDArray[np.float64]
 SHARPEST = 1e-6
@@ -36,6 +37,7 @@ class Calibration:
         weights_version: of the uncalibrated model that it was fitted to.
         fitted: how and on what it was fitted, as information.
         weights: of an ensemble's members, 0 or more; none: the ensemble's own rule counts, as of a single model.
+        scores: calibrated, of what it was fitted to; None: they were not kept. Of no effect on any score.
     """
 
     scale: float
@@ -44,6 +46,7 @@ class Calibration:
     weights_version: str
     fitted: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[float, ...] = ()
+    scores: ScoreCounts | None = None
 
     @property
     def version(self) -> str:
@@ -85,6 +88,7 @@ def read_calibration(model: Path, weights_version: str, members: int = 0) -> Cal
             weights_version=str(content["weights_version"]),
             fitted=content["fitted"],
             weights=tuple(map(float, content.get("weights", ()))),
+            scores=ScoreCounts.from_dict(content["scores"]) if content.get("scores") is not None else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnsupportedModel(f"{path} cannot be read as a calibration ({error!r}); {_WAY_OUT}") from error
@@ -112,12 +116,26 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         "threshold": calibration.threshold,
         "weights_version": calibration.weights_version,
         **({"weights": list(calibration.weights)} if calibration.weights else {}),
+        **({"scores": asdict(calibration.scores)} if calibration.scores else {}),
         "fitted": dict(calibration.fitted),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     fresh.replace(path)
+
+
+def score_counts(scores: ArrayLike, spoof: ArrayLike) -> ScoreCounts:
+    """Counts calibrated scores by class.
+
+    Args:
+        scores: (n,), 0..1, all finite.
+        spoof: bool (n,), both classes.
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(spoof, np.bool_)
+    bins = np.minimum((values * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    bonafide, spoofs = (np.bincount(bins[each], minlength=SCORE_BINS).tolist() for each in (~truth, truth))
+    return ScoreCounts(tuple(bonafide), tuple(spoofs))
 
 
 def logits(scores: ArrayLike) -> Floats:

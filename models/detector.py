@@ -107,4 +107,5 @@ def model_info(
         max_batch_size=engine.max_batch_size,
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
+        fitted_scores=calibration.scores if calibration else None,
     )

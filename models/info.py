@@ -15,6 +15,41 @@ Precision = Literal["fp32", "bf16"]
 Mixed = Literal["mixed"]
 
 
+SCORE_BINS = 10
+"""Equal bins of 0..1 in which scores are counted."""
+
+
+@dataclass(frozen=True)
+class ScoreCounts:
+    """The calibrated scores of the single windows or photos that a model was calibrated on.
+
+    Attributes:
+        bonafide: of bona fide items, a count for each of `SCORE_BINS`.
+        spoof: of spoofs.
+    """
+
+    bonafide: tuple[int, ...]
+    spoof: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for counts in (self.bonafide, self.spoof):
+            if len(counts) != SCORE_BINS or not all(type(count) is int and count >= 0 for count in counts):
+                raise ValueError(f"counts of scores are {SCORE_BINS} numbers, 0 or more")
+            if not any(counts):
+                raise ValueError("a class without scores")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ScoreCounts":
+        """Reads what `asdict` gives; unknown names are ignored.
+
+        Raises:
+            KeyError: a class is missing.
+            TypeError: its counts are no list.
+            ValueError: they are no such counts.
+        """
+        return cls(tuple(values["bonafide"]), tuple(values["spoof"]))
+
+
 @dataclass(frozen=True)
 class ImageGeometry:
     """Preparation of an upright RGB photo, still uint8, for the model: resize, then centre crop.
@@ -133,6 +168,7 @@ class ModelInfo:
         speech_version: of the speech detector beside it (voice only); None: there is none.
         members: of an ensemble, in the order of their scores; else empty.
         more_geometries: of an ensemble whose members are given different pictures, those besides `geometry`.
+        fitted_scores: that its calibration was fitted to; None: they were not kept.
     """
 
     task: Task
@@ -156,6 +192,7 @@ class ModelInfo:
     speech_version: str | None = None
     members: tuple[MemberInfo, ...] = ()
     more_geometries: tuple[ImageGeometry, ...] = ()
+    fitted_scores: ScoreCounts | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
@@ -170,6 +207,8 @@ class ModelInfo:
             known["geometry"] = ImageGeometry.from_dict(known["geometry"])
         known["members"] = tuple(map(MemberInfo.from_dict, known.get("members", ())))
         known["more_geometries"] = tuple(map(ImageGeometry.from_dict, known.get("more_geometries", ())))
+        if known.get("fitted_scores") is not None:
+            known["fitted_scores"] = ScoreCounts.from_dict(known["fitted_scores"])
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:

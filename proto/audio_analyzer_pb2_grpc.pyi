@@ -41,6 +41,8 @@ class AudioAnalysisStub:
     """Judges a recording that the caller sends, in parts of at most 1 MiB each."""
     AnalyzeLive: _grpc.StreamStreamMultiCallable[_audio_analyzer_pb2.LiveAudioRequest, _audio_analyzer_pb2.LiveAudioEvent]
     """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended."""
+    Feedback: _grpc.UnaryUnaryMultiCallable[_audio_analyzer_pb2.FeedbackRequest, _audio_analyzer_pb2.FeedbackResponse]
+    """Puts the truth beside a verdict on a voice or a photo that the service has kept, named by its request id."""
     GetVoiceModelStatus: _grpc.UnaryUnaryMultiCallable[_audio_analyzer_pb2.VoiceModelStatusRequest, _audio_analyzer_pb2.VoiceModelStatusResponse]
     """Tells which voice model answers."""
 
@@ -57,6 +59,8 @@ class AudioAnalysisAsyncStub(AudioAnalysisStub):
     """Judges a recording that the caller sends, in parts of at most 1 MiB each."""
     AnalyzeLive: _aio.StreamStreamMultiCallable[_audio_analyzer_pb2.LiveAudioRequest, _audio_analyzer_pb2.LiveAudioEvent]  # type: ignore[assignment]
     """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended."""
+    Feedback: _aio.UnaryUnaryMultiCallable[_audio_analyzer_pb2.FeedbackRequest, _audio_analyzer_pb2.FeedbackResponse]  # type: ignore[assignment]
+    """Puts the truth beside a verdict on a voice or a photo that the service has kept, named by its request id."""
     GetVoiceModelStatus: _aio.UnaryUnaryMultiCallable[_audio_analyzer_pb2.VoiceModelStatusRequest, _audio_analyzer_pb2.VoiceModelStatusResponse]  # type: ignore[assignment]
     """Tells which voice model answers."""
 
@@ -94,6 +98,14 @@ class AudioAnalysisServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audio_analyzer_pb2.LiveAudioEvent], _abc.AsyncIterator[_audio_analyzer_pb2.LiveAudioEvent]]:
         """Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended."""
+
+    @_abc_1.abstractmethod
+    def Feedback(
+        self,
+        request: _audio_analyzer_pb2.FeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audio_analyzer_pb2.FeedbackResponse, _abc.Awaitable[_audio_analyzer_pb2.FeedbackResponse]]:
+        """Puts the truth beside a verdict on a voice or a photo that the service has kept, named by its request id."""
 
     @_abc_1.abstractmethod
     def GetVoiceModelStatus(

@@ -86,6 +86,7 @@ class LivenessResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FACES_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     is_live: _builtins.bool
     confidence: _builtins.float
     """Probability of predicted_class, 0..1."""
@@ -109,6 +110,8 @@ class LivenessResponse(_message.Message):
     """Why the verdict should not be relied on: "no_face", "several_faces", "small_face", "dark", "blurred"; empty when
     nothing was found. The first of these that holds.
     """
+    evidence: _builtins.str
+    """The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none."""
     @_builtins.property
     def probabilities(self) -> Global___LivenessProbabilities: ...
     @_builtins.property
@@ -138,10 +141,11 @@ class LivenessResponse(_message.Message):
         reason: _builtins.str = ...,
         faces: _abc.Iterable[Global___FaceBox] | None = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        evidence: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["probabilities", b"probabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "faces", b"faces", "is_live", b"is_live", "member_scores", b"member_scores", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "evidence", b"evidence", "faces", b"faces", "is_live", b"is_live", "member_scores", b"member_scores", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

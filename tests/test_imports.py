@@ -9,8 +9,8 @@ from scripts.local_service import ROOT
 
 TRAINING = {"torch", "torchaudio", "transformers", "scipy"}
 """For training, conversion and CUDA only."""
-CLIENTS = {"redis", "minio"}
-"""For those whose settings name such a server."""
+CLIENTS = {"redis", "minio", "cryptography", "psycopg"}
+"""For those whose settings name such a server, or a key that signs."""
 ONE_KIND = {"openvino", "av", "PIL", "grpc"}
 """For runners, or for the service."""
 

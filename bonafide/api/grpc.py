@@ -23,7 +23,8 @@ from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
-from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, TooLarge, UnreadableMedia
+from bonafide.security.caller import current_caller
 from bonafide.security.shares import Shares
 from bonafide.security.tls import ServerTls
 from bonafide.telemetry import bind_task, observed
@@ -114,12 +115,15 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
+        task_id = ""
 
         async def parts() -> AsyncIterator[bytes]:
+            nonlocal task_id
             first = True
             async for request in requests:
                 if first:
-                    bind_task(printable_id(request.task_id))
+                    task_id = printable_id(request.task_id)
+                    bind_task(task_id)
                 first = False
                 yield request.data
 
@@ -127,7 +131,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call), call, context)
+            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id)), call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
@@ -135,6 +139,15 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         """Judges live audio; one message per window, then the summary."""
         async with self._call("AnalyzeLive", context, self._app.settings.live_max_session_s + _SPARE_S) as call:
             await analyze_live(self._app.live, requests, context.write, call)
+
+    async def Feedback(self, request: audio.FeedbackRequest, context: Context) -> audio.FeedbackResponse:
+        """Keeps the truth about a verdict."""
+        async with self._call("Feedback", context, self._app.settings.face_timeout_s):
+            if (feedback := self._app.feedback) is None:
+                raise ObjectNotFound("this service takes no feedback")
+            verdict = await feedback.tell(request.request_id, request.label, request.note, current_caller())
+            return messages.feedback_response(request.request_id, verdict, request.label)
+        raise AssertionError("a call that fails is aborted")
 
     async def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Context

@@ -8,7 +8,7 @@ from typing import cast, get_args
 
 from bonafide.api import messages
 from bonafide.audio.resampling import SAMPLE_RATE
-from bonafide.calls import Call, printable_id
+from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
 from bonafide.live.formats import RawEncoding
 from bonafide.live.input_decoder import ENCODINGS, AudioInputDecoder, Encoding, default_rate
@@ -69,7 +69,8 @@ async def analyze_live(
             async for request in requests:
                 match request.WhichOneof("message"):
                     case "config":
-                        bind_task(printable_id(request.config.task_id))
+                        stream.call = stream.call.of_task(request.config.task_id)
+                        bind_task(stream.call.task_id)
                         _configure(intake, request.config)
                     case "audio":
                         if len(request.audio) > _MAX_PART_BYTES:
@@ -153,4 +154,5 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         reason=summary.ending.value,
         warnings=summary.warnings,
         member_scores=summary.member_scores,
+        evidence=summary.evidence,
     )

@@ -24,10 +24,11 @@ from bonafide.api import messages
 from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file_in_body, read_json
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
+from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
-from bonafide.calls import Call, printable_id
+from bonafide.calls import Call
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
 from bonafide.security.caller import current_caller
@@ -54,6 +55,16 @@ class StoredRecording(BaseModel):
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     task_id: str = ""
+
+
+class Truth(BaseModel):
+    """Body of `/feedback`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    request_id: str = Field(min_length=1)
+    label: str = Field(min_length=1)
+    note: str = ""
 
 
 class HttpApi:
@@ -86,10 +97,12 @@ class HttpApi:
                 self._analysis("/detect_audio", self.detect_audio, _recording_limit_s),
                 self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),
                 self._analysis("/predict_liveness", self.predict_liveness, _photo_limit_s),
+                self._analysis("/feedback", self.feedback, _status_limit_s),
                 self._status("/model_status", self.model_status),
                 self._status("/health", self.health),
                 self._status("/stats", self.stats),
                 self._status("/calls/{call_id}", self.call_verdict),
+                self._status(KEYS_PATH, self.evidence_keys),
                 self._status("/docs.json", self.docs),
                 *web_routes(),
             ]
@@ -105,7 +118,8 @@ class HttpApi:
         """Judges the stored recording that the body names."""
         async with body(request, app.budget, _MAX_JSON_BYTES) as data:
             wanted = read_json(StoredRecording, data)
-        bind_task(printable_id(wanted.task_id))
+        call = call.of_task(wanted.task_id)
+        bind_task(call.task_id)
         events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
@@ -114,6 +128,15 @@ class HttpApi:
         async with file_in_body(request, app.budget, app.settings.max_image_bytes, PHOTO_TYPES) as data:
             report = await _while_connected(request, app.face.judge(data, call))
         return messages.face_response(report, call)
+
+    async def feedback(self, app: App, request: Request, _call: Call) -> Message:
+        """Keeps the truth about a verdict."""
+        if app.feedback is None:
+            raise ObjectNotFound("this service takes no feedback")
+        async with body(request, app.budget, _MAX_JSON_BYTES) as data:
+            told = read_json(Truth, data)
+        verdict = await app.feedback.tell(told.request_id, told.label, told.note, current_caller())
+        return messages.feedback_response(told.request_id, verdict, told.label)
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The models in use."""
@@ -165,6 +188,12 @@ class HttpApi:
         verdict: dict[str, Any] = json.loads(document)
         return verdict
 
+    async def evidence_keys(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
+        """The public keys of records, as a JSON Web Key Set."""
+        if app.evidence is None:
+            raise ObjectNotFound("this service keeps no evidence")
+        return app.evidence.jwks()
+
     async def docs(self, _app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The OpenAPI document, shown by BentoML's page at `/`."""
         return OPENAPI
@@ -195,7 +224,7 @@ class HttpApi:
             self._work.discard(task)
 
     def _analysis(self, path: str, handler: Handler, limit_s: Limit) -> Route:
-        """A route that judges media, within the time limit of their kind."""
+        """A route that judges media, or takes the truth about them, within the time limit of their kind."""
         return Route(path, self._endpoint(handler, limit_s, logging.INFO), methods=["POST"])
 
     def _status(self, path: str, handler: Handler) -> Route:

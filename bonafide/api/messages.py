@@ -48,7 +48,13 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         suspicious=[suspicious_stretch(stretch) for stretch in report.suspicious],
         speech_seconds=report.speech_seconds,
         member_scores=report.member_scores,
+        evidence=report.evidence,
     )
+
+
+def feedback_response(request_id: str, verdict: str, label: str) -> audio.FeedbackResponse:
+    """The truth is kept."""
+    return audio.FeedbackResponse(request_id=request_id, verdict=verdict, label=label, correct=verdict == label)
 
 
 def as_json(message: Message) -> dict[str, Any]:
@@ -94,6 +100,7 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
         reason=report.reason or "",
         faces=[_face_box(face) for face in report.faces],
         member_scores=report.member_scores,
+        evidence=report.evidence,
     )
 
 

@@ -83,6 +83,21 @@ _MODELS = {
 }
 _CALL = CallVerdict.model_json_schema(ref_template="#/components/schemas/{model}")
 _SCHEMAS = _CALL.pop("$defs")
+_TRUTH = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["request_id", "label"],
+            "properties": {
+                "request_id": {"type": "string"},
+                "label": {"type": "string", "enum": ["bonafide", "spoof", "live", "fake"]},
+                "note": {"type": "string", "maxLength": 1000},
+            },
+        }
+    }
+}
+_TOLD = _schema(audio.FeedbackResponse.DESCRIPTOR)
+_KEYS = {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}}
 _ANY = {"type": "object"}
 
 OPENAPI: dict[str, Any] = {
@@ -96,8 +111,10 @@ OPENAPI: dict[str, Any] = {
         "/detect_audio": {"post": _operation("Judge the recording in the body", _AUDIO, _FILE)},
         "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
+        "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
         "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
+        "/.well-known/jwks.json": {"get": _operation("The public keys of evidence, a JSON Web Key Set", _KEYS)},
         "/health": {"get": _operation("Whether both models answer", _ANY)},
         "/stats": {"get": _operation("How many calls and live sessions are in progress", _ANY)},
     },

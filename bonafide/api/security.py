@@ -13,7 +13,9 @@ from bonafide.security.access import Access
 from bonafide.security.caller import set_caller
 from bonafide.telemetry import refused
 
-OPEN = frozenset({"/", "/ui", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json"})
+KEYS_PATH = "/.well-known/jwks.json"
+"""Where the public keys of evidence are."""
+OPEN = frozenset({"/", "/ui", "/livez", "/healthz", "/readyz", "/health", "/docs.json", "/schema.json", KEYS_PATH})
 """Health checks and descriptions of the service, without data of callers. All other paths require a key."""
 OPEN_FOLDERS = ("/assets/", "/static_content/", "/ui/")
 SUBPROTOCOL = "bonafide"

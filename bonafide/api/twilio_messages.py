@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.api.websocket_messages import (
+    Evidence,
     MemberScores,
     Model,
     Stretch,
@@ -144,6 +145,7 @@ class CallVerdict(BaseModel):
     warnings: list[str]
     timestamp: float
     member_scores: MemberScores = {}
+    evidence: Evidence = ""
 
 
 def call_verdict(verdict: PhoneVerdict) -> bytes:
@@ -169,5 +171,6 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         warnings=list(summary.warnings),
         timestamp=verdict.timestamp,
         member_scores=dict(summary.member_scores),
+        evidence=summary.evidence,
     )
     return document.model_dump_json().encode()

@@ -181,6 +181,7 @@ class DetectConversation:
             request_id=self._stream.call.request_id,
             warnings=list(summary.warnings),
             member_scores=dict(summary.member_scores),
+            evidence=summary.evidence,
         )
 
 

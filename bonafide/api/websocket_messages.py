@@ -23,6 +23,10 @@ MemberScores = Annotated[dict[str, float], Field(exclude_if=lambda scores: not s
 """P(spoof) by each member of an ensemble, by its name; of a single model frames have no such field."""
 
 
+Evidence = Annotated[str, Field(exclude_if=lambda record: not record)]
+"""The signed record of the verdict; frames of a service that keeps none have no such field."""
+
+
 class _FromClient(BaseModel):
     """Unknown fields are ignored; so is the client's own `timestamp`, whatever its unit."""
 
@@ -326,6 +330,7 @@ class Summary(_Frame):
     request_id: str
     warnings: list[str] = Field(default_factory=list)
     member_scores: MemberScores = {}
+    evidence: Evidence = ""
 
 
 class Error(_Frame):

@@ -69,6 +69,7 @@ class PhoneConversation:
             raise InvalidRequest(f"media come as audio/x-mulaw at {G711_RATE} Hz, mono")
         if start.start.tracks and "inbound" not in start.start.tracks:
             self._track = start.start.tracks[0]
+        self._stream.call = self._stream.call.of_task(start.start.call_sid)
         bind_task(start.start.call_sid)
         self._call = PhoneCall(
             start.start.call_sid,

@@ -80,6 +80,7 @@ class AudioInputDecoder:
         if encoding is not None or channels != self.channels or (self._mixer is not None and rate != self.rate):
             self._begin(in_force, channels, rate)
         self.rate, self.encoding, self.channels = rate, in_force, channels
+        self._stream.codec = in_force or self._stream.codec
 
     def _begin(self, encoding: Encoding | None, channels: int | None, rate: int) -> None:
         """Begins a stream of bytes, and another mixing of channels; what waited to be mixed is dropped."""
@@ -111,6 +112,7 @@ class AudioInputDecoder:
             UnreadableMedia: a container is broken, or interleaved samples are not finite.
             TooLarge: a container, or a message of interleaved samples, holds too much.
         """
+        self._stream.received(data)
         if self._decoder is None:
             raise InvalidRequest("bytes came before a config that names their encoding")
         if isinstance(self._decoder, RawDecoder):
@@ -156,7 +158,11 @@ class AudioInputDecoder:
         if stated is None and is_bytes and isinstance(self._decoder, ContainerStream):
             return await self.samples(text_bytes(cast(str, audio_data)))
         configured = raw_encoding(self.encoding) or "float32"
+        if self._stream.records_media and is_bytes:
+            self._stream.received(text_bytes(cast(str, audio_data)))
         samples = text_samples(audio_data, stated or configured, stated=stated is not None)
+        if not is_bytes:
+            self._stream.received(samples.astype("<f4").tobytes())
         rate = self.rate if rate is None else rate
         if self._mixer is None or self.channels is None:
             return samples, rate

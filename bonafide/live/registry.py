@@ -10,6 +10,7 @@ from typing import Protocol
 from bonafide.calls import Call
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import Overloaded, Unavailable
+from bonafide.evidence.judgement import Records
 from bonafide.live.stream import LiveStream, StreamObserver
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
@@ -35,6 +36,7 @@ class LiveSessions:
         decoders: processes for containers, each in one of its own.
         observer: receives measurements.
         shadow: a second model that scores the same windows after the session.
+        records: where verdicts are recorded before they are answered; None: nowhere.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class LiveSessions:
         settings: Settings,
         observer: LiveObserver,
         shadow: VoiceShadow | None = None,
+        records: Records | None = None,
     ) -> None:
         self._runner = runner
         self._pool = pool
@@ -53,6 +56,7 @@ class LiveSessions:
         self._settings = settings
         self._observer = observer
         self._shadow = shadow
+        self._records = records
         self._open: dict[LiveStream, str] = {}
         self._by_caller: Counter[str] = Counter()
         self._draining = False
@@ -98,6 +102,7 @@ class LiveSessions:
             observer=self._observer,
             shadow=self._shadow,
             call=call,
+            records=self._records,
         )
         self._open[stream] = caller
         self._by_caller[caller] += 1

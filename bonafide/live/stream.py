@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,9 +22,11 @@ from bonafide.calls import Call
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
+from bonafide.evidence.judgement import Judgement, Records
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
+from bonafide.media_digest import Media, MediaHash
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow, VoiceTrial, follow
@@ -136,6 +138,7 @@ class LiveStream:
         client_id: the client's own name for itself; the call's id where it has given none.
         opened_at: seconds since 1970.
         messages: taken from the client so far.
+        codec: in which its audio comes, the newest if it changes.
     """
 
     def __init__(
@@ -148,6 +151,7 @@ class LiveStream:
         observer: StreamObserver,
         shadow: VoiceShadow | None,
         call: Call,
+        records: Records | None = None,
     ) -> None:
         self.model = runner.info
         self.call = call
@@ -168,6 +172,9 @@ class LiveStream:
         self._source_warnings: list[str] = []
         self._settings = settings
         self._observer = observer
+        self._records = records
+        self._media = MediaHash() if records is not None and records.needs_media else None
+        self.codec = "float32"
         self._shadow = shadow
         self._trial = VoiceTrial(None)  # until it runs
         self._room = WeightedSemaphore(_QUEUE_MS)
@@ -183,6 +190,16 @@ class LiveStream:
         self._draining = True
         if self._receiving and self._reading is not None:
             self._reading.cancel()
+
+    def received(self, data: Media) -> None:
+        """Takes note, for the record of the verdict, of bytes as they came, before they are decoded."""
+        if self._media is not None:
+            self._media.update(data)
+
+    @property
+    def records_media(self) -> bool:
+        """Whether `received` has a use."""
+        return self._media is not None
 
     @property
     def max_channels(self) -> int:
@@ -336,10 +353,27 @@ class LiveStream:
                 await self._judge(job, send)
             self._room.release(weight)
         self.end_source()
-        summary = summary_of(self.session, item, self.model, self._source_warnings)
+        summary = await self._recorded(summary_of(self.session, item, self.model, self._source_warnings))
         self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary
+
+    async def _recorded(self, summary: LiveSummary) -> LiveSummary:
+        """The summary with its record, if there is one of verdicts."""
+        if self._records is None:
+            return summary
+        judgement = Judgement(
+            source="live",
+            media=None if self._media is None else self._media.digest,
+            model=summary.model,
+            threshold=summary.threshold,
+            score=summary.score,
+            label=summary.label,
+            windows=summary.windows,
+            member_scores=summary.member_scores,
+            codec=self.codec,
+        )
+        return replace(summary, evidence=await self._records.record(judgement, self.call))
 
     async def _send(self, send: Send, output: object) -> None:
         timeout = asyncio.timeout(self._settings.live_send_timeout_s)

@@ -29,6 +29,7 @@ class LiveSummary:
         ending: why it ended.
         warnings: sentences about what is odd about the audio; none for most.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
+        evidence: the signed record of this verdict; empty: none is kept.
     """
 
     score: float | None
@@ -43,6 +44,7 @@ class LiveSummary:
     model: ModelInfo
     warnings: tuple[str, ...] = ()
     member_scores: Mapping[str, float] = field(default_factory=dict)
+    evidence: str = ""
 
 
 def summary_of(

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
 from bonafide.storage.store import ObjectStat, check_location, check_size
-from bonafide.storage.threads import StoppableThreads, collect
+from bonafide.storage.threads import StoppableThreads, Take, collect, hashed
 
 logger = logging.getLogger(__name__)
 
@@ -53,16 +54,23 @@ class FolderStore:
 
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
+        return await self._read(bucket, key, expected, collect, len)
+
+    async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
+        """See `ObjectStore.digest`."""
+        return await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
+
+    async def _read(self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]) -> T:
         check_location(bucket, key, self._allowed_buckets)
         check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> bytearray | None:
+        def work(stop: threading.Event) -> T | None:
             with _opened(self._root, bucket, key) as file:
                 if _describe(file) != expected:
                     return None
-                content = collect(lambda size: os.read(file, size), expected.size, stop)
+                content = take(lambda size: os.read(file, size), expected.size, stop)
                 # Once more: the file may have been written during the read.
-                unchanged = len(content) == expected.size and _describe(file) == expected
+                unchanged = length(content) == expected.size and _describe(file) == expected
                 return content if unchanged else None
 
         content = await self._run(work, bucket, key)

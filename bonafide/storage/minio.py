@@ -19,9 +19,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from urllib3.exceptions import HTTPError
 
 from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
 from bonafide.storage.store import ObjectStat, check_location, check_size
-from bonafide.storage.threads import StoppableThreads, collect
+from bonafide.storage.threads import StoppableThreads, Take, collect, hashed
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +75,17 @@ class MinioStore:
 
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
+        return await self._read(bucket, key, expected, collect, len)
+
+    async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
+        """See `ObjectStore.digest`."""
+        return await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
+
+    async def _read(self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]) -> T:
         check_location(bucket, key, self._allowed_buckets)
         check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> bytearray | None:
+        def work(stop: threading.Event) -> T | None:
             response = self._client.get_object(bucket, key)
             try:
                 # read1 returns the bytes that have arrived, so that a slow transfer notices a cancelled call.
@@ -88,8 +96,8 @@ class MinioStore:
                     # The HTTP client accepts truncated headers; the body then fails.
                     read_some(1)
                     return None
-                content = collect(read_some, expected.size, stop)
-                return content if len(content) == expected.size else None
+                content = take(read_some, expected.size, stop)
+                return content if length(content) == expected.size else None
             finally:
                 # Read to its end, the connection is back in the pool by now; otherwise it cannot be reused.
                 response.close()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bonafide.errors import Forbidden, InvalidRequest, TooLarge
+from bonafide.media_digest import MediaDigest
 
 MAX_KEY_BYTES = 1024
 _BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
@@ -33,8 +34,8 @@ class ObjectStat:
 class ObjectStore(Protocol):
     """Source of objects. Every method may be cancelled at any time and then stops its work soon.
 
-    `stat` and `read` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a bucket
-    outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
+    `stat`, `read` and `digest` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a
+    bucket outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
     `Unavailable` when the storage does not respond, after the retries.
     """
 
@@ -46,6 +47,9 @@ class ObjectStore(Protocol):
 
         Raises `Unavailable` when the content has changed since: the caller may retry from `stat`.
         """
+
+    async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
+        """Hashes the object that `stat` described, without holding it; raises as `read`."""
 
     async def close(self) -> None:
         """Stops what is in flight, and closes connections and threads."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from bonafide.errors import Unavailable
+from bonafide.media_digest import MediaDigest, MediaHash
 
 T = TypeVar("T")
 CHUNK_BYTES = 256 * 1024
@@ -22,6 +23,10 @@ class Stopped(Exception):
 class _ReadSome(Protocol):
     def __call__(self, size: int, /) -> bytes:
         """Up to `size` bytes; empty at the end."""
+
+
+Take = Callable[[_ReadSome, int, threading.Event], T]
+"""Takes the bytes of an object of a known size; see `collect` and `hashed`."""
 
 
 class StoppableThreads:
@@ -69,6 +74,23 @@ class StoppableThreads:
         for stop in self._running:
             stop.set()
         await asyncio.to_thread(self._pool.shutdown)
+
+
+def hashed(read_some: _ReadSome, size: int, stop: threading.Event) -> MediaDigest:
+    """Hashes up to `size` + 1 bytes piece by piece, likewise, and holds no more than one piece.
+
+    Raises:
+        Stopped: The event was set.
+    """
+    whole = MediaHash()
+    while (left := size + 1 - whole.length) > 0:
+        if stop.is_set():
+            raise Stopped
+        piece = read_some(min(CHUNK_BYTES, left))
+        if not piece:
+            break
+        whole.update(piece)
+    return whole.digest
 
 
 def collect(read_some: _ReadSome, size: int, stop: threading.Event) -> bytearray:

@@ -14,6 +14,7 @@ from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
 from bonafide.decoders.recordings import ThreadRecordings
 from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
+from bonafide.media_digest import MediaDigest
 from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow
@@ -50,6 +51,9 @@ class CountingStore:
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         self.reads += 1
         return await self._store.read(bucket, key, expected)
+
+    async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
+        return await self._store.digest(bucket, key, expected)
 
     async def close(self) -> None:
         await self._store.close()

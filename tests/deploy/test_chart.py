@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.deploy.test_monitoring import asked_for, known
 from tests.deploy.tools import DEPLOY, built, output, setting_variables
 
 CHART = DEPLOY / "helm" / "bonafide"
@@ -214,3 +215,18 @@ def test_gpus() -> None:
     service = deployments["release-bonafide"]["spec"]["template"]["spec"]["containers"][0]
     assert "nvidia.com/gpu" not in service["resources"]["limits"]
     assert service["image"] == "bonafide:0.1.0-cpu"
+
+
+def test_alerts_ask_for_metrics_that_there_are() -> None:
+    manifests = rendered(CHART / "ci" / "production.yaml", "--set", "prometheusRule.drift=0.3")
+    (rule,) = of_kind(manifests, "PrometheusRule").values()
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    alerts = {each["alert"]: each for group in rule["spec"]["groups"] for each in group["rules"]}
+    assert alerts.keys() == {"BonafideScoreDrift", "BonafideEvidenceNotKept"}
+    for alert in alerts.values():
+        assert asked_for(alert["expr"]) <= known().keys()
+    drift = alerts["BonafideScoreDrift"]
+    assert drift["expr"].endswith("> 0.3")
+    assert drift["for"] == "30m"
+    assert "{{ $labels.codec }}" in drift["annotations"]["description"]
+    assert not of_kind(rendered(CHART / "ci" / "defaults.yaml"), "PrometheusRule")

@@ -12,6 +12,7 @@ from PIL import Image
 from lab import calibrate, evaluate
 from models.calibration import calibration_path
 from models.face_model import FaceSpoofModel
+from models.info import ScoreCounts
 from tests.media import encode_image, photo
 from tests.models.checkpoints import apply, options
 from tests.models.onnx_files import ensemble_manifest, face_manifest, face_onnx, save, save_ensemble
@@ -49,6 +50,13 @@ def test_calibrate_then_evaluate(model: Path, data: Path, tmp_path: Path, capsys
     assert "threshold" in capsys.readouterr().out
     written = json.loads(calibration_path(model).read_text())
     assert written["fitted"]["wanted_bpcer"] == 0.2
+    scores = written["scores"]
+    assert (sum(scores["bonafide"]), sum(scores["spoof"])) == (
+        written["fitted"]["bonafide"],
+        written["fitted"]["spoof"],
+    )
+    served = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1))
+    assert served.info.fitted_scores == ScoreCounts.from_dict(scores)
     assert written["fitted"]["cllr_after"] <= written["fitted"]["cllr_before"]
     evaluate.main([*arguments, "--rounds", "20", "--out", str(tmp_path / "out")])
     report = json.loads((tmp_path / "out/report.json").read_text())

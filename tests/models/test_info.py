@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.info import ImageGeometry, MemberInfo, ModelInfo
+from models.info import ImageGeometry, MemberInfo, ModelInfo, ScoreCounts
 
 FACE = ModelInfo(
     task="face",
@@ -44,6 +44,7 @@ def sent(info: ModelInfo, **changed: Any) -> dict[str, Any]:
         FACE,
         replace(FACE, task="voice", geometry=None, sample_rate=16_000, window_samples=64_000, speech_version="one"),
         replace(FACE, labels=(), spoof_index=None, threshold=0.25, calibrated=True),
+        replace(FACE, calibrated=True, fitted_scores=ScoreCounts((1,) * 10, (2,) * 10)),
         replace(FACE, engine="mixed", members=PAIR, more_geometries=(ImageGeometry(None, 80, 60, None, None, 2),)),
     ],
 )
@@ -54,6 +55,12 @@ def test_it_arrives_as_it_was_sent(info: ModelInfo) -> None:
 def test_what_a_newer_release_adds_is_ignored() -> None:
     geometry = sent(FACE)["geometry"] | {"rotate": 90}
     assert ModelInfo.from_dict(sent(FACE, added="later", geometry=geometry)) == FACE
+
+
+@pytest.mark.parametrize("counts", [(), (1,) * 9, (0,) * 10, (-1,) + (1,) * 9, ("1",) * 10, (1.5,) * 10])
+def test_counts_of_scores_are_checked(counts: Any) -> None:
+    with pytest.raises(ValueError, match="scores"):
+        ScoreCounts((1,) * 10, counts)
 
 
 def test_an_item_holds_a_picture_for_each_preparation() -> None:

@@ -168,7 +168,9 @@ type AnalyzeAudioResponse struct {
 	// Seconds in which somebody speaks.
 	SpeechSeconds float64 `protobuf:"fixed64,13,opt,name=speech_seconds,json=speechSeconds,proto3" json:"speech_seconds,omitempty"`
 	// P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model.
-	MemberScores  map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
+	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +301,13 @@ func (x *AnalyzeAudioResponse) GetMemberScores() map[string]float32 {
 		return x.MemberScores
 	}
 	return nil
+}
+
+func (x *AnalyzeAudioResponse) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
 }
 
 // Part of a recording whose chunks are all labelled spoof.
@@ -1016,7 +1025,9 @@ type LiveSummary struct {
 	// What is odd about the audio, e.g. that its samples were at the scale of integers; as in AnalyzeAudioResponse.
 	Warnings []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// As in AnalyzeAudioResponse.
-	MemberScores  map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// As in AnalyzeAudioResponse, of the bytes that were received.
+	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1149,6 +1160,13 @@ func (x *LiveSummary) GetMemberScores() map[string]float32 {
 	return nil
 }
 
+func (x *LiveSummary) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
 // Which model spoke.
 type ModelIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1212,6 +1230,141 @@ func (x *ModelIdentity) GetDemo() bool {
 	return false
 }
 
+// The truth about a verdict.
+type FeedbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the call that gave the verdict.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// "bonafide" or "spoof" of a voice, "live" or "fake" of a photo.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// At most 1,000 characters, kept with the truth.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackRequest) Reset() {
+	*x = FeedbackRequest{}
+	mi := &file_audio_analyzer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackRequest) ProtoMessage() {}
+
+func (x *FeedbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_audio_analyzer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackRequest.ProtoReflect.Descriptor instead.
+func (*FeedbackRequest) Descriptor() ([]byte, []int) {
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FeedbackRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *FeedbackRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *FeedbackRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// The truth is kept.
+type FeedbackResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the verdict was: a label of the same kind, or "no_speech".
+	Verdict string `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Label   string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	// Whether both are the same.
+	Correct       bool `protobuf:"varint,4,opt,name=correct,proto3" json:"correct,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackResponse) Reset() {
+	*x = FeedbackResponse{}
+	mi := &file_audio_analyzer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackResponse) ProtoMessage() {}
+
+func (x *FeedbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_audio_analyzer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackResponse.ProtoReflect.Descriptor instead.
+func (*FeedbackResponse) Descriptor() ([]byte, []int) {
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *FeedbackResponse) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *FeedbackResponse) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *FeedbackResponse) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *FeedbackResponse) GetCorrect() bool {
+	if x != nil {
+		return x.Correct
+	}
+	return false
+}
+
 type VoiceModelStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1220,7 +1373,7 @@ type VoiceModelStatusRequest struct {
 
 func (x *VoiceModelStatusRequest) Reset() {
 	*x = VoiceModelStatusRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[13]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1385,7 @@ func (x *VoiceModelStatusRequest) String() string {
 func (*VoiceModelStatusRequest) ProtoMessage() {}
 
 func (x *VoiceModelStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[13]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1398,7 @@ func (x *VoiceModelStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusRequest.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
 }
 
 // One of the models of an ensemble.
@@ -1265,7 +1418,7 @@ type MemberModel struct {
 
 func (x *MemberModel) Reset() {
 	*x = MemberModel{}
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1430,7 @@ func (x *MemberModel) String() string {
 func (*MemberModel) ProtoMessage() {}
 
 func (x *MemberModel) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1443,7 @@ func (x *MemberModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberModel.ProtoReflect.Descriptor instead.
 func (*MemberModel) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberModel) GetName() string {
@@ -1358,7 +1511,7 @@ type VoiceModelStatusResponse struct {
 
 func (x *VoiceModelStatusResponse) Reset() {
 	*x = VoiceModelStatusResponse{}
-	mi := &file_audio_analyzer_proto_msgTypes[15]
+	mi := &file_audio_analyzer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1370,7 +1523,7 @@ func (x *VoiceModelStatusResponse) String() string {
 func (*VoiceModelStatusResponse) ProtoMessage() {}
 
 func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[15]
+	mi := &file_audio_analyzer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1536,7 @@ func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusResponse.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusResponse) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VoiceModelStatusResponse) GetStatus() string {
@@ -1474,7 +1627,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\atask_id\x18\x03 \x01(\tR\x06taskId\"C\n" +
 	"\x14AnalyzeUploadRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
-	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\x9a\x06\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\xb6\x06\n" +
 	"\x14AnalyzeAudioResponse\x12V\n" +
 	"\vpredictions\x18\x01 \x03(\v24.audioanalyzer.AnalyzeAudioResponse.PredictionsEntryR\vpredictions\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
@@ -1495,7 +1648,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x18\f \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
 	"suspicious\x12%\n" +
 	"\x0espeech_seconds\x18\r \x01(\x01R\rspeechSeconds\x12Z\n" +
-	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x1a>\n" +
+	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x1a>\n" +
 	"\x10PredictionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a?\n" +
@@ -1559,7 +1713,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\x8b\x05\n" +
+	"\x0e_running_score\"\xa7\x05\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1580,7 +1734,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1a\n" +
 	"\bwarnings\x18\r \x03(\tR\bwarnings\x12Q\n" +
-	"\rmember_scores\x18\x0e \x03(\v2,.audioanalyzer.LiveSummary.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\rmember_scores\x18\x0e \x03(\v2,.audioanalyzer.LiveSummary.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
@@ -1588,7 +1743,18 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\rModelIdentity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
-	"\x04demo\x18\x03 \x01(\bR\x04demo\"\x19\n" +
+	"\x04demo\x18\x03 \x01(\bR\x04demo\"Z\n" +
+	"\x0fFeedbackRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"{\n" +
+	"\x10FeedbackResponse\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x18\n" +
+	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x12\x18\n" +
+	"\acorrect\x18\x04 \x01(\bR\acorrect\"\x19\n" +
 	"\x17VoiceModelStatusRequest\"\xa1\x01\n" +
 	"\vMemberModel\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
@@ -1613,12 +1779,13 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"calibrated\x18\n" +
 	" \x01(\bR\n" +
 	"calibrated\x124\n" +
-	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers2\xdd\x03\n" +
+	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers2\xaa\x04\n" +
 	"\rAudioAnalysis\x12W\n" +
 	"\fAnalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n" +
 	"\x12AnalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n" +
 	"\rAnalyzeUpload\x12#.audioanalyzer.AnalyzeUploadRequest\x1a .audioanalyzer.AnalyzeAudioEvent(\x010\x01\x12Q\n" +
-	"\vAnalyzeLive\x12\x1f.audioanalyzer.LiveAudioRequest\x1a\x1d.audioanalyzer.LiveAudioEvent(\x010\x01\x12f\n" +
+	"\vAnalyzeLive\x12\x1f.audioanalyzer.LiveAudioRequest\x1a\x1d.audioanalyzer.LiveAudioEvent(\x010\x01\x12K\n" +
+	"\bFeedback\x12\x1e.audioanalyzer.FeedbackRequest\x1a\x1f.audioanalyzer.FeedbackResponse\x12f\n" +
 	"\x13GetVoiceModelStatus\x12&.audioanalyzer.VoiceModelStatusRequest\x1a'.audioanalyzer.VoiceModelStatusResponseb\x06proto3"
 
 var (
@@ -1633,7 +1800,7 @@ func file_audio_analyzer_proto_rawDescGZIP() []byte {
 	return file_audio_analyzer_proto_rawDescData
 }
 
-var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_audio_analyzer_proto_goTypes = []any{
 	(*AnalyzeAudioRequest)(nil),      // 0: audioanalyzer.AnalyzeAudioRequest
 	(*AnalyzeUploadRequest)(nil),     // 1: audioanalyzer.AnalyzeUploadRequest
@@ -1648,47 +1815,51 @@ var file_audio_analyzer_proto_goTypes = []any{
 	(*LiveWindow)(nil),               // 10: audioanalyzer.LiveWindow
 	(*LiveSummary)(nil),              // 11: audioanalyzer.LiveSummary
 	(*ModelIdentity)(nil),            // 12: audioanalyzer.ModelIdentity
-	(*VoiceModelStatusRequest)(nil),  // 13: audioanalyzer.VoiceModelStatusRequest
-	(*MemberModel)(nil),              // 14: audioanalyzer.MemberModel
-	(*VoiceModelStatusResponse)(nil), // 15: audioanalyzer.VoiceModelStatusResponse
-	nil,                              // 16: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
-	nil,                              // 17: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
-	nil,                              // 18: audioanalyzer.ChunkResult.MemberScoresEntry
-	nil,                              // 19: audioanalyzer.LiveWindow.MemberScoresEntry
-	nil,                              // 20: audioanalyzer.LiveSummary.MemberScoresEntry
+	(*FeedbackRequest)(nil),          // 13: audioanalyzer.FeedbackRequest
+	(*FeedbackResponse)(nil),         // 14: audioanalyzer.FeedbackResponse
+	(*VoiceModelStatusRequest)(nil),  // 15: audioanalyzer.VoiceModelStatusRequest
+	(*MemberModel)(nil),              // 16: audioanalyzer.MemberModel
+	(*VoiceModelStatusResponse)(nil), // 17: audioanalyzer.VoiceModelStatusResponse
+	nil,                              // 18: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	nil,                              // 19: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	nil,                              // 20: audioanalyzer.ChunkResult.MemberScoresEntry
+	nil,                              // 21: audioanalyzer.LiveWindow.MemberScoresEntry
+	nil,                              // 22: audioanalyzer.LiveSummary.MemberScoresEntry
 }
 var file_audio_analyzer_proto_depIdxs = []int32{
-	16, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	18, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
 	4,  // 1: audioanalyzer.AnalyzeAudioResponse.chunks:type_name -> audioanalyzer.ChunkResult
 	12, // 2: audioanalyzer.AnalyzeAudioResponse.model:type_name -> audioanalyzer.ModelIdentity
 	3,  // 3: audioanalyzer.AnalyzeAudioResponse.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	17, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
-	18, // 5: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
+	19, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	20, // 5: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
 	4,  // 6: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
 	2,  // 7: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
 	7,  // 8: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
 	8,  // 9: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
 	10, // 10: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
 	11, // 11: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
-	19, // 12: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
+	21, // 12: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
 	12, // 13: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
 	10, // 14: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
 	3,  // 15: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	20, // 16: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
+	22, // 16: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
 	12, // 17: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
-	14, // 18: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
+	16, // 18: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
 	0,  // 19: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
 	0,  // 20: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
 	1,  // 21: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
 	6,  // 22: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
-	13, // 23: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
-	2,  // 24: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
-	5,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
-	5,  // 26: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
-	9,  // 27: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
-	15, // 28: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
+	13, // 23: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
+	15, // 24: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
+	2,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
+	5,  // 26: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
+	5,  // 27: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
+	9,  // 28: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
+	14, // 29: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
+	17, // 30: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1722,7 +1893,7 @@ func file_audio_analyzer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_audio_analyzer_proto_rawDesc), len(file_audio_analyzer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	AudioAnalysis_AnalyzeAudioStream_FullMethodName  = "/audioanalyzer.AudioAnalysis/AnalyzeAudioStream"
 	AudioAnalysis_AnalyzeUpload_FullMethodName       = "/audioanalyzer.AudioAnalysis/AnalyzeUpload"
 	AudioAnalysis_AnalyzeLive_FullMethodName         = "/audioanalyzer.AudioAnalysis/AnalyzeLive"
+	AudioAnalysis_Feedback_FullMethodName            = "/audioanalyzer.AudioAnalysis/Feedback"
 	AudioAnalysis_GetVoiceModelStatus_FullMethodName = "/audioanalyzer.AudioAnalysis/GetVoiceModelStatus"
 )
 
@@ -42,6 +43,8 @@ type AudioAnalysisClient interface {
 	AnalyzeUpload(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AnalyzeUploadRequest, AnalyzeAudioEvent], error)
 	// Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended.
 	AnalyzeLive(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[LiveAudioRequest, LiveAudioEvent], error)
+	// Puts the truth beside a verdict on a voice or a photo that the service has kept, named by its request id.
+	Feedback(ctx context.Context, in *FeedbackRequest, opts ...grpc.CallOption) (*FeedbackResponse, error)
 	// Tells which voice model answers.
 	GetVoiceModelStatus(ctx context.Context, in *VoiceModelStatusRequest, opts ...grpc.CallOption) (*VoiceModelStatusResponse, error)
 }
@@ -109,6 +112,16 @@ func (c *audioAnalysisClient) AnalyzeLive(ctx context.Context, opts ...grpc.Call
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AudioAnalysis_AnalyzeLiveClient = grpc.BidiStreamingClient[LiveAudioRequest, LiveAudioEvent]
 
+func (c *audioAnalysisClient) Feedback(ctx context.Context, in *FeedbackRequest, opts ...grpc.CallOption) (*FeedbackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackResponse)
+	err := c.cc.Invoke(ctx, AudioAnalysis_Feedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *audioAnalysisClient) GetVoiceModelStatus(ctx context.Context, in *VoiceModelStatusRequest, opts ...grpc.CallOption) (*VoiceModelStatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VoiceModelStatusResponse)
@@ -133,6 +146,8 @@ type AudioAnalysisServer interface {
 	AnalyzeUpload(grpc.BidiStreamingServer[AnalyzeUploadRequest, AnalyzeAudioEvent]) error
 	// Judges speech while it is spoken: a message per completed window, and the summary when the caller has ended.
 	AnalyzeLive(grpc.BidiStreamingServer[LiveAudioRequest, LiveAudioEvent]) error
+	// Puts the truth beside a verdict on a voice or a photo that the service has kept, named by its request id.
+	Feedback(context.Context, *FeedbackRequest) (*FeedbackResponse, error)
 	// Tells which voice model answers.
 	GetVoiceModelStatus(context.Context, *VoiceModelStatusRequest) (*VoiceModelStatusResponse, error)
 	mustEmbedUnimplementedAudioAnalysisServer()
@@ -156,6 +171,9 @@ func (UnimplementedAudioAnalysisServer) AnalyzeUpload(grpc.BidiStreamingServer[A
 }
 func (UnimplementedAudioAnalysisServer) AnalyzeLive(grpc.BidiStreamingServer[LiveAudioRequest, LiveAudioEvent]) error {
 	return status.Error(codes.Unimplemented, "method AnalyzeLive not implemented")
+}
+func (UnimplementedAudioAnalysisServer) Feedback(context.Context, *FeedbackRequest) (*FeedbackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Feedback not implemented")
 }
 func (UnimplementedAudioAnalysisServer) GetVoiceModelStatus(context.Context, *VoiceModelStatusRequest) (*VoiceModelStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetVoiceModelStatus not implemented")
@@ -224,6 +242,24 @@ func _AudioAnalysis_AnalyzeLive_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AudioAnalysis_AnalyzeLiveServer = grpc.BidiStreamingServer[LiveAudioRequest, LiveAudioEvent]
 
+func _AudioAnalysis_Feedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AudioAnalysisServer).Feedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AudioAnalysis_Feedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AudioAnalysisServer).Feedback(ctx, req.(*FeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AudioAnalysis_GetVoiceModelStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VoiceModelStatusRequest)
 	if err := dec(in); err != nil {
@@ -252,6 +288,10 @@ var AudioAnalysis_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AnalyzeAudio",
 			Handler:    _AudioAnalysis_AnalyzeAudio_Handler,
+		},
+		{
+			MethodName: "Feedback",
+			Handler:    _AudioAnalysis_Feedback_Handler,
 		},
 		{
 			MethodName: "GetVoiceModelStatus",

@@ -107,7 +107,9 @@ type LivenessResponse struct {
 	// The faces that were found, the largest first.
 	Faces []*FaceBox `protobuf:"bytes,15,rep,name=faces,proto3" json:"faces,omitempty"`
 	// P(fake) by each member of an ensemble, by its name; empty for a single model.
-	MemberScores  map[string]float32 `protobuf:"bytes,16,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,16,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
+	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -252,6 +254,13 @@ func (x *LivenessResponse) GetMemberScores() map[string]float32 {
 		return x.MemberScores
 	}
 	return nil
+}
+
+func (x *LivenessResponse) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
 }
 
 // Where a face is, as shares of the picture's width and height, 0..1.
@@ -662,7 +671,7 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x0fLivenessRequest\x12\x1d\n" +
 	"\n" +
 	"image_data\x18\x01 \x01(\fR\timageData\x12!\n" +
-	"\fimage_format\x18\x02 \x01(\tR\vimageFormat\"\xa3\x05\n" +
+	"\fimage_format\x18\x02 \x01(\tR\vimageFormat\"\xbf\x05\n" +
 	"\x10LivenessResponse\x12\x17\n" +
 	"\ais_live\x18\x01 \x01(\bR\x06isLive\x12\x1e\n" +
 	"\n" +
@@ -687,7 +696,8 @@ const file_liveness_api_proto_rawDesc = "" +
 	"calibrated\x12\x16\n" +
 	"\x06reason\x18\x0e \x01(\tR\x06reason\x12'\n" +
 	"\x05faces\x18\x0f \x03(\v2\x11.liveness.FaceBoxR\x05faces\x12Q\n" +
-	"\rmember_scores\x18\x10 \x03(\v2,.liveness.LivenessResponse.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\rmember_scores\x18\x10 \x03(\v2,.liveness.LivenessResponse.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\"}\n" +

@@ -89,6 +89,8 @@ export interface Summary {
   warnings?: string[];
   /** P(spoof) by each member of an ensemble, by its name, taken together as `p_spoof` is; absent for a single model. */
   member_scores?: Record<string, number>;
+  /** The signed record of the verdict on what this connection sent, a compact JWS; absent where the service keeps none. */
+  evidence?: string;
 }
 
 export interface Stretch {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bonafide.calls import Call
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
+from bonafide.evidence.judgement import Records
 from bonafide.live.registry import LiveSessions
 from bonafide.live.stream import Audio, Input, LiveStream
 from bonafide.settings import MIB, Settings
@@ -39,7 +40,11 @@ class Recorder:
 
 @asynccontextmanager
 async def live_sessions(
-    remote: LocalRemote, recorder: Recorder | None = None, shadow: VoiceShadow | None = None, **limits: Any
+    remote: LocalRemote,
+    recorder: Recorder | None = None,
+    shadow: VoiceShadow | None = None,
+    records: Records | None = None,
+    **limits: Any,
 ) -> AsyncIterator[LiveSessions]:
     runner = await ready_runner(remote, WindowScore.of)
     with ThreadPoolExecutor(1) as pool, closing(DecoderPool(4, 512 * MIB, Template.of_process())) as decoders:
@@ -51,6 +56,7 @@ async def live_sessions(
             settings=settings,
             observer=recorder or Recorder(),
             shadow=shadow,
+            records=records,
         )
 
 

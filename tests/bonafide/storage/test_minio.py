@@ -15,6 +15,7 @@ from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 
 from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.media_digest import digest_of
 from bonafide.storage.minio import MinioStore
 from bonafide.storage.store import ObjectStat
 from tests.proxy import answering, proxy_to
@@ -101,6 +102,20 @@ async def test_a_large_object_is_held_once(minio_server: Server) -> None:
             tracemalloc.stop()
     assert len(content) == size
     assert peak < 1.3 * size
+
+
+async def test_a_large_object_is_hashed_without_being_held(minio_server: Server) -> None:
+    bucket = filled(minio_server, bytes(64_000_000))
+    async with opened(minio_server.address) as store:
+        stat = await store.stat(bucket, "a.wav")
+        tracemalloc.start()
+        try:
+            digest = await store.digest(bucket, "a.wav", stat)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert digest == digest_of(bytes(64_000_000))
+    assert peak < 5_000_000
 
 
 async def test_connections_are_kept_and_used_again(minio_server: Server) -> None:

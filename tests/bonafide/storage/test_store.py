@@ -1,6 +1,7 @@
 """The contract of every object store, checked on a folder and a real MinIO."""
 
 import asyncio
+import hashlib
 import io
 import os
 import uuid
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotFound, TooLarge, Unavailable
+from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore, check_location
@@ -90,6 +92,8 @@ async def test_an_object_comes_back_as_it_was_stored(shelf: Shelf, size: int) ->
     stat = await shelf.store.stat(shelf.bucket, "2024/05/a call.wav")
     assert stat.size == size
     assert await shelf.store.read(shelf.bucket, "2024/05/a call.wav", stat) == content
+    digest = await shelf.store.digest(shelf.bucket, "2024/05/a call.wav", stat)
+    assert digest == MediaDigest(hashlib.sha256(content).hexdigest(), size)
 
 
 async def test_the_content_id_stays_with_the_content_and_leaves_with_it(shelf: Shelf) -> None:
@@ -165,6 +169,8 @@ async def test_content_that_changed_since_is_not_passed_off_as_the_old(shelf: Sh
     shelf.put("a.wav", second)
     with pytest.raises(Unavailable, match="changed while it was read, try again"):
         await shelf.store.read(shelf.bucket, "a.wav", stat)
+    with pytest.raises(Unavailable, match="changed while it was read, try again"):
+        await shelf.store.digest(shelf.bucket, "a.wav", stat)
     assert await fetch(shelf.store, shelf.bucket, "a.wav") == second
 
 

@@ -49,6 +49,7 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
         suspicious=tuple(_stretch(stretch, request_id) for stretch in message.suspicious),
         speech_seconds=message.speech_seconds,
         member_scores=_member_scores(message.member_scores, request_id),
+        evidence=message.evidence,
     )
 
 
@@ -94,6 +95,7 @@ def face_report(message: liveness.LivenessResponse) -> FaceReport:
         reason=message.reason,
         faces=tuple(_face_box(face) for face in message.faces),
         member_scores=_member_scores(message.member_scores, request_id),
+        evidence=message.evidence,
     )
 
 

@@ -71,6 +71,8 @@ class AudioReport:
     """Seconds in which somebody speaks."""
     member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
+    evidence: str = ""
+    """The signed record of this verdict, see `bonafide verify`; empty where the service keeps none."""
 
     @property
     def is_spoof(self) -> bool:
@@ -111,6 +113,8 @@ class FaceReport:
     """The faces that were found, the largest first."""
     member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(fake) by each member of an ensemble, by its name; empty for a single model."""
+    evidence: str = ""
+    """The signed record of this verdict, see `bonafide verify`; empty where the service keeps none."""
 
     @property
     def is_live(self) -> bool:

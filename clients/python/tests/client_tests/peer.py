@@ -120,6 +120,10 @@ class Peer(audio_grpc.AudioAnalysisServicer, liveness_grpc.LivenessServiceServic
             if request.HasField("flush"):
                 yield audio.LiveAudioEvent(window=audio.LiveWindow(score=self.scores[0]))
 
+    def Feedback(self, request: audio.FeedbackRequest, context: Any) -> audio.FeedbackResponse:
+        self._begin("Feedback", request, context)
+        return audio.FeedbackResponse(request_id=request.request_id, verdict="spoof", label=request.label)
+
     def GetVoiceModelStatus(
         self, request: audio.VoiceModelStatusRequest, context: Any
     ) -> audio.VoiceModelStatusResponse:

@@ -25,6 +25,8 @@ public struct Summary {
     public let pSpoof: Double?
     public let audioSeconds: Double
     public let json: [String: Any]
+    /// The signed record of this verdict, a compact JWS; empty where the service keeps none.
+    public var evidence: String { json["evidence"] as? String ?? "" }
 }
 
 /// `code` is the service's own, such as `overloaded`.

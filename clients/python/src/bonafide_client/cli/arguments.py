@@ -1,6 +1,7 @@
 """The command line: from words to `Options`. Wrong words end the process with exit code 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _ENVIRONMENT = """\
 environment:
   BONAFIDE_ADDRESS   host:port of the service, as --address
   BONAFIDE_LIVE_URL  WebSocket of the service, as --url of live
+  BONAFIDE_EVIDENCE_KEYS  file of public keys, as --key of verify
   BONAFIDE_API_KEY   the API key itself; --api-key-file goes before it
   NO_COLOR           set to anything: no colours
 """
@@ -51,6 +53,22 @@ examples:
   bonafide live --microphone                      until Ctrl-C; then the verdict on all of it
   bonafide live --microphone --json | jq .running_label
 """
+_VERIFY_EXAMPLES = """\
+examples:
+  bonafide audio call.mp3 --json | jq -r .evidence > call.jws
+  bonafide verify call.mp3 call.jws --key keys.json
+  bonafide verify call.mp3 call.jws --key keys.json --log /var/lib/bonafide/evidence
+  bonafide verify call.mp3 call.jws --key keys.json --rescore --address bonafide:50051
+"""
+_VERIFY_EXIT_CODES = """\
+exit codes:
+    0  the record is genuine and on this file; scored again, the verdict is the same
+    1  refused: another file, a changed record or log, or another key
+    2  the command line or the file of keys is wrong
+    3  a file cannot be read
+    4  the service gave no answer when asked to score again
+    5  scored again, the label or a score is another, or it cannot be scored again
+"""
 _STATUS_EXAMPLES = """\
 examples:
   bonafide status
@@ -63,7 +81,7 @@ examples:
 class Options:
     """What the user asked for; `names` are files or, with a `bucket`, keys of stored recordings."""
 
-    verb: Literal["audio", "face", "live", "status"]
+    verb: Literal["audio", "face", "live", "status", "verify"]
     names: tuple[str, ...]
     bucket: str | None
     address: str | None
@@ -74,6 +92,7 @@ class Options:
     json: bool
     quiet: bool
     live: "LiveOptions | None" = None
+    verify: "VerifyOptions | None" = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,18 @@ class LiveOptions:
     realtime: bool
     chunk_duration: float | None
     overlap_duration: float | None
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What `bonafide verify` knows besides; `log` is None where it is not at hand."""
+
+    file: Path
+    record: Path
+    keys: Path
+    log: Path | None
+    rescore: bool
+    tolerance: float
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -102,6 +133,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error(str(error))
     if api_key == "":
         parser.error(f"{found.api_key_file} is empty")
+    if found.verb == "verify" and found.keys is None:
+        parser.error("verify needs --key FILE, or BONAFIDE_EVIDENCE_KEYS")
     if found.verb == "live" and (found.file is None) != found.microphone:
         parser.error("either a FILE or --microphone")
     if found.bucket is None and found.names.count("-") > 1:
@@ -120,6 +153,9 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap)
         if found.verb == "live"
         else None,
+        verify=VerifyOptions(found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance)
+        if found.verb == "verify"
+        else None,
     )
 
 
@@ -131,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bonafide {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,live,status}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,live,status,verify}")
 
     audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES)
     audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
@@ -159,6 +195,18 @@ def _parser() -> argparse.ArgumentParser:
         _STATUS_EXAMPLES,
     )
     _grpc(status, STATUS_TIMEOUT_S)
+
+    verify = _verb(verbs, "verify", "verify the signed record of a verdict", _VERIFY_EXAMPLES,
+                   codes=_VERIFY_EXIT_CODES, tls_key="--tls-key")  # fmt: skip
+    verify.add_argument("file", type=Path, metavar="FILE", help="what was judged")
+    verify.add_argument("record", type=Path, metavar="RECORD", help="file of the record, as `evidence` of the answer")
+    verify.add_argument("--key", dest="keys", metavar="FILE", default=os.environ.get("BONAFIDE_EVIDENCE_KEYS"),
+                        help="the service's public keys: PEM, or its /.well-known/jwks.json")  # fmt: skip
+    verify.add_argument("--log", type=Path, metavar="PATH", help="file or folder of the log that the record must be in")
+    verify.add_argument("--rescore", action="store_true", help="ask the service for the verdict again, and compare")
+    verify.add_argument("--tolerance", type=_share, default=0.01, metavar="P",
+                        help="with --rescore, how much scores may differ (default: %(default)g)")  # fmt: skip
+    _grpc(verify, AUDIO_TIMEOUT_S)
     return parser
 
 
@@ -167,12 +215,15 @@ def _verb(
     name: str,
     what: str,
     examples: str,
+    *,
+    codes: str = _EXIT_CODES,
+    tls_key: str = "--key",
 ) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         name,
         help=what,
         description=what[0].upper() + what[1:] + ".",
-        epilog=f"{examples}\n{_EXIT_CODES}\n{_ENVIRONMENT}",
+        epilog=f"{examples}\n{codes}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1)
@@ -183,7 +234,7 @@ def _verb(
     way.add_argument("--tls", action="store_true", help="encrypt; implied by the three below")
     way.add_argument("--ca", metavar="FILE", help="root certificates to trust (PEM)")
     way.add_argument("--cert", metavar="FILE", help="the client's certificate (PEM), for mutual TLS")
-    way.add_argument("--key", metavar="FILE", help="the client's private key (PEM)")
+    way.add_argument(tls_key, dest="key", metavar="FILE", help="the client's private key (PEM)")
     return parser
 
 
@@ -209,4 +260,11 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value

@@ -62,6 +62,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
         ],
         "speech_seconds": report.speech_seconds,
         "member_scores": dict(report.member_scores),
+        **({"evidence": report.evidence} if report.evidence else {}),
     }
 
 
@@ -87,4 +88,5 @@ def _face(report: FaceReport) -> dict[str, Any]:
         "reason": report.reason,
         "faces": [asdict(face) for face in report.faces],
         "member_scores": dict(report.member_scores),
+        **({"evidence": report.evidence} if report.evidence else {}),
     }

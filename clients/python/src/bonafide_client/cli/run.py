@@ -19,12 +19,15 @@ from .live import listen
 from .outcome import GENUINE, UNANSWERED, Outcome, exit_code
 from .printer import Printer
 from .progress import Bar, Bars
+from .verify import verify
 
 
 async def run(options: Options) -> int:
     """Asks the service; results go to stdout, errors and progress to stderr. Returns the exit code."""
     if options.live is not None:
         return await listen(options, options.live)
+    if options.verify is not None:
+        return await verify(options, options.verify)
     try:
         client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
     except (OSError, ValueError) as error:

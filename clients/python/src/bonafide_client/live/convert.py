@@ -88,6 +88,7 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             request_id=message["request_id"],
             warnings=tuple(map(str, message.get("warnings", ()))),
             member_scores=_member_scores(message),
+            evidence=str(message.get("evidence", "")),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error

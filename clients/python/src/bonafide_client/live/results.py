@@ -63,6 +63,9 @@ class LiveSummary:
     """What is odd about the audio, or about that of the last part; none from older services."""
     member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
+    evidence: str = ""
+    """The signed record of the verdict on what the service was sent, or on the last part of a stream that was resumed;
+    empty where it keeps none."""
 
     @property
     def is_spoof(self) -> bool:

@@ -55,6 +55,11 @@ class AudioAnalysisStub:
                 request_serializer=audio__analyzer__pb2.LiveAudioRequest.SerializeToString,
                 response_deserializer=audio__analyzer__pb2.LiveAudioEvent.FromString,
                 _registered_method=True)
+        self.Feedback = channel.unary_unary(
+                '/audioanalyzer.AudioAnalysis/Feedback',
+                request_serializer=audio__analyzer__pb2.FeedbackRequest.SerializeToString,
+                response_deserializer=audio__analyzer__pb2.FeedbackResponse.FromString,
+                _registered_method=True)
         self.GetVoiceModelStatus = channel.unary_unary(
                 '/audioanalyzer.AudioAnalysis/GetVoiceModelStatus',
                 request_serializer=audio__analyzer__pb2.VoiceModelStatusRequest.SerializeToString,
@@ -94,6 +99,13 @@ class AudioAnalysisServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Feedback(self, request, context):
+        """Puts the truth beside a verdict on a voice or a photo that the service has kept, named by its request id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetVoiceModelStatus(self, request, context):
         """Tells which voice model answers.
         """
@@ -123,6 +135,11 @@ def add_AudioAnalysisServicer_to_server(servicer, server):
                     servicer.AnalyzeLive,
                     request_deserializer=audio__analyzer__pb2.LiveAudioRequest.FromString,
                     response_serializer=audio__analyzer__pb2.LiveAudioEvent.SerializeToString,
+            ),
+            'Feedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Feedback,
+                    request_deserializer=audio__analyzer__pb2.FeedbackRequest.FromString,
+                    response_serializer=audio__analyzer__pb2.FeedbackResponse.SerializeToString,
             ),
             'GetVoiceModelStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetVoiceModelStatus,
@@ -239,6 +256,33 @@ class AudioAnalysis:
             '/audioanalyzer.AudioAnalysis/AnalyzeLive',
             audio__analyzer__pb2.LiveAudioRequest.SerializeToString,
             audio__analyzer__pb2.LiveAudioEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Feedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audioanalyzer.AudioAnalysis/Feedback',
+            audio__analyzer__pb2.FeedbackRequest.SerializeToString,
+            audio__analyzer__pb2.FeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,7 +33,10 @@ data class DetectionResult(
 )
 
 /** The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it. */
-data class Summary(val label: String, val pSpoof: Double?, val audioSeconds: Double, val json: JSONObject)
+data class Summary(val label: String, val pSpoof: Double?, val audioSeconds: Double, val json: JSONObject) {
+    /** The signed record of this verdict, a compact JWS; empty where the service keeps none. */
+    val evidence: String get() = json.optString("evidence")
+}
 
 /** `code` is the service's own, such as `overloaded`. */
 class BonafideException(val code: String, message: String) : Exception(message)

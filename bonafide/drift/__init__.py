@@ -1,0 +1,1 @@
+"""Drift: how far recent scores lie from those that a model was calibrated on."""

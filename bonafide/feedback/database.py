@@ -1,0 +1,101 @@
+"""A connection to SQLite or PostgreSQL, for one thread: the few statements that feedback needs, in one dialect.
+
+A lost connection is opened again by the next statement.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+_BUSY_S = 5.0
+_CONNECT_S = 5
+
+Row = tuple[Any, ...]
+
+
+class DatabaseFailed(Exception):
+    """The database cannot be reached, or refused a statement; the text is for the log, and holds no password."""
+
+
+class Database:
+    """One database.
+
+    Args:
+        location: the file of SQLite, or a `postgresql://` URL.
+
+    Raises:
+        ValueError: a URL of another kind, or without the driver, the package `psycopg`.
+    """
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._connection: Any = None
+        self._failures: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+        self._mark = "?"
+        self.is_postgresql = location.startswith(("postgresql://", "postgres://"))
+        if self.is_postgresql:
+            try:
+                import psycopg
+            except ImportError:
+                raise ValueError("a PostgreSQL database needs the package psycopg") from None
+            self._failures, self._mark = (psycopg.Error, OSError), "%s"
+        elif "://" in location:
+            raise ValueError("a database of feedback is a file of SQLite or a postgresql:// URL")
+
+    def execute(self, *statements: tuple[str, Sequence[Any]]) -> list[Row]:
+        """Runs statements in one transaction; `?` stands for each parameter.
+
+        Returns:
+            The rows of the last statement, if it gives any.
+
+        Raises:
+            DatabaseFailed: nothing was changed.
+        """
+        try:
+            connection = self._connected()
+            rows: list[Row] = []
+            for statement, parameters in statements:
+                cursor = connection.execute(statement.replace("?", self._mark), parameters)
+                rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+        except self._failures as error:
+            self.close()
+            raise DatabaseFailed(type(error).__name__ + ("" if self.is_postgresql else f": {error}")) from None
+        return rows
+
+    def close(self) -> None:
+        """Closes the connection; what was not committed is undone."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except self._failures:
+                return  # it is lost already
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            self._connection = self._postgresql() if self.is_postgresql else self._sqlite()
+        return self._connection
+
+    def _sqlite(self) -> Any:
+        path = Path(self._location)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+        connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+        # Readers and one writer at a time, of several processes; a loss of power may cost the last verdicts.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    def _postgresql(self) -> Any:
+        import psycopg
+
+        return psycopg.connect(self._location, connect_timeout=_CONNECT_S)

@@ -1,0 +1,209 @@
+"""Verdicts by request id, each with the truth once somebody tells it. Scores, ids and references only: no media."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, fields
+from typing import TypeVar
+
+from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.feedback.database import Database, DatabaseFailed
+from bonafide.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+LABELS = {"voice": ("bonafide", "spoof"), "face": ("live", "fake")}
+"""What the truth may be, by task; the second is the attack."""
+MAX_NOTE = 1000
+_PRUNE_EVERY_S = 600.0
+
+
+@dataclass(frozen=True)
+class KeptVerdict:
+    """What is kept of a verdict.
+
+    Attributes:
+        caller: name of the API key; empty where none is required.
+        at: seconds since 1970.
+        reference: `bucket/key` of a stored object; else empty.
+        sha256: of the media; empty where it was not computed.
+        score: P(spoof) or P(fake), 0..1; None without speech.
+        codec: in which the media came.
+    """
+
+    request_id: str
+    caller: str
+    at: float
+    task: str
+    task_id: str
+    source: str
+    reference: str
+    sha256: str
+    label: str
+    score: float | None
+    threshold: float
+    model: str
+    version: str
+    transport: str
+    codec: str
+
+
+COLUMNS = tuple(field.name for field in fields(KeptVerdict))
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS bonafide_verdicts (
+    request_id TEXT NOT NULL, caller TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, task TEXT NOT NULL,
+    task_id TEXT NOT NULL, source TEXT NOT NULL, reference TEXT NOT NULL, sha256 TEXT NOT NULL, label TEXT NOT NULL,
+    score DOUBLE PRECISION, threshold DOUBLE PRECISION NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL,
+    transport TEXT NOT NULL, codec TEXT NOT NULL, truth TEXT, note TEXT, truth_at DOUBLE PRECISION,
+    PRIMARY KEY (caller, request_id)
+)
+"""
+_INDEX = "CREATE INDEX IF NOT EXISTS bonafide_verdicts_at ON bonafide_verdicts (at)"
+_UPDATED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
+# A request id that comes again names the newer verdict, of which nobody has told the truth.
+_KEEP = (
+    f"INSERT INTO bonafide_verdicts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608
+    f"ON CONFLICT (caller, request_id) DO UPDATE SET {_UPDATED}, truth = NULL, note = NULL, truth_at = NULL"
+)
+_FIND = "SELECT task, label FROM bonafide_verdicts WHERE caller = ? AND request_id = ? AND at >= ?"
+_TELL = "UPDATE bonafide_verdicts SET truth = ?, note = ?, truth_at = ? WHERE caller = ? AND request_id = ?"
+_PRUNE = "DELETE FROM bonafide_verdicts WHERE at < ?"
+_PRUNE_MOST = (
+    "DELETE FROM bonafide_verdicts WHERE at < (SELECT MIN(at) FROM (SELECT at FROM bonafide_verdicts "
+    "ORDER BY at DESC LIMIT ?) AS newest)"
+)
+_TOLD = (
+    "SELECT task, source, reference, sha256, label, score, request_id, task_id, truth, COALESCE(note, ''), codec "
+    "FROM bonafide_verdicts WHERE truth IS NOT NULL AND task = ? ORDER BY at, request_id"
+)
+
+
+@dataclass(frozen=True)
+class ToldVerdict:
+    """A verdict of which the truth was told; `truth` and `note` are the caller's, the rest as in `KeptVerdict`."""
+
+    task: str
+    source: str
+    reference: str
+    sha256: str
+    label: str
+    score: float | None
+    request_id: str
+    task_id: str
+    truth: str
+    note: str
+    codec: str
+
+    @property
+    def is_spoof(self) -> bool:
+        """Whether it was an attack."""
+        return self.truth == LABELS[self.task][1]
+
+
+def told_verdicts(database: Database, task: str) -> list[ToldVerdict]:
+    """All verdicts on a task's media of which the truth was told, oldest first.
+
+    Raises:
+        DatabaseFailed: it cannot be read.
+    """
+    rows = database.execute((_SCHEMA, ()), (_TOLD, (task,)))
+    return [ToldVerdict(*row) for row in rows]
+
+
+class Feedback:
+    """Keeps verdicts, and takes the truth about them.
+
+    Args:
+        database: where.
+        keep_s: seconds that a verdict is kept, with the truth.
+        most: verdicts that are kept; the oldest go first.
+        failed: called when a verdict could not be kept.
+    """
+
+    def __init__(self, database: Database, *, keep_s: float, most: int, failed: Callable[[], None]) -> None:
+        self._database = database
+        self._keep_s = keep_s
+        self._most = most
+        self._failed = failed
+        self._pruned_at = 0.0
+        self._is_made = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")
+
+    @classmethod
+    def from_settings(cls, settings: Settings, failed: Callable[[], None]) -> "Feedback | None":
+        """Built from the settings; None: no feedback is taken. Opens no connection yet.
+
+        Raises:
+            ValueError: the database is of another kind, or its driver is missing.
+        """
+        if settings.feedback_db is None:
+            return None
+        database = Database(settings.feedback_db.get_secret_value())
+        keep_s = settings.feedback_keep_days * 24 * 3600
+        return cls(database, keep_s=keep_s, most=settings.feedback_max_verdicts, failed=failed)
+
+    async def keep(self, verdict: KeptVerdict) -> None:
+        """Keeps a verdict. One that cannot be kept is counted and logged; the answer does not depend on it."""
+        try:
+            await self._in_thread(lambda: self._keep(verdict))
+        except DatabaseFailed as error:
+            self._failed()
+            logger.warning("a verdict is not kept for feedback", extra={"cause": str(error)})
+
+    async def tell(self, request_id: str, label: str, note: str, caller: str) -> str:
+        """Puts the truth beside a verdict of this caller; told again, it replaces what was told before.
+
+        Returns:
+            The verdict's label.
+
+        Raises:
+            InvalidRequest: the label is none of the task's, or the note is too long.
+            ObjectNotFound: no verdict of this caller with this request id is kept.
+            Unavailable: the database fails.
+        """
+        if len(note) > MAX_NOTE:
+            raise InvalidRequest(f"a note has at most {MAX_NOTE} characters")
+        if not request_id.isprintable():  # no call has such an id, and PostgreSQL takes not every character
+            raise ObjectNotFound("no verdict with this request id is kept")
+        note = "".join(char if char.isprintable() else " " for char in note)
+        try:
+            return await self._in_thread(lambda: self._tell(request_id, label, note, caller))
+        except DatabaseFailed as error:
+            logger.warning("feedback cannot be kept", extra={"cause": str(error)})
+            raise Unavailable("feedback cannot be kept now, try again later") from error
+
+    async def close(self) -> None:
+        """Waits for what is being kept, and closes the connection."""
+        await self._in_thread(self._database.close)
+        self._thread.shutdown(wait=False)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _keep(self, verdict: KeptVerdict) -> None:
+        self._prepare()
+        self._database.execute((_KEEP, astuple(verdict)))
+
+    def _tell(self, request_id: str, label: str, note: str, caller: str) -> str:
+        self._prepare()
+        now = time.time()
+        found = self._database.execute((_FIND, (caller, request_id, now - self._keep_s)))
+        if not found:
+            raise ObjectNotFound("no verdict with this request id is kept")
+        task, verdict = found[0]
+        if label not in LABELS[task]:
+            raise InvalidRequest(f"label must be {' or '.join(LABELS[task])} for this verdict")
+        self._database.execute((_TELL, (label, note, now, caller, request_id)))
+        return str(verdict)
+
+    def _prepare(self) -> None:
+        """Makes the table once, and lets go of what is too old now and then."""
+        if not self._is_made:
+            self._database.execute((_SCHEMA, ()), (_INDEX, ()))
+            self._is_made = True
+        if time.monotonic() >= self._pruned_at:
+            self._pruned_at = time.monotonic() + _PRUNE_EVERY_S
+            self._database.execute((_PRUNE, (time.time() - self._keep_s,)), (_PRUNE_MOST, (self._most,)))

@@ -1,0 +1,220 @@
+"""Records, files and logs: genuine ones are verified, and one with any byte changed is refused."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bonafide_client.cli import main
+from bonafide_client.evidence import EvidenceError, PublicKeys, digest_of_file, verify_log, verify_record
+
+from .peer import Peer
+from .signer import Signer, text
+
+MEDIA = b"the bytes of a recording" * 10
+PLAIN = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BITS = st.integers(1, 255)
+
+
+@pytest.fixture
+def signer() -> Signer:
+    return Signer()
+
+
+@pytest.fixture
+def keys(signer: Signer, tmp_path: Path) -> PublicKeys:
+    (tmp_path / "keys.json").write_text(signer.jwks())
+    return PublicKeys.read(tmp_path / "keys.json")
+
+
+def changed(data: bytes, at: int, bits: int) -> bytes:
+    at %= len(data)
+    return data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :]
+
+
+def test_a_genuine_record_is_verified(signer: Signer, keys: PublicKeys, tmp_path: Path) -> None:
+    (tmp_path / "call").write_bytes(MEDIA)
+    record = verify_record(signer.record(MEDIA).encode() + b"\n", keys)
+    record.require_media(digest_of_file(tmp_path / "call"))
+    assert record.payload["label"] == "bonafide"
+    assert record.place == ("c-1", 0, "0" * 64)
+    (tmp_path / "key.pem").write_bytes(signer.pem())
+    assert verify_record(record.text, PublicKeys.read(tmp_path / "key.pem")) == record
+
+
+@PLAIN
+@given(at=st.integers(0, 10_000), bits=BITS)
+def test_any_changed_byte_of_a_record_is_refused(signer: Signer, keys: PublicKeys, at: int, bits: int) -> None:
+    genuine = signer.record(MEDIA, logged=False).encode() + b"\n"
+    with pytest.raises(EvidenceError):
+        verify_record(changed(genuine, at, bits), keys)
+
+
+@PLAIN
+@given(at=st.integers(0, len(MEDIA) - 1), bits=BITS)
+def test_any_changed_byte_of_the_file_is_refused(
+    signer: Signer, keys: PublicKeys, tmp_path: Path, at: int, bits: int
+) -> None:
+    (tmp_path / "call").write_bytes(changed(MEDIA, at, bits))
+    with pytest.raises(EvidenceError, match="not what was judged"):
+        verify_record(signer.record(MEDIA, logged=False).encode(), keys).require_media(
+            digest_of_file(tmp_path / "call")
+        )
+
+
+@PLAIN
+@given(at=st.integers(0, 10_000), bits=BITS, count=st.integers(1, 4))
+def test_any_changed_byte_of_the_log_is_refused(
+    keys: PublicKeys, signer: Signer, tmp_path: Path, at: int, bits: int, count: int
+) -> None:
+    signer.lines.clear()
+    record, *_ = [signer.record(MEDIA) for _ in range(count)]
+    path = signer.write(tmp_path / "log")
+    assert [(chain.first, chain.records) for chain in verify_log(path, keys, record.encode())] == [(0, count)]
+    path.write_bytes(changed(path.read_bytes(), at, bits))
+    with pytest.raises(EvidenceError):
+        verify_log(path.parent, keys, record.encode())
+
+
+def test_a_line_that_is_missing_doubled_or_elsewhere_is_refused(
+    signer: Signer, keys: PublicKeys, tmp_path: Path
+) -> None:
+    lines = [signer.record(MEDIA) for _ in range(4)]
+    path = signer.write(tmp_path / "log")
+
+    def refused(*kept: str) -> str:
+        path.write_text("".join(f"{line}\n" for line in kept))
+        with pytest.raises(EvidenceError) as error:
+            verify_log(path, keys, lines[0].encode())
+        return str(error.value)
+
+    assert "missing" in refused(lines[0], lines[2], lines[3])
+    assert "twice" in refused(lines[0], lines[0], lines[1])
+    assert "not in the log" in refused(lines[1], lines[2])
+    forged = Signer()
+    forged.key, forged.kid, forged.lines = signer.key, signer.kid, ["another record"]
+    assert "does not follow" in refused(lines[0], forged.record(MEDIA))
+    path.write_text("".join(f"{line}\n" for line in lines[2:]))
+    (chain,) = verify_log(path, keys)
+    assert (chain.first, chain.records, chain.last) == (2, 2, hashlib.sha256(lines[3].encode()).hexdigest())
+
+
+def test_a_chain_over_several_files_and_several_chains(signer: Signer, keys: PublicKeys, tmp_path: Path) -> None:
+    lines = [signer.record(MEDIA) for _ in range(3)]
+    folder = tmp_path / "log"
+    folder.mkdir()
+    (folder / "c-1.000001.jws").write_text(f"{lines[0]}\n{lines[1]}\n")
+    (folder / "c-1.000002.jws").write_text(f"{lines[2]}\n")
+    other = signer.record(MEDIA, log={"chain": "c-2", "number": 0, "previous": "0" * 64})
+    (folder / "c-2.000001.jws").write_text(f"{other}\n")
+    assert [(chain.name, chain.records) for chain in verify_log(folder, keys)] == [("c-1", 3), ("c-2", 1)]
+
+
+def _strange(signer: Signer) -> dict[str, str]:
+    good = signer.record(MEDIA, logged=False)
+    first, second, third = good.split(".")
+    none = text(json.dumps({"alg": "none", "kid": signer.kid, "typ": "bonafide-evidence+jws"}).encode())
+    return {
+        "empty": "",
+        "dots": "..",
+        "no signature": f"{first}.{second}.",
+        "algorithm none": f"{none}.{second}.",
+        "four parts": f"{good}.{third}",
+        "padding": f"{first}.{second}.{third}==",
+        "two newlines": f"{good}\n\n",
+        "critical header": signer.sign({}, crit=["b64"]),
+        "another type": signer.sign({}, typ="JWT"),
+        "no payload": signer.sign({}),
+        "a list": signer.sign([]),
+        "another form": signer.record(MEDIA, logged=False, form=2),
+        "media of another kind": signer.record(MEDIA, logged=False, media={"sha256": "", "bytes": "5"}),
+        "nested": text(b"[" * 100_000) + "..",
+        "kid of another kind": signer.sign({}, kid=[1]),
+    }
+
+
+@pytest.mark.parametrize("name", _strange(Signer()))
+def test_what_is_no_record_is_refused(name: str, signer: Signer, keys: PublicKeys) -> None:
+    with pytest.raises(EvidenceError):
+        verify_record(_strange(signer)[name].encode(), keys)
+
+
+def test_a_record_of_another_key_is_refused(keys: PublicKeys) -> None:
+    with pytest.raises(EvidenceError, match="none of those given"):
+        verify_record(Signer().record(MEDIA).encode(), keys)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"keys": []}', '{"keys": [{"kty": "OKP", "crv": "Ed25519"}]}', "[", "x"]
+)
+def test_files_without_keys_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "keys").write_text(content)
+    with pytest.raises(ValueError, match="keys"):
+        PublicKeys.read(tmp_path / "keys")
+
+
+@pytest.fixture
+def command(signer: Signer, keys: PublicKeys, tmp_path: Path) -> Callable[..., int]:
+    """`bonafide verify` on a file and its record, with other arguments after them."""
+    (tmp_path / "call").write_bytes(MEDIA)
+    (tmp_path / "call.jws").write_text(signer.record(MEDIA))
+
+    def run(*more: str) -> int:
+        paths = [str(tmp_path / name) for name in ("call", "call.jws")]
+        return main(["verify", *paths, "--key", str(tmp_path / "keys.json"), *more])
+
+    return run
+
+
+def test_the_command(command: Callable[..., int], signer: Signer, tmp_path: Path, capsys: Any) -> None:
+    log = signer.write(tmp_path / "log")
+    assert command("--log", str(log.parent)) == 0
+    said = capsys.readouterr().out
+    assert "verified" in said
+    assert "bonafide, score 0.35" in said
+    assert "chain c-1, records 0 to 0" in said
+    assert command("--json") == 0
+    assert json.loads(capsys.readouterr().out)["record"]["request_id"] == "r-1"
+    log.write_text("")
+    assert command("--log", str(log)) == 1
+    assert "not in the log" in capsys.readouterr().err
+    (tmp_path / "call").write_bytes(MEDIA + b".")
+    assert command() == 1
+    (tmp_path / "call").unlink()
+    assert command() == 3
+    (tmp_path / "keys.json").write_text("none")
+    assert command() == 2
+
+
+def test_keys_may_come_from_the_environment(
+    command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["verify", str(tmp_path / "call"), str(tmp_path / "call.jws")]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    monkeypatch.setenv("BONAFIDE_EVIDENCE_KEYS", str(tmp_path / "keys.json"))
+    assert main(words) == 0
+
+
+def test_scored_again(
+    command: Callable[..., int], peer: Peer, address: str, capsys: Any, tmp_path: Path, signer: Signer
+) -> None:
+    peer.scores = [0.1, 0.6]
+    assert command("--rescore", "--address", address) == 0
+    assert "scored again: bonafide, score 0.35; at most 0.000000 apart" in capsys.readouterr().out
+    peer.scores = [0.1, 0.7]
+    assert command("--rescore", "--address", address, "--json") == 5
+    assert json.loads(capsys.readouterr().out)["again"]["largest_difference"] == pytest.approx(0.1)
+    assert command("--rescore", "--address", address, "--tolerance", "0.2") == 0
+    peer.scores = [0.1]
+    assert command("--rescore", "--address", address) == 5
+    assert "windows differ" in capsys.readouterr().out
+    assert command("--rescore", "--address", "127.0.0.1:1", "--timeout", "1") == 4
+    (tmp_path / "call.jws").write_text(signer.record(MEDIA, source="live"))
+    assert command("--rescore", "--address", address) == 5

@@ -1,0 +1,178 @@
+"""What the truth was told about: `python -m lab.feedback export --db DB --task voice --out manifest.jsonl`.
+
+Verdicts of the service's feedback database with the truth in, a manifest out that lab.evaluate, lab.calibrate and
+lab.finetune read. The database holds no media: stored objects are found by bucket and key, uploads by the SHA-256 of
+copies that the caller has kept.
+"""
+
+import argparse
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import get_args
+
+from rich.console import Console
+
+from bonafide.feedback.database import Database, DatabaseFailed
+from bonafide.feedback.store import ToldVerdict, told_verdicts
+from bonafide.settings import Settings
+from lab.arguments import run
+from lab.evaluation.trials import DataError
+from lab.training.data.manifest import BONAFIDE, NO_ATTACK, SPOOF, Item, Split, write
+from models.info import Task
+
+_EPILOG = """\
+Objects are looked for in a folder laid out BUCKET/KEY (--objects; of MinIO, `mc mirror` makes one), everything else
+in --media, where every file is hashed. What is found in neither is left out, and counted.
+
+example:
+  python -m lab.feedback export --db feedback.db --task voice --objects data/objects --media kept/ --out told.jsonl
+  python -m lab.evaluate --model bundled --data told.jsonl --split test
+"""
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Export:
+    """What came of an export.
+
+    Attributes:
+        items: rows of the manifest.
+        missing: verdicts whose media were not found.
+        live: verdicts on live audio, of which there is no file.
+    """
+
+    items: tuple[Item, ...]
+    missing: tuple[ToldVerdict, ...]
+    live: int
+
+
+def export(told: Sequence[ToldVerdict], objects: Path | None, media: Path | None, split: Split) -> Export:
+    """Finds the media of verdicts.
+
+    A file that several verdicts are on is one item, with the truth that was told last.
+
+    Args:
+        told: verdicts on media of one task, oldest first.
+        objects: folder laid out `bucket/key`; None: none.
+        media: folder of copies, hashed; None: none.
+        split: of all items.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    wanted = {each.sha256 for each in told if each.sha256}
+    by_hash = _by_hash(media, wanted) if media is not None and wanted else {}
+    items: dict[Path, Item] = {}
+    missing, live = [], 0
+    for verdict in told:
+        path = _object(objects, verdict.reference) or by_hash.get(verdict.sha256)
+        if path is None and verdict.source == "live":
+            live += 1
+        elif path is None:
+            missing.append(verdict)
+        else:
+            items[path] = _item(verdict, path, split)
+    return Export(tuple(items.values()), tuple(missing), live)
+
+
+def _item(verdict: ToldVerdict, path: Path, split: Split) -> Item:
+    return Item(
+        path=path.absolute(),
+        label=SPOOF if verdict.is_spoof else BONAFIDE,
+        # Who speaks is not known; files of one task may belong together.
+        subject=verdict.task_id or verdict.reference or verdict.sha256,
+        source=f"feedback:{verdict.codec}",
+        licence="",
+        attack="unnamed" if verdict.is_spoof else NO_ATTACK,
+        split=split,
+        detail=f"request {verdict.request_id}, judged {verdict.label}" + (f": {verdict.note}" if verdict.note else ""),
+    )
+
+
+def _object(objects: Path | None, reference: str) -> Path | None:
+    """The file of an object below the folder."""
+    if objects is None or not reference or ".." in PurePosixPath(reference).parts:
+        return None
+    path = objects / reference
+    return path if path.is_file() else None
+
+
+def _by_hash(media: Path, wanted: Iterable[str]) -> Mapping[str, Path]:
+    hashes = set(wanted)
+    found = {}
+    for path in sorted(media.rglob("*")):
+        if path.is_file() and (digest := _sha256(path)) in hashes:
+            found[digest] = path
+    return found
+
+
+def _sha256(path: Path) -> str:
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            whole.update(piece)
+    return whole.hexdigest()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.feedback",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command = parser.add_subparsers(dest="command", required=True).add_parser("export", help="write a manifest")
+    command.add_argument(
+        "--db", metavar="DB", help="file of SQLite or postgresql:// URL; default: the service's BONAFIDE_FEEDBACK_DB"
+    )
+    command.add_argument("--task", choices=get_args(Task), required=True, help="which verdicts")
+    command.add_argument("--objects", type=Path, metavar="FOLDER", help="stored objects, laid out BUCKET/KEY")
+    command.add_argument("--media", type=Path, metavar="FOLDER", help="copies of uploads, under any names")
+    command.add_argument("--split", choices=get_args(Split), default="test", help="of all items (default: %(default)s)")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="manifest, .jsonl or .csv")
+    return parser
+
+
+def _told(location: str | None, task: Task) -> list[ToldVerdict]:
+    if location is None:
+        configured = Settings().feedback_db
+        if configured is None:
+            raise DataError("name the database with --db, or BONAFIDE_FEEDBACK_DB")
+        location = configured.get_secret_value()
+    if "://" not in location and not Path(location).is_file():
+        raise DataError(f"there is no file {location!r}")
+    try:
+        with Database(location) as database:
+            return told_verdicts(database, task)
+    except (DatabaseFailed, ValueError) as error:
+        raise DataError(f"the database cannot be read: {error}") from error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line."""
+    arguments = _parser().parse_args(argv)
+
+    def command() -> None:
+        told = _told(arguments.db, arguments.task)
+        for folder in (arguments.objects, arguments.media):
+            if folder is not None and not folder.is_dir():
+                raise DataError(f"there is no folder {str(folder)!r}")
+        found = export(told, arguments.objects, arguments.media, arguments.split)
+        if not found.items:
+            raise DataError(f"of {len(told)} verdicts with the truth, the media of none were found")
+        write(found.items, arguments.out)
+        console = Console(highlight=False, soft_wrap=True)
+        spoofs = sum(item.label == SPOOF for item in found.items)
+        console.print(f"written: {arguments.out}, {len(found.items)} files, {spoofs} of them spoof", markup=False)
+        if found.missing:
+            console.print(f"left out, their media were not found: {len(found.missing)}")
+        if found.live:
+            console.print(f"left out, live audio without a copy: {found.live}")
+
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bonafide.evidence.log import FIRST, EvidenceLog, Place
+
+
+def numbered(place: Place) -> str:
+    return f"{place.chain} {place.number} {place.previous} " + "x" * 200
+
+
+def lines_of(folder: Path) -> list[str]:
+    return [line for path in sorted(folder.iterdir()) for line in path.read_text().splitlines()]
+
+
+def test_each_line_holds_the_hash_of_the_line_before_it_through_rotations(tmp_path: Path) -> None:
+    log = EvidenceLog(tmp_path / "log", max_bytes=1_000, sync=True)
+    given = [log.append(numbered) for _ in range(10)]
+    log.close()
+    assert len(list((tmp_path / "log").iterdir())) > 2
+    assert lines_of(tmp_path / "log") == given
+    assert given[0].split()[2] == FIRST
+    for number, (line, following) in enumerate(pairwise(given)):
+        assert following.split()[1:3] == [str(number + 1), hashlib.sha256(line.encode()).hexdigest()]
+
+
+def test_two_processes_have_two_chains(tmp_path: Path) -> None:
+    one, other = (EvidenceLog(tmp_path, max_bytes=100_000, sync=False) for _ in range(2))
+    one.append(numbered)
+    other.append(numbered)
+    one.append(numbered)
+    for log in (one, other):
+        log.close()
+    assert sorted(len(path.read_text().splitlines()) for path in tmp_path.iterdir()) == [1, 2]
+
+
+_FULL = """
+import resource, signal, sys
+from pathlib import Path
+from bonafide.evidence.log import EvidenceLog
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = EvidenceLog(Path(sys.argv[1]), max_bytes=100_000_000, sync=True)
+make = lambda place: f"{place.number} {place.previous} " + "x" * 3000
+kept = 0
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+for _ in range(5):
+    try:
+        log.append(make)
+        kept += 1
+    except OSError:
+        pass
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.append(make)
+print(kept)
+"""
+
+
+def test_a_record_that_has_no_room_is_taken_back_and_the_chain_goes_on(tmp_path: Path) -> None:
+    """A limit on the size of files fails in the middle of a record, as a full disk does."""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    script = [sys.executable, "-c", _FULL, str(tmp_path)]
+    kept = int(subprocess.run(script, check=True, capture_output=True, text=True, timeout=60).stdout)
+    lines = lines_of(tmp_path)
+    assert (kept, len(lines)) == (3, 4)
+    assert [line.split()[0] for line in lines] == ["0", "1", "2", "3"]
+    assert lines[3].split()[1] == hashlib.sha256(lines[2].encode()).hexdigest()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError):
+        EvidenceLog(tmp_path, max_bytes=1000, sync=True)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("")
+    with pytest.raises(OSError, match="log"):
+        EvidenceLog(tmp_path / "log", max_bytes=1000, sync=True)
+
+
+def test_a_record_that_cannot_be_made_leaves_no_trace(tmp_path: Path) -> None:
+    log = EvidenceLog(tmp_path, max_bytes=1000, sync=True)
+
+    def failing(place: Place) -> str:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        log.append(failing)
+    assert log.append(numbered).split()[1] == "0"
+    log.close()

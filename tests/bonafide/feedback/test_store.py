@@ -1,0 +1,208 @@
+"""The store on SQLite, and on a real PostgreSQL where its server and the driver are installed."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.feedback.database import Database, DatabaseFailed
+from bonafide.feedback.store import Feedback, KeptVerdict, told_verdicts
+from tests.servers import free_port
+
+VERDICT = KeptVerdict(
+    request_id="r-1",
+    caller="",
+    at=0.0,
+    task="voice",
+    task_id="t-1",
+    source="object",
+    reference="calls/a.wav",
+    sha256="",
+    label="spoof",
+    score=0.75,
+    threshold=0.5,
+    model="m",
+    version="v",
+    transport="http",
+    codec="wav",
+)
+
+
+def verdict(request_id: str, **changes: object) -> KeptVerdict:
+    return replace(VERDICT, request_id=request_id, **({"at": time.time()} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of our own."""
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("the driver psycopg is not installed")
+    commands = {name: shutil.which(name) for name in ("initdb", "postgres")}
+    if found := sorted(Path("/usr/lib/postgresql").glob("*/bin")):
+        commands = {name: path or str(found[-1] / name) for name, path in commands.items()}
+    if not all(path and Path(path).exists() for path in commands.values()):
+        pytest.skip("PostgreSQL is not installed")
+    folder = tmp_path_factory.mktemp("postgresql")
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # which the server refuses
+        shutil.chown(folder, "nobody")
+        for parent in (folder.parent, folder.parent.parent):
+            parent.chmod(0o755)
+        as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    data, port = folder / "data", free_port()
+    made = [*as_user, str(commands["initdb"]), "-D", str(data), "-A", "trust", "-U", "bonafide", "-N"]
+    subprocess.run(made, check=True, capture_output=True, cwd="/")
+    with (folder.parent / "postgresql.log").open("wb") as log:
+        options = ["-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
+        process = subprocess.Popen([*as_user, str(commands["postgres"]), *options], stdout=log, stderr=log, cwd="/")
+    url = f"postgresql://bonafide@127.0.0.1:{port}/postgres"
+    for _ in range(300):
+        try:
+            with Database(url) as database:
+                database.execute(("SELECT 1", ()))
+            break
+        except DatabaseFailed:
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait(60)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "folder" / "feedback.db")
+    url: str = request.getfixturevalue("postgresql")
+    with Database(url) as database:
+        database.execute(("DROP TABLE IF EXISTS bonafide_verdicts", ()))
+    return url
+
+
+@pytest.fixture
+async def feedback(location: str) -> AsyncIterator[Feedback]:
+    made = Feedback(Database(location), keep_s=1000.0, most=100, failed=lambda: None)
+    yield made
+    await made.close()
+
+
+async def test_the_truth_is_told_about_a_kept_verdict(feedback: Feedback, location: str) -> None:
+    await feedback.keep(verdict("r-1"))
+    await feedback.keep(verdict("r-2"))
+    assert await feedback.tell("r-1", "bonafide", "the caller\nproved it\0", "") == "spoof"
+    with Database(location) as database:
+        (told,) = told_verdicts(database, "voice")
+        assert not told_verdicts(database, "face")
+    assert (told.request_id, told.truth, told.is_spoof, told.label) == ("r-1", "bonafide", False, "spoof")
+    assert (told.note, told.reference, told.score) == ("the caller proved it ", "calls/a.wav", 0.75)
+    assert await feedback.tell("r-1", "spoof", "", "") == "spoof"
+    with Database(location) as database:
+        assert [(each.truth, each.note) for each in told_verdicts(database, "voice")] == [("spoof", "")]
+
+
+async def test_a_verdict_without_a_score_and_photos(feedback: Feedback) -> None:
+    await feedback.keep(verdict("silent", score=None, label="no_speech"))
+    await feedback.keep(verdict("photo", task="face", label="live"))
+    assert await feedback.tell("silent", "spoof", "", "") == "no_speech"
+    with pytest.raises(InvalidRequest, match="live or fake"):
+        await feedback.tell("photo", "spoof", "", "")
+    assert await feedback.tell("photo", "fake", "", "") == "live"
+
+
+async def test_verdicts_of_another_caller_are_not_known(feedback: Feedback) -> None:
+    await feedback.keep(verdict("r-1", caller="bank"))
+    for caller in ("", "other"):
+        with pytest.raises(ObjectNotFound):
+            await feedback.tell("r-1", "spoof", "", caller)
+    assert await feedback.tell("r-1", "spoof", "", "bank") == "spoof"
+
+
+async def test_a_request_id_that_comes_again_names_the_newer_verdict(feedback: Feedback, location: str) -> None:
+    await feedback.keep(verdict("r-1"))
+    await feedback.tell("r-1", "spoof", "", "")
+    await feedback.keep(verdict("r-1", label="bonafide"))
+    with Database(location) as database:
+        assert not told_verdicts(database, "voice")
+    assert await feedback.tell("r-1", "bonafide", "", "") == "bonafide"
+
+
+@pytest.mark.parametrize("label", ["", "real", "SPOOF", "no_speech", "x" * 100_000, "';--"])
+async def test_other_labels_are_refused(feedback: Feedback, label: str) -> None:
+    await feedback.keep(verdict("r-1"))
+    with pytest.raises(InvalidRequest):
+        await feedback.tell("r-1", label, "", "")
+
+
+async def test_a_note_is_bounded(feedback: Feedback) -> None:
+    await feedback.keep(verdict("r-1"))
+    with pytest.raises(InvalidRequest, match="1000"):
+        await feedback.tell("r-1", "spoof", "x" * 1001, "")
+
+
+@pytest.mark.parametrize("name", ["unknown", "", "\0", "x" * 10_000, "' OR 1=1 --"])
+async def test_an_unknown_request_id_is_not_found(feedback: Feedback, name: str) -> None:
+    await feedback.keep(verdict("r-1"))
+    with pytest.raises(ObjectNotFound):
+        await feedback.tell(name, "spoof", "", "")
+
+
+async def test_what_is_too_old_or_too_much_is_let_go(location: str) -> None:
+    first = Feedback(Database(location), keep_s=1000.0, most=100, failed=lambda: None)
+    now = time.time()
+    for index in range(5):
+        await first.keep(verdict(f"r-{index}", at=now - 10 + index))
+    await first.keep(verdict("old", at=now - 2000))
+    with pytest.raises(ObjectNotFound):
+        await first.tell("old", "spoof", "", "")
+    await first.close()
+    second = Feedback(Database(location), keep_s=1000.0, most=2, failed=lambda: None)
+    assert await second.tell("r-4", "spoof", "", "") == "spoof"
+    with Database(location) as database:
+        rows = database.execute(("SELECT request_id FROM bonafide_verdicts ORDER BY at", ()))
+    assert rows == [("r-3",), ("r-4",)]
+    await second.close()
+
+
+async def test_several_processes_write_to_one_database(location: str) -> None:
+    stores = [Feedback(Database(location), keep_s=1000.0, most=1000, failed=lambda: None) for _ in range(3)]
+    await stores[0].keep(verdict("first"))
+    await asyncio.gather(*[stores[n % 3].keep(verdict(f"r-{n}")) for n in range(60)])
+    with Database(location) as database:
+        assert database.execute(("SELECT COUNT(*) FROM bonafide_verdicts", ())) == [(61,)]
+    for store in stores:
+        await store.close()
+
+
+async def test_a_database_that_fails_costs_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    failures: list[int] = []
+    broken = Database(str(tmp_path / "file" / "db"))
+    feedback = Feedback(broken, keep_s=1000.0, most=100, failed=lambda: failures.append(1))
+    await feedback.keep(verdict("r-1"))
+    assert failures == [1]
+    with pytest.raises(Unavailable):
+        await feedback.tell("r-1", "spoof", "", "")
+    (tmp_path / "file").unlink()
+    await feedback.keep(verdict("r-1"))
+    assert await feedback.tell("r-1", "spoof", "", "") == "spoof"
+    await feedback.close()
+
+
+async def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:
+    feedback = Feedback(Database(str(tmp_path / "db")), keep_s=1000.0, most=100, failed=lambda: None)
+    await feedback.keep(verdict("r-1"))
+    assert stat.S_IMODE((tmp_path / "db").stat().st_mode) == 0o600
+    await feedback.close()
+
+
+def test_other_databases_are_refused() -> None:
+    with pytest.raises(ValueError, match="SQLite"):
+        Database("mysql://host/db")

@@ -1,0 +1,91 @@
+"""Verdicts with the truth -> a manifest that `lab.evaluate`, `lab.calibrate` and `lab.finetune` read."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bonafide.feedback.database import Database
+from bonafide.feedback.store import Feedback, KeptVerdict
+from lab import feedback
+from lab.evaluation.datasets import read_dataset
+from tests.bonafide.feedback.test_store import VERDICT
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """An object and an upload that are at hand, and one of each kind that is not."""
+    for path, data in {"objects/calls/a.wav": b"a", "objects/calls/b.wav": b"b", "kept/1": b"upload"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    upload: dict[str, Any] = {"source": "upload", "reference": ""}
+    kept: dict[str, tuple[KeptVerdict, str]] = {
+        "object": (VERDICT, "bonafide"),
+        "again": (VERDICT, "spoof"),
+        "other": (replace(VERDICT, reference="calls/b.wav", task_id=""), "bonafide"),
+        "upload": (replace(VERDICT, **upload, sha256=hashlib.sha256(b"upload").hexdigest()), "spoof"),
+        "lost": (replace(VERDICT, reference="calls/lost.wav"), "spoof"),
+        "outside": (replace(VERDICT, reference="calls/../../kept/1"), "spoof"),
+        "live": (replace(VERDICT, source="live", reference=""), "spoof"),
+        "photo": (replace(VERDICT, task="face", label="live"), "fake"),
+    }
+
+    async def fill() -> None:
+        store = Feedback(Database(str(tmp_path / "db")), keep_s=1e6, most=100, failed=lambda: None)
+        for number, (name, (verdict, truth)) in enumerate(kept.items()):
+            await store.keep(replace(verdict, request_id=name, at=time.time() + number))
+            await store.tell(name, truth, "a note" if name == "upload" else "", "")
+        await store.keep(replace(VERDICT, request_id="untold", at=time.time()))
+        await store.close()
+
+    asyncio.run(fill())
+    return tmp_path / "db"
+
+
+def exported(database: Path, *more: str, out: str = "out/told.jsonl") -> Path:
+    path = database.parent / out
+    places = ["--objects", str(database.parent / "objects"), "--media", str(database.parent / "kept")]
+    feedback.main(["export", "--db", str(database), "--task", "voice", *places, "--out", str(path), *more])
+    return path
+
+
+@pytest.mark.parametrize("out", ["out/told.jsonl", "told.csv"])
+def test_the_manifest_is_read_as_any_other(database: Path, capsys: pytest.CaptureFixture[str], out: str) -> None:
+    dataset = read_dataset(exported(database, out=out))
+    found = {trial.path.name: (trial.spoof, trial.split, trial.source) for trial in dataset.trials}
+    said = capsys.readouterr().out
+    assert found == {
+        "a.wav": (True, "test", "feedback:wav"),
+        "b.wav": (False, "test", "feedback:wav"),
+        "1": (True, "test", "feedback:wav"),
+    }
+    assert "3 files, 2 of them spoof" in said
+    assert "not found: 2" in said
+    assert "without a copy: 1" in said
+
+
+def test_the_split_is_the_callers(database: Path) -> None:
+    assert {trial.split for trial in read_dataset(exported(database, "--split", "dev")).trials} == {"dev"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--db", "nowhere.db"],
+        ["--db", "mysql://x"],
+        ["--objects", "nowhere"],
+        ["--task", "face"],
+    ],
+)
+def test_what_cannot_be_exported_is_said_in_a_sentence(
+    database: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (database.parent / "objects/calls/a.wav").unlink()
+    with pytest.raises(SystemExit) as stopped:
+        exported(database, *arguments)
+    assert stopped.value.code == 2
+    assert "DataError" in capsys.readouterr().err
