@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bonafide.calls import Call
+from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal
@@ -15,7 +16,7 @@ from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
 from bonafide.shadow.face import FaceShadow, face_opinion, follow
-from bonafide.verdict import PhotoScore, effective_threshold
+from bonafide.verdict import PhotoScore, answer_of, effective_threshold
 from models.info import ModelInfo
 
 
@@ -29,6 +30,7 @@ class FaceReport:
         faces: all that were found, the largest first.
         reason: why the verdict should not be relied on, or None.
         member_scores: P(fake) by each member of an ensemble, by its name; none of a single model.
+        answer: what is said of it beside its label; a decision is "bonafide" for live and "spoof" for fake.
     """
 
     fake: float
@@ -38,6 +40,7 @@ class FaceReport:
     faces: tuple[Face, ...]
     reason: Reason | None
     member_scores: Mapping[str, float] = field(default_factory=dict)
+    answer: Answer = field(default_factory=Answer)
 
     @property
     def live(self) -> float:
@@ -56,6 +59,7 @@ class FaceJudgement:
     Args:
         photos: decodes photos and detects faces.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
+        band: in which nothing is decided; None: the model's own, if it has one.
         shadow: a second model that scores the same photos after the answer.
     """
 
@@ -65,11 +69,13 @@ class FaceJudgement:
         runner: Runner[PhotoScore],
         photos: PhotoDecoder,
         threshold: float | None,
+        band: Band | None = None,
         shadow: FaceShadow | None = None,
     ) -> None:
         self._runner = runner
         self._photos = photos
         self._threshold = threshold
+        self._band = band
         self._shadow = shadow
 
     async def judge(self, data: Media, call: Call) -> FaceReport:
@@ -90,5 +96,11 @@ class FaceJudgement:
             threshold = effective_threshold(self._threshold, model.threshold)
             served = face_opinion(model, threshold, score.fake)
             trial.answered(served, photo.pixels)
+        answer = answer_of(
+            score.fake,
+            served.label,
+            band=effective_band(self._band, model.uncertain, threshold),
+            prior_log_odds=model.prior_log_odds,
+        )
         members = model.named(score.members)
-        return FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members)
+        return FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members, answer)

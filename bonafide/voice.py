@@ -12,10 +12,11 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from bonafide.audio.reader import AudioLimits, samples_before
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
+from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
@@ -28,6 +29,7 @@ from bonafide.verdict import (
     SuspiciousStretch,
     WindowScore,
     WindowVerdict,
+    answer_of,
     effective_threshold,
     judge_window,
     label_of,
@@ -66,6 +68,8 @@ class AudioReport:
         warnings: for the caller, although the call succeeded.
         error_message: names the windows that could not be scored, or states that there is no speech; else empty.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
+        answer: what is said of it beside score and label.
+        hop_seconds: between the starts of two chunks.
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -79,6 +83,8 @@ class AudioReport:
     warnings: tuple[str, ...]
     error_message: str
     member_scores: Mapping[str, float] = field(default_factory=dict)
+    answer: Answer = field(default_factory=Answer)
+    hop_seconds: float = float(WINDOW_SECONDS)
 
 
 VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
@@ -113,6 +119,7 @@ class VoiceAnalysis:
         pool: computes the ids of uploads.
         decoder: decodes recordings.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
+        band: in which nothing is decided; None: the model's own, if it has one.
         speech: decides which windows are judged.
         shadow: a second model that scores the same windows after the answer.
     """
@@ -128,6 +135,7 @@ class VoiceAnalysis:
         decoder: RecordingDecoder,
         limits: AudioLimits,
         threshold: float | None,
+        band: Band | None = None,
         speech: SpeechCheck,
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
@@ -140,6 +148,7 @@ class VoiceAnalysis:
         self._decoder = decoder
         self._limits = limits
         self._threshold = threshold
+        self._band = band
         self._speech = speech
         self._observer = observer
         self._shadow = shadow
@@ -248,6 +257,7 @@ class VoiceAnalysis:
             speech=self._speech,
             threshold=threshold,
             members=model.named(judged.members),
+            prior_log_odds=model.prior_log_odds,
         )
 
     def _threshold_for(self, model: ModelInfo) -> float:
@@ -264,16 +274,24 @@ class VoiceAnalysis:
         else:
             error_message = "no speech was found" if score is None else ""
         threshold = self._threshold_for(model)
+        label, suspicious = label_of(score, threshold), suspicious_stretches(chunks)
         return AudioReport(
             chunks=tuple(chunks),
             score=score,
-            label=label_of(score, threshold),
+            label=label,
             threshold=threshold,
             model=model,
             audio_seconds=recording.seconds,
             speech_seconds=sum(chunk.speech_s for chunk in chunks),
-            suspicious=suspicious_stretches(chunks),
+            suspicious=suspicious,
             warnings=recording.warnings,
             error_message=error_message,
             member_scores=overall_member_scores(chunks),
+            answer=answer_of(
+                score,
+                label,
+                suspicious,
+                band=effective_band(self._band, model.uncertain, threshold),
+                prior_log_odds=model.prior_log_odds,
+            ),
         )

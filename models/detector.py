@@ -107,4 +107,6 @@ def model_info(
         max_batch_size=engine.max_batch_size,
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
+        prior_log_odds=calibration.prior_log_odds if calibration else None,
+        uncertain=calibration.uncertain if calibration else None,
     )

@@ -126,6 +126,8 @@ def open_ensemble(files: ModelFiles, task: Task, options: LoadOptions) -> Ensemb
         window_samples=max((info.window_samples or 0 for info in infos), default=0) or None,
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
+        prior_log_odds=calibration.prior_log_odds if calibration else None,
+        uncertain=calibration.uncertain if calibration else None,
         members=tuple(
             MemberInfo(each.name, each.version, weight, each.engine, each.device, each.precision)
             for each, weight in zip(infos, weights, strict=True)

@@ -18,7 +18,7 @@ RANKS = (
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment", "bonafide.http_errors"},
     {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore", "bonafide.base64_text"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
-    {"models.cpus", "bonafide.addresses", "bonafide.lists", "bonafide.parent"},
+    {"models.cpus", "bonafide.addresses", "bonafide.decision", "bonafide.lists", "bonafide.parent"},
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

@@ -140,7 +140,9 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, request: audio.VoiceModelStatusRequest, context: Context
     ) -> audio.VoiceModelStatusResponse:
         """The voice model in use."""
-        return messages.voice_status(self._app.voice_runner, self._app.settings.voice_threshold)
+        return messages.voice_status(
+            self._app.voice_runner, self._app.settings.voice_threshold, self._app.settings.voice_uncertain
+        )
 
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
         if not request.minio_bucket_name or not request.minio_object_key:
@@ -174,7 +176,9 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
         self, request: liveness.ModelStatusRequest, context: Context
     ) -> liveness.ModelStatusResponse:
         """The face model in use."""
-        return messages.face_status(self._app.face_runner, self._app.settings.face_threshold)
+        return messages.face_status(
+            self._app.face_runner, self._app.settings.face_threshold, self._app.settings.face_uncertain
+        )
 
 
 class GrpcServer:

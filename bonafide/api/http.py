@@ -117,10 +117,10 @@ class HttpApi:
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The models in use."""
-        return {
-            "voice": messages.as_json(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
-            "face": messages.as_json(messages.face_status(app.face_runner, app.settings.face_threshold)),
-        }
+        settings = app.settings
+        voice = messages.voice_status(app.voice_runner, settings.voice_threshold, settings.voice_uncertain)
+        face = messages.face_status(app.face_runner, settings.face_threshold, settings.face_uncertain)
+        return {"voice": messages.as_json(voice), "face": messages.as_json(face)}
 
     async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """Whether both models are ready."""

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.api.websocket_messages import (
+    Decision,
+    Llr,
     MemberScores,
     Model,
     Stretch,
@@ -144,6 +146,10 @@ class CallVerdict(BaseModel):
     warnings: list[str]
     timestamp: float
     member_scores: MemberScores = {}
+    decision: Decision = None
+    llr: Llr = None
+    partially_spoofed: bool = False
+    conditions: list[str] = []
 
 
 def call_verdict(verdict: PhoneVerdict) -> bytes:
@@ -169,5 +175,9 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         warnings=list(summary.warnings),
         timestamp=verdict.timestamp,
         member_scores=dict(summary.member_scores),
+        decision=verdict.answer.decision,
+        llr=verdict.answer.llr,
+        partially_spoofed=verdict.answer.partially_spoofed,
+        conditions=list(verdict.answer.conditions),
     )
     return document.model_dump_json().encode()

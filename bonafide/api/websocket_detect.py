@@ -181,6 +181,10 @@ class DetectConversation:
             request_id=self._stream.call.request_id,
             warnings=list(summary.warnings),
             member_scores=dict(summary.member_scores),
+            decision=summary.answer.decision,
+            llr=summary.answer.llr,
+            partially_spoofed=summary.answer.partially_spoofed,
+            conditions=list(summary.answer.conditions),
         )
 
 
@@ -200,4 +204,5 @@ def _result(verdict: LiveWindowVerdict) -> messages.Result:
         speech_ratio=verdict.speech_ratio,
         running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),
         member_scores=dict(verdict.member_scores),
+        llr=verdict.llr,
     )

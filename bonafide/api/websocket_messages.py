@@ -23,6 +23,15 @@ MemberScores = Annotated[dict[str, float], Field(exclude_if=lambda scores: not s
 """P(spoof) by each member of an ensemble, by its name; of a single model frames have no such field."""
 
 
+Decision = Annotated[
+    Literal["bonafide", "spoof", "uncertain"] | None, Field(exclude_if=lambda decision: decision is None)
+]
+"""The score compared with both ends of the band; without a band frames have no such field."""
+
+Llr = Annotated[float | None, Field(exclude_if=lambda llr: llr is None)]
+"""Natural logarithm of the likelihood ratio, spoof over bona fide; no field without a score or a calibration."""
+
+
 class _FromClient(BaseModel):
     """Unknown fields are ignored; so is the client's own `timestamp`, whatever its unit."""
 
@@ -168,6 +177,7 @@ class Result(_ToClient):
     speech_ratio: float
     running: Running
     member_scores: MemberScores = {}
+    llr: Llr = None
 
 
 class Connected(_Frame):
@@ -278,6 +288,7 @@ class TimelineWindow(_ToClient):
     p_spoof: float | None
     speech_ratio: float
     member_scores: MemberScores = {}
+    llr: Llr = None
 
 
 def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
@@ -290,6 +301,7 @@ def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
         p_spoof=verdict.score,
         speech_ratio=verdict.speech_ratio,
         member_scores=dict(verdict.member_scores),
+        llr=verdict.llr,
     )
 
 
@@ -326,6 +338,10 @@ class Summary(_Frame):
     request_id: str
     warnings: list[str] = Field(default_factory=list)
     member_scores: MemberScores = {}
+    decision: Decision = None
+    llr: Llr = None
+    partially_spoofed: bool = False
+    conditions: list[str] = []
 
 
 class Error(_Frame):

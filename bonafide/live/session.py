@@ -17,6 +17,7 @@ from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import Cut, Rest, WindowCutter
+from bonafide.decision import Band
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.running_verdict import RunningVerdict
 from bonafide.verdict import SpeechCheck, WindowSpan, WindowVerdict, judge_window
@@ -132,10 +133,14 @@ class LiveSession:
 
     Args:
         before_s: seconds before each full window that are given with it.
+        band: in which nothing is decided, if decisions are asked for.
+        prior_log_odds: of the model, see `decision.llr_of`.
 
     Attributes:
         config: in force.
         threshold: a score at or above it is labelled spoof.
+        band: as given.
+        prior_log_odds: as given.
         verdicts: of all windows judged so far, in order.
         running: the verdict so far.
         levels: what is odd about the windows so far.
@@ -149,8 +154,12 @@ class LiveSession:
         now: float,
         config: LiveConfig = LiveConfig(),
         before_s: float = 0.0,
+        band: Band | None = None,
+        prior_log_odds: float | None = None,
     ) -> None:
         self.config = config
+        self.band = band
+        self.prior_log_odds = prior_log_odds
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
@@ -282,7 +291,15 @@ class LiveSession:
         Returns:
             None: see `judge_window`; the window does not count.
         """
-        window = judge_window(span, score, speech_ratio, speech=self._speech, threshold=self.threshold, members=members)
+        window = judge_window(
+            span,
+            score,
+            speech_ratio,
+            speech=self._speech,
+            threshold=self.threshold,
+            members=members,
+            prior_log_odds=self.prior_log_odds,
+        )
         if window is None:
             return None
         if window.score is not None:

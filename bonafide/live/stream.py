@@ -19,6 +19,7 @@ from bonafide.audio.codec_reader import Codec
 from bonafide.audio.levels import model_input
 from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, samples_before
 from bonafide.calls import Call
+from bonafide.decision import effective_band
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
@@ -157,7 +158,9 @@ class LiveStream:
         before = samples_before(self.model)
         self._most_samples = WINDOW_SAMPLES + before
         speech = SpeechCheck(settings.min_speech_ratio)
-        self.session = LiveSession(limits, threshold, speech, _now(), config, before / SAMPLE_RATE)
+        band = effective_band(settings.voice_uncertain, self.model.uncertain, threshold)
+        prior = self.model.prior_log_odds
+        self.session = LiveSession(limits, threshold, speech, _now(), config, before / SAMPLE_RATE, band, prior)
         self.client_id = call.request_id
         self.opened_at = time.time()
         self.messages = 0
