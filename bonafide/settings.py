@@ -344,7 +344,8 @@ class Settings(BaseSettings):
     @field_validator("voice_uncertain", "face_uncertain", mode="before")
     @classmethod
     def _ends(cls, value: object) -> object:
-        return (parse_list(value) or None) if isinstance(value, str) else value
+        # `[0.2, 0.8]` is a JSON list of numbers, and those are no texts.
+        return (parse_list(value.strip().strip("[]")) or None) if isinstance(value, str) else value
 
     @field_validator("voice_uncertain", "face_uncertain", mode="after")
     @classmethod

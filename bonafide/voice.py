@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, samples_before
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
@@ -153,12 +153,19 @@ class VoiceAnalysis:
         self._observer = observer
         self._shadow = shadow
 
-    async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
+    async def analyze_object(self, bucket: str, key: str, call: Call, *, hop_s: float | None = None) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
+
+        Args:
+            bucket: where it lies.
+            key: its name there.
+            call: whose deadline holds.
+            hop_s: seconds between the starts of two windows, 0.5..4; None: 4, without overlap.
 
         Raises:
             BonafideError: any but Unauthenticated. Windows scored before it stay in the cache.
         """
+        hop = checked_hop(hop_s)
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)
 
@@ -167,28 +174,29 @@ class VoiceAnalysis:
                 async with self._budget.hold(stat.size):
                     yield await self._store.read(bucket, key, stat)
 
-            events = self._judge(stat.content_id, stored, call)
+            events = self._judge(stat.content_id, stored, call, hop)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: Media, call: Call) -> VoiceEvents:
+    async def analyze_bytes(self, data: Media, call: Call, *, hop_s: float | None = None) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
 
-        A bytearray may be empty afterwards, see `RecordingDecoder`.
+        A bytearray may be empty afterwards, see `RecordingDecoder`; `hop_s` as in `analyze_object`.
 
         Raises:
             BonafideError: as `analyze_object`.
         """
+        hop = checked_hop(hop_s)
         with self._runner.admit():
             loop = asyncio.get_running_loop()
             digest = await loop.run_in_executor(self._pool, lambda: hashlib.sha256(data).hexdigest())
-            events = self._judge(f"sha256-{digest}", lambda: nullcontext(data), call)
+            events = self._judge(f"sha256-{digest}", lambda: nullcontext(data), call, hop)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def _judge(self, content_id: str, fetch: Fetch, call: Call) -> VoiceEvents:
+    async def _judge(self, content_id: str, fetch: Fetch, call: Call, hop_s: float) -> VoiceEvents:
         model = self._runner.info
         recording = Recording(
             content_id,
@@ -199,6 +207,7 @@ class VoiceAnalysis:
             decoder=self._decoder,
             limits=self._limits,
             before=samples_before(model),
+            hop_s=hop_s,
         )
         chunks: list[WindowVerdict] = []
         failed: list[Slot] = []
@@ -294,4 +303,5 @@ class VoiceAnalysis:
                 band=effective_band(self._band, model.uncertain, threshold),
                 prior_log_odds=model.prior_log_odds,
             ),
+            hop_seconds=recording.hop_s,
         )

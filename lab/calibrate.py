@@ -97,7 +97,7 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
         figures |= _in_figures(undecided, "uncertain_")
     if probabilities.weights:
         fitted["weights"] = served.info.named(probabilities.weights)
-    band = None if undecided is None else tuple(undecided.band)
+    band = None if undecided is None else undecided.band
     calibration = replace(probabilities, threshold=threshold, fitted=fitted, uncertain=band)
     path = arguments.out or calibration_path(Path(served.info.local_path))
     write_calibration(calibration, path)
@@ -210,8 +210,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             percent = {name: f"{100 * figures[f'uncertain_{name}']:.1f} %" for name in _FIGURES}
             console.print(
                 f"undecided from {lower:.4f} to below {upper:.4f}: outside, BPCER {percent['bpcer']}, "
-                f"APCER {percent['apcer']}; inside, {percent['items']} of the items, of {percent['people']} of the people "
-                f"({percent['bonafide_people']} by bona fide items)"
+                f"APCER {percent['apcer']}; inside, {percent['items']} of the items, of {percent['people']} "
+                f"of the people ({percent['bonafide_people']} by bona fide items)"
             )
         console.print(f"Cllr {figures['cllr_before']:.3f} -> {figures['cllr_after']:.3f} bits")
         console.print(f"written: {path}")

@@ -21,6 +21,7 @@ from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
+from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
@@ -114,12 +115,15 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
+        hop_s: float | None = None
 
         async def parts() -> AsyncIterator[bytes]:
+            nonlocal hop_s
             first = True
             async for request in requests:
                 if first:
                     bind_task(printable_id(request.task_id))
+                    hop_s = checked_hop(_hop_of(request))  # refused before the rest is sent
                 first = False
                 yield request.data
 
@@ -127,7 +131,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call), call, context)
+            await self._send(self._app.voice.analyze_bytes(data, call, hop_s=hop_s), call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
@@ -147,7 +151,8 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
         if not request.minio_bucket_name or not request.minio_object_key:
             raise InvalidRequest("minio_bucket_name and minio_object_key must both be set")
-        return self._app.voice.analyze_object(request.minio_bucket_name, request.minio_object_key, call)
+        bucket, key = request.minio_bucket_name, request.minio_object_key
+        return self._app.voice.analyze_object(bucket, key, call, hop_s=_hop_of(request))
 
     async def _send(self, events: VoiceEvents, call: Call, context: Context) -> None:
         async with aclosing(events):
@@ -310,6 +315,10 @@ def _watching(app: App, largest: int) -> Intake:
         idle_s=_WATCHING_IDLE_S,
         largest=largest,
     )
+
+
+def _hop_of(request: audio.AnalyzeAudioRequest | audio.AnalyzeUploadRequest) -> float | None:
+    return request.hop_seconds if request.HasField("hop_seconds") else None
 
 
 def _photo_of(message: bytes) -> bytearray:

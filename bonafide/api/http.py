@@ -27,6 +27,7 @@ from bonafide.api.refusals import refusal
 from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
+from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call, printable_id
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
@@ -54,6 +55,7 @@ class StoredRecording(BaseModel):
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     task_id: str = ""
+    hop_seconds: float | None = None
 
 
 class HttpApi:
@@ -97,8 +99,10 @@ class HttpApi:
 
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
+        hop_s = checked_hop(_number(request, "hop_seconds"))
         async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
-            report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call)))
+            events = app.voice.analyze_bytes(data, call, hop_s=hop_s)
+            report = await _while_connected(request, report_of(events))
         return messages.audio_response(report, call)
 
     async def analyze_audio(self, app: App, request: Request, call: Call) -> Message:
@@ -106,7 +110,7 @@ class HttpApi:
         async with body(request, app.budget, _MAX_JSON_BYTES) as data:
             wanted = read_json(StoredRecording, data)
         bind_task(printable_id(wanted.task_id))
-        events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
+        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=wanted.hop_seconds)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
@@ -254,6 +258,22 @@ def _time_limit(request: Request, limit: float) -> float:
     if not seconds > 0:
         raise InvalidRequest(f"{TIMEOUT_HEADER} must be a number of seconds above 0")
     return min(limit, seconds)
+
+
+def _number(request: Request, name: str) -> float | None:
+    """A number in the address of a request; None: it is not there.
+
+    Raises:
+        InvalidRequest: something else, or more than once.
+    """
+    found = request.query_params.getlist(name)
+    if not found:
+        return None
+    try:
+        (text,) = found
+        return float(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be one number") from None
 
 
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:

@@ -71,7 +71,7 @@ class AudioJob:
     def __init__(self, frame: Frame) -> None:
         header = frame.header
         self._reader = AudioReader(
-            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"]
+            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"], header["hop_s"]
         )
         self._bound = CpuBound(len(frame.payload), header["windows"])
         self._most: int = header["windows"]

@@ -35,7 +35,7 @@ def test_classes_that_do_not_overlap_leave_nobody_undecided() -> None:
 
 def test_people_are_counted_once_whatever_the_number_of_their_items() -> None:
     # Person 2's genuine recording scores like an attack, and the attack in the name of person 3 like a genuine one.
-    judged = trials([0.1, 0.1, 0.8, 0.1, 0.1], [0.95, 0.95, 0.95, 0.2, 0.95])
+    judged = trials([0.05, 0.05, 0.8, 0.05, 0.05], [0.95, 0.95, 0.95, 0.2, 0.95])
     found = fit_band(judged, 0.0, threshold=0.5)
     assert found.items == pytest.approx(0.2)
     assert found.people == pytest.approx(0.4)
