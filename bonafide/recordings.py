@@ -51,6 +51,7 @@ class Recording:
         total: windows in the recording, 0 until known.
         seconds: length, known after the iteration.
         warnings: for the caller, complete after the iteration.
+        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the iteration.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Recording:
         self.total = 0
         self.seconds = 0.0
         self.warnings: tuple[str, ...] = ()
+        self.conditions: tuple[str, ...] = ()
 
     async def groups(self) -> AsyncGenerator[list[Slot], None]:
         """Yields all windows in order.
@@ -92,7 +94,8 @@ class Recording:
         """
         reached = 0
         if meta := await self._cache.get_recording(self._content_id):
-            self.total, self.seconds, self.warnings = meta.windows, meta.seconds, meta.warnings
+            self.total, self.seconds = meta.windows, meta.seconds
+            self.warnings, self.conditions = meta.warnings, meta.conditions
             async with aclosing(self._cached_groups(meta)) as cached:
                 async for group in cached:
                     reached = group[-1].index + 1
@@ -139,8 +142,10 @@ class Recording:
                 windows = list(itertools.dropwhile(lambda window: window.index < after, windows))
                 if windows:
                     yield await self._look_up(windows)
-        self.total, self.seconds, self.warnings = count, reader.seconds, tuple(reader.warnings)
-        await self._cache.put_recording(self._content_id, RecordingMeta(count, self.seconds, self.warnings))
+        self.total, self.seconds = count, reader.seconds
+        self.warnings, self.conditions = tuple(reader.warnings), tuple(reader.conditions)
+        meta = RecordingMeta(count, self.seconds, self.warnings, self.conditions)
+        await self._cache.put_recording(self._content_id, meta)
 
     async def _look_up(self, windows: Sequence[Window]) -> list[Slot]:
         """Cached scores for decoded windows; the samples of windows without one are cached, for a retry."""

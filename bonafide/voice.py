@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from bonafide.audio.conditions import with_speech
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
@@ -283,6 +284,7 @@ class VoiceAnalysis:
         else:
             error_message = "no speech was found" if score is None else ""
         threshold = self._threshold_for(model)
+        speech_s = sum(chunk.speech_s for chunk in chunks)
         label, suspicious = label_of(score, threshold), suspicious_stretches(chunks)
         return AudioReport(
             chunks=tuple(chunks),
@@ -291,7 +293,7 @@ class VoiceAnalysis:
             threshold=threshold,
             model=model,
             audio_seconds=recording.seconds,
-            speech_seconds=sum(chunk.speech_s for chunk in chunks),
+            speech_seconds=speech_s,
             suspicious=suspicious,
             warnings=recording.warnings,
             error_message=error_message,
@@ -302,6 +304,7 @@ class VoiceAnalysis:
                 suspicious,
                 band=effective_band(self._band, model.uncertain, threshold),
                 prior_log_odds=model.prior_log_odds,
+                conditions=with_speech(recording.conditions, speech_s),
             ),
             hop_seconds=recording.hop_s,
         )

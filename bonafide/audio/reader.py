@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.levels import model_input
 from bonafide.audio.plausibility import LevelRemarks
@@ -95,6 +96,7 @@ class AudioReader:
     Attributes:
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
+        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the last step.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class AudioReader:
         self._hop_s = hop_s
         self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
         self.warnings = self._decoder.warnings
+        self.conditions: tuple[str, ...] = ()
         self._steps = self._read()
         self._running = Lock()
         self._closed = False
@@ -170,17 +173,20 @@ class AudioReader:
 
     def _read(self) -> Generator[list[Window], None, None]:
         index = 0
-        remarks = LevelRemarks()
+        remarks, meter = LevelRemarks(), ConditionMeter()
         for rate, cuts in self._batches():
             windows = []
             for cut in cuts:
                 span = recorded_span(index, min(window_end(index, self._hop_s), self.seconds), self._hop_s)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
+                meter.add(cut.samples[-cut.fresh :], rate, made)
                 pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
                 windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
                 index += 1
             yield windows
+        meter.lossy = self._decoder.lossy
+        self.conditions = meter.names()
         self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
 
     def _batches(self) -> Iterator[tuple[int, list[Cut]]]:

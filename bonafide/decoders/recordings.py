@@ -21,10 +21,12 @@ class WindowStream(Protocol):
     Attributes:
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
+        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the last step.
     """
 
     seconds: float
     warnings: list[str]
+    conditions: tuple[str, ...]
 
     async def next_windows(self) -> list[Window] | None:
         """The next windows; None at the end.
@@ -94,6 +96,7 @@ class _ProcessWindows:
     ) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
+        self.conditions: tuple[str, ...] = ()
         self._job = job
         self._give_back = give_back
         self._data = data
@@ -125,6 +128,7 @@ class _ProcessWindows:
                 self._give_back(self._job)  # before the slot, or whoever gets that needs another process
         self.seconds = float(answer.header["seconds"])
         self.warnings = [str(warning) for warning in answer.header["warnings"]]
+        self.conditions = tuple(map(str, answer.header["conditions"]))
         if "windows" not in answer.header:
             return None
         return unpacked_windows(answer.header["windows"], answer.payload)
@@ -136,9 +140,10 @@ class _ThreadWindows:
         self._threads = threads
         self.seconds = 0.0
         self.warnings = reader.warnings
+        self.conditions: tuple[str, ...] = ()
 
     async def next_windows(self) -> list[Window] | None:
         step = asyncio.get_running_loop().run_in_executor(self._threads, lambda: next(self._reader, None))
         windows = await step
-        self.seconds = self._reader.seconds
+        self.seconds, self.conditions = self._reader.seconds, self._reader.conditions
         return windows

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.levels import LOUDEST
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
@@ -106,11 +107,13 @@ class LiveWindow(NamedTuple):
     Attributes:
         samples: float32 array (n,) at `rate`, mono; with what lies before the window where the model takes more.
         rate: in Hz.
+        fresh: how many samples at the end no earlier window held.
     """
 
     span: WindowSpan
     samples: NDArray[np.float32]
     rate: int
+    fresh: int
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class LiveSession:
         verdicts: of all windows judged so far, in order.
         running: the verdict so far.
         levels: what is odd about the windows so far.
+        conditions: what weakens the verdict.
     """
 
     def __init__(
@@ -168,6 +172,7 @@ class LiveSession:
         self._began = self._active_at = now
         self.running = RunningVerdict(threshold)
         self.levels = LevelRemarks()
+        self.conditions = ConditionMeter()
         self._index = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
@@ -345,7 +350,7 @@ class LiveSession:
         start_s = max(0.0, end_s - min(len(cut.samples), cutter.window_samples) / cutter.rate)
         span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / cutter.rate)
         self._index += 1
-        return LiveWindow(span, cut.samples, cutter.rate)
+        return LiveWindow(span, cut.samples, cutter.rate, cut.fresh)
 
 
 def _nothing(rate: int) -> Rest:

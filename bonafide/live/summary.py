@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bonafide.audio.conditions import with_speech
 from bonafide.decision import Answer
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
 from bonafide.verdict import (
@@ -68,5 +69,12 @@ def summary_of(
         model=model,
         warnings=tuple(dict.fromkeys([*container_warnings, *session.levels.sentences()])),
         member_scores=overall_member_scores(session.verdicts),
-        answer=answer_of(score, label, suspicious, band=session.band, prior_log_odds=session.prior_log_odds),
+        answer=answer_of(
+            score,
+            label,
+            suspicious,
+            band=session.band,
+            prior_log_odds=session.prior_log_odds,
+            conditions=with_speech(session.conditions.names(), session.speech_s),
+        ),
     )
