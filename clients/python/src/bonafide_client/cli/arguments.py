@@ -36,6 +36,7 @@ examples:
   bonafide audio *.wav --quiet                    only the verdicts
   bonafide audio --bucket calls 2024/a.wav        a recording that is stored already
   ffmpeg -i film.mkv -f wav - | bonafide audio -  from a pipe
+  bonafide audio long.mp3 --hop 1                 where in it, in overlapping chunks
   bonafide audio *.wav --json | jq -r 'select(.label == "spoof") | .file'
 """
 _FACE_EXAMPLES = """\
@@ -74,6 +75,7 @@ class Options:
     json: bool
     quiet: bool
     live: "LiveOptions | None" = None
+    hop_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap)
         if found.verb == "live"
         else None,
+        hop_s=found.hop,
     )
 
 
@@ -136,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES)
     audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
     audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
+    audio.add_argument("--hop", type=_seconds, metavar="SECONDS",
+                       help="between the starts of two chunks, 0.5 to 4 (default); 2 costs twice as much")  # fmt: skip
     _several(audio)
     _grpc(audio, AUDIO_TIMEOUT_S)
 
@@ -175,7 +180,7 @@ def _verb(
         epilog=f"{examples}\n{_EXIT_CODES}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1)
+    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None)
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")
