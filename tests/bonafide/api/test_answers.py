@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import httpx
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
@@ -20,8 +22,11 @@ from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
+from tests import phone
+from tests.bonafide.api.socket_server import Client, socket_server
 from tests.bonafide.fakes import INFO, LocalRemote
 from tests.media import encode_image, photo, wav
+from tests.phone import CALL, CONNECTED, STOP, start
 
 FACTS = {"threshold": 0.6, "calibrated": True, "prior_log_odds": 0.0, "uncertain": [0.3, 0.8]}
 
@@ -74,7 +79,7 @@ def put(folder: Path, data: bytes) -> None:
     (folder / "calls/a.wav").write_bytes(data)
 
 
-STORED = {"minio_bucket_name": "calls", "minio_object_key": "a.wav"}
+STORED: dict[str, Any] = {"minio_bucket_name": "calls", "minio_object_key": "a.wav"}
 
 
 async def uploaded(voice: Any, data: bytes, **fields: Any) -> audio.AnalyzeAudioResponse:
@@ -197,6 +202,62 @@ async def test_windows_of_another_hop_are_other_windows_in_the_cache(tmp_path: P
             again = (await client.post("/analyze_audio", json={**body, "hop_seconds": hop})).json()
             assert remote.scored == scored
             assert again["chunks"] == first["chunks"]
+
+
+async def test_live_sessions_have_all_of_it_in_their_summary(tmp_path: Path) -> None:
+    samples = np.frombuffer(spoken(0.1, 0.9, 0.1)[44:], "<i2")
+    config = audio.LiveAudioConfig(encoding="pcm16", chunk_duration=4.0)
+    requests = [audio.LiveAudioRequest(config=config), audio.LiveAudioRequest(audio=samples.tobytes())]
+    async with doors(tmp_path, Described(FACTS)) as (_, voice, _):
+        events = [event async for event in voice.AnalyzeLive(requests)]
+    summary = events[-1].summary
+    assert [event.window.llr for event in events[:-1]] == pytest.approx(
+        [np.log(score / (1 - score)) for score in (0.1, 0.9, 0.1)], abs=1e-3
+    )
+    assert (summary.label, summary.decision, summary.partially_spoofed) == ("bonafide", "uncertain", True)
+    assert summary.llr == pytest.approx(np.log(summary.score / (1 - summary.score)), abs=1e-3)
+    assert "codec" not in summary.conditions
+
+
+async def test_a_socket_has_all_of_it_in_its_summary() -> None:
+    floats = (np.frombuffer(spoken(0.1, 0.9, 0.1)[44:], "<i2") / np.float32(32_768)).astype("<f4")
+    async with socket_server(Described(FACTS)) as server, connect(server.url, compression=None) as socket:
+        client = Client(socket)
+        await client.ask(json.dumps({"type": "config", "encoding": "float32", "chunk_duration": 4.0}))
+        result = await client.ask(floats.tobytes())
+        summary = await client.ask(json.dumps({"type": "end"}))
+    assert [window.llr for window in result.windows] == pytest.approx(
+        [np.log(score / (1 - score)) for score in (0.1, 0.9, 0.1)], abs=1e-3
+    )
+    assert (summary.label, summary.decision, summary.partially_spoofed) == ("bonafide", "uncertain", True)
+    assert [window.llr for window in summary.windows] == [window.llr for window in result.windows]
+
+
+async def test_a_socket_of_an_uncalibrated_model_has_no_such_field_and_knows_its_codec() -> None:
+    async with socket_server() as server, connect(server.url, compression=None) as socket:
+        await socket.send(json.dumps({"type": "config", "encoding": "mulaw", "chunk_duration": 1.0}))
+        await socket.recv()
+        await socket.send(bytes(range(256)) * 94)
+        await socket.recv()
+        await socket.send(json.dumps({"type": "end"}))
+        summary = json.loads(await socket.recv())
+    assert not {"decision", "llr"} & summary.keys()
+    assert {"narrow_band", "codec"} <= set(summary["conditions"])
+
+
+async def test_a_phone_call_has_all_of_it_in_its_verdict() -> None:
+    frames = [CONNECTED, start(), *phone.spoken(b"\x9f" * 8_000 * 4), STOP]
+    async with socket_server(Described(FACTS, 0.7)) as server, connect(server.phone_url, compression=None) as socket:
+        for frame in frames:
+            await socket.send(json.dumps(frame))
+        with suppress(ConnectionClosed):
+            while True:
+                await socket.recv()
+        document = json.loads(await server.calls.get(CALL) or b"{}")
+    assert (document["status"], document["label"], document["decision"]) == ("done", "spoof", "uncertain")
+    assert document["llr"] == pytest.approx(np.log(0.7 / 0.3), abs=1e-3)
+    assert "codec" in document["conditions"]
+    assert document["partially_spoofed"] is False
 
 
 @pytest.mark.parametrize("hop", [0, 0.4, 5, -1])

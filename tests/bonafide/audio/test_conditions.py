@@ -17,14 +17,14 @@ def voice(seconds: float = 12.0, rate: int = RATE, level: float = 0.1) -> NDArra
     """Syllables of broad-band sound with pauses between them, over a quiet floor."""
     noise = np.random.default_rng(0).standard_normal(round(seconds * rate))
     syllables = np.sin(np.pi * np.arange(len(noise)) / rate * 2.5) ** 4
-    return (level * noise * syllables / 3 + 1e-4 * noise).astype(np.float32)
+    return np.asarray(level * noise * syllables / 3 + 1e-4 * noise, np.float32)
 
 
 def narrow(samples: NDArray[np.float32], rate: int = RATE) -> NDArray[np.float32]:
     """Nothing above 3.4 kHz."""
     spectrum = np.fft.rfft(samples)
     spectrum[np.fft.rfftfreq(len(samples), 1 / rate) > 3_400] = 0
-    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    return np.asarray(np.fft.irfft(spectrum, len(samples)), np.float32)
 
 
 def told(samples: NDArray[np.float32], rate: int = RATE, pieces: int = 1) -> tuple[str, ...]:
