@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span
+from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span, window_end
 from bonafide.cache.cache import Cache, RecordingMeta
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
@@ -43,12 +43,15 @@ class Recording:
         model: whose cached scores count.
         group: windows per group.
         before: samples before each window that are given with it, see `AudioReader`.
+        hop_s: seconds between the starts of two windows.
         decoder: decodes what the cache does not hold.
 
     Attributes:
+        hop_s: as given.
         total: windows in the recording, 0 until known.
         seconds: length, known after the iteration.
         warnings: for the caller, complete after the iteration.
+        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the iteration.
     """
 
     def __init__(
@@ -62,7 +65,10 @@ class Recording:
         decoder: RecordingDecoder,
         limits: AudioLimits,
         before: int = 0,
+        hop_s: float = WINDOW_SECONDS,
     ) -> None:
+        # Windows that start elsewhere are others: nothing of them is shared.
+        content_id = content_id if hop_s == WINDOW_SECONDS else f"hop-{hop_s!r}+{content_id}"
         self._content_id = content_id
         self._fetch = fetch
         self._model = model.fingerprint
@@ -72,11 +78,13 @@ class Recording:
         self._decoder = decoder
         self._limits = limits
         self._before = before
+        self.hop_s = hop_s
         # Models that take other windows share no cached ones.
         self._windows_id = f"{content_id}+{before}" if before else content_id
         self.total = 0
         self.seconds = 0.0
         self.warnings: tuple[str, ...] = ()
+        self.conditions: tuple[str, ...] = ()
 
     async def groups(self) -> AsyncGenerator[list[Slot], None]:
         """Yields all windows in order.
@@ -86,7 +94,8 @@ class Recording:
         """
         reached = 0
         if meta := await self._cache.get_recording(self._content_id):
-            self.total, self.seconds, self.warnings = meta.windows, meta.seconds, meta.warnings
+            self.total, self.seconds = meta.windows, meta.seconds
+            self.warnings, self.conditions = meta.warnings, meta.conditions
             async with aclosing(self._cached_groups(meta)) as cached:
                 async for group in cached:
                     reached = group[-1].index + 1
@@ -114,7 +123,7 @@ class Recording:
                 return
             yield [
                 _slot(
-                    recorded_span(index, min(float((index + 1) * WINDOW_SECONDS), meta.seconds)),
+                    recorded_span(index, min(window_end(index, self.hop_s), meta.seconds), self.hop_s),
                     scores.get(index),
                     windows.get(index),
                 )
@@ -126,15 +135,17 @@ class Recording:
         count = 0
         async with (
             self._fetch() as data,
-            self._decoder.open(data, self._limits, self._group, self._before) as reader,
+            self._decoder.open(data, self._limits, self._group, self._before, self.hop_s) as reader,
         ):
             while (windows := await reader.next_windows()) is not None:
                 count += len(windows)
                 windows = list(itertools.dropwhile(lambda window: window.index < after, windows))
                 if windows:
                     yield await self._look_up(windows)
-        self.total, self.seconds, self.warnings = count, reader.seconds, tuple(reader.warnings)
-        await self._cache.put_recording(self._content_id, RecordingMeta(count, self.seconds, self.warnings))
+        self.total, self.seconds = count, reader.seconds
+        self.warnings, self.conditions = tuple(reader.warnings), tuple(reader.conditions)
+        meta = RecordingMeta(count, self.seconds, self.warnings, self.conditions)
+        await self._cache.put_recording(self._content_id, meta)
 
     async def _look_up(self, windows: Sequence[Window]) -> list[Slot]:
         """Cached scores for decoded windows; the samples of windows without one are cached, for a retry."""

@@ -38,6 +38,7 @@ from bonafide.addresses import (
     parse_host,
     parse_redis,
 )
+from bonafide.decision import Band
 from bonafide.lists import parse_list
 from models.cpus import usable_cpus
 
@@ -103,6 +104,10 @@ class Settings(BaseSettings):
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
+    voice_uncertain: Annotated[Band | None, NoDecode] = None
+    """`0.2,0.8`: from the lower voice score to below the upper one `decision` is `uncertain`; unset: as calibrated."""
+    face_uncertain: Annotated[Band | None, NoDecode] = None
+    """The same of P(fake) of photos."""
     voice_shadow: str | None = None
     """Second voice model, a reference: it scores what was answered, for metrics and log alone (docs/replacing.md)."""
     face_shadow: str | None = None
@@ -359,6 +364,19 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return parse_list(value) if isinstance(value, str) else value
+
+    @field_validator("voice_uncertain", "face_uncertain", mode="before")
+    @classmethod
+    def _ends(cls, value: object) -> object:
+        # `[0.2, 0.8]` is a JSON list of numbers, and those are no texts.
+        return (parse_list(value.strip().strip("[]")) or None) if isinstance(value, str) else value
+
+    @field_validator("voice_uncertain", "face_uncertain", mode="after")
+    @classmethod
+    def _band(cls, value: Band | None) -> Band | None:
+        if value is not None and not 0.0 <= value.lower <= value.upper <= 1.0:
+            raise ValueError("must be two scores from 0 to 1, the lower first, like 0.2,0.8")
+        return value
 
     @field_validator("grpc_ports", mode="before")
     @classmethod

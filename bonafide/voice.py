@@ -11,10 +11,12 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-from bonafide.audio.reader import AudioLimits, samples_before
+from bonafide.audio.conditions import with_speech
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
+from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
@@ -30,6 +32,7 @@ from bonafide.verdict import (
     SuspiciousStretch,
     WindowScore,
     WindowVerdict,
+    answer_of,
     effective_threshold,
     judge_window,
     label_of,
@@ -69,6 +72,8 @@ class AudioReport:
         error_message: names the windows that could not be scored, or states that there is no speech; else empty.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
+        answer: what is said of it beside score and label.
+        hop_seconds: between the starts of two chunks.
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -83,6 +88,8 @@ class AudioReport:
     error_message: str
     member_scores: Mapping[str, float] = field(default_factory=dict)
     evidence: str = ""
+    answer: Answer = field(default_factory=Answer)
+    hop_seconds: float = float(WINDOW_SECONDS)
 
 
 VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
@@ -117,6 +124,7 @@ class VoiceAnalysis:
         pool: computes the ids of uploads.
         decoder: decodes recordings.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
+        band: in which nothing is decided; None: the model's own, if it has one.
         speech: decides which windows are judged.
         shadow: a second model that scores the same windows after the answer.
         records: where verdicts are recorded before they are answered; None: nowhere.
@@ -133,6 +141,7 @@ class VoiceAnalysis:
         decoder: RecordingDecoder,
         limits: AudioLimits,
         threshold: float | None,
+        band: Band | None = None,
         speech: SpeechCheck,
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
@@ -146,17 +155,25 @@ class VoiceAnalysis:
         self._decoder = decoder
         self._limits = limits
         self._threshold = threshold
+        self._band = band
         self._speech = speech
         self._observer = observer
         self._shadow = shadow
         self._records = records
 
-    async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
+    async def analyze_object(self, bucket: str, key: str, call: Call, *, hop_s: float | None = None) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
+
+        Args:
+            bucket: where it lies.
+            key: its name there.
+            call: whose deadline holds.
+            hop_s: seconds between the starts of two windows, 0.5..4; None: 4, without overlap.
 
         Raises:
             BonafideError: any but Unauthenticated. Windows scored before it stay in the cache.
         """
+        hop = checked_hop(hop_s)
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)
             digest: MediaDigest | None = None
@@ -179,26 +196,27 @@ class VoiceAnalysis:
                     media = await self._store.digest(bucket, key, stat)
                 return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
 
-            events = self._judge(stat.content_id, stored, judged_on, call)
+            events = self._judge(stat.content_id, stored, judged_on, call, hop)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: Media, call: Call) -> VoiceEvents:
+    async def analyze_bytes(self, data: Media, call: Call, *, hop_s: float | None = None) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
 
-        A bytearray may be empty afterwards, see `RecordingDecoder`.
+        A bytearray may be empty afterwards, see `RecordingDecoder`; `hop_s` as in `analyze_object`.
 
         Raises:
             BonafideError: as `analyze_object`.
         """
+        hop = checked_hop(hop_s)
         with self._runner.admit():
             media, codec = await self._digest_of(data), media_format(data)
 
             async def judged_on(report: AudioReport) -> Judgement:
                 return _judgement(report, media, codec)
 
-            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call)
+            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call, hop)
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -211,7 +229,12 @@ class VoiceAnalysis:
         return await asyncio.get_running_loop().run_in_executor(self._pool, digest_of, data)
 
     async def _judge(
-        self, content_id: str, fetch: Fetch, judged_on: Callable[[AudioReport], Awaitable[Judgement]], call: Call
+        self,
+        content_id: str,
+        fetch: Fetch,
+        judged_on: Callable[[AudioReport], Awaitable[Judgement]],
+        call: Call,
+        hop_s: float,
     ) -> VoiceEvents:
         model = self._runner.info
         recording = Recording(
@@ -223,6 +246,7 @@ class VoiceAnalysis:
             decoder=self._decoder,
             limits=self._limits,
             before=samples_before(model),
+            hop_s=hop_s,
         )
         chunks: list[WindowVerdict] = []
         failed: list[Slot] = []
@@ -283,6 +307,7 @@ class VoiceAnalysis:
             speech=self._speech,
             threshold=threshold,
             members=model.named(judged.members),
+            prior_log_odds=model.prior_log_odds,
         )
 
     def _threshold_for(self, model: ModelInfo) -> float:
@@ -299,18 +324,29 @@ class VoiceAnalysis:
         else:
             error_message = "no speech was found" if score is None else ""
         threshold = self._threshold_for(model)
+        speech_s = sum(chunk.speech_s for chunk in chunks)
+        label, suspicious = label_of(score, threshold), suspicious_stretches(chunks)
         return AudioReport(
             chunks=tuple(chunks),
             score=score,
-            label=label_of(score, threshold),
+            label=label,
             threshold=threshold,
             model=model,
             audio_seconds=recording.seconds,
-            speech_seconds=sum(chunk.speech_s for chunk in chunks),
-            suspicious=suspicious_stretches(chunks),
+            speech_seconds=speech_s,
+            suspicious=suspicious,
             warnings=recording.warnings,
             error_message=error_message,
             member_scores=overall_member_scores(chunks),
+            answer=answer_of(
+                score,
+                label,
+                suspicious,
+                band=effective_band(self._band, model.uncertain, threshold),
+                prior_log_odds=model.prior_log_odds,
+                conditions=with_speech(recording.conditions, speech_s),
+            ),
+            hop_seconds=recording.hop_s,
         )
 
 

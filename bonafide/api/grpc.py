@@ -21,6 +21,7 @@ from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
+from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, TooLarge, UnreadableMedia
@@ -116,14 +117,16 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
         task_id = ""
+        hop_s: float | None = None
 
         async def parts() -> AsyncIterator[bytes]:
-            nonlocal task_id
+            nonlocal task_id, hop_s
             first = True
             async for request in requests:
                 if first:
                     task_id = printable_id(request.task_id)
                     bind_task(task_id)
+                    hop_s = checked_hop(_hop_of(request))  # refused before the rest is sent
                 first = False
                 yield request.data
 
@@ -131,7 +134,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id)), call, context)
+            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id), hop_s=hop_s), call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
@@ -153,12 +156,15 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, request: audio.VoiceModelStatusRequest, context: Context
     ) -> audio.VoiceModelStatusResponse:
         """The voice model in use."""
-        return messages.voice_status(self._app.voice_runner, self._app.settings.voice_threshold)
+        return messages.voice_status(
+            self._app.voice_runner, self._app.settings.voice_threshold, self._app.settings.voice_uncertain
+        )
 
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
         if not request.minio_bucket_name or not request.minio_object_key:
             raise InvalidRequest("minio_bucket_name and minio_object_key must both be set")
-        return self._app.voice.analyze_object(request.minio_bucket_name, request.minio_object_key, call)
+        bucket, key = request.minio_bucket_name, request.minio_object_key
+        return self._app.voice.analyze_object(bucket, key, call, hop_s=_hop_of(request))
 
     async def _send(self, events: VoiceEvents, call: Call, context: Context) -> None:
         async with aclosing(events):
@@ -187,7 +193,9 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
         self, request: liveness.ModelStatusRequest, context: Context
     ) -> liveness.ModelStatusResponse:
         """The face model in use."""
-        return messages.face_status(self._app.face_runner, self._app.settings.face_threshold)
+        return messages.face_status(
+            self._app.face_runner, self._app.settings.face_threshold, self._app.settings.face_uncertain
+        )
 
 
 class GrpcServer:
@@ -319,6 +327,10 @@ def _watching(app: App, largest: int) -> Intake:
         idle_s=_WATCHING_IDLE_S,
         largest=largest,
     )
+
+
+def _hop_of(request: audio.AnalyzeAudioRequest | audio.AnalyzeUploadRequest) -> float | None:
+    return request.hop_seconds if request.HasField("hop_seconds") else None
 
 
 def _photo_of(message: bytes) -> bytearray:

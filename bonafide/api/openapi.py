@@ -6,6 +6,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from bonafide.api.bodies import EncodedFile
 from bonafide.api.twilio_messages import CallVerdict
+from bonafide.audio.reader import MIN_HOP_SECONDS, WINDOW_SECONDS
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
@@ -63,12 +64,19 @@ _FILE = {
     "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BYTES}}},
     "application/json": {"schema": EncodedFile.model_json_schema()},
 }
+_HOP = {"type": "number", "minimum": MIN_HOP_SECONDS, "maximum": WINDOW_SECONDS}
+_HOP_IN_QUERY = {
+    "name": "hop_seconds",
+    "in": "query",
+    "description": "seconds between the starts of two windows; without it they do not overlap",
+    "schema": _HOP,
+}
 _STORED = {
     "application/json": {
         "schema": {
             "type": "object",
             "required": ["bucket", "key"],
-            "properties": {name: {"type": "string"} for name in ("bucket", "key", "task_id")},
+            "properties": {**{name: {"type": "string"} for name in ("bucket", "key", "task_id")}, "hop_seconds": _HOP},
         }
     }
 }
@@ -108,7 +116,9 @@ OPENAPI: dict[str, Any] = {
         "description": "Tells real voices and faces from fake ones. Scores are P(spoof) or P(fake), 0 to 1.",
     },
     "paths": {
-        "/detect_audio": {"post": _operation("Judge the recording in the body", _AUDIO, _FILE)},
+        "/detect_audio": {
+            "post": {**_operation("Judge the recording in the body", _AUDIO, _FILE), "parameters": [_HOP_IN_QUERY]}
+        },
         "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},

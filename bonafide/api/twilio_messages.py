@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.api.websocket_messages import (
+    Decision,
     Evidence,
+    Llr,
     MemberScores,
     Model,
     Stretch,
@@ -146,6 +148,10 @@ class CallVerdict(BaseModel):
     timestamp: float
     member_scores: MemberScores = {}
     evidence: Evidence = ""
+    decision: Decision = None
+    llr: Llr = None
+    partially_spoofed: bool = False
+    conditions: list[str] = []
 
 
 def call_verdict(verdict: PhoneVerdict) -> bytes:
@@ -172,5 +178,9 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         timestamp=verdict.timestamp,
         member_scores=dict(summary.member_scores),
         evidence=summary.evidence,
+        decision=verdict.answer.decision,
+        llr=verdict.answer.llr,
+        partially_spoofed=verdict.answer.partially_spoofed,
+        conditions=list(verdict.answer.conditions),
     )
     return document.model_dump_json().encode()

@@ -3,6 +3,7 @@
 Combines decoding, cutting, scaling and resampling, which are separate modules, and enforces the limits.
 """
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from threading import Lock
@@ -11,30 +12,38 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.levels import model_input
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import MAX_FOR_ONE, Cut, WindowCutter
-from bonafide.errors import TooLarge, UnreadableMedia
+from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
 from models.info import ModelInfo
 
 __all__ = [
+    "MIN_HOP_SECONDS",
     "SAMPLE_RATE",
     "WINDOW_SAMPLES",
     "WINDOW_SECONDS",
     "AudioLimits",
     "AudioReader",
     "Window",
+    "checked_hop",
+    "max_windows",
     "recorded_span",
     "samples_before",
+    "window_end",
     "window_weight",
 ]
 
 WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
+
+MIN_HOP_SECONDS = WINDOW_SECONDS / 8
+"""Least distance of two windows: an eighth of one, at eight times the cost."""
 
 _MAX_RATE_CHANGES = 16
 
@@ -87,9 +96,17 @@ class AudioReader:
     Attributes:
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
+        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the last step.
     """
 
-    def __init__(self, data: bytes, limits: AudioLimits, batch_windows: int = 8, before: int = 0) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        limits: AudioLimits,
+        batch_windows: int = 8,
+        before: int = 0,
+        hop_s: float = WINDOW_SECONDS,
+    ) -> None:
         """Checks the size only.
 
         Args:
@@ -97,6 +114,7 @@ class AudioReader:
             limits: what it may hold at most.
             batch_windows: most windows of one step.
             before: samples at 16 kHz before each window that are given with it, see `samples_before`.
+            hop_s: seconds between the starts of two windows, see `checked_hop`.
 
         Raises:
             UnreadableMedia: no bytes at all.
@@ -112,8 +130,10 @@ class AudioReader:
         self._limits = limits
         self._batch_windows = batch_windows
         self._before = before
+        self._hop_s = hop_s
         self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
         self.warnings = self._decoder.warnings
+        self.conditions: tuple[str, ...] = ()
         self._steps = self._read()
         self._running = Lock()
         self._closed = False
@@ -153,17 +173,20 @@ class AudioReader:
 
     def _read(self) -> Generator[list[Window], None, None]:
         index = 0
-        remarks = LevelRemarks()
+        remarks, meter = LevelRemarks(), ConditionMeter()
         for rate, cuts in self._batches():
             windows = []
             for cut in cuts:
-                span = recorded_span(index, index * WINDOW_SECONDS + cut.fresh / rate)
+                span = recorded_span(index, min(window_end(index, self._hop_s), self.seconds), self._hop_s)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
+                meter.add(cut.samples[-cut.fresh :], rate, made)
                 pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
                 windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
                 index += 1
             yield windows
+        meter.lossy = self._decoder.lossy
+        self.conditions = meter.names()
         self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
 
     def _batches(self) -> Iterator[tuple[int, list[Cut]]]:
@@ -171,9 +194,11 @@ class AudioReader:
         cutter: WindowCutter | None = None
         waiting: list[Cut] = []
         cut_count = rate_changes = 0
+        most = max_windows(self._limits.max_seconds)
         for samples, rate in self._decoder.blocks():
             if cutter is None:
-                cutter = WindowCutter(rate, WINDOW_SECONDS, before_s=self._before / SAMPLE_RATE)
+                before_s = self._before / SAMPLE_RATE
+                cutter = WindowCutter(rate, WINDOW_SECONDS, self._hop_s, before_s=before_s, exact=True)
             elif cutter.rate != rate:
                 rate_changes += 1
                 if rate_changes > _MAX_RATE_CHANGES:
@@ -181,13 +206,18 @@ class AudioReader:
                 if waiting:
                     yield cutter.rate, waiting
                     waiting = []
-                cutter = _continued(cutter, rate, self._before / SAMPLE_RATE)
+                cutter = _continued(cutter, rate, self._before / SAMPLE_RATE, self._hop_s)
             cuts = cutter.feed(samples)
             waiting += cuts
             cut_count += len(cuts)
-            self.seconds = cut_count * WINDOW_SECONDS + cutter.unseen_samples / rate
+            held_s = window_end(cut_count - 1, self._hop_s) if cut_count else 0.0
+            self.seconds = held_s + cutter.unseen_samples / rate
             if self.seconds > self._limits.max_seconds:
                 raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s")
+            if cut_count > most:
+                raise TooLarge(
+                    f"more than {most} windows of a recording; use a larger hop_seconds than {self._hop_s:g}"
+                )
             while len(waiting) >= self._batch_windows:
                 yield rate, waiting[: self._batch_windows]
                 waiting = waiting[self._batch_windows :]
@@ -198,14 +228,39 @@ class AudioReader:
             yield cutter.rate, waiting
 
 
-def recorded_span(index: int, end_s: float) -> WindowSpan:
+def max_windows(max_seconds: float) -> int:
+    """Most windows of a recording, however they overlap: those of the longest recording without overlap."""
+    return max(1, math.ceil(max_seconds / WINDOW_SECONDS))
+
+
+def checked_hop(hop_s: float | None) -> float:
+    """Seconds between the starts of two windows of a recording; None: those of a window, without overlap.
+
+    Raises:
+        InvalidRequest: less than an eighth of a window, more than a window, or no number.
+    """
+    if hop_s is None:
+        return float(WINDOW_SECONDS)
+    if not MIN_HOP_SECONDS <= hop_s <= WINDOW_SECONDS:  # NaN fails this too
+        raise InvalidRequest(f"hop_seconds must be {MIN_HOP_SECONDS:g} to {WINDOW_SECONDS} seconds")
+    return float(hop_s)
+
+
+def recorded_span(index: int, end_s: float, hop_s: float = WINDOW_SECONDS) -> WindowSpan:
     """Where a window of a recording lies: the last one reaches back into the one before it, to have four seconds.
 
     Args:
         index: 0, 1, 2, ...
-        end_s: where it ends, in seconds of the recording: `4 * (index + 1)`, or the end of the recording.
+        end_s: where it ends, in seconds of the recording: see `window_end`, or the end of the recording.
+        hop_s: between the starts of two windows.
     """
-    return WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=end_s - index * WINDOW_SECONDS)
+    before_s = window_end(index - 1, hop_s) if index else 0.0
+    return WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=end_s - before_s)
+
+
+def window_end(index: int, hop_s: float) -> float:
+    """Where a window ends that the end of the recording does not cut short, in seconds."""
+    return WINDOW_SECONDS + index * float(hop_s)
 
 
 def window_weight(pcm: NDArray[np.int16]) -> float:
@@ -218,10 +273,13 @@ def samples_before(model: ModelInfo) -> int:
     return max(0, (model.window_samples or 0) - WINDOW_SAMPLES)
 
 
-def _continued(cutter: WindowCutter, rate: int, before_s: float) -> WindowCutter:
+def _continued(cutter: WindowCutter, rate: int, before_s: float, hop_s: float) -> WindowCutter:
     """A cutter for the new rate that continues where the old one ends."""
     history, unseen, old_rate = cutter.rest
     resampled = resample(history[np.newaxis], old_rate, rate)[0]
-    continued = WindowCutter(rate, WINDOW_SECONDS, history=resampled, before_s=before_s)
-    continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][: continued.window_samples - 1])
+    continued = WindowCutter(rate, WINDOW_SECONDS, hop_s, resampled, before_s, exact=True)
+    if len(history):
+        continued.overlap(resampled)
+    room = continued.window_samples - 1 - (continued.window_samples - continued.hop_samples if len(history) else 0)
+    continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][:room])
     return continued

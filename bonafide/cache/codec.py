@@ -28,11 +28,13 @@ class RecordingMeta:
         windows: Number of windows, 0 or more.
         seconds: Length, finite, 0 or more.
         warnings: Warnings for the reader of the result, such as a truncated file.
+        conditions: What weakens a verdict on it, by the names of `audio.conditions`.
     """
 
     windows: int
     seconds: float
     warnings: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
 
 
 def recording_key(content_id: str) -> str:
@@ -62,7 +64,8 @@ class Codec:
 
     def encode_recording(self, key: str, meta: RecordingMeta) -> bytes:
         """JSON."""
-        return self._seal.close(key, json.dumps([int(meta.windows), float(meta.seconds), meta.warnings]).encode())
+        content = [int(meta.windows), float(meta.seconds), meta.warnings, meta.conditions]
+        return self._seal.close(key, json.dumps(content).encode())
 
     def decode_recording(self, key: str, value: bytes) -> RecordingMeta | None:
         """What `encode_recording` wrote under this key, else None."""
@@ -70,14 +73,17 @@ class Codec:
         if payload is None:
             return None
         try:
-            windows, seconds, warnings = json.loads(bytes(payload))
+            # Of releases that measured no conditions there are three: the recording is then read anew.
+            windows, seconds, warnings, conditions = json.loads(bytes(payload))
         except (ValueError, TypeError):
             return None
         if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
             return None
         if not (math.isfinite(seconds) and seconds >= 0 and all(isinstance(text, str) for text in warnings)):
             return None
-        return RecordingMeta(windows, seconds, tuple(warnings))
+        if not (isinstance(conditions, list) and all(isinstance(name, str) for name in conditions)):
+            return None
+        return RecordingMeta(windows, seconds, tuple(warnings), tuple(conditions))
 
     def encode_window(self, key: str, window: NDArray[np.int16]) -> bytes:
         """Little-endian samples. window: int16 array (samples,); any other dtype is a TypeError."""

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from typing import Protocol, cast
 
-from bonafide.audio.reader import WINDOW_SAMPLES, AudioLimits, AudioReader, Window
+from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, AudioReader, Window
 from bonafide.decoders.codec import unpacked_windows
 from bonafide.decoders.frames import Media
 from bonafide.decoders.pool import DecoderPool, Job
@@ -21,10 +21,12 @@ class WindowStream(Protocol):
     Attributes:
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
+        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the last step.
     """
 
     seconds: float
     warnings: list[str]
+    conditions: tuple[str, ...]
 
     async def next_windows(self) -> list[Window] | None:
         """The next windows; None at the end.
@@ -38,11 +40,12 @@ class RecordingDecoder(Protocol):
     """Where recordings are decoded."""
 
     def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, hop_s: float = WINDOW_SECONDS
     ) -> AbstractAsyncContextManager[WindowStream]:
         """A recording, in steps of at most `windows` windows; nothing is decoded before the first.
 
-        With each window come `before` samples of what lies before it, see `AudioReader`.
+        With each window come `before` samples of what lies before it, and windows start every `hop_s` seconds, see
+        `AudioReader`.
 
         A bytearray may be empty after the first step, so that no second copy of the recording is held.
         """
@@ -56,13 +59,13 @@ class ProcessRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, hop_s: float = WINDOW_SECONDS
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
         # Refuses what is empty or too large before it is sent; looks at the size alone.
         AudioReader(cast(bytes, data), limits, windows).close()
         async with self._pool.job() as job:
-            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before)
+            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before, hop_s)
 
 
 class ThreadRecordings:
@@ -73,10 +76,10 @@ class ThreadRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, hop_s: float = WINDOW_SECONDS
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        with AudioReader(bytes(data), limits, windows, before) as reader:
+        with AudioReader(bytes(data), limits, windows, before, hop_s) as reader:
             yield _ThreadWindows(reader, self._threads)
 
 
@@ -89,15 +92,18 @@ class _ProcessWindows:
         limits: AudioLimits,
         windows: int,
         before: int,
+        hop_s: float,
     ) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
+        self.conditions: tuple[str, ...] = ()
         self._job = job
         self._give_back = give_back
         self._data = data
         self._limits = limits
         self._windows = windows
         self._before = before
+        self._hop_s = hop_s
         self._begun = self._ended = False
 
     async def next_windows(self) -> list[Window] | None:
@@ -113,6 +119,7 @@ class _ProcessWindows:
                     "limits": asdict(self._limits),
                     "windows": self._windows,
                     "before": self._before,
+                    "hop_s": self._hop_s,
                 }
                 answer = await self._job.ask(begin, self._data, most_bytes=most_bytes)
                 self._begun = True
@@ -121,6 +128,7 @@ class _ProcessWindows:
                 self._give_back(self._job)  # before the slot, or whoever gets that needs another process
         self.seconds = float(answer.header["seconds"])
         self.warnings = [str(warning) for warning in answer.header["warnings"]]
+        self.conditions = tuple(map(str, answer.header["conditions"]))
         if "windows" not in answer.header:
             return None
         return unpacked_windows(answer.header["windows"], answer.payload)
@@ -132,9 +140,10 @@ class _ThreadWindows:
         self._threads = threads
         self.seconds = 0.0
         self.warnings = reader.warnings
+        self.conditions: tuple[str, ...] = ()
 
     async def next_windows(self) -> list[Window] | None:
         step = asyncio.get_running_loop().run_in_executor(self._threads, lambda: next(self._reader, None))
         windows = await step
-        self.seconds = self._reader.seconds
+        self.seconds, self.conditions = self._reader.seconds, self._reader.conditions
         return windows

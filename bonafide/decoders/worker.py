@@ -71,7 +71,7 @@ class AudioJob:
     def __init__(self, frame: Frame) -> None:
         header = frame.header
         self._reader = AudioReader(
-            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"]
+            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"], header["hop_s"]
         )
         self._bound = CpuBound(len(frame.payload), header["windows"])
         self._most: int = header["windows"]
@@ -91,7 +91,12 @@ class AudioJob:
                 is_end = self._ahead is None
             except BonafideError as error:
                 self._ahead = error  # after these windows
-        state: dict[str, Any] = {"seconds": self._reader.seconds, "warnings": self._reader.warnings}
+        reader = self._reader
+        state: dict[str, Any] = {
+            "seconds": reader.seconds,
+            "warnings": reader.warnings,
+            "conditions": reader.conditions,
+        }
         if is_end:
             state["end"] = True
         if windows is None:
@@ -150,7 +155,8 @@ class ContainerJob:
             self._reader.close()
             raise
         places, samples = codec.packed_blocks(blocks)
-        state: dict[str, Any] = {"blocks": places, "warnings": self._reader.warnings}
+        state: dict[str, Any] = {"blocks": places, "warnings": reader.warnings}
+        state["lossy"] = isinstance(reader, CodecReader) or reader.lossy
         return {**state, "end": True} if is_end else state, samples
 
 

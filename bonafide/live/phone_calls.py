@@ -6,14 +6,15 @@ transports: they pass the function that encodes a verdict.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bonafide.decision import Answer
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.live.webhook import Webhook
-from bonafide.verdict import NO_SPEECH
+from bonafide.verdict import NO_SPEECH, answer_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class PhoneVerdict:
         label: "spoof", "bonafide", or "no_speech".
         p_spoof: P(spoof), 0..1; None without speech.
         summary: the session so far, or all of it.
+        answer: what is said beside label and `p_spoof`.
         request_id: identifies the call in the log.
         timestamp: seconds since 1970.
     """
@@ -37,6 +39,7 @@ class PhoneVerdict:
     label: str
     p_spoof: float | None
     summary: LiveSummary
+    answer: Answer
     request_id: str
     timestamp: float
 
@@ -77,8 +80,17 @@ class PhoneCall:
     async def update(self) -> None:
         """Stores the running verdict; posts it when its label has changed."""
         running = self._stream.session.running
-        summary = summary_of(self._stream.session, Ending.END, self._stream.model)
-        await self._store(self._verdict(running.label, running.p_spoof, summary, done=False))
+        session = self._stream.session
+        summary = summary_of(session, Ending.END, self._stream.model)
+        answer = answer_of(
+            running.p_spoof,
+            running.label,
+            summary.suspicious,
+            band=session.band,
+            prior_log_odds=session.prior_log_odds,
+            conditions=summary.answer.conditions,
+        )
+        await self._store(replace(self._verdict(running.label, running.p_spoof, summary, done=False), answer=answer))
 
     async def finish(self, summary: LiveSummary) -> None:
         """Stores and posts the verdict on the whole call."""
@@ -99,6 +111,7 @@ class PhoneCall:
             label=label,
             p_spoof=p_spoof,
             summary=summary,
+            answer=summary.answer,
             request_id=self._stream.call.request_id,
             timestamp=time.time(),
         )

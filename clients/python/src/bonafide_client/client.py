@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from . import convert
 from .connection import AUDIO_TIMEOUT_S, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Connection, Tls
 from .errors import BonafideError, from_rpc
-from .media import Source, Upload, read_photo
+from .media import Source, Upload, read_photo, stored
 from .proto import audio_analyzer_pb2 as audio
 from .proto import audio_analyzer_pb2_grpc as audio_grpc
 from .proto import liveness_api_pb2 as liveness
@@ -83,20 +83,36 @@ class BonafideClient:
         return self._connection.address
 
     def analyze_object(
-        self, bucket: str, key: str, *, task_id: str = "", timeout_s: float | None = AUDIO_TIMEOUT_S
+        self,
+        bucket: str,
+        key: str,
+        *,
+        task_id: str = "",
+        hop_s: float | None = None,
+        timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
-        """Judges a stored recording; `task_id` is the caller's own id, for the service's log."""
-        request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id)
+        """Judges a stored recording; `task_id` is the caller's own id, for the service's log.
+
+        `hop_s`: seconds between the starts of two chunks, 0.5 to 4, for here and the verbs below; None: 4, without
+        overlap. Half of it finds spoofed parts more closely, at twice the cost.
+        """
+        request = stored(bucket, key, task_id, hop_s)
         return self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     def iter_object(
-        self, bucket: str, key: str, *, task_id: str = "", timeout_s: float | None = AUDIO_TIMEOUT_S
+        self,
+        bucket: str,
+        key: str,
+        *,
+        task_id: str = "",
+        hop_s: float | None = None,
+        timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> Generator[AudioEvent, None, None]:
         """Judges a stored recording: yields a `ChunkScore` per chunk as it is scored, then the `AudioReport`.
 
         The call starts with the first `next`; closing the iterator cancels it.
         """
-        request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id)
+        request = stored(bucket, key, task_id, hop_s)
         yield from self._events(
             self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         )
@@ -106,6 +122,7 @@ class BonafideClient:
         source: Source,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
@@ -118,7 +135,7 @@ class BonafideClient:
             OSError: the file cannot be read.
             TypeError: a file object that is not binary.
         """
-        with Upload(source, task_id, on_progress) as upload:
+        with Upload(source, task_id, on_progress, hop_s) as upload:
             call = self._audio.AnalyzeUpload(upload.parts(), timeout=timeout_s, metadata=self._connection.metadata)
             upload.on_failure(call.cancel)
             try:

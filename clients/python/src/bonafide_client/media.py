@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, TypeAlias
 
 from .errors import TooLarge
-from .proto.audio_analyzer_pb2 import AnalyzeUploadRequest
+from .proto.audio_analyzer_pb2 import AnalyzeAudioRequest, AnalyzeUploadRequest
 from .results import AudioEvent, ChunkScore, Progress
 
 PART_BYTES = 256 * 1024
@@ -50,10 +50,17 @@ class Upload:
         on_progress: called at every step, never twice at a time.
     """
 
-    def __init__(self, source: Source, task_id: str, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        task_id: str,
+        on_progress: Callable[[Progress], None] | None,
+        hop_s: float | None = None,
+    ) -> None:
         self.failure: Exception | None = None
         self._opened = _opened(source)
         self._task_id = task_id
+        self._hop_s = hop_s
         self._on_progress = on_progress
         self._progress = Progress()
         self._lock = threading.Lock()
@@ -109,8 +116,10 @@ class Upload:
         data = _read(self._file)
         if not data and not self._first:
             return None
-        task_id, self._first = (self._task_id if self._first else ""), False
-        return AnalyzeUploadRequest(data=data, task_id=task_id)
+        if not self._first:
+            return AnalyzeUploadRequest(data=data)
+        self._first = False
+        return AnalyzeUploadRequest(data=data, task_id=self._task_id, hop_seconds=self._hop_s)
 
     def _report(self, sent: int = 0, chunks: int = 0, total_chunks: int | None = None) -> None:
         with self._lock:
@@ -123,6 +132,11 @@ class Upload:
             )
             if self._on_progress is not None:
                 self._on_progress(self._progress)
+
+
+def stored(bucket: str, key: str, task_id: str, hop_s: float | None) -> AnalyzeAudioRequest:
+    """Names a stored recording, and how it is to be judged."""
+    return AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, hop_seconds=hop_s)
 
 
 def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
