@@ -122,6 +122,14 @@ class FaceJudgement:
         if self._records is None:
             return report
         judgement = Judgement(
-            "photo", media, model, threshold, score.fake, served.label, member_scores=members, codec=codec
+            "photo",
+            media,
+            model,
+            threshold,
+            score.fake,
+            served.label,
+            member_scores=members,
+            answer=answer,
+            codec=codec,
         )
         return replace(report, evidence=await self._records.record(judgement, call))

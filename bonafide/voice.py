@@ -361,4 +361,6 @@ def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Ju
         windows=report.chunks,
         codec=codec,
         member_scores=report.member_scores,
+        answer=report.answer,
+        hop_seconds=report.hop_seconds,
     )

@@ -378,6 +378,7 @@ class LiveStream:
             label=summary.label,
             windows=summary.windows,
             member_scores=summary.member_scores,
+            answer=summary.answer,
             codec=self.codec,
         )
         return replace(summary, evidence=await self._records.record(judgement, self.call))
