@@ -2,7 +2,7 @@
 
 `python -m lab.training.data.face` takes about a quarter of an hour; run again, it resumes. Everything
 is in the cache folder (`$BONAFIDE_DATA_DIR`), nothing in the repository. `--simulator` chooses one of two: `bench`, a
-picture in front of a fixed camera, or `handheld`, phones and webcams before displays and prints, and crops around the face.
+picture in front of one kind of camera, or `handheld`, phones and webcams, displays foremost, and crops of faces.
 """
 
 import argparse
@@ -36,8 +36,6 @@ Simulator = Literal["bench", "handheld"]
 SIMULATORS: Final[tuple[Simulator, ...]] = ("bench", "handheld")
 _TAKE: Final = {"bench": face_photo.take, "handheld": face_handheld.take}
 _UNSEEN: Final[dict[Simulator, frozenset[str]]] = {"bench": UNSEEN, "handheld": frozenset()}
-_USUAL: Final[dict[Simulator, tuple[int, int, int, int]]] = {"bench": (24, 8, 8, 14), "handheld": (12, 8, 8, 8)}
-"""Live photos per person of train, dev and test, and per scene."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def plan(
 
 
 def _kinds(simulator: Simulator, split: Split, turn: int) -> list[str]:
-    """What one turn takes of a portrait: half of it live; `handheld` is about displays, with a print in each second turn."""
+    """What one turn takes of a portrait: half of it live; of the attacks by `handheld` every fourth is a print."""
     if simulator == "handheld":
         return [LIVE, SCREEN, LIVE, PRINT if turn % 2 else SCREEN]
     return [LIVE, PRINT, LIVE, SCREEN, *(sorted(UNSEEN) if split == "test" else [])]
@@ -151,22 +149,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m lab.training.data.face", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--simulator", choices=SIMULATORS, default="bench", help="which one (%(default)s)")
-    parser.add_argument("--train", type=int, help="live photos per training person")
-    parser.add_argument("--dev", type=int, help="live photos per dev person")
-    parser.add_argument("--test", type=int, help="live photos per test person")
-    parser.add_argument("--scenes", type=int, help="the same per training scene")
+    parser.add_argument("--train", type=int, default=24, help="live photos per training person (%(default)s)")
+    parser.add_argument("--dev", type=int, default=8, help="live photos per dev person (%(default)s)")
+    parser.add_argument("--test", type=int, default=8, help="live photos per test person (%(default)s)")
+    parser.add_argument("--scenes", type=int, default=14, help="the same per training scene (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other photos (%(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     simulator: Simulator = options.simulator
-    given = (options.train, options.dev, options.test, options.scenes)
-    train, dev, test, scenes = (
-        usual if count is None else count for count, usual in zip(given, _USUAL[simulator], strict=True)
-    )
-    photos: dict[Split, int] = {"train": train, "dev": dev, "test": test}
+    photos: dict[Split, int] = {"train": options.train, "dev": options.dev, "test": options.test}
     root = folder(simulator)
-    shots = plan(face_sources.find(), root, photos, scenes, options.seed, simulator)
+    shots = plan(face_sources.find(), root, photos, options.scenes, options.seed, simulator)
     make(shots, options.workers)
     items = [item(shot) for shot in shots]
     check_split(items, _UNSEEN[simulator])

@@ -144,9 +144,9 @@ def photograph(light: Plane, camera: Camera, rng: np.random.Generator) -> bytes:
     image = ndimage.gaussian_filter(light, (blur, blur, 0))
     if rng.random() < 0.15:
         image = ndimage.uniform_filter1d(image, int(rng.integers(2, 6)), axis=int(rng.integers(2)))
-    image *= np.float32(rng.uniform(0.12, 0.36) / max(float(image.mean()), 1e-3))
+    image = image * np.float32(rng.uniform(0.12, 0.36) / max(float(image.mean()), 1e-3))
     image = np.clip(image * np.exp(rng.normal(0, 0.1, 3)).astype(np.float32), 0, 1.3)
-    image = image / (1 + np.float32(rng.uniform(0, 0.4)) * image)  # the shoulder of a film curve
+    image /= 1 + np.float32(rng.uniform(0, 0.4)) * image  # the shoulder of a film curve
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     if camera.webcam:
         noise = ndimage.gaussian_filter(noise, (0.6, 0.6, 0)) * np.float32(2)
@@ -171,7 +171,7 @@ def _toned(image: Plane, rng: np.random.Generator) -> Plane:
     """Contrast, local contrast, and saturation."""
     if rng.random() < 0.3:
         wide = ndimage.uniform_filter(image.mean(axis=2), 31)[:, :, None]
-        image = image + np.float32(rng.uniform(-0.3, 0.25)) * (wide - 0.45)
+        image = np.asarray(image + np.float32(rng.uniform(-0.3, 0.25)) * (wide - 0.45), np.float32)
     image = (image - 0.45) * np.float32(rng.uniform(0.85, 1.2)) + np.float32(0.45 + rng.uniform(-0.05, 0.05))
     grey = image.mean(axis=2, keepdims=True)
     return np.asarray(grey + (image - grey) * np.float32(rng.uniform(0.6, 1.3)), np.float32)

@@ -5,15 +5,17 @@ In and out: float32 (h, w, 3) sRGB in 0..1.
 
 import io
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.training.data.face_camera import Plane
 
 _FRAMES: Final = 4
-_CODECS: Final = ("libx264", "mpeg4")
+Codec = Literal["libx264", "mpeg4"]
+_CODECS: Final[tuple[Codec, ...]] = ("libx264", "mpeg4")
 
 
 def as_video(picture: Plane, rng: np.random.Generator) -> Plane:
@@ -27,11 +29,11 @@ def as_video(picture: Plane, rng: np.random.Generator) -> Plane:
     pixels = np.round(np.clip(picture[:height, :width], 0, 1) * 255).astype(np.uint8)
     step = rng.integers(-2, 3, 2)
     frames = [np.roll(pixels, tuple(step * left), axis=(0, 1)) for left in range(_FRAMES - 1, -1, -1)]
-    decoded = _decode(_encode(frames, str(rng.choice(_CODECS)), float(rng.uniform(0.3, 1.0))))
+    decoded = _decode(_encode(frames, _CODECS[int(rng.integers(len(_CODECS)))], float(rng.uniform(0.3, 1.0))))
     return np.asarray(decoded.astype(np.float32) / 255, np.float32)
 
 
-def _encode(frames: list["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"], codec: str, quality: float) -> bytes:
+def _encode(frames: list[NDArray[np.uint8]], codec: Codec, quality: float) -> bytes:
     """A clip in a container; quality is 0..1."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as container:
@@ -51,9 +53,9 @@ def _encode(frames: list["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"], cod
     return buffer.getvalue()
 
 
-def _decode(data: bytes) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def _decode(data: bytes) -> NDArray[np.uint8]:
     """The last frame, RGB."""
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         container.streams.video[0].thread_type = "NONE"
         *_, last = container.decode(video=0)
-    return last.to_ndarray(format="rgb24")
+    return np.asarray(last.to_ndarray(format="rgb24"), np.uint8)
