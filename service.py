@@ -17,7 +17,7 @@ from bonafide.api.hosts import HostGate
 from bonafide.api.origins import AllowedPages
 from bonafide.api.runner_security import RunnerGate
 from bonafide.api.security import KeyGate
-from bonafide.api.twilio_signature import TWILIO_PATH
+from bonafide.api.telephony.twilio_signature import TWILIO_PATH
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
 from bonafide.bento.environment import note_of, prepare_environment

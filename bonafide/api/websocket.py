@@ -10,9 +10,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bonafide.api.origins import require_own_page
 from bonafide.api.refusals import refusal
-from bonafide.api.twilio_signature import TWILIO_PATH, require_signature
+from bonafide.api.telephony.twilio import PhoneConversation
+from bonafide.api.telephony.twilio_signature import TWILIO_PATH, require_signature
 from bonafide.api.websocket_detect import DetectConversation
-from bonafide.api.websocket_twilio import PhoneConversation
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, Unavailable

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 
 from starlette.websockets import WebSocket
 
-from bonafide.api import twilio_messages as phone
+from bonafide.api.telephony import twilio_messages as phone
 from bonafide.app import App
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import G711_RATE, AudioInputDecoder
