@@ -1,4 +1,4 @@
-"""Everything that one service process serves: HTTP, WebSocket, gRPC, AudioSocket and the private port; its start and its drain."""
+"""Everything that one service process serves: all transports, the private port, start and drain."""
 
 import asyncio
 import contextlib

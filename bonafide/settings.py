@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     genesys_api_key: SecretStr | None = None
     """API key of the AudioHook integration; with `genesys_client_secret`, whose signatures name it."""
     genesys_client_secret: SecretStr | None = None
-    """Client secret of the integration, base64; `/ws/genesys` then accepts only what is signed with it, without a key."""
+    """Client secret of the integration, base64; `/ws/genesys` then accepts only what it signs, and requires no key."""
     audiosocket_port: int | None = Field(None, ge=1, le=65535)
     """Port of Asterisk's AudioSocket, without key and TLS; unset: none."""
     audiosocket_host: str = "127.0.0.1"

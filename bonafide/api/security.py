@@ -81,9 +81,8 @@ class KeyGate:
         try:
             if (access := self._access()) is None:
                 raise Unavailable("the service is starting")
-            set_caller(
-                access.admit(presented_keys(headers.items()) or _offered_keys(scope) or self._keys_in_query(scope))
-            )
+            keys = presented_keys(headers.items()) or _offered_keys(scope) or self._keys_in_query(scope)
+            set_caller(access.admit(keys))
         except BonafideError as error:
             call = Call.within(REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
             refused(scope["type"], "access", call, error)

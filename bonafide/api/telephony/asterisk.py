@@ -31,8 +31,8 @@ class AsteriskProtocol(SilentProtocol):
     """One channel.
 
     Args:
-        address: may name the call; else the channel's unique id does, or, where Asterisk does not tell it, the id of the
-            connection.
+        address: may name the call; else the channel's unique id does, or, where Asterisk does not tell it, the
+            id of the connection.
     """
 
     def __init__(self, address: Address) -> None:

@@ -114,6 +114,7 @@ class AudioSocketServer:
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: Call) -> None:
+        conversation: PhoneConversation | None = None
         try:
             app = self._app()
             if app is None:
@@ -122,15 +123,11 @@ class AudioSocketServer:
             first = await self._id_message(reader, app.settings.http_header_timeout_s)
             with app.live.open(call) as stream:
                 conversation = PhoneConversation(_TcpWire(reader, writer, first), AudioSocketProtocol(), stream, app)
-                try:
-                    await conversation.run()
-                except BonafideError as error:
-                    raise _ToldError from error
-        except _ToldError as told:
-            raise told.__cause__ or told  # the conversation has told the peer
+                await conversation.run()
         except BonafideError as error:
-            with suppress(OSError):
-                writer.write(error_message(error))
+            if conversation is None:  # else it has told the peer
+                with suppress(OSError):
+                    writer.write(error_message(error))
             raise
 
     async def _id_message(self, reader: asyncio.StreamReader, within_s: float) -> bytes:
@@ -149,10 +146,6 @@ class AudioSocketServer:
             raise InvalidRequest("the connection broke before the call's id") from error
         finally:
             self._nameless -= 1
-
-
-class _ToldError(Exception):
-    """Carries an error that the peer has been told already."""
 
 
 def _require_network(writer: asyncio.StreamWriter, app: App) -> None:
