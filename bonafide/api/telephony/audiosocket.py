@@ -24,7 +24,9 @@ RATES = {
 }
 """Hz of signed 16 bit samples, little-endian, by type."""
 _HEADER = 3
-_ID_BYTES = 16
+ID_BYTES = 16
+ID_HEADER = bytes((ID, 0, ID_BYTES))
+"""Begins each connection."""
 _CODES = {
     ErrorCode.INVALID_REQUEST: 0x10,
     ErrorCode.UNREADABLE_MEDIA: 0x11,
@@ -61,7 +63,7 @@ class AudioSocketProtocol(SilentProtocol):
         while len(self._held) >= _HEADER:
             end = _HEADER + int.from_bytes(self._held[1:3], "big")
             kind = self._held[0]
-            if self._call_id is None and kind != HANGUP and (kind, end) != (ID, _HEADER + _ID_BYTES):
+            if self._call_id is None and kind != HANGUP and (kind, end) != (ID, _HEADER + ID_BYTES):
                 raise InvalidRequest("the first message must be the call's id, 16 bytes")
             if len(self._held) < end:
                 return

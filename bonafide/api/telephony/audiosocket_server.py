@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 
-from bonafide.api.telephony.audiosocket import AudioSocketProtocol, error_message
+from bonafide.api.telephony.audiosocket import ID_BYTES, ID_HEADER, AudioSocketProtocol, error_message
 from bonafide.api.telephony.conversation import Gone, PhoneConversation
 from bonafide.api.telephony.events import Content
 from bonafide.app import App
@@ -19,7 +19,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_NAMELESS = 64
 """Connections that have not told their call's id yet."""
-_ID_MESSAGE_BYTES = 19
 _PART_BYTES = 16 * 1024
 _CLOSING_S = 2.0
 
@@ -137,7 +136,10 @@ class AudioSocketServer:
         self._nameless += 1
         try:
             async with asyncio.timeout(within_s):
-                return await reader.readexactly(_ID_MESSAGE_BYTES)
+                header = await reader.readexactly(len(ID_HEADER))
+                if header != ID_HEADER:
+                    raise InvalidRequest("the first message must be the call's id, 16 bytes")
+                return header + await reader.readexactly(ID_BYTES)
         except asyncio.IncompleteReadError as error:
             raise InvalidRequest("the connection ended before the call's id") from error
         except TimeoutError as error:
