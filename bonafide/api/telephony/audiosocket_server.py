@@ -106,11 +106,7 @@ class AudioSocketServer:
         except BonafideError as error:
             logger.debug("a call of AudioSocket was refused", extra={"code": error.code.value})
         finally:
-            writer.close()
-            with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(_CLOSING_S):
-                    await writer.wait_closed()
-            writer.transport.abort()
+            await _close(reader, writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: Call) -> None:
         conversation: PhoneConversation | None = None
@@ -148,6 +144,16 @@ class AudioSocketServer:
             raise InvalidRequest("the connection broke before the call's id") from error
         finally:
             self._nameless -= 1
+
+
+async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Closes a connection; what still arrives is read for a while, or the peer would lose the last message."""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_CLOSING_S):
+            writer.write_eof()
+            while await reader.read(_PART_BYTES):
+                pass
+    writer.transport.abort()
 
 
 def _require_network(writer: asyncio.StreamWriter, app: App) -> None:

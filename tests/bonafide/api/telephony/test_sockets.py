@@ -46,7 +46,8 @@ async def test_a_call_of_telnyx_out_of_order_with_duplicates_and_a_gap() -> None
                 await found.send(text)
             assert await closed(found) == (1000, "", [])
         done = await verdict(server, CALL)
-    assert (done.label, done.audio_seconds, done.reason) == ("spoof", pytest.approx(8.94), "end")
+    assert (done.label, done.reason) == ("spoof", "end")
+    assert done.audio_seconds == pytest.approx(8.94)
     assert done.warnings[-2:] == [
         "3 messages of the stream were lost, in 1 gaps",
         "1 messages came twice or too late, and were dropped",
@@ -89,9 +90,7 @@ JSON = '{{"event":"MEDIA_START","connection_id":"conn1","channel":"WebSocket/c",
 
 
 @pytest.mark.parametrize("form", [PLAIN, JSON])
-@pytest.mark.parametrize(
-    ("name", "audio"), [("ulaw", mulaw(5)), ("slin16", pcm(5, 16_000)), ("slin44", pcm(5, 44_100))]
-)
+@pytest.mark.parametrize(("name", "audio"), [("ulaw", mulaw(5)), ("slin", pcm(5, 8_000)), ("slin44", pcm(5, 44_100))])
 async def test_a_call_of_asterisk(form: str, name: str, audio: bytes) -> None:
     async with socket_server(settings=OPEN) as server:
         async with socket(server, "asterisk") as found:
@@ -235,5 +234,5 @@ def test_a_genesys_secret_needs_its_key_and_its_door() -> None:
         {"genesys_client_secret": "???", "genesys_api_key": "k", "genesys": True},
         {"audiosocket_networks": "10.0.0.300"},
     ):
-        with pytest.raises(ValueError, match="BONAFIDE_GENESYS|base64|networks"):
+        with pytest.raises(ValueError, match=r"BONAFIDE_GENESYS|base64|networks"):
             Settings.model_validate(wrong)
