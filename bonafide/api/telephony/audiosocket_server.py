@@ -154,6 +154,8 @@ async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             while await reader.read(_PART_BYTES):
                 pass
     writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def _require_network(writer: asyncio.StreamWriter, app: App) -> None:
