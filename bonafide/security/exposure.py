@@ -27,7 +27,8 @@ def require_protection(http_host: str, settings: Settings) -> None:
 
     Args:
         http_host: where HTTP listens.
-        settings: where gRPC and AudioSocket do, whether callers must authenticate, and whether another component does that.
+        settings: where gRPC and AudioSocket do, whether callers must authenticate, and whether another component
+            does that.
 
     Raises:
         UnprotectedError: calls would be possible without authentication.

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -55,7 +55,13 @@ async def spoken_to(server: SocketServer, *parts: bytes) -> bytes:
     except ConnectionResetError:
         return b""
     finally:
-        writer.close()
+        await close(writer)
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(("kind", "rate", "size"), [(0x10, 8_000, 7), *((*each, 12_800) for each in RATES.items())])
@@ -98,7 +104,7 @@ async def test_limits_and_drain_hold() -> None:
         assert await spoken_to(server, NAME) == message(ERROR, b"\x14")
         await server.sessions.drain(30)
         assert await reader.read() == message(HANGUP)
-        writer.close()
+        await close(writer)
         assert await spoken_to(server, NAME) == message(ERROR, b"\x15")
         assert (await verdict(server, str(CALL))).reason == "going_away"
 
@@ -123,7 +129,7 @@ async def test_connections_that_tell_no_call_are_bounded() -> None:
             while await spoken_to(server, NAME[:1], NAME[1:], message(HANGUP)) != message(ERROR, b"\x14"):
                 await asyncio.sleep(0.05)
         for _, writer in silent:
-            writer.close()
+            await close(writer)
         async with asyncio.timeout(60):
             while await spoken_to(server, NAME, message(HANGUP)) != message(HANGUP):
                 await asyncio.sleep(0.05)
