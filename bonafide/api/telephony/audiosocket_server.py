@@ -148,14 +148,16 @@ class AudioSocketServer:
 
 async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Closes a connection; what still arrives is read for a while, or the peer would lose the last message."""
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_CLOSING_S):
-            writer.write_eof()
-            while await reader.read(_PART_BYTES):
-                pass
-    writer.transport.abort()
-    with suppress(OSError):
-        await writer.wait_closed()
+    try:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                writer.write_eof()
+                while await reader.read(_PART_BYTES):
+                    pass
+    finally:
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def _require_network(writer: asyncio.StreamWriter, app: App) -> None:
