@@ -24,7 +24,7 @@ from tests.bonafide.api.telephony.exchanges import Genesys, mulaw, pcm, pieces, 
 PYTHON = os.environ.get("PIPECAT_PYTHON", "")
 pytestmark = pytest.mark.skipif(not PYTHON, reason="needs PIPECAT_PYTHON, a Python that has pipecat-ai")
 
-MEDIA = pieces(mulaw(1), 160)
+TELNYX: list[Content] = [telnyx_media(n + 2, part) for n, part in enumerate(pieces(mulaw(1), 160))]
 
 
 def pipecat(provider: str, rate: int, frames: list[Content]) -> list[Any]:
