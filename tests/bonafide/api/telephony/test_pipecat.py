@@ -44,7 +44,7 @@ def pipecat(provider: str, rate: int, frames: list[Content]) -> list[Any]:
             TelnyxProtocol(Address()),
             "mulaw",
             8_000,
-            [telnyx_media(n + 2, part) for n, part in enumerate(MEDIA)],
+            TELNYX,
         ),
         ("vonage", VonageProtocol(Address(call_id="a")), "pcm16", 16_000, pieces(pcm(1, 16_000), 640)),
     ],
