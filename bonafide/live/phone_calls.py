@@ -94,7 +94,8 @@ class PhoneCall:
             prior_log_odds=session.prior_log_odds,
             conditions=summary.answer.conditions,
         )
-        return await self._store(replace(self._verdict(running.label, running.p_spoof, summary, done=False), answer=answer))
+        verdict = self._verdict(running.label, running.p_spoof, summary, done=False)
+        return await self._store(replace(verdict, answer=answer))
 
     async def finish(self, summary: LiveSummary) -> PhoneVerdict:
         """Stores and posts the verdict on the whole call, and returns it."""
