@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from bonafide.api.bodies import EncodedFile
-from bonafide.api.twilio_messages import CallVerdict
+from bonafide.api.telephony.call_verdict import CallVerdict
 from bonafide.audio.reader import MIN_HOP_SECONDS, WINDOW_SECONDS
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness

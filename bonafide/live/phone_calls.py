@@ -31,6 +31,7 @@ class PhoneVerdict:
         answer: what is said beside label and `p_spoof`.
         request_id: identifies the call in the log.
         timestamp: seconds since 1970.
+        notes: what was odd about the call's stream, such as lost packets, as sentences.
     """
 
     call_id: str
@@ -42,6 +43,7 @@ class PhoneVerdict:
     answer: Answer
     request_id: str
     timestamp: float
+    notes: tuple[str, ...] = ()
 
 
 class PhoneCall:
@@ -57,6 +59,7 @@ class PhoneCall:
 
     Attributes:
         stream_id: as given.
+        notes: what was odd about the call's stream, as sentences; part of each verdict from then on.
     """
 
     def __init__(
@@ -76,9 +79,10 @@ class PhoneCall:
         self._webhook = webhook
         self._encode = encode
         self._posted_label = NO_SPEECH
+        self.notes: tuple[str, ...] = ()
 
-    async def update(self) -> None:
-        """Stores the running verdict; posts it when its label has changed."""
+    async def update(self) -> PhoneVerdict:
+        """Stores the running verdict, and returns it; posts it when its label has changed."""
         running = self._stream.session.running
         session = self._stream.session
         summary = summary_of(session, Ending.END, self._stream.model)
@@ -90,18 +94,20 @@ class PhoneCall:
             prior_log_odds=session.prior_log_odds,
             conditions=summary.answer.conditions,
         )
-        await self._store(replace(self._verdict(running.label, running.p_spoof, summary, done=False), answer=answer))
+        verdict = self._verdict(running.label, running.p_spoof, summary, done=False)
+        return await self._store(replace(verdict, answer=answer))
 
-    async def finish(self, summary: LiveSummary) -> None:
-        """Stores and posts the verdict on the whole call."""
-        await self._store(self._verdict(summary.label, summary.score, summary, done=True))
+    async def finish(self, summary: LiveSummary) -> PhoneVerdict:
+        """Stores and posts the verdict on the whole call, and returns it."""
+        return await self._store(self._verdict(summary.label, summary.score, summary, done=True))
 
-    async def _store(self, verdict: PhoneVerdict) -> None:
+    async def _store(self, verdict: PhoneVerdict) -> PhoneVerdict:
         document = self._encode(verdict)
         await self._verdicts.put(self._call_id, document)
         if self._webhook is not None and (verdict.done or verdict.label != self._posted_label):
             self._webhook.post(document)
         self._posted_label = verdict.label
+        return verdict
 
     def _verdict(self, label: str, p_spoof: float | None, summary: LiveSummary, *, done: bool) -> PhoneVerdict:
         return PhoneVerdict(
@@ -114,4 +120,5 @@ class PhoneCall:
             answer=summary.answer,
             request_id=self._stream.call.request_id,
             timestamp=time.time(),
+            notes=self.notes,
         )
