@@ -2,6 +2,7 @@
 
     python -m lab.training.data.voice        # once: fetch and build the data
     python -m lab.training.voice             # train; run again to resume
+    python -m lab.training.voice --first models/earlier   # begin with the layers of an earlier model
     python -m lab.training.voice --without github:e1tts/e1tts.github.io --out trial/
                                              # the same without a site, which is the dev split then: for choices
 
@@ -51,7 +52,9 @@ class Schedule:
         steps: Optimizer steps in all.
         fours_per_step: Fours in a step.
         crop_frames: Length of the training crops in frames of 20 ms; short ones cost less and are as good.
-        learning_rate: Peak; it falls along a cosine to zero.
+        learning_rate: Peak, of the layers; it falls along a cosine to zero.
+        head_learning_rate: The same of all behind the layers.
+        pair_loss: Weight of the loss on the difference between an original and its copy.
         warmup_steps: Steps until the peak.
         weight_decay: Of AdamW.
         eval_steps: Steps between two evaluations on the dev split, each with a checkpoint.
@@ -65,13 +68,17 @@ class Schedule:
     fours_per_step: int
     crop_frames: int
     learning_rate: float
+    head_learning_rate: float
+    pair_loss: float
     warmup_steps: int
     weight_decay: float
     eval_steps: int
     loader_workers: int
 
 
-def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[str] = ()) -> Path:
+def train(
+    settings: dict[str, Any], data: Path, out: Path, without: Collection[str] = (), first: Path | None = None
+) -> Path:
     """Trains, or resumes a training that was stopped.
 
     Args:
@@ -81,6 +88,7 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
             its head set; checkpoints; `model`, the finished one.
         without: Sources that are not trained on. If there are any, they and the bona fide windows of the dev split
             are looked at in place of the dev split.
+        first: Folder of an earlier model, whose layers are the first ones; by default the teacher's are written.
 
     Returns:
         The folder of the finished model.
@@ -95,7 +103,8 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
     if left_out:
         dev = left_out + [item for item in dev if item.attack == NO_ATTACK]
     if not (out / _WRITTEN / "config.json").exists():
-        voice_model.save(_written(settings, every), out / _WRITTEN)
+        begun = _written(settings, every) if first is None else _continued(settings, first)
+        voice_model.save(begun, out / _WRITTEN)
     # Without a source, the fours that have a window of it are left out: what is heard serves both trainings.
     drawn = list(fours(every, plan.heard_fours, settings["seed"]))
     barred = {index for index, item in enumerate(every) if item.source in without}
@@ -104,16 +113,18 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
         raise ValueError(f"without {', '.join(without)} nothing is left to learn from")
     if not (out / _START / "config.json").exists():
         # Loaded, so that all features come from the half-precision weights on disk.
-        first = _loaded(out / _WRITTEN)
-        write_fours(first, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
+        begun = _loaded(out / _WRITTEN)
+        write_fours(begun, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
         set_seed(settings["seed"])
         heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames, kept), batch_size=8)
-        count, loss = voice_head.fit(first, heard, plan.head_ridge)
+        count, loss = voice_head.fit(begun, heard, plan.head_ridge)
         log.info("head set on %d windows, loss %.3f", count, loss)
-        voice_model.save(first, out / _START)
+        voice_model.save(begun, out / _START)
     model = _loaded(out / _START)
+    layers = voice_model.Layers(model, plan.head_dropout, plan.pair_loss)
     trainer = Trainer(
-        model=voice_model.Layers(model, plan.head_dropout),
+        model=layers,
+        optimizers=(_optimizer(layers, plan), None),
         args=_arguments(plan, settings["seed"], out),
         train_dataset=FourFeatures(out / _HEARD, plan.crop_frames, kept),
         eval_dataset=WindowFeatures(model, dev),
@@ -130,6 +141,21 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
 def _loaded(folder: Path) -> WavLMForStatistics:
     model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
     return model
+
+
+def _continued(settings: dict[str, Any], first: Path) -> WavLMForStatistics:
+    return voice_model.continued(settings["model"], first, settings["seed"])
+
+
+def _optimizer(layers: voice_model.Layers, plan: Schedule) -> torch.optim.Optimizer:
+    """AdamW; layers that know much already learn more slowly than what is behind them."""
+    slow = {id(weight) for weight in layers.model.wavlm.parameters()}
+    trained = [weight for weight in layers.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in trained if id(weight) in slow], "lr": plan.learning_rate},
+        {"params": [weight for weight in trained if id(weight) not in slow], "lr": plan.head_learning_rate},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
 
 
 def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForStatistics:
@@ -184,12 +210,14 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
     parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
     parser.add_argument("--out", type=Path, default=default / "run", help="checkpoints, model (%(default)s)")
+    parser.add_argument("--first", type=Path, metavar="FOLDER", help="earlier model to begin with (default: teacher)")
     parser.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave it out of training")
     parser.add_argument("--threads", type=int, default=1, help="threads for the model (%(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out, arguments.without)
+    settings = yaml.safe_load(arguments.settings.read_text())
+    train(settings, arguments.data, arguments.out, arguments.without, arguments.first)
 
 
 if __name__ == "__main__":
