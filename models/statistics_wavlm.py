@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from transformers import WavLMConfig, WavLMForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from models.spectral_branch import SpectralBranch
-
 _FLOOR = 1e-3
 """Power below which a spectral band counts as silent, where a window of white noise has about 100."""
 _SMALL = 1e-4
@@ -25,7 +23,7 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
     Args:
         config: of WavLM, with `spectral_filters`, how many Fourier filters the first convolution holds, and
             `silence_gate`, see `speech_share`. The other convolutions halve the rate of the first, and reach over five
-            of its frames. `branch_channels`, if there are any, are those of a `SpectralBranch` whose logits are added.
+            of its frames.
     """
 
     def __init__(self, config: WavLMConfig) -> None:
@@ -34,12 +32,6 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.projector = nn.Linear(width, config.classifier_proj_size)
-        channels = [int(each) for each in getattr(config, "branch_channels", ())]
-        self.branch = (
-            SpectralBranch(int(config.spectral_filters), channels, int(config.classifier_proj_size))
-            if channels
-            else None
-        )
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(  # windows of one length are never padded: there is no attention mask
@@ -67,15 +59,14 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
     def judged(self, front: Tensor, spectrum: Tensor) -> Tensor:
         """The output of `front` -> logits (n, 2)."""
         states = self.wavlm.encoder(front).last_hidden_state
-        return self.head(statistics(front, states, spectrum, float(self.config.silence_gate)), spectrum)
+        return self.head(statistics(front, states, spectrum, float(self.config.silence_gate)))
 
-    def head(self, statistics: Tensor, spectrum: Tensor) -> Tensor:
-        """Statistics, float32 (n, width), and the spectrum they are of -> logits float32 (n, 2)."""
+    def head(self, statistics: Tensor) -> Tensor:
+        """Statistics, float32 (n, width) -> logits float32 (n, 2)."""
         standard = (statistics - self.get_buffer("centre").float()) / self.get_buffer("spread").float()
         # In float32 whatever the layers compute in: single statistics decide, and there are few of them.
         hidden = nn.functional.gelu(_linear(self.projector, standard))
-        logits = _linear(self.classifier, hidden)
-        return logits if self.branch is None else logits + self.branch(spectrum)
+        return _linear(self.classifier, hidden)
 
 
 def statistics_width(config: WavLMConfig) -> int:

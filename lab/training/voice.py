@@ -2,7 +2,8 @@
 
     python -m lab.training.data.voice        # once: fetch and build the data
     python -m lab.training.voice             # train; run again to resume
-    python -m lab.training.voice --first models/earlier   # begin with the layers of an earlier model
+    python -m lab.training.voice --first models/bundled/voice --out trial/
+                                             # begin with the layers of an earlier model
     python -m lab.training.voice --without github:e1tts/e1tts.github.io --out trial/
                                              # the same without a site, which is the dev split then: for choices
 
@@ -52,9 +53,7 @@ class Schedule:
         steps: Optimizer steps in all.
         fours_per_step: Fours in a step.
         crop_frames: Length of the training crops in frames of 20 ms; short ones cost less and are as good.
-        learning_rate: Peak, of the layers; it falls along a cosine to zero.
-        head_learning_rate: The same of all behind the layers.
-        pair_loss: Weight of the loss on the difference between an original and its copy.
+        learning_rate: Peak; it falls along a cosine to zero.
         warmup_steps: Steps until the peak.
         weight_decay: Of AdamW.
         eval_steps: Steps between two evaluations on the dev split, each with a checkpoint.
@@ -68,8 +67,6 @@ class Schedule:
     fours_per_step: int
     crop_frames: int
     learning_rate: float
-    head_learning_rate: float
-    pair_loss: float
     warmup_steps: int
     weight_decay: float
     eval_steps: int
@@ -88,7 +85,7 @@ def train(
             its head set; checkpoints; `model`, the finished one.
         without: Sources that are not trained on. If there are any, they and the bona fide windows of the dev split
             are looked at in place of the dev split.
-        first: Folder of an earlier model, whose layers are the first ones; by default the teacher's are written.
+        first: Folder of an earlier model, whose front and layers are the first ones; by default the teacher's.
 
     Returns:
         The folder of the finished model.
@@ -103,8 +100,8 @@ def train(
     if left_out:
         dev = left_out + [item for item in dev if item.attack == NO_ATTACK]
     if not (out / _WRITTEN / "config.json").exists():
-        begun = _written(settings, every) if first is None else _continued(settings, first)
-        voice_model.save(begun, out / _WRITTEN)
+        earlier = None if first is None else voice_model.continued(settings["model"], first, settings["seed"])
+        voice_model.save(earlier or _written(settings, every), out / _WRITTEN)
     # Without a source, the fours that have a window of it are left out: what is heard serves both trainings.
     drawn = list(fours(every, plan.heard_fours, settings["seed"]))
     barred = {index for index, item in enumerate(every) if item.source in without}
@@ -121,10 +118,8 @@ def train(
         log.info("head set on %d windows, loss %.3f", count, loss)
         voice_model.save(begun, out / _START)
     model = _loaded(out / _START)
-    layers = voice_model.Layers(model, plan.head_dropout, plan.pair_loss)
     trainer = Trainer(
-        model=layers,
-        optimizers=(_optimizer(layers, plan), None),
+        model=voice_model.Layers(model, plan.head_dropout),
         args=_arguments(plan, settings["seed"], out),
         train_dataset=FourFeatures(out / _HEARD, plan.crop_frames, kept),
         eval_dataset=WindowFeatures(model, dev),
@@ -141,21 +136,6 @@ def train(
 def _loaded(folder: Path) -> WavLMForStatistics:
     model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
     return model
-
-
-def _continued(settings: dict[str, Any], first: Path) -> WavLMForStatistics:
-    return voice_model.continued(settings["model"], first, settings["seed"])
-
-
-def _optimizer(layers: voice_model.Layers, plan: Schedule) -> torch.optim.Optimizer:
-    """AdamW; layers that know much already learn more slowly than what is behind them."""
-    slow = {id(weight) for weight in layers.model.wavlm.parameters()}
-    trained = [weight for weight in layers.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [weight for weight in trained if id(weight) in slow], "lr": plan.learning_rate},
-        {"params": [weight for weight in trained if id(weight) not in slow], "lr": plan.head_learning_rate},
-    ]
-    return torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
 
 
 def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForStatistics:

@@ -42,9 +42,6 @@ def fit(model: WavLMForStatistics, batches: Iterable[dict[str, torch.Tensor]], r
         # The other rows stay small: they learn in the steps.
         model.projector.weight[2:] *= 0.1
         model.classifier.weight *= 0.1
-        if model.branch is not None:
-            model.branch.out.weight.zero_()
-            model.branch.out.bias.zero_()
         write(model, weight, bias)
     model.train()
     return len(inputs), loss

@@ -12,7 +12,6 @@ from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForSequence
 
 from lab.line.samples import RATE
 from lab.training import voice_front
-from lab.training.voice_windows import SPOOF_CLASS
 from models.graph import use_fused_attention
 from models.statistics_wavlm import WavLMForStatistics
 from models.statistics_wavlm import statistics as seen
@@ -98,39 +97,27 @@ def statistics(model: WavLMForStatistics, features: torch.Tensor, spectrum: torc
 class Layers(torch.nn.Module):
     """The part of the model behind its front: the output of `front` in, loss and logits out."""
 
-    def __init__(self, model: WavLMForStatistics, dropout: float = 0.0, pair_loss: float = 0.0) -> None:
+    def __init__(self, model: WavLMForStatistics, dropout: float = 0.0) -> None:
         """Freezes the front; the rest is trained.
 
         Args:
             model: To train.
             dropout: Share of the statistics that the head does without, drawn anew in every step.
-            pair_loss: Weight of a loss on the difference between an original and its copy, in fours.
         """
         super().__init__()
         self.model = model
         # As served: on a CPU in bfloat16 the original attention takes ten times as long.
         use_fused_attention(model)
-        self.dropout, self.pair_loss = dropout, pair_loss
-        if model.branch is not None:
-            model.branch.dropout = dropout
+        self.dropout = dropout
         model.freeze_feature_encoder()  # type: ignore[no-untyped-call]
         for part in (model.wavlm.feature_projection, model.wavlm.encoder.pos_conv_embed):
             part.requires_grad_(False)
 
     def forward(self, features: torch.Tensor, spectrum: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Takes float32 (..., frames, width or filters), int64 (...); returns the mean loss, float32 (windows, 2)."""
-        windows, truth = spectrum.flatten(0, -3), labels.flatten()
-        found = statistics(self.model, features.flatten(0, -3), windows)
+        features, spectrum, truth = features.flatten(0, -3), spectrum.flatten(0, -3), labels.flatten()
+        found = statistics(self.model, features, spectrum)
         centre = self.model.get_buffer("centre")
         kept = torch.nn.functional.dropout(found - centre, self.dropout, self.training) + centre
-        logits = self.model.head(kept, windows)
-        loss = torch.nn.functional.cross_entropy(logits, truth)
-        if self.pair_loss and labels.ndim > 1:
-            loss = loss + self.pair_loss * _pair_loss(logits.unflatten(0, labels.shape))
-        return {"loss": loss, "logits": logits}
-
-
-def _pair_loss(logits: torch.Tensor) -> torch.Tensor:
-    """Of the logits (n, 4, 2) of fours: how far a copy is from scoring above its original, which comes before it."""
-    spoof = logits[..., SPOOF_CLASS] - logits[..., 1 - SPOOF_CLASS]
-    return torch.nn.functional.softplus(spoof[:, 0] - spoof[:, 1]).mean()
+        logits = self.model.head(kept)
+        return {"loss": torch.nn.functional.cross_entropy(logits, truth), "logits": logits}

@@ -16,8 +16,7 @@ from tests.models.checkpoints import TINY_WAVE, options, save_voice, windows
 from tests.models.test_voice_model import BATCH_TOLERANCE, ENGINES, TOLERANCE
 
 TINY = TINY_WAVE | {"conv_dim": [18, 16, 16], "conv_kernel": [400, 3, 3], "conv_stride": [160, 1, 2],
-                    "feat_extract_norm": "layer", "spectral_filters": 4, "silence_gate": 0.03,
-                    "branch_channels": [3, 4]}  # fmt: skip
+                    "feat_extract_norm": "layer", "spectral_filters": 4, "silence_gate": 0.03}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
