@@ -23,7 +23,13 @@ import numpy as np
 import torch
 import yaml
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import (
+    EvalPrediction,
+    Trainer,
+    TrainingArguments,
+    WavLMForSequenceClassification,
+    set_seed,
+)
 
 from lab.metrics import eer, family_weights
 from lab.training import loop, voice_front, voice_head, voice_model, voice_teacher
@@ -49,8 +55,9 @@ class Schedule:
     Attributes:
         heard_fours: Fours of windows whose features are written before the first step.
         head_ridge: Ridge of the regression on them that sets the head.
+        earlier_share: Of the earlier model's own score in the head's first one, where there is an earlier model.
         head_dropout: Share of the statistics that the head does without in a step.
-        steps: Optimizer steps in all.
+        steps: Optimizer steps in all; 0: the head is set, and the layers stay.
         fours_per_step: Fours in a step.
         crop_frames: Length of the training crops in frames of 20 ms; short ones cost less and are as good.
         learning_rate: Peak; it falls along a cosine to zero.
@@ -62,6 +69,7 @@ class Schedule:
 
     heard_fours: int
     head_ridge: float
+    earlier_share: float
     head_dropout: float
     steps: int
     fours_per_step: int
@@ -114,10 +122,14 @@ def train(
         write_fours(begun, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
         set_seed(settings["seed"])
         heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames, kept), batch_size=8)
-        count, loss = voice_head.fit(begun, heard, plan.head_ridge)
+        count, loss = voice_head.fit(begun, heard, plan.head_ridge, _own(first), plan.earlier_share)
         log.info("head set on %d windows, loss %.3f", count, loss)
         voice_model.save(begun, out / _START)
     model = _loaded(out / _START)
+    folder = out / "model"
+    if not plan.steps:
+        voice_model.save(model, folder)
+        return folder
     trainer = Trainer(
         model=voice_model.Layers(model, plan.head_dropout),
         args=_arguments(plan, settings["seed"], out),
@@ -126,7 +138,6 @@ def train(
         compute_metrics=_dev_metrics(dev),
     )
     loop.run(trainer, loop.last_checkpoint(out))
-    folder = out / "model"
     voice_model.save(model, folder)
     result = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -136,6 +147,14 @@ def train(
 def _loaded(folder: Path) -> WavLMForStatistics:
     model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
     return model
+
+
+def _own(first: Path | None) -> voice_head.Line | None:
+    """The score of the earlier model, if there is one."""
+    if first is None:
+        return None
+    earlier = WavLMForSequenceClassification.from_pretrained(first, dtype=torch.float32)
+    return voice_head.own_score(earlier, 4 * int(earlier.config.hidden_size) + 3 * voice_front.FILTERS)
 
 
 def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForStatistics:
