@@ -6,7 +6,7 @@ The verdict is not sent on the connection: the protocol has no message for it.
 import uuid
 from collections.abc import Iterator
 
-from bonafide.api.telephony.events import Alive, Begin, Content, Ended, Event, Make, Media, SilentProtocol
+from bonafide.api.telephony.events import Begin, Content, Ended, Event, Keepalive, Make, Media, SilentProtocol
 from bonafide.errors import BonafideError, ErrorCode, InvalidRequest
 from bonafide.live.session import Ending
 
@@ -71,7 +71,7 @@ class AudioSocketProtocol(SilentProtocol):
             del self._held[:end]
             yield from self._events(kind, payload)
 
-    def goodbye(self, ending: Ending) -> Make:
+    def ending_message(self, ending: Ending) -> Make:
         """See `PhoneProtocol`."""
         del ending
         return lambda: message(HANGUP)
@@ -87,7 +87,7 @@ class AudioSocketProtocol(SilentProtocol):
             if self._call_id is not None:
                 raise InvalidRequest("a connection has one call")
             self._call_id = str(uuid.UUID(bytes=payload))
-            yield Alive()
+            yield Keepalive()
         elif kind in RATES:
             if self._kind is None:
                 self._kind = kind
@@ -96,6 +96,6 @@ class AudioSocketProtocol(SilentProtocol):
                 raise InvalidRequest("the sample rate changes within the call")
             yield Media(payload)
         elif kind in (SILENCE, DTMF):
-            yield Alive()
+            yield Keepalive()
         else:
             raise InvalidRequest(f"messages of type 0x{kind:02x} are not known")

@@ -17,7 +17,7 @@ from bonafide.telemetry import observed
 
 logger = logging.getLogger(__name__)
 
-_MAX_NAMELESS = 64
+_MAX_UNIDENTIFIED = 64
 """Connections that have not told their call's id yet."""
 _PART_BYTES = 16 * 1024
 _CLOSING_S = 2.0
@@ -65,7 +65,7 @@ class AudioSocketServer:
         self._app = app
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
-        self._nameless = 0
+        self._unidentified = 0
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listens; returns the port.
@@ -127,9 +127,9 @@ class AudioSocketServer:
 
     async def _id_message(self, reader: asyncio.StreamReader, within_s: float) -> bytes:
         """The first message, before a session is opened for it."""
-        if self._nameless >= _MAX_NAMELESS:
+        if self._unidentified >= _MAX_UNIDENTIFIED:
             raise Overloaded("too many connections have not told their call's id")
-        self._nameless += 1
+        self._unidentified += 1
         try:
             async with asyncio.timeout(within_s):
                 header = await reader.readexactly(len(ID_HEADER))
@@ -143,7 +143,7 @@ class AudioSocketServer:
         except OSError as error:
             raise InvalidRequest("the connection broke before the call's id") from error
         finally:
-            self._nameless -= 1
+            self._unidentified -= 1
 
 
 async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

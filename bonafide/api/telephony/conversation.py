@@ -7,11 +7,11 @@ from typing import Protocol
 
 from bonafide.api.telephony.call_verdict import call_verdict
 from bonafide.api.telephony.events import (
-    Alive,
     Begin,
     Content,
     Ended,
     Event,
+    Keepalive,
     Make,
     Media,
     Notes,
@@ -28,8 +28,8 @@ from bonafide.telemetry import bind_task
 
 _WINDOW_S = 4.0
 """The longest window of the models: nothing on the call depends on an early result."""
-_PARTING_S = 5.0
-"""How long the peer may take to say goodbye, and an error may take to be sent."""
+_CLOSE_TIMEOUT_S = 5.0
+"""How long the peer may take to close, and an error may take to be sent."""
 
 
 class Gone(Exception):
@@ -81,12 +81,12 @@ class PhoneConversation:
         except BonafideError as error:
             if not isinstance(error, SlowReader):
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_PARTING_S):
+                    async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                         await self._send(self._protocol.refusal(error))
             raise
         with suppress(TimeoutError, BonafideError):
-            async with asyncio.timeout(_PARTING_S):
-                await self._part()
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._answer_until_closed()
         return summary
 
     async def _inputs(self) -> AsyncGenerator[Input, None]:
@@ -117,9 +117,9 @@ class PhoneConversation:
                 if queued:
                     return QueuedReply(lambda: make)
                 await self._send(make)
-                return _ALIVE
-            case Alive():
-                return _ALIVE
+                return _KEEPALIVE
+            case Keepalive():
+                return _KEEPALIVE
         return None
 
     async def _begin(self, begin: Begin) -> None:
@@ -147,12 +147,12 @@ class PhoneConversation:
             case LiveSummary():
                 if self._call is not None:
                     await self._tell(await self._call.finish(output))
-                await self._send(self._protocol.goodbye(output.ending))
+                await self._send(self._protocol.ending_message(output.ending))
             case _ if callable(output):
                 await self._send(output)
 
     async def _tell(self, verdict: PhoneVerdict) -> None:
-        await self._send(self._protocol.told(verdict))
+        await self._send(self._protocol.verdict_message(verdict))
 
     async def _send(self, make: Make | None) -> None:
         """Sends what is made, one after the other; a peer that has gone is told nothing."""
@@ -166,9 +166,9 @@ class PhoneConversation:
             except Gone:
                 self._is_over = True  # the verdict is stored and posted nevertheless
 
-    async def _part(self) -> None:
+    async def _answer_until_closed(self) -> None:
         """Answers what the peer says last."""
-        while self._protocol.parting and not self._is_over:
+        while self._protocol.awaits_close and not self._is_over:
             content = await self._wire.receive()
             self._is_over = content is None
             if content is not None:
@@ -180,5 +180,5 @@ class PhoneConversation:
                 await self._send(event.make)
 
 
-_ALIVE = QueuedReply(lambda: None)
+_KEEPALIVE = QueuedReply(lambda: None)
 """Counts as a message of the session, and is answered by nothing."""

@@ -1,4 +1,4 @@
-"""What a protocol of telephony says, and what is told to it: the language between the protocols and the one core.
+"""What a protocol of telephony says, and what is told to it: the interface between the protocols and the one core.
 
 A protocol is a state machine without I/O, one file each. It reads what arrives, and makes what is sent; the core
 (`conversation.py`) does the rest.
@@ -66,7 +66,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Alive:
+class Keepalive:
     """A sign of life without audio: the session is not idle."""
 
 
@@ -75,7 +75,7 @@ class Ended:
     """The call is over; what comes after is not read."""
 
 
-Event = Begin | Media | Reply | Notes | Alive | Ended
+Event = Begin | Media | Reply | Notes | Keepalive | Ended
 
 
 class PhoneProtocol(Protocol):
@@ -91,18 +91,18 @@ class PhoneProtocol(Protocol):
     def rest(self) -> Iterable[Event]:
         """What was held back, when the connection has ended without a last message."""
 
-    def told(self, verdict: PhoneVerdict) -> Make | None:
+    def verdict_message(self, verdict: PhoneVerdict) -> Make | None:
         """The message that carries a verdict; None: the protocol has none."""
 
-    def goodbye(self, ending: Ending) -> Make | None:
+    def ending_message(self, ending: Ending) -> Make | None:
         """The last message before the connection is closed; None: the protocol has none."""
 
     def refusal(self, error: BonafideError) -> Make | None:
         """The protocol's own form of an error, after which the connection is closed; None: it has none."""
 
     @property
-    def parting(self) -> bool:
-        """Whether the peer has yet to say goodbye, before the connection is closed."""
+    def awaits_close(self) -> bool:
+        """Whether the peer has yet to close, before the connection is closed."""
 
 
 class SilentProtocol:
@@ -112,12 +112,12 @@ class SilentProtocol:
         """See `PhoneProtocol`."""
         return ()
 
-    def told(self, verdict: PhoneVerdict) -> Make | None:
+    def verdict_message(self, verdict: PhoneVerdict) -> Make | None:
         """See `PhoneProtocol`."""
         del verdict
         return None
 
-    def goodbye(self, ending: Ending) -> Make | None:
+    def ending_message(self, ending: Ending) -> Make | None:
         """See `PhoneProtocol`."""
         del ending
         return None
@@ -128,6 +128,6 @@ class SilentProtocol:
         return None
 
     @property
-    def parting(self) -> bool:
+    def awaits_close(self) -> bool:
         """See `PhoneProtocol`."""
         return False

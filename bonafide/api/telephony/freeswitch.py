@@ -43,7 +43,7 @@ class FreeSwitchProtocol(SilentProtocol):
             else:
                 yield self._begin({})  # a metadata text of any form: the address says all
 
-    def told(self, verdict: PhoneVerdict) -> Make:
+    def verdict_message(self, verdict: PhoneVerdict) -> Make:
         """See `PhoneProtocol`."""
         document = call_verdict(verdict).decode()
         return lambda: f'{{"type":"verdict","verdict":{document}}}'

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from bonafide.api.telephony.call_verdict import call_verdict
-from bonafide.api.telephony.events import Alive, Begin, Content, Ended, Event, Make, Media, Notes, Reply
+from bonafide.api.telephony.events import Begin, Content, Ended, Event, Keepalive, Make, Media, Notes, Reply
 from bonafide.api.telephony.fields import Address, Frame, read_object, refuse
 from bonafide.errors import BonafideError, InvalidRequest, Unauthenticated
 from bonafide.live.input_decoder import G711_RATE
@@ -95,19 +95,19 @@ class GenesysProtocol:
             case "error":
                 yield Notes(("the exchange reported an error",))
             case _:  # paused, resumed, dtmf, and what may be added
-                yield Alive()
+                yield Keepalive()
 
     def rest(self) -> Iterator[Event]:
         """See `PhoneProtocol`."""
         return iter(())
 
-    def told(self, verdict: PhoneVerdict) -> Make | None:
+    def verdict_message(self, verdict: PhoneVerdict) -> Make | None:
         """See `PhoneProtocol`."""
         document = json.loads(call_verdict(verdict))
         entity = {"type": "bonafide_verdict", "data": document}
         return lambda: self._text("event", {"entities": [entity]})
 
-    def goodbye(self, ending: Ending) -> Make | None:
+    def ending_message(self, ending: Ending) -> Make | None:
         """See `PhoneProtocol`."""
         if self._state == "closed":
             self._has_parted = True
@@ -121,7 +121,7 @@ class GenesysProtocol:
         return lambda: self._text("disconnect", {"reason": reason, "info": f"{error.code.value}: {error.message}"})
 
     @property
-    def parting(self) -> bool:
+    def awaits_close(self) -> bool:
         """See `PhoneProtocol`."""
         return self._state == "closing" and not self._has_parted
 

@@ -73,9 +73,9 @@ def test_the_same_answers_to_genesys() -> None:
     ours = []
     for frame in frames:
         ours += [json.loads(event.make()) for event in protocol.read(frame) if isinstance(event, Reply)]
-    goodbye = protocol.goodbye(Ending.END)
-    assert goodbye is not None
-    ours.append(json.loads(goodbye()))
+    ending_message = protocol.ending_message(Ending.END)
+    assert ending_message is not None
+    ours.append(json.loads(ending_message()))
     answers = [each for each in theirs if each is not None and "type" in each]
     for mine, other in zip(ours, answers, strict=True):
         shared = ("version", "type", "seq", "clientseq", "id", "parameters")
