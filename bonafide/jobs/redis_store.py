@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -24,7 +24,6 @@ from bonafide.jobs.job import ENDED, PRIORITIES, STATES, Item, Job, Outcome, Pri
 from bonafide.jobs.store import too_many_jobs
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 PREFIX = "bonafide:jobs:"
 _GROUP = "workers"
@@ -129,7 +128,7 @@ class RedisJobs:
         if found is None:
             return None
         entry, index, key, tries = found
-        args = [job_id, _now_ms()]
+        args: list[str | int] = [job_id, _now_ms()]
         if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
             return None
         caller, bucket = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket"]))
@@ -172,13 +171,13 @@ class RedisJobs:
         name = item.job_id
         keys = [_job(name), _items(name), _ended(name), _results(name), _open(job.priority), _caller(job.caller)]
         field = "done" if outcome.succeeded else "failed"
-        args = [name, item.index, field, outcome.document, item.ticket, _now_ms(), self._keep_ms]
+        args: list[str | int] = [name, item.index, field, outcome.document, item.ticket, _now_ms(), self._keep_ms]
         return bool(await self._asked(self._finish(keys=[*keys, _CALLBACKS], args=args)))
 
     async def give_back(self, item: Item) -> None:
         """See `JobStore.give_back`."""
         try:
-            args = [item.ticket, item.index, item.key]
+            args: list[str | int] = [item.ticket, item.index, item.key]
             await self._asked(self._give_back(keys=[_items(item.job_id)], args=args))
         except ResponseError:
             logger.info("a job ended before its item was given back", extra={"job": item.job_id})
@@ -222,14 +221,13 @@ class RedisJobs:
             if not await self._asked(self._redis.exists(_job(_text(each)))):
                 await self._asked(self._redis.srem(_caller(caller), each))
 
-    async def _asked(self, answer: Awaitable[T] | T) -> Any:
+    async def _asked(self, answer: Awaitable[Any]) -> Any:
         """An answer of the server; a refused command is raised as it is.
 
         Raises:
             Unavailable: there is none.
             ResponseError: the server refuses the command.
         """
-        assert isinstance(answer, Awaitable)  # noqa: S101 - redis-py types its commands for both of its clients
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await answer

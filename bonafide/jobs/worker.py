@@ -96,6 +96,8 @@ class JobWorker:
         """Begins to take items."""
         self._working = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
         self._others = [asyncio.create_task(each) for each in (self._renew(), self._look(), self._tell())]
+        for task in (*self._working, *self._others):
+            task.add_done_callback(_require_life)
 
     async def drain(self, grace_s: float) -> None:
         """Takes no more items, and returns when those in progress have ended; after `grace_s` they are given back."""
@@ -233,6 +235,12 @@ def _line(item: Item, result: dict[str, Any]) -> str:
 def _failed(item: Item, error: BonafideError, call: Call) -> Outcome:
     told = {"code": error.code.value, "message": error.message, "request_id": call.request_id}
     return Outcome(False, _line(item, {"error": told}))
+
+
+def _require_life(task: asyncio.Task[None]) -> None:
+    """A bug must not end the work unseen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("a task of the jobs has ended", exc_info=error)
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:

@@ -22,7 +22,7 @@ from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotF
 from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
 from bonafide.storage.store import ObjectStat, check_location, check_prefix, check_size
-from bonafide.storage.threads import Stopped, StoppableThreads, Take, collect, hashed
+from bonafide.storage.threads import StoppableThreads, Stopped, Take, collect, hashed
 
 logger = logging.getLogger(__name__)
 

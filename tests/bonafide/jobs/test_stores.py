@@ -99,7 +99,8 @@ async def test_every_item_is_taken_once_and_its_outcome_stands(store: JobStore) 
     assert await store.finish(items[1], Outcome(False, '{"error":1}'))
     ended = await store.get(made.job_id)
     assert ended is not None
-    assert ended.started is not None and ended.ended is not None
+    assert ended.started is not None
+    assert ended.ended is not None
     assert (ended.state, ended.done, ended.failed) == ("done", 2, 1)
     assert await store.results(made.job_id, 0, 10) == ['{"index":2}', '{"index":0}', '{"error":1}']
     assert await store.results(made.job_id, 1, 1) == ['{"index":0}']
@@ -176,7 +177,8 @@ async def test_an_idempotency_key_makes_one_job_for_each_caller(store: JobStore)
     other = await created(store, 1, idempotency_key="k", caller="bob")
     assert again.job_id == made.job_id != other.job_id
     found = await store.find("ann", "k")
-    assert found is not None and found.job_id == made.job_id
+    assert found is not None
+    assert found.job_id == made.job_id
     assert await store.find("ann", "other") is None
     assert await store.waiting() == 2
 
@@ -201,7 +203,8 @@ async def test_a_caller_is_told_until_it_has_been(store: JobStore) -> None:
     assert await store.take_callback(0.2) is None
     await asyncio.sleep(0.3)
     second = await store.take_callback(0.0)
-    assert second is not None and second[1] == 2
+    assert second is not None
+    assert second[1] == 2
     await store.end_callback(made.job_id)
     await asyncio.sleep(0.05)
     assert await store.take_callback(0.0) is None
@@ -257,9 +260,7 @@ async def test_a_server_that_is_not_there_is_an_outage() -> None:
 
 
 async def test_nothing_stays_in_redis_without_a_time(valkey_server: Server) -> None:
-    store = RedisJobs(
-        RedisServer("127.0.0.1", valkey_server.port, db=8), timeout_s=5, lease_s=1, keep_s=60, most=3
-    )
+    store = RedisJobs(RedisServer("127.0.0.1", valkey_server.port, db=8), timeout_s=5, lease_s=1, keep_s=60, most=3)
     await created(store, 2, idempotency_key="k")
     for _ in range(2):
         item = await taken(store)
