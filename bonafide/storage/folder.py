@@ -121,7 +121,7 @@ def _keys(bucket: Path, prefix: str, stop: threading.Event) -> Iterator[str]:
         if stop.is_set():
             raise Stopped
         for name in names:
-            key = os.path.relpath(os.path.join(folder, name), bucket)
+            key = (Path(folder) / name).relative_to(bucket).as_posix()
             if key.startswith(prefix) and key.isprintable():
                 yield key
 
