@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -307,7 +307,9 @@ async def test_without_the_setting_there_is_no_door(remote: LocalRemote, tmp_pat
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await jobs_pb2_grpc.JobsStub(channel).Create(messages.CreateJobRequest(bucket="calls", keys=["a"]))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
-        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="jobs.Jobs"))
+        health = await cast(Any, health_pb2_grpc.HealthStub(channel)).Check(
+            health_pb2.HealthCheckRequest(service="jobs.Jobs")
+        )
         assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
     await server.stop(0)
     await app.close()
@@ -334,6 +336,8 @@ async def test_over_grpc(app: App, client: httpx.AsyncClient) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.Get(messages.GetJobRequest(id="0" * 32))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
-        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="jobs.Jobs"))
+        health = await cast(Any, health_pb2_grpc.HealthStub(channel)).Check(
+            health_pb2.HealthCheckRequest(service="jobs.Jobs")
+        )
         assert health.status == health_pb2.HealthCheckResponse.SERVING
     await server.stop(0)
