@@ -121,7 +121,7 @@ def test_the_command(jobs_address: str, jobs_peer: JobPeer, capsys: pytest.Captu
     assert (code, json.loads(out)["state"]) == (3, "done")
     code, out = run("results", "j1", "--json")
     assert code == 1
-    assert [json.loads(line)["file"] for line in out.splitlines()] == ["b.wav", "a.wav"]
+    assert [json.loads(line)["key"] for line in out.splitlines()] == ["b.wav", "a.wav"]
     assert run("status", "other")[0] == 3
     assert run("cancel", "j1") == (0, "j1 cancelled: 1 of 2 judged, 1 failed\n")
 
