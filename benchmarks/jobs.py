@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.inputs import wav_file
 from benchmarks.live import measure, speech
 from benchmarks.processes import ready
-from benchmarks.inputs import wav_file
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from benchmarks.voices import LiveLoad
 from scripts.local_service import LocalService
