@@ -11,10 +11,12 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import AudioLimits, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
+from bonafide.channels import ChannelVerdict, channel_name, channel_verdicts, windows_of, worst
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
@@ -47,11 +49,13 @@ class ScoredChunk(NamedTuple):
     """A window of a recording, returned as soon as it has a verdict.
 
     Attributes:
-        total: windows in the recording, 0 while not known.
+        total: windows in the recording, of all channels, 0 while not known.
+        channel: what the window's channel is called; empty of all channels together.
     """
 
     window: WindowVerdict
     total: int
+    channel: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ class AudioReport:
         error_message: names the windows that could not be scored, or states that there is no speech; else empty.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
+        channel: what the channel is called whose verdict this is, the worst of `channels`; empty of all together.
+        channels: the verdicts on channels that were judged apart; none of a recording that was judged as one.
+        names: of channels 0, 1, ...
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -83,6 +90,9 @@ class AudioReport:
     error_message: str
     member_scores: Mapping[str, float] = field(default_factory=dict)
     evidence: str = ""
+    channel: str = ""
+    channels: tuple[ChannelVerdict, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
@@ -120,6 +130,7 @@ class VoiceAnalysis:
         speech: decides which windows are judged.
         shadow: a second model that scores the same windows after the answer.
         records: where verdicts are recorded before they are answered; None: nowhere.
+        channel_names: what channels 0, 1, ... are called.
     """
 
     def __init__(
@@ -137,6 +148,7 @@ class VoiceAnalysis:
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
         records: Records | None = None,
+        channel_names: tuple[str, ...] = (),
     ) -> None:
         self._runner = runner
         self._store = store
@@ -150,9 +162,18 @@ class VoiceAnalysis:
         self._observer = observer
         self._shadow = shadow
         self._records = records
+        self._channel_names = channel_names
 
-    async def analyze_object(self, bucket: str, key: str, call: Call) -> VoiceEvents:
+    async def analyze_object(
+        self, bucket: str, key: str, call: Call, mode: ChannelMode = ChannelMode()
+    ) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
+
+        Args:
+            bucket: of the object.
+            key: of the object.
+            call: its deadline and ids.
+            mode: which channels are judged.
 
         Raises:
             BonafideError: any but Unauthenticated. Windows scored before it stay in the cache.
@@ -179,12 +200,12 @@ class VoiceAnalysis:
                     media = await self._store.digest(bucket, key, stat)
                 return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
 
-            events = self._judge(stat.content_id, stored, judged_on, call)
+            events = self._judge(stat.content_id, stored, judged_on, call, mode)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: Media, call: Call) -> VoiceEvents:
+    async def analyze_bytes(self, data: Media, call: Call, mode: ChannelMode = ChannelMode()) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
 
         A bytearray may be empty afterwards, see `RecordingDecoder`.
@@ -198,7 +219,7 @@ class VoiceAnalysis:
             async def judged_on(report: AudioReport) -> Judgement:
                 return _judgement(report, media, codec)
 
-            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call)
+            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call, mode)
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -211,7 +232,12 @@ class VoiceAnalysis:
         return await asyncio.get_running_loop().run_in_executor(self._pool, digest_of, data)
 
     async def _judge(
-        self, content_id: str, fetch: Fetch, judged_on: Callable[[AudioReport], Awaitable[Judgement]], call: Call
+        self,
+        content_id: str,
+        fetch: Fetch,
+        judged_on: Callable[[AudioReport], Awaitable[Judgement]],
+        call: Call,
+        mode: ChannelMode,
     ) -> VoiceEvents:
         model = self._runner.info
         recording = Recording(
@@ -223,6 +249,7 @@ class VoiceAnalysis:
             decoder=self._decoder,
             limits=self._limits,
             before=samples_before(model),
+            mode=mode,
         )
         chunks: list[WindowVerdict] = []
         failed: list[Slot] = []
@@ -234,7 +261,7 @@ class VoiceAnalysis:
                     else:
                         chunks.append(window)
                         trial.judged(window, slot.pcm)
-                        yield ScoredChunk(window, recording.total)
+                        yield ScoredChunk(window, recording.total, channel_name(window.channel, self._channel_names))
             report = self._report(recording, model, chunks, failed)
             if self._records is not None:
                 report = replace(report, evidence=await self._records.record(await judged_on(report), call))
@@ -264,14 +291,14 @@ class VoiceAnalysis:
     async def _score(
         self, recording: Recording, group: list[Slot], call: Call, model: ModelInfo
     ) -> list[tuple[Slot, WindowScore]]:
-        fresh = {slot.index: slot.pcm for slot in group if slot.pcm is not None}
-        scores = {slot.index: slot.score for slot in group if slot.score is not None}
+        fresh = {slot.place: slot.pcm for slot in group if slot.pcm is not None}
+        scores = {slot.place: slot.score for slot in group if slot.score is not None}
         if fresh:
             new = dict(zip(fresh, await self._runner.score(list(fresh.values()), call, model), strict=True))
             await recording.remember(new)
             scores |= new
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
-        return [(slot, scores[slot.index]) for slot in group]
+        return [(slot, scores[slot.place]) for slot in group]
 
     def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
         """The window's verdict; None: it has speech, but no score."""
@@ -291,14 +318,17 @@ class VoiceAnalysis:
     def _report(
         self, recording: Recording, model: ModelInfo, chunks: list[WindowVerdict], failed: list[Slot]
     ) -> AudioReport:
+        threshold = self._threshold_for(model)
+        channels = channel_verdicts(chunks, recording.channels, threshold, self._channel_names)
+        headline = worst(channels)
+        chunks = list(windows_of(chunks, None if headline is None else headline.number))
         score = overall_score(chunks)
         if failed and score is None:
             raise Internal("the voice model gave no score for any chunk with speech")
         if failed:
-            error_message = "no score for " + ", ".join(chunk_id(slot.index) for slot in failed)
+            error_message = "no score for " + ", ".join(map(self._name_of, failed))
         else:
             error_message = "no speech was found" if score is None else ""
-        threshold = self._threshold_for(model)
         return AudioReport(
             chunks=tuple(chunks),
             score=score,
@@ -311,7 +341,14 @@ class VoiceAnalysis:
             warnings=recording.warnings,
             error_message=error_message,
             member_scores=overall_member_scores(chunks),
+            channel="" if headline is None else headline.name,
+            channels=channels,
+            names=self._channel_names,
         )
+
+    def _name_of(self, slot: Slot) -> str:
+        name = channel_name(slot.channel, self._channel_names)
+        return f"{chunk_id(slot.index)} of channel {name}" if name else chunk_id(slot.index)
 
 
 def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Judgement:

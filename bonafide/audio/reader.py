@@ -11,11 +11,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.lanes import Lanes
 from bonafide.audio.levels import model_input
 from bonafide.audio.plausibility import LevelRemarks
-from bonafide.audio.resampling import SAMPLE_RATE, resample
-from bonafide.audio.windows import MAX_FOR_ONE, Cut, WindowCutter
+from bonafide.audio.resampling import SAMPLE_RATE
+from bonafide.audio.windows import MAX_FOR_ONE, Cut
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
@@ -45,7 +47,7 @@ class AudioLimits:
 
     Attributes:
         max_bytes: size of the file.
-        max_seconds: duration, counted in decoded samples.
+        max_seconds: duration, counted in decoded samples; of all channels that are judged apart together.
         max_channels: channels of the audio stream.
         max_sample_rate: in Hz.
     """
@@ -89,7 +91,14 @@ class AudioReader:
         warnings: sentences about what could not be read, or is odd; complete after the last step.
     """
 
-    def __init__(self, data: bytes, limits: AudioLimits, batch_windows: int = 8, before: int = 0) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        limits: AudioLimits,
+        batch_windows: int = 8,
+        before: int = 0,
+        mode: ChannelMode = ChannelMode(),
+    ) -> None:
         """Checks the size only.
 
         Args:
@@ -97,6 +106,7 @@ class AudioReader:
             limits: what it may hold at most.
             batch_windows: most windows of one step.
             before: samples at 16 kHz before each window that are given with it, see `samples_before`.
+            mode: which channels are judged.
 
         Raises:
             UnreadableMedia: no bytes at all.
@@ -112,6 +122,7 @@ class AudioReader:
         self._limits = limits
         self._batch_windows = batch_windows
         self._before = before
+        self._mode = mode
         self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
         self.warnings = self._decoder.warnings
         self._steps = self._read()
@@ -128,6 +139,7 @@ class AudioReader:
             UnreadableMedia: nothing readable, a sample that is not finite or beyond any range, or a rate that
                 keeps changing.
             TooLarge: more seconds, channels or Hz than allowed.
+            InvalidRequest: the recording has no such channel.
         """
         with self._running:
             try:
@@ -152,50 +164,48 @@ class AudioReader:
                 self._running.release()
 
     def _read(self) -> Generator[list[Window], None, None]:
-        index = 0
         remarks = LevelRemarks()
         for rate, cuts in self._batches():
             windows = []
-            for cut in cuts:
+            for index, channel, cut in cuts:
                 span = recorded_span(index, index * WINDOW_SECONDS + cut.fresh / rate)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
                 pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
-                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
-                index += 1
+                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm, channel=channel))
             yield windows
         self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
 
-    def _batches(self) -> Iterator[tuple[int, list[Cut]]]:
-        """Groups of windows of one rate, as they were cut."""
-        cutter: WindowCutter | None = None
-        waiting: list[Cut] = []
-        cut_count = rate_changes = 0
-        for samples, rate in self._decoder.blocks():
-            if cutter is None:
-                cutter = WindowCutter(rate, WINDOW_SECONDS, before_s=self._before / SAMPLE_RATE)
-            elif cutter.rate != rate:
+    def _batches(self) -> Iterator[tuple[int, list[tuple[int, int | None, Cut]]]]:
+        """Groups of windows of one rate, as they were cut, with their index and channel."""
+        lanes: Lanes | None = None
+        waiting: list[tuple[int, int | None, Cut]] = []
+        rate_changes = 0
+        for block in self._decoder.blocks():
+            if lanes is None:
+                lanes = Lanes(block.rate, WINDOW_SECONDS, self._before / SAMPLE_RATE, self._mode)
+            elif lanes.rate != block.rate:
                 rate_changes += 1
                 if rate_changes > _MAX_RATE_CHANGES:
                     raise UnreadableMedia("the sample rate of the recording changes again and again")
                 if waiting:
-                    yield cutter.rate, waiting
+                    yield lanes.rate, waiting
                     waiting = []
-                cutter = _continued(cutter, rate, self._before / SAMPLE_RATE)
-            cuts = cutter.feed(samples)
-            waiting += cuts
-            cut_count += len(cuts)
-            self.seconds = cut_count * WINDOW_SECONDS + cutter.unseen_samples / rate
-            if self.seconds > self._limits.max_seconds:
-                raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s")
+                lanes.change_rate(block.rate)
+            waiting += lanes.feed(block)
+            self.seconds = lanes.slots * WINDOW_SECONDS + lanes.unseen_samples / block.rate
+            judged_s = lanes.judged * WINDOW_SECONDS + lanes.unseen_samples * lanes.lanes_now / block.rate
+            if judged_s > self._limits.max_seconds:
+                of_all = "" if lanes.lanes_now == 1 else ", all channels that are judged together"
+                raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s{of_all}")
             while len(waiting) >= self._batch_windows:
-                yield rate, waiting[: self._batch_windows]
+                yield block.rate, waiting[: self._batch_windows]
                 waiting = waiting[self._batch_windows :]
-        if cutter is None:
+        if lanes is None:
             raise UnreadableMedia("no audio could be decoded from the recording")
-        last = cutter.flush()
-        if waiting := waiting + ([last] if last else []):
-            yield cutter.rate, waiting
+        waiting += lanes.flush()
+        for first in range(0, len(waiting), self._batch_windows):
+            yield lanes.rate, waiting[first : first + self._batch_windows]
 
 
 def recorded_span(index: int, end_s: float) -> WindowSpan:
@@ -216,12 +226,3 @@ def window_weight(pcm: NDArray[np.int16]) -> float:
 def samples_before(model: ModelInfo) -> int:
     """How many samples before a window of 4 s a model is given with it, at 16 kHz; see docs/verdict.md."""
     return max(0, (model.window_samples or 0) - WINDOW_SAMPLES)
-
-
-def _continued(cutter: WindowCutter, rate: int, before_s: float) -> WindowCutter:
-    """A cutter for the new rate that continues where the old one ends."""
-    history, unseen, old_rate = cutter.rest
-    resampled = resample(history[np.newaxis], old_rate, rate)[0]
-    continued = WindowCutter(rate, WINDOW_SECONDS, history=resampled, before_s=before_s)
-    continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][: continued.window_samples - 1])
-    return continued

@@ -28,11 +28,14 @@ class RecordingMeta:
         windows: Number of windows, 0 or more.
         seconds: Length, finite, 0 or more.
         warnings: Warnings for the reader of the result, such as a truncated file.
+        lanes: Channels that were judged apart, and the index of the first window of each; the windows before the
+            first of them are of the mix. None of a recording that was judged as one.
     """
 
     windows: int
     seconds: float
     warnings: tuple[str, ...]
+    lanes: tuple[tuple[int, int], ...] = ()
 
 
 def recording_key(content_id: str) -> str:
@@ -62,7 +65,8 @@ class Codec:
 
     def encode_recording(self, key: str, meta: RecordingMeta) -> bytes:
         """JSON."""
-        return self._seal.close(key, json.dumps([int(meta.windows), float(meta.seconds), meta.warnings]).encode())
+        values = [int(meta.windows), float(meta.seconds), meta.warnings, *([meta.lanes] if meta.lanes else [])]
+        return self._seal.close(key, json.dumps(values).encode())
 
     def decode_recording(self, key: str, value: bytes) -> RecordingMeta | None:
         """What `encode_recording` wrote under this key, else None."""
@@ -70,14 +74,17 @@ class Codec:
         if payload is None:
             return None
         try:
-            windows, seconds, warnings = json.loads(bytes(payload))
+            windows, seconds, warnings, *lanes = json.loads(bytes(payload))
+            pairs = tuple((channel, first) for channel, first in (lanes[0] if lanes else ()))
         except (ValueError, TypeError):
+            return None
+        if not all(type(number) is int and number >= 0 for pair in pairs for number in pair):
             return None
         if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
             return None
         if not (math.isfinite(seconds) and seconds >= 0 and all(isinstance(text, str) for text in warnings)):
             return None
-        return RecordingMeta(windows, seconds, tuple(warnings))
+        return RecordingMeta(windows, seconds, tuple(warnings), pairs)
 
     def encode_window(self, key: str, window: NDArray[np.int16]) -> bytes:
         """Little-endian samples. window: int16 array (samples,); any other dtype is a TypeError."""

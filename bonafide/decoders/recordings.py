@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from typing import Protocol, cast
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import WINDOW_SAMPLES, AudioLimits, AudioReader, Window
 from bonafide.decoders.codec import unpacked_windows
 from bonafide.decoders.frames import Media
@@ -38,11 +39,12 @@ class RecordingDecoder(Protocol):
     """Where recordings are decoded."""
 
     def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = ChannelMode()
     ) -> AbstractAsyncContextManager[WindowStream]:
         """A recording, in steps of at most `windows` windows; nothing is decoded before the first.
 
-        With each window come `before` samples of what lies before it, see `AudioReader`.
+        With each window come `before` samples of what lies before it; `mode` says which channels are judged, see
+        `AudioReader`.
 
         A bytearray may be empty after the first step, so that no second copy of the recording is held.
         """
@@ -56,13 +58,13 @@ class ProcessRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = ChannelMode()
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
         # Refuses what is empty or too large before it is sent; looks at the size alone.
         AudioReader(cast(bytes, data), limits, windows).close()
         async with self._pool.job() as job:
-            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before)
+            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before, mode)
 
 
 class ThreadRecordings:
@@ -73,10 +75,10 @@ class ThreadRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = ChannelMode()
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        with AudioReader(bytes(data), limits, windows, before) as reader:
+        with AudioReader(bytes(data), limits, windows, before, mode) as reader:
             yield _ThreadWindows(reader, self._threads)
 
 
@@ -89,6 +91,7 @@ class _ProcessWindows:
         limits: AudioLimits,
         windows: int,
         before: int,
+        mode: ChannelMode,
     ) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
@@ -98,6 +101,7 @@ class _ProcessWindows:
         self._limits = limits
         self._windows = windows
         self._before = before
+        self._mode = mode
         self._begun = self._ended = False
 
     async def next_windows(self) -> list[Window] | None:
@@ -113,6 +117,7 @@ class _ProcessWindows:
                     "limits": asdict(self._limits),
                     "windows": self._windows,
                     "before": self._before,
+                    "channel_mode": str(self._mode),
                 }
                 answer = await self._job.ask(begin, self._data, most_bytes=most_bytes)
                 self._begun = True

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.codec_reader import CodecReader
 from bonafide.audio.container_reader import ContainerReader
 from bonafide.audio.reader import AudioLimits, AudioReader, Window
@@ -71,7 +72,11 @@ class AudioJob:
     def __init__(self, frame: Frame) -> None:
         header = frame.header
         self._reader = AudioReader(
-            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"]
+            bytes(frame.payload),
+            AudioLimits(**header["limits"]),
+            header["windows"],
+            header["before"],
+            ChannelMode.parse(header["channel_mode"]),
         )
         self._bound = CpuBound(len(frame.payload), header["windows"])
         self._most: int = header["windows"]
