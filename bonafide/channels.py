@@ -70,9 +70,7 @@ def channel_verdicts(
     return tuple(_verdict(number, windows_of(windows, number), threshold, names) for number in channels)
 
 
-def _verdict(
-    number: int, windows: tuple[WindowVerdict, ...], threshold: float, names: Sequence[str]
-) -> ChannelVerdict:
+def _verdict(number: int, windows: tuple[WindowVerdict, ...], threshold: float, names: Sequence[str]) -> ChannelVerdict:
     score = overall_score(windows)
     return ChannelVerdict(
         number=number,

@@ -132,6 +132,8 @@ class Settings(BaseSettings):
     """Reason `blurred`: of the face, scaled to 64 x 64, the Laplacian varies less than this share of the luminance."""
     min_speech_ratio: float = Field(0.1, ge=0.0, le=1.0)
     """A window is judged when at least this share of it is speech; 0: every window is judged."""
+    channel_names: Annotated[tuple[str, ...], NoDecode] = ()
+    """What channels 0, 1, ... of recordings are called in answers: `agent,caller`; the others by their number."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False
@@ -355,7 +357,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: console on a terminal, JSON lines elsewhere."""
 
-    @field_validator("grpc_ports", "allowed_buckets", "allowed_origins", "allowed_hosts", mode="before")
+    @field_validator(
+        "grpc_ports", "allowed_buckets", "allowed_origins", "allowed_hosts", "channel_names", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return parse_list(value) if isinstance(value, str) else value

@@ -164,9 +164,7 @@ class VoiceAnalysis:
         self._records = records
         self._channel_names = channel_names
 
-    async def analyze_object(
-        self, bucket: str, key: str, call: Call, mode: ChannelMode = ChannelMode()
-    ) -> VoiceEvents:
+    async def analyze_object(self, bucket: str, key: str, call: Call, mode: ChannelMode = ChannelMode()) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
 
         Args:

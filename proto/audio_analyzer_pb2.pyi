@@ -27,20 +27,26 @@ class AnalyzeAudioRequest(_message.Message):
     MINIO_BUCKET_NAME_FIELD_NUMBER: _builtins.int
     MINIO_OBJECT_KEY_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_MODE_FIELD_NUMBER: _builtins.int
     minio_bucket_name: _builtins.str
     minio_object_key: _builtins.str
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
+    channel_mode: _builtins.str
+    """Which channels are judged: "auto" (default: the two of a call apart, one voice on both as one), "mix", "separate", or
+    the number of one channel, from 0.
+    """
     def __init__(
         self,
         *,
         minio_bucket_name: _builtins.str = ...,
         minio_object_key: _builtins.str = ...,
         task_id: _builtins.str = ...,
+        channel_mode: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["minio_bucket_name", b"minio_bucket_name", "minio_object_key", b"minio_object_key", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_mode", b"channel_mode", "minio_bucket_name", b"minio_bucket_name", "minio_object_key", b"minio_object_key", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -48,23 +54,27 @@ Global___AnalyzeAudioRequest: _TypeAlias = AnalyzeAudioRequest  # noqa: Y015
 
 @_typing.final
 class AnalyzeUploadRequest(_message.Message):
-    """Part of a recording; `task_id` counts in the first part only."""
+    """Part of a recording; `task_id` and `channel_mode` count in the first part only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DATA_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_MODE_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     task_id: _builtins.str
+    channel_mode: _builtins.str
+    """As in AnalyzeAudioRequest."""
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
         task_id: _builtins.str = ...,
+        channel_mode: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_mode", b"channel_mode", "data", b"data", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +141,8 @@ class AnalyzeAudioResponse(_message.Message):
     SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     error_message: _builtins.str
     """Empty, or what went wrong (also with status OK when only some chunks failed)."""
     score: _builtins.float
@@ -150,6 +162,8 @@ class AnalyzeAudioResponse(_message.Message):
     """Seconds in which somebody speaks."""
     evidence: _builtins.str
     """The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none."""
+    channel: _builtins.str
+    """The channel whose verdict this is, that with the highest score; empty when all channels were judged as one."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Not to be read from AnalyzeAudio of a
@@ -174,6 +188,10 @@ class AnalyzeAudioResponse(_message.Message):
     def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model."""
 
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelVerdict]:
+        """Of channels that were judged apart; empty when all were judged as one."""
+
     def __init__(
         self,
         *,
@@ -192,16 +210,91 @@ class AnalyzeAudioResponse(_message.Message):
         speech_seconds: _builtins.float = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         evidence: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        channels: _abc.Iterable[Global___ChannelVerdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "error_message", b"error_message", "evidence", b"evidence", "label", b"label", "member_scores", b"member_scores", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "channel", b"channel", "channels", b"channels", "chunks", b"chunks", "error_message", b"error_message", "evidence", b"evidence", "label", b"label", "member_scores", b"member_scores", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
+
+@_typing.final
+class ChannelVerdict(_message.Message):
+    """The verdict on one channel of a recording."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
+    SUSPICIOUS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """From 0."""
+    name: _builtins.str
+    """As the service is set to name it, else the number."""
+    score: _builtins.float
+    """P(spoof), 0..1, as of a recording of this channel alone; absent without speech."""
+    label: _builtins.str
+    """"spoof", "bonafide" or "no_speech"."""
+    speech_seconds: _builtins.float
+    @_builtins.property
+    def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunkResult]: ...
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """As in AnalyzeAudioResponse."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        name: _builtins.str = ...,
+        score: _builtins.float | None = ...,
+        label: _builtins.str = ...,
+        speech_seconds: _builtins.float = ...,
+        suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
+        chunks: _abc.Iterable[Global___ChunkResult] | None = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "chunks", b"chunks", "label", b"label", "member_scores", b"member_scores", "name", b"name", "number", b"number", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___ChannelVerdict: _TypeAlias = ChannelVerdict  # noqa: Y015
 
 @_typing.final
 class SuspiciousStretch(_message.Message):
@@ -264,6 +357,7 @@ class ChunkResult(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     SPEECH_RATIO_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     score: _builtins.float
     """P(spoof), 0..1; absent when the chunk has no speech."""
@@ -273,6 +367,8 @@ class ChunkResult(_message.Message):
     """"spoof", "bonafide" or "no_speech"."""
     speech_ratio: _builtins.float
     """Share of the chunk in which somebody speaks, 0..1."""
+    channel: _builtins.str
+    """Whose it is, by name; empty of all channels together. Chunks of several channels share an id."""
     @_builtins.property
     def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
@@ -287,10 +383,11 @@ class ChunkResult(_message.Message):
         label: _builtins.str = ...,
         speech_ratio: _builtins.float = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        channel: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "channel", b"channel", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -394,8 +491,8 @@ class LiveAudioConfig(_message.Message):
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
     channels: _builtins.int
-    """Channels that are interleaved in samples, default 1; they are mixed as those of a recording. g722 has one; opus and
-    containers say themselves.
+    """Channels that are interleaved in samples, default 1; they are mixed. g722 has one; opus and containers say
+    themselves.
     """
     def __init__(
         self,

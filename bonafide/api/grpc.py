@@ -21,6 +21,7 @@ from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, TooLarge, UnreadableMedia
@@ -115,15 +116,16 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
-        task_id = ""
+        task_id, mode = "", ChannelMode()
 
         async def parts() -> AsyncIterator[bytes]:
-            nonlocal task_id
+            nonlocal task_id, mode
             first = True
             async for request in requests:
                 if first:
                     task_id = printable_id(request.task_id)
                     bind_task(task_id)
+                    mode = ChannelMode.parse(request.channel_mode)
                 first = False
                 yield request.data
 
@@ -131,7 +133,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id)), call, context)
+            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id), mode), call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
@@ -158,7 +160,8 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
         if not request.minio_bucket_name or not request.minio_object_key:
             raise InvalidRequest("minio_bucket_name and minio_object_key must both be set")
-        return self._app.voice.analyze_object(request.minio_bucket_name, request.minio_object_key, call)
+        mode = ChannelMode.parse(request.channel_mode)
+        return self._app.voice.analyze_object(request.minio_bucket_name, request.minio_object_key, call, mode)
 
     async def _send(self, events: VoiceEvents, call: Call, context: Context) -> None:
         async with aclosing(events):

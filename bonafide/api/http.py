@@ -28,6 +28,7 @@ from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
@@ -37,6 +38,7 @@ from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 
 TIMEOUT_HEADER = "x-timeout-seconds"
+CHANNEL_HEADER, CHANNEL_QUERY = "x-channel-mode", "channel_mode"
 _MAX_JSON_BYTES = 64 * 1024
 _CLIENT_CLOSED = 499
 _GOING_AWAY = "the service is going away"
@@ -55,6 +57,7 @@ class StoredRecording(BaseModel):
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     task_id: str = ""
+    channel_mode: str = ""
 
 
 class Truth(BaseModel):
@@ -110,8 +113,9 @@ class HttpApi:
 
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
+        mode = _channel_mode(request)
         async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
-            report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call)))
+            report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call, mode)))
         return messages.audio_response(report, call)
 
     async def analyze_audio(self, app: App, request: Request, call: Call) -> Message:
@@ -120,7 +124,8 @@ class HttpApi:
             wanted = read_json(StoredRecording, data)
         call = call.of_task(wanted.task_id)
         bind_task(call.task_id)
-        events = app.voice.analyze_object(wanted.bucket, wanted.key, call)
+        mode = _channel_mode(request, wanted.channel_mode)
+        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, mode)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
@@ -283,6 +288,19 @@ def _time_limit(request: Request, limit: float) -> float:
     if not seconds > 0:
         raise InvalidRequest(f"{TIMEOUT_HEADER} must be a number of seconds above 0")
     return min(limit, seconds)
+
+
+def _channel_mode(request: Request, in_body: str = "") -> ChannelMode:
+    """The choice of channels in the header, the query or the body.
+
+    Raises:
+        InvalidRequest: it is none, or they contradict each other.
+    """
+    given = [*request.headers.getlist(CHANNEL_HEADER), *request.query_params.getlist(CHANNEL_QUERY), in_body]
+    named = {text for text in given if text}
+    if len(named) > 1:
+        raise InvalidRequest(f"the request names several values of {CHANNEL_QUERY}")
+    return ChannelMode.parse(named.pop() if named else "")
 
 
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:

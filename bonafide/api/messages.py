@@ -7,6 +7,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from bonafide.calls import Call
+from bonafide.channels import ChannelVerdict, channel_name
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
 from bonafide.photo.faces import Face
@@ -18,8 +19,8 @@ from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
 
-def chunk_result(window: WindowVerdict) -> audio.ChunkResult:
-    """One window's verdict."""
+def chunk_result(window: WindowVerdict, channel: str = "") -> audio.ChunkResult:
+    """One window's verdict; `channel` is what its channel is called."""
     return audio.ChunkResult(
         chunk_id=chunk_id(window.index),
         score=window.score,
@@ -28,6 +29,7 @@ def chunk_result(window: WindowVerdict) -> audio.ChunkResult:
         label=window.label,
         speech_ratio=window.speech_ratio,
         member_scores=window.member_scores,
+        channel=channel,
     )
 
 
@@ -36,7 +38,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
     return audio.AnalyzeAudioResponse(
         predictions={chunk_id(chunk.index): chunk.score for chunk in report.chunks if chunk.score is not None},
         error_message=report.error_message,
-        chunks=[chunk_result(chunk) for chunk in report.chunks],
+        chunks=[chunk_result(chunk, channel_name(chunk.channel, report.names)) for chunk in report.chunks],
         score=report.score,
         label=report.label,
         threshold=report.threshold,
@@ -49,6 +51,22 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         speech_seconds=report.speech_seconds,
         member_scores=report.member_scores,
         evidence=report.evidence,
+        channel=report.channel,
+        channels=[channel_verdict(each) for each in report.channels],
+    )
+
+
+def channel_verdict(verdict: ChannelVerdict) -> audio.ChannelVerdict:
+    """The verdict on one channel of a recording."""
+    return audio.ChannelVerdict(
+        number=verdict.number,
+        name=verdict.name,
+        score=verdict.score,
+        label=verdict.label,
+        speech_seconds=verdict.speech_seconds,
+        suspicious=[suspicious_stretch(stretch) for stretch in verdict.suspicious],
+        chunks=[chunk_result(each, "" if each.channel is None else verdict.name) for each in verdict.windows],
+        member_scores=verdict.member_scores,
     )
 
 
@@ -79,8 +97,14 @@ def suspicious_stretch(stretch: SuspiciousStretch) -> audio.SuspiciousStretch:
 def audio_event(event: ScoredChunk | AudioReport, call: Call) -> audio.AnalyzeAudioEvent:
     """One message of a streamed analysis."""
     if isinstance(event, AudioReport):
-        return audio.AnalyzeAudioEvent(summary=audio_response(event, call), total_chunks=len(event.chunks))
-    return audio.AnalyzeAudioEvent(chunk=chunk_result(event.window), total_chunks=event.total)
+        return audio.AnalyzeAudioEvent(summary=audio_response(event, call), total_chunks=_chunks_in_all(event))
+    return audio.AnalyzeAudioEvent(chunk=chunk_result(event.window, event.channel), total_chunks=event.total)
+
+
+def _chunks_in_all(report: AudioReport) -> int:
+    """Of all channels; those of all channels together once."""
+    apart = sum(chunk.channel is not None for each in report.channels for chunk in each.windows)
+    return apart + sum(chunk.channel is None for chunk in report.chunks)
 
 
 def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:

@@ -33,6 +33,14 @@ def _schema(message: Descriptor) -> dict[str, Any]:
     return {"type": "object", "properties": {field.name: of(field) for field in message.fields}}
 
 
+_CHANNEL_MODE = {
+    "description": "which channels are judged: auto, mix, separate, or the number of one, from 0",
+    "schema": {"type": "string", "default": "auto"},
+}
+_CHANNEL_PARAMETERS = [
+    {"name": "channel_mode", "in": "query", **_CHANNEL_MODE},
+    {"name": "x-channel-mode", "in": "header", **_CHANNEL_MODE},
+]
 _ERROR = {
     "type": "object",
     "properties": {
@@ -68,7 +76,7 @@ _STORED = {
         "schema": {
             "type": "object",
             "required": ["bucket", "key"],
-            "properties": {name: {"type": "string"} for name in ("bucket", "key", "task_id")},
+            "properties": {name: {"type": "string"} for name in ("bucket", "key", "task_id", "channel_mode")},
         }
     }
 }
@@ -108,8 +116,12 @@ OPENAPI: dict[str, Any] = {
         "description": "Tells real voices and faces from fake ones. Scores are P(spoof) or P(fake), 0 to 1.",
     },
     "paths": {
-        "/detect_audio": {"post": _operation("Judge the recording in the body", _AUDIO, _FILE)},
-        "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
+        "/detect_audio": {
+            "post": _operation("Judge the recording in the body", _AUDIO, _FILE) | {"parameters": _CHANNEL_PARAMETERS}
+        },
+        "/analyze_audio": {
+            "post": _operation("Judge a stored recording", _AUDIO, _STORED) | {"parameters": _CHANNEL_PARAMETERS}
+        },
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},

@@ -112,9 +112,10 @@ def pieces(block: Block, mode: ChannelMode, apart: bool) -> Iterator[Piece]:
 
 def lane_samples(block: Block, mode: ChannelMode, channel: int) -> NDArray[np.float32]:
     """A channel's samples in a block, float32 (n,); the mix, where the block has no such channel to judge."""
-    if block.apart is not None and channel in mode.lanes(block.channels):
-        return block.apart[channel]
-    return block.samples
+    if block.apart is None or channel not in mode.lanes(block.channels):
+        return block.samples
+    own: NDArray[np.float32] = block.apart[channel]
+    return own
 
 
 def _between(block: Block, start: int, end: int) -> Block:

@@ -24,11 +24,11 @@ class Interleaved:
         Args:
             samples: float32 array (n * channels,), interleaved, finite and within `levels.LOUDEST`.
         """
-        return self._downmix.feed(samples.reshape(-1, self._downmix.channels).T)
+        return self._downmix.feed(samples.reshape(-1, self._downmix.channels).T).mono
 
     def finish(self) -> NDArray[np.float32]:
         """The mono samples of what waits, at the end of the stream: float32 (n,)."""
-        return self._downmix.flush()
+        return self._downmix.flush().mono
 
     @property
     def warnings(self) -> list[str]:

@@ -29,7 +29,10 @@ type AnalyzeAudioRequest struct {
 	MinioBucketName string                 `protobuf:"bytes,1,opt,name=minio_bucket_name,json=minioBucketName,proto3" json:"minio_bucket_name,omitempty"`
 	MinioObjectKey  string                 `protobuf:"bytes,2,opt,name=minio_object_key,json=minioObjectKey,proto3" json:"minio_object_key,omitempty"`
 	// The caller's own id, written to logs and traces.
-	TaskId        string `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	TaskId string `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Which channels are judged: "auto" (default: the two of a call apart, one voice on both as one), "mix", "separate", or
+	// the number of one channel, from 0.
+	ChannelMode   string `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,11 +88,20 @@ func (x *AnalyzeAudioRequest) GetTaskId() string {
 	return ""
 }
 
-// Part of a recording; `task_id` counts in the first part only.
+func (x *AnalyzeAudioRequest) GetChannelMode() string {
+	if x != nil {
+		return x.ChannelMode
+	}
+	return ""
+}
+
+// Part of a recording; `task_id` and `channel_mode` count in the first part only.
 type AnalyzeUploadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
-	TaskId        string                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Data   []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	TaskId string                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// As in AnalyzeAudioRequest.
+	ChannelMode   string `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +150,13 @@ func (x *AnalyzeUploadRequest) GetTaskId() string {
 	return ""
 }
 
+func (x *AnalyzeUploadRequest) GetChannelMode() string {
+	if x != nil {
+		return x.ChannelMode
+	}
+	return ""
+}
+
 // The verdict on a recording.
 type AnalyzeAudioResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -170,7 +189,11 @@ type AnalyzeAudioResponse struct {
 	// P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model.
 	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
-	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Evidence string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// The channel whose verdict this is, that with the highest score; empty when all channels were judged as one.
+	Channel string `protobuf:"bytes,20,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Of channels that were judged apart; empty when all were judged as one.
+	Channels      []*ChannelVerdict `protobuf:"bytes,21,rep,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +333,126 @@ func (x *AnalyzeAudioResponse) GetEvidence() string {
 	return ""
 }
 
+func (x *AnalyzeAudioResponse) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *AnalyzeAudioResponse) GetChannels() []*ChannelVerdict {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+// The verdict on one channel of a recording.
+type ChannelVerdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 0.
+	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// As the service is set to name it, else the number.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// P(spoof), 0..1, as of a recording of this channel alone; absent without speech.
+	Score *float32 `protobuf:"fixed32,3,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	// "spoof", "bonafide" or "no_speech".
+	Label         string               `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	SpeechSeconds float64              `protobuf:"fixed64,5,opt,name=speech_seconds,json=speechSeconds,proto3" json:"speech_seconds,omitempty"`
+	Suspicious    []*SuspiciousStretch `protobuf:"bytes,6,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
+	Chunks        []*ChunkResult       `protobuf:"bytes,7,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	// As in AnalyzeAudioResponse.
+	MemberScores  map[string]float32 `protobuf:"bytes,8,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelVerdict) Reset() {
+	*x = ChannelVerdict{}
+	mi := &file_audio_analyzer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelVerdict) ProtoMessage() {}
+
+func (x *ChannelVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_audio_analyzer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelVerdict.ProtoReflect.Descriptor instead.
+func (*ChannelVerdict) Descriptor() ([]byte, []int) {
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ChannelVerdict) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChannelVerdict) GetScore() float32 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ChannelVerdict) GetSpeechSeconds() float64 {
+	if x != nil {
+		return x.SpeechSeconds
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetSuspicious() []*SuspiciousStretch {
+	if x != nil {
+		return x.Suspicious
+	}
+	return nil
+}
+
+func (x *ChannelVerdict) GetChunks() []*ChunkResult {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+func (x *ChannelVerdict) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
+	}
+	return nil
+}
+
 // Part of a recording whose chunks are all labelled spoof.
 type SuspiciousStretch struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -323,7 +466,7 @@ type SuspiciousStretch struct {
 
 func (x *SuspiciousStretch) Reset() {
 	*x = SuspiciousStretch{}
-	mi := &file_audio_analyzer_proto_msgTypes[3]
+	mi := &file_audio_analyzer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -335,7 +478,7 @@ func (x *SuspiciousStretch) String() string {
 func (*SuspiciousStretch) ProtoMessage() {}
 
 func (x *SuspiciousStretch) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[3]
+	mi := &file_audio_analyzer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -348,7 +491,7 @@ func (x *SuspiciousStretch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspiciousStretch.ProtoReflect.Descriptor instead.
 func (*SuspiciousStretch) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{3}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SuspiciousStretch) GetStartTimeSeconds() float64 {
@@ -385,14 +528,16 @@ type ChunkResult struct {
 	// Share of the chunk in which somebody speaks, 0..1.
 	SpeechRatio float32 `protobuf:"fixed32,6,opt,name=speech_ratio,json=speechRatio,proto3" json:"speech_ratio,omitempty"`
 	// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
-	MemberScores  map[string]float32 `protobuf:"bytes,7,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,7,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// Whose it is, by name; empty of all channels together. Chunks of several channels share an id.
+	Channel       string `protobuf:"bytes,20,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChunkResult) Reset() {
 	*x = ChunkResult{}
-	mi := &file_audio_analyzer_proto_msgTypes[4]
+	mi := &file_audio_analyzer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -404,7 +549,7 @@ func (x *ChunkResult) String() string {
 func (*ChunkResult) ProtoMessage() {}
 
 func (x *ChunkResult) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[4]
+	mi := &file_audio_analyzer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -417,7 +562,7 @@ func (x *ChunkResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunkResult.ProtoReflect.Descriptor instead.
 func (*ChunkResult) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{4}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ChunkResult) GetChunkId() string {
@@ -469,6 +614,13 @@ func (x *ChunkResult) GetMemberScores() map[string]float32 {
 	return nil
 }
 
+func (x *ChunkResult) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 // One message of a streamed analysis.
 type AnalyzeAudioEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -485,7 +637,7 @@ type AnalyzeAudioEvent struct {
 
 func (x *AnalyzeAudioEvent) Reset() {
 	*x = AnalyzeAudioEvent{}
-	mi := &file_audio_analyzer_proto_msgTypes[5]
+	mi := &file_audio_analyzer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +649,7 @@ func (x *AnalyzeAudioEvent) String() string {
 func (*AnalyzeAudioEvent) ProtoMessage() {}
 
 func (x *AnalyzeAudioEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[5]
+	mi := &file_audio_analyzer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +662,7 @@ func (x *AnalyzeAudioEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeAudioEvent.ProtoReflect.Descriptor instead.
 func (*AnalyzeAudioEvent) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{5}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AnalyzeAudioEvent) GetEvent() isAnalyzeAudioEvent_Event {
@@ -577,7 +729,7 @@ type LiveAudioRequest struct {
 
 func (x *LiveAudioRequest) Reset() {
 	*x = LiveAudioRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[6]
+	mi := &file_audio_analyzer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +741,7 @@ func (x *LiveAudioRequest) String() string {
 func (*LiveAudioRequest) ProtoMessage() {}
 
 func (x *LiveAudioRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[6]
+	mi := &file_audio_analyzer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +754,7 @@ func (x *LiveAudioRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioRequest.ProtoReflect.Descriptor instead.
 func (*LiveAudioRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{6}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LiveAudioRequest) GetMessage() isLiveAudioRequest_Message {
@@ -679,8 +831,8 @@ type LiveAudioConfig struct {
 	OverlapDuration float64 `protobuf:"fixed64,4,opt,name=overlap_duration,json=overlapDuration,proto3" json:"overlap_duration,omitempty"`
 	// The caller's own id, written to logs and traces.
 	TaskId string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	// Channels that are interleaved in samples, default 1; they are mixed as those of a recording. g722 has one; opus and
-	// containers say themselves.
+	// Channels that are interleaved in samples, default 1; they are mixed. g722 has one; opus and containers say
+	// themselves.
 	Channels      uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -688,7 +840,7 @@ type LiveAudioConfig struct {
 
 func (x *LiveAudioConfig) Reset() {
 	*x = LiveAudioConfig{}
-	mi := &file_audio_analyzer_proto_msgTypes[7]
+	mi := &file_audio_analyzer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +852,7 @@ func (x *LiveAudioConfig) String() string {
 func (*LiveAudioConfig) ProtoMessage() {}
 
 func (x *LiveAudioConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[7]
+	mi := &file_audio_analyzer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +865,7 @@ func (x *LiveAudioConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioConfig.ProtoReflect.Descriptor instead.
 func (*LiveAudioConfig) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{7}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LiveAudioConfig) GetSampleRate() uint32 {
@@ -766,7 +918,7 @@ type LiveAudioFlush struct {
 
 func (x *LiveAudioFlush) Reset() {
 	*x = LiveAudioFlush{}
-	mi := &file_audio_analyzer_proto_msgTypes[8]
+	mi := &file_audio_analyzer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +930,7 @@ func (x *LiveAudioFlush) String() string {
 func (*LiveAudioFlush) ProtoMessage() {}
 
 func (x *LiveAudioFlush) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[8]
+	mi := &file_audio_analyzer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +943,7 @@ func (x *LiveAudioFlush) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioFlush.ProtoReflect.Descriptor instead.
 func (*LiveAudioFlush) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{8}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{9}
 }
 
 // One message of a live analysis.
@@ -808,7 +960,7 @@ type LiveAudioEvent struct {
 
 func (x *LiveAudioEvent) Reset() {
 	*x = LiveAudioEvent{}
-	mi := &file_audio_analyzer_proto_msgTypes[9]
+	mi := &file_audio_analyzer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +972,7 @@ func (x *LiveAudioEvent) String() string {
 func (*LiveAudioEvent) ProtoMessage() {}
 
 func (x *LiveAudioEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[9]
+	mi := &file_audio_analyzer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +985,7 @@ func (x *LiveAudioEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioEvent.ProtoReflect.Descriptor instead.
 func (*LiveAudioEvent) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{9}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LiveAudioEvent) GetEvent() isLiveAudioEvent_Event {
@@ -906,7 +1058,7 @@ type LiveWindow struct {
 
 func (x *LiveWindow) Reset() {
 	*x = LiveWindow{}
-	mi := &file_audio_analyzer_proto_msgTypes[10]
+	mi := &file_audio_analyzer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1070,7 @@ func (x *LiveWindow) String() string {
 func (*LiveWindow) ProtoMessage() {}
 
 func (x *LiveWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[10]
+	mi := &file_audio_analyzer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1083,7 @@ func (x *LiveWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveWindow.ProtoReflect.Descriptor instead.
 func (*LiveWindow) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{10}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LiveWindow) GetSequence() uint64 {
@@ -1034,7 +1186,7 @@ type LiveSummary struct {
 
 func (x *LiveSummary) Reset() {
 	*x = LiveSummary{}
-	mi := &file_audio_analyzer_proto_msgTypes[11]
+	mi := &file_audio_analyzer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1198,7 @@ func (x *LiveSummary) String() string {
 func (*LiveSummary) ProtoMessage() {}
 
 func (x *LiveSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[11]
+	mi := &file_audio_analyzer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1211,7 @@ func (x *LiveSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSummary.ProtoReflect.Descriptor instead.
 func (*LiveSummary) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{11}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LiveSummary) GetScore() float32 {
@@ -1181,7 +1333,7 @@ type ModelIdentity struct {
 
 func (x *ModelIdentity) Reset() {
 	*x = ModelIdentity{}
-	mi := &file_audio_analyzer_proto_msgTypes[12]
+	mi := &file_audio_analyzer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1345,7 @@ func (x *ModelIdentity) String() string {
 func (*ModelIdentity) ProtoMessage() {}
 
 func (x *ModelIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[12]
+	mi := &file_audio_analyzer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1358,7 @@ func (x *ModelIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelIdentity.ProtoReflect.Descriptor instead.
 func (*ModelIdentity) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{12}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelIdentity) GetName() string {
@@ -1245,7 +1397,7 @@ type FeedbackRequest struct {
 
 func (x *FeedbackRequest) Reset() {
 	*x = FeedbackRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[13]
+	mi := &file_audio_analyzer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1409,7 @@ func (x *FeedbackRequest) String() string {
 func (*FeedbackRequest) ProtoMessage() {}
 
 func (x *FeedbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[13]
+	mi := &file_audio_analyzer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1422,7 @@ func (x *FeedbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedbackRequest.ProtoReflect.Descriptor instead.
 func (*FeedbackRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FeedbackRequest) GetRequestId() string {
@@ -1309,7 +1461,7 @@ type FeedbackResponse struct {
 
 func (x *FeedbackResponse) Reset() {
 	*x = FeedbackResponse{}
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1473,7 @@ func (x *FeedbackResponse) String() string {
 func (*FeedbackResponse) ProtoMessage() {}
 
 func (x *FeedbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1486,7 @@ func (x *FeedbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedbackResponse.ProtoReflect.Descriptor instead.
 func (*FeedbackResponse) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FeedbackResponse) GetRequestId() string {
@@ -1373,7 +1525,7 @@ type VoiceModelStatusRequest struct {
 
 func (x *VoiceModelStatusRequest) Reset() {
 	*x = VoiceModelStatusRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[15]
+	mi := &file_audio_analyzer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1537,7 @@ func (x *VoiceModelStatusRequest) String() string {
 func (*VoiceModelStatusRequest) ProtoMessage() {}
 
 func (x *VoiceModelStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[15]
+	mi := &file_audio_analyzer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1550,7 @@ func (x *VoiceModelStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusRequest.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{16}
 }
 
 // One of the models of an ensemble.
@@ -1418,7 +1570,7 @@ type MemberModel struct {
 
 func (x *MemberModel) Reset() {
 	*x = MemberModel{}
-	mi := &file_audio_analyzer_proto_msgTypes[16]
+	mi := &file_audio_analyzer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1582,7 @@ func (x *MemberModel) String() string {
 func (*MemberModel) ProtoMessage() {}
 
 func (x *MemberModel) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[16]
+	mi := &file_audio_analyzer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1595,7 @@ func (x *MemberModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberModel.ProtoReflect.Descriptor instead.
 func (*MemberModel) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{16}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberModel) GetName() string {
@@ -1511,7 +1663,7 @@ type VoiceModelStatusResponse struct {
 
 func (x *VoiceModelStatusResponse) Reset() {
 	*x = VoiceModelStatusResponse{}
-	mi := &file_audio_analyzer_proto_msgTypes[17]
+	mi := &file_audio_analyzer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1675,7 @@ func (x *VoiceModelStatusResponse) String() string {
 func (*VoiceModelStatusResponse) ProtoMessage() {}
 
 func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[17]
+	mi := &file_audio_analyzer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1688,7 @@ func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusResponse.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusResponse) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{17}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *VoiceModelStatusResponse) GetStatus() string {
@@ -1620,14 +1772,16 @@ var File_audio_analyzer_proto protoreflect.FileDescriptor
 
 const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
-	"\x14audio_analyzer.proto\x12\raudioanalyzer\"\x84\x01\n" +
+	"\x14audio_analyzer.proto\x12\raudioanalyzer\"\xa7\x01\n" +
 	"\x13AnalyzeAudioRequest\x12*\n" +
 	"\x11minio_bucket_name\x18\x01 \x01(\tR\x0fminioBucketName\x12(\n" +
 	"\x10minio_object_key\x18\x02 \x01(\tR\x0eminioObjectKey\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\"C\n" +
+	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12!\n" +
+	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\"f\n" +
 	"\x14AnalyzeUploadRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
-	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\xb6\x06\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12!\n" +
+	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\"\x8b\a\n" +
 	"\x14AnalyzeAudioResponse\x12V\n" +
 	"\vpredictions\x18\x01 \x03(\v24.audioanalyzer.AnalyzeAudioResponse.PredictionsEntryR\vpredictions\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
@@ -1649,10 +1803,27 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x12%\n" +
 	"\x0espeech_seconds\x18\r \x01(\x01R\rspeechSeconds\x12Z\n" +
 	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
-	"\bevidence\x18( \x01(\tR\bevidence\x1a>\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x12\x18\n" +
+	"\achannel\x18\x14 \x01(\tR\achannel\x129\n" +
+	"\bchannels\x18\x15 \x03(\v2\x1d.audioanalyzer.ChannelVerdictR\bchannels\x1a>\n" +
 	"\x10PredictionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
+	"\x06_score\"\xab\x03\n" +
+	"\x0eChannelVerdict\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\x05score\x18\x03 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12%\n" +
+	"\x0espeech_seconds\x18\x05 \x01(\x01R\rspeechSeconds\x12@\n" +
+	"\n" +
+	"suspicious\x18\x06 \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
+	"suspicious\x122\n" +
+	"\x06chunks\x18\a \x03(\v2\x1a.audioanalyzer.ChunkResultR\x06chunks\x12T\n" +
+	"\rmember_scores\x18\b \x03(\v2/.audioanalyzer.ChannelVerdict.MemberScoresEntryR\fmemberScores\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
@@ -1660,7 +1831,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x11SuspiciousStretch\x12,\n" +
 	"\x12start_time_seconds\x18\x01 \x01(\x01R\x10startTimeSeconds\x12(\n" +
 	"\x10end_time_seconds\x18\x02 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
-	"\x05score\x18\x03 \x01(\x02R\x05score\"\xf2\x02\n" +
+	"\x05score\x18\x03 \x01(\x02R\x05score\"\x8c\x03\n" +
 	"\vChunkResult\x12\x19\n" +
 	"\bchunk_id\x18\x01 \x01(\tR\achunkId\x12\x19\n" +
 	"\x05score\x18\x02 \x01(\x02H\x00R\x05score\x88\x01\x01\x12,\n" +
@@ -1668,7 +1839,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x10end_time_seconds\x18\x04 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
 	"\x05label\x18\x05 \x01(\tR\x05label\x12!\n" +
 	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatio\x12Q\n" +
-	"\rmember_scores\x18\a \x03(\v2,.audioanalyzer.ChunkResult.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\rmember_scores\x18\a \x03(\v2,.audioanalyzer.ChunkResult.MemberScoresEntryR\fmemberScores\x12\x18\n" +
+	"\achannel\x18\x14 \x01(\tR\achannel\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
@@ -1800,69 +1972,75 @@ func file_audio_analyzer_proto_rawDescGZIP() []byte {
 	return file_audio_analyzer_proto_rawDescData
 }
 
-var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_audio_analyzer_proto_goTypes = []any{
 	(*AnalyzeAudioRequest)(nil),      // 0: audioanalyzer.AnalyzeAudioRequest
 	(*AnalyzeUploadRequest)(nil),     // 1: audioanalyzer.AnalyzeUploadRequest
 	(*AnalyzeAudioResponse)(nil),     // 2: audioanalyzer.AnalyzeAudioResponse
-	(*SuspiciousStretch)(nil),        // 3: audioanalyzer.SuspiciousStretch
-	(*ChunkResult)(nil),              // 4: audioanalyzer.ChunkResult
-	(*AnalyzeAudioEvent)(nil),        // 5: audioanalyzer.AnalyzeAudioEvent
-	(*LiveAudioRequest)(nil),         // 6: audioanalyzer.LiveAudioRequest
-	(*LiveAudioConfig)(nil),          // 7: audioanalyzer.LiveAudioConfig
-	(*LiveAudioFlush)(nil),           // 8: audioanalyzer.LiveAudioFlush
-	(*LiveAudioEvent)(nil),           // 9: audioanalyzer.LiveAudioEvent
-	(*LiveWindow)(nil),               // 10: audioanalyzer.LiveWindow
-	(*LiveSummary)(nil),              // 11: audioanalyzer.LiveSummary
-	(*ModelIdentity)(nil),            // 12: audioanalyzer.ModelIdentity
-	(*FeedbackRequest)(nil),          // 13: audioanalyzer.FeedbackRequest
-	(*FeedbackResponse)(nil),         // 14: audioanalyzer.FeedbackResponse
-	(*VoiceModelStatusRequest)(nil),  // 15: audioanalyzer.VoiceModelStatusRequest
-	(*MemberModel)(nil),              // 16: audioanalyzer.MemberModel
-	(*VoiceModelStatusResponse)(nil), // 17: audioanalyzer.VoiceModelStatusResponse
-	nil,                              // 18: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
-	nil,                              // 19: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
-	nil,                              // 20: audioanalyzer.ChunkResult.MemberScoresEntry
-	nil,                              // 21: audioanalyzer.LiveWindow.MemberScoresEntry
-	nil,                              // 22: audioanalyzer.LiveSummary.MemberScoresEntry
+	(*ChannelVerdict)(nil),           // 3: audioanalyzer.ChannelVerdict
+	(*SuspiciousStretch)(nil),        // 4: audioanalyzer.SuspiciousStretch
+	(*ChunkResult)(nil),              // 5: audioanalyzer.ChunkResult
+	(*AnalyzeAudioEvent)(nil),        // 6: audioanalyzer.AnalyzeAudioEvent
+	(*LiveAudioRequest)(nil),         // 7: audioanalyzer.LiveAudioRequest
+	(*LiveAudioConfig)(nil),          // 8: audioanalyzer.LiveAudioConfig
+	(*LiveAudioFlush)(nil),           // 9: audioanalyzer.LiveAudioFlush
+	(*LiveAudioEvent)(nil),           // 10: audioanalyzer.LiveAudioEvent
+	(*LiveWindow)(nil),               // 11: audioanalyzer.LiveWindow
+	(*LiveSummary)(nil),              // 12: audioanalyzer.LiveSummary
+	(*ModelIdentity)(nil),            // 13: audioanalyzer.ModelIdentity
+	(*FeedbackRequest)(nil),          // 14: audioanalyzer.FeedbackRequest
+	(*FeedbackResponse)(nil),         // 15: audioanalyzer.FeedbackResponse
+	(*VoiceModelStatusRequest)(nil),  // 16: audioanalyzer.VoiceModelStatusRequest
+	(*MemberModel)(nil),              // 17: audioanalyzer.MemberModel
+	(*VoiceModelStatusResponse)(nil), // 18: audioanalyzer.VoiceModelStatusResponse
+	nil,                              // 19: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	nil,                              // 20: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	nil,                              // 21: audioanalyzer.ChannelVerdict.MemberScoresEntry
+	nil,                              // 22: audioanalyzer.ChunkResult.MemberScoresEntry
+	nil,                              // 23: audioanalyzer.LiveWindow.MemberScoresEntry
+	nil,                              // 24: audioanalyzer.LiveSummary.MemberScoresEntry
 }
 var file_audio_analyzer_proto_depIdxs = []int32{
-	18, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
-	4,  // 1: audioanalyzer.AnalyzeAudioResponse.chunks:type_name -> audioanalyzer.ChunkResult
-	12, // 2: audioanalyzer.AnalyzeAudioResponse.model:type_name -> audioanalyzer.ModelIdentity
-	3,  // 3: audioanalyzer.AnalyzeAudioResponse.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	19, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
-	20, // 5: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
-	4,  // 6: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
-	2,  // 7: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
-	7,  // 8: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
-	8,  // 9: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
-	10, // 10: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
-	11, // 11: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
-	21, // 12: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
-	12, // 13: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
-	10, // 14: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
-	3,  // 15: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	22, // 16: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
-	12, // 17: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
-	16, // 18: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
-	0,  // 19: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
-	0,  // 20: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
-	1,  // 21: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
-	6,  // 22: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
-	13, // 23: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
-	15, // 24: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
-	2,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
-	5,  // 26: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
-	5,  // 27: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
-	9,  // 28: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
-	14, // 29: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
-	17, // 30: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
-	25, // [25:31] is the sub-list for method output_type
-	19, // [19:25] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	19, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	5,  // 1: audioanalyzer.AnalyzeAudioResponse.chunks:type_name -> audioanalyzer.ChunkResult
+	13, // 2: audioanalyzer.AnalyzeAudioResponse.model:type_name -> audioanalyzer.ModelIdentity
+	4,  // 3: audioanalyzer.AnalyzeAudioResponse.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	20, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	3,  // 5: audioanalyzer.AnalyzeAudioResponse.channels:type_name -> audioanalyzer.ChannelVerdict
+	4,  // 6: audioanalyzer.ChannelVerdict.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	5,  // 7: audioanalyzer.ChannelVerdict.chunks:type_name -> audioanalyzer.ChunkResult
+	21, // 8: audioanalyzer.ChannelVerdict.member_scores:type_name -> audioanalyzer.ChannelVerdict.MemberScoresEntry
+	22, // 9: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
+	5,  // 10: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
+	2,  // 11: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
+	8,  // 12: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
+	9,  // 13: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
+	11, // 14: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
+	12, // 15: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
+	23, // 16: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
+	13, // 17: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
+	11, // 18: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
+	4,  // 19: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	24, // 20: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
+	13, // 21: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
+	17, // 22: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
+	0,  // 23: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
+	0,  // 24: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
+	1,  // 25: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
+	7,  // 26: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
+	14, // 27: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
+	16, // 28: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
+	2,  // 29: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
+	6,  // 30: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
+	6,  // 31: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
+	10, // 32: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
+	15, // 33: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
+	18, // 34: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
+	29, // [29:35] is the sub-list for method output_type
+	23, // [23:29] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_audio_analyzer_proto_init() }
@@ -1871,29 +2049,30 @@ func file_audio_analyzer_proto_init() {
 		return
 	}
 	file_audio_analyzer_proto_msgTypes[2].OneofWrappers = []any{}
-	file_audio_analyzer_proto_msgTypes[4].OneofWrappers = []any{}
-	file_audio_analyzer_proto_msgTypes[5].OneofWrappers = []any{
+	file_audio_analyzer_proto_msgTypes[3].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[5].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[6].OneofWrappers = []any{
 		(*AnalyzeAudioEvent_Chunk)(nil),
 		(*AnalyzeAudioEvent_Summary)(nil),
 	}
-	file_audio_analyzer_proto_msgTypes[6].OneofWrappers = []any{
+	file_audio_analyzer_proto_msgTypes[7].OneofWrappers = []any{
 		(*LiveAudioRequest_Config)(nil),
 		(*LiveAudioRequest_Audio)(nil),
 		(*LiveAudioRequest_Flush)(nil),
 	}
-	file_audio_analyzer_proto_msgTypes[9].OneofWrappers = []any{
+	file_audio_analyzer_proto_msgTypes[10].OneofWrappers = []any{
 		(*LiveAudioEvent_Window)(nil),
 		(*LiveAudioEvent_Summary)(nil),
 	}
-	file_audio_analyzer_proto_msgTypes[10].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[11].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_audio_analyzer_proto_rawDesc), len(file_audio_analyzer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

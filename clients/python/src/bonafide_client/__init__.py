@@ -25,6 +25,7 @@ from .media import Source
 from .results import (
     AudioEvent,
     AudioReport,
+    ChannelVerdict,
     ChunkScore,
     FaceBox,
     FaceReport,
@@ -44,6 +45,7 @@ __all__ = [
     "AudioReport",
     "BonafideClient",
     "BonafideError",
+    "ChannelVerdict",
     "ChunkScore",
     "DeadlineExceeded",
     "FaceBox",

@@ -63,20 +63,36 @@ class AsyncBonafideClient:
         return self._connection.address
 
     async def analyze_object(
-        self, bucket: str, key: str, *, task_id: str = "", timeout_s: float | None = AUDIO_TIMEOUT_S
+        self,
+        bucket: str,
+        key: str,
+        *,
+        task_id: str = "",
+        channel_mode: str | int = "auto",
+        timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
         """Judges a stored recording."""
-        request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id)
+        request = audio.AnalyzeAudioRequest(
+            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
+        )
         return await self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     async def iter_object(
-        self, bucket: str, key: str, *, task_id: str = "", timeout_s: float | None = AUDIO_TIMEOUT_S
+        self,
+        bucket: str,
+        key: str,
+        *,
+        task_id: str = "",
+        channel_mode: str | int = "auto",
+        timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AsyncGenerator[AudioEvent, None]:
         """Judges a stored recording: yields a `ChunkScore` per chunk as it is scored, then the `AudioReport`.
 
         The call starts with the first step; `aclose` (or `contextlib.aclosing`) cancels it.
         """
-        request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id)
+        request = audio.AnalyzeAudioRequest(
+            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
+        )
         call = self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         async with aclosing(self._events(call)) as events:
             async for event in events:
@@ -87,6 +103,7 @@ class AsyncBonafideClient:
         source: Source,
         *,
         task_id: str = "",
+        channel_mode: str | int = "auto",
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
@@ -94,7 +111,7 @@ class AsyncBonafideClient:
 
         `on_progress` is called from the event loop.
         """
-        with Upload(source, task_id, on_progress) as upload:
+        with Upload(source, task_id, on_progress, str(channel_mode)) as upload:
             call = self._audio.AnalyzeUpload(upload.aparts(), timeout=timeout_s, metadata=self._connection.metadata)
             try:
                 async with aclosing(self._events(call)) as events:

@@ -83,20 +83,44 @@ class BonafideClient:
         return self._connection.address
 
     def analyze_object(
-        self, bucket: str, key: str, *, task_id: str = "", timeout_s: float | None = AUDIO_TIMEOUT_S
+        self,
+        bucket: str,
+        key: str,
+        *,
+        task_id: str = "",
+        channel_mode: str | int = "auto",
+        timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
-        """Judges a stored recording; `task_id` is the caller's own id, for the service's log."""
-        request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id)
+        """Judges a stored recording.
+
+        Args:
+            bucket: of the object.
+            key: of the object.
+            task_id: the caller's own id, for the service's log.
+            channel_mode: which channels are judged: "auto", "mix", "separate", or the number of one, from 0.
+            timeout_s: seconds for the answer; None: no limit.
+        """
+        request = audio.AnalyzeAudioRequest(
+            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
+        )
         return self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     def iter_object(
-        self, bucket: str, key: str, *, task_id: str = "", timeout_s: float | None = AUDIO_TIMEOUT_S
+        self,
+        bucket: str,
+        key: str,
+        *,
+        task_id: str = "",
+        channel_mode: str | int = "auto",
+        timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> Generator[AudioEvent, None, None]:
         """Judges a stored recording: yields a `ChunkScore` per chunk as it is scored, then the `AudioReport`.
 
         The call starts with the first `next`; closing the iterator cancels it.
         """
-        request = audio.AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id)
+        request = audio.AnalyzeAudioRequest(
+            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
+        )
         yield from self._events(
             self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         )
@@ -106,6 +130,7 @@ class BonafideClient:
         source: Source,
         *,
         task_id: str = "",
+        channel_mode: str | int = "auto",
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
@@ -118,7 +143,7 @@ class BonafideClient:
             OSError: the file cannot be read.
             TypeError: a file object that is not binary.
         """
-        with Upload(source, task_id, on_progress) as upload:
+        with Upload(source, task_id, on_progress, str(channel_mode)) as upload:
             call = self._audio.AnalyzeUpload(upload.parts(), timeout=timeout_s, metadata=self._connection.metadata)
             upload.on_failure(call.cancel)
             try:

@@ -48,12 +48,20 @@ class Upload:
         source: the recording.
         task_id: the caller's own id, for the service's log.
         on_progress: called at every step, never twice at a time.
+        channel_mode: which channels are judged.
     """
 
-    def __init__(self, source: Source, task_id: str, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        task_id: str,
+        on_progress: Callable[[Progress], None] | None,
+        channel_mode: str | int = "auto",
+    ) -> None:
         self.failure: Exception | None = None
         self._opened = _opened(source)
         self._task_id = task_id
+        self._channel_mode = str(channel_mode)
         self._on_progress = on_progress
         self._progress = Progress()
         self._lock = threading.Lock()
@@ -109,8 +117,10 @@ class Upload:
         data = _read(self._file)
         if not data and not self._first:
             return None
-        task_id, self._first = (self._task_id if self._first else ""), False
-        return AnalyzeUploadRequest(data=data, task_id=task_id)
+        if not self._first:
+            return AnalyzeUploadRequest(data=data)
+        self._first = False
+        return AnalyzeUploadRequest(data=data, task_id=self._task_id, channel_mode=self._channel_mode)
 
     def _report(self, sent: int = 0, chunks: int = 0, total_chunks: int | None = None) -> None:
         with self._lock:

@@ -35,6 +35,8 @@ class ChunkScore:
     """While scores arrive: how many chunks the recording has, once that is known."""
     member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
+    channel: str = ""
+    """Whose it is, by name; empty of all channels together. Chunks of several channels share an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,23 @@ class Stretch:
     start_s: float
     end_s: float
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelVerdict:
+    """The verdict on one channel of a recording."""
+
+    number: int
+    """From 0."""
+    name: str
+    """As the service is set to name it, else its number."""
+    label: VoiceLabel
+    score: float | None
+    """P(spoof), 0..1, as of a recording of this channel alone; None without speech."""
+    speech_seconds: float
+    chunks: tuple[ChunkScore, ...]
+    suspicious: tuple[Stretch, ...] = ()
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,10 @@ class AudioReport:
     """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
     evidence: str = ""
     """The signed record of this verdict, see `bonafide verify`; empty where the service keeps none."""
+    channel: str = ""
+    """Whose verdict this is, of `channels` that with the highest score; empty when all were judged as one."""
+    channels: tuple[ChannelVerdict, ...] = ()
+    """Of channels that were judged apart."""
 
     @property
     def is_spoof(self) -> bool:
