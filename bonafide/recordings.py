@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.channel_mode import MIX, ChannelMode
 from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span
 from bonafide.cache.cache import Cache, RecordingMeta
 from bonafide.decoders.frames import Media
@@ -71,7 +71,7 @@ class Recording:
         decoder: RecordingDecoder,
         limits: AudioLimits,
         before: int = 0,
-        mode: ChannelMode = ChannelMode("mix"),
+        mode: ChannelMode = MIX,
     ) -> None:
         self._content_id = content_id
         self._fetch = fetch

@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.reader import AudioLimits, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
@@ -164,7 +164,7 @@ class VoiceAnalysis:
         self._records = records
         self._channel_names = channel_names
 
-    async def analyze_object(self, bucket: str, key: str, call: Call, mode: ChannelMode = ChannelMode()) -> VoiceEvents:
+    async def analyze_object(self, bucket: str, key: str, call: Call, mode: ChannelMode = AUTO) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
 
         Args:
@@ -203,7 +203,7 @@ class VoiceAnalysis:
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: Media, call: Call, mode: ChannelMode = ChannelMode()) -> VoiceEvents:
+    async def analyze_bytes(self, data: Media, call: Call, mode: ChannelMode = AUTO) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
 
         A bytearray may be empty afterwards, see `RecordingDecoder`.

@@ -80,6 +80,10 @@ class ChannelMode:
         return (self.number,) if self.kind == "one" else (0,)
 
 
+AUTO = ChannelMode()
+MIX = ChannelMode("mix")
+
+
 class Piece(NamedTuple):
     """Part of a block.
 

@@ -65,7 +65,8 @@ class Lanes:
             if channel not in self._channels:
                 self._channels[channel] = copy.deepcopy(self._mix)
         found: list[ChannelCut] = []
-        for piece, self._apart in pieces(block, self._mode, self._apart):
+        for piece, apart in pieces(block, self._mode, self._apart):
+            self._apart = apart
             of_mix = self._mix.feed(piece.samples)
             of_channels = {
                 channel: cutter.feed(lane_samples(piece, self._mode, channel))

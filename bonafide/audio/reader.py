@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.lanes import Lanes
 from bonafide.audio.levels import model_input
@@ -97,7 +97,7 @@ class AudioReader:
         limits: AudioLimits,
         batch_windows: int = 8,
         before: int = 0,
-        mode: ChannelMode = ChannelMode(),
+        mode: ChannelMode = AUTO,
     ) -> None:
         """Checks the size only.
 

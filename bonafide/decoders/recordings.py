@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from typing import Protocol, cast
 
-from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.reader import WINDOW_SAMPLES, AudioLimits, AudioReader, Window
 from bonafide.decoders.codec import unpacked_windows
 from bonafide.decoders.frames import Media
@@ -39,7 +39,7 @@ class RecordingDecoder(Protocol):
     """Where recordings are decoded."""
 
     def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = ChannelMode()
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = AUTO
     ) -> AbstractAsyncContextManager[WindowStream]:
         """A recording, in steps of at most `windows` windows; nothing is decoded before the first.
 
@@ -58,7 +58,7 @@ class ProcessRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = ChannelMode()
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = AUTO
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
         # Refuses what is empty or too large before it is sent; looks at the size alone.
@@ -75,7 +75,7 @@ class ThreadRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = ChannelMode()
+        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, mode: ChannelMode = AUTO
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
         with AudioReader(bytes(data), limits, windows, before, mode) as reader:

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonafide_client import AsyncBonafideClient, AudioReport, ChunkScore, InvalidRequest
 from scripts.local_service import LocalService
@@ -13,10 +14,11 @@ from tests.media import speech_like, wav
 RATE = 16_000
 
 
-def voice(seed: int) -> np.ndarray:
+def voice(seed: int) -> NDArray[np.int16]:
     """Eight seconds of int16."""
     sound = speech_like(8.0, RATE, seed=seed)[0]
-    return np.rint(np.roll(sound, 37_001 * seed) * 20_000).astype(np.int16)
+    pcm: NDArray[np.int16] = np.rint(np.roll(sound, 37_001 * seed) * 20_000).astype(np.int16)
+    return pcm
 
 
 async def test_each_channel_is_judged_as_its_mono_file_over_every_door(
@@ -38,8 +40,11 @@ async def test_each_channel_is_judged_as_its_mono_file_over_every_door(
     assert [each["score"] for each in posted["channels"]] == pytest.approx([each.score for each in report.channels])
     assert posted["channel"] == report.channel
     assert set(posted["predictions"]) == {"chunk_0", "chunk_1"}
-    for options in ({"params": {"channel_mode": "1"}}, {"headers": {"x-channel-mode": "1"}}):
-        one = (await http.post("/detect_audio", content=call, **options)).json()
+    for answer in (
+        await http.post("/detect_audio", content=call, params={"channel_mode": "1"}),
+        await http.post("/detect_audio", content=call, headers={"x-channel-mode": "1"}),
+    ):
+        one = answer.json()
         assert one["score"] == pytest.approx(report.channels[1].score)
         assert [each["number"] for each in one["channels"]] == [1]
     mixed = await client.analyze_file(call, channel_mode="mix")
