@@ -16,7 +16,9 @@ from bonafide.settings import MIB, Settings
 
 log = logging.getLogger(__name__)
 
-_ERRORS: dict[str, type[BonafideError]] = {each.code.value: each for each in (InvalidRequest, TooLarge, UnreadableMedia)}
+_ERRORS: dict[str, type[BonafideError]] = {
+    each.code.value: each for each in (InvalidRequest, TooLarge, UnreadableMedia)
+}
 _FIXED_MEMORY = 512 * MIB
 _MAX_FILES = 500
 """Files that a process reads before it is replaced, so that no leak in a library grows up to the limit."""
