@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.channel_mode import MIX
 from bonafide.audio.reader import AudioLimits, AudioReader, samples_before
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
@@ -80,7 +80,7 @@ class MediaReader:
         if self._line is not None:
             data = self._line.send(data, limits)
             limits = replace(limits, max_bytes=max(limits.max_bytes, len(data)))  # WAV is larger than what it was
-        with AudioReader(data, limits, before=self._before, mode=ChannelMode("mix")) as reader:
+        with AudioReader(data, limits, before=self._before, mode=MIX) as reader:
             return [Part(window.pcm, window.fresh_s) for windows in reader for window in windows]
 
 
