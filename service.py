@@ -17,7 +17,7 @@ from bonafide.api.hosts import HostGate
 from bonafide.api.origins import AllowedPages
 from bonafide.api.runner_security import RunnerGate
 from bonafide.api.security import KeyGate
-from bonafide.api.twilio_signature import TWILIO_PATH
+from bonafide.api.telephony.paths import query_key_paths, signed_paths
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
 from bonafide.bento.environment import note_of, prepare_environment
@@ -71,6 +71,8 @@ RUNNER: Any = {
 SHARED_PORTS = [(SETTINGS.grpc_host, SETTINGS.grpc_ports)]
 if SETTINGS.metrics_port:
     SHARED_PORTS.append((SETTINGS.metrics_host, (SETTINGS.metrics_port,)))
+if SETTINGS.audiosocket_port:
+    SHARED_PORTS.append((SETTINGS.audiosocket_host, (SETTINGS.audiosocket_port,)))
 RUNNER_TOKEN = SETTINGS.runner_token.get_secret_value()
 
 prepare_environment()
@@ -289,5 +291,6 @@ Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]
     KeyGate,
     access=lambda: ROUTES.state.access(),
     metrics_moved=SETTINGS.metrics_port is not None,
-    signed=frozenset({TWILIO_PATH}) if SETTINGS.twilio_auth_token else frozenset(),
+    signed=signed_paths(SETTINGS),
+    query_keys=query_key_paths(SETTINGS),
 )

@@ -91,6 +91,7 @@ class App:
             decoder=ProcessRecordings(self.decoders),
             limits=AudioLimits.from_settings(settings),
             threshold=settings.voice_threshold,
+            band=settings.voice_uncertain,
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
             shadow=self.shadows.voice,
@@ -115,6 +116,7 @@ class App:
             runner=self.face_runner,
             photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
             threshold=settings.face_threshold,
+            band=settings.face_uncertain,
             shadow=self.shadows.face,
             records=records,
         )

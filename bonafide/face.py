@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bonafide.calls import Call
+from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal
@@ -19,7 +20,7 @@ from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
 from bonafide.shadow.face import FaceShadow, face_opinion, follow
-from bonafide.verdict import PhotoScore, effective_threshold
+from bonafide.verdict import PhotoScore, answer_of, effective_threshold
 from models.info import ModelInfo
 
 
@@ -34,6 +35,7 @@ class FaceReport:
         reason: why the verdict should not be relied on, or None.
         member_scores: P(fake) by each member of an ensemble, by its name; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
+        answer: what is said of it beside its label; a decision is "bonafide" for live and "spoof" for fake.
     """
 
     fake: float
@@ -44,6 +46,7 @@ class FaceReport:
     reason: Reason | None
     member_scores: Mapping[str, float] = field(default_factory=dict)
     evidence: str = ""
+    answer: Answer = field(default_factory=Answer)
 
     @property
     def live(self) -> float:
@@ -62,6 +65,7 @@ class FaceJudgement:
     Args:
         photos: decodes photos and detects faces.
         threshold: P(fake) at or above it is labelled fake; None: the model's own, else 0.5.
+        band: in which nothing is decided; None: the model's own, if it has one.
         shadow: a second model that scores the same photos after the answer.
         records: where verdicts are recorded before they are answered; None: nowhere.
     """
@@ -72,12 +76,14 @@ class FaceJudgement:
         runner: Runner[PhotoScore],
         photos: PhotoDecoder,
         threshold: float | None,
+        band: Band | None = None,
         shadow: FaceShadow | None = None,
         records: Records | None = None,
     ) -> None:
         self._runner = runner
         self._photos = photos
         self._threshold = threshold
+        self._band = band
         self._shadow = shadow
         self._records = records
 
@@ -103,11 +109,27 @@ class FaceJudgement:
             threshold = effective_threshold(self._threshold, model.threshold)
             served = face_opinion(model, threshold, score.fake)
             trial.answered(served, photo.pixels)
+        answer = answer_of(
+            score.fake,
+            served.label,
+            band=effective_band(self._band, model.uncertain, threshold),
+            prior_log_odds=model.prior_log_odds,
+        )
         members = model.named(score.members)
-        report = FaceReport(score.fake, served.label, threshold, model, photo.faces, photo.reason, members)
+        report = FaceReport(
+            score.fake, served.label, threshold, model, photo.faces, photo.reason, members, answer=answer
+        )
         if self._records is None:
             return report
         judgement = Judgement(
-            "photo", media, model, threshold, score.fake, served.label, member_scores=members, codec=codec
+            "photo",
+            media,
+            model,
+            threshold,
+            score.fake,
+            served.label,
+            member_scores=members,
+            answer=answer,
+            codec=codec,
         )
         return replace(report, evidence=await self._records.record(judgement, call))

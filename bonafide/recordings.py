@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.channel_mode import MIX, ChannelMode
-from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span
+from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span, window_end
 from bonafide.cache.cache import Cache, RecordingMeta
+from bonafide.cache.codec import Lane
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.verdict import WindowScore, WindowSpan
@@ -50,10 +51,13 @@ class Recording:
         model: whose cached scores count.
         group: windows per group.
         before: samples before each window that are given with it, see `AudioReader`.
+        hop_s: seconds between the starts of two windows.
         mode: which channels are judged.
         decoder: decodes what the cache does not hold.
 
     Attributes:
+        hop_s: as given.
+        mode: as given.
         total: windows in the recording, of all channels that are judged, 0 until known.
         seconds: length, known after the iteration.
         warnings: for the caller, complete after the iteration.
@@ -71,8 +75,11 @@ class Recording:
         decoder: RecordingDecoder,
         limits: AudioLimits,
         before: int = 0,
+        hop_s: float = WINDOW_SECONDS,
         mode: ChannelMode = MIX,
     ) -> None:
+        # Windows that start elsewhere are others: nothing of them is shared.
+        content_id = content_id if hop_s == WINDOW_SECONDS else f"hop-{hop_s!r}+{content_id}"
         self._content_id = content_id
         self._fetch = fetch
         self._model = model.fingerprint
@@ -82,13 +89,22 @@ class Recording:
         self._decoder = decoder
         self._limits = limits
         self._before = before
-        self._mode = mode
+        self.hop_s = hop_s
+        self.mode = mode
         # What a choice of channels makes of a recording is known by the choice; its windows are known by their channel.
         self._meta_id = content_id if mode.kind == "mix" else f"{content_id}#{mode}"
         self.total = 0
         self.seconds = 0.0
         self.warnings: tuple[str, ...] = ()
         self.channels: tuple[int, ...] = ()
+        self._conditions: dict[int | None, tuple[str, ...]] = {}
+
+    def conditions_of(self, channel: int | None) -> tuple[str, ...]:
+        """What weakens a verdict on a channel, by the names of `audio.conditions`; None: on the mix of all.
+
+        Complete after the iteration.
+        """
+        return self._conditions.get(channel, self._conditions.get(None, ()))
 
     async def groups(self) -> AsyncGenerator[list[Slot], None]:
         """Yields all windows in order.
@@ -124,7 +140,8 @@ class Recording:
     def _read(self, meta: RecordingMeta) -> None:
         self.total = len(_places(meta))
         self.seconds, self.warnings = meta.seconds, meta.warnings
-        self.channels = self._mode.judged(tuple(channel for channel, _ in meta.lanes))
+        self.channels = self.mode.judged(tuple(lane.channel for lane in meta.lanes))
+        self._conditions = {None: meta.conditions, **{lane.channel: lane.conditions for lane in meta.lanes}}
 
     async def _cached_groups(self, meta: RecordingMeta) -> AsyncGenerator[list[Slot], None]:
         """Groups for as long as every window has a cached score or cached samples."""
@@ -143,7 +160,8 @@ class Recording:
             yield [
                 _slot(
                     replace(
-                        recorded_span(index, min(float((index + 1) * WINDOW_SECONDS), meta.seconds)), channel=channel
+                        recorded_span(index, min(window_end(index, self.hop_s), meta.seconds), self.hop_s),
+                        channel=channel,
                     ),
                     scores.get((index, channel)),
                     windows.get((index, channel)),
@@ -157,7 +175,9 @@ class Recording:
         lanes: dict[int, int] = {}
         async with (
             self._fetch() as data,
-            self._decoder.open(data, self._limits, self._group, self._before, self._mode) as reader,
+            self._decoder.open(
+                data, self._limits, self._group, self._before, hop_s=self.hop_s, mode=self.mode
+            ) as reader,
         ):
             while (windows := await reader.next_windows()) is not None:
                 slots = windows[-1].index + 1 if windows else slots
@@ -168,7 +188,11 @@ class Recording:
                 count += len(windows)
                 if windows := windows[skipped:]:
                     yield await self._look_up(windows)
-        meta = RecordingMeta(slots, reader.seconds, tuple(reader.warnings), tuple(sorted(lanes.items())))
+        apart = tuple(
+            Lane(channel, first, tuple(reader.channel_conditions.get(channel, ())))
+            for channel, first in sorted(lanes.items())
+        )
+        meta = RecordingMeta(slots, reader.seconds, tuple(reader.warnings), tuple(reader.conditions), apart)
         self._read(meta)
         await self._cache.put_recording(self._meta_id, meta)
 
@@ -200,10 +224,10 @@ def _places(meta: RecordingMeta) -> list[Place]:
     """The windows of a recording in order: those of the mix, then those of each channel that was judged apart."""
     if not meta.lanes:
         return [(index, None) for index in range(meta.windows)]
-    parted = min(first for _, first in meta.lanes)
+    parted = min(lane.first for lane in meta.lanes)
     of_mix: list[Place] = [(index, None) for index in range(min(parted, meta.windows))]
     return of_mix + [
-        (index, channel) for index in range(parted, meta.windows) for channel, first in meta.lanes if index >= first
+        (index, lane.channel) for index in range(parted, meta.windows) for lane in meta.lanes if index >= lane.first
     ]
 
 

@@ -1,4 +1,4 @@
-"""Everything that one service process serves: HTTP, WebSocket, gRPC and the private port; its start and its drain."""
+"""Everything that one service process serves: all transports, the private port, start and drain."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
 from bonafide.api.operator import OperatorApi
 from bonafide.api.private import PrivateServer
+from bonafide.api.telephony.audiosocket_server import AudioSocketServer
 from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
 from bonafide.bento.shutdown import drain_on_signal
@@ -55,6 +56,7 @@ class Server:
         self._app = App(settings, voice=voice, face=face, voice_shadow=voice_shadow, face_shadow=face_shadow)
         self._http = HttpApi()
         self._sockets = WebSocketApi(lambda: self._http.app)
+        self._audiosocket = AudioSocketServer(lambda: self._http.app)
         operator = OperatorApi(settings.operator_token, self._app.replaceable)
         self._private = PrivateServer(metrics, lambda: self.taking_calls, operator)
         self._draining: asyncio.Task[None] | None = None
@@ -80,6 +82,11 @@ class Server:
             with refusal_to_start(OSError):
                 await self._private.start(
                     self._settings.metrics_host, self._settings.metrics_port, shared=self._settings.workers > 1
+                )
+        if self._settings.audiosocket_port is not None:
+            with refusal_to_start(OSError):
+                await self._audiosocket.start(
+                    self._settings.audiosocket_host, self._settings.audiosocket_port, shared=self._settings.workers > 1
                 )
         self._app.decoders.start()
         self._http.app = self._app
@@ -109,6 +116,7 @@ class Server:
             await self._watching
         await asyncio.gather(self._watching_shadows, return_exceptions=True)
         self._http.app = None
+        await self._audiosocket.stop()
         await self._private.stop()
         await self._app.close()
 

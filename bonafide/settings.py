@@ -3,6 +3,8 @@
 docs/deploy.md has them as a table, made by `scripts/settings_table.py` from this file.
 """
 
+import base64
+import ipaddress
 import os
 import re
 from dataclasses import replace
@@ -38,6 +40,7 @@ from bonafide.addresses import (
     parse_host,
     parse_redis,
 )
+from bonafide.decision import Band
 from bonafide.lists import parse_list
 from models.cpus import usable_cpus
 
@@ -103,6 +106,10 @@ class Settings(BaseSettings):
     """A voice score at or above it is labelled spoof; unset: as the model was calibrated, else 0.5."""
     face_threshold: float | None = Field(None, ge=0.0, le=1.0)
     """A photo with P(fake) at or above it is labelled fake; unset: as the model was calibrated, else 0.5."""
+    voice_uncertain: Annotated[Band | None, NoDecode] = None
+    """`0.2,0.8`: from the lower voice score to below the upper one `decision` is `uncertain`; unset: as calibrated."""
+    face_uncertain: Annotated[Band | None, NoDecode] = None
+    """The same of P(fake) of photos."""
     voice_shadow: str | None = None
     """Second voice model, a reference: it scores what was answered, for metrics and log alone (docs/replacing.md)."""
     face_shadow: str | None = None
@@ -206,6 +213,26 @@ class Settings(BaseSettings):
     """Token of the Twilio account; `/ws/twilio` then accepts only what is signed with it, and requires no API key."""
     twilio_url: str | None = None
     """The address of `/ws/twilio` as configured at Twilio, `wss://...`: it is what is signed."""
+    asterisk_websocket: bool = False
+    """Whether `/ws/asterisk` takes calls of Asterisk's WebSocket channel (docs/telephony.md)."""
+    freeswitch: bool = False
+    """Whether `/ws/freeswitch` takes calls of FreeSWITCH' mod_audio_stream."""
+    telnyx: bool = False
+    """Whether `/ws/telnyx` takes calls of Telnyx' media streaming."""
+    vonage: bool = False
+    """Whether `/ws/vonage` takes calls of Vonage's WebSocket endpoint."""
+    genesys: bool = False
+    """Whether `/ws/genesys` takes calls of Genesys AudioHook."""
+    genesys_api_key: SecretStr | None = None
+    """API key of the AudioHook integration; with `genesys_client_secret`, whose signatures name it."""
+    genesys_client_secret: SecretStr | None = None
+    """Client secret of the integration, base64; `/ws/genesys` then accepts only what it signs, and requires no key."""
+    audiosocket_port: int | None = Field(None, ge=1, le=65535)
+    """Port of Asterisk's AudioSocket, without key and TLS; unset: none."""
+    audiosocket_host: str = "127.0.0.1"
+    """Address that this port listens on."""
+    audiosocket_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks that may call it: `10.0.0.5,10.1.0.0/16`; empty: all that reach it."""
     live_ping_s: float = Field(20.0, gt=0.0)
     """Time between WebSocket pings, and for their answer; a dead connection is found after both."""
 
@@ -358,11 +385,30 @@ class Settings(BaseSettings):
     """auto: console on a terminal, JSON lines elsewhere."""
 
     @field_validator(
-        "grpc_ports", "allowed_buckets", "allowed_origins", "allowed_hosts", "channel_names", mode="before"
+        "grpc_ports",
+        "allowed_buckets",
+        "allowed_origins",
+        "allowed_hosts",
+        "channel_names",
+        "audiosocket_networks",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
         return parse_list(value) if isinstance(value, str) else value
+
+    @field_validator("voice_uncertain", "face_uncertain", mode="before")
+    @classmethod
+    def _ends(cls, value: object) -> object:
+        # `[0.2, 0.8]` is a JSON list of numbers, and those are no texts.
+        return (parse_list(value.strip().strip("[]")) or None) if isinstance(value, str) else value
+
+    @field_validator("voice_uncertain", "face_uncertain", mode="after")
+    @classmethod
+    def _band(cls, value: Band | None) -> Band | None:
+        if value is not None and not 0.0 <= value.lower <= value.upper <= 1.0:
+            raise ValueError("must be two scores from 0 to 1, the lower first, like 0.2,0.8")
+        return value
 
     @field_validator("grpc_ports", mode="before")
     @classmethod
@@ -378,7 +424,26 @@ class Settings(BaseSettings):
             raise ValueError("must not have the same port twice")
         return value
 
-    @field_validator("grpc_host", "metrics_host", mode="after")
+    @field_validator("audiosocket_networks", mode="after")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_network(each, strict=False)) for each in value)
+        except ValueError:
+            raise ValueError("must be addresses or networks like 10.0.0.5,10.1.0.0/16") from None
+
+    @field_validator("genesys_client_secret", mode="after")
+    @classmethod
+    def _base64(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            is_long = value is None or len(base64.b64decode(value.get_secret_value(), validate=True)) >= 16
+        except ValueError:
+            is_long = False
+        if not is_long:
+            raise ValueError("must be base64 of 16 bytes or more")
+        return value
+
+    @field_validator("grpc_host", "metrics_host", "audiosocket_host", mode="after")
     @classmethod
     def _listening(cls, value: str) -> str:
         return parse_host(value)
@@ -439,7 +504,7 @@ class Settings(BaseSettings):
             raise ValueError("must be 16 characters or more")
         return value
 
-    @field_validator("metrics_port", "grpc_ports", mode="before")
+    @field_validator("metrics_port", "grpc_ports", "audiosocket_port", mode="before")
     @classmethod
     def _service_link(cls, value: object, field: ValidationInfo) -> object:
         """Kubernetes sets the address of a service `bonafide-metrics` as `BONAFIDE_METRICS_PORT=tcp://10.0.0.2:9090`."""
@@ -537,6 +602,14 @@ class Settings(BaseSettings):
     def _signatures_need_the_address(self) -> "Settings":
         if self.twilio_auth_token is not None and not self.twilio_url:
             raise ValueError("BONAFIDE_TWILIO_AUTH_TOKEN is set, so BONAFIDE_TWILIO_URL must be set too")
+        return self
+
+    @model_validator(mode="after")
+    def _genesys_is_whole(self) -> "Settings":
+        if (self.genesys_api_key is None) != (self.genesys_client_secret is None):
+            raise ValueError("BONAFIDE_GENESYS_API_KEY and BONAFIDE_GENESYS_CLIENT_SECRET go together")
+        if self.genesys_client_secret is not None and not self.genesys:
+            raise ValueError("BONAFIDE_GENESYS_CLIENT_SECRET is set, so BONAFIDE_GENESYS must be true")
         return self
 
     @cached_property

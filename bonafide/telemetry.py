@@ -204,7 +204,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
     """Binds the call's ids to all log lines and the current span, counts and times it, and logs its outcome.
 
     Args:
-        transport: "grpc", "http" or "websocket"; see `current_transport`.
+        transport: "grpc", "http", "websocket" or "audiosocket"; see `current_transport`.
         method: name on the wire.
         call: its ids.
         level: of the log line when the call succeeds.

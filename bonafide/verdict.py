@@ -1,12 +1,14 @@
 """From scores to verdicts: which windows are judged, the score of a recording, the threshold, suspicious stretches.
 
-One definition, for stored and live voices and for the evaluation. Imports nothing of this project.
+One definition, for stored and live voices and for the evaluation. Imports of this project `decision` alone.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from bonafide.decision import Answer, Band, decision_of, llr_of
 
 DEFAULT_THRESHOLD = 0.5
 SPOOF, BONAFIDE, NO_SPEECH = "spoof", "bonafide", "no_speech"
@@ -92,6 +94,7 @@ class WindowVerdict(WindowSpan):
         speech_ratio: share of the window that is speech, 0..1.
         weight: of its score in that of the recording, see `SpeechCheck.weight`.
         member_scores: of an ensemble's members by their names; none without speech, and of a single model.
+        llr: see `decision.llr_of`.
     """
 
     score: float | None
@@ -99,6 +102,7 @@ class WindowVerdict(WindowSpan):
     speech_ratio: float
     weight: float
     member_scores: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    llr: float | None = field(default=None, kw_only=True)
 
     @property
     def speech_s(self) -> float:
@@ -133,6 +137,7 @@ def judge_window(
     speech: SpeechCheck,
     threshold: float,
     members: Mapping[str, float] | None = None,
+    prior_log_odds: float | None = None,
 ) -> WindowVerdict | None:
     """The verdict on a window: its score counts if there is enough speech in it.
 
@@ -143,6 +148,7 @@ def judge_window(
         speech: decides whether that is enough.
         threshold: a score at or above it is labelled spoof, 0..1.
         members: scores of an ensemble's members by their names.
+        prior_log_odds: of the model, see `decision.llr_of`.
 
     Returns:
         None: it may have enough speech, and the model gave no score.
@@ -161,6 +167,7 @@ def judge_window(
         weight=speech.weight(speech_ratio, span.fresh_s),
         channel=span.channel,
         member_scores={} if counted is None else dict(members or {}),
+        llr=llr_of(counted, prior_log_odds),
     )
 
 
@@ -243,3 +250,21 @@ def _stretch(windows: Sequence[WindowVerdict]) -> SuspiciousStretch:
     score = overall_score(windows)
     assert score is not None  # noqa: S101
     return SuspiciousStretch(windows[0].start_s, windows[-1].end_s, score)
+
+
+def answer_of(
+    score: float | None,
+    label: str,
+    suspicious: Sequence[SuspiciousStretch] = (),
+    *,
+    band: Band | None,
+    prior_log_odds: float | None,
+    conditions: Sequence[str] = (),
+) -> Answer:
+    """What is said of a whole beside its score and label; arguments as the attributes of `Answer`, and see there."""
+    return Answer(
+        decision=decision_of(score, band),
+        llr=llr_of(score, prior_log_odds),
+        partially_spoofed=label == BONAFIDE and bool(suspicious),
+        conditions=tuple(conditions),
+    )

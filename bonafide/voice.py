@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from bonafide.audio.channel_mode import AUTO, ChannelMode
-from bonafide.audio.reader import AudioLimits, samples_before
+from bonafide.audio.conditions import with_speech
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
 from bonafide.channels import ChannelVerdict, channel_name, channel_verdicts, windows_of, worst
+from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.errors import Internal
@@ -32,6 +34,7 @@ from bonafide.verdict import (
     SuspiciousStretch,
     WindowScore,
     WindowVerdict,
+    answer_of,
     effective_threshold,
     judge_window,
     label_of,
@@ -73,8 +76,11 @@ class AudioReport:
         error_message: names the windows that could not be scored, or states that there is no speech; else empty.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
+        answer: what is said of it beside score and label.
+        hop_seconds: between the starts of two chunks.
         channel: what the channel is called whose verdict this is, the worst of `channels`; empty of all together.
         channels: the verdicts on channels that were judged apart; none of a recording that was judged as one.
+        channel_mode: the choice of channels that was in force.
         names: of channels 0, 1, ...
     """
 
@@ -90,8 +96,11 @@ class AudioReport:
     error_message: str
     member_scores: Mapping[str, float] = field(default_factory=dict)
     evidence: str = ""
+    answer: Answer = field(default_factory=Answer)
+    hop_seconds: float = float(WINDOW_SECONDS)
     channel: str = ""
     channels: tuple[ChannelVerdict, ...] = ()
+    channel_mode: ChannelMode = AUTO
     names: tuple[str, ...] = ()
 
 
@@ -127,6 +136,7 @@ class VoiceAnalysis:
         pool: computes the ids of uploads.
         decoder: decodes recordings.
         threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
+        band: in which nothing is decided; None: the model's own, if it has one.
         speech: decides which windows are judged.
         shadow: a second model that scores the same windows after the answer.
         records: where verdicts are recorded before they are answered; None: nowhere.
@@ -144,6 +154,7 @@ class VoiceAnalysis:
         decoder: RecordingDecoder,
         limits: AudioLimits,
         threshold: float | None,
+        band: Band | None = None,
         speech: SpeechCheck,
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
@@ -158,24 +169,29 @@ class VoiceAnalysis:
         self._decoder = decoder
         self._limits = limits
         self._threshold = threshold
+        self._band = band
         self._speech = speech
         self._observer = observer
         self._shadow = shadow
         self._records = records
         self._channel_names = channel_names
 
-    async def analyze_object(self, bucket: str, key: str, call: Call, mode: ChannelMode = AUTO) -> VoiceEvents:
+    async def analyze_object(
+        self, bucket: str, key: str, call: Call, *, hop_s: float | None = None, mode: ChannelMode = AUTO
+    ) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
 
         Args:
-            bucket: of the object.
-            key: of the object.
-            call: its deadline and ids.
+            bucket: where it lies.
+            key: its name there.
+            call: whose deadline holds.
+            hop_s: seconds between the starts of two windows, 0.5..4; None: 4, without overlap.
             mode: which channels are judged.
 
         Raises:
             BonafideError: any but Unauthenticated. Windows scored before it stay in the cache.
         """
+        hop = checked_hop(hop_s)
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)
             digest: MediaDigest | None = None
@@ -198,26 +214,29 @@ class VoiceAnalysis:
                     media = await self._store.digest(bucket, key, stat)
                 return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
 
-            events = self._judge(stat.content_id, stored, judged_on, call, mode)
+            events = self._judge(stat.content_id, stored, judged_on, call, hop, mode)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: Media, call: Call, mode: ChannelMode = AUTO) -> VoiceEvents:
+    async def analyze_bytes(
+        self, data: Media, call: Call, *, hop_s: float | None = None, mode: ChannelMode = AUTO
+    ) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
 
-        A bytearray may be empty afterwards, see `RecordingDecoder`.
+        A bytearray may be empty afterwards, see `RecordingDecoder`; `hop_s` and `mode` as in `analyze_object`.
 
         Raises:
             BonafideError: as `analyze_object`.
         """
+        hop = checked_hop(hop_s)
         with self._runner.admit():
             media, codec = await self._digest_of(data), media_format(data)
 
             async def judged_on(report: AudioReport) -> Judgement:
                 return _judgement(report, media, codec)
 
-            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call, mode)
+            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call, hop, mode)
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -235,6 +254,7 @@ class VoiceAnalysis:
         fetch: Fetch,
         judged_on: Callable[[AudioReport], Awaitable[Judgement]],
         call: Call,
+        hop_s: float,
         mode: ChannelMode,
     ) -> VoiceEvents:
         model = self._runner.info
@@ -247,6 +267,7 @@ class VoiceAnalysis:
             decoder=self._decoder,
             limits=self._limits,
             before=samples_before(model),
+            hop_s=hop_s,
             mode=mode,
         )
         chunks: list[WindowVerdict] = []
@@ -308,6 +329,7 @@ class VoiceAnalysis:
             speech=self._speech,
             threshold=threshold,
             members=model.named(judged.members),
+            prior_log_odds=model.prior_log_odds,
         )
 
     def _threshold_for(self, model: ModelInfo) -> float:
@@ -327,20 +349,34 @@ class VoiceAnalysis:
             error_message = "no score for " + ", ".join(map(self._name_of, failed))
         else:
             error_message = "no speech was found" if score is None else ""
+        speech_s = sum(chunk.speech_s for chunk in chunks)
+        label, suspicious = label_of(score, threshold), suspicious_stretches(chunks)
         return AudioReport(
             chunks=tuple(chunks),
             score=score,
-            label=label_of(score, threshold),
+            label=label,
             threshold=threshold,
             model=model,
             audio_seconds=recording.seconds,
-            speech_seconds=sum(chunk.speech_s for chunk in chunks),
-            suspicious=suspicious_stretches(chunks),
+            speech_seconds=speech_s,
+            suspicious=suspicious,
             warnings=recording.warnings,
             error_message=error_message,
             member_scores=overall_member_scores(chunks),
+            answer=answer_of(
+                score,
+                label,
+                suspicious,
+                band=effective_band(self._band, model.uncertain, threshold),
+                prior_log_odds=model.prior_log_odds,
+                conditions=with_speech(
+                    recording.conditions_of(None if headline is None else headline.number), speech_s
+                ),
+            ),
+            hop_seconds=recording.hop_s,
             channel="" if headline is None else headline.name,
             channels=channels,
+            channel_mode=recording.mode,
             names=self._channel_names,
         )
 
@@ -360,4 +396,8 @@ def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Ju
         windows=report.chunks,
         codec=codec,
         member_scores=report.member_scores,
+        answer=report.answer,
+        hop_seconds=report.hop_seconds,
+        channel_mode=str(report.channel_mode),
+        channel=report.channel,
     )

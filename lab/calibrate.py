@@ -23,20 +23,28 @@ from lab.evaluation.score_file import Scored
 from lab.evaluation.trials import DataError
 from lab.fitting import fit, fit_weights
 from lab.served import ServedModel
+from lab.uncertainty import Uncertainty, fit_band
 from models.calibration import Calibration, Floats, calibration_path, score_counts, write_calibration
 from models.configured import settings_for
 from models.ensemble import Ensemble
 from models.fusion import fused_log_odds
 
 Method = Literal["weights", "platt", "temperature", "none"]
+_FIGURES = ("bpcer", "apcer", "items", "people", "bonafide_people")
+"""Of `Uncertainty`, in the file and on the terminal."""
 _EPILOG = """\
 The calibration is fitted to single windows or photos, by logistic regression on their log odds, both classes weighing
 the same; of an ensemble whose rule is log_odds, on those of its members, which gives their weights. The threshold is
 then the least one at which at most a share BPCER of the bona fide recordings or photos of these data is refused; on
 other data the share will differ. DATA is what `python -m lab.evaluate` takes.
 
-example:
+With --uncertain, scores within a band around the threshold are left undecided: it is the narrowest outside which at
+most a share RATE of the bona fide items is decided to be spoof, and at most a share RATE of the spoofs bona fide. The
+service then answers a third way, in `decision`.
+
+examples:
   python -m lab.calibrate --model my-model/ --data manifest.jsonl --split dev --bpcer 0.01
+  python -m lab.calibrate --model my-model/ --data manifest.jsonl --split dev --bpcer 0.05 --uncertain 0.01
 """
 
 
@@ -67,6 +75,7 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
             f"more than a share {arguments.bpcer:g} of the bona fide items gets a score of 1: no threshold keeps them"
         )
     applied = _applied(probabilities, items.scores, members)
+    undecided = _undecided(whole, arguments.uncertain, threshold)
     figures = {
         "bpcer": metrics.refused_rate(whole.scores[~whole.spoof], threshold),
         "apcer": metrics.accepted_rate(whole.scores[whole.spoof], threshold),
@@ -84,12 +93,30 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
         "without_score": len(without),
         **figures,
     }
+    if undecided is not None:
+        fitted["uncertain"] = {"wanted_rate": arguments.uncertain, **_in_figures(undecided)}
+        figures |= _in_figures(undecided, "uncertain_")
     if probabilities.weights:
         fitted["weights"] = served.info.named(probabilities.weights)
-    calibration = replace(probabilities, threshold=threshold, fitted=fitted, scores=score_counts(applied, items.spoof))
+    band = None if undecided is None else undecided.band
+    scores = score_counts(applied, items.spoof)
+    calibration = replace(probabilities, threshold=threshold, fitted=fitted, uncertain=band, scores=scores)
     path = arguments.out or calibration_path(Path(served.info.local_path))
     write_calibration(calibration, path)
     return calibration, path, figures
+
+
+def _undecided(whole: ScoredTrials, rate: float | None, threshold: float) -> Uncertainty | None:
+    if rate is None:
+        return None
+    try:
+        return fit_band(whole, rate, threshold)
+    except ValueError as error:
+        raise DataError(f"--uncertain: {error}") from error
+
+
+def _in_figures(undecided: Uncertainty, prefix: str = "") -> dict[str, float]:
+    return {prefix + name: getattr(undecided, name) for name in _FIGURES}
 
 
 def _method(given: Method | None, served: ServedModel) -> Method:
@@ -142,6 +169,12 @@ def _parser() -> argparse.ArgumentParser:
         "--bpcer", type=share, required=True, metavar="P", help="share of bona fide that may be refused"
     )
     parser.add_argument(
+        "--uncertain",
+        type=share,
+        metavar="RATE",
+        help="fit a band, too, outside which both error rates are at most this",
+    )
+    parser.add_argument(
         "--method",
         choices=get_args(Method),
         help="temperature leaves 0.5 where it is; none fits only the threshold; default: weights for an ensemble whose "
@@ -152,10 +185,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def share(text: str) -> float:
-    """A BPCER of the command line."""
+    """An error rate of the command line."""
     value = float(text)
     if not (0.0 <= value < 1.0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError("a BPCER lies between 0 and 1")
+        raise argparse.ArgumentTypeError("an error rate lies between 0 and 1")
     return value
 
 
@@ -174,6 +207,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"threshold {calibration.threshold:.4f}: BPCER {100 * figures['bpcer']:.1f} %, "
             f"APCER {100 * figures['apcer']:.1f} % on these data"
         )
+        if calibration.uncertain:
+            lower, upper = calibration.uncertain
+            percent = {name: f"{100 * figures[f'uncertain_{name}']:.1f} %" for name in _FIGURES}
+            console.print(
+                f"undecided from {lower:.4f} to below {upper:.4f}: outside, BPCER {percent['bpcer']}, "
+                f"APCER {percent['apcer']}; inside, {percent['items']} of the items, of {percent['people']} "
+                f"of the people ({percent['bonafide_people']} by bona fide items)"
+            )
         console.print(f"Cllr {figures['cllr_before']:.3f} -> {figures['cllr_after']:.3f} bits")
         console.print(f"written: {path}")
 

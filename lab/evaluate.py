@@ -12,6 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
+from bonafide.audio.reader import checked_hop
+from bonafide.errors import InvalidRequest
 from lab.arguments import REFERENCES, new_parser, overrides, probability, run
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
@@ -151,6 +153,10 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.level == "site":
         _check_sources(dataset)
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)))
+    if arguments.hop is not None:
+        if task == "face":
+            raise DataError("--hop is for recordings; these are photos")
+        served = served.every(arguments.hop)
     scored = score_trials(served, dataset.trials, arguments)
     by_window, by_source = task == "voice" and arguments.level == "window", arguments.level == "site"
     judged, without = judged_items(served, dataset.trials, scored, by_window=by_window)
@@ -223,10 +229,19 @@ def _write(document: dict[str, Any], judged: ScoredTrials, folder: Path) -> None
     score_histogram(judged, document["threshold"]["value"], folder / "histogram.png", title=title)
 
 
+def hop(text: str) -> float:
+    """Seconds between the starts of two windows, of the command line."""
+    try:
+        return checked_hop(float(text))
+    except InvalidRequest as error:
+        raise argparse.ArgumentTypeError(error.message) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser("lab.evaluate", __doc__, _EPILOG)
     add_data_options(parser)
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="results (%(default)s)")
+    parser.add_argument("--hop", type=hop, metavar="S", help="seconds between the starts of two windows; default: 4")
     parser.add_argument("--threshold", type=probability, metavar="T", help="default: the calibration's, or 0.5")
     parser.add_argument(
         "--level",

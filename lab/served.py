@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Self
 
 from bonafide.audio.channel_mode import MIX
-from bonafide.audio.reader import AudioLimits, AudioReader, samples_before
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, samples_before
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import (
     SpeechCheck,
+    SuspiciousStretch,
     WindowScore,
     WindowSpan,
     WindowVerdict,
     effective_threshold,
     judge_window,
     overall_score,
+    suspicious_stretches,
 )
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable
@@ -40,6 +42,7 @@ class MediaReader:
         geometries: how a photo is prepared, see `ModelInfo.geometries`; none: the files are recordings.
         line: through which recordings are sent before the service reads them; None: read as they are.
         before: samples before each window that are given with it, see `AudioReader`.
+        hop_s: seconds between the starts of two windows of a recording.
 
     Attributes:
         identity: identifies its processing besides decoding; empty for recordings.
@@ -51,12 +54,14 @@ class MediaReader:
         geometries: Sequence[ImageGeometry] = (),
         line: Line | None = None,
         before: int = 0,
+        hop_s: float = WINDOW_SECONDS,
     ) -> None:
         self._settings = settings
         self._photos = PhotoReader.from_settings(settings) if geometries else None
         self._geometries = geometries
         self._line = line
         self._before = before
+        self._hop_s = hop_s
         self.identity = "" if self._photos is None else self._photos.identity
 
     def read(self, path: Path) -> list[Part]:
@@ -66,7 +71,14 @@ class MediaReader:
             Unreadable: the service would refuse the file.
             OSError: the file cannot be read at all.
         """
-        data = path.read_bytes()
+        return self.parts(path.read_bytes())
+
+    def parts(self, data: bytes) -> list[Part]:
+        """The same of the bytes of a file.
+
+        Raises:
+            Unreadable: the service would refuse them.
+        """
         try:
             if self._photos is None:
                 return self._windows(data)
@@ -80,7 +92,7 @@ class MediaReader:
         if self._line is not None:
             data = self._line.send(data, limits)
             limits = replace(limits, max_bytes=max(limits.max_bytes, len(data)))  # WAV is larger than what it was
-        with AudioReader(data, limits, before=self._before, mode=MIX) as reader:
+        with AudioReader(data, limits, before=self._before, hop_s=self._hop_s, mode=MIX) as reader:
             return [Part(window.pcm, window.fresh_s) for windows in reader for window in windows]
 
 
@@ -110,6 +122,7 @@ class ServedModel:
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._settings = settings
         self._line: Line | None = None
+        self._hop_s = float(WINDOW_SECONDS)
         self._reader = MediaReader(settings, self.info.geometries, before=samples_before(self.info))
         self.read = self._reader.read
 
@@ -117,9 +130,19 @@ class ServedModel:
         """The same voice model, whose recordings are sent through this line before it reads them."""
         other = copy.copy(self)
         other._line = line
-        other._reader = MediaReader(self._settings, self.info.geometries, line, samples_before(self.info))
-        other.read = other._reader.read
-        return other
+        return other._reading()
+
+    def every(self, hop_s: float) -> Self:
+        """The same voice model, whose windows start every `hop_s` seconds; see `audio.reader.checked_hop`."""
+        other = copy.copy(self)
+        other._hop_s = hop_s
+        return other._reading()
+
+    def _reading(self) -> Self:
+        before = samples_before(self.info)
+        self._reader = MediaReader(self._settings, self.info.geometries, self._line, before, self._hop_s)
+        self.read = self._reader.read
+        return self
 
     @property
     def info(self) -> ModelInfo:
@@ -132,7 +155,8 @@ class ServedModel:
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
         read = self._reader.identity or f"soxr, speech {info.speech_version}"
-        return f"{model}; {read}" + (f"; through {self._line.identity}" if self._line else "")
+        found = f"{model}; {read}" + (f"; through {self._line.identity}" if self._line else "")
+        return found if self._hop_s == WINDOW_SECONDS else f"{found}; every {self._hop_s!r} s"
 
     def score(self, parts: Sequence[Part]) -> list[WindowScore]:
         """P(spoof) of each part, NaN where there is none, its speech ratio, 0..1, and its members' scores.
@@ -164,19 +188,40 @@ class ServedModel:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
         return overall_score(self._verdicts(scored))
 
+    def stretches(self, scored: Scored) -> tuple[SuspiciousStretch, ...]:
+        """The suspicious stretches of a recording."""
+        return suspicious_stretches(self._verdicts(scored))
+
+    def judge_bytes(self, data: bytes) -> Scored:
+        """Reads and scores the bytes of one file.
+
+        Raises:
+            Unreadable: the service would refuse them.
+            InferenceFailed: the engine itself is broken.
+        """
+        parts = self._reader.parts(data)
+        size = self.info.max_batch_size
+        found = [each for first in range(0, len(parts), size) for each in self.score(parts[first : first + size])]
+        return Scored(
+            scores=tuple(each.score for each in found),
+            seconds=tuple(part.seconds for part in parts),
+            speech_ratios=tuple(each.speech_ratio for each in found),
+            members=tuple(each.members for each in found if each.members),
+        )
+
     def _verdicts(self, scored: Scored) -> Iterator[WindowVerdict]:
         """The service's verdict on each part, without those to which the model gave no score."""
         threshold = effective_threshold(None, self.info.threshold)
-        start_s = 0.0
+        end_s = 0.0
         members = scored.members or ((),) * len(scored.scores)
         for index, (score, seconds, ratio, each) in enumerate(
             zip(scored.scores, scored.seconds, scored.speech_ratios, members, strict=True)
         ):
             named = self.info.named(each)
-            span = WindowSpan(index, start_s, start_s + seconds, fresh_s=seconds)
+            end_s += seconds
+            span = WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=seconds)
             if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold, members=named):
                 yield verdict
-            start_s += seconds
 
 
 def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:

@@ -21,6 +21,8 @@ from models.info import SCORE_BINS, ScoreCounts
 Floats = NDArray[np.float64]
 SHARPEST = 1e-6
 """Probabilities are taken as at least this far from 0 and 1: single precision cannot distinguish more extreme ones."""
+_EVEN_ODDS = ("platt", "temperature", "weights")
+"""Methods of `lab.calibrate` that fit probabilities; `none` fits the threshold alone."""
 _WAY_OUT = "fit it again with `python -m lab.calibrate`, or remove it"
 
 
@@ -38,6 +40,7 @@ class Calibration:
         fitted: how and on what it was fitted, as information.
         weights: of an ensemble's members, 0 or more; none: the ensemble's own rule counts, as of a single model.
         scores: calibrated, of what it was fitted to; None: they were not kept. Of no effect on any score.
+        uncertain: between these two calibrated scores nothing is decided; None: every score is.
     """
 
     scale: float
@@ -47,13 +50,23 @@ class Calibration:
     fitted: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[float, ...] = ()
     scores: ScoreCounts | None = None
+    uncertain: tuple[float, float] | None = None
 
     @property
     def version(self) -> str:
         """12 hex digits over the weights' version and everything that changes a score or a label."""
         weights = [list(self.weights)] if self.weights else []
-        facts = json.dumps([self.weights_version, self.scale, self.offset, self.threshold, *weights])
+        band = [{"uncertain": list(self.uncertain)}] if self.uncertain else []
+        facts = json.dumps([self.weights_version, self.scale, self.offset, self.threshold, *weights, *band])
         return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+    @property
+    def prior_log_odds(self) -> float | None:
+        """Log prior odds of spoof under which its probabilities hold; None: they were not fitted, or who knows how.
+
+        `lab.calibrate` weighs both classes the same, whatever their numbers: 0.
+        """
+        return 0.0 if self.fitted.get("method") in _EVEN_ODDS else None
 
     def apply(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Calibrated scores, float32 (n,); NaN stays NaN."""
@@ -89,6 +102,7 @@ def read_calibration(model: Path, weights_version: str, members: int = 0) -> Cal
             fitted=content["fitted"],
             weights=tuple(map(float, content.get("weights", ()))),
             scores=ScoreCounts.from_dict(content["scores"]) if content.get("scores") is not None else None,
+            uncertain=_band(content.get("uncertain")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnsupportedModel(f"{path} cannot be read as a calibration ({error!r}); {_WAY_OUT}") from error
@@ -100,12 +114,21 @@ def read_calibration(model: Path, weights_version: str, members: int = 0) -> Cal
         or not all(0 <= each < math.inf for each in found.weights)
     ):
         raise UnsupportedModel(f"{path} holds weights that its {members} members cannot have; {_WAY_OUT}")
+    if found.uncertain and not 0 <= found.uncertain[0] <= found.uncertain[1] <= 1:
+        raise UnsupportedModel(f"{path} holds a band {found.uncertain} that no scores lie in; {_WAY_OUT}")
     if found.weights_version != weights_version:
         raise UnsupportedModel(
             f"{path} was fitted to version {found.weights_version}, and the weights, configuration or label mapping "
             f"beside it are version {weights_version}; {_WAY_OUT}"
         )
     return found
+
+
+def _band(content: Any) -> tuple[float, float] | None:
+    if content is None:
+        return None
+    lower, upper = content
+    return float(lower), float(upper)
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
@@ -117,6 +140,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         "weights_version": calibration.weights_version,
         **({"weights": list(calibration.weights)} if calibration.weights else {}),
         **({"scores": asdict(calibration.scores)} if calibration.scores else {}),
+        **({"uncertain": list(calibration.uncertain)} if calibration.uncertain else {}),
         "fitted": dict(calibration.fitted),
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -108,4 +108,6 @@ def model_info(
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
         fitted_scores=calibration.scores if calibration else None,
+        prior_log_odds=calibration.prior_log_odds if calibration else None,
+        uncertain=calibration.uncertain if calibration else None,
     )

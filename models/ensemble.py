@@ -127,6 +127,8 @@ def open_ensemble(files: ModelFiles, task: Task, options: LoadOptions) -> Ensemb
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
         fitted_scores=calibration.scores if calibration else None,
+        prior_log_odds=calibration.prior_log_odds if calibration else None,
+        uncertain=calibration.uncertain if calibration else None,
         members=tuple(
             MemberInfo(each.name, each.version, weight, each.engine, each.device, each.precision)
             for each, weight in zip(infos, weights, strict=True)

@@ -165,6 +165,8 @@ class ModelInfo:
             a window of 4 s with it.
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
+        prior_log_odds: log prior odds of spoof under which they are; None: they are none, or it is not known.
+        uncertain: between these two scores nothing is decided, as fitted on data; None: never fitted.
         speech_version: of the speech detector beside it (voice only); None: there is none.
         members: of an ensemble, in the order of their scores; else empty.
         more_geometries: of an ensemble whose members are given different pictures, those besides `geometry`.
@@ -189,6 +191,8 @@ class ModelInfo:
     window_samples: int | None = None
     threshold: float | None = None
     calibrated: bool = False
+    prior_log_odds: float | None = None
+    uncertain: tuple[float, float] | None = None
     speech_version: str | None = None
     members: tuple[MemberInfo, ...] = ()
     more_geometries: tuple[ImageGeometry, ...] = ()
@@ -205,6 +209,9 @@ class ModelInfo:
         known["labels"] = tuple(known["labels"])
         if known.get("geometry") is not None:
             known["geometry"] = ImageGeometry.from_dict(known["geometry"])
+        if known.get("uncertain") is not None:
+            lower, upper = known["uncertain"]
+            known["uncertain"] = (lower, upper)
         known["members"] = tuple(map(MemberInfo.from_dict, known.get("members", ())))
         known["more_geometries"] = tuple(map(ImageGeometry.from_dict, known.get("more_geometries", ())))
         if known.get("fitted_scores") is not None:
@@ -214,7 +221,8 @@ class ModelInfo:
     def to_dict(self) -> dict[str, Any]:
         """The same as a dictionary of JSON types."""
         values = asdict(self)
-        return values | {name: list(values[name]) for name in ("labels", "members", "more_geometries")}
+        listed = ("labels", "members", "more_geometries", *(("uncertain",) if self.uncertain else ()))
+        return values | {name: list(values[name]) for name in listed}
 
     @property
     def geometries(self) -> tuple[ImageGeometry, ...]:

@@ -28,6 +28,7 @@ class AnalyzeAudioRequest(_message.Message):
     MINIO_OBJECT_KEY_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_MODE_FIELD_NUMBER: _builtins.int
+    HOP_SECONDS_FIELD_NUMBER: _builtins.int
     minio_bucket_name: _builtins.str
     minio_object_key: _builtins.str
     task_id: _builtins.str
@@ -36,6 +37,8 @@ class AnalyzeAudioRequest(_message.Message):
     """Which channels are judged: "auto" (default: the two of a call apart, one voice on both as one), "mix", "separate", or
     the number of one channel, from 0.
     """
+    hop_seconds: _builtins.float
+    """Seconds between the starts of two windows, 0.5 to 4; absent: 4, without overlap. Halving it doubles the cost."""
     def __init__(
         self,
         *,
@@ -43,40 +46,48 @@ class AnalyzeAudioRequest(_message.Message):
         minio_object_key: _builtins.str = ...,
         task_id: _builtins.str = ...,
         channel_mode: _builtins.str = ...,
+        hop_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "hop_seconds", b"hop_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_mode", b"channel_mode", "minio_bucket_name", b"minio_bucket_name", "minio_object_key", b"minio_object_key", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "channel_mode", b"channel_mode", "hop_seconds", b"hop_seconds", "minio_bucket_name", b"minio_bucket_name", "minio_object_key", b"minio_object_key", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__hop_seconds: _TypeAlias = _typing.Literal["hop_seconds"]  # noqa: Y015
+    _WhichOneofArgType__hop_seconds: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hop_seconds) -> _WhichOneofReturnType__hop_seconds | None: ...
 
 Global___AnalyzeAudioRequest: _TypeAlias = AnalyzeAudioRequest  # noqa: Y015
 
 @_typing.final
 class AnalyzeUploadRequest(_message.Message):
-    """Part of a recording; `task_id` and `channel_mode` count in the first part only."""
+    """Part of a recording; all but `data` counts in the first part only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DATA_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_MODE_FIELD_NUMBER: _builtins.int
+    HOP_SECONDS_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     task_id: _builtins.str
     channel_mode: _builtins.str
     """As in AnalyzeAudioRequest."""
+    hop_seconds: _builtins.float
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
         task_id: _builtins.str = ...,
         channel_mode: _builtins.str = ...,
+        hop_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "hop_seconds", b"hop_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_mode", b"channel_mode", "data", b"data", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "channel_mode", b"channel_mode", "data", b"data", "hop_seconds", b"hop_seconds", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__hop_seconds: _TypeAlias = _typing.Literal["hop_seconds"]  # noqa: Y015
+    _WhichOneofArgType__hop_seconds: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hop_seconds) -> _WhichOneofReturnType__hop_seconds | None: ...
 
 Global___AnalyzeUploadRequest: _TypeAlias = AnalyzeUploadRequest  # noqa: Y015
 
@@ -140,6 +151,11 @@ class AnalyzeAudioResponse(_message.Message):
     SUSPICIOUS_FIELD_NUMBER: _builtins.int
     SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    LLR_FIELD_NUMBER: _builtins.int
+    PARTIALLY_SPOOFED_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    HOP_SECONDS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
@@ -160,6 +176,16 @@ class AnalyzeAudioResponse(_message.Message):
     """Whether scores and threshold were fitted to data; if not, they are the model's raw output and 0.5 (or a setting)."""
     speech_seconds: _builtins.float
     """Seconds in which somebody speaks."""
+    decision: _builtins.str
+    """"bonafide", "spoof" or "uncertain": score compared with both ends of the band; empty unless the model's calibration
+    or a setting has one. label knows nothing of it.
+    """
+    llr: _builtins.float
+    """Natural logarithm of the likelihood ratio, spoof over bona fide; absent without a score or a calibration."""
+    partially_spoofed: _builtins.bool
+    """Whether it is bona fide by its mean, with suspicious stretches."""
+    hop_seconds: _builtins.float
+    """Seconds between the starts of two chunks."""
     evidence: _builtins.str
     """The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none."""
     channel: _builtins.str
@@ -189,6 +215,10 @@ class AnalyzeAudioResponse(_message.Message):
         """P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model."""
 
     @_builtins.property
+    def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec"."""
+
+    @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelVerdict]:
         """Of channels that were judged apart; empty when all were judged as one."""
 
@@ -209,16 +239,26 @@ class AnalyzeAudioResponse(_message.Message):
         suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
         speech_seconds: _builtins.float = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        decision: _builtins.str = ...,
+        llr: _builtins.float | None = ...,
+        partially_spoofed: _builtins.bool = ...,
+        conditions: _abc.Iterable[_builtins.str] | None = ...,
+        hop_seconds: _builtins.float = ...,
         evidence: _builtins.str = ...,
         channel: _builtins.str = ...,
         channels: _abc.Iterable[Global___ChannelVerdict] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "channel", b"channel", "channels", b"channels", "chunks", b"chunks", "error_message", b"error_message", "evidence", b"evidence", "label", b"label", "member_scores", b"member_scores", "model", b"model", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "channel", b"channel", "channels", b"channels", "chunks", b"chunks", "conditions", b"conditions", "decision", b"decision", "error_message", b"error_message", "evidence", b"evidence", "hop_seconds", b"hop_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "model", b"model", "partially_spoofed", b"partially_spoofed", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
+    _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__llr) -> _WhichOneofReturnType__llr | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
@@ -358,6 +398,7 @@ class ChunkResult(_message.Message):
     SPEECH_RATIO_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    LLR_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     score: _builtins.float
     """P(spoof), 0..1; absent when the chunk has no speech."""
@@ -369,6 +410,8 @@ class ChunkResult(_message.Message):
     """Share of the chunk in which somebody speaks, 0..1."""
     channel: _builtins.str
     """Whose it is, by name; empty of all channels together. Chunks of several channels share an id."""
+    llr: _builtins.float
+    """As in AnalyzeAudioResponse."""
     @_builtins.property
     def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
@@ -384,13 +427,19 @@ class ChunkResult(_message.Message):
         speech_ratio: _builtins.float = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         channel: _builtins.str = ...,
+        llr: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "channel", b"channel", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "channel", b"channel", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
+    _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__llr) -> _WhichOneofReturnType__llr | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___ChunkResult: _TypeAlias = ChunkResult  # noqa: Y015
@@ -593,6 +642,7 @@ class LiveWindow(_message.Message):
     RUNNING_LABEL_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    LLR_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """From 0, without gaps."""
     start_time_seconds: _builtins.float
@@ -610,6 +660,8 @@ class LiveWindow(_message.Message):
     """Changes only when the running score has clearly crossed the threshold."""
     error_message: _builtins.str
     """Empty, or why the window has neither score nor label."""
+    llr: _builtins.float
+    """As in AnalyzeAudioResponse."""
     @_builtins.property
     def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """As in ChunkResult."""
@@ -627,15 +679,20 @@ class LiveWindow(_message.Message):
         running_label: _builtins.str = ...,
         error_message: _builtins.str = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        llr: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "running_score", b"running_score", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_running_score", b"_running_score", "_score", b"_score", "llr", b"llr", "running_score", b"running_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "member_scores", b"member_scores", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
+    _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
     _WhichOneofReturnType__running_score: _TypeAlias = _typing.Literal["running_score"]  # noqa: Y015
     _WhichOneofArgType__running_score: _TypeAlias = _typing.Literal["_running_score", b"_running_score"]  # noqa: Y015
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__llr) -> _WhichOneofReturnType__llr | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__running_score) -> _WhichOneofReturnType__running_score | None: ...
     @_typing.overload
@@ -683,6 +740,10 @@ class LiveSummary(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    LLR_FIELD_NUMBER: _builtins.int
+    PARTIALLY_SPOOFED_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
@@ -696,6 +757,10 @@ class LiveSummary(_message.Message):
     request_id: _builtins.str
     reason: _builtins.str
     """"end", or why the server ended the session: "idle", "session_limit", "going_away"; then an error status follows."""
+    decision: _builtins.str
+    """As in AnalyzeAudioResponse, all four."""
+    llr: _builtins.float
+    partially_spoofed: _builtins.bool
     evidence: _builtins.str
     """As in AnalyzeAudioResponse, of the bytes that were received."""
     @_builtins.property
@@ -712,6 +777,8 @@ class LiveSummary(_message.Message):
     def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """As in AnalyzeAudioResponse."""
 
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -729,14 +796,23 @@ class LiveSummary(_message.Message):
         reason: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        decision: _builtins.str = ...,
+        llr: _builtins.float | None = ...,
+        partially_spoofed: _builtins.bool = ...,
+        conditions: _abc.Iterable[_builtins.str] | None = ...,
         evidence: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "model", b"model", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "evidence", b"evidence", "judged_seconds", b"judged_seconds", "label", b"label", "member_scores", b"member_scores", "model", b"model", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "conditions", b"conditions", "decision", b"decision", "evidence", b"evidence", "judged_seconds", b"judged_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "model", b"model", "partially_spoofed", b"partially_spoofed", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
+    _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__llr) -> _WhichOneofReturnType__llr | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___LiveSummary: _TypeAlias = LiveSummary  # noqa: Y015
@@ -902,6 +978,8 @@ class VoiceModelStatusResponse(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_LOWER_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_UPPER_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """"loaded", "not_loaded" or "error"."""
     model_type: _builtins.str
@@ -913,6 +991,9 @@ class VoiceModelStatusResponse(_message.Message):
     threshold: _builtins.float
     calibrated: _builtins.bool
     """Whether scores and threshold were fitted to data."""
+    uncertain_lower: _builtins.float
+    """The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one."""
+    uncertain_upper: _builtins.float
     @_builtins.property
     def model(self) -> Global___ModelIdentity: ...
     @_builtins.property
@@ -933,11 +1014,20 @@ class VoiceModelStatusResponse(_message.Message):
         threshold: _builtins.float = ...,
         calibrated: _builtins.bool = ...,
         members: _abc.Iterable[Global___MemberModel] | None = ...,
+        uncertain_lower: _builtins.float | None = ...,
+        uncertain_upper: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "model", b"model", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model", b"model", "model_type", b"model_type", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "calibrated", b"calibrated", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model", b"model", "model_type", b"model_type", "precision", b"precision", "status", b"status", "threshold", b"threshold", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__uncertain_lower: _TypeAlias = _typing.Literal["uncertain_lower"]  # noqa: Y015
+    _WhichOneofArgType__uncertain_lower: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower"]  # noqa: Y015
+    _WhichOneofReturnType__uncertain_upper: _TypeAlias = _typing.Literal["uncertain_upper"]  # noqa: Y015
+    _WhichOneofArgType__uncertain_upper: _TypeAlias = _typing.Literal["_uncertain_upper", b"_uncertain_upper"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uncertain_lower) -> _WhichOneofReturnType__uncertain_lower | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uncertain_upper) -> _WhichOneofReturnType__uncertain_upper | None: ...
 
 Global___VoiceModelStatusResponse: _TypeAlias = VoiceModelStatusResponse  # noqa: Y015

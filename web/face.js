@@ -3,7 +3,7 @@
 import { Camera } from "./camera.js";
 import { acceptFiles, element, Verdict } from "./elements.js";
 import { predictLiveness } from "./service.js";
-import { errorWords, FACE_WORDS, percent, REASON_WORDS } from "./words.js";
+import { answerWords, errorWords, FACE_WORDS, percent, REASON_WORDS } from "./words.js";
 
 export class FacePanel {
   constructor() {
@@ -99,7 +99,8 @@ export class FacePanel {
     const [title, detail] = FACE_WORDS[answer.predicted_class];
     const reason = REASON_WORDS[answer.reason] ?? answer.reason;
     const fake = answer.probabilities.fake;
-    this.verdict.show(answer.predicted_class, [title, reason || detail], percent(fake));
+    const words = [reason || detail, answerWords(answer)].filter(Boolean).join(" ");
+    this.verdict.show(answer.predicted_class, [title, words], percent(fake));
     element("face-meter").hidden = false;
     element("face-marker").style.left = `${100 * fake}%`;
     element("face-threshold").style.left = `${100 * answer.threshold}%`;

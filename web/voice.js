@@ -7,7 +7,7 @@ import { Player } from "./player.js";
 import { detectAudio, live } from "./service.js";
 import { Take } from "./take.js";
 import { Timeline } from "./timeline.js";
-import { clock, errorWords, percent, suspiciousWords, VOICE_WORDS, WINDOW_WORDS } from "./words.js";
+import { answerWords, clock, errorWords, percent, suspiciousWords, VOICE_WORDS, WINDOW_WORDS } from "./words.js";
 
 /** Larger files are judged too, but their waveform is not drawn: decoded, they would fill the memory of a phone. */
 const MOST_DRAWN_BYTES = 48 * 1024 * 1024;
@@ -106,7 +106,7 @@ export class VoicePanel {
       const summary = await client.end();
       // What was left at the end, less than a window, is judged in the summary only.
       for (const window of summary.windows.slice(this.timeline.windows.length)) this.#heard(window);
-      const notes = [this.note, ...(summary.warnings ?? [])].filter(Boolean).join(" ");
+      const notes = [answerWords(summary), this.note, ...(summary.warnings ?? [])].filter(Boolean).join(" ");
       this.#verdict(summary.label, summary.p_spoof, summary.suspicious, notes);
     } catch (error) {
       this.#fail(error);
@@ -138,7 +138,7 @@ export class VoicePanel {
       }
       this.threshold = answer.threshold;
       this.#showClock(answer.audio_seconds);
-      const notes = [...answer.warnings, answer.error_message].filter(Boolean).join(" ");
+      const notes = [answerWords(answer), ...answer.warnings, answer.error_message].filter(Boolean).join(" ");
       this.#verdict(answer.label, answer.score ?? null, answer.suspicious ?? [], notes);
     } catch (error) {
       if (!signal.aborted) this.#fail(error);

@@ -49,6 +49,38 @@ export function suspiciousWords(stretches, seconds) {
   return `Suspicious: ${times.join(", ")}${more}.`;
 }
 
+/** @type {Record<string, string>} */
+const DECISION_WORDS = {
+  bonafide: "Decision: genuine.",
+  spoof: "Decision: fake.",
+  uncertain: "Decision: uncertain; ask again, or look closer.",
+};
+
+/** @type {Record<string, string>} */
+const CONDITION_WORDS = {
+  narrow_band: "a narrow band, as of a telephone",
+  clipping: "clipping",
+  low_level: "a low level",
+  noise: "noise",
+  little_speech: "little speech",
+  codec: "a lossy codec",
+};
+
+/**
+ * What is said beside the label: the decision, and what weakens it; nothing of what the service does not tell.
+ * @param {{decision?: string, partially_spoofed?: boolean, conditions?: string[]}} answer
+ */
+export function answerWords(answer) {
+  const conditions = (answer.conditions ?? []).map((name) => CONDITION_WORDS[name] ?? name);
+  return [
+    DECISION_WORDS[answer.decision ?? ""] ?? "",
+    answer.partially_spoofed ? "Genuine by its mean, but not everywhere." : "",
+    conditions.length ? `Weakened by ${conditions.join(", ")}.` : "",
+  ]
+    .filter(Boolean)
+    .join(" ");
+}
+
 /** @param {number} share 0..1 */
 export function percent(share) {
   return `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;

@@ -22,6 +22,7 @@ from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
 from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, TooLarge, UnreadableMedia
@@ -117,15 +118,17 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
         task_id, mode = "", ChannelMode()
+        hop_s: float | None = None
 
         async def parts() -> AsyncIterator[bytes]:
-            nonlocal task_id, mode
+            nonlocal task_id, mode, hop_s
             first = True
             async for request in requests:
                 if first:
                     task_id = printable_id(request.task_id)
                     bind_task(task_id)
                     mode = ChannelMode.parse(request.channel_mode)
+                    hop_s = checked_hop(_hop_of(request))  # refused before the rest is sent
                 first = False
                 yield request.data
 
@@ -133,7 +136,8 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id), mode), call, context)
+            events = self._app.voice.analyze_bytes(data, call.of_task(task_id), hop_s=hop_s, mode=mode)
+            await self._send(events, call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
@@ -155,13 +159,16 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, request: audio.VoiceModelStatusRequest, context: Context
     ) -> audio.VoiceModelStatusResponse:
         """The voice model in use."""
-        return messages.voice_status(self._app.voice_runner, self._app.settings.voice_threshold)
+        return messages.voice_status(
+            self._app.voice_runner, self._app.settings.voice_threshold, self._app.settings.voice_uncertain
+        )
 
     def _object_events(self, request: audio.AnalyzeAudioRequest, call: Call) -> VoiceEvents:
         if not request.minio_bucket_name or not request.minio_object_key:
             raise InvalidRequest("minio_bucket_name and minio_object_key must both be set")
+        bucket, key = request.minio_bucket_name, request.minio_object_key
         mode = ChannelMode.parse(request.channel_mode)
-        return self._app.voice.analyze_object(request.minio_bucket_name, request.minio_object_key, call, mode)
+        return self._app.voice.analyze_object(bucket, key, call, hop_s=_hop_of(request), mode=mode)
 
     async def _send(self, events: VoiceEvents, call: Call, context: Context) -> None:
         async with aclosing(events):
@@ -190,7 +197,9 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
         self, request: liveness.ModelStatusRequest, context: Context
     ) -> liveness.ModelStatusResponse:
         """The face model in use."""
-        return messages.face_status(self._app.face_runner, self._app.settings.face_threshold)
+        return messages.face_status(
+            self._app.face_runner, self._app.settings.face_threshold, self._app.settings.face_uncertain
+        )
 
 
 class GrpcServer:
@@ -322,6 +331,10 @@ def _watching(app: App, largest: int) -> Intake:
         idle_s=_WATCHING_IDLE_S,
         largest=largest,
     )
+
+
+def _hop_of(request: audio.AnalyzeAudioRequest | audio.AnalyzeUploadRequest) -> float | None:
+    return request.hop_seconds if request.HasField("hop_seconds") else None
 
 
 def _photo_of(message: bytes) -> bytearray:

@@ -135,6 +135,7 @@ def _window(verdict: LiveWindowVerdict) -> audio.LiveWindow:
         running_score=verdict.running_score,
         running_label=verdict.running_label,
         member_scores=verdict.member_scores,
+        llr=verdict.llr,
     )
 
 
@@ -155,4 +156,8 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         warnings=summary.warnings,
         member_scores=summary.member_scores,
         evidence=summary.evidence,
+        decision=summary.answer.decision or "",
+        llr=summary.answer.llr,
+        partially_spoofed=summary.answer.partially_spoofed,
+        conditions=summary.answer.conditions,
     )

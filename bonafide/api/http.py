@@ -29,6 +29,7 @@ from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
 from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.security.access import Access
@@ -58,6 +59,7 @@ class StoredRecording(BaseModel):
     key: str = Field(min_length=1)
     task_id: str = ""
     channel_mode: str = ""
+    hop_seconds: float | None = None
 
 
 class Truth(BaseModel):
@@ -114,8 +116,10 @@ class HttpApi:
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
         mode = _channel_mode(request)
+        hop_s = checked_hop(_number(request, "hop_seconds"))
         async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
-            report = await _while_connected(request, report_of(app.voice.analyze_bytes(data, call, mode)))
+            events = app.voice.analyze_bytes(data, call, hop_s=hop_s, mode=mode)
+            report = await _while_connected(request, report_of(events))
         return messages.audio_response(report, call)
 
     async def analyze_audio(self, app: App, request: Request, call: Call) -> Message:
@@ -125,7 +129,7 @@ class HttpApi:
         call = call.of_task(wanted.task_id)
         bind_task(call.task_id)
         mode = _channel_mode(request, wanted.channel_mode)
-        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, mode)
+        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=wanted.hop_seconds, mode=mode)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
@@ -145,10 +149,10 @@ class HttpApi:
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The models in use."""
-        return {
-            "voice": messages.as_json(messages.voice_status(app.voice_runner, app.settings.voice_threshold)),
-            "face": messages.as_json(messages.face_status(app.face_runner, app.settings.face_threshold)),
-        }
+        settings = app.settings
+        voice = messages.voice_status(app.voice_runner, settings.voice_threshold, settings.voice_uncertain)
+        face = messages.face_status(app.face_runner, settings.face_threshold, settings.face_uncertain)
+        return {"voice": messages.as_json(voice), "face": messages.as_json(face)}
 
     async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """Whether both models are ready."""
@@ -301,6 +305,22 @@ def _channel_mode(request: Request, in_body: str = "") -> ChannelMode:
     if len(named) > 1:
         raise InvalidRequest(f"the request names several values of {CHANNEL_QUERY}")
     return ChannelMode.parse(named.pop() if named else "")
+
+
+def _number(request: Request, name: str) -> float | None:
+    """A number in the address of a request; None: it is not there.
+
+    Raises:
+        InvalidRequest: something else, or more than once.
+    """
+    found = request.query_params.getlist(name)
+    if not found:
+        return None
+    try:
+        (text,) = found
+        return float(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be one number") from None
 
 
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from bonafide.calls import Call
 from bonafide.channels import ChannelVerdict, channel_name
+from bonafide.decision import Band, effective_band
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
 from bonafide.photo.faces import Face
@@ -30,6 +31,7 @@ def chunk_result(window: WindowVerdict, channel: str = "") -> audio.ChunkResult:
         speech_ratio=window.speech_ratio,
         member_scores=window.member_scores,
         channel=channel,
+        llr=window.llr,
     )
 
 
@@ -53,6 +55,11 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         evidence=report.evidence,
         channel=report.channel,
         channels=[channel_verdict(each) for each in report.channels],
+        decision=report.answer.decision or "",
+        llr=report.answer.llr,
+        partially_spoofed=report.answer.partially_spoofed,
+        conditions=report.answer.conditions,
+        hop_seconds=report.hop_seconds,
     )
 
 
@@ -125,6 +132,8 @@ def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:
         faces=[_face_box(face) for face in report.faces],
         member_scores=report.member_scores,
         evidence=report.evidence,
+        decision=report.answer.decision or "",
+        llr=report.answer.llr,
     )
 
 
@@ -140,11 +149,14 @@ def face_refusal(error: BonafideError, call: Call) -> liveness.LivenessResponse:
     )
 
 
-def voice_status(runner: Runner[Any], threshold: float | None) -> audio.VoiceModelStatusResponse:
-    """The voice model that is loaded, or that none is; `threshold` is the setting."""
+def voice_status(
+    runner: Runner[Any], threshold: float | None, band: Band | None = None
+) -> audio.VoiceModelStatusResponse:
+    """The voice model that is loaded, or that none is; `threshold` and `band` are the settings."""
     if not runner.ready:
         return audio.VoiceModelStatusResponse(status="not_loaded")
     info = runner.info
+    lower, upper = _ends(info, threshold, band)
     return audio.VoiceModelStatusResponse(
         status="loaded",
         model=identity(info),
@@ -157,14 +169,17 @@ def voice_status(runner: Runner[Any], threshold: float | None) -> audio.VoiceMod
         threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
         members=[audio.MemberModel(**asdict(member)) for member in info.members],
+        uncertain_lower=lower,
+        uncertain_upper=upper,
     )
 
 
-def face_status(runner: Runner[Any], threshold: float | None) -> liveness.ModelStatusResponse:
-    """The face model that is loaded, or that none is; `threshold` is the setting."""
+def face_status(runner: Runner[Any], threshold: float | None, band: Band | None = None) -> liveness.ModelStatusResponse:
+    """The face model that is loaded, or that none is; `threshold` and `band` are the settings."""
     if not runner.ready:
         return liveness.ModelStatusResponse(status="not_loaded")
     info = runner.info
+    lower, upper = _ends(info, threshold, band)
     return liveness.ModelStatusResponse(
         status="loaded",
         model_name=info.name,
@@ -179,7 +194,14 @@ def face_status(runner: Runner[Any], threshold: float | None) -> liveness.ModelS
         threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
         members=[liveness.MemberModel(**asdict(member)) for member in info.members],
+        uncertain_lower=lower,
+        uncertain_upper=upper,
     )
+
+
+def _ends(info: ModelInfo, threshold: float | None, band: Band | None) -> tuple[float | None, float | None]:
+    in_force = effective_band(band, info.uncertain, effective_threshold(threshold, info.threshold))
+    return in_force or (None, None)
 
 
 def _face_box(face: Face) -> liveness.FaceBox:

@@ -5,7 +5,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from bonafide.api.bodies import EncodedFile
-from bonafide.api.twilio_messages import CallVerdict
+from bonafide.api.telephony.call_verdict import CallVerdict
+from bonafide.audio.reader import MIN_HOP_SECONDS, WINDOW_SECONDS
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
@@ -71,12 +72,22 @@ _FILE = {
     "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BYTES}}},
     "application/json": {"schema": EncodedFile.model_json_schema()},
 }
+_HOP = {"type": "number", "minimum": MIN_HOP_SECONDS, "maximum": WINDOW_SECONDS}
+_HOP_IN_QUERY = {
+    "name": "hop_seconds",
+    "in": "query",
+    "description": "seconds between the starts of two windows; without it they do not overlap",
+    "schema": _HOP,
+}
 _STORED = {
     "application/json": {
         "schema": {
             "type": "object",
             "required": ["bucket", "key"],
-            "properties": {name: {"type": "string"} for name in ("bucket", "key", "task_id", "channel_mode")},
+            "properties": {
+                **{name: {"type": "string"} for name in ("bucket", "key", "task_id", "channel_mode")},
+                "hop_seconds": _HOP,
+            },
         }
     }
 }
@@ -117,7 +128,10 @@ OPENAPI: dict[str, Any] = {
     },
     "paths": {
         "/detect_audio": {
-            "post": _operation("Judge the recording in the body", _AUDIO, _FILE) | {"parameters": _CHANNEL_PARAMETERS}
+            "post": {
+                **_operation("Judge the recording in the body", _AUDIO, _FILE),
+                "parameters": [*_CHANNEL_PARAMETERS, _HOP_IN_QUERY],
+            }
         },
         "/analyze_audio": {
             "post": _operation("Judge a stored recording", _AUDIO, _STORED) | {"parameters": _CHANNEL_PARAMETERS}

@@ -1,6 +1,7 @@
 """HTTP and WebSocket: checks the key before a body is read or a socket is accepted. For gRPC: grpc_security.py."""
 
 from collections.abc import Callable, Iterable
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -22,6 +23,7 @@ SUBPROTOCOL = "bonafide"
 """The service's reply to a browser that offers it beside its key; Chrome requires that an offer is chosen."""
 KEY_SUBPROTOCOL = "bonafide.key."
 """Browsers cannot set a socket's headers: `new WebSocket(url, ["bonafide", "bonafide.key." + key])`."""
+QUERY_KEY = "api_key"
 REFUSAL_LIMIT_S = 10.0
 
 
@@ -50,6 +52,7 @@ class KeyGate:
         access: checks keys; None while the service starts.
         metrics_moved: whether `/metrics` is served on a private port, and not here.
         signed: paths whose handlers require a signature instead.
+        query_keys: paths that take the key as `?api_key=` too, if no header has one: what calls there has no other way.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class KeyGate:
         access: Callable[[], Access | None],
         metrics_moved: bool = False,
         signed: frozenset[str] = frozenset(),
+        query_keys: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
+        self._query_keys = query_keys
         self._signed = signed
         self._access = access
         self._metrics_moved = metrics_moved
@@ -76,13 +81,20 @@ class KeyGate:
         try:
             if (access := self._access()) is None:
                 raise Unavailable("the service is starting")
-            set_caller(access.admit(presented_keys(headers.items()) or _offered_keys(scope)))
+            keys = presented_keys(headers.items()) or _offered_keys(scope) or self._keys_in_query(scope)
+            set_caller(access.admit(keys))
         except BonafideError as error:
             call = Call.within(REFUSAL_LIMIT_S, request_id=headers.get("x-request-id"))
             refused(scope["type"], "access", call, error)
             await refuse(scope, receive, send, refusal(error, call))
             return
         await self._app(scope, receive, _choosing(scope, send))
+
+    def _keys_in_query(self, scope: Scope) -> frozenset[str]:
+        if scope["path"] not in self._query_keys:
+            return frozenset()
+        query = parse_qsl(scope.get("query_string", b"").decode("latin-1"))
+        return frozenset(value for name, value in query if name == QUERY_KEY and value)
 
 
 def _is_open(scope: Scope) -> bool:

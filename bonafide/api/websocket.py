@@ -10,9 +10,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bonafide.api.origins import require_own_page
 from bonafide.api.refusals import refusal
-from bonafide.api.twilio_signature import TWILIO_PATH, require_signature
+from bonafide.api.telephony.doors import PROTOCOLS, phone_conversation, require_provider
+from bonafide.api.telephony.paths import TWILIO_PATH, open_paths
 from bonafide.api.websocket_detect import DetectConversation
-from bonafide.api.websocket_twilio import PhoneConversation
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, Unavailable
@@ -33,16 +33,14 @@ _CLOSE = {
 
 
 class Conversation(Protocol):
-    """Serves a socket until one side ends it; made before it is accepted.
-
-    Raises:
-        BonafideError: the handshake is to be refused.
-    """
-
-    def __init__(self, websocket: WebSocket, stream: LiveStream, app: App) -> None: ...
+    """Serves a socket until one side ends it."""
 
     async def run(self) -> LiveSummary:
         """Raises WebSocketDisconnect when the client has disconnected."""
+
+
+MakeConversation = Callable[[WebSocket, LiveStream, App], Conversation]
+"""Made before the socket is accepted; raises BonafideError if the handshake is to be refused."""
 
 
 class WebSocketApi:
@@ -59,7 +57,7 @@ class WebSocketApi:
         """The routes to mount."""
         return [
             WebSocketRoute(DETECT_PATH, self.detect),
-            WebSocketRoute(TWILIO_PATH, self.twilio),
+            *(WebSocketRoute(path, self.phone) for path in PROTOCOLS),
             WebSocketRoute("/{path:path}", self.unknown),
         ]
 
@@ -67,9 +65,13 @@ class WebSocketApi:
         """Serves one socket of `/ws/detect`. Never raises."""
         await self._serve(websocket, "detect", DetectConversation)
 
-    async def twilio(self, websocket: WebSocket) -> None:
-        """Serves one phone call. Never raises."""
-        await self._serve(websocket, "twilio", PhoneConversation)
+    async def phone(self, websocket: WebSocket) -> None:
+        """Serves one phone call, if the settings open this door. Never raises."""
+        path, app = websocket.url.path, self._app()
+        if app is not None and path != TWILIO_PATH and path not in open_paths(app.settings):
+            await self.unknown(websocket)
+        else:
+            await self._serve(websocket, path.rpartition("/")[2], phone_conversation)
 
     async def unknown(self, websocket: WebSocket) -> None:
         """Answers that no socket is there; Starlette would say that it is forbidden."""
@@ -77,7 +79,7 @@ class WebSocketApi:
             PlainTextResponse(f"Not Found; sockets are at {DETECT_PATH}, without a slash behind it\n", 404)
         )
 
-    async def _serve(self, websocket: WebSocket, method: str, conversation: type[Conversation]) -> None:
+    async def _serve(self, websocket: WebSocket, method: str, conversation: MakeConversation) -> None:
         call = Call.within(math.inf, request_id=websocket.headers.get("x-request-id"))
         app = self._app()
         try:
@@ -85,8 +87,7 @@ class WebSocketApi:
                 if app is None:
                     raise Unavailable("the service is starting")
                 caller = current_caller()
-                if method == "twilio":
-                    require_signature(websocket.headers, app.settings)
+                require_provider(websocket, app.settings)
                 if not caller:  # a page of another site has no key
                     require_own_page(websocket.headers, app.settings.allowed_origins)
                 with app.live.open(call, caller) as stream:

@@ -182,6 +182,10 @@ class DetectConversation:
             warnings=list(summary.warnings),
             member_scores=dict(summary.member_scores),
             evidence=summary.evidence,
+            decision=summary.answer.decision,
+            llr=summary.answer.llr,
+            partially_spoofed=summary.answer.partially_spoofed,
+            conditions=list(summary.answer.conditions),
         )
 
 
@@ -201,4 +205,5 @@ def _result(verdict: LiveWindowVerdict) -> messages.Result:
         speech_ratio=verdict.speech_ratio,
         running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),
         member_scores=dict(verdict.member_scores),
+        llr=verdict.llr,
     )

@@ -25,6 +25,13 @@ MemberScores = Annotated[dict[str, float], Field(exclude_if=lambda scores: not s
 
 Evidence = Annotated[str, Field(exclude_if=lambda record: not record)]
 """The signed record of the verdict; frames of a service that keeps none have no such field."""
+Decision = Annotated[
+    Literal["bonafide", "spoof", "uncertain"] | None, Field(exclude_if=lambda decision: decision is None)
+]
+"""The score compared with both ends of the band; without a band frames have no such field."""
+
+Llr = Annotated[float | None, Field(exclude_if=lambda llr: llr is None)]
+"""Natural logarithm of the likelihood ratio, spoof over bona fide; no field without a score or a calibration."""
 
 
 class _FromClient(BaseModel):
@@ -172,6 +179,7 @@ class Result(_ToClient):
     speech_ratio: float
     running: Running
     member_scores: MemberScores = {}
+    llr: Llr = None
 
 
 class Connected(_Frame):
@@ -282,6 +290,7 @@ class TimelineWindow(_ToClient):
     p_spoof: float | None
     speech_ratio: float
     member_scores: MemberScores = {}
+    llr: Llr = None
 
 
 def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
@@ -294,6 +303,7 @@ def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
         p_spoof=verdict.score,
         speech_ratio=verdict.speech_ratio,
         member_scores=dict(verdict.member_scores),
+        llr=verdict.llr,
     )
 
 
@@ -331,6 +341,10 @@ class Summary(_Frame):
     warnings: list[str] = Field(default_factory=list)
     member_scores: MemberScores = {}
     evidence: Evidence = ""
+    decision: Decision = None
+    llr: Llr = None
+    partially_spoofed: bool = False
+    conditions: list[str] = []
 
 
 class Error(_Frame):

@@ -46,6 +46,11 @@ class ContainerReader:
         """What is odd about the audio so far, as sentences."""
         return [] if self._decoder is None else self._decoder.remarks()
 
+    @property
+    def lossy(self) -> bool:
+        """Whether its codec loses something, as far as it is known."""
+        return self._decoder is not None and self._decoder.lossy
+
     def feed(self, data: bytes) -> list[Block]:
         """The audio that a part completes, in order.
 

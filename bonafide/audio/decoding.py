@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
+from bonafide.audio.conditions import is_lossy
 from bonafide.audio.containers import declares_duration, refuse_excessive_tags
 from bonafide.audio.ffmpeg import (
     CPU_S_PER_STEP,
@@ -52,10 +53,12 @@ class MonoDecoder:
 
     Attributes:
         warnings: sentences about what was not read, or not as its header says; complete at the end.
+        lossy: whether any of what was decoded so far was coded with a loss.
     """
 
     def __init__(self, data: bytes, max_channels: int, max_sample_rate: int) -> None:
         self.warnings: list[str] = []
+        self.lossy = False
         self._data = data
         self._line = TimeLine()
         self._findings = Findings()
@@ -206,6 +209,7 @@ class MonoDecoder:
                 other.discard = Discard.all
         require_accepted(stream)
         self._mixer.check(stream.codec_context.sample_rate, stream.codec_context.channels)
+        self.lossy = self.lossy or is_lossy(stream.codec_context.name)
         return stream
 
     def _frames(

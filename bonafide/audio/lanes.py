@@ -26,21 +26,24 @@ class Lanes:
         judged: windows that were handed out, of all channels.
     """
 
-    def __init__(self, rate: int, window_s: float, before_s: float, mode: ChannelMode) -> None:
+    def __init__(self, rate: int, window_s: float, before_s: float, *, hop_s: float, mode: ChannelMode) -> None:
         """Starts empty.
 
         Args:
             rate: samples per second of what will be fed.
             window_s: length of a window in seconds.
             before_s: seconds before a window that are given with it.
+            hop_s: seconds between the starts of two windows.
             mode: which channels are judged.
         """
         self.rate = rate
         self.slots = self.judged = 0
+        self._firsts = 0
         self._window_s = window_s
+        self._hop_s = hop_s
         self._before_s = before_s
         self._mode = mode
-        self._mix = WindowCutter(rate, window_s, before_s=before_s)
+        self._mix = WindowCutter(rate, window_s, hop_s, before_s=before_s, exact=True)
         self._channels: dict[int, WindowCutter] = {}
         self._apart = False
 
@@ -53,6 +56,12 @@ class Lanes:
     def lanes_now(self) -> int:
         """How many channels are judged at present; 1 for the mix."""
         return len(self._channels) if self._apart else 1
+
+    @property
+    def judged_s(self) -> float:
+        """Seconds so far, those of each channel that is judged apart; parts that windows share count once."""
+        held_s = self.judged * self._hop_s + self._firsts * (self._window_s - self._hop_s)
+        return held_s + self.unseen_samples * self.lanes_now / self.rate
 
     def feed(self, block: Block) -> list[ChannelCut]:
         """Takes a block and returns the windows that it completes.
@@ -94,6 +103,7 @@ class Lanes:
         index = self.slots
         found: list[ChannelCut] = [(index, channel, of_channels[channel]) for channel in sorted(of_channels)]
         found = found if self._apart else [(index, None, of_mix)]
+        self._firsts += len(found) if index == 0 else 0
         self.slots += 1
         self.judged += len(found)
         return found
@@ -101,6 +111,9 @@ class Lanes:
     def _continued(self, cutter: WindowCutter, rate: int) -> WindowCutter:
         history, unseen, old_rate = cutter.rest
         resampled = resample(history[None], old_rate, rate)[0]
-        continued = WindowCutter(rate, self._window_s, history=resampled, before_s=self._before_s)
-        continued.feed(resample(unseen[None], old_rate, rate)[0][: continued.window_samples - 1])
+        continued = WindowCutter(rate, self._window_s, self._hop_s, resampled, self._before_s, exact=True)
+        if len(history):
+            continued.overlap(resampled)
+        room = continued.window_samples - 1 - (continued.window_samples - continued.hop_samples if len(history) else 0)
+        continued.feed(resample(unseen[None], old_rate, rate)[0][:room])
         return continued

@@ -3,6 +3,8 @@
 Combines decoding, cutting, scaling and resampling, which are separate modules, and enforces the limits.
 """
 
+import copy
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from threading import Lock
@@ -12,31 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.channel_mode import AUTO, ChannelMode
+from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.decoding import MonoDecoder
-from bonafide.audio.lanes import Lanes
+from bonafide.audio.lanes import ChannelCut, Lanes
 from bonafide.audio.levels import model_input
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.resampling import SAMPLE_RATE
-from bonafide.audio.windows import MAX_FOR_ONE, Cut
-from bonafide.errors import TooLarge, UnreadableMedia
+from bonafide.audio.windows import MAX_FOR_ONE
+from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
 from models.info import ModelInfo
 
 __all__ = [
+    "MIN_HOP_SECONDS",
     "SAMPLE_RATE",
     "WINDOW_SAMPLES",
     "WINDOW_SECONDS",
     "AudioLimits",
     "AudioReader",
     "Window",
+    "checked_hop",
+    "max_windows",
     "recorded_span",
     "samples_before",
+    "window_end",
     "window_weight",
 ]
 
 WINDOW_SECONDS = 4
 WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
+
+MIN_HOP_SECONDS = WINDOW_SECONDS / 8
+"""Least distance of two windows: an eighth of one, at eight times the cost."""
 
 _MAX_RATE_CHANGES = 16
 
@@ -89,6 +99,8 @@ class AudioReader:
     Attributes:
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
+        conditions: what weakens a verdict on the mix, by the names of `audio.conditions`; complete after the last step.
+        channel_conditions: what weakens one on each channel that is judged apart, by its number; likewise.
     """
 
     def __init__(
@@ -97,6 +109,8 @@ class AudioReader:
         limits: AudioLimits,
         batch_windows: int = 8,
         before: int = 0,
+        *,
+        hop_s: float = WINDOW_SECONDS,
         mode: ChannelMode = AUTO,
     ) -> None:
         """Checks the size only.
@@ -106,6 +120,7 @@ class AudioReader:
             limits: what it may hold at most.
             batch_windows: most windows of one step.
             before: samples at 16 kHz before each window that are given with it, see `samples_before`.
+            hop_s: seconds between the starts of two windows, see `checked_hop`.
             mode: which channels are judged.
 
         Raises:
@@ -122,9 +137,12 @@ class AudioReader:
         self._limits = limits
         self._batch_windows = batch_windows
         self._before = before
+        self._hop_s = hop_s
         self._mode = mode
         self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
         self.warnings = self._decoder.warnings
+        self.conditions: tuple[str, ...] = ()
+        self.channel_conditions: dict[int, tuple[str, ...]] = {}
         self._steps = self._read()
         self._running = Lock()
         self._closed = False
@@ -165,25 +183,36 @@ class AudioReader:
 
     def _read(self) -> Generator[list[Window], None, None]:
         remarks = LevelRemarks()
+        meters: dict[int | None, ConditionMeter] = {None: ConditionMeter()}
         for rate, cuts in self._batches():
             windows = []
             for index, channel, cut in cuts:
-                span = recorded_span(index, index * WINDOW_SECONDS + cut.fresh / rate)
+                span = recorded_span(index, min(window_end(index, self._hop_s), self.seconds), self._hop_s)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
+                if channel not in meters:  # what came before the channels parted counts for each
+                    meters[channel] = copy.deepcopy(meters[None])
+                meters[channel].add(cut.samples[-cut.fresh :], rate, made)
                 pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
                 windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm, channel=channel))
             yield windows
+        for meter in meters.values():
+            meter.lossy = self._decoder.lossy
+        names = {channel: meter.names() for channel, meter in meters.items()}
+        self.conditions = names[None]
+        self.channel_conditions = {channel: found for channel, found in names.items() if channel is not None}
         self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
 
-    def _batches(self) -> Iterator[tuple[int, list[tuple[int, int | None, Cut]]]]:
+    def _batches(self) -> Iterator[tuple[int, list[ChannelCut]]]:
         """Groups of windows of one rate, as they were cut, with their index and channel."""
         lanes: Lanes | None = None
-        waiting: list[tuple[int, int | None, Cut]] = []
+        waiting: list[ChannelCut] = []
         rate_changes = 0
+        most = max_windows(self._limits.max_seconds)
         for block in self._decoder.blocks():
             if lanes is None:
-                lanes = Lanes(block.rate, WINDOW_SECONDS, self._before / SAMPLE_RATE, self._mode)
+                before_s = self._before / SAMPLE_RATE
+                lanes = Lanes(block.rate, WINDOW_SECONDS, before_s, hop_s=self._hop_s, mode=self._mode)
             elif lanes.rate != block.rate:
                 rate_changes += 1
                 if rate_changes > _MAX_RATE_CHANGES:
@@ -193,11 +222,15 @@ class AudioReader:
                     waiting = []
                 lanes.change_rate(block.rate)
             waiting += lanes.feed(block)
-            self.seconds = lanes.slots * WINDOW_SECONDS + lanes.unseen_samples / block.rate
-            judged_s = lanes.judged * WINDOW_SECONDS + lanes.unseen_samples * lanes.lanes_now / block.rate
-            if judged_s > self._limits.max_seconds:
-                of_all = "" if lanes.lanes_now == 1 else ", all channels that are judged together"
+            held_s = window_end(lanes.slots - 1, self._hop_s) if lanes.slots else 0.0
+            self.seconds = held_s + lanes.unseen_samples / block.rate
+            of_all = "" if lanes.lanes_now == 1 else ", all channels that are judged together"
+            if lanes.judged_s > self._limits.max_seconds:
                 raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s{of_all}")
+            if lanes.judged > most:
+                raise TooLarge(
+                    f"more than {most} windows of a recording{of_all}; use a larger hop_seconds than {self._hop_s:g}"
+                )
             while len(waiting) >= self._batch_windows:
                 yield block.rate, waiting[: self._batch_windows]
                 waiting = waiting[self._batch_windows :]
@@ -208,14 +241,39 @@ class AudioReader:
             yield lanes.rate, waiting[first : first + self._batch_windows]
 
 
-def recorded_span(index: int, end_s: float) -> WindowSpan:
+def max_windows(max_seconds: float) -> int:
+    """Most windows of a recording, however they overlap: those of the longest recording without overlap."""
+    return max(1, math.ceil(max_seconds / WINDOW_SECONDS))
+
+
+def checked_hop(hop_s: float | None) -> float:
+    """Seconds between the starts of two windows of a recording; None: those of a window, without overlap.
+
+    Raises:
+        InvalidRequest: less than an eighth of a window, more than a window, or no number.
+    """
+    if hop_s is None:
+        return float(WINDOW_SECONDS)
+    if not MIN_HOP_SECONDS <= hop_s <= WINDOW_SECONDS:  # NaN fails this too
+        raise InvalidRequest(f"hop_seconds must be {MIN_HOP_SECONDS:g} to {WINDOW_SECONDS} seconds")
+    return float(hop_s)
+
+
+def recorded_span(index: int, end_s: float, hop_s: float = WINDOW_SECONDS) -> WindowSpan:
     """Where a window of a recording lies: the last one reaches back into the one before it, to have four seconds.
 
     Args:
         index: 0, 1, 2, ...
-        end_s: where it ends, in seconds of the recording: `4 * (index + 1)`, or the end of the recording.
+        end_s: where it ends, in seconds of the recording: see `window_end`, or the end of the recording.
+        hop_s: between the starts of two windows.
     """
-    return WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=end_s - index * WINDOW_SECONDS)
+    before_s = window_end(index - 1, hop_s) if index else 0.0
+    return WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=end_s - before_s)
+
+
+def window_end(index: int, hop_s: float) -> float:
+    """Where a window ends that the end of the recording does not cut short, in seconds."""
+    return WINDOW_SECONDS + index * float(hop_s)
 
 
 def window_weight(pcm: NDArray[np.int16]) -> float:

@@ -55,6 +55,8 @@ class WindowCutter:
         hop_s: float | None = None,
         history: NDArray[np.float32] | None = None,
         before_s: float = 0.0,
+        *,
+        exact: bool = False,
     ) -> None:
         """Starts empty.
 
@@ -65,6 +67,8 @@ class WindowCutter:
                 follow one another without overlap.
             history: float32 array (n,) at `rate`, judged samples before the first that will be fed.
             before_s: so many seconds of what lies before a window are given with it, as far as there are any.
+            exact: the k-th window starts at the sample nearest to `k * hop_s`, so that starts never drift where a hop
+                is no whole number of samples; else every hop is rounded by itself.
 
         Raises:
             ValueError: a window or hop shorter than one sample, or a hop longer than the window.
@@ -74,6 +78,8 @@ class WindowCutter:
         self.hop_samples = self.window_samples if hop_s is None else round(rate * hop_s)
         if not 1 <= self.hop_samples <= self.window_samples:
             raise ValueError(f"cannot cut {window_s} s windows every {hop_s} s at {rate} Hz")
+        self._exact_hop = rate * hop_s if exact and hop_s is not None else float(self.hop_samples)
+        self._count = 0
         self._buffer = np.zeros(self.window_samples, dtype=np.float32)
         self._filled = 0
         self._seen = 0  # leading samples of the buffer that an earlier window already held
@@ -100,10 +106,22 @@ class WindowCutter:
             block = block[taken:]
             if self._filled == self.window_samples:
                 cuts.append(self._cut())
-                self._seen = self.window_samples - self.hop_samples
-                self._buffer[: self._seen] = self._buffer[self.hop_samples :].copy()
+                self._count += 1
+                hop = round(self._count * self._exact_hop) - round((self._count - 1) * self._exact_hop)
+                self._seen = self.window_samples - hop
+                self._buffer[: self._seen] = self._buffer[hop:].copy()
                 self._filled = self._seen
         return cuts
+
+    def overlap(self, samples: NDArray[np.float32]) -> None:
+        """Begins with samples (n,) that windows of another cutter held: the first window reaches back into them.
+
+        Args:
+            samples: as many as two windows share, at `rate`; nothing was fed before.
+        """
+        self._seen = self._filled = min(len(samples), self.window_samples - self.hop_samples)
+        if self._seen:
+            self._buffer[: self._seen] = samples[-self._seen :]
 
     def flush(self) -> Cut | None:
         """Returns a last window if some samples were in no window yet; the next one begins after it.

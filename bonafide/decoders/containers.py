@@ -23,6 +23,7 @@ class ContainerStream:
 
     Attributes:
         warnings: what is odd about the audio so far, as sentences.
+        lossy: whether its codec loses something, as far as it is known.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ContainerStream:
         self._job = pool.begin()
         self._begun = self._failed = False
         self.warnings: list[str] = []
+        self.lossy = False
 
     async def feed(self, data: bytes) -> list[Block]:
         """The audio that a part completes, in order.
@@ -87,6 +89,7 @@ class ContainerStream:
             raise
         self._failed = False
         self.warnings = [str(warning) for warning in answer.header["warnings"]]
+        self.lossy = bool(answer.header["lossy"])
         return unpacked_blocks(answer.header["blocks"], answer.payload)
 
     def close(self) -> None:

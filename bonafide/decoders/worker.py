@@ -76,7 +76,8 @@ class AudioJob:
             AudioLimits(**header["limits"]),
             header["windows"],
             header["before"],
-            ChannelMode.parse(header["channel_mode"]),
+            hop_s=header["hop_s"],
+            mode=ChannelMode.parse(header["channel_mode"]),
         )
         self._bound = CpuBound(len(frame.payload), header["windows"])
         self._most: int = header["windows"]
@@ -96,7 +97,13 @@ class AudioJob:
                 is_end = self._ahead is None
             except BonafideError as error:
                 self._ahead = error  # after these windows
-        state: dict[str, Any] = {"seconds": self._reader.seconds, "warnings": self._reader.warnings}
+        reader = self._reader
+        state: dict[str, Any] = {
+            "seconds": reader.seconds,
+            "warnings": reader.warnings,
+            "conditions": reader.conditions,
+            "channel_conditions": list(reader.channel_conditions.items()),
+        }
         if is_end:
             state["end"] = True
         if windows is None:
@@ -155,7 +162,8 @@ class ContainerJob:
             self._reader.close()
             raise
         places, samples = codec.packed_blocks(blocks)
-        state: dict[str, Any] = {"blocks": places, "warnings": self._reader.warnings}
+        state: dict[str, Any] = {"blocks": places, "warnings": reader.warnings}
+        state["lossy"] = isinstance(reader, CodecReader) or reader.lossy
         return {**state, "end": True} if is_end else state, samples
 
 

@@ -16,7 +16,7 @@ FORMATS = frozenset(
     }
 )  # fmt: skip
 """Values of the label `codec`; what is none of them is "other"."""
-TRANSPORTS = frozenset({"http", "grpc", "websocket"})
+TRANSPORTS = frozenset({"http", "grpc", "websocket", "audiosocket"})
 """Values of the label `transport`, likewise."""
 _OTHER = "other"
 _MAX_VERSIONS = 16

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bonafide.calls import Call
+from bonafide.decision import Answer
 from bonafide.evidence.judgement import Judgement
 from bonafide.verdict import WindowVerdict
 
@@ -49,15 +50,33 @@ def payload_of(judgement: Judgement, call: Call, seconds: float) -> dict[str, An
         "threshold": judgement.threshold,
         "score": _rounded(judgement.score),
         "label": judgement.label,
+        **_said_beside(judgement.answer),
         "software": {"name": "bonafide", "version": SOFTWARE},
     }
     if model.task == "voice":
         payload["windows"] = [_window(window) for window in judgement.windows]
+    if judgement.hop_seconds is not None:
+        payload["hop_seconds"] = judgement.hop_seconds
+    if judgement.channel_mode:
+        payload["channel_mode"] = judgement.channel_mode
+    if judgement.channel:
+        payload["channel"] = judgement.channel
     if judgement.reference:
         payload["reference"] = judgement.reference
     if judgement.member_scores:
         payload["member_scores"] = {name: _rounded(score) for name, score in judgement.member_scores.items()}
     return payload
+
+
+def _said_beside(answer: Answer) -> dict[str, Any]:
+    """What of an answer there is: no decision without a band, no ratio without a calibration."""
+    said = {
+        "decision": answer.decision,
+        "llr": _rounded(answer.llr),
+        "partially_spoofed": answer.partially_spoofed or None,
+        "conditions": list(answer.conditions) or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _window(window: WindowVerdict) -> list[float | None]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.codec_reader import CODEC_RATES, Codec
+from bonafide.audio.conditions import is_lossy
 from bonafide.audio.mono import Block
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.decoders.containers import ContainerStream
@@ -116,9 +117,15 @@ class AudioInputDecoder:
         if self._decoder is None:
             raise InvalidRequest("bytes came before a config that names their encoding")
         if isinstance(self._decoder, RawDecoder):
+            self._heard_in(self.encoding)
             return self._mono(self._decoder.feed(data)), self.rate
         samples, rate = joined(await self._decoder.feed(data))
+        self._stream.session.conditions.lossy |= self._decoder.lossy
         return samples, rate or self._stream.session.rate
+
+    def _heard_in(self, encoding: str | None) -> None:
+        if encoding is not None and is_lossy(encoding):
+            self._stream.session.conditions.lossy = True
 
     async def rest(self) -> tuple[NDArray[np.float32], int]:
         """At the end of the session: what decoder or mixer held back, float32 (n,), and its rate in Hz."""
@@ -161,7 +168,9 @@ class AudioInputDecoder:
         if self._stream.records_media and is_bytes:
             self._stream.received(text_bytes(cast(str, audio_data)))
         samples = text_samples(audio_data, stated or configured, stated=stated is not None)
-        if not is_bytes:
+        if is_bytes:
+            self._heard_in(stated or configured)
+        else:
             self._stream.received(samples.astype("<f4").tobytes())
         rate = self.rate if rate is None else rate
         if self._mixer is None or self.channels is None:

@@ -6,14 +6,15 @@ transports: they pass the function that encodes a verdict.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bonafide.decision import Answer
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.live.webhook import Webhook
-from bonafide.verdict import NO_SPEECH
+from bonafide.verdict import NO_SPEECH, answer_of
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class PhoneVerdict:
         label: "spoof", "bonafide", or "no_speech".
         p_spoof: P(spoof), 0..1; None without speech.
         summary: the session so far, or all of it.
+        answer: what is said beside label and `p_spoof`.
         request_id: identifies the call in the log.
         timestamp: seconds since 1970.
+        notes: what was odd about the call's stream, such as lost packets, as sentences.
     """
 
     call_id: str
@@ -37,8 +40,10 @@ class PhoneVerdict:
     label: str
     p_spoof: float | None
     summary: LiveSummary
+    answer: Answer
     request_id: str
     timestamp: float
+    notes: tuple[str, ...] = ()
 
 
 class PhoneCall:
@@ -54,6 +59,7 @@ class PhoneCall:
 
     Attributes:
         stream_id: as given.
+        notes: what was odd about the call's stream, as sentences; part of each verdict from then on.
     """
 
     def __init__(
@@ -73,23 +79,35 @@ class PhoneCall:
         self._webhook = webhook
         self._encode = encode
         self._posted_label = NO_SPEECH
+        self.notes: tuple[str, ...] = ()
 
-    async def update(self) -> None:
-        """Stores the running verdict; posts it when its label has changed."""
+    async def update(self) -> PhoneVerdict:
+        """Stores the running verdict, and returns it; posts it when its label has changed."""
         running = self._stream.session.running
-        summary = summary_of(self._stream.session, Ending.END, self._stream.model)
-        await self._store(self._verdict(running.label, running.p_spoof, summary, done=False))
+        session = self._stream.session
+        summary = summary_of(session, Ending.END, self._stream.model)
+        answer = answer_of(
+            running.p_spoof,
+            running.label,
+            summary.suspicious,
+            band=session.band,
+            prior_log_odds=session.prior_log_odds,
+            conditions=summary.answer.conditions,
+        )
+        verdict = self._verdict(running.label, running.p_spoof, summary, done=False)
+        return await self._store(replace(verdict, answer=answer))
 
-    async def finish(self, summary: LiveSummary) -> None:
-        """Stores and posts the verdict on the whole call."""
-        await self._store(self._verdict(summary.label, summary.score, summary, done=True))
+    async def finish(self, summary: LiveSummary) -> PhoneVerdict:
+        """Stores and posts the verdict on the whole call, and returns it."""
+        return await self._store(self._verdict(summary.label, summary.score, summary, done=True))
 
-    async def _store(self, verdict: PhoneVerdict) -> None:
+    async def _store(self, verdict: PhoneVerdict) -> PhoneVerdict:
         document = self._encode(verdict)
         await self._verdicts.put(self._call_id, document)
         if self._webhook is not None and (verdict.done or verdict.label != self._posted_label):
             self._webhook.post(document)
         self._posted_label = verdict.label
+        return verdict
 
     def _verdict(self, label: str, p_spoof: float | None, summary: LiveSummary, *, done: bool) -> PhoneVerdict:
         return PhoneVerdict(
@@ -99,6 +117,8 @@ class PhoneCall:
             label=label,
             p_spoof=p_spoof,
             summary=summary,
+            answer=summary.answer,
             request_id=self._stream.call.request_id,
             timestamp=time.time(),
+            notes=self.notes,
         )

@@ -12,11 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.levels import LOUDEST
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import Cut, Rest, WindowCutter
+from bonafide.decision import Band
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.running_verdict import RunningVerdict
 from bonafide.verdict import SpeechCheck, WindowSpan, WindowVerdict, judge_window
@@ -105,11 +107,13 @@ class LiveWindow(NamedTuple):
     Attributes:
         samples: float32 array (n,) at `rate`, mono; with what lies before the window where the model takes more.
         rate: in Hz.
+        fresh: how many samples at the end no earlier window held.
     """
 
     span: WindowSpan
     samples: NDArray[np.float32]
     rate: int
+    fresh: int
 
 
 @dataclass(frozen=True)
@@ -132,13 +136,18 @@ class LiveSession:
 
     Args:
         before_s: seconds before each full window that are given with it.
+        band: in which nothing is decided, if decisions are asked for.
+        prior_log_odds: of the model, see `decision.llr_of`.
 
     Attributes:
         config: in force.
         threshold: a score at or above it is labelled spoof.
+        band: as given.
+        prior_log_odds: as given.
         verdicts: of all windows judged so far, in order.
         running: the verdict so far.
         levels: what is odd about the windows so far.
+        conditions: what weakens the verdict.
     """
 
     def __init__(
@@ -149,8 +158,12 @@ class LiveSession:
         now: float,
         config: LiveConfig = LiveConfig(),
         before_s: float = 0.0,
+        band: Band | None = None,
+        prior_log_odds: float | None = None,
     ) -> None:
         self.config = config
+        self.band = band
+        self.prior_log_odds = prior_log_odds
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
@@ -159,6 +172,7 @@ class LiveSession:
         self._began = self._active_at = now
         self.running = RunningVerdict(threshold)
         self.levels = LevelRemarks()
+        self.conditions = ConditionMeter()
         self._index = 0
         self._cutter: WindowCutter | None = None
         self._rate_changes = 0
@@ -282,7 +296,15 @@ class LiveSession:
         Returns:
             None: see `judge_window`; the window does not count.
         """
-        window = judge_window(span, score, speech_ratio, speech=self._speech, threshold=self.threshold, members=members)
+        window = judge_window(
+            span,
+            score,
+            speech_ratio,
+            speech=self._speech,
+            threshold=self.threshold,
+            members=members,
+            prior_log_odds=self.prior_log_odds,
+        )
         if window is None:
             return None
         if window.score is not None:
@@ -328,7 +350,7 @@ class LiveSession:
         start_s = max(0.0, end_s - min(len(cut.samples), cutter.window_samples) / cutter.rate)
         span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / cutter.rate)
         self._index += 1
-        return LiveWindow(span, cut.samples, cutter.rate)
+        return LiveWindow(span, cut.samples, cutter.rate, cut.fresh)
 
 
 def _nothing(rate: int) -> Rest:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.codec_reader import Codec
-from bonafide.audio.levels import model_input
+from bonafide.audio.levels import ModelInput, model_input
 from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, samples_before
 from bonafide.calls import Call
+from bonafide.decision import effective_band
 from bonafide.decoders.containers import ContainerStream
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
@@ -161,7 +162,9 @@ class LiveStream:
         before = samples_before(self.model)
         self._most_samples = WINDOW_SAMPLES + before
         speech = SpeechCheck(settings.min_speech_ratio)
-        self.session = LiveSession(limits, threshold, speech, _now(), config, before / SAMPLE_RATE)
+        band = effective_band(settings.voice_uncertain, self.model.uncertain, threshold)
+        prior = self.model.prior_log_odds
+        self.session = LiveSession(limits, threshold, speech, _now(), config, before / SAMPLE_RATE, band, prior)
         self.client_id = call.request_id
         self.opened_at = time.time()
         self.messages = 0
@@ -334,10 +337,14 @@ class LiveStream:
     async def _prepared(self, windows: list[LiveWindow]) -> list[_Ready]:
         if not windows:
             return []
-        loop = asyncio.get_running_loop()
-        made = await loop.run_in_executor(
-            self._pool, lambda: [model_input(each.samples, each.rate) for each in windows]
-        )
+
+        def make() -> list[ModelInput]:
+            made = [model_input(each.samples, each.rate) for each in windows]
+            for window, each in zip(windows, made, strict=True):
+                self.session.conditions.add(window.samples[-window.fresh :], window.rate, each)
+            return made
+
+        made = await asyncio.get_running_loop().run_in_executor(self._pool, make)
         for window, each in zip(windows, made, strict=True):
             self.session.levels.add(each, window.span.fresh_s)
         return [
@@ -371,6 +378,7 @@ class LiveStream:
             label=summary.label,
             windows=summary.windows,
             member_scores=summary.member_scores,
+            answer=summary.answer,
             codec=self.codec,
         )
         return replace(summary, evidence=await self._records.record(judgement, self.call))

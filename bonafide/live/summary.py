@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bonafide.audio.conditions import with_speech
+from bonafide.decision import Answer
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
 from bonafide.verdict import (
     SuspiciousStretch,
+    answer_of,
     label_of,
     overall_member_scores,
     overall_score,
@@ -30,6 +33,7 @@ class LiveSummary:
         warnings: sentences about what is odd about the audio; none for most.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
+        answer: what is said of it beside score and label.
     """
 
     score: float | None
@@ -45,6 +49,7 @@ class LiveSummary:
     warnings: tuple[str, ...] = ()
     member_scores: Mapping[str, float] = field(default_factory=dict)
     evidence: str = ""
+    answer: Answer = field(default_factory=Answer)
 
 
 def summary_of(
@@ -52,17 +57,26 @@ def summary_of(
 ) -> LiveSummary:
     """Summarises a session; `container_warnings` come of what the windows were decoded from."""
     score = overall_score(session.verdicts)
+    label, suspicious = label_of(score, session.threshold), suspicious_stretches(session.verdicts)
     return LiveSummary(
         score=score,
-        label=label_of(score, session.threshold),
+        label=label,
         threshold=session.threshold,
         audio_s=session.audio_s,
         judged_s=session.judged_s,
         speech_s=session.speech_s,
         windows=tuple(session.verdicts),
-        suspicious=suspicious_stretches(session.verdicts),
+        suspicious=suspicious,
         ending=ending,
         model=model,
         warnings=tuple(dict.fromkeys([*container_warnings, *session.levels.sentences()])),
         member_scores=overall_member_scores(session.verdicts),
+        answer=answer_of(
+            score,
+            label,
+            suspicious,
+            band=session.band,
+            prior_log_odds=session.prior_log_odds,
+            conditions=with_speech(session.conditions.names(), session.speech_s),
+        ),
     )

@@ -27,11 +27,22 @@ def require_protection(http_host: str, settings: Settings) -> None:
 
     Args:
         http_host: where HTTP listens.
-        settings: where gRPC does, whether callers must authenticate, and whether another component does that.
+        settings: where gRPC and AudioSocket do, whether callers must authenticate, and whether another component
+            does that.
 
     Raises:
         UnprotectedError: calls would be possible without authentication.
     """
+    if (
+        settings.audiosocket_port is not None
+        and is_public(settings.audiosocket_host)
+        and not (settings.audiosocket_networks or settings.allow_public)
+    ):
+        raise UnprotectedError(
+            f"AudioSocket on {settings.audiosocket_host} can be reached by anybody, and its protocol has no key. Name "
+            "the exchanges (BONAFIDE_AUDIOSOCKET_NETWORKS), or set BONAFIDE_ALLOW_PUBLIC=1 if a network policy or a "
+            "firewall lets only them in."
+        )
     listening = {"HTTP": http_host} | ({"gRPC": settings.grpc_host} if settings.grpc_ports else {})
     public = [f"{what} on {host}" for what, host in listening.items() if is_public(host)]
     if public and not (settings.requires_authentication or settings.allow_public):

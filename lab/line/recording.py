@@ -53,10 +53,10 @@ class Line:
             return data
         key = hashlib.sha256(f"{self._seed} {self._name} ".encode() + data).digest()
         rng = np.random.default_rng(int.from_bytes(key, "big"))
-        return _wav(self._degrade(_decoded(data, limits), rng))
+        return as_wav(self._degrade(decoded(data, limits), rng))
 
 
-def _decoded(data: bytes, limits: AudioLimits) -> Samples:
+def decoded(data: bytes, limits: AudioLimits) -> Samples:
     """All samples, at 16 kHz: resampled in one piece, so that no seam between windows is degraded with them."""
     runs: list[tuple[int, list[Samples]]] = []
     for block in MonoDecoder(data, limits.max_channels, limits.max_sample_rate).blocks():
@@ -70,7 +70,8 @@ def _decoded(data: bytes, limits: AudioLimits) -> Samples:
     return pcm.astype(np.float32) / np.float32(32_768)
 
 
-def _wav(sound: Sound) -> bytes:
+def as_wav(sound: Sound) -> bytes:
+    """WAV, 16 bit, mono."""
     pcm = to_pcm16(sound.samples[np.newaxis])[0].astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as written:

@@ -2,7 +2,7 @@
 
 `python -m lab.training.face` reads the manifest that `python -m lab.training.data.face` wrote and
 one YAML file, resumes from its last checkpoint, logs the dev error and writes a folder that
-the service loads; `python -m lab.evaluate` measures it.
+the service loads; `python -m lab.evaluate` measures it. With `--start` a finished model is trained further.
 """
 
 import argparse
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from transformers import (
     Dinov2ForImageClassification,
     EvalPrediction,
-    Trainer,
     TrainingArguments,
     set_seed,
 )
 
 from lab.metrics import eer
 from lab.training import loop
+from lab.training.averaging import AveragingTrainer
+from lab.training.data.face import Simulator
 from lab.training.data.face import folder as photo_folder
 from lab.training.data.manifest import NO_ATTACK, Item, read
 from lab.training.data.packages import data_dir
@@ -57,6 +58,8 @@ class Recipe:
     turned: float
     epochs: float
     eval_steps: int
+    averaging: float
+    simulators: dict[Simulator, float]
 
     @property
     def shape(self) -> Shape:
@@ -77,7 +80,7 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe(**values)
 
 
-def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: int) -> None:
+def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: int, start: Path | None = None) -> None:
     """Trains, keeps the checkpoint that is best on the dev split and writes it as a folder to be served.
 
     Args:
@@ -86,23 +89,18 @@ def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: 
         work: Folder for checkpoints; when it holds some, training resumes from the last.
         output: Folder to write.
         workers: Processes that decode photos; 0 decodes in this one.
+        start: Folder of the model to begin with, of the recipe's shape; none: random weights.
     """
     set_seed(recipe.seed)
     learn = [item for item in items if item.split == "train"]
     dev = [item for item in items if item.split == "dev"]
     log.info("%d training photos, %d dev photos", len(learn), len(dev))
-    model = build(
-        recipe.hidden_size,
-        recipe.layers,
-        recipe.heads,
-        recipe.patch_size,
-        recipe.crop,
-        _some_photos(learn, recipe),
-    )
+    model = _begun(recipe, learn, start)
     leave_out_patches(model, recipe.drop_patches)
     if last := loop.last_checkpoint(work):
         loop.restore(model, last)
-    trainer = Trainer(
+    trainer = AveragingTrainer(
+        recipe.averaging,
         model=model,
         args=_arguments(recipe, work, workers),
         train_dataset=Photos(learn, recipe.shape, vary=True, turned=recipe.turned),
@@ -110,6 +108,13 @@ def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: 
         compute_metrics=lambda prediction: _dev_error(prediction, dev),
     )
     export(Dinov2ForImageClassification.from_pretrained(loop.run(trainer, last)), recipe.shape, output)
+
+
+def thinned(items: list[Item], share: float) -> list[Item]:
+    """All of dev and test, and that share of the training rows, evenly over their order."""
+    learn = [item for item in items if item.split == "train"]
+    places = np.linspace(0, len(learn), round(share * len(learn)), endpoint=False).astype(int)
+    return [item for item in items if item.split != "train"] + [learn[place] for place in places]
 
 
 def export(model: Dinov2ForImageClassification, shape: Shape, output: Path) -> None:
@@ -138,7 +143,10 @@ def main(arguments: list[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m lab.training.face", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", type=Path, default=HERE / "face.yaml", help="the recipe (%(default)s)")
-    parser.add_argument("--data", type=Path, help="manifest (default: where lab.training.data.face writes)")
+    parser.add_argument(
+        "--data", type=Path, action="append", help="manifest; several are joined (default: what the recipe names)"
+    )
+    parser.add_argument("--start", type=Path, help="folder of a model to train further (default: random weights)")
     parser.add_argument("--work", type=Path, help="folder for checkpoints (default: in the data folder)")
     parser.add_argument("--output", type=Path, default=BUNDLED, help="folder for the finished model (%(default)s)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch (%(default)s)")
@@ -146,9 +154,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    items = read(options.data or photo_folder() / "manifest.jsonl")
-    work = options.work or data_dir() / "face-checkpoints"
-    train(read_recipe(options.config), items, work, options.output, options.workers)
+    recipe = read_recipe(options.config)
+    if options.data:
+        items = [item for path in options.data for item in read(path)]
+    else:
+        items = [
+            item
+            for simulator, share in recipe.simulators.items()
+            for item in thinned(read(photo_folder(simulator) / "manifest.jsonl"), share)
+        ]
+    work = options.work or data_dir() / f"{options.config.stem}-checkpoints"
+    train(recipe, items, work, options.output, options.workers, options.start)
 
 
 def _arguments(recipe: Recipe, work: Path, workers: int) -> TrainingArguments:
@@ -164,6 +180,19 @@ def _arguments(recipe: Recipe, work: Path, workers: int) -> TrainingArguments:
         num_train_epochs=recipe.epochs,
         logging_steps=recipe.eval_steps,
         dataloader_num_workers=workers,
+    )
+
+
+def _begun(recipe: Recipe, learn: list[Item], start: Path | None) -> Dinov2ForImageClassification:
+    if start is not None:
+        return Dinov2ForImageClassification.from_pretrained(start)
+    return build(
+        recipe.hidden_size,
+        recipe.layers,
+        recipe.heads,
+        recipe.patch_size,
+        recipe.crop,
+        _some_photos(learn, recipe),
     )
 
 

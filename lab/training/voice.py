@@ -2,6 +2,8 @@
 
     python -m lab.training.data.voice        # once: fetch and build the data
     python -m lab.training.voice             # train; run again to resume
+    python -m lab.training.voice --first models/bundled/voice --out trial/
+                                             # begin with the layers of an earlier model
     python -m lab.training.voice --without github:e1tts/e1tts.github.io --out trial/
                                              # the same without a site, which is the dev split then: for choices
 
@@ -21,7 +23,13 @@ import numpy as np
 import torch
 import yaml
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import (
+    EvalPrediction,
+    Trainer,
+    TrainingArguments,
+    WavLMForSequenceClassification,
+    set_seed,
+)
 
 from lab.metrics import eer, family_weights
 from lab.training import loop, voice_front, voice_head, voice_model, voice_teacher
@@ -47,8 +55,9 @@ class Schedule:
     Attributes:
         heard_fours: Fours of windows whose features are written before the first step.
         head_ridge: Ridge of the regression on them that sets the head.
+        earlier_share: Of the earlier model's own score in the head's first one, where there is an earlier model.
         head_dropout: Share of the statistics that the head does without in a step.
-        steps: Optimizer steps in all.
+        steps: Optimizer steps in all; 0: the head is set, and the layers stay.
         fours_per_step: Fours in a step.
         crop_frames: Length of the training crops in frames of 20 ms; short ones cost less and are as good.
         learning_rate: Peak; it falls along a cosine to zero.
@@ -60,6 +69,7 @@ class Schedule:
 
     heard_fours: int
     head_ridge: float
+    earlier_share: float
     head_dropout: float
     steps: int
     fours_per_step: int
@@ -71,7 +81,9 @@ class Schedule:
     loader_workers: int
 
 
-def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[str] = ()) -> Path:
+def train(
+    settings: dict[str, Any], data: Path, out: Path, without: Collection[str] = (), first: Path | None = None
+) -> Path:
     """Trains, or resumes a training that was stopped.
 
     Args:
@@ -81,6 +93,7 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
             its head set; checkpoints; `model`, the finished one.
         without: Sources that are not trained on. If there are any, they and the bona fide windows of the dev split
             are looked at in place of the dev split.
+        first: Folder of an earlier model, whose front and layers are the first ones; by default the teacher's.
 
     Returns:
         The folder of the finished model.
@@ -95,7 +108,8 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
     if left_out:
         dev = left_out + [item for item in dev if item.attack == NO_ATTACK]
     if not (out / _WRITTEN / "config.json").exists():
-        voice_model.save(_written(settings, every), out / _WRITTEN)
+        earlier = None if first is None else voice_model.continued(settings["model"], first, settings["seed"])
+        voice_model.save(earlier or _written(settings, every), out / _WRITTEN)
     # Without a source, the fours that have a window of it are left out: what is heard serves both trainings.
     drawn = list(fours(every, plan.heard_fours, settings["seed"]))
     barred = {index for index, item in enumerate(every) if item.source in without}
@@ -104,14 +118,18 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
         raise ValueError(f"without {', '.join(without)} nothing is left to learn from")
     if not (out / _START / "config.json").exists():
         # Loaded, so that all features come from the half-precision weights on disk.
-        first = _loaded(out / _WRITTEN)
-        write_fours(first, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
+        begun = _loaded(out / _WRITTEN)
+        write_fours(begun, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
         set_seed(settings["seed"])
         heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames, kept), batch_size=8)
-        count, loss = voice_head.fit(first, heard, plan.head_ridge)
+        count, loss = voice_head.fit(begun, heard, plan.head_ridge, _own(first), plan.earlier_share)
         log.info("head set on %d windows, loss %.3f", count, loss)
-        voice_model.save(first, out / _START)
+        voice_model.save(begun, out / _START)
     model = _loaded(out / _START)
+    folder = out / "model"
+    if not plan.steps:
+        voice_model.save(model, folder)
+        return folder
     trainer = Trainer(
         model=voice_model.Layers(model, plan.head_dropout),
         args=_arguments(plan, settings["seed"], out),
@@ -120,7 +138,6 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
         compute_metrics=_dev_metrics(dev),
     )
     loop.run(trainer, loop.last_checkpoint(out))
-    folder = out / "model"
     voice_model.save(model, folder)
     result = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -130,6 +147,14 @@ def train(settings: dict[str, Any], data: Path, out: Path, without: Collection[s
 def _loaded(folder: Path) -> WavLMForStatistics:
     model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
     return model
+
+
+def _own(first: Path | None) -> voice_head.Line | None:
+    """The score of the earlier model, if there is one."""
+    if first is None:
+        return None
+    earlier = WavLMForSequenceClassification.from_pretrained(first, dtype=torch.float32)
+    return voice_head.own_score(earlier, 4 * int(earlier.config.hidden_size) + 3 * voice_front.FILTERS)
 
 
 def _written(settings: dict[str, Any], items: list[Item]) -> WavLMForStatistics:
@@ -184,12 +209,14 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
     parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
     parser.add_argument("--out", type=Path, default=default / "run", help="checkpoints, model (%(default)s)")
+    parser.add_argument("--first", type=Path, metavar="FOLDER", help="earlier model to begin with (default: teacher)")
     parser.add_argument("--without", action="append", default=[], metavar="SOURCE", help="leave it out of training")
     parser.add_argument("--threads", type=int, default=1, help="threads for the model (%(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    train(yaml.safe_load(arguments.settings.read_text()), arguments.data, arguments.out, arguments.without)
+    settings = yaml.safe_load(arguments.settings.read_text())
+    train(settings, arguments.data, arguments.out, arguments.without, arguments.first)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,32 @@ of the features, which differ a thousandfold.
 from collections.abc import Iterable
 
 import torch
+from transformers import WavLMForSequenceClassification
 
 from lab.training.voice_model import statistics
 from lab.training.voice_windows import SPOOF_CLASS
 from models.graph import use_fused_attention
 from models.statistics_wavlm import WavLMForStatistics
 
+Line = tuple[torch.Tensor, torch.Tensor]
+"""Weights of the statistics as they are, float32 (width,), and an offset, float32 (): the logit of spoof."""
 
-def fit(model: WavLMForStatistics, batches: Iterable[dict[str, torch.Tensor]], ridge: float) -> tuple[int, float]:
+
+def fit(
+    model: WavLMForStatistics,
+    batches: Iterable[dict[str, torch.Tensor]],
+    ridge: float,
+    earlier: Line | None = None,
+    share: float = 0.0,
+) -> tuple[int, float]:
     """Standardises the statistics and sets the two linear layers behind them.
 
     Args:
         model: Changed in place.
         batches: Of `voice_features`.
         ridge: Weight of the squared weights in the loss.
+        earlier: Of `own_score`, of the model whose layers these are.
+        share: Of its score in the sum of both, 0..1.
 
     Returns:
         Number of windows used, and the loss on them.
@@ -39,12 +51,31 @@ def fit(model: WavLMForStatistics, batches: Iterable[dict[str, torch.Tensor]], r
     with torch.no_grad():
         model.get_buffer("centre").copy_(mean)
         model.get_buffer("spread").copy_(spread)
-        # The other rows stay small: they learn in the steps.
-        model.projector.weight[2:] *= 0.1
-        model.classifier.weight *= 0.1
+        # The other rows say nothing until they learn.
+        model.classifier.weight.zero_()
+        if earlier is not None:
+            own, offset = earlier
+            weight = (1 - share) * weight + share * own * spread
+            bias = (1 - share) * bias + share * (offset + own @ mean)
         write(model, weight, bias)
     model.train()
     return len(inputs), loss
+
+
+@torch.no_grad()
+def own_score(model: WavLMForSequenceClassification, width: int) -> Line:
+    """What a model with an averaging head makes of the mean of its last layer, which is among the statistics.
+
+    Args:
+        model: Its layers are those of the statistics.
+        width: How many statistics there are.
+    """
+    side = torch.zeros(2)
+    side[SPOOF_CLASS], side[1 - SPOOF_CLASS] = 1.0, -1.0
+    size = int(model.config.hidden_size)
+    line = torch.zeros(width)
+    line[2 * size : 3 * size] = side @ model.classifier.weight @ model.projector.weight
+    return line, side @ (model.classifier.weight @ model.projector.bias + model.classifier.bias)
 
 
 def write(model: WavLMForStatistics, weight: torch.Tensor, bias: torch.Tensor) -> None:

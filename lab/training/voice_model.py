@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Wav2Vec2FeatureExtractor, WavLMConfig
+from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForSequenceClassification
 
 from lab.line.samples import RATE
 from lab.training import voice_front
@@ -49,6 +49,19 @@ def build(settings: Mapping[str, Any], seed: int) -> WavLMForStatistics:
     torch.manual_seed(seed)
     model = WavLMForStatistics(config(settings))
     model.train()
+    return model
+
+
+def continued(settings: Mapping[str, Any], folder: Path, seed: int) -> WavLMForStatistics:
+    """A model as `build` makes it, with the front and the layers of an earlier one; its head is untrained.
+
+    Args:
+        settings: See `build`; sizes are those of the earlier model.
+        folder: Of a WavLM with any head.
+        seed: Of the head's weights.
+    """
+    model = build(settings, seed)
+    model.wavlm.load_state_dict(WavLMForSequenceClassification.from_pretrained(folder).wavlm.state_dict())
     return model
 
 

@@ -232,14 +232,8 @@ def with_regression(model: WavLMForSequenceClassification, windows: Windows, rid
     config = model.config.to_dict() | {"spectral_filters": voice_front.FILTERS, "silence_gate": 0.0}
     made = WavLMForStatistics(WavLMConfig(**config))
     made.wavlm.load_state_dict(model.wavlm.state_dict())
-    # The model's own score is linear in the mean of its last layer.
-    side = torch.zeros(2)
-    side[SPOOF_CLASS], side[1 - SPOOF_CLASS] = 1.0, -1.0
-    own = side @ model.classifier.weight @ model.projector.weight
-    fixed = side @ (model.classifier.weight @ model.projector.bias + model.classifier.bias)
-    width = int(model.config.hidden_size)
-    total = weight.clone()
-    total[2 * width : 3 * width] += share * own.detach()
+    own, fixed = voice_head.own_score(model, len(columns))
+    total = weight + share * own
     with torch.no_grad():
         spread = torch.from_numpy(windows.seen[learn].std(0)) + _STEADY
         centre = torch.from_numpy(windows.seen[learn].mean(0))
@@ -247,7 +241,7 @@ def with_regression(model: WavLMForSequenceClassification, windows: Windows, rid
         made.get_buffer("spread").copy_(spread)
         made.projector.weight.zero_()
         made.classifier.weight.zero_()
-        voice_head.write(made, total * spread, offset + share * fixed.detach() + total @ centre)
+        voice_head.write(made, total * spread, offset + share * fixed + total @ centre)
     made.train(False)
     return made
 

@@ -31,22 +31,24 @@ def call(seconds: float = 10.0) -> Pcm:
     return np.stack([party(seconds, 1, 0.25), party(seconds, 2, 0.75)], axis=1)
 
 
-async def judged(running: House, samples: Pcm, mode: str = "auto") -> AudioReport:
+async def judged(running: House, samples: Pcm, mode: str = "auto", hop_s: float | None = None) -> AudioReport:
     data = wav(samples, RATE)
-    return await report_of(running.voice.analyze_bytes(data, Call.within(30), ChannelMode.parse(mode)))
+    events = running.voice.analyze_bytes(data, Call.within(30), hop_s=hop_s, mode=ChannelMode.parse(mode))
+    return await report_of(events)
 
 
-def windows(samples: Pcm, mode: str, rate: int = RATE) -> list[tuple[int, int | None, bytes]]:
-    with AudioReader(wav(samples, rate), LIMITS, mode=ChannelMode.parse(mode)) as reader:
+def windows(samples: Pcm, mode: str, rate: int = RATE, hop_s: float = 4.0) -> list[tuple[int, int | None, bytes]]:
+    with AudioReader(wav(samples, rate), LIMITS, hop_s=hop_s, mode=ChannelMode.parse(mode)) as reader:
         return [(each.index, each.channel, each.pcm.tobytes()) for group in reader for each in group]
 
 
 @pytest.mark.parametrize("mode", ["auto", "separate", "0", "1"])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
-def test_a_channels_windows_are_those_of_its_mono_file(mode: str, rate: int) -> None:
-    found = windows(call(), mode, rate)
+@pytest.mark.parametrize("hop_s", [4.0, 1.7])
+def test_a_channels_windows_are_those_of_its_mono_file(mode: str, rate: int, hop_s: float) -> None:
+    found = windows(call(), mode, rate, hop_s)
     for channel in [int(mode)] if mode.isdigit() else [0, 1]:
-        mono = [(index, pcm) for index, _, pcm in windows(call()[:, channel], "mix", rate)]
+        mono = [(index, pcm) for index, _, pcm in windows(call()[:, channel], "mix", rate, hop_s)]
         assert [(index, pcm) for index, number, pcm in found if number == channel] == mono
 
 
@@ -79,6 +81,32 @@ async def test_channels_and_their_mix_are_cached_apart_and_shared_between_choice
         mixed = await judged(running, call(), "mix")
         assert mixed.channels == ()
         assert mixed.score not in [each.score for each in first.channels]
+
+
+async def test_overlapping_windows_of_channels_lie_where_those_of_a_mono_file_do(tmp_path: Path) -> None:
+    async with service(tmp_path) as running:
+        report = await judged(running, call(), hop_s=2.0)
+        alone = await judged(running, call()[:, 1], hop_s=2.0)
+        again = await judged(running, call(), hop_s=2.0)  # of which every score is in the cache
+    assert (report.channel, report.hop_seconds, report.score) == ("1", 2.0, alone.score)
+    spans = [(each.index, each.start_s, each.end_s, each.fresh_s) for each in alone.chunks]
+    assert [(each.index, each.start_s, each.end_s, each.fresh_s) for each in report.chunks] == spans
+    assert again == report
+
+
+async def test_the_conditions_are_those_of_the_channel_that_stands_for_all(tmp_path: Path) -> None:
+    samples = call()
+    samples[:, 0] //= 1_000  # too quiet, and not what is told of
+    async with service(tmp_path) as running:
+        told = await judged(running, samples, "separate")
+        alone = await judged(running, samples[:, 1])
+        quiet = await judged(running, samples, "0")
+        again = await judged(running, samples, "0")
+    assert told.channel == "1"
+    assert told.answer.conditions == alone.answer.conditions
+    assert "low_level" not in told.answer.conditions
+    assert "low_level" in quiet.answer.conditions
+    assert again == quiet
 
 
 async def test_a_mono_recording_has_channel_0(tmp_path: Path) -> None:
@@ -119,4 +147,12 @@ def test_the_limit_on_seconds_counts_all_channels() -> None:
     with AudioReader(wav(call(), RATE), limits, mode=ChannelMode("mix")) as reader:
         assert sum(map(len, reader)) == 3
     with AudioReader(wav(call(), RATE), limits) as reader, pytest.raises(TooLarge, match="all channels"):
+        list(reader)
+
+
+def test_the_limit_on_windows_counts_all_channels() -> None:
+    limits = AudioLimits(10_000_000, 24.0, 2, 192_000)
+    with AudioReader(wav(call(), RATE), limits, hop_s=2.0, mode=ChannelMode("mix")) as reader:
+        assert sum(map(len, reader)) == 4
+    with AudioReader(wav(call(), RATE), limits, hop_s=2.0) as reader, pytest.raises(TooLarge, match="hop_seconds"):
         list(reader)

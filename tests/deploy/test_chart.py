@@ -133,6 +133,7 @@ def test_pods_have_no_rights(values: Path) -> None:
         ([], "who may call has to be decided"),
         (["--set=security.allowPublic=true", "--set=networkPolicy.enabled=false"], "runners run what they are sent"),
         (["--set=security.clientCaSecret=callers"], "needs security.tlsSecret"),
+        (["--set", "audiosocket.enabled=true"], "audiosocket.networks"),
     ],
 )
 def test_what_would_not_be_safe_does_not_install(options: list[str], why: str) -> None:
@@ -230,3 +231,18 @@ def test_alerts_ask_for_metrics_that_there_are() -> None:
     assert drift["for"] == "30m"
     assert "{{ $labels.codec }}" in drift["annotations"]["description"]
     assert not of_kind(rendered(CHART / "ci" / "defaults.yaml"), "PrometheusRule")
+
+
+def test_audiosocket_has_a_port_only_where_it_is_enabled() -> None:
+    defaults = CHART / "ci" / "defaults.yaml"
+    assert "9092" not in str(rendered(defaults))
+    options = ("--set", "audiosocket.enabled=true", "--set", "audiosocket.networks={10.0.0.5,10.1.0.0/16}")
+    manifests = rendered(defaults, *options)
+    opened = {
+        name: environment(deployment["spec"]["template"]["spec"]["containers"][0])
+        for name, deployment in of_kind(manifests, "Deployment").items()
+    }
+    networks = {name: each.get("BONAFIDE_AUDIOSOCKET_NETWORKS") for name, each in opened.items()}
+    assert sorted(networks.values(), key=str) == ["10.0.0.5,10.1.0.0/16", None, None]
+    ports = [port["port"] for each in of_kind(manifests, "Service").values() for port in each["spec"]["ports"]]
+    assert ports.count(9092) == 1

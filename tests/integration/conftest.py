@@ -45,11 +45,20 @@ def webhook_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, webhook_port: int) -> Iterator[LocalService]:
+def audiosocket_port() -> int:
+    """Where `service` takes calls of AudioSocket."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, webhook_port: int, audiosocket_port: int
+) -> Iterator[LocalService]:
     """Bundled models, objects from the checkout's folder, cache in memory: what `make serve` starts, with a webhook."""
     webhook = {
         "BONAFIDE_WEBHOOK_URL": f"http://127.0.0.1:{webhook_port}/verdicts",
         "BONAFIDE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "BONAFIDE_AUDIOSOCKET_PORT": str(audiosocket_port),
     }
     with running(tmp_path_factory.mktemp("service") / "log", webhook) as service:
         yield service

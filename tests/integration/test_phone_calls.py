@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bonafide.api.telephony.audiosocket import HANGUP, ID, message
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.resampling import resample
 from scripts.local_service import LocalService
@@ -79,3 +81,25 @@ async def test_a_call_has_its_verdict_by_id_and_at_the_webhook(
     for head, body in zip(told.heads, told.bodies, strict=True):
         signature = hmac.new(WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
         assert f"x-bonafide-signature: sha256={signature}" in head.lower()
+
+
+async def test_a_call_of_audiosocket_has_the_verdict_of_its_recording(
+    service: LocalService, http: httpx.AsyncClient, audiosocket_port: int, call_mp3: Path
+) -> None:
+    blocks = list(MonoDecoder(call_mp3.read_bytes(), 2, 96_000).blocks())
+    samples: NDArray[np.float32] = np.concatenate([block.samples for block in blocks])
+    recording = encode(resample(samples[np.newaxis], blocks[0].rate, RATE), RATE)
+    audio = recording[recording.index(b"data") + 8 :]
+    call = uuid.uuid4()
+    parts = (message(0x10, audio[first : first + 320]) for first in range(0, len(audio), 320))
+    reader, writer = await asyncio.open_connection("127.0.0.1", audiosocket_port)
+    writer.write(message(ID, call.bytes) + b"".join(parts) + message(HANGUP))
+    async with asyncio.timeout(PATIENCE_S):
+        assert await reader.read() == message(HANGUP)
+    writer.close()
+    await writer.wait_closed()
+    found = (await http.get(f"/calls/{call}")).json()
+    upload = (await http.post("/detect_audio", content=recording)).json()
+    assert (found["status"], found["reason"], found["label"]) == ("done", "end", upload["label"])
+    scores = pytest.approx([each["score"] for each in upload["chunks"][:2]], abs=0.02)
+    assert [each["p_spoof"] for each in found["windows"][:2]] == scores

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bonafide.api.telephony.audiosocket import HANGUP, ID, message
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import LocalService, free_ports, start
 from tests import phone
@@ -37,6 +39,7 @@ class Workers:
     service: LocalService
     metrics_url: str
     environment: dict[str, str]
+    audiosocket_port: int
 
     def metrics(self) -> str:
         """Of both processes."""
@@ -45,10 +48,28 @@ class Workers:
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    (port,) = free_ports(1)
+    port, audiosocket_port = free_ports(2)
     folder = tmp_path_factory.mktemp("workers")
-    with stubbed_service(folder, WORKERS, BONAFIDE_METRICS_PORT=str(port)) as stubbed:
-        yield Workers(stubbed.service, f"http://127.0.0.1:{port}/metrics", stubbed.environment)
+    ports = {"BONAFIDE_METRICS_PORT": str(port), "BONAFIDE_AUDIOSOCKET_PORT": str(audiosocket_port)}
+    with stubbed_service(folder, WORKERS, **ports) as stubbed:
+        yield Workers(stubbed.service, f"http://127.0.0.1:{port}/metrics", stubbed.environment, audiosocket_port)
+
+
+@pytest.mark.slow
+async def test_calls_of_audiosocket_reach_both_processes(workers: Workers) -> None:
+    streams = [await asyncio.open_connection("127.0.0.1", workers.audiosocket_port) for _ in range(CONNECTIONS)]
+    taken = {
+        process.pid: sum(each.laddr.port == workers.audiosocket_port for each in process.net_connections("tcp")) - 1
+        for process in processes(workers.service)
+    }
+    assert len(taken) == WORKERS
+    assert all(taken.values()), taken
+    for reader, writer in streams:
+        writer.write(message(ID, uuid.uuid4().bytes) + message(HANGUP))
+        async with asyncio.timeout(60):
+            assert await reader.read() == message(HANGUP)
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.slow

@@ -71,6 +71,28 @@ def test_calibrate_then_evaluate(model: Path, data: Path, tmp_path: Path, capsys
     assert json.loads(calibration_path(model).read_text()) == written
 
 
+def test_a_band_is_fitted_printed_and_served(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate.main(["--model", str(model), "--data", str(data), "--bpcer", "0.2", "--uncertain", "0.1"])
+    printed = capsys.readouterr().out
+    assert "undecided from" in printed
+    assert "of the people" in printed
+    written = json.loads(calibration_path(model).read_text())
+    lower, upper = written["uncertain"]
+    assert lower <= written["threshold"] <= upper
+    assert max(written["fitted"]["uncertain"][name] for name in ("bpcer", "apcer")) <= 0.1
+    info = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1)).info
+    assert info.uncertain == (lower, upper)
+    assert info.prior_log_odds == 0.0
+
+
+def test_only_a_threshold_gives_no_prior(model: Path, data: Path, tmp_path: Path) -> None:
+    calibrate.main(["--model", str(model), "--data", str(data), "--bpcer", "0.2", "--method", "none"])
+    info = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1)).info
+    assert (info.calibrated, info.prior_log_odds, info.uncertain) == (True, None, None)
+
+
 def test_out_leaves_the_model_as_it_is(model: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "elsewhere/c.json"
     calibrate.main(["--model", str(model), "--data", str(data), "--bpcer", "0", "--method", "none", "--out", str(out)])

@@ -83,7 +83,7 @@ def test_scores_of_another_seed_are_not_taken(
     [
         (["--conditions", "mu-law,tin-can"], "--conditions: none is called tin-can; there are a-law"),
         (["--seed", "-1"], "a seed is 0 or more"),
-        (["--bpcer", "1"], "a BPCER lies between 0 and 1"),
+        (["--bpcer", "1"], "an error rate lies between 0 and 1"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

@@ -32,7 +32,9 @@ type AnalyzeAudioRequest struct {
 	TaskId string `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// Which channels are judged: "auto" (default: the two of a call apart, one voice on both as one), "mix", "separate", or
 	// the number of one channel, from 0.
-	ChannelMode   string `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
+	ChannelMode string `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
+	// Seconds between the starts of two windows, 0.5 to 4; absent: 4, without overlap. Halving it doubles the cost.
+	HopSeconds    *float64 `protobuf:"fixed64,30,opt,name=hop_seconds,json=hopSeconds,proto3,oneof" json:"hop_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -95,13 +97,21 @@ func (x *AnalyzeAudioRequest) GetChannelMode() string {
 	return ""
 }
 
-// Part of a recording; `task_id` and `channel_mode` count in the first part only.
+func (x *AnalyzeAudioRequest) GetHopSeconds() float64 {
+	if x != nil && x.HopSeconds != nil {
+		return *x.HopSeconds
+	}
+	return 0
+}
+
+// Part of a recording; all but `data` counts in the first part only.
 type AnalyzeUploadRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Data   []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	TaskId string                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// As in AnalyzeAudioRequest.
-	ChannelMode   string `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
+	ChannelMode   string   `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
+	HopSeconds    *float64 `protobuf:"fixed64,30,opt,name=hop_seconds,json=hopSeconds,proto3,oneof" json:"hop_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +167,13 @@ func (x *AnalyzeUploadRequest) GetChannelMode() string {
 	return ""
 }
 
+func (x *AnalyzeUploadRequest) GetHopSeconds() float64 {
+	if x != nil && x.HopSeconds != nil {
+		return *x.HopSeconds
+	}
+	return 0
+}
+
 // The verdict on a recording.
 type AnalyzeAudioResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -188,6 +205,17 @@ type AnalyzeAudioResponse struct {
 	SpeechSeconds float64 `protobuf:"fixed64,13,opt,name=speech_seconds,json=speechSeconds,proto3" json:"speech_seconds,omitempty"`
 	// P(spoof) by each member of an ensemble, by its name, taken together as score is; empty for a single model.
 	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// "bonafide", "spoof" or "uncertain": score compared with both ends of the band; empty unless the model's calibration
+	// or a setting has one. label knows nothing of it.
+	Decision string `protobuf:"bytes,30,opt,name=decision,proto3" json:"decision,omitempty"`
+	// Natural logarithm of the likelihood ratio, spoof over bona fide; absent without a score or a calibration.
+	Llr *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	// Whether it is bona fide by its mean, with suspicious stretches.
+	PartiallySpoofed bool `protobuf:"varint,32,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
+	// What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec".
+	Conditions []string `protobuf:"bytes,33,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// Seconds between the starts of two chunks.
+	HopSeconds float64 `protobuf:"fixed64,34,opt,name=hop_seconds,json=hopSeconds,proto3" json:"hop_seconds,omitempty"`
 	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
 	Evidence string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// The channel whose verdict this is, that with the highest score; empty when all channels were judged as one.
@@ -324,6 +352,41 @@ func (x *AnalyzeAudioResponse) GetMemberScores() map[string]float32 {
 		return x.MemberScores
 	}
 	return nil
+}
+
+func (x *AnalyzeAudioResponse) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *AnalyzeAudioResponse) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
+}
+
+func (x *AnalyzeAudioResponse) GetPartiallySpoofed() bool {
+	if x != nil {
+		return x.PartiallySpoofed
+	}
+	return false
+}
+
+func (x *AnalyzeAudioResponse) GetConditions() []string {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+func (x *AnalyzeAudioResponse) GetHopSeconds() float64 {
+	if x != nil {
+		return x.HopSeconds
+	}
+	return 0
 }
 
 func (x *AnalyzeAudioResponse) GetEvidence() string {
@@ -530,7 +593,9 @@ type ChunkResult struct {
 	// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
 	MemberScores map[string]float32 `protobuf:"bytes,7,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// Whose it is, by name; empty of all channels together. Chunks of several channels share an id.
-	Channel       string `protobuf:"bytes,20,opt,name=channel,proto3" json:"channel,omitempty"`
+	Channel string `protobuf:"bytes,20,opt,name=channel,proto3" json:"channel,omitempty"`
+	// As in AnalyzeAudioResponse.
+	Llr           *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -619,6 +684,13 @@ func (x *ChunkResult) GetChannel() string {
 		return x.Channel
 	}
 	return ""
+}
+
+func (x *ChunkResult) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
 }
 
 // One message of a streamed analysis.
@@ -1051,7 +1123,9 @@ type LiveWindow struct {
 	// Empty, or why the window has neither score nor label.
 	ErrorMessage string `protobuf:"bytes,9,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
 	// As in ChunkResult.
-	MemberScores  map[string]float32 `protobuf:"bytes,10,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	MemberScores map[string]float32 `protobuf:"bytes,10,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// As in AnalyzeAudioResponse.
+	Llr           *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1156,6 +1230,13 @@ func (x *LiveWindow) GetMemberScores() map[string]float32 {
 	return nil
 }
 
+func (x *LiveWindow) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
+}
+
 // The verdict on all that was said.
 type LiveSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1178,6 +1259,11 @@ type LiveSummary struct {
 	Warnings []string `protobuf:"bytes,13,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// As in AnalyzeAudioResponse.
 	MemberScores map[string]float32 `protobuf:"bytes,14,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// As in AnalyzeAudioResponse, all four.
+	Decision         string   `protobuf:"bytes,30,opt,name=decision,proto3" json:"decision,omitempty"`
+	Llr              *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	PartiallySpoofed bool     `protobuf:"varint,32,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
+	Conditions       []string `protobuf:"bytes,33,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// As in AnalyzeAudioResponse, of the bytes that were received.
 	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1308,6 +1394,34 @@ func (x *LiveSummary) GetWarnings() []string {
 func (x *LiveSummary) GetMemberScores() map[string]float32 {
 	if x != nil {
 		return x.MemberScores
+	}
+	return nil
+}
+
+func (x *LiveSummary) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *LiveSummary) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
+}
+
+func (x *LiveSummary) GetPartiallySpoofed() bool {
+	if x != nil {
+		return x.PartiallySpoofed
+	}
+	return false
+}
+
+func (x *LiveSummary) GetConditions() []string {
+	if x != nil {
+		return x.Conditions
 	}
 	return nil
 }
@@ -1656,9 +1770,12 @@ type VoiceModelStatusResponse struct {
 	// Whether scores and threshold were fitted to data.
 	Calibrated bool `protobuf:"varint,10,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
 	// Of an ensemble; empty for a single model.
-	Members       []*MemberModel `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Members []*MemberModel `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	// The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one.
+	UncertainLower *float32 `protobuf:"fixed32,30,opt,name=uncertain_lower,json=uncertainLower,proto3,oneof" json:"uncertain_lower,omitempty"`
+	UncertainUpper *float32 `protobuf:"fixed32,31,opt,name=uncertain_upper,json=uncertainUpper,proto3,oneof" json:"uncertain_upper,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *VoiceModelStatusResponse) Reset() {
@@ -1768,20 +1885,40 @@ func (x *VoiceModelStatusResponse) GetMembers() []*MemberModel {
 	return nil
 }
 
+func (x *VoiceModelStatusResponse) GetUncertainLower() float32 {
+	if x != nil && x.UncertainLower != nil {
+		return *x.UncertainLower
+	}
+	return 0
+}
+
+func (x *VoiceModelStatusResponse) GetUncertainUpper() float32 {
+	if x != nil && x.UncertainUpper != nil {
+		return *x.UncertainUpper
+	}
+	return 0
+}
+
 var File_audio_analyzer_proto protoreflect.FileDescriptor
 
 const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
-	"\x14audio_analyzer.proto\x12\raudioanalyzer\"\xa7\x01\n" +
+	"\x14audio_analyzer.proto\x12\raudioanalyzer\"\xdd\x01\n" +
 	"\x13AnalyzeAudioRequest\x12*\n" +
 	"\x11minio_bucket_name\x18\x01 \x01(\tR\x0fminioBucketName\x12(\n" +
 	"\x10minio_object_key\x18\x02 \x01(\tR\x0eminioObjectKey\x12\x17\n" +
 	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12!\n" +
-	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\"f\n" +
+	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\x12$\n" +
+	"\vhop_seconds\x18\x1e \x01(\x01H\x00R\n" +
+	"hopSeconds\x88\x01\x01B\x0e\n" +
+	"\f_hop_seconds\"\x9c\x01\n" +
 	"\x14AnalyzeUploadRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12!\n" +
-	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\"\x8b\a\n" +
+	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\x12$\n" +
+	"\vhop_seconds\x18\x1e \x01(\x01H\x00R\n" +
+	"hopSeconds\x88\x01\x01B\x0e\n" +
+	"\f_hop_seconds\"\xb4\b\n" +
 	"\x14AnalyzeAudioResponse\x12V\n" +
 	"\vpredictions\x18\x01 \x03(\v24.audioanalyzer.AnalyzeAudioResponse.PredictionsEntryR\vpredictions\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
@@ -1803,6 +1940,14 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x12%\n" +
 	"\x0espeech_seconds\x18\r \x01(\x01R\rspeechSeconds\x12Z\n" +
 	"\rmember_scores\x18\x0e \x03(\v25.audioanalyzer.AnalyzeAudioResponse.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bdecision\x18\x1e \x01(\tR\bdecision\x12\x15\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x01R\x03llr\x88\x01\x01\x12+\n" +
+	"\x11partially_spoofed\x18  \x01(\bR\x10partiallySpoofed\x12\x1e\n" +
+	"\n" +
+	"conditions\x18! \x03(\tR\n" +
+	"conditions\x12\x1f\n" +
+	"\vhop_seconds\x18\" \x01(\x01R\n" +
+	"hopSeconds\x12\x1a\n" +
 	"\bevidence\x18( \x01(\tR\bevidence\x12\x18\n" +
 	"\achannel\x18\x14 \x01(\tR\achannel\x129\n" +
 	"\bchannels\x18\x15 \x03(\v2\x1d.audioanalyzer.ChannelVerdictR\bchannels\x1a>\n" +
@@ -1812,7 +1957,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
-	"\x06_score\"\xab\x03\n" +
+	"\x06_scoreB\x06\n" +
+	"\x04_llr\"\xab\x03\n" +
 	"\x0eChannelVerdict\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
@@ -1831,7 +1977,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x11SuspiciousStretch\x12,\n" +
 	"\x12start_time_seconds\x18\x01 \x01(\x01R\x10startTimeSeconds\x12(\n" +
 	"\x10end_time_seconds\x18\x02 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
-	"\x05score\x18\x03 \x01(\x02R\x05score\"\x8c\x03\n" +
+	"\x05score\x18\x03 \x01(\x02R\x05score\"\xab\x03\n" +
 	"\vChunkResult\x12\x19\n" +
 	"\bchunk_id\x18\x01 \x01(\tR\achunkId\x12\x19\n" +
 	"\x05score\x18\x02 \x01(\x02H\x00R\x05score\x88\x01\x01\x12,\n" +
@@ -1840,11 +1986,13 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\tR\x05label\x12!\n" +
 	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatio\x12Q\n" +
 	"\rmember_scores\x18\a \x03(\v2,.audioanalyzer.ChunkResult.MemberScoresEntryR\fmemberScores\x12\x18\n" +
-	"\achannel\x18\x14 \x01(\tR\achannel\x1a?\n" +
+	"\achannel\x18\x14 \x01(\tR\achannel\x12\x15\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x01R\x03llr\x88\x01\x01\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
-	"\x06_score\"\xb4\x01\n" +
+	"\x06_scoreB\x06\n" +
+	"\x04_llr\"\xb4\x01\n" +
 	"\x11AnalyzeAudioEvent\x122\n" +
 	"\x05chunk\x18\x01 \x01(\v2\x1a.audioanalyzer.ChunkResultH\x00R\x05chunk\x12?\n" +
 	"\asummary\x18\x02 \x01(\v2#.audioanalyzer.AnalyzeAudioResponseH\x00R\asummary\x12!\n" +
@@ -1867,7 +2015,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x0eLiveAudioEvent\x123\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.audioanalyzer.LiveWindowH\x00R\x06window\x126\n" +
 	"\asummary\x18\x02 \x01(\v2\x1a.audioanalyzer.LiveSummaryH\x00R\asummaryB\a\n" +
-	"\x05event\"\xf7\x03\n" +
+	"\x05event\"\x96\x04\n" +
 	"\n" +
 	"LiveWindow\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12,\n" +
@@ -1880,12 +2028,14 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\rrunning_label\x18\b \x01(\tR\frunningLabel\x12#\n" +
 	"\rerror_message\x18\t \x01(\tR\ferrorMessage\x12P\n" +
 	"\rmember_scores\x18\n" +
-	" \x03(\v2+.audioanalyzer.LiveWindow.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	" \x03(\v2+.audioanalyzer.LiveWindow.MemberScoresEntryR\fmemberScores\x12\x15\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x02R\x03llr\x88\x01\x01\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x10\n" +
-	"\x0e_running_score\"\xa7\x05\n" +
+	"\x0e_running_scoreB\x06\n" +
+	"\x04_llr\"\xaf\x06\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1907,11 +2057,18 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1a\n" +
 	"\bwarnings\x18\r \x03(\tR\bwarnings\x12Q\n" +
 	"\rmember_scores\x18\x0e \x03(\v2,.audioanalyzer.LiveSummary.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bdecision\x18\x1e \x01(\tR\bdecision\x12\x15\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x01R\x03llr\x88\x01\x01\x12+\n" +
+	"\x11partially_spoofed\x18  \x01(\bR\x10partiallySpoofed\x12\x1e\n" +
+	"\n" +
+	"conditions\x18! \x03(\tR\n" +
+	"conditions\x12\x1a\n" +
 	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
-	"\x06_score\"Q\n" +
+	"\x06_scoreB\x06\n" +
+	"\x04_llr\"Q\n" +
 	"\rModelIdentity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -1934,7 +2091,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x06weight\x18\x03 \x01(\x01R\x06weight\x12\x16\n" +
 	"\x06engine\x18\x04 \x01(\tR\x06engine\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12\x1c\n" +
-	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x83\x03\n" +
+	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x87\x04\n" +
 	"\x18VoiceModelStatusResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x122\n" +
 	"\x05model\x18\x02 \x01(\v2\x1c.audioanalyzer.ModelIdentityR\x05model\x12\x1d\n" +
@@ -1951,7 +2108,11 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"calibrated\x18\n" +
 	" \x01(\bR\n" +
 	"calibrated\x124\n" +
-	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers2\xaa\x04\n" +
+	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers\x12,\n" +
+	"\x0funcertain_lower\x18\x1e \x01(\x02H\x00R\x0euncertainLower\x88\x01\x01\x12,\n" +
+	"\x0funcertain_upper\x18\x1f \x01(\x02H\x01R\x0euncertainUpper\x88\x01\x01B\x12\n" +
+	"\x10_uncertain_lowerB\x12\n" +
+	"\x10_uncertain_upper2\xaa\x04\n" +
 	"\rAudioAnalysis\x12W\n" +
 	"\fAnalyzeAudio\x12\".audioanalyzer.AnalyzeAudioRequest\x1a#.audioanalyzer.AnalyzeAudioResponse\x12\\\n" +
 	"\x12AnalyzeAudioStream\x12\".audioanalyzer.AnalyzeAudioRequest\x1a .audioanalyzer.AnalyzeAudioEvent0\x01\x12Z\n" +
@@ -2048,6 +2209,8 @@ func file_audio_analyzer_proto_init() {
 	if File_audio_analyzer_proto != nil {
 		return
 	}
+	file_audio_analyzer_proto_msgTypes[0].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[1].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[2].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[3].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[5].OneofWrappers = []any{}
@@ -2066,6 +2229,7 @@ func file_audio_analyzer_proto_init() {
 	}
 	file_audio_analyzer_proto_msgTypes[11].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[12].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -108,6 +108,11 @@ type LivenessResponse struct {
 	Faces []*FaceBox `protobuf:"bytes,15,rep,name=faces,proto3" json:"faces,omitempty"`
 	// P(fake) by each member of an ensemble, by its name; empty for a single model.
 	MemberScores map[string]float32 `protobuf:"bytes,16,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// "bonafide" (live), "spoof" (fake) or "uncertain": P(fake) compared with both ends of the band; empty unless the
+	// model's calibration or a setting has one.
+	Decision string `protobuf:"bytes,30,opt,name=decision,proto3" json:"decision,omitempty"`
+	// Natural logarithm of the likelihood ratio, fake over live; absent without a calibration.
+	Llr *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
 	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
 	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -254,6 +259,20 @@ func (x *LivenessResponse) GetMemberScores() map[string]float32 {
 		return x.MemberScores
 	}
 	return nil
+}
+
+func (x *LivenessResponse) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *LivenessResponse) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
 }
 
 func (x *LivenessResponse) GetEvidence() string {
@@ -537,9 +556,12 @@ type ModelStatusResponse struct {
 	// Whether scores and threshold were fitted to data.
 	Calibrated bool `protobuf:"varint,12,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
 	// Of an ensemble; empty for a single model.
-	Members       []*MemberModel `protobuf:"bytes,13,rep,name=members,proto3" json:"members,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Members []*MemberModel `protobuf:"bytes,13,rep,name=members,proto3" json:"members,omitempty"`
+	// The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one.
+	UncertainLower *float32 `protobuf:"fixed32,30,opt,name=uncertain_lower,json=uncertainLower,proto3,oneof" json:"uncertain_lower,omitempty"`
+	UncertainUpper *float32 `protobuf:"fixed32,31,opt,name=uncertain_upper,json=uncertainUpper,proto3,oneof" json:"uncertain_upper,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ModelStatusResponse) Reset() {
@@ -663,6 +685,20 @@ func (x *ModelStatusResponse) GetMembers() []*MemberModel {
 	return nil
 }
 
+func (x *ModelStatusResponse) GetUncertainLower() float32 {
+	if x != nil && x.UncertainLower != nil {
+		return *x.UncertainLower
+	}
+	return 0
+}
+
+func (x *ModelStatusResponse) GetUncertainUpper() float32 {
+	if x != nil && x.UncertainUpper != nil {
+		return *x.UncertainUpper
+	}
+	return 0
+}
+
 var File_liveness_api_proto protoreflect.FileDescriptor
 
 const file_liveness_api_proto_rawDesc = "" +
@@ -671,7 +707,7 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x0fLivenessRequest\x12\x1d\n" +
 	"\n" +
 	"image_data\x18\x01 \x01(\fR\timageData\x12!\n" +
-	"\fimage_format\x18\x02 \x01(\tR\vimageFormat\"\xbf\x05\n" +
+	"\fimage_format\x18\x02 \x01(\tR\vimageFormat\"\xfa\x05\n" +
 	"\x10LivenessResponse\x12\x17\n" +
 	"\ais_live\x18\x01 \x01(\bR\x06isLive\x12\x1e\n" +
 	"\n" +
@@ -697,10 +733,13 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x06reason\x18\x0e \x01(\tR\x06reason\x12'\n" +
 	"\x05faces\x18\x0f \x03(\v2\x11.liveness.FaceBoxR\x05faces\x12Q\n" +
 	"\rmember_scores\x18\x10 \x03(\v2,.liveness.LivenessResponse.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bdecision\x18\x1e \x01(\tR\bdecision\x12\x15\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x00R\x03llr\x88\x01\x01\x12\x1a\n" +
 	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\"}\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\x06\n" +
+	"\x04_llr\"}\n" +
 	"\aFaceBox\x12\x12\n" +
 	"\x04left\x18\x01 \x01(\x02R\x04left\x12\x10\n" +
 	"\x03top\x18\x02 \x01(\x02R\x03top\x12\x14\n" +
@@ -719,7 +758,7 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x06weight\x18\x03 \x01(\x01R\x06weight\x12\x16\n" +
 	"\x06engine\x18\x04 \x01(\tR\x06engine\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12\x1c\n" +
-	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x9d\x03\n" +
+	"\tprecision\x18\x06 \x01(\tR\tprecision\"\xa1\x04\n" +
 	"\x13ModelStatusResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
 	"\n" +
@@ -739,7 +778,11 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\n" +
 	"calibrated\x18\f \x01(\bR\n" +
 	"calibrated\x12/\n" +
-	"\amembers\x18\r \x03(\v2\x15.liveness.MemberModelR\amembers2\xaa\x01\n" +
+	"\amembers\x18\r \x03(\v2\x15.liveness.MemberModelR\amembers\x12,\n" +
+	"\x0funcertain_lower\x18\x1e \x01(\x02H\x00R\x0euncertainLower\x88\x01\x01\x12,\n" +
+	"\x0funcertain_upper\x18\x1f \x01(\x02H\x01R\x0euncertainUpper\x88\x01\x01B\x12\n" +
+	"\x10_uncertain_lowerB\x12\n" +
+	"\x10_uncertain_upper2\xaa\x01\n" +
 	"\x0fLivenessService\x12H\n" +
 	"\x0fPredictLiveness\x12\x19.liveness.LivenessRequest\x1a\x1a.liveness.LivenessResponse\x12M\n" +
 	"\x0eGetModelStatus\x12\x1c.liveness.ModelStatusRequest\x1a\x1d.liveness.ModelStatusResponseb\x06proto3"
@@ -788,6 +831,8 @@ func file_liveness_api_proto_init() {
 	if File_liveness_api_proto != nil {
 		return
 	}
+	file_liveness_api_proto_msgTypes[1].OneofWrappers = []any{}
+	file_liveness_api_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -1,5 +1,8 @@
 /** What travels over `/ws/detect`; the service's docs/websocket.md tells it field by field. */
 
+/** The score compared with both ends of the band; between them it is uncertain. */
+export type Decision = "bonafide" | "spoof" | "uncertain";
+
 export type VoiceLabel = "spoof" | "bonafide" | "no_speech";
 
 export interface Model {
@@ -23,6 +26,8 @@ export interface JudgedWindow {
   speech_ratio: number;
   /** P(spoof) by each member of an ensemble, by its name; absent for a single model. */
   member_scores?: Record<string, number>;
+  /** Natural logarithm of the likelihood ratio, spoof over bona fide; absent without speech or a calibration. */
+  llr?: number;
 }
 
 /** The verdict on one window. */
@@ -91,6 +96,14 @@ export interface Summary {
   member_scores?: Record<string, number>;
   /** The signed record of the verdict on what this connection sent, a compact JWS; absent where the service keeps none. */
   evidence?: string;
+  /** Absent unless the service has a band, and for a stream that was resumed. */
+  decision?: Decision;
+  /** As of a window; absent for a stream that was resumed, too. */
+  llr?: number;
+  /** Bona fide by its mean, with suspicious stretches; absent from older services. */
+  partially_spoofed?: boolean;
+  /** What weakens the verdict, such as `narrow_band`; of a stream that was resumed, that on its last part. */
+  conditions?: string[];
 }
 
 export interface Stretch {

@@ -13,13 +13,17 @@ export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary)
   const score = mean(heard);
   const members = memberMeans(heard);
   const isSpoof = score !== null && score >= summary.threshold;
+  const suspicious = stretches(heard);
+  // The service has decided on the last part alone.
+  const { decision: _decision, llr: _llr, ...rest } = summary;
   return {
-    ...summary,
+    ...rest,
     label: score === null ? "no_speech" : isSpoof ? "spoof" : "bonafide",
+    partially_spoofed: score !== null && !isSpoof && suspicious.length > 0,
     is_spoof: isSpoof,
     p_spoof: score,
     windows,
-    suspicious: stretches(heard),
+    suspicious,
     judged_seconds: sum(heard.map(({ window, fresh }) => (window.p_spoof === null ? 0 : fresh))),
     speech_seconds: sum(heard.map(({ speech }) => speech)),
     ...(Object.keys(members).length && { member_scores: members }),

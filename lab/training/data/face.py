@@ -1,7 +1,8 @@
 """Makes the face data: fetches the packages, simulates photos of live faces and of attacks, writes the manifest.
 
 `python -m lab.training.data.face` takes about a quarter of an hour; run again, it resumes. Everything
-is in the cache folder (`$BONAFIDE_DATA_DIR`), nothing in the repository.
+is in the cache folder (`$BONAFIDE_DATA_DIR`), nothing in the repository. `--simulator` chooses one of two: `bench`, a
+picture in front of one kind of camera, or `handheld`, phones and webcams, displays foremost, and crops of faces.
 """
 
 import argparse
@@ -15,15 +16,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from bonafide.parent import end_with_parent
-from lab.training.data import face_sources, face_split
-from lab.training.data.face_attacks import ATTACKS, PRINT, SCREEN, UNSEEN
+from lab.training.data import face_handheld, face_photo, face_sources, face_split
+from lab.training.data.face_attacks import PRINT, SCREEN, UNSEEN
 from lab.training.data.face_camera import Plane
-from lab.training.data.face_photo import LIVE, take
+from lab.training.data.face_photo import LIVE
 from lab.training.data.face_sources import Portrait
 from lab.training.data.manifest import Item, Split, check_split, write
 from lab.training.data.packages import atomic, data_dir
@@ -31,6 +32,10 @@ from lab.training.data.packages import atomic, data_dir
 log = logging.getLogger(__name__)
 
 SPLITS: Final[tuple[Split, ...]] = ("test", "dev", "train")
+Simulator = Literal["bench", "handheld"]
+SIMULATORS: Final[tuple[Simulator, ...]] = ("bench", "handheld")
+_TAKE: Final = {"bench": face_photo.take, "handheld": face_handheld.take}
+_UNSEEN: Final[dict[Simulator, frozenset[str]]] = {"bench": UNSEEN, "handheld": frozenset()}
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,22 @@ class Shot:
     kind: str
     split: Split
     seed: int
+    simulator: Simulator = "bench"
 
 
-def folder() -> Path:
-    """Folder of the photos and `manifest.jsonl`."""
-    return data_dir() / "faces"
+def folder(simulator: Simulator = "bench") -> Path:
+    """Folder of a simulator's photos and `manifest.jsonl`."""
+    return data_dir() / ("faces" if simulator == "bench" else f"faces-{simulator}")
 
 
-def plan(portraits: list[Portrait], root: Path, photos: dict[Split, int], scene_photos: int, seed: int) -> list[Shot]:
+def plan(
+    portraits: list[Portrait],
+    root: Path,
+    photos: dict[Split, int],
+    scene_photos: int,
+    seed: int,
+    simulator: Simulator = "bench",
+) -> list[Shot]:
     """Lists every photo to take, in an order that keeps classes balanced wherever it is cut off.
 
     Args:
@@ -60,6 +73,7 @@ def plan(portraits: list[Portrait], root: Path, photos: dict[Split, int], scene_
             test split the kinds that are not in training get as many as each of them.
         scene_photos: The same for scenes, which are used in training only.
         seed: Another seed, other photos.
+        simulator: Which takes them.
 
     Returns:
         The photos of test, dev and train, in this order.
@@ -68,17 +82,23 @@ def plan(portraits: list[Portrait], root: Path, photos: dict[Split, int], scene_
     shots = []
     for split in SPLITS:
         behind = sorted(scene.path for scene in face_split.backgrounds(portraits, split))
-        kinds = [LIVE, PRINT, LIVE, SCREEN] + (sorted(UNSEEN) if split == "test" else [])
         for turn in range(max(photos[split], scene_photos if split == "train" else 0) // 2):
             for portrait in sides[split]:
                 if turn >= (photos[split] if portrait.person else scene_photos) // 2:
                     continue
-                for place, kind in enumerate(kinds):
+                for place, kind in enumerate(_kinds(simulator, split, turn)):
                     name = f"{portrait.subject}/{portrait.path.stem}/{turn}-{place}"
                     key = int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest())
                     path = root / split / ATTACK_FOLDER.get(kind, kind) / f"{key:016x}.jpg"
-                    shots.append(Shot(path, portrait, behind[key % len(behind)], kind, split, key))
+                    shots.append(Shot(path, portrait, behind[key % len(behind)], kind, split, key, simulator))
     return shots
+
+
+def _kinds(simulator: Simulator, split: Split, turn: int) -> list[str]:
+    """What one turn takes of a portrait: half of it live; of the attacks by `handheld` every fourth is a print."""
+    if simulator == "handheld":
+        return [LIVE, SCREEN, LIVE, PRINT if turn % 2 else SCREEN]
+    return [LIVE, PRINT, LIVE, SCREEN, *(sorted(UNSEEN) if split == "test" else [])]
 
 
 ATTACK_FOLDER: Final = {LIVE: "live"}
@@ -106,7 +126,7 @@ def shoot(shot: Shot) -> None:
     picture = _picture(shot.portrait.path)
     if not shot.portrait.person:
         picture = _square(picture, rng)
-    data = take(picture, _picture(shot.background), shot.kind, shot.split, rng)
+    data = _TAKE[shot.simulator](picture, _picture(shot.background), shot.kind, shot.split, rng)
     with atomic(shot.path) as temporary:
         temporary.write_bytes(data)
 
@@ -128,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lab.training.data.face", description=(__doc__ or "").splitlines()[0]
     )
+    parser.add_argument("--simulator", choices=SIMULATORS, default="bench", help="which one (%(default)s)")
     parser.add_argument("--train", type=int, default=24, help="live photos per training person (%(default)s)")
     parser.add_argument("--dev", type=int, default=8, help="live photos per dev person (%(default)s)")
     parser.add_argument("--test", type=int, default=8, help="live photos per test person (%(default)s)")
@@ -136,16 +157,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    simulator: Simulator = options.simulator
     photos: dict[Split, int] = {"train": options.train, "dev": options.dev, "test": options.test}
-    shots = plan(face_sources.find(), folder(), photos, options.scenes, options.seed)
+    root = folder(simulator)
+    shots = plan(face_sources.find(), root, photos, options.scenes, options.seed, simulator)
     make(shots, options.workers)
     items = [item(shot) for shot in shots]
-    check_split(items, UNSEEN)
-    write(items, folder() / "manifest.jsonl")
+    check_split(items, _UNSEEN[simulator])
+    write(items, root / "manifest.jsonl")
     for key, count in sorted(Counter((row.split, row.attack) for row in items).items()):
         people = len({row.subject for row in items if (row.split, row.attack) == key})
         log.info("%-5s %-10s %5d photos of %3d subjects", *key, count, people)
-    log.info("kinds of attack: %s; manifest: %s", ", ".join(ATTACKS), folder() / "manifest.jsonl")
+    log.info("manifest: %s", root / "manifest.jsonl")
 
 
 @lru_cache(maxsize=48)

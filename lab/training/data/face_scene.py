@@ -48,12 +48,34 @@ def draw_view(rng: np.random.Generator, covers: bool) -> View:
     size = min(width, height) * (rng.uniform(1.0, 1.3) if covers else rng.uniform(0.6, 0.92))
     if covers:
         size *= max(width, height) / min(width, height) * 1.18
-    angle = rng.normal(0, 0.06)
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
-    turned = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    tilt = rng.uniform(-0.07, 0.07, (4, 2))
+    turn = rng.normal(0, 0.06)
+    tilts = rng.uniform(-0.07, 0.07, (4, 2))
     middle = np.array([width, height]) / 2 + rng.uniform(-0.05, 0.05, 2) * short
-    target = (turned + tilt) * size / 2 + middle
+    return view_of((width, height), size, middle, turn, tilts, covers)
+
+
+def view_of(
+    frame: tuple[int, int],
+    size: float,
+    middle: NDArray[np.float64],
+    turn: float,
+    tilts: NDArray[np.float64],
+    covers: bool,
+) -> View:
+    """The view of a picture that lies in a frame.
+
+    Args:
+        frame: Width and height, pixels.
+        size: Side of the picture in the frame, pixels, about.
+        middle: (2,), where its middle lies, x and y, pixels.
+        turn: Its angle, radians.
+        tilts: (4, 2), by how much each corner is moved, in halves of its side.
+        covers: See `View`.
+    """
+    width, height = frame
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
+    turned = corners @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    target = (turned + tilts) * size / 2 + middle
     matrix = _homography(target, (corners + 1) / 2)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     below = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]

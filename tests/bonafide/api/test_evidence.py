@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from bonafide.api.http import HttpApi
-from bonafide.api.twilio_messages import CallVerdict
+from bonafide.api.telephony.call_verdict import CallVerdict
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import Unavailable

@@ -205,3 +205,11 @@ def test_different_keys_offered_by_a_browser_are_refused() -> None:
         client.websocket_connect("/ws/detect", subprotocols=[f"bonafide.key.{key}" for key in ("wrong", KEY)]),
     ):
         pass
+
+
+def test_a_key_in_the_query_counts_only_where_callers_have_no_other_way() -> None:
+    gate = KeyGate(behind(Access(KeyStore(LINE))), lambda: Access(KeyStore(LINE)), query_keys=frozenset({"/ws/phone"}))
+    scope = {"type": "websocket", "path": "/ws/phone", "query_string": b"api_key=a%2Bb&x=1&api_key="}
+    assert gate._keys_in_query(scope) == {"a+b"}
+    assert gate._keys_in_query({**scope, "path": "/ws/detect"}) == frozenset()
+    assert gate._keys_in_query({"type": "websocket", "path": "/ws/phone"}) == frozenset()

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import math
 import struct
 import uuid
@@ -343,3 +344,12 @@ async def test_with_a_key_only_its_owners_values_are_taken(valkey_server: Server
     assert await own.get_scores(content, "model", [0]) == {0: HALF}
     for cache in (own, without, other):
         await cache.close()
+
+
+def test_conditions_come_back_and_what_knows_none_is_read_anew() -> None:
+    values = Codec(Checksum())
+    key = codec.recording_key("content")
+    meta = RecordingMeta(3, 12.0, (), ("noise", "codec"))
+    assert values.decode_recording(key, values.encode_recording(key, meta)) == meta
+    older = Checksum().close(key, json.dumps([3, 12.0, []]).encode())
+    assert values.decode_recording(key, older) is None

@@ -8,6 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from bonafide.decision import Answer
 from bonafide.evidence.judgement import Judgement
 from bonafide.media_digest import digest_of
 from bonafide.verdict import WindowVerdict
@@ -40,4 +41,17 @@ def payload(record: str) -> dict[str, Any]:
 
 def judgement(media: bytes = b"media") -> Judgement:
     window = WindowVerdict(0, 0.0, 4.0, 4.0, score=0.25, label="bonafide", speech_ratio=0.5, weight=2.0)
-    return Judgement("upload", digest_of(media), MODEL, 0.5, 0.25, "bonafide", (window,))
+    answer = Answer("uncertain", -1.5, partially_spoofed=True, conditions=("noise",))
+    return Judgement(
+        "upload",
+        digest_of(media),
+        MODEL,
+        0.5,
+        0.25,
+        "bonafide",
+        (window,),
+        answer=answer,
+        hop_seconds=2.0,
+        channel_mode="separate",
+        channel="caller",
+    )

@@ -129,14 +129,16 @@ def test_a_stream_has_the_windows_of_the_recording(
     reader = AudioReader(wav(samples, rate), AUDIO_LIMITS, before=before)
     recorded = [window for batch in reader for window in batch]
     assert len(heard) == len(recorded)
-    for (span, window, _), other in zip(heard, recorded, strict=True):
+    for (span, window, _, fresh), other in zip(heard, recorded, strict=True):
         made = model_input(window, rate)
         live.levels.add(made, span.fresh_s)
+        live.conditions.add(window[-fresh:], rate, made)
         assert np.array_equal(made.pcm, other.pcm)
         assert (span.index, span.start_s, span.end_s, span.fresh_s) == pytest.approx(
             (other.index, other.start_s, other.end_s, other.fresh_s)
         )
     assert live.levels.sentences() == reader.warnings
+    assert live.conditions.names() == reader.conditions
 
 
 def test_the_last_window_reaches_back_and_no_rest_stays() -> None:

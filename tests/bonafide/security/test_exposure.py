@@ -52,3 +52,12 @@ def test_a_runner_is_helped_by_no_key() -> None:
     require_private("WavLMRunner", "0.0.0.0", Settings(allow_public=True))
     with pytest.raises(UnprotectedError, match="WavLMRunner on"):
         require_private("WavLMRunner", "0.0.0.0", Settings.model_validate({"keys": "a line"}))
+
+
+def test_audiosocket_is_helped_by_no_key_but_by_named_networks() -> None:
+    public = {"audiosocket_port": 9092, "audiosocket_host": "0.0.0.0", "keys": "a line"}
+    with pytest.raises(UnprotectedError, match="BONAFIDE_AUDIOSOCKET_NETWORKS"):
+        require_protection("127.0.0.1", Settings.model_validate(public))
+    for protection in ({"audiosocket_networks": "10.0.0.5"}, {"allow_public": True}, {"audiosocket_host": "127.0.0.1"}):
+        require_protection("127.0.0.1", Settings.model_validate({**public, **protection}))
+    require_protection("127.0.0.1", Settings.model_validate({**public, "audiosocket_port": None}))

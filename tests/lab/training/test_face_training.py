@@ -8,10 +8,11 @@ from PIL import Image
 from transformers import Dinov2ForImageClassification
 
 from lab.served import ServedModel
+from lab.training.data.face import SIMULATORS
 from lab.training.data.face_attacks import PRINT
 from lab.training.data.face_photo import LIVE, take
 from lab.training.data.manifest import Item, Split
-from lab.training.face import Recipe, read_recipe, train
+from lab.training.face import Recipe, read_recipe, thinned, train
 from lab.training.face_model import build, leave_out_patches, whitening
 from lab.training.face_photos import MEAN, STD
 from models.configured import settings_for
@@ -39,6 +40,16 @@ def make_items(folder: Path) -> list[Item]:
         path.write_bytes(take(picture, picture, kind, split, rng))
         items.append(Item(path, "bonafide" if kind == LIVE else "spoof", str(number), "test", "CC0", kind, split))
     return items
+
+
+def make_rows(learn: int, dev: int) -> list[Item]:
+    """A manifest without photos."""
+    learning: Split = "train"
+    looking: Split = "dev"
+    return [
+        Item(Path(f"{n}.jpg"), "bonafide", str(n), "test", "CC0", LIVE, learning if n < learn else looking)
+        for n in range(learn + dev)
+    ]
 
 
 def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
@@ -73,6 +84,35 @@ def test_patches_are_left_out_in_training_only() -> None:
     model.train(False)
     model(pixel_values=pixels)
     assert seen == [9, 17]
+
+
+def test_a_share_of_the_training_rows_is_taken_evenly_and_all_others() -> None:
+    items = make_rows(16, 8)
+    kept = thinned(items, 0.25)
+    assert [item.subject for item in kept if item.split == "train"] == ["0", "4", "8", "12"]
+    assert [item for item in kept if item.split == "dev"] == [item for item in items if item.split == "dev"]
+    assert sorted(thinned(items, 1.0), key=str) == sorted(items, key=str)
+
+
+def test_both_recipes_are_of_one_model_and_name_simulators_that_exist() -> None:
+    first, second = read_recipe(RECIPE), read_recipe(RECIPE.with_name("face-second.yaml"))
+    same = ("hidden_size", "layers", "heads", "patch_size", "short_edge", "crop")
+    assert [getattr(first, name) for name in same] == [getattr(second, name) for name in same]
+    for recipe in (first, second):
+        assert set(recipe.simulators) <= set(SIMULATORS)
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_another_model(tmp_path: Path, tiny: Recipe) -> None:
+    items = make_items(tmp_path)
+    begun = tmp_path / "begun"
+    train(tiny, items, tmp_path / "first", begun, workers=0)
+    still = replace(tiny, learning_rate=0.0, averaging=0.9)
+    train(still, items, tmp_path / "second", tmp_path / "model", workers=0, start=begun)
+    states = [
+        Dinov2ForImageClassification.from_pretrained(folder).state_dict() for folder in (begun, tmp_path / "model")
+    ]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 @pytest.mark.slow

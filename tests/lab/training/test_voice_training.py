@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import WavLMForSequenceClassification
 
 from lab.training import voice, voice_model
 from lab.training.data import manifest
@@ -27,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "training": {
         "heard_fours": 2,
         "head_ridge": 0.003,
+        "earlier_share": 0.3,
         "head_dropout": 0.1,
         "steps": 2,
         "fours_per_step": 2,
@@ -77,3 +79,32 @@ def test_a_source_that_every_four_needs_cannot_be_left_out(data: Path, tmp_path:
     voice_model.save(voice_model.build(SETTINGS["model"], seed=0), tmp_path / "out/written")
     with pytest.raises(ValueError, match="without github:a/b nothing is left to learn from"):
         voice.train(SETTINGS, data, tmp_path / "out", ["github:a/b"])
+
+
+def test_an_earlier_models_layers_are_the_first_ones(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    earlier = WavLMForSequenceClassification(voice_model.config(SETTINGS["model"]))
+    earlier.save_pretrained(tmp_path / "earlier")
+    begun = voice_model.continued(SETTINGS["model"], tmp_path / "earlier", seed=1)
+    found = begun.wavlm.state_dict()
+    assert all(torch.equal(weight, found[name]) for name, weight in earlier.wavlm.state_dict().items())
+
+
+def test_without_steps_the_earlier_score_alone_is_kept_in_the_head(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    earlier = WavLMForSequenceClassification(voice_model.config(SETTINGS["model"]))
+    earlier.train(False)
+    earlier.save_pretrained(tmp_path / "earlier")
+    settings = {
+        **SETTINGS,
+        "model": SETTINGS["model"] | {"silence_gate": 0.0},
+        "training": SETTINGS["training"] | {"steps": 0, "earlier_share": 1.0},
+    }
+    folder = voice.train(settings, data, tmp_path / "out", first=tmp_path / "earlier")
+    made = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
+    made.train(False)
+    with torch.inference_mode():
+        samples = torch.randn(3, WINDOW)
+        expected, found = (model(samples).logits for model in (earlier, made))
+    # The untrained rest of the head is small, and weights lie in half precision.
+    torch.testing.assert_close(found[:, 1] - found[:, 0], expected[:, 1] - expected[:, 0], atol=0.05, rtol=0.05)

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 from . import convert
 from .connection import AUDIO_TIMEOUT_S, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Connection, Tls
 from .errors import BonafideError, from_rpc, from_status
-from .media import Source, Upload, read_photo
+from .media import Source, Upload, read_photo, stored
 from .proto import audio_analyzer_pb2 as audio
 from .proto import audio_analyzer_pb2_grpc as audio_grpc
 from .proto import liveness_api_pb2 as liveness
@@ -68,13 +68,12 @@ class AsyncBonafideClient:
         key: str,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
-        """Judges a stored recording."""
-        request = audio.AnalyzeAudioRequest(
-            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
-        )
+        """Judges a stored recording; `hop_s` and `channel_mode` as in `BonafideClient`."""
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         return await self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     async def iter_object(
@@ -83,6 +82,7 @@ class AsyncBonafideClient:
         key: str,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AsyncGenerator[AudioEvent, None]:
@@ -90,9 +90,7 @@ class AsyncBonafideClient:
 
         The call starts with the first step; `aclose` (or `contextlib.aclosing`) cancels it.
         """
-        request = audio.AnalyzeAudioRequest(
-            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
-        )
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         call = self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         async with aclosing(self._events(call)) as events:
             async for event in events:
@@ -103,6 +101,7 @@ class AsyncBonafideClient:
         source: Source,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
@@ -111,7 +110,7 @@ class AsyncBonafideClient:
 
         `on_progress` is called from the event loop.
         """
-        with Upload(source, task_id, on_progress, str(channel_mode)) as upload:
+        with Upload(source, task_id, on_progress, hop_s, channel_mode) as upload:
             call = self._audio.AnalyzeUpload(upload.aparts(), timeout=timeout_s, metadata=self._connection.metadata)
             try:
                 async with aclosing(self._events(call)) as events:

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from . import convert
 from .connection import AUDIO_TIMEOUT_S, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Connection, Tls
 from .errors import BonafideError, from_rpc
-from .media import Source, Upload, read_photo
+from .media import Source, Upload, read_photo, stored
 from .proto import audio_analyzer_pb2 as audio
 from .proto import audio_analyzer_pb2_grpc as audio_grpc
 from .proto import liveness_api_pb2 as liveness
@@ -88,6 +88,7 @@ class BonafideClient:
         key: str,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
@@ -97,12 +98,13 @@ class BonafideClient:
             bucket: of the object.
             key: of the object.
             task_id: the caller's own id, for the service's log.
-            channel_mode: which channels are judged: "auto", "mix", "separate", or the number of one, from 0.
+            hop_s: seconds between the starts of two chunks, 0.5 to 4, for here and the verbs below; None: 4, without
+                overlap. Half of it finds spoofed parts more closely, at twice the cost.
+            channel_mode: which channels are judged, for here and the verbs below: "auto", "mix", "separate", or the
+                number of one, from 0.
             timeout_s: seconds for the answer; None: no limit.
         """
-        request = audio.AnalyzeAudioRequest(
-            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
-        )
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         return self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     def iter_object(
@@ -111,6 +113,7 @@ class BonafideClient:
         key: str,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> Generator[AudioEvent, None, None]:
@@ -118,9 +121,7 @@ class BonafideClient:
 
         The call starts with the first `next`; closing the iterator cancels it.
         """
-        request = audio.AnalyzeAudioRequest(
-            minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, channel_mode=str(channel_mode)
-        )
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         yield from self._events(
             self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         )
@@ -130,6 +131,7 @@ class BonafideClient:
         source: Source,
         *,
         task_id: str = "",
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
@@ -143,7 +145,7 @@ class BonafideClient:
             OSError: the file cannot be read.
             TypeError: a file object that is not binary.
         """
-        with Upload(source, task_id, on_progress, str(channel_mode)) as upload:
+        with Upload(source, task_id, on_progress, hop_s, channel_mode) as upload:
             call = self._audio.AnalyzeUpload(upload.parts(), timeout=timeout_s, metadata=self._connection.metadata)
             upload.on_failure(call.cancel)
             try:

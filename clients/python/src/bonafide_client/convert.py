@@ -1,6 +1,7 @@
 """From the service's messages to results. What could turn a verdict into its opposite is refused here."""
 
 import logging
+import math
 import struct
 from collections.abc import Mapping
 from typing import cast
@@ -15,6 +16,7 @@ from .results import (
     AudioReport,
     ChannelVerdict,
     ChunkScore,
+    Decision,
     FaceBox,
     FaceLabel,
     FaceReport,
@@ -53,6 +55,11 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
         evidence=message.evidence,
         channel=message.channel,
         channels=tuple(_channel(each, request_id) for each in message.channels),
+        decision=_decision(message.decision, request_id),
+        llr=_llr(message, request_id),
+        partially_spoofed=message.partially_spoofed,
+        conditions=tuple(message.conditions),
+        hop_seconds=message.hop_seconds or None,
     )
 
 
@@ -112,6 +119,8 @@ def face_report(message: liveness.LivenessResponse) -> FaceReport:
         faces=tuple(_face_box(face) for face in message.faces),
         member_scores=_member_scores(message.member_scores, request_id),
         evidence=message.evidence,
+        decision=_decision(message.decision, request_id),
+        llr=_llr(message, request_id),
     )
 
 
@@ -148,6 +157,9 @@ def _status(
             MemberModel(each.name, each.version, each.weight, each.engine, each.device, each.precision)
             for each in message.members
         ),
+        uncertain=(_short(message.uncertain_lower), _short(message.uncertain_upper))
+        if message.HasField("uncertain_lower")
+        else None,
     )
 
 
@@ -162,6 +174,7 @@ def _chunk(message: audio.ChunkResult, total_chunks: int | None, request_id: str
         total_chunks=total_chunks,
         member_scores=_member_scores(message.member_scores, request_id),
         channel=message.channel,
+        llr=_llr(message, request_id),
     )
 
 
@@ -198,6 +211,22 @@ def _voice_label(label: str, request_id: str) -> VoiceLabel:
     if label not in ("spoof", "bonafide", "no_speech"):
         raise _nonsense(f"label {label!r}", request_id)
     return cast(VoiceLabel, label)
+
+
+def _decision(decision: str, request_id: str) -> Decision | None:
+    if decision not in ("", "bonafide", "spoof", "uncertain"):
+        raise _nonsense(f"decision {decision!r}", request_id)
+    return cast(Decision, decision) if decision else None
+
+
+def _llr(
+    message: audio.AnalyzeAudioResponse | audio.ChunkResult | liveness.LivenessResponse, request_id: str
+) -> float | None:
+    if not message.HasField("llr"):
+        return None
+    if not math.isfinite(message.llr):
+        raise _nonsense(f"a log likelihood ratio of {message.llr}", request_id)
+    return _short(message.llr)
 
 
 def _probability(value: float, request_id: str) -> float:

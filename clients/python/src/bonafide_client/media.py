@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, TypeAlias
 
 from .errors import TooLarge
-from .proto.audio_analyzer_pb2 import AnalyzeUploadRequest
+from .proto.audio_analyzer_pb2 import AnalyzeAudioRequest, AnalyzeUploadRequest
 from .results import AudioEvent, ChunkScore, Progress
 
 PART_BYTES = 256 * 1024
@@ -56,11 +56,13 @@ class Upload:
         source: Source,
         task_id: str,
         on_progress: Callable[[Progress], None] | None,
+        hop_s: float | None = None,
         channel_mode: str | int = "auto",
     ) -> None:
         self.failure: Exception | None = None
         self._opened = _opened(source)
         self._task_id = task_id
+        self._hop_s = hop_s
         self._channel_mode = str(channel_mode)
         self._on_progress = on_progress
         self._progress = Progress()
@@ -120,7 +122,9 @@ class Upload:
         if not self._first:
             return AnalyzeUploadRequest(data=data)
         self._first = False
-        return AnalyzeUploadRequest(data=data, task_id=self._task_id, channel_mode=self._channel_mode)
+        return AnalyzeUploadRequest(
+            data=data, task_id=self._task_id, hop_seconds=self._hop_s, channel_mode=self._channel_mode
+        )
 
     def _report(self, sent: int = 0, chunks: int = 0, total_chunks: int | None = None) -> None:
         with self._lock:
@@ -133,6 +137,19 @@ class Upload:
             )
             if self._on_progress is not None:
                 self._on_progress(self._progress)
+
+
+def stored(
+    bucket: str, key: str, task_id: str, hop_s: float | None, channel_mode: str | int = "auto"
+) -> AnalyzeAudioRequest:
+    """Names a stored recording, and how it is to be judged."""
+    return AnalyzeAudioRequest(
+        minio_bucket_name=bucket,
+        minio_object_key=key,
+        task_id=task_id,
+        hop_seconds=hop_s,
+        channel_mode=str(channel_mode),
+    )
 
 
 def _opened(source: Source) -> AbstractContextManager[BinaryIO]:

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 VoiceLabel: TypeAlias = Literal["spoof", "bonafide", "no_speech"]
 FaceLabel: TypeAlias = Literal["fake", "live"]
+Decision: TypeAlias = Literal["bonafide", "spoof", "uncertain"]
 Health: TypeAlias = Literal["SERVING", "NOT_SERVING", "UNKNOWN", "SERVICE_UNKNOWN"]
 
 
@@ -37,6 +38,8 @@ class ChunkScore:
     """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
     channel: str = ""
     """Whose it is, by name; empty of all channels together. Chunks of several channels share an id."""
+    llr: float | None = None
+    """Natural logarithm of the likelihood ratio, spoof over bona fide; None without speech or a calibration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,16 @@ class AudioReport:
     """Whose verdict this is, of `channels` that with the highest score; empty when all were judged as one."""
     channels: tuple[ChannelVerdict, ...] = ()
     """Of channels that were judged apart."""
+    decision: Decision | None = None
+    """`uncertain` between both ends of the band; None unless the service has one."""
+    llr: float | None = None
+    """Natural logarithm of the likelihood ratio, spoof over bona fide; None without speech or a calibration."""
+    partially_spoofed: bool = False
+    """Bona fide by its mean, with suspicious stretches."""
+    conditions: tuple[str, ...] = ()
+    """What weakens the verdict, e.g. `narrow_band`; for programs, as `warnings` are for people."""
+    hop_seconds: float | None = None
+    """Between the starts of two chunks; None from older services."""
 
     @property
     def is_spoof(self) -> bool:
@@ -138,6 +151,10 @@ class FaceReport:
     """P(fake) by each member of an ensemble, by its name; empty for a single model."""
     evidence: str = ""
     """The signed record of this verdict, see `bonafide verify`; empty where the service keeps none."""
+    decision: Decision | None = None
+    """`bonafide` for live, `spoof` for fake, `uncertain` between both ends of the band; None without one."""
+    llr: float | None = None
+    """Natural logarithm of the likelihood ratio, fake over live; None without a calibration."""
 
     @property
     def is_live(self) -> bool:
@@ -175,6 +192,8 @@ class ModelStatus:
     """Whether scores and threshold were fitted to data."""
     members: tuple[MemberModel, ...] = ()
     """Of an ensemble; empty for a single model."""
+    uncertain: tuple[float, float] | None = None
+    """From the first score to below the second nothing is decided; None: decisions are not asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,10 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
         "suspicious": [{"start_time_seconds": 4.0, "end_time_seconds": 8.0, "score": 0.9}],
         "speech_seconds": 6.0,
         "member_scores": {},
+        "decision": "",
+        "partially_spoofed": False,
+        "conditions": [],
+        "hop_seconds": None,
     }
     assert done.stderr.count("\n") == 2, "the errors are for people too"
 
@@ -260,7 +264,7 @@ def test_json_of_stored_recordings_faces_and_status(address: str, peer: Peer, fi
             "file": str(files[0]), "is_live": True, "confidence": 0.9, "predicted_class": "live",
             "probabilities": {"fake": 0.1, "live": 0.9}, "success": True, "error_message": "", "threshold": 0.5,
             "model_name": "dino-peer", "model_version": "v2", "demo": False, "request_id": REQUEST_ID, "error_code": "",
-            "calibrated": True, "reason": "", "faces": [], "member_scores": {},
+            "calibrated": True, "reason": "", "faces": [], "member_scores": {}, "decision": "",
         }
     ]  # fmt: skip
     (status,) = documents(bonafide("status", "--json", "--address", address).stdout)

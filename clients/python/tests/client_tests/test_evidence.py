@@ -216,5 +216,13 @@ def test_scored_again(
     assert command("--rescore", "--address", address) == 5
     assert "windows differ" in capsys.readouterr().out
     assert command("--rescore", "--address", "127.0.0.1:1", "--timeout", "1") == 4
+    peer.scores = [0.1, 0.6]
+    (tmp_path / "call.jws").write_text(signer.record(MEDIA, hop_seconds=2.0))
+    assert command("--rescore", "--address", address) == 0
+    assert peer.calls[-1].parts[0].hop_seconds == 2.0
+    assert peer.calls[-1].parts[0].channel_mode == "mix"  # of a release that averaged channels
+    (tmp_path / "call.jws").write_text(signer.record(MEDIA, channel_mode="separate", channel="1"))
+    assert command("--rescore", "--address", address) == 0
+    assert peer.calls[-1].parts[0].channel_mode == "separate"
     (tmp_path / "call.jws").write_text(signer.record(MEDIA, source="live"))
     assert command("--rescore", "--address", address) == 5

@@ -17,6 +17,8 @@ public struct DetectionResult {
     public let runningPSpoof: Double?
     /// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
     public let memberScores: [String: Double]
+    /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
+    public let llr: Double?
 }
 
 /// The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it.
@@ -27,6 +29,14 @@ public struct Summary {
     public let json: [String: Any]
     /// The signed record of this verdict, a compact JWS; empty where the service keeps none.
     public var evidence: String { json["evidence"] as? String ?? "" }
+    /// `bonafide`, `spoof` or `uncertain`; nil unless the service has a band.
+    public let decision: String?
+    /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
+    public let llr: Double?
+    /// Bona fide by its mean, with suspicious stretches.
+    public let partiallySpoofed: Bool
+    /// What weakens the verdict, such as `narrow_band`.
+    public let conditions: [String]
 }
 
 /// `code` is the service's own, such as `overloaded`.
@@ -192,7 +202,9 @@ public final class AudioDetectionClient: WebSocketDelegate {
             let seconds = start + (message["audio_seconds"] as? Double ?? 0)
             onSummary(Summary(
                 label: message["label"] as? String ?? "", pSpoof: message["p_spoof"] as? Double, audioSeconds: seconds,
-                json: message
+                json: message, decision: message["decision"] as? String, llr: message["llr"] as? Double,
+                partiallySpoofed: message["partially_spoofed"] as? Bool ?? false,
+                conditions: message["conditions"] as? [String] ?? []
             ))
         case "error":
             let code = message["code"] as? String ?? "internal"
@@ -211,7 +223,8 @@ public final class AudioDetectionClient: WebSocketDelegate {
             sequence: firstSequence + sequence, start: start + from, end: start + to, label: label,
             pSpoof: window["p_spoof"] as? Double, speechRatio: window["speech_ratio"] as? Double ?? 0,
             runningLabel: runningLabel, runningPSpoof: running["p_spoof"] as? Double,
-            memberScores: window["member_scores"] as? [String: Double] ?? [:]
+            memberScores: window["member_scores"] as? [String: Double] ?? [:],
+            llr: window["llr"] as? Double
         )
         forget(Int(((result.end - next) * Double(sampleRate)).rounded()))
         next = result.end

@@ -64,6 +64,9 @@ capabilities: {drop: [ALL]}
 
 {{/* Who may call has to be decided. */}}
 {{- define "bonafide.checked" -}}
+{{- if and .Values.audiosocket.enabled (not .Values.audiosocket.networks) }}
+{{- fail "audiosocket.enabled needs audiosocket.networks: its protocol has no keys" }}
+{{- end }}
 {{- with .Values.security }}
 {{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
 {{- fail "set security.keysSecret, security.clientCaSecret or security.allowPublic=true: who may call has to be decided" }}
@@ -82,6 +85,13 @@ capabilities: {drop: [ALL]}
 {{- if eq .component "service" -}}
   {{- $_ := set $own "BONAFIDE_GRPC_MAX_CONNECTION_AGE_S" .values.grpcMaxConnectionAgeSeconds -}}
   {{- $_ := set $own "BONAFIDE_METRICS_HOST" "0.0.0.0" -}}
+  {{- with .root.Values.audiosocket -}}
+    {{- if .enabled -}}
+      {{- $_ := set $own "BONAFIDE_AUDIOSOCKET_PORT" "9092" -}}
+      {{- $_ := set $own "BONAFIDE_AUDIOSOCKET_HOST" "0.0.0.0" -}}
+      {{- $_ := set $own "BONAFIDE_AUDIOSOCKET_NETWORKS" (join "," .networks) -}}
+    {{- end -}}
+  {{- end -}}
   {{- with .root.Values.security -}}
     {{- if .keysSecret }}{{ $_ := set $own "BONAFIDE_KEYS_FILE" "/etc/bonafide/keys/keys" }}{{ end -}}
     {{- if .tlsSecret -}}

@@ -38,6 +38,7 @@ examples:
   bonafide audio *.wav --quiet                    only the verdicts
   bonafide audio --bucket calls 2024/a.wav        a recording that is stored already
   ffmpeg -i film.mkv -f wav - | bonafide audio -  from a pipe
+  bonafide audio long.mp3 --hop 1                 where in it, in overlapping chunks
   bonafide audio *.wav --json | jq -r 'select(.label == "spoof") | .file'
 """
 _FACE_EXAMPLES = """\
@@ -93,6 +94,7 @@ class Options:
     quiet: bool
     live: "LiveOptions | None" = None
     verify: "VerifyOptions | None" = None
+    hop_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         verify=VerifyOptions(found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance)
         if found.verb == "verify"
         else None,
+        hop_s=found.hop,
     )
 
 
@@ -172,6 +175,8 @@ def _parser() -> argparse.ArgumentParser:
     audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES)
     audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
     audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
+    audio.add_argument("--hop", type=_seconds, metavar="SECONDS",
+                       help="between the starts of two chunks, 0.5 to 4 (default); 2 costs twice as much")  # fmt: skip
     _several(audio)
     _grpc(audio, AUDIO_TIMEOUT_S)
 
@@ -226,7 +231,7 @@ def _verb(
         epilog=f"{examples}\n{codes}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1)
+    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None)
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")

@@ -45,6 +45,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
                 "label": chunk.label,
                 "speech_ratio": chunk.speech_ratio,
                 "member_scores": dict(chunk.member_scores),
+                **_llr(chunk.llr),
             }
             for chunk in report.chunks
         ],
@@ -63,7 +64,16 @@ def _audio(report: AudioReport) -> dict[str, Any]:
         "speech_seconds": report.speech_seconds,
         "member_scores": dict(report.member_scores),
         **({"evidence": report.evidence} if report.evidence else {}),
+        "decision": report.decision or "",
+        **_llr(report.llr),
+        "partially_spoofed": report.partially_spoofed,
+        "conditions": list(report.conditions),
+        "hop_seconds": report.hop_seconds,
     }
+
+
+def _llr(llr: float | None) -> dict[str, float]:
+    return {} if llr is None else {"llr": llr}
 
 
 def _score(score: float | None) -> dict[str, float]:
@@ -89,4 +99,6 @@ def _face(report: FaceReport) -> dict[str, Any]:
         "faces": [asdict(face) for face in report.faces],
         "member_scores": dict(report.member_scores),
         **({"evidence": report.evidence} if report.evidence else {}),
+        "decision": report.decision or "",
+        **_llr(report.llr),
     }

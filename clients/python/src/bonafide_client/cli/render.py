@@ -32,10 +32,14 @@ def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group
     )
     if report.member_scores:
         lines.append(_members(report.member_scores))
+    lines += weighed(report.decision, report.llr)
+    if report.partially_spoofed:
+        lines.append(Text("partially spoofed: bona fide by its mean, but not everywhere", _STYLES["spoof"]))
     for stretch in report.suspicious:
         place = f"{clock(stretch.start_s)} to {clock(stretch.end_s)}"
         lines.append(Text(f"suspicious: {place}, score {stretch.score:.3f}", _STYLES["spoof"]))
     lines += [Text(f"warning: {printable(warning)}", "yellow") for warning in report.warnings]
+    lines += weakened(report.conditions)
     if report.error_message and report.score is not None:
         lines.append(Text(f"not all of it was judged: {printable(report.error_message)}", "bold yellow"))
     return Group(*lines)
@@ -52,7 +56,8 @@ def face(name: str, report: FaceReport, *, blocks: bool) -> Text:
         _demo(report.model),
         f"  {printable(name)}",
     )
-    return Text("\n").join([verdict, _members(report.member_scores)]) if report.member_scores else verdict
+    members = [_members(report.member_scores)] if report.member_scores else []
+    return Text("\n").join([verdict, *members, *weighed(report.decision, report.llr)])
 
 
 def error(name: str, problem: BonafideError | OSError) -> Text:
@@ -110,6 +115,20 @@ def clock(seconds: float) -> str:
 def printable(text: str) -> str:
     """The text without what could steer a terminal: names of files and of objects are not ours."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def weighed(decision: str | None, llr: float | None) -> list[Text]:
+    """The decision and the evidence, in a line; none where the service tells neither."""
+    told = [f"decision: {printable(decision)}"] if decision else []
+    if llr is not None:
+        told.append(f"log likelihood ratio {llr:+.2f}")
+    return [Text(", ".join(told), "bold yellow" if decision == "uncertain" else "dim")] if told else []
+
+
+def weakened(conditions: Iterable[str]) -> list[Text]:
+    """What weakens the verdict, in a line; none where nothing does."""
+    names = ", ".join(map(printable, conditions))
+    return [Text(f"conditions that weaken the verdict: {names}", "yellow")] if names else []
 
 
 def _members(scores: Mapping[str, float]) -> Text:

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from ..live import LiveSummary, LiveWindow
-from .render import bar, clock, printable
+from .render import bar, clock, printable, weakened, weighed
 
 _STYLES = {"spoof": "red", "bonafide": "green", "no_speech": "dim"}
 _NAMES = {"spoof": "SPOOF", "bonafide": "BONA FIDE", "no_speech": "NO SPEECH"}
@@ -32,7 +32,8 @@ def summary(name: str, summary: LiveSummary) -> Text:
     scores = ", ".join(f"{printable(name)} {score:.3f}" for name, score in summary.member_scores.items())
     members = [Text(f"members: {scores}", "dim")] if scores else []
     warnings = [Text(f"warning: {printable(warning)}", "yellow") for warning in summary.warnings]
-    return Text("\n").join([verdict, *members, *warnings])
+    weight = weighed(summary.decision, summary.llr)
+    return Text("\n").join([verdict, *members, *weight, *warnings, *weakened(summary.conditions)])
 
 
 def _number(score: float | None) -> str:

@@ -71,7 +71,9 @@ async def _judge(client: AsyncBonafideClient, options: Options, name: str, bar: 
         source: Source = sys.stdin.buffer if name == "-" else Path(name)
         if options.verb == "face":
             return Outcome(name, None, await client.predict_liveness(source, timeout_s=options.timeout_s))
-        report = await client.analyze_file(source, on_progress=bar.show, timeout_s=options.timeout_s)
+        report = await client.analyze_file(
+            source, hop_s=options.hop_s, on_progress=bar.show, timeout_s=options.timeout_s
+        )
         return Outcome(name, None, report)
     except (BonafideError, OSError) as error:
         return Outcome(name, options.bucket, error)
@@ -79,7 +81,8 @@ async def _judge(client: AsyncBonafideClient, options: Options, name: str, bar: 
 
 async def _judge_object(client: AsyncBonafideClient, options: Options, key: str, bar: Bar) -> AudioReport:
     done, event = 0, None
-    async with aclosing(client.iter_object(options.bucket or "", key, timeout_s=options.timeout_s)) as events:
+    found = client.iter_object(options.bucket or "", key, hop_s=options.hop_s, timeout_s=options.timeout_s)
+    async with aclosing(found) as events:
         async for event in events:
             if isinstance(event, ChunkScore):
                 done += 1

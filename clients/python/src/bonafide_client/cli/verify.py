@@ -7,6 +7,7 @@ from rich.text import Text
 
 from ..aio import AsyncBonafideClient
 from ..errors import BonafideError
+from ..results import AudioReport, FaceReport
 from . import documents
 from .arguments import USAGE, Options, VerifyOptions
 from .outcome import GENUINE, UNANSWERED, UNJUDGED
@@ -67,8 +68,17 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
         return DIFFERENT, {"error": {"code": "invalid_request", "message": "live audio cannot be scored again"}}
     try:
         async with AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls) as client:
-            judge = client.predict_liveness if record.payload["task"] == "face" else client.analyze_file
-            found = difference(record, await judge(wanted.file, timeout_s=options.timeout_s))
+            again: AudioReport | FaceReport
+            if record.payload["task"] == "face":
+                again = await client.predict_liveness(wanted.file, timeout_s=options.timeout_s)
+            else:
+                hop_s = record.payload.get("hop_seconds")
+                # Records of releases that averaged channels name no choice.
+                mode = record.payload.get("channel_mode", "mix")
+                again = await client.analyze_file(
+                    wanted.file, hop_s=hop_s, channel_mode=mode, timeout_s=options.timeout_s
+                )
+            found = difference(record, again)
     except BonafideError as error:
         return UNANSWERED, documents.error_document(error)
     return (GENUINE if found.within(wanted.tolerance) else DIFFERENT), _document(found)

@@ -1,10 +1,11 @@
 """From the service's frames to results. What could turn a verdict into its opposite is refused here."""
 
 import json
+import math
 from typing import Any, cast
 
 from ..errors import Internal
-from ..results import ModelIdentity, Stretch
+from ..results import Decision, ModelIdentity, Stretch
 from .results import JudgedWindow, LiveLabel, LiveSummary, LiveWindow
 
 
@@ -89,6 +90,10 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             warnings=tuple(map(str, message.get("warnings", ()))),
             member_scores=_member_scores(message),
             evidence=str(message.get("evidence", "")),
+            decision=_decision(message.get("decision")),
+            llr=_number(message.get("llr")),
+            partially_spoofed=bool(message.get("partially_spoofed", False)),
+            conditions=tuple(map(str, message.get("conditions", ()))),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error
@@ -103,6 +108,7 @@ def _place(window: dict[str, Any], before: int, start_s: float) -> dict[str, Any
         "score": _score(window["p_spoof"]),
         "speech_ratio": float(window["speech_ratio"]),
         "member_scores": _member_scores(window),
+        "llr": _number(window.get("llr")),
     }
 
 
@@ -116,6 +122,20 @@ def _label(label: object) -> LiveLabel:
     if label in ("spoof", "bonafide", "no_speech"):
         return label
     raise ValueError(f"label {label!r}")
+
+
+def _decision(decision: object) -> Decision | None:
+    if decision is None or decision in ("bonafide", "spoof", "uncertain"):
+        return decision
+    raise ValueError(f"decision {decision!r}")
+
+
+def _number(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"number {value!r}")
 
 
 def _score(score: object) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from ..results import ModelIdentity, Stretch
+from ..results import Decision, ModelIdentity, Stretch
 
 LiveLabel: TypeAlias = Literal["spoof", "bonafide", "no_speech"]
 
@@ -24,6 +24,8 @@ class JudgedWindow:
     speech_ratio: float
     member_scores: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
+    llr: float | None = field(default=None, kw_only=True)
+    """Natural logarithm of the likelihood ratio, spoof over bona fide; None without speech or a calibration."""
 
     @property
     def is_spoof(self) -> bool:
@@ -66,6 +68,14 @@ class LiveSummary:
     evidence: str = ""
     """The signed record of the verdict on what the service was sent, or on the last part of a stream that was resumed;
     empty where it keeps none."""
+    decision: Decision | None = None
+    """`uncertain` between both ends of the band; None unless the service has one, and of a session that was resumed."""
+    llr: float | None = None
+    """Natural logarithm of the likelihood ratio; None without a calibration, and of a session that was resumed."""
+    partially_spoofed: bool = False
+    """Bona fide by its mean, with suspicious stretches."""
+    conditions: tuple[str, ...] = ()
+    """What weakens the verdict, or that on the last part; for programs, as `warnings` are for people."""
 
     @property
     def is_spoof(self) -> bool:
@@ -80,13 +90,18 @@ class LiveSummary:
         fresh_s = _fresh_s(windows)
         speech_s = [window.speech_ratio * seconds for window, seconds in zip(windows, fresh_s, strict=True)]
         score = _mean(zip(windows, speech_s, strict=True))
+        suspicious = tuple(_stretches(zip(windows, speech_s, strict=True)))
+        label: LiveLabel = "no_speech" if score is None else "spoof" if score >= self.threshold else "bonafide"
         return replace(
             self,
-            label="no_speech" if score is None else "spoof" if score >= self.threshold else "bonafide",
+            label=label,
             score=score,
+            decision=None,  # the service has decided on the last part alone
+            llr=None,
+            partially_spoofed=label == "bonafide" and bool(suspicious),
             member_scores=_member_means(list(zip(windows, speech_s, strict=True))),
             windows=windows,
-            suspicious=tuple(_stretches(zip(windows, speech_s, strict=True))),
+            suspicious=suspicious,
             judged_seconds=sum(
                 seconds for window, seconds in zip(windows, fresh_s, strict=True) if window.score is not None
             ),

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12liveness_api.proto\x12\x08liveness\";\n\x0fLivenessRequest\x12\x12\n\nimage_data\x18\x01 \x01(\x0c\x12\x14\n\x0cimage_format\x18\x02 \x01(\t\"\xf6\x03\n\x10LivenessResponse\x12\x0f\n\x07is_live\x18\x01 \x01(\x08\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x17\n\x0fpredicted_class\x18\x03 \x01(\t\x12\x36\n\rprobabilities\x18\x04 \x01(\x0b\x32\x1f.liveness.LivenessProbabilities\x12\x0f\n\x07success\x18\x05 \x01(\x08\x12\x15\n\rerror_message\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x02\x12\x12\n\nmodel_name\x18\x08 \x01(\t\x12\x15\n\rmodel_version\x18\t \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\n \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\x12\n\nerror_code\x18\x0c \x01(\t\x12\x12\n\ncalibrated\x18\r \x01(\x08\x12\x0e\n\x06reason\x18\x0e \x01(\t\x12 \n\x05\x66\x61\x63\x65s\x18\x0f \x03(\x0b\x32\x11.liveness.FaceBox\x12\x43\n\rmember_scores\x18\x10 \x03(\x0b\x32,.liveness.LivenessResponse.MemberScoresEntry\x12\x10\n\x08\x65vidence\x18( \x01(\t\x1a\x33\n\x11MemberScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\"W\n\x07\x46\x61\x63\x65\x42ox\x12\x0c\n\x04left\x18\x01 \x01(\x02\x12\x0b\n\x03top\x18\x02 \x01(\x02\x12\r\n\x05width\x18\x03 \x01(\x02\x12\x0e\n\x06height\x18\x04 \x01(\x02\x12\x12\n\nconfidence\x18\x05 \x01(\x02\"3\n\x15LivenessProbabilities\x12\x0c\n\x04\x66\x61ke\x18\x01 \x01(\x02\x12\x0c\n\x04live\x18\x02 \x01(\x02\"\x14\n\x12ModelStatusRequest\"o\n\x0bMemberModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x11\n\tprecision\x18\x06 \x01(\t\"\x9b\x02\n\x13ModelStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x12\n\nmodel_type\x18\x03 \x01(\t\x12\x12\n\nlocal_path\x18\x04 \x01(\t\x12\x11\n\tis_loaded\x18\x05 \x01(\x08\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\x07 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\x12\x11\n\tprecision\x18\n \x01(\t\x12\x11\n\tthreshold\x18\x0b \x01(\x02\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12&\n\x07members\x18\r \x03(\x0b\x32\x15.liveness.MemberModel2\xaa\x01\n\x0fLivenessService\x12H\n\x0fPredictLiveness\x12\x19.liveness.LivenessRequest\x1a\x1a.liveness.LivenessResponse\x12M\n\x0eGetModelStatus\x12\x1c.liveness.ModelStatusRequest\x1a\x1d.liveness.ModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12liveness_api.proto\x12\x08liveness\";\n\x0fLivenessRequest\x12\x12\n\nimage_data\x18\x01 \x01(\x0c\x12\x14\n\x0cimage_format\x18\x02 \x01(\t\"\xa2\x04\n\x10LivenessResponse\x12\x0f\n\x07is_live\x18\x01 \x01(\x08\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x17\n\x0fpredicted_class\x18\x03 \x01(\t\x12\x36\n\rprobabilities\x18\x04 \x01(\x0b\x32\x1f.liveness.LivenessProbabilities\x12\x0f\n\x07success\x18\x05 \x01(\x08\x12\x15\n\rerror_message\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x02\x12\x12\n\nmodel_name\x18\x08 \x01(\t\x12\x15\n\rmodel_version\x18\t \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\n \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\x12\n\nerror_code\x18\x0c \x01(\t\x12\x12\n\ncalibrated\x18\r \x01(\x08\x12\x0e\n\x06reason\x18\x0e \x01(\t\x12 \n\x05\x66\x61\x63\x65s\x18\x0f \x03(\x0b\x32\x11.liveness.FaceBox\x12\x43\n\rmember_scores\x18\x10 \x03(\x0b\x32,.liveness.LivenessResponse.MemberScoresEntry\x12\x10\n\x08\x64\x65\x63ision\x18\x1e \x01(\t\x12\x10\n\x03llr\x18\x1f \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x08\x65vidence\x18( \x01(\t\x1a\x33\n\x11MemberScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x06\n\x04_llr\"W\n\x07\x46\x61\x63\x65\x42ox\x12\x0c\n\x04left\x18\x01 \x01(\x02\x12\x0b\n\x03top\x18\x02 \x01(\x02\x12\r\n\x05width\x18\x03 \x01(\x02\x12\x0e\n\x06height\x18\x04 \x01(\x02\x12\x12\n\nconfidence\x18\x05 \x01(\x02\"3\n\x15LivenessProbabilities\x12\x0c\n\x04\x66\x61ke\x18\x01 \x01(\x02\x12\x0c\n\x04live\x18\x02 \x01(\x02\"\x14\n\x12ModelStatusRequest\"o\n\x0bMemberModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x11\n\tprecision\x18\x06 \x01(\t\"\xff\x02\n\x13ModelStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x12\n\nmodel_type\x18\x03 \x01(\t\x12\x12\n\nlocal_path\x18\x04 \x01(\t\x12\x11\n\tis_loaded\x18\x05 \x01(\x08\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x0c\n\x04\x64\x65mo\x18\x07 \x01(\x08\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\x12\x11\n\tprecision\x18\n \x01(\t\x12\x11\n\tthreshold\x18\x0b \x01(\x02\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12&\n\x07members\x18\r \x03(\x0b\x32\x15.liveness.MemberModel\x12\x1c\n\x0funcertain_lower\x18\x1e \x01(\x02H\x00\x88\x01\x01\x12\x1c\n\x0funcertain_upper\x18\x1f \x01(\x02H\x01\x88\x01\x01\x42\x12\n\x10_uncertain_lowerB\x12\n\x10_uncertain_upper2\xaa\x01\n\x0fLivenessService\x12H\n\x0fPredictLiveness\x12\x19.liveness.LivenessRequest\x1a\x1a.liveness.LivenessResponse\x12M\n\x0eGetModelStatus\x12\x1c.liveness.ModelStatusRequest\x1a\x1d.liveness.ModelStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,19 +36,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LIVENESSREQUEST']._serialized_start=32
   _globals['_LIVENESSREQUEST']._serialized_end=91
   _globals['_LIVENESSRESPONSE']._serialized_start=94
-  _globals['_LIVENESSRESPONSE']._serialized_end=596
-  _globals['_LIVENESSRESPONSE_MEMBERSCORESENTRY']._serialized_start=545
-  _globals['_LIVENESSRESPONSE_MEMBERSCORESENTRY']._serialized_end=596
-  _globals['_FACEBOX']._serialized_start=598
-  _globals['_FACEBOX']._serialized_end=685
-  _globals['_LIVENESSPROBABILITIES']._serialized_start=687
-  _globals['_LIVENESSPROBABILITIES']._serialized_end=738
-  _globals['_MODELSTATUSREQUEST']._serialized_start=740
-  _globals['_MODELSTATUSREQUEST']._serialized_end=760
-  _globals['_MEMBERMODEL']._serialized_start=762
-  _globals['_MEMBERMODEL']._serialized_end=873
-  _globals['_MODELSTATUSRESPONSE']._serialized_start=876
-  _globals['_MODELSTATUSRESPONSE']._serialized_end=1159
-  _globals['_LIVENESSSERVICE']._serialized_start=1162
-  _globals['_LIVENESSSERVICE']._serialized_end=1332
+  _globals['_LIVENESSRESPONSE']._serialized_end=640
+  _globals['_LIVENESSRESPONSE_MEMBERSCORESENTRY']._serialized_start=581
+  _globals['_LIVENESSRESPONSE_MEMBERSCORESENTRY']._serialized_end=632
+  _globals['_FACEBOX']._serialized_start=642
+  _globals['_FACEBOX']._serialized_end=729
+  _globals['_LIVENESSPROBABILITIES']._serialized_start=731
+  _globals['_LIVENESSPROBABILITIES']._serialized_end=782
+  _globals['_MODELSTATUSREQUEST']._serialized_start=784
+  _globals['_MODELSTATUSREQUEST']._serialized_end=804
+  _globals['_MEMBERMODEL']._serialized_start=806
+  _globals['_MEMBERMODEL']._serialized_end=917
+  _globals['_MODELSTATUSRESPONSE']._serialized_start=920
+  _globals['_MODELSTATUSRESPONSE']._serialized_end=1303
+  _globals['_LIVENESSSERVICE']._serialized_start=1306
+  _globals['_LIVENESSSERVICE']._serialized_end=1476
 # @@protoc_insertion_point(module_scope)

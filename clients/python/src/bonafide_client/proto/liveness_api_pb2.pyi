@@ -86,6 +86,8 @@ class LivenessResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FACES_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    LLR_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     is_live: _builtins.bool
     confidence: _builtins.float
@@ -110,6 +112,12 @@ class LivenessResponse(_message.Message):
     """Why the verdict should not be relied on: "no_face", "several_faces", "small_face", "dark", "blurred"; empty when
     nothing was found. The first of these that holds.
     """
+    decision: _builtins.str
+    """"bonafide" (live), "spoof" (fake) or "uncertain": P(fake) compared with both ends of the band; empty unless the
+    model's calibration or a setting has one.
+    """
+    llr: _builtins.float
+    """Natural logarithm of the likelihood ratio, fake over live; absent without a calibration."""
     evidence: _builtins.str
     """The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none."""
     @_builtins.property
@@ -141,13 +149,17 @@ class LivenessResponse(_message.Message):
         reason: _builtins.str = ...,
         faces: _abc.Iterable[Global___FaceBox] | None = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        decision: _builtins.str = ...,
+        llr: _builtins.float | None = ...,
         evidence: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["probabilities", b"probabilities"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "llr", b"llr", "probabilities", b"probabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "confidence", b"confidence", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "evidence", b"evidence", "faces", b"faces", "is_live", b"is_live", "member_scores", b"member_scores", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "calibrated", b"calibrated", "confidence", b"confidence", "decision", b"decision", "demo", b"demo", "error_code", b"error_code", "error_message", b"error_message", "evidence", b"evidence", "faces", b"faces", "is_live", b"is_live", "llr", b"llr", "member_scores", b"member_scores", "model_name", b"model_name", "model_version", b"model_version", "predicted_class", b"predicted_class", "probabilities", b"probabilities", "reason", b"reason", "request_id", b"request_id", "success", b"success", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
+    _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__llr) -> _WhichOneofReturnType__llr | None: ...
 
 Global___LivenessResponse: _TypeAlias = LivenessResponse  # noqa: Y015
 
@@ -281,6 +293,8 @@ class ModelStatusResponse(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_LOWER_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_UPPER_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """"loaded", "not_loaded" or "error"."""
     model_name: _builtins.str
@@ -297,6 +311,9 @@ class ModelStatusResponse(_message.Message):
     threshold: _builtins.float
     calibrated: _builtins.bool
     """Whether scores and threshold were fitted to data."""
+    uncertain_lower: _builtins.float
+    """The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one."""
+    uncertain_upper: _builtins.float
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberModel]:
         """Of an ensemble; empty for a single model."""
@@ -317,11 +334,20 @@ class ModelStatusResponse(_message.Message):
         threshold: _builtins.float = ...,
         calibrated: _builtins.bool = ...,
         members: _abc.Iterable[Global___MemberModel] | None = ...,
+        uncertain_lower: _builtins.float | None = ...,
+        uncertain_upper: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__uncertain_lower: _TypeAlias = _typing.Literal["uncertain_lower"]  # noqa: Y015
+    _WhichOneofArgType__uncertain_lower: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower"]  # noqa: Y015
+    _WhichOneofReturnType__uncertain_upper: _TypeAlias = _typing.Literal["uncertain_upper"]  # noqa: Y015
+    _WhichOneofArgType__uncertain_upper: _TypeAlias = _typing.Literal["_uncertain_upper", b"_uncertain_upper"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uncertain_lower) -> _WhichOneofReturnType__uncertain_lower | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uncertain_upper) -> _WhichOneofReturnType__uncertain_upper | None: ...
 
 Global___ModelStatusResponse: _TypeAlias = ModelStatusResponse  # noqa: Y015

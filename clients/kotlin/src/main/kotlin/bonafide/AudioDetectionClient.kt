@@ -30,10 +30,25 @@ data class DetectionResult(
     val runningPSpoof: Double?,
     /** P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech. */
     val memberScores: Map<String, Double> = emptyMap(),
+    /** Natural logarithm of the likelihood ratio, spoof over bona fide; null without speech or a calibration. */
+    val llr: Double? = null,
 )
 
 /** The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it. */
-data class Summary(val label: String, val pSpoof: Double?, val audioSeconds: Double, val json: JSONObject) {
+data class Summary(
+    val label: String,
+    val pSpoof: Double?,
+    val audioSeconds: Double,
+    val json: JSONObject,
+    /** `bonafide`, `spoof` or `uncertain`; null unless the service has a band. */
+    val decision: String? = null,
+    /** Natural logarithm of the likelihood ratio, spoof over bona fide; null without speech or a calibration. */
+    val llr: Double? = null,
+    /** Bona fide by its mean, with suspicious stretches. */
+    val partiallySpoofed: Boolean = false,
+    /** What weakens the verdict, such as `narrow_band`. */
+    val conditions: List<String> = emptyList(),
+) {
     /** The signed record of this verdict, a compact JWS; empty where the service keeps none. */
     val evidence: String get() = json.optString("evidence")
 }
@@ -176,6 +191,7 @@ class AudioDetectionClient(
             memberScores = window.optJSONObject("member_scores")?.let { scores ->
                 scores.keys().asSequence().associateWith { scores.getDouble(it) }
             } ?: emptyMap(),
+            llr = window.number("llr"),
         )
         forget(Math.round((result.endSeconds - nextSeconds) * sampleRate).toInt())
         nextSeconds = result.endSeconds
@@ -187,7 +203,18 @@ class AudioDetectionClient(
         isOver = true
         timer.cancel()
         val seconds = startSeconds + message.getDouble("audio_seconds")
-        onSummary(Summary(message.getString("label"), message.probability("p_spoof"), seconds, message))
+        onSummary(
+            Summary(
+                label = message.getString("label"),
+                pSpoof = message.probability("p_spoof"),
+                audioSeconds = seconds,
+                json = message,
+                decision = if (message.isNull("decision")) null else message.getString("decision"),
+                llr = message.number("llr"),
+                partiallySpoofed = message.optBoolean("partially_spoofed"),
+                conditions = message.optJSONArray("conditions")?.map { it.toString() } ?: emptyList(),
+            )
+        )
     }
 
     private fun forget(samples: Int) {
@@ -244,5 +271,7 @@ class AudioDetectionClient(
         val FINAL_CLOSURES = setOf(1000, 1002, 1003, 1007, 1008, 1009)
     }
 }
+
+private fun JSONObject.number(name: String): Double? = if (isNull(name)) null else getDouble(name)
 
 private fun JSONObject.probability(name: String): Double? = if (isNull(name)) null else getDouble(name)

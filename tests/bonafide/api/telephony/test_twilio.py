@@ -14,7 +14,8 @@ from pydantic import SecretStr, ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bonafide.api.twilio_messages import CallVerdict, read_phone_message
+from bonafide.api.telephony.call_verdict import CallVerdict
+from bonafide.api.telephony.twilio_messages import read_phone_message
 from bonafide.errors import InvalidRequest
 from bonafide.live.webhook import Webhook
 from bonafide.settings import Settings

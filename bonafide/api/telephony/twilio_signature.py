@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from bonafide.errors import Unauthenticated
 from bonafide.settings import Settings
 
-TWILIO_PATH = "/ws/twilio"
-
 
 def require_signature(headers: Mapping[str, str], settings: Settings) -> None:
     """Checks the provider's signature. Without a token nothing is checked; where keys are required, one was sent.

@@ -1,23 +1,10 @@
-"""The frames of a Twilio media stream, as publicly documented, and the verdict on a phone call."""
+"""The frames of a Twilio media stream, as publicly documented."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bonafide.api.websocket_messages import (
-    Evidence,
-    MemberScores,
-    Model,
-    Stretch,
-    TimelineWindow,
-    VoiceLabel,
-    model_of,
-    stretch,
-    timeline_window,
-)
 from bonafide.errors import InvalidRequest
-from bonafide.live.phone_calls import PhoneVerdict
-from bonafide.verdict import SPOOF
 
 
 class _Frame(BaseModel):
@@ -119,58 +106,3 @@ def read_phone_message(text: str) -> PhoneMessage | None:
             return None
         where = ".".join(map(str, first["loc"])) or "the frame"
         raise InvalidRequest(f"{where}: {first['msg']}") from error
-
-
-class CallVerdict(BaseModel):
-    """The document of `/calls/{call_id}` and of the webhook. `windows` and `reason` are empty while the call lasts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    call_id: str
-    stream_id: str
-    status: Literal["in_progress", "done"]
-    label: VoiceLabel
-    is_spoof: bool
-    p_spoof: float | None
-    threshold: float
-    audio_seconds: float
-    judged_seconds: float
-    speech_seconds: float
-    windows: list[TimelineWindow]
-    suspicious: list[Stretch]
-    reason: str
-    model: Model
-    calibrated: bool
-    request_id: str
-    warnings: list[str]
-    timestamp: float
-    member_scores: MemberScores = {}
-    evidence: Evidence = ""
-
-
-def call_verdict(verdict: PhoneVerdict) -> bytes:
-    """The JSON document of a verdict; see `CallVerdict`."""
-    summary = verdict.summary
-    document = CallVerdict(
-        call_id=verdict.call_id,
-        stream_id=verdict.stream_id,
-        status="done" if verdict.done else "in_progress",
-        label=verdict.label,
-        is_spoof=verdict.label == SPOOF,
-        p_spoof=verdict.p_spoof,
-        threshold=summary.threshold,
-        audio_seconds=summary.audio_s,
-        judged_seconds=summary.judged_s,
-        speech_seconds=summary.speech_s,
-        windows=[timeline_window(each) for each in summary.windows] if verdict.done else [],
-        suspicious=[stretch(each) for each in summary.suspicious],
-        reason=summary.ending.value if verdict.done else "",
-        model=model_of(summary.model),
-        calibrated=summary.model.calibrated,
-        request_id=verdict.request_id,
-        warnings=list(summary.warnings),
-        timestamp=verdict.timestamp,
-        member_scores=dict(summary.member_scores),
-        evidence=summary.evidence,
-    )
-    return document.model_dump_json().encode()

@@ -1,0 +1,184 @@
+"""The one core of all telephony: a protocol's events to a live session, its verdicts to the call and the protocol."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
+from typing import Protocol
+
+from bonafide.api.telephony.call_verdict import call_verdict
+from bonafide.api.telephony.events import (
+    Begin,
+    Content,
+    Ended,
+    Event,
+    Keepalive,
+    Make,
+    Media,
+    Notes,
+    PhoneProtocol,
+    Reply,
+)
+from bonafide.app import App
+from bonafide.errors import BonafideError, InvalidRequest
+from bonafide.live.input_decoder import AudioInputDecoder
+from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
+from bonafide.live.stream import Audio, Input, LiveStream, QueuedReply, SlowReader, WindowResults
+from bonafide.live.summary import LiveSummary
+from bonafide.telemetry import bind_task
+
+_WINDOW_S = 4.0
+"""The longest window of the models: nothing on the call depends on an early result."""
+_CLOSE_TIMEOUT_S = 5.0
+"""How long the peer may take to close, and an error may take to be sent."""
+
+
+class Gone(Exception):
+    """The peer cannot be reached any more."""
+
+
+class Wire(Protocol):
+    """A connection."""
+
+    async def receive(self) -> Content | None:
+        """What has arrived next; None: the peer has ended the connection.
+
+        Raises:
+            TooLarge: a message of more bytes than are allowed.
+        """
+
+    async def send(self, content: Content) -> None:
+        """Raises Gone."""
+
+
+class PhoneConversation:
+    """One call.
+
+    Args:
+        wire: the connection.
+        protocol: what is spoken on it.
+        stream: the live session.
+        app: the use cases.
+    """
+
+    def __init__(self, wire: Wire, protocol: PhoneProtocol, stream: LiveStream, app: App) -> None:
+        self._wire = wire
+        self._protocol = protocol
+        self._stream = stream
+        self._app = app
+        self._intake = AudioInputDecoder(stream)
+        self._call: PhoneCall | None = None
+        self._sending = asyncio.Lock()
+        self._is_over = False
+
+    async def run(self) -> LiveSummary:
+        """Serves the call to its end; one that is cut off has a verdict too.
+
+        Raises:
+            BonafideError: the call was refused, which the peer has been told as far as the protocol can.
+        """
+        try:
+            summary = await self._stream.run(self._inputs(), self._output)
+        except BonafideError as error:
+            if not isinstance(error, SlowReader):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                        await self._send(self._protocol.refusal(error))
+            raise
+        with suppress(TimeoutError, BonafideError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._answer_until_closed()
+        return summary
+
+    async def _inputs(self) -> AsyncGenerator[Input, None]:
+        while not self._is_over:
+            content = await self._wire.receive()
+            self._is_over = content is None
+            events = self._protocol.rest() if content is None else self._protocol.read(content)
+            for event in events:
+                if isinstance(event, Ended):
+                    yield Audio(*await self._intake.rest(), last=True)
+                    return
+                if (found := await self._input(event)) is not None:
+                    yield found
+        yield Audio(*await self._intake.rest(), last=True)
+
+    async def _input(self, event: Event) -> Input | None:
+        match event:
+            case Begin():
+                await self._begin(event)
+            case Media():
+                if self._call is None:
+                    raise InvalidRequest("media came before the start of the call")
+                return Audio(*await self._intake.samples(event.data))
+            case Notes():
+                if self._call is not None:
+                    self._call.notes = event.texts
+            case Reply(make, queued):
+                if queued:
+                    return QueuedReply(lambda: make)
+                await self._send(make)
+                return _KEEPALIVE
+            case Keepalive():
+                return _KEEPALIVE
+        return None
+
+    async def _begin(self, begin: Begin) -> None:
+        if self._call is not None:
+            raise InvalidRequest("a call starts once")
+        self._intake.configure(
+            encoding=begin.encoding, rate=begin.rate, channels=begin.channels, chunk_s=_WINDOW_S, overlap_s=0.0
+        )
+        self._stream.call = self._stream.call.of_task(begin.call_id)
+        bind_task(begin.call_id)
+        self._call = PhoneCall(
+            begin.call_id,
+            begin.stream_id,
+            stream=self._stream,
+            verdicts=self._app.calls,
+            webhook=self._app.webhook,
+            encode=call_verdict,
+        )
+        await self._call.update()
+
+    async def _output(self, output: object) -> None:
+        match output:
+            case WindowResults() if self._call is not None:
+                await self._tell(await self._call.update())
+            case LiveSummary():
+                if self._call is not None:
+                    await self._tell(await self._call.finish(output))
+                await self._send(self._protocol.ending_message(output.ending))
+            case _ if callable(output):
+                await self._send(output)
+
+    async def _tell(self, verdict: PhoneVerdict) -> None:
+        await self._send(self._protocol.verdict_message(verdict))
+
+    async def _send(self, make: Make | None) -> None:
+        """Sends what is made, one after the other; a peer that has gone is told nothing."""
+        if make is None:
+            return
+        async with self._sending:
+            if self._is_over:
+                return
+            try:
+                await self._wire.send(make())
+            except Gone:
+                self._is_over = True  # the verdict is stored and posted nevertheless
+
+    async def _answer_until_closed(self) -> None:
+        """Answers what the peer says last."""
+        while self._protocol.awaits_close and not self._is_over:
+            content = await self._wire.receive()
+            self._is_over = content is None
+            if content is not None:
+                await self._answer(self._protocol.read(content))
+
+    async def _answer(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, Reply):
+                await self._send(event.make)
+
+
+_KEEPALIVE = QueuedReply(lambda: None)
+"""Counts as a message of the session, and is answered by nothing."""

@@ -1,0 +1,161 @@
+"""Whatever arrives, each protocol reads it or raises an error of the table, and holds a bounded number of bytes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bonafide.api.telephony.asterisk import AsteriskProtocol
+from bonafide.api.telephony.audiosocket import RATES, AudioSocketProtocol, message
+from bonafide.api.telephony.events import Content, Event, Media, PhoneProtocol, Reply
+from bonafide.api.telephony.fields import Address
+from bonafide.api.telephony.freeswitch import FreeSwitchProtocol
+from bonafide.api.telephony.genesys import GenesysProtocol
+from bonafide.api.telephony.genesys_signature import require_genesys_signature
+from bonafide.api.telephony.reorder import Reorder
+from bonafide.api.telephony.telnyx import MOST_WAITING, TelnyxProtocol
+from bonafide.api.telephony.twilio import TwilioProtocol
+from bonafide.api.telephony.vonage import VonageProtocol
+from bonafide.errors import BonafideError, Unauthenticated
+from tests.bonafide.api.telephony.exchanges import Genesys, telnyx_media, telnyx_start
+from tests.bonafide.api.telephony.test_genesys_signature import HEADERS, SETTINGS
+
+PROTOCOLS: dict[str, Callable[[], PhoneProtocol]] = {
+    "twilio": TwilioProtocol,
+    "telnyx": lambda: TelnyxProtocol(Address()),
+    "vonage": lambda: VonageProtocol(Address()),
+    "freeswitch": lambda: FreeSwitchProtocol(Address()),
+    "asterisk": lambda: AsteriskProtocol(Address()),
+    "genesys": lambda: GenesysProtocol(Address()),
+    "audiosocket": AudioSocketProtocol,
+}
+NAMES = [
+    "event",
+    "type",
+    "start",
+    "media",
+    "stop",
+    "open",
+    "close",
+    "ping",
+    "seq",
+    "serverseq",
+    "id",
+    "version",
+    "parameters",
+    "content-type",
+    "format",
+    "channels",
+    "rate",
+    "sequence_number",
+    "payload",
+    "track",
+    "media_format",
+    "encoding",
+    "call_control_id",
+    "connection_id",
+    "channel_id",
+    "conversationId",
+    "organizationId",
+    "discarded",
+    "command",
+    "uuid",
+    "call_id",
+    "sample_rate",
+]
+WORDS = st.sampled_from(
+    [*NAMES, "MEDIA_START", "websocket:connected", "audio/l16;rate=16000", "PCMU", "ulaw", "2", "audio"]
+)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=5),
+    max_leaves=12,
+)
+FRAMES: st.SearchStrategy[Content] = st.one_of(
+    st.text(max_size=60),
+    st.binary(max_size=80),
+    VALUES.map(json.dumps),
+    st.builds(telnyx_media, st.integers(), st.binary(max_size=4)),
+    st.just(telnyx_start()),
+    st.builds(message, st.sampled_from([0, 1, 2, 3, 255, *RATES]), st.binary(min_size=14, max_size=18)),
+    st.lists(st.tuples(WORDS, WORDS)).map(lambda pairs: "MEDIA_START " + " ".join(":".join(pair) for pair in pairs)),
+)
+
+
+def read(protocol: PhoneProtocol, content: Content) -> list[Event]:
+    try:
+        events = list(protocol.read(content))
+    except BonafideError as error:
+        if make := protocol.refusal(error):
+            assert make()
+        return []
+    for event in events:
+        if isinstance(event, Reply):
+            assert event.make()
+    return events
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@settings(max_examples=150, deadline=None)
+@given(frames=st.lists(FRAMES, max_size=8))
+def test_anything(name: str, frames: list[Content]) -> None:
+    protocol = PROTOCOLS[name]()
+    for frame in frames:
+        read(protocol, frame)
+    list(protocol.rest())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    parameters=VALUES, kinds=st.lists(st.sampled_from(["open", "close", "ping", "discarded", "update", "error", "x"]))
+)
+def test_numbered_messages_of_genesys_with_any_parameters(parameters: Any, kinds: list[str]) -> None:
+    protocol, client = GenesysProtocol(Address()), Genesys()
+    read(protocol, client.open())
+    for kind in kinds:
+        found = json.loads(client.message(kind))
+        read(protocol, json.dumps({**found, "parameters": parameters}))
+
+
+@settings(max_examples=100, deadline=None)
+@given(stream=st.binary(max_size=300), cuts=st.lists(st.integers(1, 40), min_size=1))
+def test_audiosocket_holds_no_more_than_one_message(stream: bytes, cuts: list[int]) -> None:
+    whole, cut = AudioSocketProtocol(), AudioSocketProtocol()
+    stream = message(1, bytes(16)) + message(0x10, stream) + stream
+    together = [event for event in read(whole, stream) if isinstance(event, Media)]
+    apart: list[Event] = []
+    at = turn = 0
+    try:
+        while at < len(stream):
+            step = cuts[turn % len(cuts)]
+            apart += [event for event in cut.read(stream[at : at + step]) if isinstance(event, Media)]
+            assert len(cut._held) <= 65_538
+            at, turn = at + step, turn + 1
+    except BonafideError:
+        return
+    assert apart == together or not together
+
+
+@settings(max_examples=200, deadline=None)
+@given(numbers=st.lists(st.integers(0, 200), max_size=120))
+def test_reordering_is_in_order_without_repeats_and_bounded(numbers: list[int]) -> None:
+    order = Reorder[int](MOST_WAITING)
+    order.start(-1)
+    out: list[int] = []
+    for number in numbers:
+        out += order.add(number, number)
+        assert len(order._waiting) <= MOST_WAITING
+    out += order.flush()
+    assert out == sorted(set(out))
+    assert len(out) + order.duplicates == len(numbers)
+    assert order.lost == (max(out) + 1 - len(out) if out else 0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(described=st.text(max_size=200), signed=st.text(max_size=80))
+def test_any_signature_is_refused(described: str, signed: str) -> None:
+    with pytest.raises(Unauthenticated):
+        require_genesys_signature({**HEADERS, "signature-input": described, "signature": signed}, "/", SETTINGS, 0.0)

@@ -1,0 +1,32 @@
+"""The bundled face model is sure of the samples, in every engine and precision that serves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.face_model import FaceSpoofModel
+from tests.models.checkpoints import apply, options
+from tests.models.test_voice_model import ENGINES
+
+SAMPLES = Path(__file__).parents[2] / "data" / "objects" / "samples"
+ROOM = 0.2
+"""Least distance of a sample's score to the threshold: bf16 moves scores by a tenth of that."""
+
+
+@pytest.mark.parametrize(("engine", "precision"), ENGINES)
+def test_the_live_sample_is_live_and_the_attack_fake_with_room_to_spare(
+    tmp_path: Path, engine: str, precision: str
+) -> None:
+    detector = FaceSpoofModel.load("bundled", options(tmp_path, engine=engine, precision=precision))
+    geometry, threshold = detector.info.geometry, detector.info.threshold
+    assert geometry is not None
+    assert threshold is not None
+    pictures = []
+    for name in ("face.jpg", "face_spoof.jpg"):
+        with Image.open(SAMPLES / name) as image:
+            pictures.append(apply(geometry, np.asarray(image.convert("RGB"))))
+    live, fake = detector.score(pictures)
+    assert live < threshold - ROOM
+    assert fake > threshold + ROOM
