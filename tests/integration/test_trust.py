@@ -29,9 +29,10 @@ class Trap:
         return (os.mkdir, (str(self.path),))
 
 
-def test_the_supervisor_listens_for_its_children_alone(service: LocalService) -> None:
+def test_the_supervisor_listens_for_its_children_alone(service: LocalService, audiosocket_port: int) -> None:
     supervisor = psutil.Process(service.process.pid)
-    wanted = {service.http_port, *service.grpc_ports, *(listening_port(process_of(service, each)) for each in RUNNERS)}
+    runners = {listening_port(process_of(service, each)) for each in RUNNERS}
+    wanted = {service.http_port, *service.grpc_ports, audiosocket_port, *runners}
     listening = {
         connection.laddr.port
         for process in (supervisor, *supervisor.children())

@@ -163,6 +163,9 @@ def test_info_says_what_serves(tiny_voice: Path, workspace: Path) -> None:
         "speech_version": None,
         "members": [],
         "more_geometries": [],
+        "fitted_scores": None,
+        "prior_log_odds": None,
+        "uncertain": None,
     }
 
 

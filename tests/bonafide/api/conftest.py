@@ -16,9 +16,9 @@ async def remote() -> LocalRemote:
 
 
 @pytest.fixture
-async def app(remote: LocalRemote, tmp_path: Path) -> AsyncIterator[App]:
-    """The use cases over a runner in this process; objects come from `tmp_path`."""
-    settings = Settings(
+def settings(tmp_path: Path) -> Settings:
+    """Of `app`; a file of tests may have its own."""
+    return Settings(
         objects_dir=tmp_path,
         allowed_buckets=("calls",),
         max_audio_bytes=2_000_000,
@@ -28,6 +28,11 @@ async def app(remote: LocalRemote, tmp_path: Path) -> AsyncIterator[App]:
         max_face_calls=2,
         grpc_ports=(0,),
     )
+
+
+@pytest.fixture
+async def app(remote: LocalRemote, settings: Settings) -> AsyncIterator[App]:
+    """The use cases over a runner in this process; objects come from `tmp_path`."""
     app = App(settings, voice=remote, face=remote)
     await app.voice_runner.probe()
     await app.face_runner.probe()

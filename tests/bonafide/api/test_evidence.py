@@ -5,7 +5,6 @@ import base64
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +42,6 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         objects_dir=tmp_path / "objects", evidence_key=key_file(tmp_path / "key"), evidence_log=tmp_path / "log"
     )
-
-
-@pytest.fixture
-async def app(settings: Settings, remote: LocalRemote) -> AsyncIterator[App]:
-    app = App(settings, voice=remote, face=remote)
-    await app.voice_runner.probe()
-    await app.face_runner.probe()
-    yield app
-    await app.close()
-
-
-@pytest.fixture
-async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
-    api = HttpApi()
-    api.app = app
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
-        yield client
 
 
 async def keys(client: httpx.AsyncClient, folder: Path) -> PublicKeys:

@@ -1,7 +1,6 @@
 """`POST /feedback` and gRPC `Feedback`: the truth beside a verdict, by request id; errors of the one table."""
 
 import hashlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -24,23 +23,10 @@ VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
 
 
 @pytest.fixture
-async def app(remote: LocalRemote, tmp_path: Path) -> AsyncIterator[App]:
-    settings = Settings.model_validate(
+def settings(tmp_path: Path) -> Settings:
+    return Settings.model_validate(
         {"objects_dir": tmp_path / "objects", "feedback_db": str(tmp_path / "feedback.db"), "grpc_ports": (0,)}
     )
-    app = App(settings, voice=remote, face=remote)
-    await app.voice_runner.probe()
-    await app.face_runner.probe()
-    yield app
-    await app.close()
-
-
-@pytest.fixture
-async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
-    api = HttpApi()
-    api.app = app
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
-        yield client
 
 
 async def test_the_truth_is_told_by_request_id(client: httpx.AsyncClient, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def verdict(request_id: str, **changes: object) -> KeptVerdict:
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a server of our own."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("the driver psycopg is not installed")
@@ -51,30 +52,43 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         commands = {name: path or str(found[-1] / name) for name, path in commands.items()}
     if not all(path and Path(path).exists() for path in commands.values()):
         pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgresql")
+    with tempfile.TemporaryDirectory(prefix="bonafide-", dir="/tmp") as folder:
+        yield from _served(commands, Path(folder))
+
+
+def _served(commands: Mapping[str, str | None], folder: Path) -> Iterator[str]:
     as_user: list[str] = []
     if os.geteuid() == 0:  # which the server refuses
         shutil.chown(folder, "nobody")
-        for parent in (folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
         as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     data, port = folder / "data", free_port()
     made = [*as_user, str(commands["initdb"]), "-D", str(data), "-A", "trust", "-U", "bonafide", "-N"]
-    subprocess.run(made, check=True, capture_output=True, cwd="/")
-    with (folder.parent / "postgresql.log").open("wb") as log:
-        options = ["-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
+    done = subprocess.run(made, check=False, capture_output=True, text=True, cwd="/")
+    if done.returncode:
+        pytest.skip(f"PostgreSQL makes no database here: {done.stderr.strip()}")
+    options = ["-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
+    with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*as_user, str(commands["postgres"]), *options], stdout=log, stderr=log, cwd="/")
-    url = f"postgresql://bonafide@127.0.0.1:{port}/postgres"
-    for _ in range(300):
+    try:
+        url = f"postgresql://bonafide@127.0.0.1:{port}/postgres"
+        _wait_for(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_for(url: str) -> None:
+    """Until the server answers, 30 s at most."""
+    for left in reversed(range(300)):
         try:
             with Database(url) as database:
                 database.execute(("SELECT 1", ()))
-            break
+            return
         except DatabaseFailed:
+            if not left:
+                raise
             time.sleep(0.1)
-    yield url
-    process.terminate()
-    process.wait(60)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
