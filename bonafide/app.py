@@ -12,6 +12,7 @@ from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.drift.watch import ScoreWatch
+from bonafide.errors import ObjectNotFound
 from bonafide.evidence.opening import open_evidence
 from bonafide.face import FaceJudgement
 from bonafide.feedback.store import Feedback
@@ -125,6 +126,16 @@ class App:
     def ready(self) -> bool:
         """Whether both runners are available."""
         return self.voice_runner.ready and self.face_runner.ready
+
+    def require_feedback(self) -> Feedback:
+        """Where the truth about verdicts is kept.
+
+        Raises:
+            ObjectNotFound: nowhere, it is not configured.
+        """
+        if self.feedback is None:
+            raise ObjectNotFound("this service takes no feedback")
+        return self.feedback
 
     def replaceable(self) -> dict[str, Runner[Any]]:
         """The runners whose models an operator may replace, by the names that the operator uses."""

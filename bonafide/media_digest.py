@@ -3,8 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 
-Media = bytes | bytearray | memoryview
-
 
 @dataclass(frozen=True)
 class MediaDigest:
@@ -26,10 +24,10 @@ class MediaHash:
         self._hash = hashlib.sha256()
         self._length = 0
 
-    def update(self, data: Media) -> None:
+    def update(self, data: bytes | bytearray) -> None:
         """Takes the bytes that follow."""
         self._hash.update(data)
-        self._length += memoryview(data).nbytes
+        self._length += len(data)
 
     @property
     def length(self) -> int:
@@ -42,7 +40,7 @@ class MediaHash:
         return MediaDigest(self._hash.hexdigest(), self._length)
 
 
-def digest_of(data: Media) -> MediaDigest:
+def digest_of(data: bytes | bytearray) -> MediaDigest:
     """The digest of media that are there as a whole."""
     whole = MediaHash()
     whole.update(data)

@@ -30,7 +30,6 @@ example:
   python -m lab.feedback export --db feedback.db --task voice --objects data/objects --media kept/ --out told.jsonl
   python -m lab.evaluate --model bundled --data told.jsonl --split test
 """
-_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,8 @@ def _by_hash(media: Path, wanted: Iterable[str]) -> Mapping[str, Path]:
 
 
 def _sha256(path: Path) -> str:
-    whole = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            whole.update(piece)
-    return whole.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parser() -> argparse.ArgumentParser:

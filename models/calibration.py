@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import UnsupportedModel
-from models.info import SCORE_BINS, ScoreCounts
+from models.info import SCORE_BINS, ScoreCounts, score_bin
 
 Floats = NDArray[np.float64]
 SHARPEST = 1e-6
@@ -157,7 +157,7 @@ def score_counts(scores: ArrayLike, spoof: ArrayLike) -> ScoreCounts:
         spoof: bool (n,), both classes.
     """
     values, truth = np.asarray(scores, np.float64), np.asarray(spoof, np.bool_)
-    bins = np.minimum((values * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    bins = np.array([score_bin(value) for value in values.tolist()])
     bonafide, spoofs = (np.bincount(bins[each], minlength=SCORE_BINS).tolist() for each in (~truth, truth))
     return ScoreCounts(tuple(bonafide), tuple(spoofs))
 

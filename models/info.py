@@ -19,6 +19,11 @@ SCORE_BINS = 10
 """Equal bins of 0..1 in which scores are counted."""
 
 
+def score_bin(score: float) -> int:
+    """The bin of a score of 0..1."""
+    return min(int(score * SCORE_BINS), SCORE_BINS - 1)
+
+
 @dataclass(frozen=True)
 class ScoreCounts:
     """The calibrated scores of the single windows or photos that a model was calibrated on.

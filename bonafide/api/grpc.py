@@ -25,7 +25,7 @@ from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
-from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, TooLarge, UnreadableMedia
+from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.security.caller import current_caller
 from bonafide.security.shares import Shares
 from bonafide.security.tls import ServerTls
@@ -149,8 +149,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     async def Feedback(self, request: audio.FeedbackRequest, context: Context) -> audio.FeedbackResponse:
         """Keeps the truth about a verdict."""
         async with self._call("Feedback", context, self._app.settings.face_timeout_s):
-            if (feedback := self._app.feedback) is None:
-                raise ObjectNotFound("this service takes no feedback")
+            feedback = self._app.require_feedback()
             verdict = await feedback.tell(request.request_id, request.label, request.note, current_caller())
             return messages.feedback_response(request.request_id, verdict, request.label)
         raise AssertionError("a call that fails is aborted")

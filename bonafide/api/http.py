@@ -140,11 +140,10 @@ class HttpApi:
 
     async def feedback(self, app: App, request: Request, _call: Call) -> Message:
         """Keeps the truth about a verdict."""
-        if app.feedback is None:
-            raise ObjectNotFound("this service takes no feedback")
+        feedback = app.require_feedback()
         async with body(request, app.budget, _MAX_JSON_BYTES) as data:
             told = read_json(Truth, data)
-        verdict = await app.feedback.tell(told.request_id, told.label, told.note, current_caller())
+        verdict = await feedback.tell(told.request_id, told.label, told.note, current_caller())
         return messages.feedback_response(told.request_id, verdict, told.label)
 
     async def model_status(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from bonafide import __version__
 from bonafide.api.bodies import EncodedFile
+from bonafide.api.security import KEYS_PATH
 from bonafide.api.telephony.call_verdict import CallVerdict
 from bonafide.audio.reader import MIN_HOP_SECONDS, WINDOW_SECONDS
+from bonafide.feedback.store import LABELS, MAX_NOTE
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
@@ -109,8 +112,8 @@ _TRUTH = {
             "required": ["request_id", "label"],
             "properties": {
                 "request_id": {"type": "string"},
-                "label": {"type": "string", "enum": ["bonafide", "spoof", "live", "fake"]},
-                "note": {"type": "string", "maxLength": 1000},
+                "label": {"type": "string", "enum": [label for labels in LABELS.values() for label in labels]},
+                "note": {"type": "string", "maxLength": MAX_NOTE},
             },
         }
     }
@@ -123,7 +126,7 @@ OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {
         "title": "Bonafide",
-        "version": "0.1.0",
+        "version": __version__,
         "description": "Tells real voices and faces from fake ones. Scores are P(spoof) or P(fake), 0 to 1.",
     },
     "paths": {
@@ -140,7 +143,7 @@ OPENAPI: dict[str, Any] = {
         "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
         "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
-        "/.well-known/jwks.json": {"get": _operation("The public keys of evidence, a JSON Web Key Set", _KEYS)},
+        KEYS_PATH: {"get": _operation("The public keys of evidence, a JSON Web Key Set", _KEYS)},
         "/health": {"get": _operation("Whether both models answer", _ANY)},
         "/stats": {"get": _operation("How many calls and live sessions are in progress", _ANY)},
     },

@@ -3,15 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from models.info import SCORE_BINS, ScoreCounts
+from models.info import ScoreCounts
 
 _LEAST = 0.001
 """Share that a bin has at least: one that is empty in one of them would make the index infinite."""
-
-
-def bin_of(score: float) -> int:
-    """The bin of a score of 0..1."""
-    return min(int(score * SCORE_BINS), SCORE_BINS - 1)
 
 
 def expected_counts(fitted: ScoreCounts, spoof_share: float | None) -> list[float]:

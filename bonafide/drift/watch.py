@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bonafide.drift.distance import bin_of, expected_counts, stability_index
-from models.info import SCORE_BINS, ModelInfo
+from bonafide.drift.distance import expected_counts, stability_index
+from models.info import SCORE_BINS, ModelInfo, score_bin
 
 FORMATS = frozenset(
     {
@@ -77,7 +77,7 @@ class ScoreWatch:
         labels = self._labels(model, transport, codec)
         kept = self._recent.setdefault(labels, _Recent(self._most))
         for score in scores:
-            kept.add(bin_of(score))
+            kept.add(score_bin(score))
             self._observer.score(labels, score)
         if model.fitted_scores is not None and labels[1] != _OTHER and 2 * len(kept.bins) >= self._most:
             expected = expected_counts(model.fitted_scores, self._spoof_share)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from bonafide import __version__
 from bonafide.calls import Call
 from bonafide.decision import Answer
 from bonafide.evidence.judgement import Judgement
@@ -10,7 +11,6 @@ from bonafide.verdict import WindowVerdict
 
 FORM = 1
 """To be raised when a field changes its meaning."""
-SOFTWARE = "0.1.0"
 _DIGITS = 7
 """Decimals of scores, which are single precision."""
 
@@ -51,7 +51,7 @@ def payload_of(judgement: Judgement, call: Call, seconds: float) -> dict[str, An
         "score": _rounded(judgement.score),
         "label": judgement.label,
         **_said_beside(judgement.answer),
-        "software": {"name": "bonafide", "version": SOFTWARE},
+        "software": {"name": "bonafide", "version": __version__},
     }
     if model.task == "voice":
         payload["windows"] = [_window(window) for window in judgement.windows]

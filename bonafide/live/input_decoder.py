@@ -170,7 +170,7 @@ class AudioInputDecoder:
         samples = text_samples(audio_data, stated or configured, stated=stated is not None)
         if is_bytes:
             self._heard_in(stated or configured)
-        else:
+        elif self._stream.records_media:
             self._stream.received(samples.astype("<f4").tobytes())
         rate = self.rate if rate is None else rate
         if self._mixer is None or self.channels is None:

@@ -27,7 +27,7 @@ from bonafide.evidence.judgement import Judgement, Records
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow, LiveWindowVerdict
 from bonafide.live.summary import LiveSummary, summary_of
-from bonafide.media_digest import Media, MediaHash
+from bonafide.media_digest import MediaHash
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow, VoiceTrial, follow
@@ -194,7 +194,7 @@ class LiveStream:
         if self._receiving and self._reading is not None:
             self._reading.cancel()
 
-    def received(self, data: Media) -> None:
+    def received(self, data: bytes | bytearray) -> None:
         """Takes note, for the record of the verdict, of bytes as they came, before they are decoded."""
         if self._media is not None:
             self._media.update(data)

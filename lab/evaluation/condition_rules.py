@@ -49,10 +49,10 @@ def measured(sound: Sound) -> ConditionMeter:
     """A meter that has heard a whole recording in windows."""
     meter = ConditionMeter()
     cutter = WindowCutter(sound.rate, WINDOW_SECONDS)
-    last = None
     cuts = cutter.feed(sound.samples)
-    last = cutter.flush()
-    for cut in [*cuts, *([last] if last else [])]:
+    if (last := cutter.flush()) is not None:
+        cuts.append(last)
+    for cut in cuts:
         meter.add(cut.samples[-cut.fresh :], sound.rate, model_input(cut.samples, sound.rate))
     return meter
 

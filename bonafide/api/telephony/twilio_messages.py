@@ -1,17 +1,13 @@
 """The frames of a Twilio media stream, as publicly documented."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from bonafide.errors import InvalidRequest
-
-
-class _Frame(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+from bonafide.api.telephony.fields import Frame, refuse
 
 
-class MediaFormat(_Frame):
+class MediaFormat(Frame):
     """Encoding of the samples; the provider has only one."""
 
     encoding: str
@@ -19,7 +15,7 @@ class MediaFormat(_Frame):
     channels: int = 1
 
 
-class StartOfCall(_Frame):
+class StartOfCall(Frame):
     """Identifies the call."""
 
     call_sid: str = Field(alias="callSid", pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -27,13 +23,13 @@ class StartOfCall(_Frame):
     media_format: MediaFormat = Field(alias="mediaFormat")
 
 
-class Connected(_Frame):
+class Connected(Frame):
     """The first frame; has no information on the call."""
 
     event: Literal["connected"]
 
 
-class Start(_Frame):
+class Start(Frame):
     """Sent once, before any media."""
 
     event: Literal["start"]
@@ -41,27 +37,27 @@ class Start(_Frame):
     start: StartOfCall
 
 
-class Payload(_Frame):
+class Payload(Frame):
     """Base64 of mu-law samples at 8 kHz."""
 
     track: str = "inbound"
     payload: str
 
 
-class Media(_Frame):
+class Media(Frame):
     """A few samples, usually 20 ms."""
 
     event: Literal["media"]
     media: Payload
 
 
-class MarkName(_Frame):
+class MarkName(Frame):
     """Name of a mark."""
 
     name: str = Field(max_length=128)
 
 
-class Mark(_Frame):
+class Mark(Frame):
     """Requires the same mark as a reply."""
 
     event: Literal["mark"]
@@ -76,13 +72,13 @@ class MarkAnswer(BaseModel):
     mark: MarkName
 
 
-class Stop(_Frame):
+class Stop(Frame):
     """The last frame."""
 
     event: Literal["stop"]
 
 
-class Dtmf(_Frame):
+class Dtmf(Frame):
     """A key was pressed; ignored."""
 
     event: Literal["dtmf"]
@@ -101,8 +97,6 @@ def read_phone_message(text: str) -> PhoneMessage | None:
     try:
         return _PHONE_MESSAGE.validate_json(text)
     except ValidationError as error:
-        first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        if first["type"] == "union_tag_invalid":
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "union_tag_invalid":
             return None
-        where = ".".join(map(str, first["loc"])) or "the frame"
-        raise InvalidRequest(f"{where}: {first['msg']}") from error
+        refuse(error)

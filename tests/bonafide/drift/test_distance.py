@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide.drift.distance import bin_of, expected_counts, stability_index
-from models.info import SCORE_BINS, ScoreCounts
+from bonafide.drift.distance import expected_counts, stability_index
+from models.info import SCORE_BINS, ScoreCounts, score_bin
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=SCORE_BINS, max_size=SCORE_BINS).filter(any)
 
@@ -27,7 +27,7 @@ def test_a_known_distance() -> None:
 
 @given(st.floats(0, 1))
 def test_each_score_has_a_bin(score: float) -> None:
-    found = bin_of(score)
+    found = score_bin(score)
     assert 0 <= found < SCORE_BINS
     assert found / SCORE_BINS <= score + 1e-9
     assert score <= (found + 1) / SCORE_BINS + 1e-9

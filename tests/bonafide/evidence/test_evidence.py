@@ -7,11 +7,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
+from bonafide import __version__
 from bonafide.calls import Call
 from bonafide.errors import Unavailable
 from bonafide.evidence.evidence import Evidence
 from bonafide.evidence.log import EvidenceLog
-from bonafide.evidence.record import SOFTWARE
 from bonafide.settings import Settings
 from tests.bonafide.evidence.signing import judgement, key_file, part, payload, private_pem
 
@@ -37,7 +37,7 @@ async def test_a_record_has_every_fact_of_the_verdict(tmp_path: Path) -> None:
     assert said == ("uncertain", -1.5, True, ["noise"], 2.0)
     assert (found["channel_mode"], found["channel"]) == ("separate", "caller")
     assert found["windows"] == [[0.0, 4.0, 0.25, 0.5]]
-    assert found["software"] == {"name": "bonafide", "version": SOFTWARE}
+    assert found["software"] == {"name": "bonafide", "version": __version__}
     assert found["time"].endswith("Z")
     assert part(record, 0)["kid"] == kept.jwks()["keys"][0]["kid"]
     await kept.close()
@@ -81,7 +81,7 @@ def test_key_and_log_go_together(tmp_path: Path) -> None:
 
 def test_the_version_is_that_of_the_project() -> None:
     project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
-    assert f'\nversion = "{SOFTWARE}"\n' in project
+    assert f'\nversion = "{__version__}"\n' in project
 
 
 async def test_the_key_is_in_no_log_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
