@@ -17,7 +17,7 @@ from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samp
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
-from bonafide.channels import ChannelVerdict, channel_name, channel_verdicts, windows_of, worst
+from bonafide.channels import Beside, ChannelVerdict, channel_name, channel_verdicts, windows_of, worst
 from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
@@ -339,7 +339,13 @@ class VoiceAnalysis:
         self, recording: Recording, model: ModelInfo, chunks: list[WindowVerdict], failed: list[Slot]
     ) -> AudioReport:
         threshold = self._threshold_for(model)
-        channels = channel_verdicts(chunks, recording.channels, threshold, self._channel_names)
+        band = effective_band(self._band, model.uncertain, threshold)
+
+        def conditions(channel: int | None, speech_s: float) -> tuple[str, ...]:
+            return with_speech(recording.conditions_of(channel), speech_s)
+
+        beside = Beside(band, model.prior_log_odds, conditions)
+        channels = channel_verdicts(chunks, recording.channels, threshold, self._channel_names, beside)
         headline = worst(channels)
         chunks = list(windows_of(chunks, None if headline is None else headline.number))
         score = overall_score(chunks)
@@ -367,11 +373,9 @@ class VoiceAnalysis:
                 score,
                 label,
                 suspicious,
-                band=effective_band(self._band, model.uncertain, threshold),
+                band=band,
                 prior_log_odds=model.prior_log_odds,
-                conditions=with_speech(
-                    recording.conditions_of(None if headline is None else headline.number), speech_s
-                ),
+                conditions=conditions(None if headline is None else headline.number, speech_s),
             ),
             hop_seconds=recording.hop_s,
             channel="" if headline is None else headline.name,

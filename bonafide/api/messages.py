@@ -64,7 +64,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
 
 
 def channel_verdict(verdict: ChannelVerdict) -> audio.ChannelVerdict:
-    """The verdict on one channel of a recording."""
+    """The verdict on one channel of a recording or a live session."""
     return audio.ChannelVerdict(
         number=verdict.number,
         name=verdict.name,
@@ -74,6 +74,10 @@ def channel_verdict(verdict: ChannelVerdict) -> audio.ChannelVerdict:
         suspicious=[suspicious_stretch(stretch) for stretch in verdict.suspicious],
         chunks=[chunk_result(each, "" if each.channel is None else verdict.name) for each in verdict.windows],
         member_scores=verdict.member_scores,
+        decision=verdict.answer.decision or "",
+        llr=verdict.answer.llr,
+        partially_spoofed=verdict.answer.partially_spoofed,
+        conditions=verdict.answer.conditions,
     )
 
 

@@ -69,6 +69,10 @@ class ChannelMode:
             return ()
         return (self.number,) if self.kind == "one" else tuple(range(channels))
 
+    def needs_apart(self, channels: int) -> bool:
+        """Whether the channels of a recording of so many may be judged, and not their mix alone."""
+        return self.kind != "mix" and (channels == 2 or (channels > 1 and self.kind != "auto"))
+
     def judged(self, parted: tuple[int, ...]) -> tuple[int, ...]:
         """The channels of which a verdict is told, in order.
 
@@ -110,8 +114,8 @@ def pieces(block: Block, mode: ChannelMode, apart: bool) -> Iterator[Piece]:
     # A window that ends with the last sample that was heard before the parting ends after it.
     before = max(0, (block.parted_at or 0) - 1) if mode.kind == "auto" else 0
     if before:
-        yield Piece(_between(block, 0, before), False)
-    yield Piece(_between(block, before, len(block.samples)), True)
+        yield Piece(block.between(0, before), False)
+    yield Piece(block.between(before, len(block.samples)), True)
 
 
 def lane_samples(block: Block, mode: ChannelMode, channel: int) -> NDArray[np.float32]:
@@ -120,8 +124,3 @@ def lane_samples(block: Block, mode: ChannelMode, channel: int) -> NDArray[np.fl
         return block.samples
     own: NDArray[np.float32] = block.apart[channel]
     return own
-
-
-def _between(block: Block, start: int, end: int) -> Block:
-    apart = None if block.apart is None else block.apart[:, start:end]
-    return block._replace(samples=block.samples[start:end], apart=apart)

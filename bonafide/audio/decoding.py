@@ -193,7 +193,7 @@ class MonoDecoder:
         while samples > 0:
             count = min(samples, BLOCK_SAMPLES)
             self._line.passed(count / rate)
-            yield Block(np.zeros(count, np.float32), rate)
+            yield Block(np.zeros(count, np.float32), rate, frame.layout.nb_channels)
             samples -= count
 
     def _pick(self, container: InputContainer) -> AudioStream:

@@ -52,6 +52,12 @@ class Block(NamedTuple):
         """What a `Downmix` gave."""
         return cls(mixed.mono, rate, channels, mixed.apart, mixed.parted_at)
 
+    def between(self, start: int, end: int) -> "Block":
+        """The samples from `start` to `end`, counted from 0; they may be fewer."""
+        apart = None if self.apart is None else self.apart[:, start:end]
+        parted_at = None if self.parted_at is None or self.parted_at > end else max(0, self.parted_at - start)
+        return Block(self.samples[start:end], self.rate, self.channels, apart, parted_at)
+
 
 class MonoMixer:
     """Makes mono blocks of the frames of one recording after the other.

@@ -3,7 +3,6 @@
 Combines decoding, cutting, scaling and resampling, which are separate modules, and enforces the limits.
 """
 
-import copy
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.by_channel import ByChannel
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.decoding import MonoDecoder
@@ -183,20 +183,18 @@ class AudioReader:
 
     def _read(self) -> Generator[list[Window], None, None]:
         remarks = LevelRemarks()
-        meters: dict[int | None, ConditionMeter] = {None: ConditionMeter()}
+        meters = ByChannel(ConditionMeter())
         for rate, cuts in self._batches():
             windows = []
             for index, channel, cut in cuts:
                 span = recorded_span(index, min(window_end(index, self._hop_s), self.seconds), self._hop_s)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
-                if channel not in meters:  # what came before the channels parted counts for each
-                    meters[channel] = copy.deepcopy(meters[None])
                 meters[channel].add(cut.samples[-cut.fresh :], rate, made)
                 pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
                 windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm, channel=channel))
             yield windows
-        for meter in meters.values():
+        for _, meter in meters.items():
             meter.lossy = self._decoder.lossy
         names = {channel: meter.names() for channel, meter in meters.items()}
         self.conditions = names[None]

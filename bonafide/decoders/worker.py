@@ -144,6 +144,7 @@ class ContainerJob:
     def __init__(self, frame: Frame) -> None:
         limits, most_s = AudioLimits(**frame.header["limits"]), frame.header["most_s"]
         bare = frame.header.get("codec")
+        self._mode = ChannelMode.parse(frame.header["channel_mode"])
         self._reader: ContainerReader | CodecReader = (
             ContainerReader(limits, most_s) if bare is None else CodecReader(bare, limits, most_s)
         )
@@ -161,7 +162,7 @@ class ContainerJob:
         except BaseException:
             self._reader.close()
             raise
-        places, samples = codec.packed_blocks(blocks)
+        places, samples = codec.packed_blocks(blocks, self._mode)
         state: dict[str, Any] = {"blocks": places, "warnings": reader.warnings}
         state["lossy"] = isinstance(reader, CodecReader) or reader.lossy
         return {**state, "end": True} if is_end else state, samples

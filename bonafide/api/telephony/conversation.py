@@ -96,11 +96,11 @@ class PhoneConversation:
             events = self._protocol.rest() if content is None else self._protocol.read(content)
             for event in events:
                 if isinstance(event, Ended):
-                    yield Audio(*await self._intake.rest(), last=True)
+                    yield Audio(await self._intake.rest(), last=True)
                     return
                 if (found := await self._input(event)) is not None:
                     yield found
-        yield Audio(*await self._intake.rest(), last=True)
+        yield Audio(await self._intake.rest(), last=True)
 
     async def _input(self, event: Event) -> Input | None:
         match event:
@@ -109,7 +109,7 @@ class PhoneConversation:
             case Media():
                 if self._call is None:
                     raise InvalidRequest("media came before the start of the call")
-                return Audio(*await self._intake.samples(event.data))
+                return Audio(await self._intake.samples(event.data))
             case Notes():
                 if self._call is not None:
                     self._call.notes = event.texts

@@ -410,14 +410,14 @@ func (x *AnalyzeAudioResponse) GetChannels() []*ChannelVerdict {
 	return nil
 }
 
-// The verdict on one channel of a recording.
+// The verdict on one channel of a recording or a live session.
 type ChannelVerdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From 0.
 	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// As the service is set to name it, else the number.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// P(spoof), 0..1, as of a recording of this channel alone; absent without speech.
+	// P(spoof), 0..1, as of this channel alone; absent without speech.
 	Score *float32 `protobuf:"fixed32,3,opt,name=score,proto3,oneof" json:"score,omitempty"`
 	// "spoof", "bonafide" or "no_speech".
 	Label         string               `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
@@ -425,9 +425,14 @@ type ChannelVerdict struct {
 	Suspicious    []*SuspiciousStretch `protobuf:"bytes,6,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
 	Chunks        []*ChunkResult       `protobuf:"bytes,7,rep,name=chunks,proto3" json:"chunks,omitempty"`
 	// As in AnalyzeAudioResponse.
-	MemberScores  map[string]float32 `protobuf:"bytes,8,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MemberScores map[string]float32 `protobuf:"bytes,8,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// As in AnalyzeAudioResponse, all four.
+	Decision         string   `protobuf:"bytes,9,opt,name=decision,proto3" json:"decision,omitempty"`
+	Llr              *float32 `protobuf:"fixed32,10,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	PartiallySpoofed bool     `protobuf:"varint,11,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
+	Conditions       []string `protobuf:"bytes,12,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ChannelVerdict) Reset() {
@@ -512,6 +517,34 @@ func (x *ChannelVerdict) GetChunks() []*ChunkResult {
 func (x *ChannelVerdict) GetMemberScores() map[string]float32 {
 	if x != nil {
 		return x.MemberScores
+	}
+	return nil
+}
+
+func (x *ChannelVerdict) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *ChannelVerdict) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetPartiallySpoofed() bool {
+	if x != nil {
+		return x.PartiallySpoofed
+	}
+	return false
+}
+
+func (x *ChannelVerdict) GetConditions() []string {
+	if x != nil {
+		return x.Conditions
 	}
 	return nil
 }
@@ -903,9 +936,10 @@ type LiveAudioConfig struct {
 	OverlapDuration float64 `protobuf:"fixed64,4,opt,name=overlap_duration,json=overlapDuration,proto3" json:"overlap_duration,omitempty"`
 	// The caller's own id, written to logs and traces.
 	TaskId string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	// Channels that are interleaved in samples, default 1; they are mixed. g722 has one; opus and containers say
-	// themselves.
-	Channels      uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
+	// Channels that are interleaved in samples, default 1. g722 has one; opus and containers say themselves.
+	Channels uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
+	// As in AnalyzeAudioRequest; to be named before the first audio.
+	ChannelMode   string `protobuf:"bytes,40,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +1014,13 @@ func (x *LiveAudioConfig) GetChannels() uint32 {
 		return x.Channels
 	}
 	return 0
+}
+
+func (x *LiveAudioConfig) GetChannelMode() string {
+	if x != nil {
+		return x.ChannelMode
+	}
+	return ""
 }
 
 type LiveAudioFlush struct {
@@ -1105,7 +1146,7 @@ func (*LiveAudioEvent_Summary) isLiveAudioEvent_Event() {}
 // The verdict on one window of live audio.
 type LiveWindow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From 0, without gaps.
+	// From 0, without gaps; windows of several channels at one place share it.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// From the start of the stream.
 	StartTimeSeconds float64 `protobuf:"fixed64,2,opt,name=start_time_seconds,json=startTimeSeconds,proto3" json:"start_time_seconds,omitempty"`
@@ -1116,7 +1157,7 @@ type LiveWindow struct {
 	Label string `protobuf:"bytes,5,opt,name=label,proto3" json:"label,omitempty"`
 	// Share of the window in which somebody speaks, 0..1.
 	SpeechRatio float32 `protobuf:"fixed32,6,opt,name=speech_ratio,json=speechRatio,proto3" json:"speech_ratio,omitempty"`
-	// Smoothed over the windows so far; absent before any speech.
+	// Smoothed over the windows of its channel so far; absent before any speech.
 	RunningScore *float32 `protobuf:"fixed32,7,opt,name=running_score,json=runningScore,proto3,oneof" json:"running_score,omitempty"`
 	// Changes only when the running score has clearly crossed the threshold.
 	RunningLabel string `protobuf:"bytes,8,opt,name=running_label,json=runningLabel,proto3" json:"running_label,omitempty"`
@@ -1125,7 +1166,9 @@ type LiveWindow struct {
 	// As in ChunkResult.
 	MemberScores map[string]float32 `protobuf:"bytes,10,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// As in AnalyzeAudioResponse.
-	Llr           *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	Llr *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	// Whose it is, by name; empty of all channels together.
+	Channel       string `protobuf:"bytes,40,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1237,6 +1280,13 @@ func (x *LiveWindow) GetLlr() float32 {
 	return 0
 }
 
+func (x *LiveWindow) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 // The verdict on all that was said.
 type LiveSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1265,7 +1315,10 @@ type LiveSummary struct {
 	PartiallySpoofed bool     `protobuf:"varint,32,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
 	Conditions       []string `protobuf:"bytes,33,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// As in AnalyzeAudioResponse, of the bytes that were received.
-	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Evidence string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// As in AnalyzeAudioResponse, both; chunk_3 is the window with sequence 3. windows are those of channel.
+	Channel       string            `protobuf:"bytes,41,opt,name=channel,proto3" json:"channel,omitempty"`
+	Channels      []*ChannelVerdict `protobuf:"bytes,42,rep,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1431,6 +1484,20 @@ func (x *LiveSummary) GetEvidence() string {
 		return x.Evidence
 	}
 	return ""
+}
+
+func (x *LiveSummary) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *LiveSummary) GetChannels() []*ChannelVerdict {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
 }
 
 // Which model spoke.
@@ -1958,7 +2025,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x06\n" +
-	"\x04_llr\"\xab\x03\n" +
+	"\x04_llr\"\xb3\x04\n" +
 	"\x0eChannelVerdict\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
@@ -1969,11 +2036,19 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"suspicious\x18\x06 \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
 	"suspicious\x122\n" +
 	"\x06chunks\x18\a \x03(\v2\x1a.audioanalyzer.ChunkResultR\x06chunks\x12T\n" +
-	"\rmember_scores\x18\b \x03(\v2/.audioanalyzer.ChannelVerdict.MemberScoresEntryR\fmemberScores\x1a?\n" +
+	"\rmember_scores\x18\b \x03(\v2/.audioanalyzer.ChannelVerdict.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bdecision\x18\t \x01(\tR\bdecision\x12\x15\n" +
+	"\x03llr\x18\n" +
+	" \x01(\x02H\x01R\x03llr\x88\x01\x01\x12+\n" +
+	"\x11partially_spoofed\x18\v \x01(\bR\x10partiallySpoofed\x12\x1e\n" +
+	"\n" +
+	"conditions\x18\f \x03(\tR\n" +
+	"conditions\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
-	"\x06_score\"\x81\x01\n" +
+	"\x06_scoreB\x06\n" +
+	"\x04_llr\"\x81\x01\n" +
 	"\x11SuspiciousStretch\x12,\n" +
 	"\x12start_time_seconds\x18\x01 \x01(\x01R\x10startTimeSeconds\x12(\n" +
 	"\x10end_time_seconds\x18\x02 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
@@ -2002,7 +2077,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x06config\x18\x01 \x01(\v2\x1e.audioanalyzer.LiveAudioConfigH\x00R\x06config\x12\x16\n" +
 	"\x05audio\x18\x02 \x01(\fH\x00R\x05audio\x125\n" +
 	"\x05flush\x18\x03 \x01(\v2\x1d.audioanalyzer.LiveAudioFlushH\x00R\x05flushB\t\n" +
-	"\amessage\"\xd5\x01\n" +
+	"\amessage\"\xf8\x01\n" +
 	"\x0fLiveAudioConfig\x12\x1f\n" +
 	"\vsample_rate\x18\x01 \x01(\rR\n" +
 	"sampleRate\x12\x1a\n" +
@@ -2010,12 +2085,13 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x0echunk_duration\x18\x03 \x01(\x01R\rchunkDuration\x12)\n" +
 	"\x10overlap_duration\x18\x04 \x01(\x01R\x0foverlapDuration\x12\x17\n" +
 	"\atask_id\x18\x05 \x01(\tR\x06taskId\x12\x1a\n" +
-	"\bchannels\x18\x06 \x01(\rR\bchannels\"\x10\n" +
+	"\bchannels\x18\x06 \x01(\rR\bchannels\x12!\n" +
+	"\fchannel_mode\x18( \x01(\tR\vchannelMode\"\x10\n" +
 	"\x0eLiveAudioFlush\"\x86\x01\n" +
 	"\x0eLiveAudioEvent\x123\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.audioanalyzer.LiveWindowH\x00R\x06window\x126\n" +
 	"\asummary\x18\x02 \x01(\v2\x1a.audioanalyzer.LiveSummaryH\x00R\asummaryB\a\n" +
-	"\x05event\"\x96\x04\n" +
+	"\x05event\"\xb0\x04\n" +
 	"\n" +
 	"LiveWindow\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12,\n" +
@@ -2029,13 +2105,14 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\rerror_message\x18\t \x01(\tR\ferrorMessage\x12P\n" +
 	"\rmember_scores\x18\n" +
 	" \x03(\v2+.audioanalyzer.LiveWindow.MemberScoresEntryR\fmemberScores\x12\x15\n" +
-	"\x03llr\x18\x1f \x01(\x02H\x02R\x03llr\x88\x01\x01\x1a?\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x02R\x03llr\x88\x01\x01\x12\x18\n" +
+	"\achannel\x18( \x01(\tR\achannel\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x10\n" +
 	"\x0e_running_scoreB\x06\n" +
-	"\x04_llr\"\xaf\x06\n" +
+	"\x04_llr\"\x84\a\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -2063,7 +2140,9 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18! \x03(\tR\n" +
 	"conditions\x12\x1a\n" +
-	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x12\x18\n" +
+	"\achannel\x18) \x01(\tR\achannel\x129\n" +
+	"\bchannels\x18* \x03(\v2\x1d.audioanalyzer.ChannelVerdictR\bchannels\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
@@ -2183,25 +2262,26 @@ var file_audio_analyzer_proto_depIdxs = []int32{
 	11, // 18: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
 	4,  // 19: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
 	24, // 20: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
-	13, // 21: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
-	17, // 22: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
-	0,  // 23: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
-	0,  // 24: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
-	1,  // 25: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
-	7,  // 26: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
-	14, // 27: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
-	16, // 28: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
-	2,  // 29: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
-	6,  // 30: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
-	6,  // 31: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
-	10, // 32: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
-	15, // 33: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
-	18, // 34: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	3,  // 21: audioanalyzer.LiveSummary.channels:type_name -> audioanalyzer.ChannelVerdict
+	13, // 22: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
+	17, // 23: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
+	0,  // 24: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
+	0,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
+	1,  // 26: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
+	7,  // 27: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
+	14, // 28: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
+	16, // 29: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
+	2,  // 30: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
+	6,  // 31: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
+	6,  // 32: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
+	10, // 33: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
+	15, // 34: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
+	18, // 35: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_audio_analyzer_proto_init() }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.mono import Block
 from bonafide.calls import Call
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
@@ -126,4 +127,4 @@ def level(share: float, seconds: float = 1.0, rate: int = 16_000) -> NDArray[np.
 
 
 def audio(share: float, seconds: float = 1.0, *, answer: bool = False) -> Audio:
-    return Audio(level(share, seconds), 16_000, answer)
+    return Audio([Block(level(share, seconds), 16_000)], answer)
