@@ -126,8 +126,14 @@ class PhoneConversation:
         if self._call is not None:
             raise InvalidRequest("a call starts once")
         self._intake.configure(
-            encoding=begin.encoding, rate=begin.rate, channels=begin.channels, chunk_s=_WINDOW_S, overlap_s=0.0
+            encoding=begin.encoding,
+            rate=begin.rate,
+            channels=begin.channels,
+            chunk_s=_WINDOW_S,
+            overlap_s=0.0,
+            mode=begin.mode,
         )
+        self._stream.channel_names = begin.names or self._stream.channel_names
         self._stream.call = self._stream.call.of_task(begin.call_id)
         bind_task(begin.call_id)
         self._call = PhoneCall(

@@ -49,7 +49,8 @@ async def live_sessions(
 ) -> AsyncIterator[LiveSessions]:
     runner = await ready_runner(remote, WindowScore.of)
     with ThreadPoolExecutor(1) as pool, closing(DecoderPool(4, 512 * MIB, Template.of_process())) as decoders:
-        settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
+        values = {f"live_{name}" if f"live_{name}" in Settings.model_fields else name: limits[name] for name in limits}
+        settings = Settings.model_validate(values)
         yield LiveSessions(
             runner=runner,
             pool=pool,
