@@ -73,6 +73,10 @@ def _channel(message: audio.ChannelVerdict, request_id: str) -> ChannelVerdict:
         chunks=tuple(_chunk(chunk, None, request_id) for chunk in message.chunks),
         suspicious=tuple(_stretch(stretch, request_id) for stretch in message.suspicious),
         member_scores=_member_scores(message.member_scores, request_id),
+        decision=_decision(message.decision, request_id),
+        llr=_llr(message, request_id),
+        partially_spoofed=message.partially_spoofed,
+        conditions=tuple(message.conditions),
     )
 
 

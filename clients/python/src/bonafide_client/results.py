@@ -53,7 +53,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class ChannelVerdict:
-    """The verdict on one channel of a recording."""
+    """The verdict on one channel."""
 
     number: int
     """From 0."""
@@ -61,11 +61,21 @@ class ChannelVerdict:
     """As the service is set to name it, else its number."""
     label: VoiceLabel
     score: float | None
-    """P(spoof), 0..1, as of a recording of this channel alone; None without speech."""
+    """P(spoof), 0..1, as of this channel alone; None without speech."""
     speech_seconds: float
     chunks: tuple[ChunkScore, ...]
     suspicious: tuple[Stretch, ...] = ()
     member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
+    decision: Decision | None = None
+    """As in `AudioReport`, all four."""
+    llr: float | None = None
+    partially_spoofed: bool = False
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def is_spoof(self) -> bool:
+        """Whether this channel is labelled spoof."""
+        return self.label == "spoof"
 
 
 @dataclass(frozen=True, slots=True)

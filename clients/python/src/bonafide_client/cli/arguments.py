@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ examples:
   bonafide audio --bucket calls 2024/a.wav        a recording that is stored already
   ffmpeg -i film.mkv -f wav - | bonafide audio -  from a pipe
   bonafide audio long.mp3 --hop 1                 where in it, in overlapping chunks
+  bonafide audio call.wav --channel-mode separate  each channel for itself
   bonafide audio *.wav --json | jq -r 'select(.label == "spoof") | .file'
 """
 _FACE_EXAMPLES = """\
@@ -95,6 +97,7 @@ class Options:
     live: "LiveOptions | None" = None
     verify: "VerifyOptions | None" = None
     hop_s: float | None = None
+    channel_mode: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         if found.verb == "verify"
         else None,
         hop_s=found.hop,
+        channel_mode=found.channel_mode,
     )
 
 
@@ -177,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
     audio.add_argument("--hop", type=_seconds, metavar="SECONDS",
                        help="between the starts of two chunks, 0.5 to 4 (default); 2 costs twice as much")  # fmt: skip
+    audio.add_argument("--channel-mode", "--channels", type=_channel_mode, metavar="MODE",
+                       help="which channels are judged: auto (default: those of a call apart), mix, separate, or "
+                            "the number of one, from 0")  # fmt: skip
     _several(audio)
     _grpc(audio, AUDIO_TIMEOUT_S)
 
@@ -231,7 +238,7 @@ def _verb(
         epilog=f"{examples}\n{codes}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None)
+    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None, channel_mode="auto")
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")
@@ -259,6 +266,12 @@ def _seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is not a time in seconds")
     return value
+
+
+def _channel_mode(text: str) -> str:
+    if re.fullmatch("auto|mix|separate|[0-9]{1,4}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text} is not auto, mix, separate or the number of a channel")
+    return text
 
 
 def _count(text: str) -> int:
