@@ -224,7 +224,8 @@ def _decision(decision: str, request_id: str) -> Decision | None:
 
 
 def _llr(
-    message: audio.AnalyzeAudioResponse | audio.ChunkResult | liveness.LivenessResponse, request_id: str
+    message: audio.AnalyzeAudioResponse | audio.ChannelVerdict | audio.ChunkResult | liveness.LivenessResponse,
+    request_id: str,
 ) -> float | None:
     if not message.HasField("llr"):
         return None
