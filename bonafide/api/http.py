@@ -115,9 +115,11 @@ class HttpApi:
 
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
-        mode = _channel_mode(request)
+        _channel_mode(request)  # refused before the file is read
         hop_s = checked_hop(_number(request, "hop_seconds"))
-        async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
+        fields: dict[str, list[str]] = {CHANNEL_QUERY: []}
+        async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES, fields) as data:
+            mode = _channel_mode(request, *fields[CHANNEL_QUERY])
             events = app.voice.analyze_bytes(data, call, hop_s=hop_s, mode=mode)
             report = await _while_connected(request, report_of(events))
         return messages.audio_response(report, call)
@@ -293,13 +295,13 @@ def _time_limit(request: Request, limit: float) -> float:
     return min(limit, seconds)
 
 
-def _channel_mode(request: Request, in_body: str = "") -> ChannelMode:
+def _channel_mode(request: Request, *in_body: str) -> ChannelMode:
     """The choice of channels in the header, the query or the body.
 
     Raises:
         InvalidRequest: it is none, or they contradict each other.
     """
-    given = [*request.headers.getlist(CHANNEL_HEADER), *request.query_params.getlist(CHANNEL_QUERY), in_body]
+    given = [*request.headers.getlist(CHANNEL_HEADER), *request.query_params.getlist(CHANNEL_QUERY), *in_body]
     named = {text for text in given if text}
     if len(named) > 1:
         raise InvalidRequest(f"the request names several values of {CHANNEL_QUERY}")

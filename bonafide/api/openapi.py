@@ -75,6 +75,16 @@ _FILE = {
     "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BYTES}}},
     "application/json": {"schema": EncodedFile.model_json_schema()},
 }
+_RECORDING = {
+    **_FILE,
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": _BYTES, "channel_mode": {"type": "string"}},
+        }
+    },
+}
 _HOP = {"type": "number", "minimum": MIN_HOP_SECONDS, "maximum": WINDOW_SECONDS}
 _HOP_IN_QUERY = {
     "name": "hop_seconds",
@@ -132,7 +142,7 @@ OPENAPI: dict[str, Any] = {
     "paths": {
         "/detect_audio": {
             "post": {
-                **_operation("Judge the recording in the body", _AUDIO, _FILE),
+                **_operation("Judge the recording in the body", _AUDIO, _RECORDING),
                 "parameters": [*_CHANNEL_PARAMETERS, _HOP_IN_QUERY],
             }
         },
