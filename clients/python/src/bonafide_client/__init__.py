@@ -20,7 +20,7 @@ from .errors import (
     Unavailable,
     UnreadableMedia,
 )
-from .live import AudioDetectionClient, LiveSummary, LiveWindow, file_blocks, microphone
+from .live import AudioDetectionClient, LiveChannel, LiveSummary, LiveWindow, file_blocks, microphone
 from .media import Source
 from .results import (
     AudioEvent,
@@ -54,6 +54,7 @@ __all__ = [
     "Health",
     "Internal",
     "InvalidRequest",
+    "LiveChannel",
     "LiveSummary",
     "LiveWindow",
     "MemberModel",
