@@ -53,6 +53,7 @@ _LIVE_EXAMPLES = """\
 examples:
   bonafide live call.mp3                          window by window, as fast as the service takes it
   bonafide live call.mp3 --realtime               as fast as it plays
+  bonafide live call.wav --channel-mode auto      both parties of a call
   bonafide live --microphone                      until Ctrl-C; then the verdict on all of it
   bonafide live --microphone --json | jq .running_label
 """
@@ -109,6 +110,7 @@ class LiveOptions:
     realtime: bool
     chunk_duration: float | None
     overlap_duration: float | None
+    channel_mode: str | None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error("verify needs --key FILE, or BONAFIDE_EVIDENCE_KEYS")
     if found.verb == "live" and (found.file is None) != found.microphone:
         parser.error("either a FILE or --microphone")
+    if found.verb == "live" and found.microphone and found.channel_mode is not None:
+        parser.error("the microphone has one channel: --channel-mode is for a FILE")
     if found.bucket is None and found.names.count("-") > 1:
         parser.error("standard input (-) can be read only once")
     return Options(
@@ -155,14 +159,14 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         concurrency=found.concurrency,
         json=found.json,
         quiet=found.quiet,
-        live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap)
+        live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap, found.channel_mode)
         if found.verb == "live"
         else None,
         verify=VerifyOptions(found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance)
         if found.verb == "verify"
         else None,
         hop_s=found.hop,
-        channel_mode=found.channel_mode,
+        channel_mode=found.channel_mode or "auto",
     )
 
 
@@ -198,6 +202,9 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--realtime", action="store_true", help="send a file no faster than it plays")
     live.add_argument("--chunk", type=_seconds, metavar="SECONDS", help="length of a window, 0.25 to 4")
     live.add_argument("--overlap", type=_seconds, metavar="SECONDS", help="what neighbouring windows share")
+    live.add_argument("--channel-mode", "--channels", type=_channel_mode, metavar="MODE",
+                      help="send the channels of FILE as they are, of which auto, mix, separate or the number of one "
+                           "are judged (default: one channel is made of them here)")  # fmt: skip
     live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_URL}")
 
     status = _verb(
@@ -238,7 +245,7 @@ def _verb(
         epilog=f"{examples}\n{codes}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None, channel_mode="auto")
+    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None, channel_mode=None)
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")

@@ -48,6 +48,24 @@ async def file_blocks(
         raise UnreadableMedia(f"{path}: {error.strerror}") from error
 
 
+def file_channels(path: str | PathLike[str]) -> int:
+    """How many channels the audio of a file has.
+
+    Raises:
+        InvalidRequest: the package `av` is not installed.
+        OSError: the file cannot be opened.
+        UnreadableMedia: it is no recording.
+    """
+    av = _package("av", "files")
+    try:
+        with Path(path).open("rb") as file, av.open(file) as container:
+            if not container.streams.audio:
+                raise UnreadableMedia(f"{path} holds no audio")
+            return int(container.streams.audio[0].layout.nb_channels)
+    except av.FFmpegError as error:
+        raise UnreadableMedia(f"{path}: {error.strerror}") from error
+
+
 async def microphone(sample_rate: int = 16_000, device: int | str | None = None) -> AsyncGenerator[Block, None]:
     """What the microphone hears, until the generator is closed.
 
