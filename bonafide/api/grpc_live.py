@@ -125,7 +125,7 @@ def _configure(intake: AudioInputDecoder, config: audio.LiveAudioConfig) -> None
         channels=config.channels or (1 if encoding in get_args(RawEncoding) else None),
         chunk_s=windows.chunk_s,
         overlap_s=config.overlap_duration or windows.overlap_s,
-        mode=ChannelMode.parse(config.channel_mode),
+        mode=ChannelMode.parse(config.channel_mode) if config.channel_mode else None,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bonafide_client import AsyncBonafideClient, AudioReport, ChunkScore, InvalidRequest
+from bonafide_client import AsyncBonafideClient, AudioDetectionClient, AudioReport, ChunkScore, InvalidRequest
 from scripts.local_service import LocalService
 from tests.media import speech_like, wav
 
@@ -82,3 +82,24 @@ async def test_a_wrong_choice_is_an_invalid_request_over_every_door(
         "/detect_audio", content=call, params={"channel_mode": "mix"}, headers={"x-channel-mode": "1"}
     )
     assert contradiction.status_code == 400
+
+
+async def test_live_audio_has_the_verdicts_of_the_recording(
+    client: AsyncBonafideClient, service: LocalService, tmp_path: Path
+) -> None:
+    file = tmp_path / "call.wav"
+    file.write_bytes(wav(np.stack([voice(1), voice(2)], axis=1), RATE))
+    report = await client.analyze_file(file)
+    async with AudioDetectionClient(service.live_url, chunk_duration=4.0, channels=2) as live:
+        await live.send_audio_file(file)
+        summary = await live.end()
+    assert [(each.number, each.name, each.label) for each in summary.channels] == [
+        (each.number, each.name, each.label) for each in report.channels
+    ]
+    for heard, recorded in zip(summary.channels, report.channels, strict=True):
+        # bf16 may round the last digits differently in another batch
+        assert [each.score for each in heard.windows] == pytest.approx(
+            [each.score for each in recorded.chunks], abs=0.01
+        )
+        assert heard.conditions == recorded.conditions
+    assert (summary.channel, summary.label) == (report.channel, report.label)

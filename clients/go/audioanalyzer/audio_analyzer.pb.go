@@ -938,7 +938,7 @@ type LiveAudioConfig struct {
 	TaskId string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// Channels that are interleaved in samples, default 1. g722 has one; opus and containers say themselves.
 	Channels uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
-	// As in AnalyzeAudioRequest; to be named before the first audio.
+	// As in AnalyzeAudioRequest; to be named before the first audio, and kept from then on.
 	ChannelMode   string `protobuf:"bytes,40,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

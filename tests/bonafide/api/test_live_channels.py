@@ -147,6 +147,17 @@ async def test_a_wrong_choice_refuses_the_handshake_or_the_call(tmp_path: Path) 
             assert (await refused(stub, config(**wrong))).code() is Code.INVALID_ARGUMENT
 
 
+async def test_a_later_configuration_of_a_call_keeps_the_choice(tmp_path: Path) -> None:
+    data = heard(call(1.0).astype("<i2").tobytes())
+    first, then = ({"encoding": "pcm16", "channels": 2, "chunk_duration": chunk} for chunk in (1.0, 0.5))
+    async with calling(tmp_path, LocalRemote()) as (_, stub):
+        *windows, last = await asked(stub, config(**first, channel_mode="1"), data, config(**then), data)
+        assert [event.window.channel for event in windows] == ["1"] * 3
+        assert [each.number for each in last.summary.channels] == [1]
+        late = await refused(stub, config(**first), data, config(**then, channel_mode="mix"))
+        assert late.code() is Code.INVALID_ARGUMENT
+
+
 async def test_windows_without_a_verdict_are_named_by_their_channel(tmp_path: Path) -> None:
     data = call(1.0).astype("<i2").tobytes()
     remote = LocalRemote()

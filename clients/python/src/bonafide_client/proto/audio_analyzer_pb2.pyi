@@ -562,7 +562,7 @@ class LiveAudioConfig(_message.Message):
     channels: _builtins.int
     """Channels that are interleaved in samples, default 1. g722 has one; opus and containers say themselves."""
     channel_mode: _builtins.str
-    """As in AnalyzeAudioRequest; to be named before the first audio."""
+    """As in AnalyzeAudioRequest; to be named before the first audio, and kept from then on."""
     def __init__(
         self,
         *,
