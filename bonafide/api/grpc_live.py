@@ -16,7 +16,7 @@ from bonafide.live.formats import RawEncoding
 from bonafide.live.input_decoder import ENCODINGS, AudioInputDecoder, Encoding, default_rate
 from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending, LiveWindowVerdict
-from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
+from bonafide.live.stream import Audio, Flush, Input, Refused, WindowResults
 from bonafide.live.summary import LiveSummary
 from bonafide.security.caller import current_caller
 from bonafide.telemetry import bind_task
@@ -106,7 +106,8 @@ async def analyze_live(
 
         try:
             summary = await stream.run(inputs(), send)
-        except SlowReader as error:
+        except Exception as error:
+            # Wrong input may come while an event is on its way, and gRPC ends no call during a write.
             if not await writer.settles(_SETTLE_S):
                 raise asyncio.CancelledError from error  # gRPC drops the call, and sends no status
             raise
