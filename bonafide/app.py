@@ -102,6 +102,7 @@ class App:
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
             records=records,
+            channel_names=settings.channel_names,
         )
         self.voice = analysis(
             runner=self.voice_runner,

@@ -21,11 +21,12 @@ from .errors import (
     UnreadableMedia,
 )
 from .job_results import Job, JobResult
-from .live import AudioDetectionClient, LiveSummary, LiveWindow, file_blocks, microphone
+from .live import AudioDetectionClient, LiveChannel, LiveSummary, LiveWindow, file_blocks, microphone
 from .media import Source
 from .results import (
     AudioEvent,
     AudioReport,
+    ChannelVerdict,
     ChunkScore,
     FaceBox,
     FaceReport,
@@ -45,6 +46,7 @@ __all__ = [
     "AudioReport",
     "BonafideClient",
     "BonafideError",
+    "ChannelVerdict",
     "ChunkScore",
     "DeadlineExceeded",
     "FaceBox",
@@ -55,6 +57,7 @@ __all__ = [
     "InvalidRequest",
     "Job",
     "JobResult",
+    "LiveChannel",
     "LiveSummary",
     "LiveWindow",
     "MemberModel",
