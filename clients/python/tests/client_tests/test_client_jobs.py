@@ -26,7 +26,7 @@ class JobPeer(stubs.JobsServicer):
     def _job(self) -> messages.Job:
         judged = min(2, self.asked)
         state = self.state if self.state == "cancelled" else ("waiting", "running", "done")[judged]
-        started = {"started_at": 2.0} if judged else {}
+        started_at = 2.0 if judged else None
         return messages.Job(
             id="j1",
             state=state,
@@ -35,7 +35,7 @@ class JobPeer(stubs.JobsServicer):
             done=int(judged > 0),
             failed=int(judged > 1),
             created_at=1.0,
-            **started,
+            started_at=started_at,
         )
 
     def Create(self, request: messages.CreateJobRequest, context: Any) -> messages.Job:
@@ -58,7 +58,7 @@ class JobPeer(stubs.JobsServicer):
         found = [
             messages.JobResult(index=1, bucket="calls", key="b.wav", verdict=verdict),
             messages.JobResult(
-                index=0, bucket="calls", key="a.wav", error={"code": "unreadable_media", "message": "x"}
+                index=0, bucket="calls", key="a.wav", error=messages.JobError(code="unreadable_media", message="x")
             ),
         ]
         yield from found[request.after :]
