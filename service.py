@@ -218,7 +218,18 @@ class FaceShadowRunner(FaceRunner):
         super().__init__(Face(SETTINGS), SETTINGS.face_shadow or "", label, required=False)
 
 
-RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner, VoiceShadowRunner, FaceShadowRunner]
+@bentoml.service(name="VoiceJobsRunner", **RUNNER)
+class VoiceJobsRunner(VoiceRunner):
+    """As `WavLMRunner`, for the recordings of jobs, at the lowest priority: live windows do not wait for them."""
+
+    def __init__(self) -> None:
+        from models.configured import VoiceWithSpeech
+
+        lower_priority()
+        super().__init__(VoiceWithSpeech(SETTINGS), SETTINGS.voice_model, SETTINGS.voice_spoof_label, required=True)
+
+
+RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner, VoiceShadowRunner, FaceShadowRunner, VoiceJobsRunner]
 for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
@@ -247,6 +258,7 @@ class Bonafide:
     # Processes of their own: one that crashes, or takes all memory, is no runner of the answers.
     voice_shadow = bentoml.depends(VoiceShadowRunner) if SETTINGS.voice_shadow else None
     face_shadow = bentoml.depends(FaceShadowRunner) if SETTINGS.face_shadow else None
+    voice_jobs = bentoml.depends(VoiceJobsRunner) if SETTINGS.jobs else None
 
     def __init__(self) -> None:
         from bonafide.bento.remote import optional_remote, require_remote
@@ -261,6 +273,7 @@ class Bonafide:
                 face=require_remote(self.face, "DINOv2Runner", "face", RUNNER_TOKEN),
                 voice_shadow=optional_remote(self.voice_shadow, "VoiceShadowRunner", "second voice", RUNNER_TOKEN),
                 face_shadow=optional_remote(self.face_shadow, "FaceShadowRunner", "second face", RUNNER_TOKEN),
+                voice_jobs=optional_remote(self.voice_jobs, "VoiceJobsRunner", "voice", RUNNER_TOKEN),
                 tracer_provider=BentoMLContainer.tracer_provider.get(),
                 metrics=metrics,
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from bonafide.audio.reader import AudioLimits, window_weight
@@ -10,12 +11,15 @@ from bonafide.cache.cache import open_cache
 from bonafide.cache.circuit_breaker import CircuitBreaker
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
+from bonafide.decoders.processes import Template
 from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.drift.watch import ScoreWatch
 from bonafide.errors import ObjectNotFound
 from bonafide.evidence.opening import open_evidence
 from bonafide.face import FaceJudgement
 from bonafide.feedback.store import Feedback
+from bonafide.jobs.jobs import Jobs
+from bonafide.jobs.opening import open_jobs
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
@@ -30,6 +34,8 @@ from bonafide.telemetry import Measurements
 from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore
 from bonafide.voice import VoiceAnalysis
 
+_LOWEST_PRIORITY = 19
+
 
 class App:
     """The use cases and what they share.
@@ -39,6 +45,7 @@ class App:
         face: the face runner's replicas.
         voice_shadow: those of the second voice model, if there is one.
         face_shadow: those of the second face model, if there is one.
+        voice_jobs: those of the runner that judges the recordings of jobs, if jobs are taken.
 
     Raises:
         OSError: the file of API keys, or the key or log of evidence, cannot be used.
@@ -53,8 +60,9 @@ class App:
         face: Remote,
         voice_shadow: Remote | None = None,
         face_shadow: Remote | None = None,
+        voice_jobs: Remote | None = None,
     ) -> None:
-        measurements = Measurements()
+        measurements = self.measurements = Measurements()
         self.settings = settings
         self.access = Access.from_settings(settings)
         self.evidence = open_evidence(settings)
@@ -83,22 +91,54 @@ class App:
         self._store = open_store(settings)
         redis_breaker = CircuitBreaker(settings.redis_timeout_s, on_failed_probe=measurements.cache_failed)
         self._cache = open_cache(settings, measurements.cache_failed, redis_breaker)
-        self.voice = VoiceAnalysis(
-            runner=self.voice_runner,
+        analysis = partial(
+            VoiceAnalysis,
             store=self._store,
             cache=self._cache,
-            budget=self.budget,
             pool=self._pool,
-            decoder=ProcessRecordings(self.decoders),
             limits=AudioLimits.from_settings(settings),
             threshold=settings.voice_threshold,
             band=settings.voice_uncertain,
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=measurements,
-            shadow=self.shadows.voice,
             records=records,
             channel_names=settings.channel_names,
         )
+        self.voice = analysis(
+            runner=self.voice_runner,
+            budget=self.budget,
+            decoder=ProcessRecordings(self.decoders),
+            shadow=self.shadows.voice,
+        )
+        self.jobs: Jobs | None = None
+        if settings.jobs:
+            if voice_jobs is None:
+                raise ValueError("BONAFIDE_JOBS is true, but there is no runner for jobs")
+            self.jobs = Jobs(
+                open_jobs(settings),
+                self._store,
+                allowed_buckets=settings.allowed_buckets,
+                max_keys=settings.jobs_max_keys,
+                callbacks=settings.jobs_callbacks,
+            )
+            # Nothing of what calls need: not their slots, bytes and processes, and the model in a process of its own.
+            self.job_runner = Runner(
+                "voice_jobs",
+                voice_jobs,
+                read=WindowScore.of,
+                max_calls=settings.jobs_concurrency,
+                observer=measurements,
+                weigh=window_weight,
+            )
+            self._job_decoders = DecoderPool.from_settings(
+                settings, slots=settings.jobs_concurrency, template=Template(_LOWEST_PRIORITY)
+            )
+            self.job_voice = analysis(
+                runner=self.job_runner,
+                budget=ByteBudget(settings.jobs_concurrency * settings.max_audio_bytes),
+                decoder=ProcessRecordings(self._job_decoders),
+            )
+            self.job_webhook = Webhook("", settings.webhook_secret.get_secret_value())
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._live_decoders = DecoderPool.from_settings(settings)
@@ -137,19 +177,41 @@ class App:
             raise ObjectNotFound("this service takes no feedback")
         return self.feedback
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether jobs are taken, and their runner is available."""
+        return self.jobs is not None and self.job_runner.ready
+
+    def require_jobs(self) -> Jobs:
+        """What callers do with jobs.
+
+        Raises:
+            ObjectNotFound: nothing, they are not configured.
+        """
+        if self.jobs is None:
+            raise ObjectNotFound("this service takes no jobs")
+        return self.jobs
+
     def replaceable(self) -> dict[str, Runner[Any]]:
         """The runners whose models an operator may replace, by the names that the operator uses."""
         shadows = {f"{task}_shadow": runner for task, runner in self.shadows.runners.items()}
-        return {"voice": self.voice_runner, "face": self.face_runner, **shadows}
+        jobs = {} if self.jobs is None else {"voice_jobs": self.job_runner}
+        return {"voice": self.voice_runner, "face": self.face_runner, **shadows, **jobs}
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited ten times a second."""
-        await watch((self.voice_runner, self.face_runner), changed)
+        jobs = () if self.jobs is None else (self.job_runner,)
+        await watch((self.voice_runner, self.face_runner, *jobs), changed)
 
     async def close(self) -> None:
         """Closes connections, threads and decoding processes."""
         if self.webhook is not None:
             await self.webhook.close()
+        if self.jobs is not None:
+            await self.job_webhook.close()
+            await self.job_runner.close()
+            await self.jobs.store.close()
+            self._job_decoders.close()
         await self.calls.close()
         await self.shadows.close()
         await self.voice_runner.close()

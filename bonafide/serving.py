@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
+from bonafide.api.job_worker import job_worker
 from bonafide.api.operator import OperatorApi
 from bonafide.api.private import PrivateServer
 from bonafide.api.telephony.audiosocket_server import AudioSocketServer
@@ -16,6 +17,7 @@ from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
 from bonafide.bento.shutdown import drain_on_signal
 from bonafide.bento.startup import refusal_to_start
+from bonafide.jobs.worker import JobWorker
 from bonafide.runner.remote import Remote
 from bonafide.security.access import Access
 from bonafide.security.tls import ServerTls
@@ -31,6 +33,7 @@ class Server:
         face: the face runner's replicas.
         voice_shadow: those of the second voice model, if there is one.
         face_shadow: those of the second face model, if there is one.
+        voice_jobs: those of the runner of jobs, if they are taken.
         tracer_provider: for the spans of gRPC.
         metrics: the metrics and their content type; called in a thread.
 
@@ -47,13 +50,22 @@ class Server:
         face: Remote,
         voice_shadow: Remote | None,
         face_shadow: Remote | None,
+        voice_jobs: Remote | None,
         tracer_provider: TracerProvider,
         metrics: Callable[[], tuple[bytes, str]],
     ) -> None:
         self._settings = settings
         self._tls = ServerTls.from_settings(settings)
         self._tracer_provider = tracer_provider
-        self._app = App(settings, voice=voice, face=face, voice_shadow=voice_shadow, face_shadow=face_shadow)
+        self._app = App(
+            settings,
+            voice=voice,
+            face=face,
+            voice_shadow=voice_shadow,
+            face_shadow=face_shadow,
+            voice_jobs=voice_jobs,
+        )
+        self._jobs: JobWorker | None = None
         self._http = HttpApi()
         self._sockets = WebSocketApi(lambda: self._http.app)
         self._audiosocket = AudioSocketServer(lambda: self._http.app)
@@ -92,6 +104,9 @@ class Server:
         self._http.app = self._app
         self._watching = asyncio.create_task(self._app.watch_runners(self._grpc.report_health))
         self._watching_shadows = asyncio.create_task(self._app.shadows.watch())
+        if self._app.jobs is not None:
+            self._jobs = job_worker(self._app, self._app.jobs)
+            self._jobs.start()
         drain_on_signal(self._begin_drain, self._settings.drain_s + 1)
 
     def _begin_drain(self) -> "asyncio.Task[None]":
@@ -103,6 +118,9 @@ class Server:
     async def _drain(self) -> None:
         """Reports NOT_SERVING, waits for load balancers, refuses new calls, and waits for those in progress."""
         await self._grpc.set_not_serving()
+        # At once: another process takes what is given back, and callers have the processor to themselves.
+        if self._jobs is not None:
+            await self._jobs.drain(0.0)
         await asyncio.sleep(min(self._settings.drain_notice_s, self._settings.drain_s))
         grace_s = max(0.0, self._settings.drain_s - self._settings.drain_notice_s)
         await asyncio.gather(self._http.drain(grace_s), self._grpc.stop(grace_s), self._app.live.drain(grace_s / 2))
@@ -115,6 +133,8 @@ class Server:
         with contextlib.suppress(asyncio.CancelledError):
             await self._watching
         await asyncio.gather(self._watching_shadows, return_exceptions=True)
+        if self._jobs is not None:
+            await self._jobs.stop()
         self._http.app = None
         await self._audiosocket.stop()
         await self._private.stop()

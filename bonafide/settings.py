@@ -322,6 +322,24 @@ class Settings(BaseSettings):
     feedback_max_verdicts: int = Field(1_000_000, ge=1)
     """Verdicts that are kept there; the oldest go first."""
 
+    # Jobs
+    jobs: bool = False
+    """Whether jobs are taken: many stored recordings in one request, judged behind the calls (docs/jobs.md)."""
+    jobs_db: Path = Path("data/jobs.db")
+    """File of SQLite where jobs are kept if no Redis is configured."""
+    jobs_max_keys: int = Field(10_000, ge=1, le=1_000_000)
+    """Recordings of one job."""
+    jobs_max_per_caller: int = Field(10, ge=1)
+    """Jobs of one caller that have not ended; one more is refused as overloaded."""
+    jobs_keep_hours: float = Field(24.0, gt=0.0)
+    """How long a job and its results (biometric data) are kept after its last result."""
+    jobs_concurrency: int = Field(2, ge=1, le=64)
+    """Recordings of jobs that each process of the service has under analysis."""
+    jobs_lease_s: float = Field(30.0, ge=1.0)
+    """After so long without a sign of life of the process that took a recording, another one takes it over."""
+    jobs_callbacks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins that a job's callback may go to: `https://app.example.com`; empty: jobs have no callbacks."""
+
     # Limits on untrusted input
     max_audio_bytes: int = Field(128 * MIB, ge=1)
     """Largest recording, uploaded or stored."""
@@ -391,6 +409,7 @@ class Settings(BaseSettings):
         "allowed_hosts",
         "channel_names",
         "audiosocket_networks",
+        "jobs_callbacks",
         mode="before",
     )
     @classmethod
@@ -480,6 +499,13 @@ class Settings(BaseSettings):
     def _as_browsers_send_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [origin for origin in value if not _ORIGIN.fullmatch(origin)]:
             raise ValueError(f"must be origins like https://app.example.com, or null, not {wrong[0]}")
+        return tuple(normal_origin(origin) for origin in value)
+
+    @field_validator("jobs_callbacks", mode="after")
+    @classmethod
+    def _origins_of_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(each) and each.lower().startswith(("http://", "https://")) for each in value):
+            raise ValueError("must be origins like https://app.example.com")
         return tuple(normal_origin(origin) for origin in value)
 
     @field_validator("allowed_hosts", mode="after")

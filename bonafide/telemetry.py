@@ -107,6 +107,14 @@ SHADOW_DIFFERENCES = Histogram(
     ["runner"],
     buckets=(-0.5, -0.3, -0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
 )
+JOB_ITEMS = Counter(
+    "bonafide_job_items_total",
+    "Recordings of jobs, by outcome: done, failed (an error instead of a verdict), returned (for another process).",
+    ["outcome"],
+)
+JOBS_WAITING = Gauge(
+    "bonafide_job_items_waiting", "Recordings of jobs that have no outcome yet.", multiprocess_mode="livemax"
+)
 
 
 class Measurements:
@@ -158,6 +166,14 @@ class Measurements:
     def drift(self, labels: tuple[str, str, str, str], distance: float) -> None:
         """See `bonafide.drift.watch.DriftObserver`."""
         SCORE_DRIFT.labels(*labels).set(distance)
+
+    def job_item(self, outcome: str) -> None:
+        """See `bonafide.jobs.worker.WorkerObserver`."""
+        JOB_ITEMS.labels(outcome).inc()
+
+    def jobs_waiting(self, items: int) -> None:
+        """See `bonafide.jobs.worker.WorkerObserver`."""
+        JOBS_WAITING.set(items)
 
     def feedback_failed(self) -> None:
         """Counts a verdict that could not be kept for feedback."""

@@ -29,7 +29,7 @@ def generate(out: Path) -> None:
         check=True,
     )  # fmt: skip
     # protoc writes absolute imports of its sibling modules; inside a package they must be relative.
-    for stub in out.glob("*_pb2_grpc.py*"):
+    for stub in out.glob("*_pb2*.py*"):
         text = stub.read_text()
         stub.write_text(re.sub(r"^import (\w+_pb2)( as \w+)?$", r"from . import \1\2", text, flags=re.MULTILINE))
 

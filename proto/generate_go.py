@@ -12,7 +12,7 @@ from pathlib import Path
 PROTO_DIR = Path(__file__).parent
 CLIENT_DIR = PROTO_DIR.parent / "clients/go"
 MODULE = "bonafide/clients/go"
-PACKAGES = {"audio_analyzer.proto": "audioanalyzer", "liveness_api.proto": "liveness"}
+PACKAGES = {"audio_analyzer.proto": "audioanalyzer", "liveness_api.proto": "liveness", "jobs.proto": "jobs"}
 PLUGINS = ("google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc")
 
 

@@ -1,24 +1,26 @@
-"""gRPC: the two services, health and reflection on every configured port. Translation only."""
+"""gRPC: the services, health and reflection on every configured port. Translation only."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from opentelemetry import propagate, trace
-from opentelemetry.trace import SpanKind, Tracer, TracerProvider
+from opentelemetry import trace
+from opentelemetry.trace import TracerProvider
 
 from bonafide.addresses import join_address
 from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.grpc_health import Health
 from bonafide.api.grpc_intake import STREAM_BYTES, Intake, IntakeInterceptor
+from bonafide.api.grpc_jobs import JOBS_SERVICE, JobsServicer
 from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
+from bonafide.api.grpc_servicer import Servicer
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
 from bonafide.audio.channel_mode import ChannelMode
@@ -29,10 +31,10 @@ from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableM
 from bonafide.security.caller import current_caller
 from bonafide.security.shares import Shares
 from bonafide.security.tls import ServerTls
-from bonafide.telemetry import bind_task, observed
+from bonafide.telemetry import bind_task
 from bonafide.voice import VoiceEvents, report_of
 from proto import audio_analyzer_pb2 as audio
-from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
+from proto import audio_analyzer_pb2_grpc, jobs_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
 
 logger = logging.getLogger(__name__)
@@ -63,38 +65,7 @@ _LIVE_METHOD = f"/{VOICE_SERVICE}/AnalyzeLive"
 _PHOTO_METHOD = f"/{FACE_SERVICE}/PredictLiveness"
 
 
-class _Servicer:
-    """Call handling that both services share."""
-
-    def __init__(self, app: App, tracer: Tracer) -> None:
-        self._app = app
-        self._tracer = tracer
-
-    @asynccontextmanager
-    async def _running(self, method: str, context: Context, call: Call) -> AsyncIterator[None]:
-        """Runs a call under its deadline, observed, in a span that continues the caller's trace."""
-        carrier = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        with self._tracer.start_as_current_span(
-            method,
-            context=propagate.extract(carrier),
-            kind=SpanKind.SERVER,
-            attributes={"rpc.system": "grpc", "rpc.method": method},
-        ):
-            async with observed("grpc", method, call), call.time_limit():
-                yield
-
-    @asynccontextmanager
-    async def _call(self, method: str, context: Context, limit_s: float, task_id: str = "") -> AsyncIterator[Call]:
-        """As `_running`; a `BonafideError` becomes a status."""
-        call = begin(context, limit_s, task_id)
-        try:
-            async with self._running(method, context, call):
-                yield call
-        except BonafideError as error:
-            await abort(context, call, error)
-
-
-class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
+class AudioAnalysis(Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
     """`audioanalyzer.AudioAnalysis`."""
 
     async def AnalyzeAudio(self, request: audio.AnalyzeAudioRequest, context: Context) -> audio.AnalyzeAudioResponse:
@@ -175,7 +146,7 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
                 await context.write(messages.audio_event(event, call))
 
 
-class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
+class LivenessService(Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
     """`liveness.LivenessService`."""
 
     async def PredictLiveness(  # type: ignore[override]
@@ -202,7 +173,7 @@ class LivenessService(_Servicer, liveness_api_pb2_grpc.LivenessServiceServicer):
 
 
 class GrpcServer:
-    """The server with both services, health and reflection.
+    """The server with the services, health and reflection.
 
     Args:
         app: the use cases.
@@ -247,10 +218,11 @@ class GrpcServer:
         )
         audio_analyzer_pb2_grpc.add_AudioAnalysisServicer_to_server(AudioAnalysis(app, tracer), self._server)
         liveness_api_pb2_grpc.add_LivenessServiceServicer_to_server(LivenessService(app, tracer), self._server)
+        jobs_pb2_grpc.add_JobsServicer_to_server(JobsServicer(app, tracer), self._server)
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
-            (VOICE_SERVICE, FACE_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            (VOICE_SERVICE, FACE_SERVICE, JOBS_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
 
     async def start(self) -> list[int]:
@@ -276,10 +248,11 @@ class GrpcServer:
             ) from None
 
     async def report_health(self) -> None:
-        """Sets the health of each service by its runner; the server is healthy when both are ready."""
+        """Sets the health of each service by its runner; the server is healthy when voice and face are ready."""
         voice, face = self._app.voice_runner.ready, self._app.face_runner.ready
         for service, ready in ((VOICE_SERVICE, voice), (FACE_SERVICE, face), ("", voice and face)):
             self._health.set(service, ready)
+        self._health.set(JOBS_SERVICE, self._app.takes_jobs)
 
     async def set_not_serving(self) -> None:
         """Sets health to NOT_SERVING permanently; calls are still accepted."""

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bonafide.api import messages
+from bonafide.api import http_jobs, messages
 from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file_in_body, read_json
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
@@ -45,7 +45,7 @@ _CLIENT_CLOSED = 499
 _GOING_AWAY = "the service is going away"
 
 T = TypeVar("T")
-Handler = Callable[[App, Request, Call], Awaitable[Message | dict[str, Any]]]
+Handler = Callable[[App, Request, Call], Awaitable[Message | dict[str, Any] | Response]]
 Limit = Callable[[Settings], float]
 """Maximum seconds of a call to a route."""
 
@@ -103,6 +103,14 @@ class HttpApi:
                 self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),
                 self._analysis("/predict_liveness", self.predict_liveness, _photo_limit_s),
                 self._analysis("/feedback", self.feedback, _status_limit_s),
+                self._analysis("/jobs", http_jobs.create_job, _recording_limit_s),
+                self._status("/jobs/{job_id}", http_jobs.get_job),
+                Route(
+                    "/jobs/{job_id}",
+                    self._endpoint(http_jobs.cancel_job, _status_limit_s, logging.INFO),
+                    methods=["DELETE"],
+                ),
+                self._status("/jobs/{job_id}/results", http_jobs.job_results),
                 self._status("/model_status", self.model_status),
                 self._status("/health", self.health),
                 self._status("/stats", self.stats),
@@ -255,6 +263,9 @@ class HttpApi:
                     with self._in_progress(request):
                         async with call.time_limit():
                             answer = await handler(app, request, call)
+                if isinstance(answer, Response):
+                    answer.headers.update(headers)
+                    return answer
                 return JSONResponse(answer if isinstance(answer, dict) else messages.as_json(answer), headers=headers)
             except CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)

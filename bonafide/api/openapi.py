@@ -6,11 +6,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from bonafide import __version__
 from bonafide.api.bodies import EncodedFile
+from bonafide.api.http_jobs import WantedJob
 from bonafide.api.security import KEYS_PATH
 from bonafide.api.telephony.call_verdict import CallVerdict
 from bonafide.audio.reader import MIN_HOP_SECONDS, WINDOW_SECONDS
 from bonafide.feedback.store import LABELS, MAX_NOTE
 from proto import audio_analyzer_pb2 as audio
+from proto import jobs_pb2 as jobs
 from proto import liveness_api_pb2 as liveness
 
 _TYPES = {
@@ -131,6 +133,29 @@ _TRUTH = {
 _TOLD = _schema(audio.FeedbackResponse.DESCRIPTOR)
 _KEYS = {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}}
 _ANY = {"type": "object"}
+_JOB = _schema(jobs.Job.DESCRIPTOR)
+_WANTED_JOB = {"application/json": {"schema": WantedJob.model_json_schema()}}
+_AFTER = {
+    "name": "after",
+    "in": "query",
+    "description": "results to leave out at the beginning: those that the caller has",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
+
+def _accepted(operation: dict[str, Any]) -> dict[str, Any]:
+    """Whose answer has the status 202."""
+    responses = operation["responses"]
+    return {**operation, "responses": {"202": responses["200"], "default": responses["default"]}}
+
+
+def _lines(operation: dict[str, Any]) -> dict[str, Any]:
+    """Whose answer is a document a line."""
+    responses = operation["responses"]
+    schema = responses["200"]["content"]["application/json"]
+    lines = {"description": "OK", "content": {"application/x-ndjson": schema}}
+    return {**operation, "responses": {"200": lines, "default": responses["default"]}}
+
 
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -151,6 +176,17 @@ OPENAPI: dict[str, Any] = {
         },
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},
+        "/jobs": {"post": _accepted(_operation("Have many stored recordings judged", _JOB, _WANTED_JOB))},
+        "/jobs/{job_id}": {
+            "get": _operation("How far a job is", _JOB),
+            "delete": _operation("End a job; its results so far stay", _JOB),
+        },
+        "/jobs/{job_id}/results": {
+            "get": {
+                **_lines(_operation("The results that are there, one a line", _schema(jobs.JobResult.DESCRIPTOR))),
+                "parameters": [_AFTER],
+            }
+        },
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
         "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
         KEYS_PATH: {"get": _operation("The public keys of evidence, a JSON Web Key Set", _KEYS)},

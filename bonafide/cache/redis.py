@@ -13,6 +13,34 @@ from bonafide.addresses import REDIS_PORT, RedisServer
 from bonafide.cache.key_value import StoreFailed
 
 
+def connect(server: RedisServer, timeout_s: float) -> Redis:
+    """A client that connects with its first command. Its caller bounds the time of each by cancelling it.
+
+    Args:
+        server: Where it listens, and who asks.
+        timeout_s: Longest time to connect or to disconnect.
+    """
+    return Redis(
+        host=server.host,
+        port=server.port or REDIS_PORT,
+        unix_socket_path=server.path,
+        ssl=server.tls,
+        ssl_ca_certs=(os.environ.get("SSL_CERT_FILE") or certifi.where()) if server.tls else None,
+        username=server.username,
+        password=server.password.get_secret_value() if server.password else None,
+        db=server.db,
+        socket_connect_timeout=timeout_s,
+        # None: the caller bounds reads and writes, and the waits between them.
+        socket_timeout=None,
+        # The pool replaces connections that died while they were idle; beyond that, an outage is one.
+        retry=Retry(NoBackoff(), 0),
+        # With notifications on, redis-py no longer drops connections that hold unread answers.
+        protocol=2,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        driver_info=None,
+    )
+
+
 class RedisKeyValue:
     """A `KeyValueStore` in Redis. Its caller bounds the time of each round trip by cancelling it.
 
@@ -24,25 +52,7 @@ class RedisKeyValue:
 
     def __init__(self, server: RedisServer, timeout_s: float, ttl_s: int) -> None:
         self._ttl_s = ttl_s
-        self._redis = Redis(
-            host=server.host,
-            port=server.port or REDIS_PORT,
-            unix_socket_path=server.path,
-            ssl=server.tls,
-            ssl_ca_certs=(os.environ.get("SSL_CERT_FILE") or certifi.where()) if server.tls else None,
-            username=server.username,
-            password=server.password.get_secret_value() if server.password else None,
-            db=server.db,
-            socket_connect_timeout=timeout_s,
-            # None: the caller bounds reads and writes, and the waits between them.
-            socket_timeout=None,
-            # The pool replaces connections that died while they were idle; beyond that, an outage is one.
-            retry=Retry(NoBackoff(), 0),
-            # With notifications on, redis-py no longer drops connections that hold unread answers.
-            protocol=2,
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            driver_info=None,
-        )
+        self._redis = connect(server, timeout_s)
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `KeyValueStore.get_many`. A key that holds another type is not there."""

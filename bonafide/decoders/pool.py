@@ -47,11 +47,17 @@ class DecoderPool:
         self._closed = False
 
     @classmethod
-    def from_settings(cls, settings: Settings, slots: int | None = None) -> Self:
-        """A pool whose processes may use the memory that the largest accepted file needs; None: slots by settings."""
+    def from_settings(cls, settings: Settings, slots: int | None = None, template: Template | None = None) -> Self:
+        """A pool whose processes may use the memory that the largest accepted file needs.
+
+        Args:
+            settings: of the service.
+            slots: None: by the settings.
+            template: None: that of the other pools.
+        """
         files = 2 * max(settings.max_audio_bytes, settings.max_image_bytes)
         memory = _FIXED_MEMORY + files + _BYTES_PER_PIXEL * settings.max_image_pixels
-        return cls(slots or settings.decode_threads, memory, Template.of_process())
+        return cls(slots or settings.decode_threads, memory, template or Template.of_process())
 
     def start(self) -> None:
         """Starts the template, without waiting, so that the first file need not wait for it."""

@@ -31,9 +31,14 @@ class WorkerLost(Exception):
 
 
 class Template:
-    """The process that others are forked from; started at the first need, and again should it have ended."""
+    """The process that others are forked from; started at the first need, and again should it have ended.
 
-    def __init__(self) -> None:
+    Args:
+        niceness: of all of them, 0..19: how far they give way to other processes.
+    """
+
+    def __init__(self, niceness: int = 0) -> None:
+        self._niceness = niceness
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -93,6 +98,8 @@ class Template:
                     pass_fds=(theirs.fileno(),),
                     env=_environment(),
                 )
+            if self._niceness:
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
         return self._control
 
 

@@ -1,4 +1,4 @@
-"""Delivers verdicts on phone calls to the URL in the settings, never to one that a caller sends."""
+"""Delivers verdicts on phone calls and the ends of jobs to URLs that the settings name or allow, and to no other."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ class Webhook:
     """Posts JSON documents, each in a task of its own; retries while the receiver fails.
 
     Args:
-        url: where to.
+        url: where to, unless a document has a URL of its own.
         secret: signs each document, so that the receiver can verify the sender; empty: unsigned.
         first_pause_s: before the second attempt; it doubles with each.
     """
@@ -44,7 +44,7 @@ class Webhook:
             limits=httpx.Limits(max_connections=_CONNECTIONS),
             follow_redirects=False,
         )
-        self._pending: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[str]] = set()
         for outcome in ("delivered", "refused", "failed", "dropped"):
             WEBHOOKS.labels(outcome)  # 0 from the start: Prometheus sees no rate in a series that begins with 1
 
@@ -60,7 +60,7 @@ class Webhook:
         if len(self._pending) >= _MAX_PENDING:
             self._ended("dropped")
             return
-        task = asyncio.create_task(self._deliver(document))
+        task = asyncio.create_task(self.deliver(document))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
@@ -74,7 +74,16 @@ class Webhook:
                 await task
         await self._http.aclose()
 
-    async def _deliver(self, document: bytes) -> None:
+    async def deliver(self, document: bytes, url: str = "") -> str:
+        """Delivers a document, and returns when that has succeeded or been given up.
+
+        Args:
+            document: JSON.
+            url: where to, which the settings allow; empty: as `post`.
+
+        Returns:
+            "delivered", "refused" (a retry is of no use) or "failed".
+        """
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_TransientFailure),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
@@ -82,25 +91,25 @@ class Webhook:
             reraise=True,
         )
         try:
-            status: int = await attempts(self._attempt, document)
+            status: int = await attempts(self._attempt, document, url or self._url)
         except _TransientFailure as error:
-            self._ended("failed", str(error))
-        else:
-            self._ended("delivered" if status < 400 else "refused", f"status {status}")
+            return self._ended("failed", str(error))
+        return self._ended("delivered" if status < 400 else "refused", f"status {status}")
 
-    async def _attempt(self, document: bytes) -> int:
+    async def _attempt(self, document: bytes, url: str) -> int:
         headers = {"content-type": "application/json"}
         if self._secret:
             headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(self._secret, document, hashlib.sha256).hexdigest()
         try:
-            answer = await self._http.post(self._url, content=document, headers=headers)
+            answer = await self._http.post(url, content=document, headers=headers)
         except httpx.TransportError as error:
             raise _TransientFailure(type(error).__name__) from error
         if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise _TransientFailure(f"status {answer.status_code}")
         return answer.status_code
 
-    def _ended(self, outcome: str, cause: str = "") -> None:
+    def _ended(self, outcome: str, cause: str = "") -> str:
         WEBHOOKS.labels(outcome).inc()
         if outcome != "delivered":
             logger.error("a verdict was not delivered", extra={"outcome": outcome, "cause": cause})
+        return outcome

@@ -6,6 +6,7 @@ Depends on storage, errors and settings.
 
 import errno
 import hashlib
+import heapq
 import logging
 import os
 import stat
@@ -18,8 +19,8 @@ from typing import TypeVar
 from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
-from bonafide.storage.store import ObjectStat, check_location, check_size
-from bonafide.storage.threads import StoppableThreads, Take, collect, hashed
+from bonafide.storage.store import ObjectStat, check_location, check_prefix, check_size
+from bonafide.storage.threads import StoppableThreads, Stopped, Take, collect, hashed
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,16 @@ class FolderStore:
             raise Unavailable("the object changed while it was read, try again")
         return content
 
+    async def keys(self, bucket: str, prefix: str, after: str, count: int) -> list[str]:
+        """See `ObjectStore.keys`; each call walks the whole folder, and holds no more than `count` keys."""
+        check_prefix(bucket, prefix, self._allowed_buckets)
+
+        def work(stop: threading.Event) -> list[str]:
+            found = (key for key in _keys(self._root / bucket, prefix, stop) if key > after)
+            return heapq.nsmallest(count, found)
+
+        return await self._run(work, bucket, prefix)
+
     async def close(self) -> None:
         """See `ObjectStore.close`."""
         await self._threads.close()
@@ -96,6 +107,23 @@ class FolderStore:
                 raise InvalidRequest("a segment of the object key is too long") from None
             logger.warning("the objects folder failed: %s", error.strerror)
             raise Unavailable("the object storage cannot be read, try again later") from None
+
+
+def _keys(bucket: Path, prefix: str, stop: threading.Event) -> Iterator[str]:
+    """The keys of the files in a bucket's folder that begin with `prefix`, in any order; links are not walked into."""
+    if bucket.is_symlink() or not bucket.is_dir():
+        raise OSError(errno.ENOENT, "no such bucket")
+    # Only the folder that the prefix names has such keys.
+    begin = bucket / prefix.rpartition("/")[0]
+    if not begin.resolve().is_relative_to(bucket.resolve()):
+        return
+    for folder, _, names in os.walk(begin):
+        if stop.is_set():
+            raise Stopped
+        for name in names:
+            key = (Path(folder) / name).relative_to(bucket).as_posix()
+            if key.startswith(prefix) and key.isprintable():
+                yield key
 
 
 @contextmanager

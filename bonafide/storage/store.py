@@ -51,6 +51,13 @@ class ObjectStore(Protocol):
     async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
         """Hashes the object that `stat` described, without holding it; raises as `read`."""
 
+    async def keys(self, bucket: str, prefix: str, after: str, count: int) -> list[str]:
+        """The first `count` keys that begin with `prefix` and come after `after`, in the order of their code points.
+
+        Both may be empty. The keys of empty folders, which end in a slash, are left out. Raises as `stat`;
+        `ObjectNotFound` where there is no such bucket.
+        """
+
     async def close(self) -> None:
         """Stops what is in flight, and closes connections and threads."""
 
@@ -65,8 +72,7 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
         InvalidRequest: The bucket or the key is malformed.
         Forbidden: The bucket is not in `allowed_buckets` (empty: all are).
     """
-    if not _BUCKET.fullmatch(bucket) or _is_ip_address(bucket):
-        raise InvalidRequest("the bucket name must be 3 to 63 lowercase letters, digits, dots and hyphens")
+    _check_name(bucket)
     try:
         key_bytes = len(key.encode())
     except UnicodeEncodeError:
@@ -79,6 +85,29 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
     dots = any(segment.strip() in (".", "..") for segment in re.split(r"[/\\]", key))
     if dots or "" in key.split("/"):
         raise InvalidRequest("the object key must not hold an empty, '.' or '..' segment")
+    _check_allowed(bucket, allowed_buckets)
+
+
+def check_prefix(bucket: str, prefix: str, allowed_buckets: Collection[str]) -> None:
+    """Refuses invalid beginnings of keys, identically for every store.
+
+    Raises:
+        InvalidRequest: The bucket or the prefix is malformed.
+        Forbidden: The bucket is not in `allowed_buckets` (empty: all are).
+    """
+    _check_name(bucket)
+    if prefix:
+        # What is added makes a key of a folder or of the beginning of a name.
+        check_location(bucket, f"{prefix}x", allowed_buckets)
+    _check_allowed(bucket, allowed_buckets)
+
+
+def _check_name(bucket: str) -> None:
+    if not _BUCKET.fullmatch(bucket) or _is_ip_address(bucket):
+        raise InvalidRequest("the bucket name must be 3 to 63 lowercase letters, digits, dots and hyphens")
+
+
+def _check_allowed(bucket: str, allowed_buckets: Collection[str]) -> None:
     if allowed_buckets and bucket not in allowed_buckets:
         raise Forbidden(f"the bucket {bucket!r} is not one that this service may read")
 

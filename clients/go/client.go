@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"bonafide/clients/go/audioanalyzer"
+	"bonafide/clients/go/jobs"
 	"bonafide/clients/go/liveness"
 )
 
@@ -37,6 +38,7 @@ type Client struct {
 	conn   *grpc.ClientConn
 	audio  audioanalyzer.AudioAnalysisClient
 	face   liveness.LivenessServiceClient
+	jobs   jobs.JobsClient
 	health grpc_health_v1.HealthClient
 }
 
@@ -51,6 +53,7 @@ func Dial(target string, options ...Option) (*Client, error) {
 		conn:   conn,
 		audio:  audioanalyzer.NewAudioAnalysisClient(conn),
 		face:   liveness.NewLivenessServiceClient(conn),
+		jobs:   jobs.NewJobsClient(conn),
 		health: grpc_health_v1.NewHealthClient(conn),
 	}, nil
 }

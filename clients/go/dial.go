@@ -27,6 +27,9 @@ const serviceConfig = `{
 			{"service": "audioanalyzer.AudioAnalysis", "method": "AnalyzeAudioStream"},
 			{"service": "audioanalyzer.AudioAnalysis", "method": "GetVoiceModelStatus"},
 			{"service": "liveness.LivenessService"},
+			{"service": "jobs.Jobs", "method": "Get"},
+			{"service": "jobs.Jobs", "method": "Cancel"},
+			{"service": "jobs.Jobs", "method": "Results"},
 			{"service": "grpc.health.v1.Health", "method": "Check"}
 		],
 		"retryPolicy": {

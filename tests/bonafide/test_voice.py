@@ -55,6 +55,9 @@ class CountingStore:
     async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
         return await self._store.digest(bucket, key, expected)
 
+    async def keys(self, bucket: str, prefix: str, after: str, count: int) -> list[str]:
+        return await self._store.keys(bucket, prefix, after, count)
+
     async def close(self) -> None:
         await self._store.close()
 

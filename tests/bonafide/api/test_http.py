@@ -287,6 +287,7 @@ async def test_status_health_stats_and_docs(client: httpx.AsyncClient, app: App)
     assert set(paths) == {
         "/detect_audio", "/analyze_audio", "/predict_liveness", "/model_status", "/health", "/stats",
         "/calls/{call_id}", "/.well-known/jwks.json", "/feedback",
+        "/jobs", "/jobs/{job_id}", "/jobs/{job_id}/results",
     }  # fmt: skip
     answer = paths["/predict_liveness"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     photo_answer = json.loads((await client.post("/predict_liveness", content=encode_image(photo()))).content)

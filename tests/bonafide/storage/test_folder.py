@@ -160,3 +160,12 @@ async def test_without_its_folder_the_store_is_empty(tmp_path: Path) -> None:
     with pytest.raises(ObjectNotFound):
         await store.stat("calls", "a.wav")
     await store.close()
+
+
+async def test_listing_does_not_leave_the_bucket(root: Path, store: FolderStore) -> None:
+    (root / "calls" / "out").symlink_to("../../outside")
+    (root / "other").symlink_to("private")
+    assert await store.keys("calls", "", "", 10) == ["day/a.wav"]
+    assert await store.keys("calls", "out/", "", 10) == []
+    with pytest.raises(ObjectNotFound):
+        await store.keys("other", "", "", 10)

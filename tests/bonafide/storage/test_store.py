@@ -248,3 +248,48 @@ async def test_wild_names_meet_only_the_errors_of_the_table(shelf: Shelf, bucket
     with pytest.raises(BonafideError) as caught:
         await shelf.store.stat(bucket, key)
     assert isinstance(caught.value, InvalidRequest | ObjectNotFound | Forbidden)  # MinIO keeps "minio"
+
+
+async def all_keys(store: ObjectStore, bucket: str, prefix: str, count: int) -> list[str]:
+    found: list[str] = []
+    while page := await store.keys(bucket, prefix, found[-1] if found else "", count):
+        assert len(page) <= count
+        found += page
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000])
+async def test_keys_are_listed_by_their_beginning_page_by_page(shelf: Shelf, count: int) -> None:
+    keys = ["2024/a.wav", "2024/b/c.wav", "2024-x.wav", "2025/a.wav", "z é.wav"]
+    for key in keys:
+        shelf.put(key, b"one")
+    assert await all_keys(shelf.store, shelf.bucket, "", count) == sorted(keys)
+    assert await all_keys(shelf.store, shelf.bucket, "2024", count) == sorted(keys[:3])
+    assert await all_keys(shelf.store, shelf.bucket, "2024/", count) == ["2024/a.wav", "2024/b/c.wav"]
+    assert await all_keys(shelf.store, shelf.bucket, "2024/b", count) == ["2024/b/c.wav"]
+    assert await all_keys(shelf.store, shelf.bucket, "2023/", count) == []
+
+
+@pytest.mark.parametrize(
+    ("bucket", "prefix", "error"),
+    [
+        ("no-such-bucket", "", ObjectNotFound),
+        ("no-such-bucket", "a/", ObjectNotFound),
+        ("..", "", InvalidRequest),
+        (None, "../", InvalidRequest),
+        (None, "a/../b", InvalidRequest),
+        (None, "/", InvalidRequest),
+        (None, "a\n", InvalidRequest),
+    ],
+)
+async def test_listing_refuses_as_reading_does(
+    shelf: Shelf, bucket: str | None, prefix: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await shelf.store.keys(bucket or shelf.bucket, prefix, "", 10)
+
+
+async def test_only_allowed_buckets_are_listed(shelf: Shelf) -> None:
+    shelf.put("a.wav", b"one")
+    with pytest.raises(Forbidden):
+        await shelf.restricted(("other-bucket",)).keys(shelf.bucket, "", "", 10)

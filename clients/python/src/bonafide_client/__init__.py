@@ -20,6 +20,7 @@ from .errors import (
     Unavailable,
     UnreadableMedia,
 )
+from .job_results import Job, JobResult
 from .live import AudioDetectionClient, LiveChannel, LiveSummary, LiveWindow, file_blocks, microphone
 from .media import Source
 from .results import (
@@ -54,6 +55,8 @@ __all__ = [
     "Health",
     "Internal",
     "InvalidRequest",
+    "Job",
+    "JobResult",
     "LiveChannel",
     "LiveSummary",
     "LiveWindow",

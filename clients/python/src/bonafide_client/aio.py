@@ -14,6 +14,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2
 
 from . import convert
+from .aio_jobs import AsyncJobs
 from .connection import AUDIO_TIMEOUT_S, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Connection, Tls
 from .errors import BonafideError, from_rpc, from_status
 from .media import Source, Upload, read_photo, stored
@@ -144,6 +145,11 @@ class AsyncBonafideClient:
     @cached_property
     def _channel(self) -> aio.Channel:
         return self._connection.aio_channel()
+
+    @cached_property
+    def jobs(self) -> AsyncJobs:
+        """Many stored recordings in one request."""
+        return AsyncJobs(self._connection, self._channel)
 
     @cached_property
     def _audio(self) -> audio_grpc.AudioAnalysisAsyncStub:

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 from . import convert
 from .connection import AUDIO_TIMEOUT_S, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Connection, Tls
 from .errors import BonafideError, from_rpc
+from .jobs import Jobs
 from .media import Source, Upload, read_photo, stored
 from .proto import audio_analyzer_pb2 as audio
 from .proto import audio_analyzer_pb2_grpc as audio_grpc
@@ -42,6 +43,9 @@ class BonafideClient:
         tls: how to encrypt; None does not.
         keepalive_s: seconds between the pings that keep a silent connection open.
 
+    Attributes:
+        jobs: many stored recordings in one request.
+
     Raises:
         ValueError: an address or a key that can never work.
         OSError: a TLS file cannot be read.
@@ -59,6 +63,7 @@ class BonafideClient:
         self._channel = self._connection.channel()
         self._audio = audio_grpc.AudioAnalysisStub(self._channel)
         self._face = liveness_grpc.LivenessServiceStub(self._channel)
+        self.jobs = Jobs(self._connection, self._channel)
         self._check = self._channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             health_pb2.HealthCheckRequest.SerializeToString,

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _RETRIED = {
     "audioanalyzer.AudioAnalysis": ("AnalyzeAudio", "AnalyzeAudioStream", "GetVoiceModelStatus"),
     "liveness.LivenessService": ("PredictLiveness", "GetModelStatus"),
+    "jobs.Jobs": ("Get", "Cancel", "Results"),
     "grpc.health.v1.Health": ("Check",),
 }
 _SERVICE_CONFIG = {

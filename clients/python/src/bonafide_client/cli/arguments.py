@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..connection import AUDIO_TIMEOUT_S, DEFAULT_ADDRESS, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Tls
+from ..job_results import JOB_TIMEOUT_S
 from ..live.channel import DEFAULT_URL
 from ..version import __version__
 
@@ -79,13 +80,30 @@ examples:
   until bonafide status --quiet; do sleep 1; done
   bonafide status --address bonafide.example.com:443 --tls --api-key-file key.txt
 """
+_JOBS_EXAMPLES = """\
+examples:
+  bonafide jobs create --bucket calls --prefix 2024/          all recordings below it; prints the job's id
+  bonafide jobs create --bucket calls a.wav b.wav --wait      these two, with a bar until they are judged
+  find . -name '*.wav' | bonafide jobs create --bucket calls -   keys from standard input, one a line
+  bonafide jobs wait ID && bonafide jobs results ID --json > results.jsonl
+  bonafide jobs cancel ID
+"""
+_JOBS_EXIT_CODES = """\
+exit codes:
+  130  interrupted; the job goes on
+    2  the command line is wrong; nothing was asked
+    1  results: at least one spoof was found
+    4  the service gave no answer; the same command may work later
+    3  the service refused; results, wait: at least one recording has no verdict, or the job was cancelled
+    0  all else
+"""
 
 
 @dataclass(frozen=True)
 class Options:
     """What the user asked for; `names` are files or, with a `bucket`, keys of stored recordings."""
 
-    verb: Literal["audio", "face", "live", "status", "verify"]
+    verb: Literal["audio", "face", "live", "status", "verify", "jobs"]
     names: tuple[str, ...]
     bucket: str | None
     address: str | None
@@ -99,6 +117,21 @@ class Options:
     verify: "VerifyOptions | None" = None
     hop_s: float | None = None
     channel_mode: str = "auto"
+    jobs: "JobsOptions | None" = None
+
+
+@dataclass(frozen=True)
+class JobsOptions:
+    """What `bonafide jobs` knows besides; `job_id` is empty when one is created."""
+
+    action: Literal["create", "status", "results", "cancel", "wait"]
+    job_id: str
+    prefix: str | None
+    callback_url: str
+    idempotency_key: str
+    priority: Literal["low", "normal", "high"]
+    wait: bool
+    after: int
 
 
 @dataclass(frozen=True)
@@ -146,6 +179,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error("either a FILE or --microphone")
     if found.verb == "live" and found.microphone and found.channel_mode is not None:
         parser.error("the microphone has one channel: --channel-mode is for a FILE")
+    if found.verb == "jobs" and found.action == "create" and bool(found.names) == (found.prefix is not None):
+        parser.error("either KEYs or --prefix")
     if found.bucket is None and found.names.count("-") > 1:
         parser.error("standard input (-) can be read only once")
     return Options(
@@ -167,6 +202,20 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         else None,
         hop_s=found.hop,
         channel_mode=found.channel_mode or "auto",
+        jobs=_jobs_options(found) if found.verb == "jobs" else None,
+    )
+
+
+def _jobs_options(found: argparse.Namespace) -> JobsOptions:
+    return JobsOptions(
+        found.action,
+        found.job_id,
+        found.prefix,
+        found.callback_url,
+        found.idempotency_key,
+        found.priority,
+        found.wait,
+        found.after,
     )
 
 
@@ -178,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bonafide {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,live,status,verify}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,live,jobs,status,verify}")
 
     audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", _AUDIO_EXAMPLES)
     audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
@@ -207,6 +256,8 @@ def _parser() -> argparse.ArgumentParser:
                            "are judged (default: one channel is made of them here)")  # fmt: skip
     live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_URL}")
 
+    _jobs(verbs)
+
     status = _verb(
         verbs,
         "status",
@@ -227,6 +278,44 @@ def _parser() -> argparse.ArgumentParser:
                         help="with --rescore, how much scores may differ (default: %(default)g)")  # fmt: skip
     _grpc(verify, AUDIO_TIMEOUT_S)
     return parser
+
+
+def _jobs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "have many stored recordings judged behind the calls"
+    jobs = verbs.add_parser(
+        "jobs",
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"{_JOBS_EXAMPLES}\n{_JOBS_EXIT_CODES}\n{_ENVIRONMENT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = jobs.add_subparsers(dest="action", required=True, metavar="{create,status,results,cancel,wait}")
+
+    def action(name: str, about: str, timeout_s: float) -> argparse.ArgumentParser:
+        parser = _verb(actions, name, about, _JOBS_EXAMPLES, codes=_JOBS_EXIT_CODES)
+        parser.set_defaults(job_id="", prefix=None, callback_url="", idempotency_key="", priority="normal",
+                            wait=False, after=0)  # fmt: skip
+        _grpc(parser, timeout_s)
+        return parser
+
+    create = action("create", "create a job, and print its id", JOB_TIMEOUT_S)
+    create.add_argument("names", nargs="*", metavar="KEY", help="of a recording; - reads keys, one a line")
+    create.add_argument("--bucket", required=True, help="where the recordings lie in the service's store")
+    create.add_argument("--prefix", help="instead of KEYs: all whose keys begin with it")
+    create.add_argument("--callback-url", default="", metavar="URL", help="told when the job is done")
+    create.add_argument("--idempotency-key", default="", metavar="TEXT", help="sent twice, the job is made once")
+    create.add_argument("--priority", choices=("low", "normal", "high"), default="normal", help="among jobs")
+    create.add_argument("--wait", action="store_true", help="until it has ended, with a bar")
+    for name, about, timeout_s in (
+        ("status", "show how far a job is", STATUS_TIMEOUT_S),
+        ("results", "print the results that are there", AUDIO_TIMEOUT_S),
+        ("cancel", "end a job; its results so far stay", STATUS_TIMEOUT_S),
+        ("wait", "wait until a job has ended, with a bar", STATUS_TIMEOUT_S),
+    ):
+        parser = action(name, about, timeout_s)
+        parser.add_argument("job_id", metavar="ID", help="that `create` printed")
+        if name == "results":
+            parser.add_argument("--after", type=int, default=0, metavar="N", help="without the first N")
 
 
 def _verb(

@@ -15,6 +15,7 @@ from ..media import Source
 from ..results import AudioReport, ChunkScore, FaceReport, Progress
 from . import documents, render
 from .arguments import USAGE, Options
+from .jobs import jobs
 from .live import listen
 from .outcome import GENUINE, UNANSWERED, Outcome, exit_code
 from .printer import Printer
@@ -34,6 +35,8 @@ async def run(options: Options) -> int:
         sys.stderr.write(f"bonafide: error: {error}\n")
         return USAGE
     async with client:
+        if options.jobs is not None:
+            return await jobs(client, options, options.jobs)
         if options.verb == "status":
             return await _status(client, options)
         return await _judge_all(client, options)

@@ -1,0 +1,44 @@
+"""gRPC: what the methods of all services share: deadline, observation, span, and errors as statuses."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from opentelemetry import propagate
+from opentelemetry.trace import SpanKind, Tracer
+
+from bonafide.api.grpc_calls import Context, abort, begin
+from bonafide.app import App
+from bonafide.calls import Call
+from bonafide.errors import BonafideError
+from bonafide.telemetry import observed
+
+
+class Servicer:
+    """Call handling that the services share."""
+
+    def __init__(self, app: App, tracer: Tracer) -> None:
+        self._app = app
+        self._tracer = tracer
+
+    @asynccontextmanager
+    async def _running(self, method: str, context: Context, call: Call) -> AsyncIterator[None]:
+        """Runs a call under its deadline, observed, in a span that continues the caller's trace."""
+        carrier = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        with self._tracer.start_as_current_span(
+            method,
+            context=propagate.extract(carrier),
+            kind=SpanKind.SERVER,
+            attributes={"rpc.system": "grpc", "rpc.method": method},
+        ):
+            async with observed("grpc", method, call), call.time_limit():
+                yield
+
+    @asynccontextmanager
+    async def _call(self, method: str, context: Context, limit_s: float, task_id: str = "") -> AsyncIterator[Call]:
+        """As `_running`; a `BonafideError` becomes a status."""
+        call = begin(context, limit_s, task_id)
+        try:
+            async with self._running(method, context, call):
+                yield call
+        except BonafideError as error:
+            await abort(context, call, error)

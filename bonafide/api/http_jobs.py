@@ -1,0 +1,77 @@
+"""HTTP: `/jobs` and what is below it. Translation only."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from bonafide.api.bodies import body, read_json
+from bonafide.api.job_messages import job_json
+from bonafide.app import App
+from bonafide.calls import Call
+from bonafide.errors import InvalidRequest
+from bonafide.jobs.jobs import JobRequest
+from bonafide.security.caller import current_caller
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+_JSON_LINES = "application/x-ndjson"
+
+
+class WantedJob(BaseModel):
+    """Body of `POST /jobs`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    bucket: str = Field(min_length=1)
+    keys: list[str] = []
+    prefix: str | None = None
+    callback_url: str = ""
+    idempotency_key: str = ""
+    priority: str = ""
+
+
+async def create_job(app: App, request: Request, _call: Call) -> Response:
+    """Accepts a job."""
+    jobs = app.require_jobs()
+    async with body(request, app.budget, MAX_BODY_BYTES) as data:
+        wanted = read_json(WantedJob, data)
+    job = await jobs.create(JobRequest(**wanted.model_dump()), current_caller())
+    return JSONResponse(job_json(job), 202, headers={"location": f"/jobs/{job.job_id}"})
+
+
+async def get_job(app: App, request: Request, _call: Call) -> dict[str, Any]:
+    """How far a job is."""
+    return job_json(await app.require_jobs().get(request.path_params["job_id"], current_caller()))
+
+
+async def cancel_job(app: App, request: Request, _call: Call) -> dict[str, Any]:
+    """Ends a job."""
+    return job_json(await app.require_jobs().cancel(request.path_params["job_id"], current_caller()))
+
+
+async def job_results(app: App, request: Request, _call: Call) -> Response:
+    """The results that are there, one JSON document a line."""
+    after = _after(request)
+    pages = app.require_jobs().results(request.path_params["job_id"], current_caller(), after)
+    none: list[str] = []
+    first = await anext(pages, none)  # whatever is wrong is told before the response begins
+
+    async def lines() -> AsyncIterator[str]:
+        for document in first:
+            yield f"{document}\n"
+        async for page in pages:
+            for document in page:
+                yield f"{document}\n"
+
+    return StreamingResponse(lines(), media_type=_JSON_LINES)
+
+
+def _after(request: Request) -> int:
+    found = request.query_params.getlist("after")
+    if not found:
+        return 0
+    if len(found) > 1 or not (found[0].isascii() and found[0].isdecimal() and len(found[0]) < 11):
+        raise InvalidRequest("after must be one number")
+    return int(found[0])

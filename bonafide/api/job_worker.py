@@ -1,0 +1,33 @@
+"""The worker of jobs in a service process: its verdicts are the documents that calls are answered with."""
+
+from typing import Any
+
+from bonafide.api import messages
+from bonafide.api.job_messages import job_json
+from bonafide.app import App
+from bonafide.calls import Call
+from bonafide.jobs.job import Item
+from bonafide.jobs.jobs import Jobs
+from bonafide.jobs.worker import JobWorker
+from bonafide.voice import report_of
+
+
+def job_worker(app: App, jobs: Jobs) -> JobWorker:
+    """The worker on the jobs of an application; it does not run yet."""
+    settings = app.settings
+
+    async def judge(item: Item, call: Call) -> dict[str, Any]:
+        report = await report_of(app.job_voice.analyze_object(item.bucket, item.key, call))
+        return messages.as_json(messages.audio_response(report, call))
+
+    return JobWorker(
+        jobs.store,
+        judge,
+        app.job_webhook.deliver,
+        job_json,
+        app.measurements,
+        jobs.created,
+        concurrency=settings.jobs_concurrency,
+        lease_s=settings.jobs_lease_s,
+        timeout_s=settings.call_timeout_s,
+    )

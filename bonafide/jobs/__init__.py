@@ -1,0 +1,1 @@
+"""Jobs: many stored recordings that are judged behind the calls, with results that survive the process."""

@@ -1,0 +1,109 @@
+"""Changes of a job in Redis that must happen all at once, as scripts that the server runs.
+
+A job has a hash (`job`), a stream of items that are not finished (`items`), a bitmap of those that are (`ended`), and a
+list of their documents (`results`). Open jobs are in one sorted set for each priority, by the time when an item of them
+was last taken, and in a set of their caller's.
+"""
+
+COMMIT = """
+-- KEYS: job, items, open, caller's, idempotency or ''   ARGV: id, now, keep_ms, most, idempotency given, fields...
+if ARGV[5] == '1' then
+    local earlier = redis.call('GET', KEYS[5])
+    if earlier and redis.call('EXISTS', string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. earlier) == 1 then
+        return earlier
+    end
+end
+if redis.call('SCARD', KEYS[4]) >= tonumber(ARGV[4]) then
+    return ''
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('ZADD', KEYS[3], 0, ARGV[1])
+redis.call('SADD', KEYS[4], ARGV[1])
+if ARGV[5] == '1' then
+    redis.call('SET', KEYS[5], ARGV[1], 'PX', ARGV[3])
+end
+return ARGV[1]
+"""
+"""Makes a job whose items are there visible: its id, that of an earlier one, or '' where the caller has too many."""
+
+FINISH = """
+-- KEYS: job, items, ended, results, open, caller's, callbacks   ARGV: id, index, field, document, entry, now, keep_ms
+if redis.call('HGET', KEYS[1], 'state') ~= 'running' then
+    return 0
+end
+redis.call('XACK', KEYS[2], 'workers', ARGV[5])
+redis.call('XDEL', KEYS[2], ARGV[5])
+if redis.call('SETBIT', KEYS[3], ARGV[2], 1) == 1 then
+    return 0
+end
+redis.call('RPUSH', KEYS[4], ARGV[4])
+redis.call('HINCRBY', KEYS[1], ARGV[3], 1)
+for place = 1, 4 do
+    redis.call('PEXPIRE', KEYS[place], ARGV[7])
+end
+local key = redis.call('HGET', KEYS[1], 'idempotency')
+if key ~= '' then
+    redis.call('PEXPIRE', key, ARGV[7])
+end
+if redis.call('LLEN', KEYS[4]) == tonumber(redis.call('HGET', KEYS[1], 'total')) then
+    redis.call('HSET', KEYS[1], 'state', 'done', 'ended', ARGV[6])
+    redis.call('ZREM', KEYS[5], ARGV[1])
+    redis.call('SREM', KEYS[6], ARGV[1])
+    redis.call('DEL', KEYS[2])
+    if redis.call('HGET', KEYS[1], 'callback_url') ~= '' then
+        redis.call('ZADD', KEYS[7], ARGV[6], ARGV[1])
+    end
+end
+return 1
+"""
+"""Keeps the outcome of an item unless it has one: 1, else 0."""
+
+CANCEL = """
+-- KEYS: job, items, open, caller's   ARGV: id, now, keep_ms
+local state = redis.call('HGET', KEYS[1], 'state')
+if state ~= 'waiting' and state ~= 'running' then
+    return 0
+end
+redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('SREM', KEYS[4], ARGV[1])
+redis.call('DEL', KEYS[2])
+return 1
+"""
+
+TAKEN = """
+-- KEYS: job, open   ARGV: id, now
+local state = redis.call('HGET', KEYS[1], 'state')
+if state ~= 'waiting' and state ~= 'running' then
+    return 0
+end
+redis.call('HSET', KEYS[1], 'state', 'running')
+redis.call('HSETNX', KEYS[1], 'started', ARGV[2])
+redis.call('ZADD', KEYS[2], 'XX', ARGV[2], ARGV[1])
+return 1
+"""
+"""Notes that an item was taken, so that the other jobs come first next time: 0 when the job has ended."""
+
+CALLBACK = """
+-- KEYS: callbacks   ARGV: now, again
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)
+if #due == 0 then
+    return ''
+end
+redis.call('ZADD', KEYS[1], ARGV[2], due[1])
+return due[1]
+"""
+"""The id of a job whose caller is to be told now, or ''; it is due again at the time `again`."""
+
+GIVE_BACK = """
+-- KEYS: items   ARGV: entry, index, key
+if redis.call('XACK', KEYS[1], 'workers', ARGV[1]) == 1 then
+    redis.call('XDEL', KEYS[1], ARGV[1])
+    redis.call('XADD', KEYS[1], '*', 'index', ARGV[2], 'key', ARGV[3])
+end
+return 1
+"""
+"""Puts an item that is held to the end of the stream, to be read by any worker."""

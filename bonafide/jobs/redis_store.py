@@ -1,0 +1,333 @@
+"""Jobs in Redis or Valkey: for any number of service processes on any number of machines.
+
+The items of a job are a stream that all workers read as one consumer group; what a worker holds for too long, since it
+has died, is claimed by another (XAUTOCLAIM). Times are in milliseconds there, and one server, no cluster, holds all.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from bonafide.addresses import RedisServer
+from bonafide.cache.redis import connect
+from bonafide.errors import Unavailable
+from bonafide.jobs import redis_scripts as scripts
+from bonafide.jobs.job import ENDED, PRIORITIES, STATES, Item, Job, Outcome, Priority
+from bonafide.jobs.store import too_many_jobs
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "bonafide:jobs:"
+_GROUP = "workers"
+_AT_ONCE = 1000
+"""Items written in one round trip."""
+_UNCOMMITTED_MS = 3600_000
+"""Items of a job whose creation was interrupted are gone after so long."""
+
+
+class RedisJobs:
+    """A `JobStore` in Redis.
+
+    Args:
+        server: where it listens, and who asks.
+        timeout_s: longest time of a round trip.
+        lease_s: seconds that an item is held without being renewed.
+        keep_s: seconds that a job is kept after the last thing that happened to it.
+        most: unfinished jobs that one caller may have.
+    """
+
+    def __init__(self, server: RedisServer, *, timeout_s: float, lease_s: float, keep_s: float, most: int) -> None:
+        self._redis: Redis = connect(server, timeout_s)
+        self._timeout_s = timeout_s
+        self._lease_ms = int(lease_s * 1000)
+        self._keep_ms = int(keep_s * 1000)
+        self._most = most
+        self._consumer = uuid.uuid4().hex
+        self._commit = self._redis.register_script(scripts.COMMIT)
+        self._finish = self._redis.register_script(scripts.FINISH)
+        self._cancel = self._redis.register_script(scripts.CANCEL)
+        self._taken = self._redis.register_script(scripts.TAKEN)
+        self._callback = self._redis.register_script(scripts.CALLBACK)
+        self._give_back = self._redis.register_script(scripts.GIVE_BACK)
+
+    async def create(self, job: Job, keys: Sequence[str]) -> Job:
+        """See `JobStore.create`."""
+        await self._forget_lost(job.caller)
+        items = _items(job.job_id)
+        numbered = iter(enumerate(keys))
+        while part := list(islice(numbered, _AT_ONCE)):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for index, key in part:
+                    pipeline.xadd(items, {"index": index, "key": key})
+                pipeline.pexpire(items, _UNCOMMITTED_MS)
+                await self._asked(pipeline.execute())
+        await self._asked(self._redis.xgroup_create(items, _GROUP, id="0"))
+        given = bool(job.idempotency_key)
+        key = _idempotency(job.caller, job.idempotency_key) if given else ""
+        fields = [each for pair in _fields(job, key).items() for each in pair]
+        committed = await self._asked(
+            self._commit(
+                keys=[_job(job.job_id), items, _open(job.priority), _caller(job.caller), key],
+                args=[job.job_id, _now_ms(), self._keep_ms, self._most, int(given), *fields],
+            )
+        )
+        if (kept := _text(committed)) == job.job_id:
+            return job
+        await self._asked(self._redis.delete(items))
+        earlier = await self.get(kept) if kept else None
+        if earlier is None:
+            raise too_many_jobs(self._most)
+        return earlier
+
+    async def find(self, caller: str, idempotency_key: str) -> Job | None:
+        """See `JobStore.find`."""
+        job_id = await self._asked(self._redis.get(_idempotency(caller, idempotency_key)))
+        return None if job_id is None else await self.get(_text(job_id))
+
+    async def get(self, job_id: str) -> Job | None:
+        """See `JobStore.get`."""
+        fields = await self._asked(self._redis.hgetall(_job(job_id)))
+        return _job_of(job_id, fields) if fields else None
+
+    async def cancel(self, job_id: str) -> None:
+        """See `JobStore.cancel`."""
+        if (job := await self.get(job_id)) is None:
+            return
+        keys = [_job(job_id), _items(job_id), _open(job.priority), _caller(job.caller)]
+        await self._asked(self._cancel(keys=keys, args=[job_id, _now_ms(), self._keep_ms]))
+
+    async def results(self, job_id: str, after: int, count: int) -> list[str]:
+        """See `JobStore.results`."""
+        found = await self._asked(self._redis.lrange(_results(job_id), after, after + count - 1))
+        return [_text(document) for document in found]
+
+    async def take(self) -> Item | None:
+        """See `JobStore.take`."""
+        for priority in reversed(PRIORITIES):
+            for each in await self._asked(self._redis.zrange(_open(priority), 0, -1)):
+                if (item := await self._take_of(_text(each), priority)) is not None:
+                    return item
+        return None
+
+    async def _take_of(self, job_id: str, priority: Priority) -> Item | None:
+        try:
+            found = await self._unread(job_id) or await self._left_behind(job_id)
+        except ResponseError:  # the stream is gone: the job has ended since, or is no longer kept
+            if (job := await self.get(job_id)) is None or job.state in ENDED:
+                await self._asked(self._redis.zrem(_open(priority), job_id))
+                return None
+            raise Unavailable("the items of a job cannot be read") from None
+        if found is None:
+            return None
+        entry, index, key, tries = found
+        args: list[str | int] = [job_id, _now_ms()]
+        if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
+            return None
+        caller, bucket = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket"]))
+        if caller is None:
+            return None
+        return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry)
+
+    async def _unread(self, job_id: str) -> tuple[str, int, str, int] | None:
+        """The next entry that nobody has read, as entry, index, key and tries."""
+        read = await self._asked(self._redis.xreadgroup(_GROUP, self._consumer, {_items(job_id): ">"}, count=1))
+        return _entry(read[0][1], 1) if read else None
+
+    async def _left_behind(self, job_id: str) -> tuple[str, int, str, int] | None:
+        """An entry that its worker has not renewed."""
+        items = _items(job_id)
+        claimed = await self._asked(
+            self._redis.xautoclaim(items, _GROUP, self._consumer, min_idle_time=self._lease_ms, count=1)
+        )
+        if (found := _entry(claimed[1], 1)) is None:
+            return None
+        entry, index, key, _ = found
+        pending = await self._asked(self._redis.xpending_range(items, _GROUP, min=entry, max=entry, count=1))
+        return entry, index, key, int(pending[0]["times_delivered"]) if pending else 1
+
+    async def renew(self, items: Sequence[Item]) -> None:
+        """See `JobStore.renew`."""
+        if not items:
+            return
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for item in items:
+                # `justid` leaves the count of deliveries as it is.
+                pipeline.xclaim(_items(item.job_id), _GROUP, self._consumer, 0, [item.ticket], justid=True)
+            # A job that was cancelled has no stream any more, which is no reason to let go of the others.
+            await self._asked(pipeline.execute(raise_on_error=False))
+
+    async def finish(self, item: Item, outcome: Outcome) -> bool:
+        """See `JobStore.finish`."""
+        if (job := await self.get(item.job_id)) is None:
+            return False
+        name = item.job_id
+        keys = [_job(name), _items(name), _ended(name), _results(name), _open(job.priority), _caller(job.caller)]
+        field = "done" if outcome.succeeded else "failed"
+        args: list[str | int] = [name, item.index, field, outcome.document, item.ticket, _now_ms(), self._keep_ms]
+        return bool(await self._asked(self._finish(keys=[*keys, _CALLBACKS], args=args)))
+
+    async def give_back(self, item: Item) -> None:
+        """See `JobStore.give_back`."""
+        try:
+            args: list[str | int] = [item.ticket, item.index, item.key]
+            await self._asked(self._give_back(keys=[_items(item.job_id)], args=args))
+        except ResponseError:
+            logger.info("a job ended before its item was given back", extra={"job": item.job_id})
+
+    async def waiting(self) -> int:
+        """See `JobStore.waiting`."""
+        total = 0
+        for priority in PRIORITIES:
+            for each in await self._asked(self._redis.zrange(_open(priority), 0, -1)):
+                numbers = await self._asked(self._redis.hmget(_job(_text(each)), ["total", "done", "failed"]))
+                if numbers[0] is not None:
+                    whole, done, failed = map(int, numbers)
+                    total += whole - done - failed
+        return total
+
+    async def take_callback(self, again_s: float) -> tuple[Job, int] | None:
+        """See `JobStore.take_callback`."""
+        now = _now_ms()
+        due = _text(await self._asked(self._callback(keys=[_CALLBACKS], args=[now, now + int(again_s * 1000)])))
+        if not due:
+            return None
+        if (job := await self.get(due)) is None:
+            await self.end_callback(due)
+            return None
+        return job, int(await self._asked(self._redis.hincrby(_job(due), "callback_tries", 1)))
+
+    async def end_callback(self, job_id: str) -> None:
+        """See `JobStore.end_callback`."""
+        await self._asked(self._redis.zrem(_CALLBACKS, job_id))
+
+    async def prune(self) -> None:
+        """See `JobStore.prune`: Redis does it, each key has its time."""
+
+    async def close(self) -> None:
+        """See `JobStore.close`."""
+        await self._redis.aclose()
+
+    async def _forget_lost(self, caller: str) -> None:
+        """Takes jobs that are no longer kept out of their caller's set, so that they do not count."""
+        for each in await self._asked(self._redis.smembers(_caller(caller))):
+            if not await self._asked(self._redis.exists(_job(_text(each)))):
+                await self._asked(self._redis.srem(_caller(caller), each))
+
+    async def _asked(self, answer: Awaitable[Any]) -> Any:
+        """An answer of the server; a refused command is raised as it is.
+
+        Raises:
+            Unavailable: there is none.
+            ResponseError: the server refuses the command.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await answer
+        except ResponseError as error:
+            if str(error).startswith(("NOGROUP", "ERR no such key", "ERR The XGROUP")):
+                raise
+            raise self._failed(error) from error
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Unavailable:
+        # Not the text: redis-py may put a command and so a caller's keys into it.
+        logger.warning("the store of jobs failed", extra={"cause": type(error).__name__})
+        return Unavailable("jobs cannot be kept now, try again later")
+
+
+_CALLBACKS = f"{PREFIX}callbacks"
+
+
+def _job(job_id: str) -> str:
+    return f"{PREFIX}job:{job_id}"
+
+
+def _items(job_id: str) -> str:
+    return f"{PREFIX}items:{job_id}"
+
+
+def _ended(job_id: str) -> str:
+    return f"{PREFIX}ended:{job_id}"
+
+
+def _results(job_id: str) -> str:
+    return f"{PREFIX}results:{job_id}"
+
+
+def _open(priority: Priority) -> str:
+    return f"{PREFIX}open:{priority}"
+
+
+def _caller(caller: str) -> str:
+    return f"{PREFIX}caller:{caller}"
+
+
+def _idempotency(caller: str, key: str) -> str:
+    return f"{PREFIX}idempotency:{hashlib.sha256(repr((caller, key)).encode()).hexdigest()}"
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _entry(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], tries: int) -> tuple[str, int, str, int] | None:
+    for entry, fields in entries:
+        if fields:
+            return _text(entry), int(fields[b"index"]), _text(fields[b"key"]), tries
+    return None
+
+
+def _fields(job: Job, idempotency: str) -> dict[str, str | int]:
+    return {
+        "caller": job.caller,
+        "bucket": job.bucket,
+        "priority": job.priority,
+        "state": job.state,
+        "total": job.total,
+        "done": job.done,
+        "failed": job.failed,
+        "created": int(job.created * 1000),
+        "callback_url": job.callback_url,
+        "idempotency_key": job.idempotency_key,
+        "fingerprint": job.fingerprint,
+        "idempotency": idempotency,
+    }
+
+
+def _job_of(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
+    of = {_text(name): _text(value) for name, value in fields.items()}
+
+    def seconds(name: str) -> float | None:
+        return int(of[name]) / 1000 if name in of else None
+
+    (priority,) = (each for each in PRIORITIES if each == of["priority"])
+    (state,) = (each for each in STATES if each == of["state"])
+    return Job(
+        job_id,
+        of["caller"],
+        of["bucket"],
+        priority,
+        state,
+        int(of["total"]),
+        seconds("created") or 0.0,
+        int(of["done"]),
+        int(of["failed"]),
+        seconds("started"),
+        seconds("ended"),
+        of["callback_url"],
+        of["idempotency_key"],
+        of["fingerprint"],
+    )

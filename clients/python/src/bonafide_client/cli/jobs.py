@@ -1,0 +1,118 @@
+"""`bonafide jobs`: creates jobs, follows them, and prints their results."""
+
+import sys
+from dataclasses import asdict
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ..aio import AsyncBonafideClient
+from ..errors import BonafideError
+from ..job_results import Job
+from . import documents, render
+from .arguments import JobsOptions, Options
+from .outcome import GENUINE, UNJUDGED, Outcome, exit_code
+from .printer import Printer
+
+
+async def jobs(client: AsyncBonafideClient, options: Options, wanted: JobsOptions) -> int:
+    """Runs one action; returns the exit code."""
+    out, err = Printer(sys.stdout), Printer(sys.stderr)
+    try:
+        match wanted.action:
+            case "create":
+                return await _create(client, options, wanted, out, err)
+            case "results":
+                return await _results(client, options, wanted, out, err)
+            case "wait":
+                return await _wait(client, options, wanted.job_id, out, err)
+            case "cancel":
+                found = await client.jobs.cancel(wanted.job_id, timeout_s=options.timeout_s)
+            case "status":
+                found = await client.jobs.get(wanted.job_id, timeout_s=options.timeout_s)
+    except BonafideError as error:
+        name = wanted.job_id or "job"
+        if options.json:
+            out.document({"id": wanted.job_id} | documents.error_document(error))
+        err.print(render.error(name, error))
+        return Outcome(name, None, error).exit_code
+    _show(found, options, out)
+    return GENUINE
+
+
+async def _create(
+    client: AsyncBonafideClient, options: Options, wanted: JobsOptions, out: Printer, err: Printer
+) -> int:
+    keys = [line for name in options.names for line in (_lines() if name == "-" else [name])]
+    job = await client.jobs.create(
+        options.bucket or "",
+        keys=keys,
+        prefix=wanted.prefix,
+        callback_url=wanted.callback_url,
+        idempotency_key=wanted.idempotency_key,
+        priority=wanted.priority,
+        timeout_s=options.timeout_s,
+    )
+    if options.json:
+        out.document(asdict(job))
+    else:
+        out.print(Text(job.id))
+    return await _wait(client, options, job.id, out, err) if wanted.wait else GENUINE
+
+
+async def _wait(client: AsyncBonafideClient, options: Options, job_id: str, out: Printer, err: Printer) -> int:
+    shown = err.console.is_terminal and not options.quiet
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]}", markup=False),
+        TimeRemainingColumn(),
+        console=err.console,
+        transient=True,
+        disable=not shown,
+    )
+    task = bar.add_task("waiting", total=None, failed="")
+
+    def show(job: Job) -> None:
+        failed = f"{job.failed} failed" if job.failed else ""
+        bar.update(task, description=job.state, completed=job.done + job.failed, total=job.total, failed=failed)
+
+    # Asked first: rich prints an empty line when it stops even what it does not show.
+    if shown:
+        bar.start()
+    try:
+        job = await client.jobs.wait(job_id, on_progress=show)
+    finally:
+        if shown:
+            bar.stop()
+    _show(job, options, out)
+    return GENUINE if job.state == "done" and not job.failed else UNJUDGED
+
+
+async def _results(
+    client: AsyncBonafideClient, options: Options, wanted: JobsOptions, out: Printer, err: Printer
+) -> int:
+    outcomes = []
+    async for each in client.jobs.results(wanted.job_id, after=wanted.after, timeout_s=options.timeout_s):
+        outcome = Outcome(each.key, each.bucket, each.result)
+        outcomes.append(outcome)
+        if options.json:
+            out.document(documents.outcome_document(outcome))
+        elif isinstance(each.result, BonafideError):
+            err.print(render.error(each.key, each.result))
+        else:
+            out.print(render.audio(each.key, each.result, table=False, blocks=out.blocks))
+    return exit_code(outcomes) if outcomes else GENUINE
+
+
+def _show(job: Job, options: Options, out: Printer) -> None:
+    if options.json:
+        out.document(asdict(job))
+        return
+    text = f"{job.id} {job.state}: {job.done} of {job.total} judged"
+    out.print(Text(text + (f", {job.failed} failed" if job.failed else ""), "bold"))
+
+
+def _lines() -> list[str]:
+    return [line for line in sys.stdin.read().splitlines() if line]

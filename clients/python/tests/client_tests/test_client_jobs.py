@@ -1,0 +1,133 @@
+"""Jobs over both clients and the command, against a peer that keeps one job."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+
+from bonafide_client import AsyncBonafideClient, BonafideClient, ObjectNotFound, UnreadableMedia
+from bonafide_client.cli import main
+from bonafide_client.proto import audio_analyzer_pb2 as audio
+from bonafide_client.proto import jobs_pb2 as messages
+from bonafide_client.proto import jobs_pb2_grpc as stubs
+
+
+class JobPeer(stubs.JobsServicer):
+    """Each time it is asked, one more of two recordings is judged; the second is unreadable."""
+
+    def __init__(self) -> None:
+        self.wanted: list[messages.CreateJobRequest] = []
+        self.asked = 0
+        self.state = "waiting"
+
+    def _job(self) -> messages.Job:
+        judged = min(2, self.asked)
+        state = self.state if self.state == "cancelled" else ("waiting", "running", "done")[judged]
+        started_at = 2.0 if judged else None
+        return messages.Job(
+            id="j1",
+            state=state,
+            bucket="calls",
+            total=2,
+            done=int(judged > 0),
+            failed=int(judged > 1),
+            created_at=1.0,
+            started_at=started_at,
+        )
+
+    def Create(self, request: messages.CreateJobRequest, context: Any) -> messages.Job:
+        self.wanted.append(request)
+        return self._job()
+
+    def Get(self, request: messages.GetJobRequest, context: Any) -> messages.Job:
+        if request.id != "j1":
+            context.set_trailing_metadata((("bonafide-error-code", "object_not_found"),))
+            context.abort(grpc.StatusCode.NOT_FOUND, "no job")
+        self.asked += 1
+        return self._job()
+
+    def Cancel(self, request: messages.CancelJobRequest, context: Any) -> messages.Job:
+        self.state = "cancelled"
+        return self._job()
+
+    def Results(self, request: messages.JobResultsRequest, context: Any) -> Iterator[messages.JobResult]:
+        verdict = audio.AnalyzeAudioResponse(label="spoof", score=0.9, threshold=0.5)
+        found = [
+            messages.JobResult(index=1, bucket="calls", key="b.wav", verdict=verdict),
+            messages.JobResult(
+                index=0, bucket="calls", key="a.wav", error=messages.JobError(code="unreadable_media", message="x")
+            ),
+        ]
+        yield from found[request.after :]
+
+
+@pytest.fixture
+def jobs_peer() -> JobPeer:
+    return JobPeer()
+
+
+@pytest.fixture
+def jobs_address(jobs_peer: JobPeer) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(4))
+    stubs.add_JobsServicer_to_server(jobs_peer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def test_the_blocking_client(jobs_address: str, jobs_peer: JobPeer) -> None:
+    with BonafideClient(jobs_address) as client:
+        job = client.jobs.create("calls", prefix="", idempotency_key="k", priority="high")
+        assert (job.id, job.total, job.started_at, job.has_ended) == ("j1", 2, None, False)
+        (wanted,) = jobs_peer.wanted
+        assert (wanted.HasField("prefix"), wanted.idempotency_key, wanted.priority) == (True, "k", "high")
+        seen: list[str] = []
+        ended = client.jobs.wait("j1", every_s=0.01, on_progress=lambda each: seen.append(each.state))
+        assert (seen, ended.done, ended.failed) == (["running", "done"], 1, 1)
+        verdict, failed = client.jobs.results("j1")
+        assert (verdict.key, verdict.index) == ("b.wav", 1)
+        assert not isinstance(verdict.result, Exception)
+        assert verdict.result.label == "spoof"
+        assert isinstance(failed.result, UnreadableMedia)
+        assert len(list(client.jobs.results("j1", after=1))) == 1
+        with pytest.raises(ObjectNotFound):
+            client.jobs.get("other")
+        assert client.jobs.cancel("j1").state == "cancelled"
+
+
+async def test_the_asyncio_client(jobs_address: str, jobs_peer: JobPeer) -> None:
+    async with AsyncBonafideClient(jobs_address) as client:
+        assert (await client.jobs.create("calls", keys=["a.wav", "b.wav"])).state == "waiting"
+        assert not jobs_peer.wanted[0].HasField("prefix")
+        assert (await client.jobs.wait("j1", every_s=0.01)).state == "done"
+        assert [each.key async for each in client.jobs.results("j1")] == ["b.wav", "a.wav"]
+        with pytest.raises(ObjectNotFound):
+            await client.jobs.get("other")
+        assert (await client.jobs.cancel("j1")).state == "cancelled"
+
+
+def test_the_command(jobs_address: str, jobs_peer: JobPeer, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> tuple[int, str]:
+        code = main(["jobs", *words, "--address", jobs_address])
+        return code, capsys.readouterr().out
+
+    assert run("create", "--bucket", "calls", "--prefix", "2024/") == (0, "j1\n")
+    assert run("status", "j1") == (0, "j1 running: 1 of 2 judged\n")
+    code, out = run("wait", "j1", "--json")
+    assert (code, json.loads(out)["state"]) == (3, "done")
+    code, out = run("results", "j1", "--json")
+    assert code == 1
+    assert [json.loads(line)["key"] for line in out.splitlines()] == ["b.wav", "a.wav"]
+    assert run("status", "other")[0] == 3
+    assert run("cancel", "j1") == (0, "j1 cancelled: 1 of 2 judged, 1 failed\n")
+
+
+@pytest.mark.parametrize("words", [["create", "--bucket", "calls"], ["create", "a.wav"], ["status"], []])
+def test_wrong_command_lines(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["jobs", *words])
+    assert ended.value.code == 2
