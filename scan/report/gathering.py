@@ -1,0 +1,133 @@
+"""One pass over a scan's tables, a batch at a time: memory does not grow with the number of recordings."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from scan.report import histograms, outcomes, remarks
+from scan.report.counts import Groups
+from scan.report.histograms import Histograms
+from scan.report.remarks import Remarks
+from scan.report.results import Results
+from scan.report.strips import Strips
+from scan.report.suspicious import MostSuspicious
+from scan.schema import RECORDINGS, WINDOWS
+
+NO_FOLDER = "(no folder)"
+NOT_READ = "(not read)"
+_BATCH = 32_768
+_KEPT = ("key", "task", "codec", "modified", "seconds", "label", "decision", "score", "threshold", "llr",
+         "partially_spoofed", "suspicious", "conditions", "reason", "windows", "model_name", "model_version")
+_COUNTED = ("key", "modified", "task", "codec", "seconds", "size", "score", "threshold", "scanned_at", "calibrated")
+_WINDOW_COLUMNS = ("key", "channel", "index", "start", "end", "score")
+
+
+@dataclass
+class Span:
+    """Earliest and latest of some times; None before the first one."""
+
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, times: Any) -> None:
+        """Takes in an array of times."""
+        found = pc.min_max(times).as_py()
+        for each in (found["min"], found["max"]):
+            if each is not None:
+                self.first = min(self.first or each, each)
+                self.last = max(self.last or each, each)
+
+
+class Gathered:
+    """All numbers of a report.
+
+    Attributes:
+        tasks, days, sources, codecs: counts of outcomes by task, by day of the object's last change (UTC), by the first
+            folders of its key, and by codec.
+        histograms: scores by model.
+        remarks: conditions, warnings, reasons, errors.
+        suspicious: rows of the most suspicious recordings and photos.
+        strips: their windows.
+        size: bytes of all objects.
+        uncalibrated: rows whose score is not calibrated.
+        modified, scanned: spans of time.
+    """
+
+    def __init__(self, top: int, source_depth: int) -> None:
+        self.source_depth = source_depth
+        self.tasks, self.days, self.sources, self.codecs = (Groups() for _ in range(4))
+        self.histograms, self.remarks = Histograms(), Remarks()
+        self.modified, self.scanned = Span(), Span()
+        self.size = self.uncalibrated = 0
+        self.strips = Strips({})
+        self._most = MostSuspicious(top)
+
+    @property
+    def suspicious(self) -> list[dict[str, Any]]:
+        """The most suspicious rows, the first one most."""
+        return self._most.rows
+
+    def add(self, rows: pa.RecordBatch, part: int) -> None:
+        """Adds a batch of the table of recordings, of the part with this number."""
+        outcome = outcomes.outcomes(rows)
+        days = pc.cast(pc.floor_temporal(rows["modified"], unit="day"), pa.date32())
+        for groups, values in (
+            (self.tasks, rows["task"]),
+            (self.days, days),
+            (self.sources, sources(rows["key"], self.source_depth)),
+            (self.codecs, pc.fill_null(rows["codec"], NOT_READ)),
+        ):
+            groups.add(values, outcome, rows["partially_spoofed"], rows["seconds"])
+        self.histograms.add(rows)
+        self.remarks.add(rows, outcome)
+        self.modified.add(rows["modified"])
+        self.scanned.add(rows["scanned_at"])
+        self.size += pc.sum(rows["size"]).as_py() or 0
+        self.uncalibrated += pc.sum(pc.invert(rows["calibrated"])).as_py() or 0
+        self._most.add(rows.select(list(_KEPT)), part)
+
+
+def sources(keys: Any, depth: int) -> Any:
+    """The first `depth` folders of each key, strings (rows,); `NO_FOLDER` of a key that has fewer."""
+    found = pc.extract_regex(keys, pattern=rf"(?s)^(?P<source>[^/]*(?:/[^/]*){{{depth - 1}}})/")
+    return pc.fill_null(pc.struct_field(found, "source"), NO_FOLDER)
+
+
+def gathered(results: Results, *, top: int, source_depth: int = 1) -> Gathered:
+    """Reads both tables of a scan.
+
+    Args:
+        results: the files that count.
+        top: how many of the most suspicious are kept.
+        source_depth: folders of a key that make its source, 1 or more.
+    """
+    found = Gathered(top, source_depth)
+    columns = {*_COUNTED, *_KEPT, *outcomes.COLUMNS, *remarks.COLUMNS, *histograms.COLUMNS}
+    parts = {path: number for number, path in enumerate(results.recordings)}
+    for tagged in _scanner(results, list(parts), RECORDINGS, sorted(columns)).scan_batches():
+        if len(tagged.record_batch):
+            found.add(tagged.record_batch, parts[tagged.fragment.path])
+    rows = found.suspicious
+    found.strips = Strips.for_rows(rows)
+    paths = [path for number in sorted({row["part"] for row in rows}) if (path := results.windows[number])]
+    wanted = pc.field("key").isin([row["key"] for row in rows])
+    if paths:
+        for tagged in _scanner(results, paths, WINDOWS, list(_WINDOW_COLUMNS), wanted).scan_batches():
+            for window in tagged.record_batch.to_pylist():
+                found.strips.add(window)
+    return found
+
+
+def _scanner(results: Results, paths: list[str], schema: pa.Schema, columns: list[str], wanted: Any = None) -> Any:
+    """What reads some files in batches, two files ahead."""
+    files = ds.dataset(paths, schema=schema, format="parquet", filesystem=results.filesystem)
+    return files.scanner(columns=columns, filter=wanted, batch_size=_BATCH, batch_readahead=4, fragment_readahead=2)
+
+
+def day_text(day: date | str) -> str:
+    """A day as ISO 8601, or the name of what is counted together."""
+    return day if isinstance(day, str) else day.isoformat()

@@ -1,0 +1,64 @@
+"""The folder that a scan writes, for reading: which files count, by its manifest."""
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow.fs as fs
+
+from scan.schema import MANIFEST, MANIFEST_FORMAT
+
+MAX_MANIFEST_BYTES = 256 * 1024 * 1024
+
+
+class UnreadableResults(Exception):
+    """The folder holds no result of a scan, or one of another release."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A scan's result.
+
+    Attributes:
+        filesystem: where it lies.
+        recordings: paths of Parquet files there.
+        windows: the one beside each of them; empty: it has no windows.
+        scan: what the manifest says of the scan.
+    """
+
+    filesystem: Any
+    recordings: tuple[str, ...]
+    windows: tuple[str, ...]
+    scan: dict[str, Any]
+
+
+def opened(filesystem: Any, folder: str) -> Results:
+    """Reads the manifest of a folder of results.
+
+    Raises:
+        UnreadableResults: there is none, it is no manifest, or of another format.
+    """
+    path = f"{folder.rstrip('/')}/{MANIFEST}"
+    found = filesystem.get_file_info(path)
+    if found.type != fs.FileType.File:
+        raise UnreadableResults(f"no {MANIFEST} in {folder}: no result of a scan")
+    if found.size > MAX_MANIFEST_BYTES:
+        raise UnreadableResults(f"{path} has {found.size} bytes, more than {MAX_MANIFEST_BYTES}")
+    with filesystem.open_input_stream(path) as stream:
+        data = stream.read()
+    try:
+        manifest = json.loads(data)
+        if manifest["format"] != MANIFEST_FORMAT:
+            raise UnreadableResults(f"{path} has format {manifest['format']!r}; this release reads {MANIFEST_FORMAT}")
+        recordings = tuple(_below(folder, part["recordings"]) for part in manifest["parts"])
+        windows = tuple(_below(folder, part["windows"]) if part.get("windows") else "" for part in manifest["parts"])
+        return Results(filesystem, recordings, windows, dict(manifest.get("scan") or {}))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableResults(f"{path} is no manifest of a scan ({type(error).__name__}: {error})") from error
+
+
+def _below(folder: str, path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"{path!r} lies outside")
+    return f"{folder.rstrip('/')}/{path}"
