@@ -27,6 +27,13 @@ class Counts:
     partially_spoofed: int = 0
     seconds: float = 0.0
 
+    def add(self, other: "Counts") -> None:
+        """Adds other rows."""
+        for outcome, count in other.by_outcome.items():
+            self.by_outcome[outcome] += count
+        self.partially_spoofed += other.partially_spoofed
+        self.seconds += other.seconds
+
     @property
     def rows(self) -> int:
         """Rows of any outcome."""
@@ -71,7 +78,9 @@ class Groups:
             seconds: float64 or nulls (rows,).
         """
         batch = pa.table({"value": values, "outcome": outcome, "partially": partially, "seconds": seconds})
-        sums = batch.group_by(["value", "outcome"]).aggregate([([], "count_all"), ("partially", "sum"), ("seconds", "sum")])
+        sums = batch.group_by(["value", "outcome"]).aggregate(
+            [([], "count_all"), ("partially", "sum"), ("seconds", "sum")]
+        )
         for row in sums.to_pylist():
             counts = self.of(row["value"])
             counts.by_outcome[row["outcome"]] += row["count_all"]

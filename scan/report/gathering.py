@@ -20,8 +20,25 @@ from scan.schema import RECORDINGS, WINDOWS
 NO_FOLDER = "(no folder)"
 NOT_READ = "(not read)"
 _BATCH = 32_768
-_KEPT = ("key", "task", "codec", "modified", "seconds", "label", "decision", "score", "threshold", "llr",
-         "partially_spoofed", "suspicious", "conditions", "reason", "windows", "model_name", "model_version")
+_KEPT = (
+    "key",
+    "task",
+    "codec",
+    "modified",
+    "seconds",
+    "label",
+    "decision",
+    "score",
+    "threshold",
+    "llr",
+    "partially_spoofed",
+    "suspicious",
+    "conditions",
+    "reason",
+    "windows",
+    "model_name",
+    "model_version",
+)
 _COUNTED = ("key", "modified", "task", "codec", "seconds", "size", "score", "threshold", "scanned_at", "calibrated")
 _WINDOW_COLUMNS = ("key", "channel", "index", "start", "end", "score")
 

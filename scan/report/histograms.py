@@ -58,7 +58,9 @@ class Histograms:
         score = pc.if_else(pc.is_finite(rows["score"]), rows["score"], None)
         place = np.clip(np.floor(score.fill_null(0.0).to_numpy(zero_copy_only=False) * BINS), 0, BINS - 1)
         columns = {name: rows[name] for name in COLUMNS}
-        found = pa.table({**columns, "threshold": rows["threshold"], "bin": place.astype(np.int32), "scored": pc.is_valid(score)})
+        found = pa.table(
+            {**columns, "threshold": rows["threshold"], "bin": place.astype(np.int32), "scored": pc.is_valid(score)}
+        )
         sums = found.group_by([*columns, "threshold", "bin", "scored"]).aggregate([([], "count_all")])
         for row in sums.to_pylist():
             self._add(Model(*(row[name] for name in COLUMNS)), row)

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.fs as fs
 
+from bonafide.environment import read_settings
 from scan.schema import MANIFEST, MANIFEST_FORMAT
 
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
@@ -31,6 +32,27 @@ class Results:
     recordings: tuple[str, ...]
     windows: tuple[str, ...]
     scan: dict[str, Any]
+
+
+def located(results: str) -> tuple[Any, str]:
+    """The file system of a folder or `s3://BUCKET/PREFIX`, and the path there; how to reach MinIO, the settings say.
+
+    Raises:
+        WrongSettings: there is no endpoint, or a setting is wrong.
+    """
+    bucket = results.removeprefix("s3://").rstrip("/")
+    if bucket == results.rstrip("/"):
+        return fs.LocalFileSystem(), str(Path(results).resolve())
+    settings = read_settings()
+    if not settings.minio_endpoint:
+        raise UnreadableResults("s3:// needs MINIO_ENDPOINT, MINIO_ACCESS_KEY and MINIO_SECRET_KEY")
+    scheme, _, host = settings.minio_endpoint.rpartition("://")
+    keys = {
+        "access_key": settings.minio_access_key.get_secret_value(),
+        "secret_key": settings.minio_secret_key.get_secret_value(),
+    }
+    secure = scheme == "https" if scheme else settings.minio_secure
+    return fs.S3FileSystem(**keys, endpoint_override=host, scheme="https" if secure else "http"), bucket
 
 
 def opened(filesystem: Any, folder: str) -> Results:

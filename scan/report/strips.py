@@ -1,5 +1,6 @@
 """A recording's windows as a strip of at most some hundred cells, in order of time."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,8 @@ class Strips:
     def add(self, window: Mapping[str, Any]) -> None:
         """Takes in a row of the table of windows; of a channel beyond `MAX_STRIPS` it is left out."""
         key, start, end, score = (window[name] for name in ("key", "start", "end", "score"))
+        if score is not None and math.isnan(score):
+            score = None
         channels = self.cells.setdefault(key, {})
         if window["channel"] not in channels and len(channels) >= MAX_STRIPS:
             return

@@ -21,10 +21,10 @@ def recording(key: str, **changes: Any) -> Row:
     """A bona fide recording of 8 seconds, with changes."""
     row: Row = dict.fromkeys(RECORDINGS.names)
     row |= {
-        "bucket": "calls", "key": key, "etag": f"etag-{key}", "size": 1000, "modified": BEGIN, "content_id": "sha256-00",
-        "task": "voice", "codec": "wav", "sample_rate": 8000, "seconds": 8.0, "speech_seconds": 6.0,
-        "label": "bonafide", "score": 0.2, "threshold": THRESHOLD, "partially_spoofed": False, "conditions": [],
-        "warnings": [], "suspicious": [], "member_scores": [], "calibrated": True, "windows": 2,
+        "bucket": "calls", "key": key, "etag": f"etag-{key}", "size": 1000, "modified": BEGIN,
+        "content_id": "sha256-00", "task": "voice", "codec": "wav", "sample_rate": 8000, "seconds": 8.0,
+        "speech_seconds": 6.0, "label": "bonafide", "score": 0.2, "threshold": THRESHOLD, "partially_spoofed": False,
+        "conditions": [], "warnings": [], "suspicious": [], "member_scores": [], "calibrated": True, "windows": 2,
         "model_name": "wavlm", "model_version": "1", "model_fingerprint": "f1", "engine": "openvino", "device": "cpu",
         "precision": "bf16", "demo": False, "scanned_at": BEGIN + timedelta(days=400),
     }  # fmt: skip
@@ -73,15 +73,29 @@ def random_rows(count: int, seed: int = 1) -> list[Row]:
         changes |= {"score": score, "label": "spoof" if score >= THRESHOLD else "bonafide"}
         kind = chance.randrange(5)
         if kind == 0:
-            changes |= {"score": None, "label": "no_speech", "decision": "uncertain", "error_message": "no speech in it"}
+            changes |= {
+                "score": None,
+                "label": "no_speech",
+                "decision": "uncertain",
+                "error_message": "no speech in it",
+            }
         elif kind == 1:
             changes |= {"decision": "spoof" if score >= 0.8 else "uncertain" if score >= 0.4 else "bonafide"}
         elif kind == 2:
             changes |= {"label": "fake" if score >= THRESHOLD else "live", "task": "face", "codec": "jpeg"}
-            changes |= {"seconds": None, "windows": None, "model_name": "dinov2", "model_version": "1", "model_fingerprint": "g"}
+            changes |= {
+                "seconds": None,
+                "windows": None,
+                "model_name": "dinov2",
+                "model_version": "1",
+                "model_fingerprint": "g",
+            }
             changes |= {"reason": chance.choice(["several faces", None, ""])}
         elif kind == 3 and score < THRESHOLD:
-            stretches = [{"start": 4.0 * i, "end": 4.0 * i + 4, "score": chance.uniform(0.6, 1)} for i in range(chance.randrange(3))]
+            stretches = [
+                {"start": 4.0 * i, "end": 4.0 * i + 4, "score": chance.uniform(0.6, 1)}
+                for i in range(chance.randrange(3))
+            ]
             changes |= {"suspicious": stretches, "partially_spoofed": bool(stretches)}
         changes["conditions"] = chance.sample(["short", "noisy", "clipped"], chance.randrange(3))
         changes["warnings"] = chance.choice([[], ["resampled"]])

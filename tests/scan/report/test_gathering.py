@@ -1,12 +1,15 @@
 """The numbers of a report, against the same numbers counted row by row in Python."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.fs as fs
 import pytest
 
 from scan.report import gathering
+from scan.report.counts import Groups
 from scan.report.gathering import Gathered, gathered
 from scan.report.histograms import BINS
 from scan.report.results import opened
@@ -18,16 +21,19 @@ def read(folder: Path, **options: int) -> Gathered:
 
 
 def outcome(row: Row) -> str:
+    """As the report's words say it."""
     if row["error_code"]:
         return "error"
     if row["label"] == "no_speech":
         return "no_speech"
-    said = row["decision"] or row["label"]
+    said: str = row["decision"] or row["label"]
     return {"fake": "spoof", "live": "bonafide"}.get(said, said)
 
 
 def rank(row: Row) -> float:
-    return max([row["score"], *(each["score"] for each in row["suspicious"])]) if row["partially_spoofed"] else row["score"]
+    stretches = row["suspicious"] if row["partially_spoofed"] else []
+    highest: float = max([row["score"], *(each["score"] for each in stretches)])
+    return highest
 
 
 @pytest.fixture
@@ -42,12 +48,13 @@ def found(rows: list[Row], tmp_path: Path, request: pytest.FixtureRequest, monke
 
 
 def test_counts_by_task_day_source_and_codec(rows: list[Row], found: Gathered) -> None:
-    for groups, name in (
+    grouped: list[tuple[Groups, Callable[[Row], Any]]] = [
         (found.tasks, lambda row: row["task"]),
         (found.days, lambda row: row["modified"].date()),
         (found.sources, lambda row: row["key"].split("/")[0] if "/" in row["key"] else "(no folder)"),
         (found.codecs, lambda row: row["codec"] or "(not read)"),
-    ):
+    ]
+    for groups, name in grouped:
         expected = Counter((name(row), outcome(row)) for row in rows)
         counted = {(n, o): c for n, counts in groups.counts.items() for o, c in counts.by_outcome.items() if c}
         assert counted == expected
@@ -63,7 +70,9 @@ def test_counts_by_task_day_source_and_codec(rows: list[Row], found: Gathered) -
 
 def test_sources_of_two_folders(rows: list[Row], tmp_path: Path) -> None:
     found = read(written(tmp_path, rows), source_depth=2)
-    expected = Counter("/".join(row["key"].split("/")[:2]) if row["key"].count("/") >= 2 else "(no folder)" for row in rows)
+    expected = Counter(
+        "/".join(row["key"].split("/")[:2]) if row["key"].count("/") >= 2 else "(no folder)" for row in rows
+    )
     assert {name: counts.rows for name, counts in found.sources.counts.items()} == expected
 
 
@@ -95,7 +104,9 @@ def test_remarks_and_errors(rows: list[Row], found: Gathered) -> None:
     errors = Counter(row["error_code"] for row in rows if row["error_code"])
     assert {code: failure.rows for code, failure in found.remarks.failures.items()} == errors
     for code, failure in found.remarks.failures.items():
-        assert (code, failure.message) in {(r["error_code"], r["error_message"]) for r in rows if r["key"] == failure.key}
+        assert (code, failure.message) in {
+            (r["error_code"], r["error_message"]) for r in rows if r["key"] == failure.key
+        }
     assert found.remarks.incomplete == sum(row["label"] == "no_speech" for row in rows)
 
 
