@@ -33,10 +33,10 @@ serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
 demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
 	$(BIN)/python -m scripts.demo
 
-bento: setup ## Build the Bento (VARIANT=cpu|cuda); VOICE= and FACE= put models in (a folder, .pth, bento:tag, hub id)
+bento: setup ## Build the Bento (VARIANT=cpu|cuda|scan|scan-cuda); VOICE= and FACE= put models in (a folder, .pth, bento:tag, hub id)
 	$(BIN)/python -m scripts.bento --variant $(VARIANT) --voice "$(VOICE)" --face "$(FACE)"
 
-image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both, VOICE, FACE; more: see scripts/image.sh)
+image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both|scan|scan-cuda, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
 # Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone, at the end.
