@@ -42,8 +42,8 @@ VARIANT
 REFERENCE is one of
   a folder or a .pth file   copied into BentoML's model store; travels with the Bento and its image
   bento:NAME:VERSION        of BentoML's model store; travels likewise
-  org/name                  a hub id. cpu, scan: fetched and converted now, travels likewise; cuda, scan-cuda: only named,
-                            and fetched where the Bento is deployed
+  org/name                  a hub id. cpu, scan: fetched and converted now, travels likewise; cuda, scan-cuda: only
+                            named, and fetched where the Bento is deployed
 """
 
 
