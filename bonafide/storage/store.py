@@ -25,10 +25,14 @@ class ObjectStat:
     Attributes:
         content_id: Changes whenever the content does; printable ASCII, no secret.
         size: Bytes, 0 or more.
+        etag: What the storage names this content by; of a file, a hash of its place, size and times.
+        modified: When it was written, in seconds since 1970 (UTC).
     """
 
     content_id: str
     size: int
+    etag: str = ""
+    modified: float = 0.0
 
 
 class ObjectStore(Protocol):
@@ -67,6 +71,17 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
     """
     if not _BUCKET.fullmatch(bucket) or _is_ip_address(bucket):
         raise InvalidRequest("the bucket name must be 3 to 63 lowercase letters, digits, dots and hyphens")
+    check_key(key)
+    if allowed_buckets and bucket not in allowed_buckets:
+        raise Forbidden(f"the bucket {bucket!r} is not one that this service may read")
+
+
+def check_key(key: str) -> None:
+    """Refuses keys that no object can have.
+
+    Raises:
+        InvalidRequest: The key is malformed.
+    """
     try:
         key_bytes = len(key.encode())
     except UnicodeEncodeError:
@@ -79,8 +94,6 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
     dots = any(segment.strip() in (".", "..") for segment in re.split(r"[/\\]", key))
     if dots or "" in key.split("/"):
         raise InvalidRequest("the object key must not hold an empty, '.' or '..' segment")
-    if allowed_buckets and bucket not in allowed_buckets:
-        raise Forbidden(f"the bucket {bucket!r} is not one that this service may read")
 
 
 def check_size(size: int, limit: int) -> None:
