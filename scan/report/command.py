@@ -6,16 +6,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-
-from bonafide.environment import WrongSettings
+from bonafide.environment import WrongSettings, read_settings
+from scan.patience import StorageGone
+from scan.places import place_at
 from scan.report.csv_files import write_csv
 from scan.report.gathering import gathered
 from scan.report.page import rendered
-from scan.report.results import UnreadableResults, located, opened
 from scan.report.tables import for_csv
+from scan.source import WrongUse
 
 MAX_TOP = 1000
+_PATIENCE_S = 10.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0, or 2 where there is no result to read.
     """
     try:
-        filesystem, folder = located(options.results)
-        found = gathered(opened(filesystem, folder), top=options.top, source_depth=options.source_depth)
-    except (UnreadableResults, WrongSettings, OSError, pa.ArrowException) as error:
+        place = place_at(options.results, read_settings(), _PATIENCE_S)
+        found = gathered(place, top=options.top, source_depth=options.source_depth)
+    except (WrongUse, StorageGone, WrongSettings) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
     _written(options.out, rendered(found, name=options.results))

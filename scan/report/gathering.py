@@ -6,16 +6,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
+from scan.places import Place
 from scan.report import histograms, outcomes, remarks
 from scan.report.counts import Groups
 from scan.report.histograms import Histograms
 from scan.report.remarks import Remarks
-from scan.report.results import Results
+from scan.report.results import PART, batches, parts_at
 from scan.report.strips import Strips
 from scan.report.suspicious import MostSuspicious
-from scan.schema import RECORDINGS, WINDOWS
 
 NO_FOLDER = "(no folder)"
 NOT_READ = "(not read)"
@@ -40,6 +39,7 @@ _KEPT = (
     "model_version",
 )
 _COUNTED = ("key", "modified", "task", "codec", "seconds", "size", "score", "threshold", "scanned_at", "calibrated")
+_COLUMNS = {*_COUNTED, *_KEPT, *outcomes.COLUMNS, *remarks.COLUMNS, *histograms.COLUMNS}
 _WINDOW_COLUMNS = ("key", "channel", "index", "start", "end", "score")
 
 
@@ -88,8 +88,8 @@ class Gathered:
         """The most suspicious rows, the first one most."""
         return self._most.rows
 
-    def add(self, rows: pa.RecordBatch, part: int) -> None:
-        """Adds a batch of the table of recordings, of the part with this number."""
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Adds a batch of the table of recordings, with the numbers of their parts."""
         outcome = outcomes.outcomes(rows)
         days = pc.cast(pc.floor_temporal(rows["modified"], unit="day"), pa.date32())
         for groups, values in (
@@ -105,7 +105,7 @@ class Gathered:
         self.scanned.add(rows["scanned_at"])
         self.size += pc.sum(rows["size"]).as_py() or 0
         self.uncalibrated += pc.sum(pc.invert(rows["calibrated"])).as_py() or 0
-        self._most.add(rows.select(list(_KEPT)), part)
+        self._most.add(rows.select([*_KEPT, PART]))
 
 
 def sources(keys: Any, depth: int) -> Any:
@@ -114,35 +114,30 @@ def sources(keys: Any, depth: int) -> Any:
     return pc.fill_null(pc.struct_field(found, "source"), NO_FOLDER)
 
 
-def gathered(results: Results, *, top: int, source_depth: int = 1) -> Gathered:
+def gathered(place: Place, *, top: int, source_depth: int = 1) -> Gathered:
     """Reads both tables of a scan.
 
     Args:
-        results: the files that count.
+        place: where the result lies.
         top: how many of the most suspicious are kept.
         source_depth: folders of a key that make its source, 1 or more.
+
+    Raises:
+        WrongUse: there is no result, or a file of it is gone or no such table.
+        StorageGone: its storage does not answer.
     """
+    parts = parts_at(place)
     found = Gathered(top, source_depth)
-    columns = {*_COUNTED, *_KEPT, *outcomes.COLUMNS, *remarks.COLUMNS, *histograms.COLUMNS}
-    parts = {path: number for number, path in enumerate(results.recordings)}
-    for tagged in _scanner(results, list(parts), RECORDINGS, sorted(columns)).scan_batches():
-        if len(tagged.record_batch):
-            found.add(tagged.record_batch, parts[tagged.fragment.path])
-    rows = found.suspicious
-    found.strips = Strips.for_rows(rows)
-    paths = [path for number in sorted({row["part"] for row in rows}) if (path := results.windows[number])]
-    wanted = pc.field("key").isin([row["key"] for row in rows])
-    if paths:
-        for tagged in _scanner(results, paths, WINDOWS, list(_WINDOW_COLUMNS), wanted).scan_batches():
-            for window in tagged.record_batch.to_pylist():
-                found.strips.add(window)
+    for rows in batches(place, [(n, part.recordings) for n, part in enumerate(parts)], sorted(_COLUMNS), _BATCH):
+        found.add(rows)
+    suspicious = found.suspicious
+    found.strips = Strips.for_rows(suspicious)
+    keys = pa.array([row["key"] for row in suspicious], pa.string())
+    holding = [(number, parts[number].windows) for number in sorted({row[PART] for row in suspicious})]
+    for windows in batches(place, holding, _WINDOW_COLUMNS, _BATCH):
+        for window in windows.filter(pc.is_in(windows["key"], keys)).to_pylist():
+            found.strips.add(window)
     return found
-
-
-def _scanner(results: Results, paths: list[str], schema: pa.Schema, columns: list[str], wanted: Any = None) -> Any:
-    """What reads some files in batches, two files ahead."""
-    files = ds.dataset(paths, schema=schema, format="parquet", filesystem=results.filesystem)
-    return files.scanner(columns=columns, filter=wanted, batch_size=_BATCH, batch_readahead=4, fragment_readahead=2)
 
 
 def day_text(day: date | str) -> str:

@@ -1,86 +1,85 @@
-"""The folder that a scan writes, for reading: which files count, by its manifest."""
+"""The tables of a scan's result in large batches, whatever the sizes of its parts: a few parts in memory at a time."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+import io
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import pyarrow.fs as fs
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from bonafide.environment import read_settings
-from scan.schema import MANIFEST, MANIFEST_FORMAT
+from scan.places import Place
+from scan.result import Part, parts_of, read_manifest
+from scan.schema import MANIFEST
+from scan.source import WrongUse
 
-MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-
-
-class UnreadableResults(Exception):
-    """The folder holds no result of a scan, or one of another release."""
-
-
-@dataclass(frozen=True)
-class Results:
-    """A scan's result.
-
-    Attributes:
-        filesystem: where it lies.
-        recordings: paths of Parquet files there.
-        windows: the one beside each of them; empty: it has no windows.
-        scan: what the manifest says of the scan.
-    """
-
-    filesystem: Any
-    recordings: tuple[str, ...]
-    windows: tuple[str, ...]
-    scan: dict[str, Any]
+PART = "part"
+"""Column with the number of the part that a row is of."""
+_AHEAD = 4
+"""Files that are read before they are needed."""
 
 
-def located(results: str) -> tuple[Any, str]:
-    """The file system of a folder or `s3://BUCKET/PREFIX`, and the path there; how to reach MinIO, the settings say.
+def parts_at(place: Place) -> list[Part]:
+    """The parts of the result there.
 
     Raises:
-        WrongSettings: there is no endpoint, or a setting is wrong.
+        WrongUse: there is no result, or one of a later release.
+        StorageGone: its storage does not answer.
     """
-    bucket = results.removeprefix("s3://").rstrip("/")
-    if bucket == results.rstrip("/"):
-        return fs.LocalFileSystem(), str(Path(results).resolve())
-    settings = read_settings()
-    if not settings.minio_endpoint:
-        raise UnreadableResults("s3:// needs MINIO_ENDPOINT, MINIO_ACCESS_KEY and MINIO_SECRET_KEY")
-    scheme, _, host = settings.minio_endpoint.rpartition("://")
-    keys = {
-        "access_key": settings.minio_access_key.get_secret_value(),
-        "secret_key": settings.minio_secret_key.get_secret_value(),
-    }
-    secure = scheme == "https" if scheme else settings.minio_secure
-    return fs.S3FileSystem(**keys, endpoint_override=host, scheme="https" if secure else "http"), bucket
-
-
-def opened(filesystem: Any, folder: str) -> Results:
-    """Reads the manifest of a folder of results.
-
-    Raises:
-        UnreadableResults: there is none, it is no manifest, or of another format.
-    """
-    path = f"{folder.rstrip('/')}/{MANIFEST}"
-    found = filesystem.get_file_info(path)
-    if found.type != fs.FileType.File:
-        raise UnreadableResults(f"no {MANIFEST} in {folder}: no result of a scan")
-    if found.size > MAX_MANIFEST_BYTES:
-        raise UnreadableResults(f"{path} has {found.size} bytes, more than {MAX_MANIFEST_BYTES}")
-    with filesystem.open_input_stream(path) as stream:
-        data = stream.read()
+    manifest = read_manifest(place)
+    if manifest is None:
+        raise WrongUse(f"no {MANIFEST} there: no result of a scan")
     try:
-        manifest = json.loads(data)
-        if manifest["format"] != MANIFEST_FORMAT:
-            raise UnreadableResults(f"{path} has format {manifest['format']!r}; this release reads {MANIFEST_FORMAT}")
-        recordings = tuple(_below(folder, part["recordings"]) for part in manifest["parts"])
-        windows = tuple(_below(folder, part["windows"]) if part.get("windows") else "" for part in manifest["parts"])
-        return Results(filesystem, recordings, windows, dict(manifest.get("scan") or {}))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableResults(f"{path} is no manifest of a scan ({type(error).__name__}: {error})") from error
+        return parts_of(manifest)
+    except (KeyError, TypeError):
+        raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
 
 
-def _below(folder: str, path: str) -> str:
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise ValueError(f"{path!r} lies outside")
-    return f"{folder.rstrip('/')}/{path}"
+def batches(
+    place: Place, names: Sequence[tuple[int, str]], columns: Sequence[str], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows of some files, in their order.
+
+    Args:
+        place: where they lie.
+        names: number and file of each part.
+        columns: what is read; `PART` comes to it.
+        rows: in a batch, roughly.
+
+    Raises:
+        WrongUse: a file is gone, or is no such table.
+        StorageGone: the storage does not answer.
+    """
+    held: list[pa.RecordBatch] = []
+    for number, name, content in _contents(place, names):
+        try:
+            for batch in pq.ParquetFile(io.BytesIO(content)).iter_batches(rows, columns=list(columns)):
+                held.append(batch.append_column(PART, pa.array([number] * len(batch), pa.int64())))
+                if sum(map(len, held)) >= rows:
+                    yield from _joined(held)
+                    held = []
+        except (pa.ArrowException, KeyError) as error:
+            raise WrongUse(f"{name} is no table of a scan: {error}") from error
+    yield from _joined(held)
+
+
+def _joined(held: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if any(map(len, held)):
+        yield pa.concat_batches(held)
+
+
+def _contents(place: Place, names: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str, bytes]]:
+    """The files' bytes, `_AHEAD` of them read meanwhile."""
+    todo = iter(names)
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        reading: deque[tuple[int, str, Future[Any]]] = deque()
+        while True:
+            while len(reading) < _AHEAD and (following := next(todo, None)):
+                reading.append((*following, pool.submit(place.read, following[1])))
+            if not reading:
+                return
+            number, name, future = reading.popleft()
+            if (content := future.result()) is None:
+                raise WrongUse(f"{name} is gone, which the manifest names; if a scan is going on, try again")
+            yield number, name, content

@@ -33,15 +33,9 @@ class MostSuspicious:
         self._limit = limit
         self._best: pa.Table | None = None
 
-    def add(self, rows: pa.RecordBatch, part: int) -> None:
-        """Looks at a batch of rows.
-
-        Args:
-            rows: with the columns of `ranks`, `key`, and what is wanted of the rows that are kept.
-            part: number of the part of the results that they are of.
-        """
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Looks at a batch of rows, with the columns of `ranks`, `key`, and what is wanted of those that are kept."""
         table = pa.Table.from_batches([rows]).append_column("rank", ranks(rows))
-        table = table.append_column("part", pa.array(np.full(len(rows), part, np.int64)))
         table = table.filter(pc.is_finite(table["rank"]))
         if self._best is not None:
             table = pa.concat_tables([self._best, table])
@@ -50,5 +44,5 @@ class MostSuspicious:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The rows, the most suspicious first, with `rank` and `part`."""
+        """The rows, the most suspicious first, with `rank`."""
         return [] if self._best is None else self._best.sort_by(_ORDER).to_pylist()

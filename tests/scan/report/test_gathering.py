@@ -5,19 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs as fs
 import pytest
 
+from scan.places import FolderPlace
 from scan.report import gathering
 from scan.report.counts import Groups
 from scan.report.gathering import Gathered, gathered
 from scan.report.histograms import BINS
-from scan.report.results import opened
 from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
 
 
 def read(folder: Path, **options: int) -> Gathered:
-    return gathered(opened(fs.LocalFileSystem(), str(folder)), **{"top": 20, **options})
+    return gathered(FolderPlace(folder, 0.0), **{"top": 20, **options})
 
 
 def outcome(row: Row) -> str:

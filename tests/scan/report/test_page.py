@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pyarrow.fs as fs
 import pytest
 from playwright.async_api import Browser
 
+from scan.places import FolderPlace
 from scan.report.gathering import gathered
 from scan.report.page import MAX_ROWS, rendered
-from scan.report.results import opened as opened_results
 from tests.browser import chromium, opened
 from tests.node import axe
 from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
@@ -31,8 +30,8 @@ HOSTILE = (
 
 
 def report(folder: Path, rows: list[Row], window_rows: list[Row] | None = None, top: int = 20) -> str:
-    results = opened_results(fs.LocalFileSystem(), str(written(folder, rows, window_rows or [], parts=2)))
-    return rendered(gathered(results, top=top), name="results <of> a scan")
+    place = FolderPlace(written(folder, rows, window_rows or [], parts=2), 0.0)
+    return rendered(gathered(place, top=top), name="results <of> a scan")
 
 
 class Elements(HTMLParser):
