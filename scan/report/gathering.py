@@ -12,7 +12,7 @@ from scan.report import histograms, outcomes, remarks
 from scan.report.counts import Groups
 from scan.report.histograms import Histograms
 from scan.report.remarks import Remarks
-from scan.report.results import PART, batches, parts_at
+from scan.report.results import PART, batches, opened
 from scan.report.strips import Strips
 from scan.report.suspicious import MostSuspicious
 
@@ -63,6 +63,7 @@ class Gathered:
     """All numbers of a report.
 
     Attributes:
+        archive: what was scanned, as the scan calls it.
         tasks, days, sources, codecs: counts of outcomes by task, by day of the object's last change (UTC), by the first
             folders of its key, and by codec.
         histograms: scores by model.
@@ -74,7 +75,8 @@ class Gathered:
         modified, scanned: spans of time.
     """
 
-    def __init__(self, top: int, source_depth: int) -> None:
+    def __init__(self, archive: str, top: int, source_depth: int) -> None:
+        self.archive = archive
         self.source_depth = source_depth
         self.tasks, self.days, self.sources, self.codecs = (Groups() for _ in range(4))
         self.histograms, self.remarks = Histograms(), Remarks()
@@ -126,8 +128,8 @@ def gathered(place: Place, *, top: int, source_depth: int = 1) -> Gathered:
         WrongUse: there is no result, or a file of it is gone or no such table.
         StorageGone: its storage does not answer.
     """
-    parts = parts_at(place)
-    found = Gathered(top, source_depth)
+    parts, archive = opened(place)
+    found = Gathered(archive, top, source_depth)
     for rows in batches(place, [(n, part.recordings) for n, part in enumerate(parts)], sorted(_COLUMNS), _BATCH):
         found.add(rows)
     suspicious = found.suspicious

@@ -20,8 +20,8 @@ _AHEAD = 4
 """Files that are read before they are needed."""
 
 
-def parts_at(place: Place) -> list[Part]:
-    """The parts of the result there.
+def opened(place: Place) -> tuple[list[Part], str]:
+    """The parts of the result there, and the archive that it is of.
 
     Raises:
         WrongUse: there is no result, or one of a later release.
@@ -31,8 +31,8 @@ def parts_at(place: Place) -> list[Part]:
     if manifest is None:
         raise WrongUse(f"no {MANIFEST} there: no result of a scan")
     try:
-        return parts_of(manifest)
-    except (KeyError, TypeError):
+        return parts_of(manifest), str(manifest["scan"].get("archive") or "")
+    except (KeyError, TypeError, AttributeError):
         raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
 
 

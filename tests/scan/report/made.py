@@ -118,6 +118,6 @@ def written(folder: Path, rows: Sequence[Row], window_rows: Sequence[Row] = (), 
         named.append(part)
     left = [recording("left-over.wav", score=1.0, label="spoof")]
     pq.write_table(pa.Table.from_pylist(left, RECORDINGS), folder / "recordings" / "unfinished.parquet")
-    manifest = {"format": MANIFEST_FORMAT, "scan": {"source": "s3://calls/"}, "parts": named}
+    manifest = {"format": MANIFEST_FORMAT, "scan": {"archive": "s3://calls/", "task": "voice"}, "parts": named}
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     return folder

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from scan.places import FolderPlace
 from scan.report.command import add_options, run
+from scan.result import Result
 from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, minio_server
 
@@ -50,6 +52,17 @@ def test_html_and_csv_of_the_same_numbers(tmp_path: Path, capsys: pytest.Capture
     assert [row["score"] for row in read(tables / "strips.csv") if row["key"] == "!high"] == ["1.0", "0.25"]
 
 
+def test_a_result_as_a_scan_writes_it(tmp_path: Path) -> None:
+    result = Result(FolderPlace(tmp_path / "results", 0.0), {"archive": "calls", "task": "voice"})
+    first = recording("a", score=0.9, label="spoof", windows=2)
+    result.add([first], windows(first, [0.9, 0.8]))
+    result.add([failed("b"), recording("c")], [])
+    result.forget(["c"])
+    assert report(tmp_path / "results", "--out", tmp_path / "report.html", "--csv", tmp_path / "csv") == 0
+    assert [(row["rows"], row["errors"]) for row in read(tmp_path / "csv" / "tasks.csv")] == [("2", "1")]
+    assert [row["score"] for row in read(tmp_path / "csv" / "strips.csv")] == ["0.9", "0.8"]
+
+
 @pytest.mark.parametrize("key", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx"])
 def test_no_text_is_a_formula(key: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "results", [failed(key), recording("a", score=0.9, label="spoof")])
@@ -70,8 +83,14 @@ def test_no_suspicious_recordings_are_asked_for(tmp_path: Path) -> None:
         ("[]", "is no manifest"),
         ('{"format": 99}', "format 99"),
         ('{"format": 1}', "is no manifest"),
-        ('{"format": 1, "parts": [{"recordings": "gone", "windows": "w", "rows": 1, "window_rows": 1}]}', "gone"),
-        ('{"format": 1, "parts": [{"recordings": "torn", "windows": "w", "rows": 1, "window_rows": 1}]}', "no table"),
+        (
+            '{"format": 1, "scan": {}, "parts": [{"recordings": "gone", "windows": "w", "rows": 1, "window_rows": 1}]}',
+            "gone",
+        ),
+        (
+            '{"format": 1, "scan": {}, "parts": [{"recordings": "torn", "windows": "w", "rows": 1, "window_rows": 1}]}',
+            "no table",
+        ),
     ],
 )
 def test_what_is_no_result_is_said(

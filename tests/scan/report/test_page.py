@@ -105,7 +105,7 @@ def test_it_holds_the_numbers(tmp_path: Path) -> None:
     assert "suspicious from 0:04 to 0:08: score 0.900" in text
     assert "0:08 to 0:12: no speech" in text
     assert "threshold 0.6" in text
-    assert "results <of> a scan" in text
+    assert "results <of> a scan, of s3://calls/." in text
 
 
 def test_what_a_demonstration_model_judged_is_said(tmp_path: Path) -> None:
