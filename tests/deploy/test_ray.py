@@ -227,6 +227,15 @@ def test_releases_are_the_same_everywhere() -> None:
         assert pinned == named, lock
 
 
+def test_the_image_for_gpus_has_what_its_two_parts_have() -> None:
+    def pinned(name: str) -> set[str]:
+        text = (DEPLOY / "image" / f"requirements-{name}.lock").read_text(encoding="utf-8")
+        return set(re.findall(r"^([a-z0-9._-]+(?:\[\S+\])?==[^\s;]+)", text, re.MULTILINE))
+
+    assert pinned("scan-cuda") == pinned("scan") | pinned("cuda")
+    assert pinned("cpu") < pinned("scan")
+
+
 def test_the_defaults_are_those_of_the_services_chart() -> None:
     ours, service = (yaml.safe_load((chart / "values.yaml").read_text()) for chart in (CHART, SERVICE_CHART))
 
