@@ -33,10 +33,10 @@ serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052
 demo: setup ## Serve, judge the samples over gRPC and HTTP, and stop
 	$(BIN)/python -m scripts.demo
 
-bento: setup ## Build the Bento (VARIANT=cpu|cuda); VOICE= and FACE= put models in (a folder, .pth, bento:tag, hub id)
+bento: setup ## Build the Bento (VARIANT=cpu|cuda|scan|scan-cuda); VOICE= and FACE= put models in (a folder, .pth, bento:tag, hub id)
 	$(BIN)/python -m scripts.bento --variant $(VARIANT) --voice "$(VOICE)" --face "$(FACE)"
 
-image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both, VOICE, FACE; more: see scripts/image.sh)
+image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both|scan|scan-cuda, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
 # Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone, at the end.
@@ -84,9 +84,11 @@ proto: setup ## Generate the protobuf stubs of the service and the clients (thos
 # One resolution: what the images have are parts of what a developer has.
 lock: LOCK = $(UV) pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-header --quiet
 lock: ## Resolve the pinned versions anew
-	$(LOCK) --group torch --group postgresql --group scan --group dev --group training -o requirements.lock
+	$(LOCK) --group torch --group postgresql --group scan --group cluster --group dev --group training -o requirements.lock
 	$(LOCK) --constraint requirements.lock --no-annotate -o deploy/image/requirements-cpu.lock
 	$(LOCK) --constraint requirements.lock --no-annotate --group torch -o deploy/image/requirements-cuda.lock
+	$(LOCK) --constraint requirements.lock --no-annotate --group scan --group cluster -o deploy/image/requirements-scan.lock
+	$(LOCK) --constraint requirements.lock --no-annotate --group scan --group cluster --group torch -o deploy/image/requirements-scan-cuda.lock
 	$(UV) pip compile benchmarks/peer_servers/requirements.in --constraint requirements.lock --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o benchmarks/peer_servers/requirements.lock
 
 tools: ## Build Helm and the loader of compose files into the user's cache (needs Go); without them their tests are skipped

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Builds both images and runs them, without a registry and without a docker daemon: as root, with buildah and podman.
+# Builds the images and runs them, without a registry and without a docker daemon: as root, with buildah and podman.
 #   apt-get install --no-install-recommends buildah podman runc debootstrap
 #
 # 1. debootstrap makes a Debian with Python, which is tagged as the base image that the Dockerfile names
-# 2. `make image` builds the images cpu and cuda with buildah; cpu holds no torch and has less than 1 GB
+# 2. `make image` builds the images with buildah; cpu holds no torch and has less than 1 GB
 # 3. podman runs each as an unprivileged user with a read-only root; gRPC, HTTP and WebSocket are called
 # 4. SIGTERM arrives under load: every call that was accepted is answered, the exit code is 0
 # 5. a checkpoint is refused by the image cpu, converted by the image cuda, and then served by the image cpu
+# 6. the image scan holds no torch; Ray starts in it as KubeRay starts it, and runs a job
 #
-# VARIANTS="cpu" builds and runs one alone, without 5. Everything lies in $WORK (some 20 GB, kept for the next run) and nothing else of the machine's containers is touched.
+# VARIANTS="cpu" builds and runs one alone, without 5; scan-cuda is built only when it is named there. Everything lies in $WORK (some 20 GB, kept for the next run) and nothing else of the machine's containers is touched.
 # Exit status: 0 all well, 3 something that is needed is not there, else it failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work="${WORK:-/var/tmp/bonafide-containers}"
-variants="${VARIANTS:-cpu cuda}"
+variants="${VARIANTS:-cpu cuda scan}"
 for command in buildah podman debootstrap runc; do
     if ! command -v "$command" >/dev/null; then
         echo "no $command: apt-get install --no-install-recommends buildah podman runc debootstrap" >&2
@@ -75,16 +76,22 @@ for variant in $variants; do
         ! test -w /home/bentoml/bento || { echo "the code can be written to"; exit 1; }
         du -sh /app/.venv /home/bentoml/bento 2>/dev/null
         du -sm /app/.venv/lib/python3*/site-packages/* | sort -rn | head -8'
-    if [[ "$variant" == cpu ]]; then
+    if [[ "$variant" != *cuda ]]; then
         podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '
             ! ls /app/.venv/lib/python3*/site-packages | grep -E "^(nvidia|triton|cuda|torch|torchaudio|transformers)$"'
+    fi
+    if [[ "$variant" == cpu ]]; then
         size="$(podman image inspect --format '{{.Size}}' "localhost/$image")"
         [[ "$size" -lt 1000000000 ]] || { echo "the image has $size bytes, 1 GB or more"; exit 1; }
     fi
     podman inspect --type image --format '{{json .Config.ExposedPorts}} {{json .HealthCheck}} {{json .Config.User}}' "localhost/$image"
 
     echo "== running it"
-    nice -n 10 .venv/bin/python -m tests.deploy.container "localhost/$image"
+    if [[ "$variant" == scan* ]]; then
+        nice -n 10 .venv/bin/python -m tests.deploy.ray_container "localhost/$image"
+    else
+        nice -n 10 .venv/bin/python -m tests.deploy.container "localhost/$image"
+    fi
 done
 [[ "$variants" == *cpu*cuda* ]] || exit 0
 

@@ -1,6 +1,6 @@
 """Builds the Bento into BentoML's store, around the bundled models or around others, and prints its tag.
 
-Usage: python -m scripts.bento [--variant cpu|cuda] [--voice REFERENCE] [--face REFERENCE]
+Usage: python -m scripts.bento [--variant cpu|cuda|scan|scan-cuda] [--voice REFERENCE] [--face REFERENCE]
 """
 
 import argparse
@@ -27,17 +27,23 @@ from models.speech import FOLDER as SPEECH_FOLDER
 from scripts.local_service import ROOT
 from scripts.serve import bentoml_home
 
-Variant = Literal["cpu", "cuda"]
+Variant = Literal["cpu", "cuda", "scan", "scan-cuda"]
+_CONVERTED: tuple[Variant, ...] = ("cpu", "scan")
+"""Variants without torch."""
+_SCANS: tuple[Variant, ...] = ("scan", "scan-cuda")
+"""Variants that scan archives."""
 _EPILOG = """\
 VARIANT
-  cpu    (default) every model is converted now, so that it is served without torch
-  cuda   checkpoints, for CUDA devices and for `python -m models.convert`
+  cpu        (default) every model is converted now, so that it is served without torch
+  cuda       checkpoints, for CUDA devices and for `python -m models.convert`
+  scan       cpu, and what scans archives on a cluster of Ray
+  scan-cuda  cuda, and the same
 
 REFERENCE is one of
   a folder or a .pth file   copied into BentoML's model store; travels with the Bento and its image
   bento:NAME:VERSION        of BentoML's model store; travels likewise
-  org/name                  a hub id. cpu: fetched and converted now, travels likewise; cuda: only named, and fetched
-                            where the Bento is deployed
+  org/name                  a hub id. cpu, scan: fetched and converted now, travels likewise; cuda, scan-cuda: only
+                            named, and fetched where the Bento is deployed
 """
 
 
@@ -52,12 +58,14 @@ def build(models: Mapping[Task, str], variant: Variant) -> bentoml.Bento:
         ModelError: a model cannot be converted.
     """
     references = {
-        task: _stored_converted(task, reference) if variant == "cpu" else _stored_whole(task, reference)
+        task: _stored_converted(task, reference) if variant in _CONVERTED else _stored_whole(task, reference)
         for task, reference in models.items()
     }
     description = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
     description["labels"]["variant"] = variant
     description["python"]["requirements_txt"] = f"./deploy/image/requirements-{variant}.lock"
+    if variant in _SCANS:
+        description["include"].append("scan/**")
     description["models"] = [
         reference.removeprefix("bento:") for reference in references.values() if reference.startswith("bento:")
     ]
@@ -66,7 +74,7 @@ def build(models: Mapping[Task, str], variant: Variant) -> bentoml.Bento:
         bentofile.flush()
         bento = bentoml.bentos.build_bentofile(bentofile.name, build_ctx=str(ROOT))
     source = Path(bento.path_of("src"))
-    if variant == "cpu":
+    if variant in _CONVERTED:
         _convert_bundled(source / SPEECH_FOLDER.parent.relative_to(ROOT))
     if references:
         settings = {f"{task}_model": reference for task, reference in references.items()}

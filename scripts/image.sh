@@ -2,7 +2,8 @@
 # Builds a Bento and its image, with whichever of docker, podman and buildah works, and tells each image's size.
 #
 #   VARIANT        cpu (default): bonafide:VERSION-cpu, with converted models and without torch;
-#                  cuda: bonafide:VERSION-cuda, with checkpoints, torch and CUDA's libraries; both
+#                  cuda: bonafide:VERSION-cuda, with checkpoints, torch and CUDA's libraries; both: the two;
+#                  scan, scan-cuda: these with Ray and what scans archives (docs/deploy.md)
 #   VOICE, FACE    models to put in, as `make bento` takes them
 #   BASE_IMAGE     a Debian with Python 3.11 and venv, instead of python:3.11-slim-bookworm
 #   BACKEND        docker, podman or buildah, instead of the first that works
@@ -14,10 +15,10 @@ cd "$(dirname "$0")/.."
 
 version="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1)"
 case "${VARIANT:-cpu}" in
-    cpu | cuda) variants=("${VARIANT:-cpu}") ;;
+    cpu | cuda | scan | scan-cuda) variants=("${VARIANT:-cpu}") ;;
     both) variants=(cpu cuda) ;;
     *)
-        echo "VARIANT is $VARIANT; it can be cpu, cuda or both" >&2
+        echo "VARIANT is $VARIANT; it can be cpu, cuda, both, scan or scan-cuda" >&2
         exit 2
         ;;
 esac

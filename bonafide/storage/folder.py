@@ -19,7 +19,7 @@ from typing import TypeVar
 from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
-from bonafide.storage.store import ObjectStat, check_location, check_prefix, check_size
+from bonafide.storage.store import ObjectStat, check_key, check_location, check_prefix, check_size
 from bonafide.storage.threads import StoppableThreads, Stopped, Take, collect, hashed
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class FolderStore:
 
     async def stat(self, bucket: str, key: str) -> ObjectStat:
         """See `ObjectStore.stat`."""
-        check_location(bucket, key, self._allowed_buckets)
+        self._check(bucket, key)
 
         def work(stop: threading.Event) -> ObjectStat:
             with _opened(self._root, bucket, key) as file:
@@ -62,7 +62,7 @@ class FolderStore:
         return await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
 
     async def _read(self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]) -> T:
-        check_location(bucket, key, self._allowed_buckets)
+        self._check(bucket, key)
         check_size(expected.size, self._max_bytes)
 
         def work(stop: threading.Event) -> T | None:
@@ -93,6 +93,9 @@ class FolderStore:
         """See `ObjectStore.close`."""
         await self._threads.close()
 
+    def _check(self, bucket: str, key: str) -> None:
+        check_location(bucket, key, self._allowed_buckets)
+
     async def _run(self, work: Callable[[threading.Event], T], bucket: str, key: str) -> T:
         try:
             return await self._threads.run(work)
@@ -107,6 +110,23 @@ class FolderStore:
                 raise InvalidRequest("a segment of the object key is too long") from None
             logger.warning("the objects folder failed: %s", error.strerror)
             raise Unavailable("the object storage cannot be read, try again later") from None
+
+
+class PlainFolder(FolderStore):
+    """One folder of any name as a bucket, for whoever may read it anyway.
+
+    Args:
+        folder: whose files are the objects; the bucket is its name.
+        settings: the largest file that is read.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        resolved = folder.resolve()
+        super().__init__(settings.model_copy(update={"objects_dir": resolved.parent}))
+        self.bucket = resolved.name
+
+    def _check(self, bucket: str, key: str) -> None:
+        check_key(key)
 
 
 def _keys(bucket: Path, prefix: str, stop: threading.Event) -> Iterator[str]:
@@ -167,8 +187,12 @@ def _require_regular(status: os.stat_result) -> None:
 
 
 def _describe(file: int) -> ObjectStat:
-    status = os.fstat(file)
+    return described(os.fstat(file))
+
+
+def described(status: os.stat_result) -> ObjectStat:
+    """The description of a file with this status."""
     # The change time too: unlike the modification time, it cannot be set back.
     facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-    return ObjectStat(content_id=f"file-{digest}", size=status.st_size)
+    return ObjectStat(f"file-{digest}", status.st_size, etag=digest, modified=status.st_mtime)

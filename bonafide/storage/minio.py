@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from xml.etree.ElementTree import ParseError
 
@@ -37,29 +38,35 @@ class _Transient(Exception):
     """A transient failure; its text is for the log."""
 
 
+def open_client(settings: Settings) -> tuple[Minio, urllib3.PoolManager]:
+    """A client of the endpoint in the settings, which tries once, and its connections. Opens none yet."""
+    scheme, _, host = (settings.minio_endpoint or "").rpartition("://")
+    secure = scheme == "https" if scheme else settings.minio_secure
+    http = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=settings.storage_timeout_s, read=settings.storage_timeout_s),
+        maxsize=_THREADS,
+        retries=False,  # own retries, which can be cancelled
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
+    )
+    client = Minio(
+        host,
+        access_key=settings.minio_access_key.get_secret_value(),
+        secret_key=settings.minio_secret_key.get_secret_value(),
+        secure=secure,
+        http_client=http,
+    )
+    return client, http
+
+
 class MinioStore:
     """An `ObjectStore` on MinIO, or on any S3 server."""
 
     def __init__(self, settings: Settings) -> None:
-        scheme, _, host = (settings.minio_endpoint or "").rpartition("://")
-        secure = scheme == "https" if scheme else settings.minio_secure
         self._allowed_buckets = settings.allowed_buckets
         self._max_bytes = settings.max_audio_bytes
         self._attempts = settings.storage_retries + 1
-        self._http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=settings.storage_timeout_s, read=settings.storage_timeout_s),
-            maxsize=_THREADS,
-            retries=False,  # own retries, which can be cancelled
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
-        )
-        self._client = Minio(
-            host,
-            access_key=settings.minio_access_key.get_secret_value(),
-            secret_key=settings.minio_secret_key.get_secret_value(),
-            secure=secure,
-            http_client=self._http,
-        )
+        self._client, self._http = open_client(settings)
         self._threads = StoppableThreads(_THREADS, "minio")
 
     async def stat(self, bucket: str, key: str) -> ObjectStat:
@@ -164,7 +171,15 @@ def _describe(bucket: str, key: str, headers: Mapping[str, str]) -> ObjectStat:
         raise ValueError("an answer with a negative content-length")
     facts = (bucket, key, size, etag, modified, headers.get("x-amz-version-id"))
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-    return ObjectStat(content_id=f"s3-{digest}", size=size)
+    return ObjectStat(f"s3-{digest}", size, etag=etag.strip('"'), modified=_seconds(modified))
+
+
+def _seconds(date: str) -> float:
+    """Seconds since 1970 of an HTTP date; 0 for anything else."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _translated(error: Exception, bucket: str, key: str) -> BonafideError | _Transient:

@@ -25,10 +25,14 @@ class ObjectStat:
     Attributes:
         content_id: Changes whenever the content does; printable ASCII, no secret.
         size: Bytes, 0 or more.
+        etag: What the storage names this content by; of a file, a hash of its place, size and times.
+        modified: When it was written, in seconds since 1970 (UTC).
     """
 
     content_id: str
     size: int
+    etag: str = ""
+    modified: float = 0.0
 
 
 class ObjectStore(Protocol):
@@ -73,6 +77,16 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
         Forbidden: The bucket is not in `allowed_buckets` (empty: all are).
     """
     _check_name(bucket)
+    check_key(key)
+    _check_allowed(bucket, allowed_buckets)
+
+
+def check_key(key: str) -> None:
+    """Refuses keys that no object can have.
+
+    Raises:
+        InvalidRequest: The key is malformed.
+    """
     try:
         key_bytes = len(key.encode())
     except UnicodeEncodeError:
@@ -85,7 +99,6 @@ def check_location(bucket: str, key: str, allowed_buckets: Collection[str]) -> N
     dots = any(segment.strip() in (".", "..") for segment in re.split(r"[/\\]", key))
     if dots or "" in key.split("/"):
         raise InvalidRequest("the object key must not hold an empty, '.' or '..' segment")
-    _check_allowed(bucket, allowed_buckets)
 
 
 def check_prefix(bucket: str, prefix: str, allowed_buckets: Collection[str]) -> None:

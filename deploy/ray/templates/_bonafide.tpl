@@ -1,0 +1,1 @@
+../../helm/bonafide/templates/_helpers.tpl

@@ -1,0 +1,166 @@
+"""Where a result lies: a folder, or a prefix of a bucket. Whole files by their names, each written at once or not at all."""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from minio.error import S3Error
+
+from bonafide.settings import Settings
+from bonafide.storage.minio import open_client
+from scan.patience import patiently
+from scan.source import WrongUse
+
+_ABSENT = {"NoSuchKey", "NoSuchBucket"}
+
+
+class Place(Protocol):
+    """Files by their paths. Each method waits for a storage that is gone, and raises `StorageGone` at last."""
+
+    def read(self, name: str) -> bytes | None:
+        """A file; None: there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file in place of the one of that name; whoever reads gets the one or the other."""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of all files in a folder, with it."""
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+
+
+class FolderPlace:
+    """A folder; what it lacks is made.
+
+    Args:
+        folder: path.
+        patience_s: how long a storage that fails is waited for.
+    """
+
+    def __init__(self, folder: Path, patience_s: float) -> None:
+        self._folder = folder
+        self._patience_s = patience_s
+
+    def read(self, name: str) -> bytes | None:
+        """See `Place`."""
+        path = self._folder / name
+        return patiently(lambda: path.read_bytes() if path.exists() else None, self._patience_s, f"reading {name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`: written beside, and renamed when it is on the disk."""
+        patiently(lambda: self._write(self._folder / name, content), self._patience_s, f"writing {name}")
+
+    @staticmethod
+    def _write(path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(0o666 & ~_umask())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def names(self, folder: str) -> list[str]:
+        """See `Place`; those of a write that was killed are among them."""
+
+        def found() -> list[str]:
+            parent = self._folder / folder
+            return [f"{folder}/{each.name}" for each in parent.iterdir()] if parent.is_dir() else []
+
+        return patiently(found, self._patience_s, f"listing {folder}")
+
+    def remove(self, name: str) -> None:
+        """See `Place`."""
+        patiently(lambda: (self._folder / name).unlink(missing_ok=True), self._patience_s, f"removing {name}")
+
+
+class BucketPlace:
+    """A prefix of a bucket of MinIO or S3, whose objects appear whole.
+
+    Args:
+        bucket: that exists.
+        prefix: ends with a slash, or is empty.
+        settings: endpoint and credentials.
+        patience_s: how long a storage that fails is waited for.
+    """
+
+    def __init__(self, bucket: str, prefix: str, settings: Settings, patience_s: float) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._client, _ = open_client(settings)
+        self._patience_s = patience_s
+
+    def read(self, name: str) -> bytes | None:
+        """See `Place`."""
+
+        def found() -> bytes | None:
+            try:
+                response = self._client.get_object(self._bucket, self._prefix + name)
+            except S3Error as error:
+                if error.code in _ABSENT:
+                    return None
+                raise
+            try:
+                return response.data
+            finally:
+                response.close()
+                response.release_conn()
+
+        return patiently(found, self._patience_s, f"reading {name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`."""
+
+        def put() -> None:
+            self._client.put_object(self._bucket, self._prefix + name, io.BytesIO(content), len(content))
+
+        patiently(put, self._patience_s, f"writing {name}")
+
+    def names(self, folder: str) -> list[str]:
+        """See `Place`."""
+
+        def found() -> list[str]:
+            objects = self._client.list_objects(self._bucket, f"{self._prefix}{folder}/", recursive=True)
+            return [(each.object_name or "").removeprefix(self._prefix) for each in objects]
+
+        return patiently(found, self._patience_s, f"listing {folder}")
+
+    def remove(self, name: str) -> None:
+        """See `Place`."""
+        remove = self._client.remove_object
+        patiently(lambda: remove(self._bucket, self._prefix + name), self._patience_s, f"removing {name}")
+
+
+def place_at(address: str, settings: Settings, patience_s: float) -> Place:
+    """The place at `s3://BUCKET/PREFIX`, or a folder; without an endpoint, buckets are folders below `objects_dir`.
+
+    Raises:
+        WrongUse: no bucket is named.
+    """
+    if not address.startswith("s3://"):
+        return FolderPlace(Path(address), patience_s)
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise WrongUse(f"{address}: name a bucket, as in s3://verdicts/calls/")
+    prefix = prefix.strip("/")
+    if not settings.minio_endpoint:
+        return FolderPlace(settings.objects_dir / bucket / prefix, patience_s)
+    return BucketPlace(bucket, prefix and prefix + "/", settings, patience_s)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

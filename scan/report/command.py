@@ -1,0 +1,71 @@
+"""`bonafide-scan report RESULTS`: writes the report of a scan that is finished or in progress."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bonafide.environment import WrongSettings, read_settings
+from scan.patience import StorageGone
+from scan.places import place_at
+from scan.report.csv_files import write_csv
+from scan.report.gathering import gathered
+from scan.report.page import rendered
+from scan.report.tables import for_csv
+from scan.source import WrongUse
+
+MAX_TOP = 1000
+_PATIENCE_S = 10.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("results", metavar="RESULTS", help="where the scan wrote to: a folder or s3://BUCKET/PREFIX")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="HTML file (%(default)s)")
+    parser.add_argument("--csv", type=Path, metavar="FOLDER", help="write the tables as CSV files too")
+    parser.add_argument("--top", type=_number(0, MAX_TOP), default=50, metavar="N",
+                        help=f"recordings that are drawn, up to {MAX_TOP} (%(default)s)")  # fmt: skip
+    parser.add_argument("--source-depth", type=_number(1, 8), default=1, metavar="N",
+                        help="how many folders at the beginning of a key are its source (%(default)s)")  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the report that the options ask for, and says where it lies.
+
+    Returns:
+        The exit status: 0, or 2 where there is no result to read.
+    """
+    try:
+        place = place_at(options.results, read_settings(), _PATIENCE_S)
+        found = gathered(place, top=options.top, source_depth=options.source_depth)
+    except (WrongUse, StorageGone, WrongSettings) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2
+    _written(options.out, rendered(found, name=options.results))
+    paths = [options.out]
+    if options.csv:
+        paths += write_csv(options.csv, for_csv(found))
+    sys.stdout.writelines(f"{path}\n" for path in paths)
+    return 0
+
+
+def _written(path: Path, html: str) -> None:
+    """Puts a file into its place when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, encoding="utf-8", errors="backslashreplace", delete=False
+    ) as file:
+        file.write(html)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
+        return value
+
+    return number

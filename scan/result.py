@@ -1,0 +1,213 @@
+"""The result of a scan, part by part: what is committed counts, whenever the scan dies.
+
+A part is two Parquet files with names of their own. It counts from the moment at which the manifest names it, and the
+manifest is replaced as a whole. Rows that no longer hold are taken out of their parts in the same way.
+"""
+
+import io
+import json
+import logging
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scan.places import Place
+from scan.schema import MANIFEST, MANIFEST_FORMAT, RECORDINGS, RECORDINGS_FOLDER, WINDOWS, WINDOWS_FOLDER
+from scan.source import WrongUse
+
+logger = logging.getLogger(__name__)
+
+TRANSIENT = frozenset({"unavailable", "overloaded", "deadline_exceeded"})
+"""Error codes that say nothing of the object: it is judged again when the scan goes on."""
+_REPLACED = "manifest.replaced.json"
+
+
+class TakenOver(Exception):
+    """Another scan writes to the same result since this one began."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Two files that are committed together.
+
+    Attributes:
+        recordings: path of the rows of recordings.
+        windows: path of those of their windows.
+        rows: of recordings.
+        window_rows: of windows.
+    """
+
+    recordings: str
+    windows: str
+    rows: int
+    window_rows: int
+
+
+class Result:
+    """A result that this process writes; whoever opens it last is the one that may.
+
+    Args:
+        place: where it lies.
+        scan: what its rows have in common, see `scan.identity`; rows made under another one no longer count.
+
+    Attributes:
+        replaced: rows of another model or other settings that do not count any more.
+
+    Raises:
+        WrongUse: it is the result of another archive, or of a later release.
+        StorageGone: its storage does not answer.
+    """
+
+    def __init__(self, place: Place, scan: Mapping[str, Any]) -> None:
+        self._place = place
+        self._scan = json.loads(json.dumps(scan))
+        self._writer = uuid.uuid4().hex
+        found = read_manifest(place)
+        self._parts: list[Part] = []
+        self.replaced = 0
+        if found is not None:
+            for name in ("archive", "task"):
+                if found["scan"].get(name) != self._scan.get(name):
+                    raise WrongUse(
+                        f"the result there is of {name} {found['scan'].get(name)!r}, not {self._scan.get(name)!r}"
+                    )
+            self._parts = parts_of(found)
+            if found["scan"] != self._scan:
+                self.replaced = sum(part.rows for part in self._parts)
+                if self._parts:
+                    place.write(_REPLACED, json.dumps(found, indent=1).encode())
+                self._parts = []
+        self._put()
+
+    @property
+    def rows(self) -> int:
+        """Rows of recordings that are committed."""
+        return sum(part.rows for part in self._parts)
+
+    def finished(self, *, retry_errors: bool = False) -> dict[str, str | None]:
+        """The etag of each key that has a row; None: its row does not last, see `TRANSIENT`.
+
+        Args:
+            retry_errors: whether no row with an error lasts.
+        """
+        found: dict[str, str | None] = {}
+        for part in self._parts:
+            table = self._read(part.recordings, ["key", "etag", "error_code"])
+            columns = (table[name].to_pylist() for name in ("key", "etag", "error_code"))
+            for key, etag, code in zip(*columns, strict=True):
+                lasts = code is None or not (retry_errors or code in TRANSIENT)
+                found[key] = etag if lasts else None
+        return found
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Takes the rows of these keys out of the result, all at one time."""
+        if not keys:
+            return
+        wanted, parts = pa.array(list(keys), pa.string()), []
+        for part in self._parts:
+            recordings = self._read(part.recordings)
+            kept = recordings.filter(pc.invert(pc.is_in(recordings["key"], wanted)))
+            if kept.num_rows == recordings.num_rows:
+                parts.append(part)
+            elif kept.num_rows:
+                windows = self._read(part.windows)
+                parts.append(self._written(kept, windows.filter(pc.invert(pc.is_in(windows["key"], wanted)))))
+        self._parts = parts
+        self._put()
+
+    def add(self, recordings: Sequence[Mapping[str, Any]], windows: Sequence[Mapping[str, Any]]) -> None:
+        """Commits rows, see `scan.schema`; either all of them stand in the result afterwards or none.
+
+        Raises:
+            TakenOver: another scan has opened the result.
+            StorageGone: its storage does not answer.
+        """
+        if not recordings:
+            return
+        part = self._written(
+            pa.Table.from_pylist(list(recordings), RECORDINGS), pa.Table.from_pylist(list(windows), WINDOWS)
+        )
+        self._require_own()
+        self._parts = [*self._parts, part]
+        self._put()
+
+    def tidy(self) -> None:
+        """Removes files that no longer count: of a scan that was killed, and of rows that were replaced."""
+        self._require_own()
+        known = {name for part in self._parts for name in (part.recordings, part.windows)}
+        for folder in (RECORDINGS_FOLDER, WINDOWS_FOLDER):
+            for name in self._place.names(folder):
+                if name not in known:
+                    self._place.remove(name)
+        self._place.remove(_REPLACED)
+
+    def _written(self, recordings: pa.Table, windows: pa.Table) -> Part:
+        name = f"{uuid.uuid4().hex}.parquet"
+        part = Part(f"{RECORDINGS_FOLDER}/{name}", f"{WINDOWS_FOLDER}/{name}", recordings.num_rows, windows.num_rows)
+        self._place.write(part.windows, _parquet(windows))
+        self._place.write(part.recordings, _parquet(recordings))
+        return part
+
+    def _read(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        return read_table(self._place, name, columns)
+
+    def _require_own(self) -> None:
+        found = read_manifest(self._place)
+        if found is None or found.get("writer") != self._writer:
+            raise TakenOver("another scan has begun to write to this result; this one ends")
+
+    def _put(self) -> None:
+        manifest = {
+            "format": MANIFEST_FORMAT,
+            "scan": self._scan,
+            "writer": self._writer,
+            "parts": [asdict(part) for part in self._parts],
+        }
+        self._place.write(MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def read_manifest(place: Place) -> dict[str, Any] | None:
+    """The manifest of a result; None: there is no result.
+
+    Raises:
+        WrongUse: it is of a later release, or no manifest.
+    """
+    content = place.read(MANIFEST)
+    if content is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(content)
+        supported = found["format"] == MANIFEST_FORMAT
+    except (ValueError, KeyError, TypeError):
+        raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
+    if not supported:
+        raise WrongUse(f"{MANIFEST} there has format {found['format']}; this release reads {MANIFEST_FORMAT}")
+    return found
+
+
+def parts_of(manifest: Mapping[str, Any]) -> list[Part]:
+    """The parts that a manifest names."""
+    return [Part(each["recordings"], each["windows"], each["rows"], each["window_rows"]) for each in manifest["parts"]]
+
+
+def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
+    """A file of a part.
+
+    Raises:
+        WrongUse: it is gone.
+    """
+    content = place.read(name)
+    if content is None:
+        raise WrongUse(f"{name} is gone, which the manifest names")
+    return pq.read_table(io.BytesIO(content), columns=columns)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()

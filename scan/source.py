@@ -1,0 +1,147 @@
+"""Where the objects of a scan lie, and which of them there are: a bucket of MinIO or S3, or a folder.
+
+In: an address and the service's settings. Out: the objects below it as `Entry`s, and a store that reads them.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bonafide.errors import Forbidden, ObjectNotFound
+from bonafide.settings import Settings
+from bonafide.storage import open_store
+from bonafide.storage.folder import PlainFolder, described
+from bonafide.storage.minio import open_client
+from bonafide.storage.store import ObjectStore
+
+_S3 = "s3://"
+
+
+class WrongUse(Exception):
+    """A command that cannot be carried out; the message is for the user."""
+
+
+class Entry(NamedTuple):
+    """An object as the storage lists it.
+
+    Attributes:
+        key: its name in the bucket, or its path below the folder.
+        etag: see `ObjectStat.etag`; empty: named in a list of keys, and not there.
+        size: bytes.
+        modified: seconds since 1970.
+    """
+
+    key: str
+    etag: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """An archive.
+
+    Attributes:
+        bucket: its name; of a folder, its path.
+        prefix: of the keys that belong to it.
+        folder: where its objects lie as files; None: in MinIO or S3.
+    """
+
+    bucket: str
+    prefix: str = ""
+    folder: Path | None = None
+
+    @classmethod
+    def at(cls, address: str, settings: Settings) -> "Source":
+        """The archive at `s3://BUCKET/PREFIX`, or in a folder.
+
+        As in the service, buckets are folders below `objects_dir` where no endpoint is set.
+
+        Raises:
+            WrongUse: there is no such folder, or no bucket is named.
+        """
+        if not address.startswith(_S3):
+            return cls(address, folder=_existing(Path(address)))
+        bucket, _, prefix = address.removeprefix(_S3).partition("/")
+        if not bucket:
+            raise WrongUse(f"{address}: name a bucket, as in s3://calls/2024/")
+        if settings.allowed_buckets and bucket not in settings.allowed_buckets:
+            raise WrongUse(f"the bucket {bucket!r} is not one that may be read (BONAFIDE_ALLOWED_BUCKETS)")
+        if settings.minio_endpoint:
+            return cls(bucket, prefix)
+        return cls(bucket, prefix, _existing(settings.objects_dir / bucket))
+
+    def open(self, settings: Settings) -> tuple[ObjectStore, str]:
+        """A store that reads its objects, and the bucket to name to it."""
+        if self.folder is None:
+            return open_store(settings), self.bucket
+        folder = PlainFolder(self.folder, settings)
+        return folder, folder.bucket
+
+    def entries(self, settings: Settings) -> Iterator[Entry]:
+        """All of its objects, in no order.
+
+        Raises:
+            MinioException, HTTPError, OSError: the storage cannot be listed.
+        """
+        return self._files() if self.folder is not None else self._objects(settings)
+
+    def _objects(self, settings: Settings) -> Iterator[Entry]:
+        client, http = open_client(settings)
+        try:
+            for found in client.list_objects(self.bucket, self.prefix or None, recursive=True):
+                name, modified = found.object_name, found.last_modified
+                if not found.is_dir and name and modified is not None:
+                    yield Entry(name, (found.etag or "").strip('"'), found.size or 0, modified.timestamp())
+        finally:
+            http.clear()
+
+    def _files(self) -> Iterator[Entry]:
+        assert self.folder is not None  # noqa: S101
+        for parent, _, names in os.walk(self.folder, onerror=_raised):
+            for name in names:
+                path = Path(parent, name)
+                key = path.relative_to(self.folder).as_posix()
+                if key.startswith(self.prefix) and path.is_file():
+                    found = described(path.stat())
+                    yield Entry(key, found.etag, found.size, found.modified)
+
+    async def look_up(self, keys: Iterable[str], store: ObjectStore, bucket: str) -> list[Entry]:
+        """The objects of these names; one that cannot be looked up for what it is has no etag.
+
+        Raises:
+            Unavailable: the storage does not answer.
+        """
+        return [await self._entry(key, store, bucket) for key in keys]
+
+    async def _entry(self, key: str, store: ObjectStore, bucket: str) -> Entry:
+        try:
+            stat = await store.stat(bucket, key)
+        except (ObjectNotFound, Forbidden):
+            return Entry(key, "", 0, 0.0)
+        return Entry(key, stat.etag, stat.size, stat.modified)
+
+    def key_of(self, line: str) -> str:
+        """The key that a line of a list names: a key, or an address in this bucket.
+
+        Raises:
+            WrongUse: an address of another bucket.
+        """
+        if not line.startswith(_S3):
+            return line
+        bucket, _, key = line.removeprefix(_S3).partition("/")
+        if bucket != self.bucket:
+            raise WrongUse(f"{line} lies in another bucket than {self.bucket}")
+        return key
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise WrongUse(f"{folder} is no folder")
+    return folder.resolve()
+
+
+def _raised(error: OSError) -> None:
+    raise error
