@@ -187,5 +187,3 @@ def sample_rate(data: bytes | bytearray) -> int | None:
     elif data[:4] == b"fLaC" and len(data) >= 21:
         found = int.from_bytes(data[18:21], "big") >> 4
     return found if 0 < found <= 1_000_000 else None
-
-

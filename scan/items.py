@@ -104,5 +104,3 @@ def items_table(ordinal: int, first: int, items: Sequence[Item], whole: Whole | 
 def without_array(item: Any, array: str) -> dict[str, Any]:
     """The fields of a dataclass without the one that holds its samples or pixels."""
     return {each.name: getattr(item, each.name) for each in fields(item) if each.name != array}
-
-
