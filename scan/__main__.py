@@ -25,13 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("source", help="a folder, or s3://BUCKET/PREFIX (MINIO_ENDPOINT and its keys apply)")
     parser.add_argument("--out", required=True, help="where the result lies: a folder, or s3://BUCKET/PREFIX")
     parser.add_argument("--photos", action="store_true", help="photos of faces instead of recordings")
-    parser.add_argument(
-        "--include", action="append", default=[], metavar="GLOB", help="only keys like this; repeatable"
-    )
+    parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="only such keys; repeatable")
     parser.add_argument("--since", type=_date, metavar="DATE", help="only objects written since then, e.g. 2024-03-01")
-    parser.add_argument(
-        "--sample", type=float, default=1.0, metavar="SHARE", help="a share of the keys, always the same"
-    )
+    parser.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="of the keys, always the same ones")
     parser.add_argument("--address", help="of a cluster of Ray; default: this machine alone")
     parser.add_argument("--scorers", type=int, default=1, metavar="N", help="actors that hold a model (default: 1)")
     parser.add_argument("--gpus", type=float, default=0.0, metavar="N", help="GPUs of each of them (default: 0)")

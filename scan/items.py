@@ -15,20 +15,35 @@ from numpy.typing import NDArray
 from scan.source import Entry
 
 ENTRIES = pa.schema(
-    [("ordinal", pa.int64()), ("key", pa.string()), ("etag", pa.string()), ("size", pa.int64())]
-    + [("modified", pa.float64())]
+    [
+        ("ordinal", pa.int64()),
+        ("key", pa.string()),
+        ("etag", pa.string()),
+        ("size", pa.int64()),
+        ("modified", pa.float64()),
+    ]
 )
 """Objects that are to be judged, numbered through a pass."""
 
 ITEMS = pa.schema(
-    [("ordinal", pa.int64()), ("index", pa.int32()), ("item", pa.large_binary()), ("about", pa.string())]
-    + [("whole", pa.string())]
+    [
+        ("ordinal", pa.int64()),
+        ("index", pa.int32()),
+        ("item", pa.large_binary()),
+        ("about", pa.string()),
+        ("whole", pa.string()),
+    ]
 )
 """`item`: int16 samples, or uint8 pixels as `ModelInfo.picture_shape`; `about`: what else is known of it, as JSON."""
 
 SCORED = pa.schema(
-    [("ordinal", pa.int64()), ("index", pa.int32()), ("judged", pa.string()), ("about", pa.string())]
-    + [("whole", pa.string())]
+    [
+        ("ordinal", pa.int64()),
+        ("index", pa.int32()),
+        ("judged", pa.string()),
+        ("about", pa.string()),
+        ("whole", pa.string()),
+    ]
 )
 """As `ITEMS`, with the numbers of the model as JSON in the place of the item."""
 

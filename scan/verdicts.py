@@ -1,7 +1,7 @@
-"""From the scores of an object to its rows, by the service's own use cases, which are given what was decoded and scored.
+"""From the scores of an object to its rows, by the service's own use cases.
 
-`VoiceAnalysis` and `FaceJudgement` ask a decoder and a runner; here both answer from memory. So a verdict is made in one
-place, and a scan has no rule of its own.
+`VoiceAnalysis` and `FaceJudgement` ask a decoder and a runner; here both answer from memory. So a verdict is made in
+one place, and a scan has no rule of its own.
 """
 
 import json
