@@ -33,11 +33,11 @@ def session(address: str | None, cpus: int) -> Iterator[None]:
             object_store_memory=_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
         )
     else:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         context = DataContext.get_current()
         context.enable_progress_bars = False
