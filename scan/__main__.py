@@ -53,7 +53,7 @@ def _scan(given: argparse.Namespace, console: Console) -> int:
     def wanted(entry: Entry) -> bool:
         if given.include and not any(fnmatch.fnmatchcase(entry.key, each) for each in given.include):
             return False
-        return (given.since is None or entry.modified >= given.since) and _share(entry.key) < given.sample
+        return bool(entry.modified >= (given.since or 0.0) and _share(entry.key) < given.sample)
 
     def tell(progress: Progress) -> None:
         now = time.monotonic()

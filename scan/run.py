@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import ray
 import ray.data
@@ -114,9 +114,9 @@ def _scored(
         first += len(block)
     scored = (
         ray.data.from_arrow(tables)
-        .map_batches(decoded, batch_size=None, batch_format="pyarrow", fn_kwargs={"job": job}, num_cpus=1)
+        .map_batches(cast(Any, decoded), batch_size=None, batch_format="pyarrow", fn_kwargs={"job": job}, num_cpus=1)
         .map_batches(
-            Scorer,
+            cast(Any, Scorer),
             fn_constructor_args=(info.task, job.given, info.fingerprint),
             batch_size=_ROWS_PER_SCORING["cuda" if info.device == "cuda" else "cpu"],
             batch_format="pyarrow",
@@ -125,7 +125,7 @@ def _scored(
         )
     )
     for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from batch.to_pylist()
+        yield from cast(Any, batch).to_pylist()
 
 
 def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
