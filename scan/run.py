@@ -78,7 +78,7 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
     place = place_at(options.out, settings, options.patience_s)
     with session(options.address, cpus):
         needs: dict[str, Any] = {"num_cpus": cpus, "num_gpus": options.gpus}
-        described = ray.remote(described_model).options(**needs).remote(options.task, given)
+        described: Any = ray.remote(described_model).options(**needs).remote(options.task, given)
         info = ModelInfo.from_dict(ray.get(described))
         result = Result(place, identity(source, info, settings))
         listed = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")

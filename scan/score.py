@@ -66,7 +66,8 @@ class Scorer:
         arrays = [np.frombuffer(cells[index].as_buffer(), self._dtype).reshape(self._shape) for index in given]
         judged: list[str | None] = [None] * items.num_rows
         if arrays:
-            for index, found in zip(given, self._model.score(arrays), strict=True):
+            scores: Any = self._model.score(arrays)
+            for index, found in zip(given, scores, strict=True):
                 judged[index] = json.dumps(found.numbers)
         columns = [items["ordinal"], items["index"], pa.array(judged, pa.string()), items["about"], items["whole"]]
         return pa.Table.from_arrays(columns, schema=SCORED)
