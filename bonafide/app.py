@@ -97,6 +97,7 @@ class App:
             observer=measurements,
             shadow=self.shadows.voice,
             records=records,
+            channel_names=settings.channel_names,
         )
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")

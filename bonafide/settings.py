@@ -139,6 +139,8 @@ class Settings(BaseSettings):
     """Reason `blurred`: of the face, scaled to 64 x 64, the Laplacian varies less than this share of the luminance."""
     min_speech_ratio: float = Field(0.1, ge=0.0, le=1.0)
     """A window is judged when at least this share of it is speech; 0: every window is judged."""
+    channel_names: Annotated[tuple[str, ...], NoDecode] = ()
+    """What channels 0, 1, ... are called in answers: `agent,caller`; the others by their number."""
     models_dir: Path = Field(default_factory=lambda: _cache_home() / "models")
     """Where models from the hub are saved after the first download, and compiled models are cached."""
     offline: bool = False
@@ -196,7 +198,7 @@ class Settings(BaseSettings):
     live_idle_s: float = Field(60.0, gt=0.0)
     """A session ends when nothing has been received for so long."""
     live_max_session_s: float = Field(4 * 3600.0, gt=0.0)
-    """Longest session, in time and in audio."""
+    """Longest session, in time and in audio, of all channels that are judged apart together."""
     live_timeout_s: float = Field(30.0, gt=0.0)
     """Longest time for the scores of a few windows; after it they have none."""
     live_send_timeout_s: float = Field(10.0, gt=0.0)
@@ -383,7 +385,13 @@ class Settings(BaseSettings):
     """auto: console on a terminal, JSON lines elsewhere."""
 
     @field_validator(
-        "grpc_ports", "allowed_buckets", "allowed_origins", "allowed_hosts", "audiosocket_networks", mode="before"
+        "grpc_ports",
+        "allowed_buckets",
+        "allowed_origins",
+        "allowed_hosts",
+        "channel_names",
+        "audiosocket_networks",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -74,12 +74,14 @@ class WindowSpan:
         start_s: seconds from its start.
         end_s: seconds from its start.
         fresh_s: seconds at its end that no earlier window held; less than `end_s - start_s` where windows overlap.
+        channel: whose it is, from 0; None: of all channels together. Windows of several channels share an index.
     """
 
     index: int
     start_s: float
     end_s: float
     fresh_s: float
+    channel: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def judge_window(
         label=label_of(counted, threshold),
         speech_ratio=speech_ratio,
         weight=speech.weight(speech_ratio, span.fresh_s),
+        channel=span.channel,
         member_scores={} if counted is None else dict(members or {}),
         llr=llr_of(counted, prior_log_odds),
     )

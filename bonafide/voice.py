@@ -11,11 +11,13 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
+from bonafide.channels import Beside, ChannelVerdict, channel_name, channel_verdicts, windows_of, worst
 from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
@@ -50,11 +52,13 @@ class ScoredChunk(NamedTuple):
     """A window of a recording, returned as soon as it has a verdict.
 
     Attributes:
-        total: windows in the recording, 0 while not known.
+        total: windows in the recording, of all channels, 0 while not known.
+        channel: what the window's channel is called; empty of all channels together.
     """
 
     window: WindowVerdict
     total: int
+    channel: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class AudioReport:
         evidence: the signed record of this verdict; empty: none is kept.
         answer: what is said of it beside score and label.
         hop_seconds: between the starts of two chunks.
+        channel: what the channel is called whose verdict this is, the worst of `channels`; empty of all together.
+        channels: the verdicts on channels that were judged apart; none of a recording that was judged as one.
+        channel_mode: the choice of channels that was in force.
+        names: of channels 0, 1, ...
     """
 
     chunks: tuple[WindowVerdict, ...]
@@ -90,6 +98,10 @@ class AudioReport:
     evidence: str = ""
     answer: Answer = field(default_factory=Answer)
     hop_seconds: float = float(WINDOW_SECONDS)
+    channel: str = ""
+    channels: tuple[ChannelVerdict, ...] = ()
+    channel_mode: ChannelMode = AUTO
+    names: tuple[str, ...] = ()
 
 
 VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
@@ -128,6 +140,7 @@ class VoiceAnalysis:
         speech: decides which windows are judged.
         shadow: a second model that scores the same windows after the answer.
         records: where verdicts are recorded before they are answered; None: nowhere.
+        channel_names: what channels 0, 1, ... are called.
     """
 
     def __init__(
@@ -146,6 +159,7 @@ class VoiceAnalysis:
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
         records: Records | None = None,
+        channel_names: tuple[str, ...] = (),
     ) -> None:
         self._runner = runner
         self._store = store
@@ -160,8 +174,11 @@ class VoiceAnalysis:
         self._observer = observer
         self._shadow = shadow
         self._records = records
+        self._channel_names = channel_names
 
-    async def analyze_object(self, bucket: str, key: str, call: Call, *, hop_s: float | None = None) -> VoiceEvents:
+    async def analyze_object(
+        self, bucket: str, key: str, call: Call, *, hop_s: float | None = None, mode: ChannelMode = AUTO
+    ) -> VoiceEvents:
         """Judges a stored recording; yields every chunk as it is scored, then the report.
 
         Args:
@@ -169,6 +186,7 @@ class VoiceAnalysis:
             key: its name there.
             call: whose deadline holds.
             hop_s: seconds between the starts of two windows, 0.5..4; None: 4, without overlap.
+            mode: which channels are judged.
 
         Raises:
             BonafideError: any but Unauthenticated. Windows scored before it stay in the cache.
@@ -196,15 +214,17 @@ class VoiceAnalysis:
                     media = await self._store.digest(bucket, key, stat)
                 return replace(_judgement(report, media, codec), source="object", reference=f"{bucket}/{key}")
 
-            events = self._judge(stat.content_id, stored, judged_on, call, hop)
+            events = self._judge(stat.content_id, stored, judged_on, call, hop, mode)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def analyze_bytes(self, data: Media, call: Call, *, hop_s: float | None = None) -> VoiceEvents:
+    async def analyze_bytes(
+        self, data: Media, call: Call, *, hop_s: float | None = None, mode: ChannelMode = AUTO
+    ) -> VoiceEvents:
         """Judges an uploaded recording; yields every chunk as it is scored, then the report.
 
-        A bytearray may be empty afterwards, see `RecordingDecoder`; `hop_s` as in `analyze_object`.
+        A bytearray may be empty afterwards, see `RecordingDecoder`; `hop_s` and `mode` as in `analyze_object`.
 
         Raises:
             BonafideError: as `analyze_object`.
@@ -216,7 +236,7 @@ class VoiceAnalysis:
             async def judged_on(report: AudioReport) -> Judgement:
                 return _judgement(report, media, codec)
 
-            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call, hop)
+            events = self._judge(f"sha256-{media.sha256}", lambda: nullcontext(data), judged_on, call, hop, mode)
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -235,6 +255,7 @@ class VoiceAnalysis:
         judged_on: Callable[[AudioReport], Awaitable[Judgement]],
         call: Call,
         hop_s: float,
+        mode: ChannelMode,
     ) -> VoiceEvents:
         model = self._runner.info
         recording = Recording(
@@ -247,6 +268,7 @@ class VoiceAnalysis:
             limits=self._limits,
             before=samples_before(model),
             hop_s=hop_s,
+            mode=mode,
         )
         chunks: list[WindowVerdict] = []
         failed: list[Slot] = []
@@ -258,7 +280,7 @@ class VoiceAnalysis:
                     else:
                         chunks.append(window)
                         trial.judged(window, slot.pcm)
-                        yield ScoredChunk(window, recording.total)
+                        yield ScoredChunk(window, recording.total, channel_name(window.channel, self._channel_names))
             report = self._report(recording, model, chunks, failed)
             if self._records is not None:
                 report = replace(report, evidence=await self._records.record(await judged_on(report), call))
@@ -288,14 +310,14 @@ class VoiceAnalysis:
     async def _score(
         self, recording: Recording, group: list[Slot], call: Call, model: ModelInfo
     ) -> list[tuple[Slot, WindowScore]]:
-        fresh = {slot.index: slot.pcm for slot in group if slot.pcm is not None}
-        scores = {slot.index: slot.score for slot in group if slot.score is not None}
+        fresh = {slot.place: slot.pcm for slot in group if slot.pcm is not None}
+        scores = {slot.place: slot.score for slot in group if slot.score is not None}
         if fresh:
             new = dict(zip(fresh, await self._runner.score(list(fresh.values()), call, model), strict=True))
             await recording.remember(new)
             scores |= new
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
-        return [(slot, scores[slot.index]) for slot in group]
+        return [(slot, scores[slot.place]) for slot in group]
 
     def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
         """The window's verdict; None: it has speech, but no score."""
@@ -316,14 +338,23 @@ class VoiceAnalysis:
     def _report(
         self, recording: Recording, model: ModelInfo, chunks: list[WindowVerdict], failed: list[Slot]
     ) -> AudioReport:
+        threshold = self._threshold_for(model)
+        band = effective_band(self._band, model.uncertain, threshold)
+
+        def conditions(channel: int | None, speech_s: float) -> tuple[str, ...]:
+            return with_speech(recording.conditions_of(channel), speech_s)
+
+        beside = Beside(band, model.prior_log_odds, conditions)
+        channels = channel_verdicts(chunks, recording.channels, threshold, self._channel_names, beside)
+        headline = worst(channels)
+        chunks = list(windows_of(chunks, None if headline is None else headline.number))
         score = overall_score(chunks)
         if failed and score is None:
             raise Internal("the voice model gave no score for any chunk with speech")
         if failed:
-            error_message = "no score for " + ", ".join(chunk_id(slot.index) for slot in failed)
+            error_message = "no score for " + ", ".join(map(self._name_of, failed))
         else:
             error_message = "no speech was found" if score is None else ""
-        threshold = self._threshold_for(model)
         speech_s = sum(chunk.speech_s for chunk in chunks)
         label, suspicious = label_of(score, threshold), suspicious_stretches(chunks)
         return AudioReport(
@@ -342,12 +373,20 @@ class VoiceAnalysis:
                 score,
                 label,
                 suspicious,
-                band=effective_band(self._band, model.uncertain, threshold),
+                band=band,
                 prior_log_odds=model.prior_log_odds,
-                conditions=with_speech(recording.conditions, speech_s),
+                conditions=conditions(None if headline is None else headline.number, speech_s),
             ),
             hop_seconds=recording.hop_s,
+            channel="" if headline is None else headline.name,
+            channels=channels,
+            channel_mode=recording.mode,
+            names=self._channel_names,
         )
+
+    def _name_of(self, slot: Slot) -> str:
+        name = channel_name(slot.channel, self._channel_names)
+        return f"{chunk_id(slot.index)} of channel {name}" if name else chunk_id(slot.index)
 
 
 def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Judgement:
@@ -363,4 +402,6 @@ def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Ju
         member_scores=report.member_scores,
         answer=report.answer,
         hop_seconds=report.hop_seconds,
+        channel_mode=str(report.channel_mode),
+        channel=report.channel,
     )

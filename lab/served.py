@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from bonafide.audio.channel_mode import AUTO, MIX, ChannelMode
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, samples_before
+from bonafide.channels import channel_verdicts, windows_of, worst
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
@@ -26,7 +28,7 @@ from bonafide.verdict import (
     suspicious_stretches,
 )
 from lab.evaluation.score_file import Scored
-from lab.evaluation.scoring import Part, Reader, Unreadable
+from lab.evaluation.scoring import Part, Reader, Unreadable, channels_of
 from lab.line.recording import Line
 from models.configured import PhotoScorer, WindowScorer, load_options
 from models.info import ImageGeometry, ModelInfo, Task
@@ -42,6 +44,7 @@ class MediaReader:
         line: through which recordings are sent before the service reads them; None: read as they are.
         before: samples before each window that are given with it, see `AudioReader`.
         hop_s: seconds between the starts of two windows of a recording.
+        mode: which of its channels are read.
 
     Attributes:
         identity: identifies its processing besides decoding; empty for recordings.
@@ -54,6 +57,7 @@ class MediaReader:
         line: Line | None = None,
         before: int = 0,
         hop_s: float = WINDOW_SECONDS,
+        mode: ChannelMode = AUTO,
     ) -> None:
         self._settings = settings
         self._photos = PhotoReader.from_settings(settings) if geometries else None
@@ -61,6 +65,7 @@ class MediaReader:
         self._line = line
         self._before = before
         self._hop_s = hop_s
+        self._mode = mode
         self.identity = "" if self._photos is None else self._photos.identity
 
     def read(self, path: Path) -> list[Part]:
@@ -91,8 +96,10 @@ class MediaReader:
         if self._line is not None:
             data = self._line.send(data, limits)
             limits = replace(limits, max_bytes=max(limits.max_bytes, len(data)))  # WAV is larger than what it was
-        with AudioReader(data, limits, before=self._before, hop_s=self._hop_s) as reader:
-            return [Part(window.pcm, window.fresh_s) for windows in reader for window in windows]
+        with AudioReader(data, limits, before=self._before, hop_s=self._hop_s, mode=self._mode) as reader:
+            return [
+                Part(window.pcm, window.fresh_s, channel=window.channel) for windows in reader for window in windows
+            ]
 
 
 class ServedModel:
@@ -153,7 +160,7 @@ class ServedModel:
         """Identifies everything that a score depends on besides the file."""
         info = self.info
         model = f"{info.task} {info.name} {info.version} {info.engine} {info.device} {info.precision}"
-        read = self._reader.identity or f"soxr, speech {info.speech_version}"
+        read = self._reader.identity or f"soxr, speech {info.speech_version}, channels {AUTO}"
         found = f"{model}; {read}" + (f"; through {self._line.identity}" if self._line else "")
         return found if self._hop_s == WINDOW_SECONDS else f"{found}; every {self._hop_s!r} s"
 
@@ -206,19 +213,31 @@ class ServedModel:
             seconds=tuple(part.seconds for part in parts),
             speech_ratios=tuple(each.speech_ratio for each in found),
             members=tuple(each.members for each in found if each.members),
+            channels=channels_of(parts),
         )
 
-    def _verdicts(self, scored: Scored) -> Iterator[WindowVerdict]:
-        """The service's verdict on each part, without those to which the model gave no score."""
+    def _verdicts(self, scored: Scored) -> tuple[WindowVerdict, ...]:
+        """The service's verdict on each part of the channel that stands for all, see `bonafide.channels`.
+
+        Parts to which the model gave no score are missing.
+        """
+        windows = list(self._of_all_channels(scored))
+        numbers = sorted({channel for channel in scored.channels if channel is not None})
+        headline = worst(channel_verdicts(windows, numbers, effective_threshold(None, self.info.threshold)))
+        return windows_of(windows, None if headline is None else headline.number)
+
+    def _of_all_channels(self, scored: Scored) -> Iterator[WindowVerdict]:
         threshold = effective_threshold(None, self.info.threshold)
-        end_s = 0.0
+        ends_s: dict[int | None, float] = {None: 0.0}
+        channels = scored.channels or (None,) * len(scored.scores)
         members = scored.members or ((),) * len(scored.scores)
-        for index, (score, seconds, ratio, each) in enumerate(
-            zip(scored.scores, scored.seconds, scored.speech_ratios, members, strict=True)
+        for index, (score, seconds, ratio, each, channel) in enumerate(
+            zip(scored.scores, scored.seconds, scored.speech_ratios, members, channels, strict=True)
         ):
             named = self.info.named(each)
-            end_s += seconds
-            span = WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=seconds)
+            # A channel begins where the mix of all ends.
+            end_s = ends_s[channel] = ends_s.get(channel, ends_s[None]) + seconds
+            span = WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=seconds, channel=channel)
             if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold, members=named):
                 yield verdict
 
@@ -230,7 +249,8 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
         settings: the service's, for its limits and speech detection.
         geometry: how a photo is prepared; None: the files are recordings.
     """
-    read = MediaReader(settings, () if geometry is None else (geometry,)).read
+    # A label is of a whole file and does not say which party of a call it means: what is learned from is the mix.
+    read = MediaReader(settings, () if geometry is None else (geometry,), mode=MIX).read
     if geometry is not None:
         return read
     speech, check = VoiceActivityDetector.load(load_options("voice", settings)), SpeechCheck(settings.min_speech_ratio)

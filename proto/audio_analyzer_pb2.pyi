@@ -27,11 +27,16 @@ class AnalyzeAudioRequest(_message.Message):
     MINIO_BUCKET_NAME_FIELD_NUMBER: _builtins.int
     MINIO_OBJECT_KEY_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_MODE_FIELD_NUMBER: _builtins.int
     HOP_SECONDS_FIELD_NUMBER: _builtins.int
     minio_bucket_name: _builtins.str
     minio_object_key: _builtins.str
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
+    channel_mode: _builtins.str
+    """Which channels are judged: "auto" (default: the two of a call apart, one voice on both as one), "mix", "separate", or
+    the number of one channel, from 0.
+    """
     hop_seconds: _builtins.float
     """Seconds between the starts of two windows, 0.5 to 4; absent: 4, without overlap. Halving it doubles the cost."""
     def __init__(
@@ -40,11 +45,12 @@ class AnalyzeAudioRequest(_message.Message):
         minio_bucket_name: _builtins.str = ...,
         minio_object_key: _builtins.str = ...,
         task_id: _builtins.str = ...,
+        channel_mode: _builtins.str = ...,
         hop_seconds: _builtins.float | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "hop_seconds", b"hop_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "hop_seconds", b"hop_seconds", "minio_bucket_name", b"minio_bucket_name", "minio_object_key", b"minio_object_key", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "channel_mode", b"channel_mode", "hop_seconds", b"hop_seconds", "minio_bucket_name", b"minio_bucket_name", "minio_object_key", b"minio_object_key", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hop_seconds: _TypeAlias = _typing.Literal["hop_seconds"]  # noqa: Y015
     _WhichOneofArgType__hop_seconds: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds"]  # noqa: Y015
@@ -60,21 +66,24 @@ class AnalyzeUploadRequest(_message.Message):
 
     DATA_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_MODE_FIELD_NUMBER: _builtins.int
     HOP_SECONDS_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     task_id: _builtins.str
-    hop_seconds: _builtins.float
+    channel_mode: _builtins.str
     """As in AnalyzeAudioRequest."""
+    hop_seconds: _builtins.float
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
         task_id: _builtins.str = ...,
+        channel_mode: _builtins.str = ...,
         hop_seconds: _builtins.float | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "hop_seconds", b"hop_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "data", b"data", "hop_seconds", b"hop_seconds", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds", "channel_mode", b"channel_mode", "data", b"data", "hop_seconds", b"hop_seconds", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hop_seconds: _TypeAlias = _typing.Literal["hop_seconds"]  # noqa: Y015
     _WhichOneofArgType__hop_seconds: _TypeAlias = _typing.Literal["_hop_seconds", b"_hop_seconds"]  # noqa: Y015
@@ -148,6 +157,8 @@ class AnalyzeAudioResponse(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     HOP_SECONDS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     error_message: _builtins.str
     """Empty, or what went wrong (also with status OK when only some chunks failed)."""
     score: _builtins.float
@@ -177,6 +188,8 @@ class AnalyzeAudioResponse(_message.Message):
     """Seconds between the starts of two chunks."""
     evidence: _builtins.str
     """The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none."""
+    channel: _builtins.str
+    """The channel whose verdict this is, that with the highest score; empty when all channels were judged as one."""
     @_builtins.property
     def predictions(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """chunk_0, chunk_1, ... -> P(spoof), 0..1; chunks without speech are not in it. Not to be read from AnalyzeAudio of a
@@ -205,6 +218,10 @@ class AnalyzeAudioResponse(_message.Message):
     def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec"."""
 
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelVerdict]:
+        """Of channels that were judged apart; empty when all were judged as one."""
+
     def __init__(
         self,
         *,
@@ -228,10 +245,12 @@ class AnalyzeAudioResponse(_message.Message):
         conditions: _abc.Iterable[_builtins.str] | None = ...,
         hop_seconds: _builtins.float = ...,
         evidence: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        channels: _abc.Iterable[Global___ChannelVerdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "chunks", b"chunks", "conditions", b"conditions", "decision", b"decision", "error_message", b"error_message", "evidence", b"evidence", "hop_seconds", b"hop_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "model", b"model", "partially_spoofed", b"partially_spoofed", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "channel", b"channel", "channels", b"channels", "chunks", b"chunks", "conditions", b"conditions", "decision", b"decision", "error_message", b"error_message", "evidence", b"evidence", "hop_seconds", b"hop_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "model", b"model", "partially_spoofed", b"partially_spoofed", "predictions", b"predictions", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
     _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
@@ -243,6 +262,98 @@ class AnalyzeAudioResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
+
+@_typing.final
+class ChannelVerdict(_message.Message):
+    """The verdict on one channel of a recording or a live session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MemberScoresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SPEECH_SECONDS_FIELD_NUMBER: _builtins.int
+    SUSPICIOUS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    LLR_FIELD_NUMBER: _builtins.int
+    PARTIALLY_SPOOFED_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """From 0."""
+    name: _builtins.str
+    """As the service is set to name it, else the number."""
+    score: _builtins.float
+    """P(spoof), 0..1, as of this channel alone; absent without speech."""
+    label: _builtins.str
+    """"spoof", "bonafide" or "no_speech"."""
+    speech_seconds: _builtins.float
+    decision: _builtins.str
+    """As in AnalyzeAudioResponse, all four."""
+    llr: _builtins.float
+    partially_spoofed: _builtins.bool
+    @_builtins.property
+    def suspicious(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspiciousStretch]: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChunkResult]: ...
+    @_builtins.property
+    def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """As in AnalyzeAudioResponse."""
+
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        name: _builtins.str = ...,
+        score: _builtins.float | None = ...,
+        label: _builtins.str = ...,
+        speech_seconds: _builtins.float = ...,
+        suspicious: _abc.Iterable[Global___SuspiciousStretch] | None = ...,
+        chunks: _abc.Iterable[Global___ChunkResult] | None = ...,
+        member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        decision: _builtins.str = ...,
+        llr: _builtins.float | None = ...,
+        partially_spoofed: _builtins.bool = ...,
+        conditions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "chunks", b"chunks", "conditions", b"conditions", "decision", b"decision", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "name", b"name", "number", b"number", "partially_spoofed", b"partially_spoofed", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
+    _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__llr) -> _WhichOneofReturnType__llr | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___ChannelVerdict: _TypeAlias = ChannelVerdict  # noqa: Y015
 
 @_typing.final
 class SuspiciousStretch(_message.Message):
@@ -305,6 +416,7 @@ class ChunkResult(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     SPEECH_RATIO_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     LLR_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     score: _builtins.float
@@ -315,6 +427,8 @@ class ChunkResult(_message.Message):
     """"spoof", "bonafide" or "no_speech"."""
     speech_ratio: _builtins.float
     """Share of the chunk in which somebody speaks, 0..1."""
+    channel: _builtins.str
+    """Whose it is, by name; empty of all channels together. Chunks of several channels share an id."""
     llr: _builtins.float
     """As in AnalyzeAudioResponse."""
     @_builtins.property
@@ -331,11 +445,12 @@ class ChunkResult(_message.Message):
         label: _builtins.str = ...,
         speech_ratio: _builtins.float = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        channel: _builtins.str = ...,
         llr: _builtins.float | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "channel", b"channel", "chunk_id", b"chunk_id", "end_time_seconds", b"end_time_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "score", b"score", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
     _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
@@ -428,6 +543,7 @@ class LiveAudioConfig(_message.Message):
     OVERLAP_DURATION_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    CHANNEL_MODE_FIELD_NUMBER: _builtins.int
     sample_rate: _builtins.int
     """Hz, 8,000 to 192,000; default 16,000, or 8,000 for mulaw and alaw; a container says itself. g722 has 16,000 and
     opus 48,000, and no other.
@@ -444,9 +560,9 @@ class LiveAudioConfig(_message.Message):
     task_id: _builtins.str
     """The caller's own id, written to logs and traces."""
     channels: _builtins.int
-    """Channels that are interleaved in samples, default 1; they are mixed as those of a recording. g722 has one; opus and
-    containers say themselves.
-    """
+    """Channels that are interleaved in samples, default 1. g722 has one; opus and containers say themselves."""
+    channel_mode: _builtins.str
+    """As in AnalyzeAudioRequest; to be named before the first audio, and kept from then on."""
     def __init__(
         self,
         *,
@@ -456,10 +572,11 @@ class LiveAudioConfig(_message.Message):
         overlap_duration: _builtins.float = ...,
         task_id: _builtins.str = ...,
         channels: _builtins.int = ...,
+        channel_mode: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "chunk_duration", b"chunk_duration", "encoding", b"encoding", "overlap_duration", b"overlap_duration", "sample_rate", b"sample_rate", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_mode", b"channel_mode", "channels", b"channels", "chunk_duration", b"chunk_duration", "encoding", b"encoding", "overlap_duration", b"overlap_duration", "sample_rate", b"sample_rate", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -547,8 +664,9 @@ class LiveWindow(_message.Message):
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     MEMBER_SCORES_FIELD_NUMBER: _builtins.int
     LLR_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """From 0, without gaps."""
+    """From 0, without gaps; windows of several channels at one place share it."""
     start_time_seconds: _builtins.float
     """From the start of the stream."""
     end_time_seconds: _builtins.float
@@ -559,13 +677,15 @@ class LiveWindow(_message.Message):
     speech_ratio: _builtins.float
     """Share of the window in which somebody speaks, 0..1."""
     running_score: _builtins.float
-    """Smoothed over the windows so far; absent before any speech."""
+    """Smoothed over the windows of its channel so far; absent before any speech."""
     running_label: _builtins.str
     """Changes only when the running score has clearly crossed the threshold."""
     error_message: _builtins.str
     """Empty, or why the window has neither score nor label."""
     llr: _builtins.float
     """As in AnalyzeAudioResponse."""
+    channel: _builtins.str
+    """Whose it is, by name; empty of all channels together."""
     @_builtins.property
     def member_scores(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """As in ChunkResult."""
@@ -584,10 +704,11 @@ class LiveWindow(_message.Message):
         error_message: _builtins.str = ...,
         member_scores: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         llr: _builtins.float | None = ...,
+        channel: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_running_score", b"_running_score", "_score", b"_score", "llr", b"llr", "running_score", b"running_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_running_score", b"_running_score", "_score", b"_score", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_running_score", b"_running_score", "_score", b"_score", "channel", b"channel", "end_time_seconds", b"end_time_seconds", "error_message", b"error_message", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "running_label", b"running_label", "running_score", b"running_score", "score", b"score", "sequence", b"sequence", "speech_ratio", b"speech_ratio", "start_time_seconds", b"start_time_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
     _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015
@@ -649,6 +770,8 @@ class LiveSummary(_message.Message):
     PARTIALLY_SPOOFED_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean of the windows' scores, weighted by their seconds of speech; absent without speech."""
     label: _builtins.str
@@ -667,6 +790,8 @@ class LiveSummary(_message.Message):
     partially_spoofed: _builtins.bool
     evidence: _builtins.str
     """As in AnalyzeAudioResponse, of the bytes that were received."""
+    channel: _builtins.str
+    """As in AnalyzeAudioResponse, both; chunk_3 is the window with sequence 3. windows are those of channel."""
     @_builtins.property
     def model(self) -> Global___ModelIdentity: ...
     @_builtins.property
@@ -683,6 +808,8 @@ class LiveSummary(_message.Message):
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelVerdict]: ...
     def __init__(
         self,
         *,
@@ -705,10 +832,12 @@ class LiveSummary(_message.Message):
         partially_spoofed: _builtins.bool = ...,
         conditions: _abc.Iterable[_builtins.str] | None = ...,
         evidence: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        channels: _abc.Iterable[Global___ChannelVerdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "llr", b"llr", "model", b"model", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "conditions", b"conditions", "decision", b"decision", "evidence", b"evidence", "judged_seconds", b"judged_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "model", b"model", "partially_spoofed", b"partially_spoofed", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_llr", b"_llr", "_score", b"_score", "audio_seconds", b"audio_seconds", "calibrated", b"calibrated", "channel", b"channel", "channels", b"channels", "conditions", b"conditions", "decision", b"decision", "evidence", b"evidence", "judged_seconds", b"judged_seconds", "label", b"label", "llr", b"llr", "member_scores", b"member_scores", "model", b"model", "partially_spoofed", b"partially_spoofed", "reason", b"reason", "request_id", b"request_id", "score", b"score", "speech_seconds", b"speech_seconds", "suspicious", b"suspicious", "threshold", b"threshold", "warnings", b"warnings", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__llr: _TypeAlias = _typing.Literal["llr"]  # noqa: Y015
     _WhichOneofArgType__llr: _TypeAlias = _typing.Literal["_llr", b"_llr"]  # noqa: Y015

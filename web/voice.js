@@ -2,7 +2,9 @@
 
 import { AudioDetectionClient } from "./client/index.js";
 import { acceptFiles, element, Verdict } from "./elements.js";
+import { Lanes } from "./lanes.js";
 import { Microphone } from "./microphone.js";
+import { Peaks } from "./peaks.js";
 import { Player } from "./player.js";
 import { detectAudio, live } from "./service.js";
 import { Take } from "./take.js";
@@ -17,10 +19,9 @@ export class VoicePanel {
     this.panel = element("voice");
     this.verdict = new Verdict("voice");
     this.record = /** @type {HTMLButtonElement} */ (element("record"));
-    this.timeline = new Timeline(
-      /** @type {HTMLCanvasElement} */ (element("timeline")),
-      (text) => (element("readout").textContent = text),
-    );
+    const read = (/** @type {string} */ text) => (element("readout").textContent = text);
+    this.timeline = new Timeline(/** @type {HTMLCanvasElement} */ (element("timeline")), read);
+    this.lanes = new Lanes(element("lanes"), read);
     this.player = new Player(element("play"), this.timeline);
     this.asking = new AbortController();
     this.starting = false;
@@ -127,22 +128,47 @@ export class VoicePanel {
     const drawn = this.#drawFile(file, signal);
     try {
       const answer = await detectAudio(file, signal);
-      await drawn;
-      for (const chunk of answer.chunks) {
-        this.#window({
-          start: chunk.start_time_seconds,
-          end: chunk.end_time_seconds,
-          score: chunk.score ?? null,
-          label: chunk.label,
-        });
-      }
+      const sound = await drawn;
+      for (const chunk of answer.chunks) this.#window(scored(chunk));
       this.threshold = answer.threshold;
+      this.#apart(answer, sound);
       this.#showClock(answer.audio_seconds);
-      const notes = [answerWords(answer), ...answer.warnings, answer.error_message].filter(Boolean).join(" ");
+      const worst = answer.channel ? `The verdict is on channel ${answer.channel}.` : "";
+      const notes = [worst, answerWords(answer), ...answer.warnings, answer.error_message].filter(Boolean).join(" ");
       this.#verdict(answer.label, answer.score ?? null, answer.suspicious ?? [], notes);
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     }
+  }
+
+  /**
+   * Where channels were judged apart, shows the worst in the timeline, which has its windows, and a lane for each other.
+   * @param {any} answer
+   * @param {AudioBuffer | null} sound
+   */
+  #apart(answer, sound) {
+    const channels = answer.channels ?? [];
+    if (channels.length < 2) return;
+    this.lanes.threshold = answer.threshold;
+    for (const channel of channels) {
+      const own = sound && channel.number < sound.numberOfChannels ? sound.getChannelData(channel.number) : null;
+      if (channel.name === answer.channel) {
+        if (own && sound) {
+          this.timeline.peaks = new Peaks();
+          this.timeline.peaks.push(own, sound.sampleRate);
+        }
+        continue;
+      }
+      const windows = channel.chunks.map(scored);
+      this.lanes.show(channel, windows, own && sound ? { samples: own, rate: sound.sampleRate } : null);
+      for (const window of windows) this.#row(window, channel.name);
+    }
+    element("lanes").hidden = false;
+    for (const cell of this.panel.querySelectorAll(".of-channel")) {
+      /** @type {HTMLElement} */ (cell).hidden = false;
+      if (cell.tagName === "TD" && !cell.textContent) cell.textContent = answer.channel;
+    }
+    this.timeline.refresh();
   }
 
   /** @param {"recording" | "judging"} phase */
@@ -151,6 +177,9 @@ export class VoicePanel {
     this.asking = new AbortController();
     this.player.unload();
     this.timeline.clear();
+    this.lanes.clear();
+    element("lanes").hidden = true;
+    for (const cell of this.panel.querySelectorAll(".of-channel")) /** @type {HTMLElement} */ (cell).hidden = true;
     element("windows").replaceChildren();
     element("windows-details").hidden = true;
     this.note = "";
@@ -221,6 +250,14 @@ export class VoicePanel {
   /** @param {import("./timeline.js").ScoredWindow} window */
   #window(window) {
     this.timeline.add(window);
+    this.#row(window);
+  }
+
+  /**
+   * @param {import("./timeline.js").ScoredWindow} window
+   * @param {string} channel empty: the only one, or that whose verdict is shown
+   */
+  #row(window, channel = "") {
     element("windows-details").hidden = false;
     const row = document.createElement("tr");
     const score = window.score === null ? "–" : percent(window.score);
@@ -230,6 +267,10 @@ export class VoicePanel {
       cell.textContent = text;
       cell.dataset.label = text === label ? window.label : "";
     }
+    const of = row.insertCell(3);
+    of.className = "of-channel";
+    of.textContent = channel;
+    of.hidden = true;
     element("windows").append(row);
   }
 
@@ -247,17 +288,19 @@ export class VoicePanel {
    * Draws a file's waveform, if the browser can decode it; the service decodes for itself.
    * @param {File} file
    * @param {AbortSignal} signal
+   * @returns {Promise<AudioBuffer | null>} what was decoded
    */
   async #drawFile(file, signal) {
-    if (file.size > MOST_DRAWN_BYTES) return;
+    if (file.size > MOST_DRAWN_BYTES) return null;
     const context = new OfflineAudioContext(1, 1, 16_000);
     let sound;
     try {
       sound = await context.decodeAudioData(await file.arrayBuffer());
     } catch {
-      return; // a format that only the service knows
+      return null; // a format that only the service knows
     }
     if (!signal.aborted) this.#draw(sound.getChannelData(0), sound.sampleRate);
+    return sound;
   }
 
   /** @param {boolean} on */
@@ -272,4 +315,18 @@ export class VoicePanel {
   #showClock(seconds) {
     element("clock").textContent = clock(seconds, true);
   }
+}
+
+/**
+ * A chunk of the service's answer as a window of the timeline.
+ * @param {any} chunk
+ * @returns {import("./timeline.js").ScoredWindow}
+ */
+function scored(chunk) {
+  return {
+    start: chunk.start_time_seconds,
+    end: chunk.end_time_seconds,
+    score: chunk.score ?? null,
+    label: chunk.label,
+  };
 }

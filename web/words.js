@@ -81,6 +81,17 @@ export function answerWords(answer) {
     .join(" ");
 }
 
+/** @typedef {{number: number, name: string, label: string, score?: number}} Channel */
+
+/**
+ * What was found of one channel, in a line.
+ * @param {Channel} channel
+ */
+export function channelWords({ name, label, score }) {
+  const words = `Channel ${name}: ${WINDOW_WORDS[label] ?? label}`;
+  return score === undefined ? words : `${words}, spoof ${percent(score)}`;
+}
+
 /** @param {number} share 0..1 */
 export function percent(share) {
   return `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;

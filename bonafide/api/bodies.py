@@ -51,7 +51,11 @@ def body(request: Request, budget: ByteBudget, limit: int) -> AbstractAsyncConte
 
 @asynccontextmanager
 async def file_in_body(
-    request: Request, budget: ByteBudget, limit: int, types: tuple[str, ...]
+    request: Request,
+    budget: ByteBudget,
+    limit: int,
+    types: tuple[str, ...],
+    fields: dict[str, list[str]] | None = None,
 ) -> AsyncIterator[bytearray]:
     """The file that a request brings, counted in the budget for the duration of the block.
 
@@ -60,6 +64,7 @@ async def file_in_body(
         budget: of all bytes held.
         limit: most bytes of the file.
         types: beginnings of the content types that such a file has.
+        fields: names of a form's fields, with lists to which their values are appended.
 
     Raises:
         InvalidRequest: a form or JSON that does not hold one file.
@@ -67,12 +72,14 @@ async def file_in_body(
         UnsupportedMediaType: another content type, or a compressed body.
     """
     content_type = request.headers.get("content-type", "")
+    form: FormFile | None = None
     file: AbstractAsyncContextManager[bytearray]
     media = content_type.partition(";")[0].strip().lower()
     if media == "multipart/form-data":
         _refuse_encoding(request)
         declared = max(0, _declared_bytes(request) - SPARE_BYTES)
-        file = budget.collect(FormFile(content_type).of(_received(request)), limit, declared)
+        form = FormFile(content_type, fields or ())
+        file = budget.collect(form.of(_received(request)), limit, declared)
     elif media == "application/json":
         file = budget.collect(_decoded(request, budget, min(limit, MAX_JSON_FILE_BYTES)), limit)
     elif not media or media in (*_BYTES, _FORM_FIELDS) or media.startswith(types):
@@ -83,6 +90,9 @@ async def file_in_body(
             "a form (multipart/form-data) with the file, or JSON with its base64"
         )
     async with file as data:
+        for name, values in form.fields.items() if form is not None else ():
+            if fields is not None:
+                fields[name] += values
         # What `curl --data-binary` sends carries this type too, whatever it is.
         if media == _FORM_FIELDS and _FORM_TEXT.fullmatch(data[:_LOOKED_AT]):
             raise UnsupportedMediaType(f"a form of the type {_FORM_FIELDS} holds no file; multipart/form-data does")

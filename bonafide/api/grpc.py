@@ -21,6 +21,7 @@ from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, server_credentials
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
@@ -116,16 +117,17 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         self, requests: AsyncIterator[audio.AnalyzeUploadRequest], context: Context
     ) -> None:
         """Collects a recording, then judges it as `AnalyzeAudioStream` does."""
-        task_id = ""
+        task_id, mode = "", ChannelMode()
         hop_s: float | None = None
 
         async def parts() -> AsyncIterator[bytes]:
-            nonlocal task_id, hop_s
+            nonlocal task_id, mode, hop_s
             first = True
             async for request in requests:
                 if first:
                     task_id = printable_id(request.task_id)
                     bind_task(task_id)
+                    mode = ChannelMode.parse(request.channel_mode)
                     hop_s = checked_hop(_hop_of(request))  # refused before the rest is sent
                 first = False
                 yield request.data
@@ -134,7 +136,8 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
             self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
         ):
-            await self._send(self._app.voice.analyze_bytes(data, call.of_task(task_id), hop_s=hop_s), call, context)
+            events = self._app.voice.analyze_bytes(data, call.of_task(task_id), hop_s=hop_s, mode=mode)
+            await self._send(events, call, context)
 
     async def AnalyzeLive(  # type: ignore[override]
         self, requests: AsyncIterator[audio.LiveAudioRequest], context: Context
@@ -163,7 +166,8 @@ class AudioAnalysis(_Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
         if not request.minio_bucket_name or not request.minio_object_key:
             raise InvalidRequest("minio_bucket_name and minio_object_key must both be set")
         bucket, key = request.minio_bucket_name, request.minio_object_key
-        return self._app.voice.analyze_object(bucket, key, call, hop_s=_hop_of(request))
+        mode = ChannelMode.parse(request.channel_mode)
+        return self._app.voice.analyze_object(bucket, key, call, hop_s=_hop_of(request), mode=mode)
 
     async def _send(self, events: VoiceEvents, call: Call, context: Context) -> None:
         async with aclosing(events):

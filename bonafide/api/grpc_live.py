@@ -3,18 +3,20 @@
 from __future__ import annotations  # gRPC has its generic classes for type checkers only
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import cast, get_args
 
 from bonafide.api import messages
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.calls import Call
+from bonafide.channels import channel_name
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
 from bonafide.live.formats import RawEncoding
 from bonafide.live.input_decoder import ENCODINGS, AudioInputDecoder, Encoding, default_rate
 from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending, LiveWindowVerdict
-from bonafide.live.stream import Audio, Flush, Input, Refused, SlowReader, WindowResults
+from bonafide.live.stream import Audio, Flush, Input, Refused, WindowResults
 from bonafide.live.summary import LiveSummary
 from bonafide.security.caller import current_caller
 from bonafide.telemetry import bind_task
@@ -75,24 +77,26 @@ async def analyze_live(
                     case "audio":
                         if len(request.audio) > _MAX_PART_BYTES:
                             raise TooLarge(f"{len(request.audio)} bytes in one message; at most {_MAX_PART_BYTES}")
-                        yield Audio(*await intake.samples(request.audio))
+                        yield Audio(await intake.samples(request.audio))
                     case "flush":
                         yield Flush()
                     case _:
                         raise InvalidRequest("a message is a config, audio or flush")
-            yield Audio(*await intake.rest(), last=True)
+            yield Audio(await intake.rest(), last=True)
 
         async def send(output: object) -> None:
             match output:
                 case WindowResults():
                     for verdict in output.verdicts:
-                        await writer.write(audio.LiveAudioEvent(window=_window(verdict)))
+                        window = _window(verdict, stream.channel_names)
+                        await writer.write(audio.LiveAudioEvent(window=window))
                     for span in output.unjudged:
                         window = audio.LiveWindow(
                             sequence=span.index,
                             start_time_seconds=span.start_s,
                             end_time_seconds=span.end_s,
                             error_message=output.error.message if output.error else "",
+                            channel=channel_name(span.channel, stream.channel_names),
                         )
                         await writer.write(audio.LiveAudioEvent(window=window))
                 case Refused(error):
@@ -102,7 +106,8 @@ async def analyze_live(
 
         try:
             summary = await stream.run(inputs(), send)
-        except SlowReader as error:
+        except Exception as error:
+            # Wrong input may come while an event is on its way, and gRPC ends no call during a write.
             if not await writer.settles(_SETTLE_S):
                 raise asyncio.CancelledError from error  # gRPC drops the call, and sends no status
             raise
@@ -121,10 +126,11 @@ def _configure(intake: AudioInputDecoder, config: audio.LiveAudioConfig) -> None
         channels=config.channels or (1 if encoding in get_args(RawEncoding) else None),
         chunk_s=windows.chunk_s,
         overlap_s=config.overlap_duration or windows.overlap_s,
+        mode=ChannelMode.parse(config.channel_mode) if config.channel_mode else None,
     )
 
 
-def _window(verdict: LiveWindowVerdict) -> audio.LiveWindow:
+def _window(verdict: LiveWindowVerdict, names: Sequence[str]) -> audio.LiveWindow:
     return audio.LiveWindow(
         sequence=verdict.index,
         start_time_seconds=verdict.start_s,
@@ -136,6 +142,7 @@ def _window(verdict: LiveWindowVerdict) -> audio.LiveWindow:
         running_label=verdict.running_label,
         member_scores=verdict.member_scores,
         llr=verdict.llr,
+        channel=channel_name(verdict.channel, names),
     )
 
 
@@ -149,7 +156,7 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         audio_seconds=summary.audio_s,
         judged_seconds=summary.judged_s,
         speech_seconds=summary.speech_s,
-        windows=map(_window, summary.windows),
+        windows=[_window(each, summary.names) for each in summary.windows],
         suspicious=map(messages.suspicious_stretch, summary.suspicious),
         request_id=call.request_id,
         reason=summary.ending.value,
@@ -160,4 +167,6 @@ def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:
         llr=summary.answer.llr,
         partially_spoofed=summary.answer.partially_spoofed,
         conditions=summary.answer.conditions,
+        channel=summary.channel,
+        channels=map(messages.channel_verdict, summary.channels),
     )

@@ -28,6 +28,7 @@ from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
 from bonafide.api.websocket_messages import session_stats
 from bonafide.app import App
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import checked_hop
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, InvalidRequest, ObjectNotFound, Unavailable
@@ -38,6 +39,7 @@ from bonafide.telemetry import bind_task, observed
 from bonafide.voice import report_of
 
 TIMEOUT_HEADER = "x-timeout-seconds"
+CHANNEL_HEADER, CHANNEL_QUERY = "x-channel-mode", "channel_mode"
 _MAX_JSON_BYTES = 64 * 1024
 _CLIENT_CLOSED = 499
 _GOING_AWAY = "the service is going away"
@@ -56,6 +58,7 @@ class StoredRecording(BaseModel):
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     task_id: str = ""
+    channel_mode: str = ""
     hop_seconds: float | None = None
 
 
@@ -112,9 +115,12 @@ class HttpApi:
 
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
+        _channel_mode(request)  # refused before the file is read
         hop_s = checked_hop(_number(request, "hop_seconds"))
-        async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES) as data:
-            events = app.voice.analyze_bytes(data, call, hop_s=hop_s)
+        fields: dict[str, list[str]] = {CHANNEL_QUERY: []}
+        async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES, fields) as data:
+            mode = _channel_mode(request, *fields[CHANNEL_QUERY])
+            events = app.voice.analyze_bytes(data, call, hop_s=hop_s, mode=mode)
             report = await _while_connected(request, report_of(events))
         return messages.audio_response(report, call)
 
@@ -124,7 +130,8 @@ class HttpApi:
             wanted = read_json(StoredRecording, data)
         call = call.of_task(wanted.task_id)
         bind_task(call.task_id)
-        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=wanted.hop_seconds)
+        mode = _channel_mode(request, wanted.channel_mode)
+        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=wanted.hop_seconds, mode=mode)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
@@ -286,6 +293,19 @@ def _time_limit(request: Request, limit: float) -> float:
     if not seconds > 0:
         raise InvalidRequest(f"{TIMEOUT_HEADER} must be a number of seconds above 0")
     return min(limit, seconds)
+
+
+def _channel_mode(request: Request, *in_body: str) -> ChannelMode:
+    """The choice of channels in the header, the query or the body.
+
+    Raises:
+        InvalidRequest: it is none, or they contradict each other.
+    """
+    given = [*request.headers.getlist(CHANNEL_HEADER), *request.query_params.getlist(CHANNEL_QUERY), *in_body]
+    named = {text for text in given if text}
+    if len(named) > 1:
+        raise InvalidRequest(f"the request names several values of {CHANNEL_QUERY}")
+    return ChannelMode.parse(named.pop() if named else "")
 
 
 def _number(request: Request, name: str) -> float | None:

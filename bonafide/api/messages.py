@@ -7,6 +7,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from bonafide.calls import Call
+from bonafide.channels import ChannelVerdict, channel_name
 from bonafide.decision import Band, effective_band
 from bonafide.errors import BonafideError
 from bonafide.face import FaceReport
@@ -19,8 +20,8 @@ from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 
 
-def chunk_result(window: WindowVerdict) -> audio.ChunkResult:
-    """One window's verdict."""
+def chunk_result(window: WindowVerdict, channel: str = "") -> audio.ChunkResult:
+    """One window's verdict; `channel` is what its channel is called."""
     return audio.ChunkResult(
         chunk_id=chunk_id(window.index),
         score=window.score,
@@ -29,6 +30,7 @@ def chunk_result(window: WindowVerdict) -> audio.ChunkResult:
         label=window.label,
         speech_ratio=window.speech_ratio,
         member_scores=window.member_scores,
+        channel=channel,
         llr=window.llr,
     )
 
@@ -38,7 +40,7 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
     return audio.AnalyzeAudioResponse(
         predictions={chunk_id(chunk.index): chunk.score for chunk in report.chunks if chunk.score is not None},
         error_message=report.error_message,
-        chunks=[chunk_result(chunk) for chunk in report.chunks],
+        chunks=[chunk_result(chunk, channel_name(chunk.channel, report.names)) for chunk in report.chunks],
         score=report.score,
         label=report.label,
         threshold=report.threshold,
@@ -51,11 +53,31 @@ def audio_response(report: AudioReport, call: Call) -> audio.AnalyzeAudioRespons
         speech_seconds=report.speech_seconds,
         member_scores=report.member_scores,
         evidence=report.evidence,
+        channel=report.channel,
+        channels=[channel_verdict(each) for each in report.channels],
         decision=report.answer.decision or "",
         llr=report.answer.llr,
         partially_spoofed=report.answer.partially_spoofed,
         conditions=report.answer.conditions,
         hop_seconds=report.hop_seconds,
+    )
+
+
+def channel_verdict(verdict: ChannelVerdict) -> audio.ChannelVerdict:
+    """The verdict on one channel of a recording or a live session."""
+    return audio.ChannelVerdict(
+        number=verdict.number,
+        name=verdict.name,
+        score=verdict.score,
+        label=verdict.label,
+        speech_seconds=verdict.speech_seconds,
+        suspicious=[suspicious_stretch(stretch) for stretch in verdict.suspicious],
+        chunks=[chunk_result(each, "" if each.channel is None else verdict.name) for each in verdict.windows],
+        member_scores=verdict.member_scores,
+        decision=verdict.answer.decision or "",
+        llr=verdict.answer.llr,
+        partially_spoofed=verdict.answer.partially_spoofed,
+        conditions=verdict.answer.conditions,
     )
 
 
@@ -86,8 +108,14 @@ def suspicious_stretch(stretch: SuspiciousStretch) -> audio.SuspiciousStretch:
 def audio_event(event: ScoredChunk | AudioReport, call: Call) -> audio.AnalyzeAudioEvent:
     """One message of a streamed analysis."""
     if isinstance(event, AudioReport):
-        return audio.AnalyzeAudioEvent(summary=audio_response(event, call), total_chunks=len(event.chunks))
-    return audio.AnalyzeAudioEvent(chunk=chunk_result(event.window), total_chunks=event.total)
+        return audio.AnalyzeAudioEvent(summary=audio_response(event, call), total_chunks=_chunks_in_all(event))
+    return audio.AnalyzeAudioEvent(chunk=chunk_result(event.window, event.channel), total_chunks=event.total)
+
+
+def _chunks_in_all(report: AudioReport) -> int:
+    """Of all channels; those of all channels together once."""
+    apart = sum(chunk.channel is not None for each in report.channels for chunk in each.windows)
+    return apart + sum(chunk.channel is None for chunk in report.chunks)
 
 
 def face_response(report: FaceReport, call: Call) -> liveness.LivenessResponse:

@@ -37,6 +37,14 @@ def _schema(message: Descriptor) -> dict[str, Any]:
     return {"type": "object", "properties": {field.name: of(field) for field in message.fields}}
 
 
+_CHANNEL_MODE = {
+    "description": "which channels are judged: auto, mix, separate, or the number of one, from 0",
+    "schema": {"type": "string", "default": "auto"},
+}
+_CHANNEL_PARAMETERS = [
+    {"name": "channel_mode", "in": "query", **_CHANNEL_MODE},
+    {"name": "x-channel-mode", "in": "header", **_CHANNEL_MODE},
+]
 _ERROR = {
     "type": "object",
     "properties": {
@@ -67,6 +75,16 @@ _FILE = {
     "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BYTES}}},
     "application/json": {"schema": EncodedFile.model_json_schema()},
 }
+_RECORDING = {
+    **_FILE,
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": _BYTES, "channel_mode": {"type": "string"}},
+        }
+    },
+}
 _HOP = {"type": "number", "minimum": MIN_HOP_SECONDS, "maximum": WINDOW_SECONDS}
 _HOP_IN_QUERY = {
     "name": "hop_seconds",
@@ -79,7 +97,10 @@ _STORED = {
         "schema": {
             "type": "object",
             "required": ["bucket", "key"],
-            "properties": {**{name: {"type": "string"} for name in ("bucket", "key", "task_id")}, "hop_seconds": _HOP},
+            "properties": {
+                **{name: {"type": "string"} for name in ("bucket", "key", "task_id", "channel_mode")},
+                "hop_seconds": _HOP,
+            },
         }
     }
 }
@@ -120,9 +141,14 @@ OPENAPI: dict[str, Any] = {
     },
     "paths": {
         "/detect_audio": {
-            "post": {**_operation("Judge the recording in the body", _AUDIO, _FILE), "parameters": [_HOP_IN_QUERY]}
+            "post": {
+                **_operation("Judge the recording in the body", _AUDIO, _RECORDING),
+                "parameters": [*_CHANNEL_PARAMETERS, _HOP_IN_QUERY],
+            }
         },
-        "/analyze_audio": {"post": _operation("Judge a stored recording", _AUDIO, _STORED)},
+        "/analyze_audio": {
+            "post": _operation("Judge a stored recording", _AUDIO, _STORED) | {"parameters": _CHANNEL_PARAMETERS}
+        },
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},
         "/model_status": {"get": _operation("Which models answer", _MODELS)},

@@ -12,12 +12,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bonafide.api import websocket_messages as messages
 from bonafide.api.websocket_query import configuration_of
 from bonafide.app import App
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.calls import printable_id
+from bonafide.channels import channel_name, windows_of
 from bonafide.errors import BonafideError, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.session import Ending, LiveWindowVerdict
 from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
 from bonafide.live.summary import LiveSummary
+from bonafide.verdict import WindowSpan
 
 _MIN_PROBABILITY = 1e-7  # its logarithm is finite
 
@@ -61,7 +64,7 @@ class DetectConversation:
                     raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
                 message = messages.read_message(text)
                 if isinstance(message, messages.End):
-                    yield Audio(*await self._intake.rest(), last=True)
+                    yield Audio(await self._intake.rest(), last=True)
                     return
                 yield await self._input(message)
             except BonafideError as error:
@@ -73,8 +76,8 @@ class DetectConversation:
     async def _input(self, message: messages.ClientMessage) -> Input:
         match message:
             case messages.AudioChunk():
-                samples, rate = await self._intake.text(message.audio_data, message.sample_rate, message.encoding)
-                return Audio(samples, rate, answer=not self._push)
+                blocks = await self._intake.text(message.audio_data, message.sample_rate, message.encoding)
+                return Audio(blocks, answer=not self._push)
             case messages.Configure():
                 updated = self._configure(message)
                 return QueuedReply(lambda: updated)
@@ -92,8 +95,7 @@ class DetectConversation:
         return QueuedReply(messages.Pong)
 
     async def _binary(self, data: bytes) -> Input:
-        samples, rate = await self._intake.samples(data)
-        return Audio(samples, rate, answer=not self._push)
+        return Audio(await self._intake.samples(data), answer=not self._push)
 
     def _configure(self, wanted: messages.Configure) -> messages.ConfigUpdated:
         self._intake.configure(
@@ -102,10 +104,11 @@ class DetectConversation:
             channels=wanted.channels,
             chunk_s=wanted.chunk_duration,
             overlap_s=wanted.overlap_duration,
+            mode=None if wanted.channel_mode is None else ChannelMode.parse(wanted.channel_mode),
         )
         if wanted.results is not None:
             self._push = wanted.results == "push"
-        config = self._stream.session.config
+        config, mode = self._stream.session.config, self._stream.session.mode
         return messages.ConfigUpdated(
             client_id=self._stream.client_id,
             config=messages.SessionConfig(
@@ -115,6 +118,7 @@ class DetectConversation:
                 encoding=self._intake.encoding,
                 channels=self._intake.channels,
                 results="push" if self._push else "reply",
+                channel_mode="" if mode == AUTO and (self._intake.channels or 1) == 1 else str(mode),
             ),
         )
 
@@ -134,14 +138,13 @@ class DetectConversation:
         return output  # type: ignore[return-value]  # what a `QueuedReply` made is a frame
 
     def _judged(self, judged: WindowResults) -> messages.ServerMessage:
-        sequences = ", ".join(str(span.index) for span in judged.unjudged)
-        names = f"no verdict on the windows {sequences}"
+        names = f"no verdict on the windows {', '.join(map(self._name_of, judged.unjudged))}"
         if judged.verdicts:
-            windows = [_result(verdict) for verdict in judged.verdicts]
+            worst = windows_of(judged.verdicts, self._stream.session.worst_now) or judged.verdicts
             return messages.DetectionResult(
                 client_id=self._stream.client_id,
-                result=windows[-1],
-                windows=windows,
+                result=self._result(worst[-1]),
+                windows=[self._result(verdict) for verdict in judged.verdicts],
                 threshold=self._stream.session.threshold,
                 model=self._model,
                 processing_time_ms=round(1000 * judged.took_s, 3),
@@ -155,6 +158,13 @@ class DetectConversation:
             buffer_size=judged.waiting_samples,
             chunk_duration=self._stream.session.config.chunk_s,
         )
+
+    def _result(self, verdict: LiveWindowVerdict) -> messages.Result:
+        return _result(verdict, channel_name(verdict.channel, self._stream.channel_names))
+
+    def _name_of(self, span: WindowSpan) -> str:
+        name = channel_name(span.channel, self._stream.channel_names)
+        return f"{span.index} of channel {name}" if name else str(span.index)
 
     def _error(self, error: BonafideError, about: str = "") -> messages.Error:
         text = f"{about}: {error.message}" if about else error.message
@@ -173,7 +183,7 @@ class DetectConversation:
             audio_seconds=summary.audio_s,
             judged_seconds=summary.judged_s,
             speech_seconds=summary.speech_s,
-            windows=[messages.timeline_window(each) for each in summary.windows],
+            windows=[messages.timeline_window(each, summary.names) for each in summary.windows],
             suspicious=[messages.stretch(each) for each in summary.suspicious],
             reason=summary.ending.value,
             model=self._model,
@@ -186,10 +196,12 @@ class DetectConversation:
             llr=summary.answer.llr,
             partially_spoofed=summary.answer.partially_spoofed,
             conditions=list(summary.answer.conditions),
+            channel=summary.channel,
+            channels=messages.channel_timelines(summary),
         )
 
 
-def _result(verdict: LiveWindowVerdict) -> messages.Result:
+def _result(verdict: LiveWindowVerdict, channel: str) -> messages.Result:
     spoof = verdict.score
     both = [] if spoof is None else [spoof, 1 - spoof]
     return messages.Result(
@@ -206,4 +218,5 @@ def _result(verdict: LiveWindowVerdict) -> messages.Result:
         running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),
         member_scores=dict(verdict.member_scores),
         llr=verdict.llr,
+        channel=channel,
     )

@@ -5,14 +5,17 @@ Client messages are read leniently, since several generations of clients are in 
 """
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bonafide.channels import channel_name
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import Encoding
 from bonafide.live.stream import LiveStream
-from bonafide.verdict import SuspiciousStretch, WindowVerdict
+from bonafide.live.summary import LiveSummary
+from bonafide.verdict import SPOOF, SuspiciousStretch, WindowVerdict
 from models.info import ModelInfo
 
 VoiceLabel = Literal["spoof", "bonafide", "no_speech"]
@@ -32,6 +35,10 @@ Decision = Annotated[
 
 Llr = Annotated[float | None, Field(exclude_if=lambda llr: llr is None)]
 """Natural logarithm of the likelihood ratio, spoof over bona fide; no field without a score or a calibration."""
+
+
+ChannelName = Annotated[str, Field(exclude_if=lambda name: not name)]
+"""Whose a window or a verdict is; of all channels together frames have no such field."""
 
 
 class _FromClient(BaseModel):
@@ -68,6 +75,7 @@ class Configure(_FromClient):
     overlap_duration: float | None = None
     encoding: Encoding | None = None
     channels: int | None = None
+    channel_mode: str | None = None
     results: Results | None = None
 
 
@@ -180,6 +188,7 @@ class Result(_ToClient):
     running: Running
     member_scores: MemberScores = {}
     llr: Llr = None
+    channel: ChannelName = ""
 
 
 class Connected(_Frame):
@@ -192,7 +201,7 @@ class Connected(_Frame):
 
 
 class DetectionResult(_Frame):
-    """Windows were judged: `result` is the last, `windows` are all of them."""
+    """Windows were judged: `result` is the last (of several channels, of the worst), `windows` are all of them."""
 
     type: Literal["detection_result"] = "detection_result"
     client_id: str
@@ -215,7 +224,10 @@ class Buffering(_Frame):
 
 
 class SessionConfig(_ToClient):
-    """The configuration of a session; `channels` is null where the audio says itself."""
+    """The configuration of a session; `channels` is null where the audio says itself.
+
+    `channel_mode` is there where it is not `auto`, or several channels are interleaved.
+    """
 
     sample_rate: int
     chunk_duration: float
@@ -223,6 +235,7 @@ class SessionConfig(_ToClient):
     encoding: Encoding | None
     channels: int | None
     results: Results
+    channel_mode: ChannelName = ""
 
 
 class ConfigUpdated(_Frame):
@@ -291,10 +304,11 @@ class TimelineWindow(_ToClient):
     speech_ratio: float
     member_scores: MemberScores = {}
     llr: Llr = None
+    channel: ChannelName = ""
 
 
-def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
-    """A judged window in a summary."""
+def timeline_window(verdict: WindowVerdict, names: Sequence[str] = ()) -> TimelineWindow:
+    """A judged window in a summary; `names` are those of channels 0, 1, ..."""
     return TimelineWindow(
         sequence=verdict.index,
         start_time_seconds=verdict.start_s,
@@ -304,6 +318,7 @@ def timeline_window(verdict: WindowVerdict) -> TimelineWindow:
         speech_ratio=verdict.speech_ratio,
         member_scores=dict(verdict.member_scores),
         llr=verdict.llr,
+        channel=channel_name(verdict.channel, names),
     )
 
 
@@ -318,6 +333,50 @@ class Stretch(_ToClient):
 def stretch(found: SuspiciousStretch) -> Stretch:
     """A suspicious stretch in a summary."""
     return Stretch(start_time_seconds=found.start_s, end_time_seconds=found.end_s, p_spoof=found.score)
+
+
+class ChannelTimeline(_ToClient):
+    """The verdict on one channel in a summary."""
+
+    number: int
+    name: str
+    label: VoiceLabel
+    is_spoof: bool
+    p_spoof: float | None
+    speech_seconds: float
+    windows: list[TimelineWindow]
+    suspicious: list[Stretch]
+    member_scores: MemberScores = {}
+    decision: Decision = None
+    llr: Llr = None
+    partially_spoofed: bool = False
+    conditions: list[str] = []
+
+
+ChannelTimelines = Annotated[list[ChannelTimeline], Field(exclude_if=lambda channels: not channels)]
+"""Of channels that were judged apart; where all were judged as one frames have no such field."""
+
+
+def channel_timelines(summary: LiveSummary, *, with_windows: bool = True) -> list[ChannelTimeline]:
+    """The channels of a summary."""
+    return [
+        ChannelTimeline(
+            number=each.number,
+            name=each.name,
+            label=each.label,
+            is_spoof=each.label == SPOOF,
+            p_spoof=each.score,
+            speech_seconds=each.speech_seconds,
+            windows=[timeline_window(window, summary.names) for window in each.windows] if with_windows else [],
+            suspicious=[stretch(found) for found in each.suspicious],
+            member_scores=dict(each.member_scores),
+            decision=each.answer.decision,
+            llr=each.answer.llr,
+            partially_spoofed=each.answer.partially_spoofed,
+            conditions=list(each.answer.conditions),
+        )
+        for each in summary.channels
+    ]
 
 
 class Summary(_Frame):
@@ -345,6 +404,8 @@ class Summary(_Frame):
     llr: Llr = None
     partially_spoofed: bool = False
     conditions: list[str] = []
+    channel: ChannelName = ""
+    channels: ChannelTimelines = []
 
 
 class Error(_Frame):

@@ -165,7 +165,7 @@ class MonoDecoder:
                 if unit_s is not None:
                     yield from self._silence_before(frame, unit_s)
                 for block in self._mixer.blocks(frame):
-                    self._silence.decoded(*block)
+                    self._silence.decoded(block.samples, block.rate)
                     yield block
                 self._line.passed(frame.samples / frame.sample_rate)
             yield from self._mixer.rest()
@@ -176,7 +176,7 @@ class MonoDecoder:
         for start in range(0, len(samples), BLOCK_SAMPLES):
             piece = samples[start : start + BLOCK_SAMPLES]
             for block in self._mixer.pcm16(piece, rate):
-                self._silence.decoded(*block)
+                self._silence.decoded(block.samples, block.rate)
                 yield block
             if self._silence.listening:
                 self._silence.packet(piece.tobytes())
@@ -193,7 +193,7 @@ class MonoDecoder:
         while samples > 0:
             count = min(samples, BLOCK_SAMPLES)
             self._line.passed(count / rate)
-            yield Block(np.zeros(count, np.float32), rate)
+            yield Block(np.zeros(count, np.float32), rate, frame.layout.nb_channels)
             samples -= count
 
     def _pick(self, container: InputContainer) -> AudioStream:

@@ -1,4 +1,4 @@
-"""Decoded frames -> mono float32 blocks: every sample format as -1..1, channels as one."""
+"""Decoded frames -> mono float32 blocks: every sample format as -1..1, channels as one, and apart beside it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -7,8 +7,9 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from bonafide.audio.channels import Downmix
+from bonafide.audio.channels import Downmix, Mixed
 from bonafide.audio.levels import LOUDEST
+from bonafide.audio.parting import Parting
 from bonafide.errors import TooLarge, UnreadableMedia
 
 MIN_SAMPLE_RATE = 4_000
@@ -30,10 +31,32 @@ _SAMPLES: dict[str, tuple[type[np.generic], float, float]] = {
 
 
 class Block(NamedTuple):
-    """A run of samples: float32 array (n,), mono, nominally -1..1, within `LOUDEST`, at `rate` samples per second."""
+    """A run of samples, nominally -1..1, within `LOUDEST`.
+
+    Attributes:
+        samples: float32 array (n,), mono.
+        rate: in Hz.
+        channels: of which `samples` are the mix.
+        apart: float32 array (channels, n), see `Mixed`; None of one channel, which `samples` are.
+        parted_at: see `Mixed`.
+    """
 
     samples: NDArray[np.float32]
     rate: int
+    channels: int = 1
+    apart: NDArray[np.float32] | None = None
+    parted_at: int | None = None
+
+    @classmethod
+    def of(cls, mixed: Mixed, rate: int, channels: int) -> "Block":
+        """What a `Downmix` gave."""
+        return cls(mixed.mono, rate, channels, mixed.apart, mixed.parted_at)
+
+    def between(self, start: int, end: int) -> "Block":
+        """The samples from `start` to `end`, counted from 0; they may be fewer."""
+        apart = None if self.apart is None else self.apart[:, start:end]
+        parted_at = None if self.parted_at is None or self.parted_at > end else max(0, self.parted_at - start)
+        return Block(self.samples[start:end], self.rate, self.channels, apart, parted_at)
 
 
 class MonoMixer:
@@ -49,6 +72,7 @@ class MonoMixer:
         self._max_sample_rate = max_sample_rate
         self._downmix: Downmix | None = None
         self._cancelled_s = 0.0
+        self._parting = Parting()
 
     @property
     def cancelled_s(self) -> float:
@@ -91,7 +115,10 @@ class MonoMixer:
                 sound *= np.float32(1.0 / scale)
             else:
                 _refuse_what_is_no_sound(sound)
-            yield Block(sound[0] if self._downmix is None else self._downmix.feed(sound), rate)
+            if self._downmix is None:
+                yield Block(sound[0], rate)
+            else:
+                yield Block.of(self._downmix.feed(sound), rate, channels)
 
     def _begin_mixing(self, channels: int, rate: int) -> Iterator[Block]:
         """Ends the mixing of what came before, if that had other channels or another rate."""
@@ -99,15 +126,15 @@ class MonoMixer:
         if (downmix.channels, downmix.rate) == (channels, rate) if downmix is not None else channels == 1:
             return
         yield from self.rest()
-        self._downmix = Downmix(channels, rate) if channels > 1 else None
+        self._downmix = Downmix(channels, rate, self._parting) if channels > 1 else None
 
     def rest(self) -> Iterator[Block]:
         """What waits to be mixed."""
         if self._downmix is not None:
             rest = self._downmix.flush()
             self._cancelled_s += self._downmix.cancelled_s
-            rate, self._downmix = self._downmix.rate, None
-            yield Block(rest, rate)
+            rate, channels, self._downmix = self._downmix.rate, self._downmix.channels, None
+            yield Block.of(rest, rate, channels)
 
     def check(self, rate: int, channels: int) -> None:
         """Refuses what no frame may have.

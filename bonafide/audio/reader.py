@@ -12,12 +12,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.by_channel import ByChannel
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.decoding import MonoDecoder
+from bonafide.audio.lanes import ChannelCut, Lanes
 from bonafide.audio.levels import model_input
 from bonafide.audio.plausibility import LevelRemarks
-from bonafide.audio.resampling import SAMPLE_RATE, resample
-from bonafide.audio.windows import MAX_FOR_ONE, Cut, WindowCutter
+from bonafide.audio.resampling import SAMPLE_RATE
+from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
@@ -54,7 +57,7 @@ class AudioLimits:
 
     Attributes:
         max_bytes: size of the file.
-        max_seconds: duration, counted in decoded samples.
+        max_seconds: duration, counted in decoded samples; of all channels that are judged apart together.
         max_channels: channels of the audio stream.
         max_sample_rate: in Hz.
     """
@@ -96,7 +99,8 @@ class AudioReader:
     Attributes:
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
-        conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the last step.
+        conditions: what weakens a verdict on the mix, by the names of `audio.conditions`; complete after the last step.
+        channel_conditions: what weakens one on each channel that is judged apart, by its number; likewise.
     """
 
     def __init__(
@@ -105,7 +109,9 @@ class AudioReader:
         limits: AudioLimits,
         batch_windows: int = 8,
         before: int = 0,
+        *,
         hop_s: float = WINDOW_SECONDS,
+        mode: ChannelMode = AUTO,
     ) -> None:
         """Checks the size only.
 
@@ -115,6 +121,7 @@ class AudioReader:
             batch_windows: most windows of one step.
             before: samples at 16 kHz before each window that are given with it, see `samples_before`.
             hop_s: seconds between the starts of two windows, see `checked_hop`.
+            mode: which channels are judged.
 
         Raises:
             UnreadableMedia: no bytes at all.
@@ -131,9 +138,11 @@ class AudioReader:
         self._batch_windows = batch_windows
         self._before = before
         self._hop_s = hop_s
+        self._mode = mode
         self._decoder = MonoDecoder(data, limits.max_channels, limits.max_sample_rate)
         self.warnings = self._decoder.warnings
         self.conditions: tuple[str, ...] = ()
+        self.channel_conditions: dict[int, tuple[str, ...]] = {}
         self._steps = self._read()
         self._running = Lock()
         self._closed = False
@@ -148,6 +157,7 @@ class AudioReader:
             UnreadableMedia: nothing readable, a sample that is not finite or beyond any range, or a rate that
                 keeps changing.
             TooLarge: more seconds, channels or Hz than allowed.
+            InvalidRequest: the recording has no such channel.
         """
         with self._running:
             try:
@@ -172,60 +182,61 @@ class AudioReader:
                 self._running.release()
 
     def _read(self) -> Generator[list[Window], None, None]:
-        index = 0
-        remarks, meter = LevelRemarks(), ConditionMeter()
+        remarks = LevelRemarks()
+        meters = ByChannel(ConditionMeter())
         for rate, cuts in self._batches():
             windows = []
-            for cut in cuts:
+            for index, channel, cut in cuts:
                 span = recorded_span(index, min(window_end(index, self._hop_s), self.seconds), self._hop_s)
                 made = model_input(cut.samples, rate)
                 remarks.add(made, span.fresh_s)
-                meter.add(cut.samples[-cut.fresh :], rate, made)
+                meters[channel].add(cut.samples[-cut.fresh :], rate, made)
                 pcm = made.pcm[-(WINDOW_SAMPLES + self._before) :]
-                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm))
-                index += 1
+                windows.append(Window(span.index, span.start_s, span.end_s, span.fresh_s, pcm, channel=channel))
             yield windows
-        meter.lossy = self._decoder.lossy
-        self.conditions = meter.names()
+        for _, meter in meters.items():
+            meter.lossy = self._decoder.lossy
+        names = {channel: meter.names() for channel, meter in meters.items()}
+        self.conditions = names[None]
+        self.channel_conditions = {channel: found for channel, found in names.items() if channel is not None}
         self.warnings += [sentence for sentence in remarks.sentences() if sentence not in self.warnings]
 
-    def _batches(self) -> Iterator[tuple[int, list[Cut]]]:
-        """Groups of windows of one rate, as they were cut."""
-        cutter: WindowCutter | None = None
-        waiting: list[Cut] = []
-        cut_count = rate_changes = 0
+    def _batches(self) -> Iterator[tuple[int, list[ChannelCut]]]:
+        """Groups of windows of one rate, as they were cut, with their index and channel."""
+        lanes: Lanes | None = None
+        waiting: list[ChannelCut] = []
+        rate_changes = 0
         most = max_windows(self._limits.max_seconds)
-        for samples, rate in self._decoder.blocks():
-            if cutter is None:
+        for block in self._decoder.blocks():
+            if lanes is None:
                 before_s = self._before / SAMPLE_RATE
-                cutter = WindowCutter(rate, WINDOW_SECONDS, self._hop_s, before_s=before_s, exact=True)
-            elif cutter.rate != rate:
+                lanes = Lanes(block.rate, WINDOW_SECONDS, before_s, hop_s=self._hop_s, mode=self._mode)
+            elif lanes.rate != block.rate:
                 rate_changes += 1
                 if rate_changes > _MAX_RATE_CHANGES:
                     raise UnreadableMedia("the sample rate of the recording changes again and again")
                 if waiting:
-                    yield cutter.rate, waiting
+                    yield lanes.rate, waiting
                     waiting = []
-                cutter = _continued(cutter, rate, self._before / SAMPLE_RATE, self._hop_s)
-            cuts = cutter.feed(samples)
-            waiting += cuts
-            cut_count += len(cuts)
-            held_s = window_end(cut_count - 1, self._hop_s) if cut_count else 0.0
-            self.seconds = held_s + cutter.unseen_samples / rate
-            if self.seconds > self._limits.max_seconds:
-                raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s")
-            if cut_count > most:
+                lanes.change_rate(block.rate)
+            waiting += lanes.feed(block)
+            held_s = window_end(lanes.slots - 1, self._hop_s) if lanes.slots else 0.0
+            self.seconds = held_s + lanes.unseen_samples / block.rate
+            of_all = "" if lanes.lanes_now == 1 else ", all channels that are judged together"
+            if lanes.judged_s > self._limits.max_seconds:
+                raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s{of_all}")
+            if lanes.judged > most:
                 raise TooLarge(
-                    f"more than {most} windows of a recording; use a larger hop_seconds than {self._hop_s:g}"
+                    f"more than {most} windows of a recording{of_all}; use a larger hop_seconds than {self._hop_s:g}"
                 )
             while len(waiting) >= self._batch_windows:
-                yield rate, waiting[: self._batch_windows]
+                yield block.rate, waiting[: self._batch_windows]
                 waiting = waiting[self._batch_windows :]
-        if cutter is None:
+        if lanes is None:
             raise UnreadableMedia("no audio could be decoded from the recording")
-        last = cutter.flush()
-        if waiting := waiting + ([last] if last else []):
-            yield cutter.rate, waiting
+        waiting += lanes.flush()
+        for first in range(0, len(waiting), self._batch_windows):
+            yield lanes.rate, waiting[first : first + self._batch_windows]
 
 
 def max_windows(max_seconds: float) -> int:
@@ -271,15 +282,3 @@ def window_weight(pcm: NDArray[np.int16]) -> float:
 def samples_before(model: ModelInfo) -> int:
     """How many samples before a window of 4 s a model is given with it, at 16 kHz; see docs/verdict.md."""
     return max(0, (model.window_samples or 0) - WINDOW_SAMPLES)
-
-
-def _continued(cutter: WindowCutter, rate: int, before_s: float, hop_s: float) -> WindowCutter:
-    """A cutter for the new rate that continues where the old one ends."""
-    history, unseen, old_rate = cutter.rest
-    resampled = resample(history[np.newaxis], old_rate, rate)[0]
-    continued = WindowCutter(rate, WINDOW_SECONDS, hop_s, resampled, before_s, exact=True)
-    if len(history):
-        continued.overlap(resampled)
-    room = continued.window_samples - 1 - (continued.window_samples - continued.hop_samples if len(history) else 0)
-    continued.feed(resample(unseen[np.newaxis], old_rate, rate)[0][:room])
-    return continued

@@ -7,6 +7,7 @@ import json
 import math
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -20,6 +21,26 @@ _PREFIX = "bonafide:4:"
 _SAMPLE_BYTES = 2
 
 
+class Lane(NamedTuple):
+    """A channel of a recording that was judged apart.
+
+    Attributes:
+        channel: its number, from 0.
+        first: index of its first window.
+        conditions: what weakens a verdict on it, by the names of `audio.conditions`.
+    """
+
+    channel: int
+    first: int
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it may have been written by `Codec.encode_recording`."""
+        numbers = all(type(number) is int and number >= 0 for number in (self.channel, self.first))
+        return numbers and all(isinstance(name, str) for name in self.conditions)
+
+
 @dataclass(frozen=True)
 class RecordingMeta:
     """Metadata of a recording, known after decoding.
@@ -28,13 +49,16 @@ class RecordingMeta:
         windows: Number of windows, 0 or more.
         seconds: Length, finite, 0 or more.
         warnings: Warnings for the reader of the result, such as a truncated file.
-        conditions: What weakens a verdict on it, by the names of `audio.conditions`.
+        conditions: What weakens a verdict on its mix, by the names of `audio.conditions`.
+        lanes: Channels that were judged apart; the windows before the first of them are of the mix. None of a recording
+            that was judged as one.
     """
 
     windows: int
     seconds: float
     warnings: tuple[str, ...]
     conditions: tuple[str, ...] = ()
+    lanes: tuple[Lane, ...] = ()
 
 
 def recording_key(content_id: str) -> str:
@@ -65,7 +89,7 @@ class Codec:
     def encode_recording(self, key: str, meta: RecordingMeta) -> bytes:
         """JSON."""
         content = [int(meta.windows), float(meta.seconds), meta.warnings, meta.conditions]
-        return self._seal.close(key, json.dumps(content).encode())
+        return self._seal.close(key, json.dumps([*content, *([meta.lanes] if meta.lanes else [])]).encode())
 
     def decode_recording(self, key: str, value: bytes) -> RecordingMeta | None:
         """What `encode_recording` wrote under this key, else None."""
@@ -74,8 +98,11 @@ class Codec:
             return None
         try:
             # Of releases that measured no conditions there are three: the recording is then read anew.
-            windows, seconds, warnings, conditions = json.loads(bytes(payload))
+            windows, seconds, warnings, conditions, *rest = json.loads(bytes(payload))
+            lanes = tuple(Lane(channel, first, tuple(names)) for channel, first, names in (rest[0] if rest else ()))
         except (ValueError, TypeError):
+            return None
+        if not all(lane.is_sound for lane in lanes):
             return None
         if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
             return None
@@ -83,7 +110,7 @@ class Codec:
             return None
         if not (isinstance(conditions, list) and all(isinstance(name, str) for name in conditions)):
             return None
-        return RecordingMeta(windows, seconds, tuple(warnings), tuple(conditions))
+        return RecordingMeta(windows, seconds, tuple(warnings), tuple(conditions), lanes)
 
     def encode_window(self, key: str, window: NDArray[np.int16]) -> bytes:
         """Little-endian samples. window: int16 array (samples,); any other dtype is a TypeError."""

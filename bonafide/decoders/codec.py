@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.channel_mode import MIX, ChannelMode
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import Window
 
@@ -38,27 +39,45 @@ def unpacked_windows(places: Sequence[dict[str, Any]], payload: bytes | bytearra
     ]
 
 
-def packed_blocks(blocks: Sequence[Block]) -> tuple[list[tuple[int, int]], bytes]:
-    """Length and rate of each block, and the float32 samples of all."""
-    places = [(len(each.samples), each.rate) for each in blocks]
-    return places, b"".join(np.ascontiguousarray(each.samples, np.float32).tobytes() for each in blocks)
+def packed_blocks(blocks: Sequence[Block], mode: ChannelMode = MIX) -> tuple[list[tuple[int, ...]], bytes]:
+    """Length, rate, channels, rows and parting (-1: none) of each block, and the float32 samples of all.
+
+    Rows are the mix and, where `mode` may judge them, each channel.
+    """
+    places: list[tuple[int, ...]] = []
+    rows: list[NDArray[np.float32]] = []
+    for each in blocks:
+        apart = each.apart if mode.needs_apart(each.channels) else None
+        mix = np.ascontiguousarray(each.samples[np.newaxis], np.float32)
+        rows.append(mix if apart is None else np.concatenate([mix, apart]))
+        parted_at = -1 if each.parted_at is None else each.parted_at
+        places.append((len(each.samples), each.rate, each.channels, len(rows[-1]), parted_at))
+    return places, b"".join(each.tobytes() for each in rows)
 
 
 def unpacked_blocks(places: Sequence[Sequence[int]], payload: bytes | bytearray) -> list[Block]:
     """Decodes blocks; their samples are views of the payload.
 
     Raises:
-        ValueError: the samples do not match, or a rate is not positive.
+        ValueError: the samples do not match, or a number cannot be.
     """
     samples = np.frombuffer(payload, np.float32)
-    lengths = [int(length) for length, _ in places]
-    if min(lengths, default=0) < 0 or sum(lengths) != len(samples) or any(rate < 1 for _, rate in places):
+    sizes = []
+    for length, rate, channels, rows, parted_at in places:
+        if length < 0 or rate < 1 or channels < 1 or rows not in (1, channels + 1) or not -1 <= parted_at <= length:
+            raise ValueError("a block cannot be what its numbers say")
+        sizes.append(length * rows)
+    if sum(sizes) != len(samples):
         raise ValueError("the samples do not fit their blocks")
-    ends = np.cumsum(lengths).tolist()
-    return [
-        Block(samples[end - length : end], int(rate))
-        for (_, rate), length, end in zip(places, lengths, ends, strict=True)
-    ]
+    ends = np.cumsum(sizes).tolist()
+    return [_block(samples[end - size : end], place) for place, size, end in zip(places, sizes, ends, strict=True)]
+
+
+def _block(samples: NDArray[np.float32], place: Sequence[int]) -> Block:
+    length, rate, channels, rows, parted_at = place
+    of_each = samples.reshape(rows, length)
+    apart = of_each[1:] if rows > 1 else None
+    return Block(of_each[0], rate, channels, apart, None if parted_at < 0 else parted_at)
 
 
 def unpacked_pixels(shape: Sequence[int], payload: bytes | bytearray) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
-"""A live container, or a codec without one, as mono blocks, decoded in a process of its own."""
+"""A live container, or a codec without one, as blocks, decoded in a process of its own."""
 
 from dataclasses import asdict
 
+from bonafide.audio.channel_mode import MIX, ChannelMode
 from bonafide.audio.codec_reader import Codec
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
@@ -20,6 +21,7 @@ class ContainerStream:
         limits: on channels and sample rate.
         max_message_s: most seconds of audio that one part may hold.
         codec: of a stream without a container; None: the container says.
+        mode: which channels are judged, so that they come apart.
 
     Attributes:
         warnings: what is odd about the audio so far, as sentences.
@@ -27,13 +29,20 @@ class ContainerStream:
     """
 
     def __init__(
-        self, pool: DecoderPool, limits: AudioLimits, max_message_s: float, codec: Codec | None = None
+        self,
+        pool: DecoderPool,
+        limits: AudioLimits,
+        max_message_s: float,
+        codec: Codec | None = None,
+        mode: ChannelMode = MIX,
     ) -> None:
         self._pool = pool
         self._limits = limits
         self._max_message_s = max_message_s
         self._codec = codec
-        self._most_bytes = int(max_message_s * limits.max_sample_rate) * _BYTES_PER_SAMPLE
+        self._mode = mode
+        rows = 1 + {"mix": 0, "auto": 2}.get(mode.kind, limits.max_channels)
+        self._most_bytes = int(max_message_s * limits.max_sample_rate) * _BYTES_PER_SAMPLE * rows
         self._job = pool.begin()
         self._begun = self._failed = False
         self.warnings: list[str] = []
@@ -57,6 +66,7 @@ class ContainerStream:
             request = {
                 "do": "container",
                 "codec": self._codec,
+                "channel_mode": str(self._mode),
                 "limits": asdict(self._limits),
                 "most_s": self._max_message_s,
             }

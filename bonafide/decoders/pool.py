@@ -10,13 +10,15 @@ from typing import Any, Self
 from bonafide.decoders.frames import Frame, Media
 from bonafide.decoders.processes import Template, Worker, WorkerLost
 from bonafide.decoders.slots import FairSlots
-from bonafide.errors import BonafideError, TooLarge, Unavailable, UnreadableMedia
+from bonafide.errors import BonafideError, InvalidRequest, TooLarge, Unavailable, UnreadableMedia
 from bonafide.security.caller import current_caller
 from bonafide.settings import MIB, Settings
 
 log = logging.getLogger(__name__)
 
-_ERRORS: dict[str, type[BonafideError]] = {each.code.value: each for each in (TooLarge, UnreadableMedia)}
+_ERRORS: dict[str, type[BonafideError]] = {
+    each.code.value: each for each in (InvalidRequest, TooLarge, UnreadableMedia)
+}
 _FIXED_MEMORY = 512 * MIB
 _MAX_FILES = 500
 """Files that a process reads before it is replaced, so that no leak in a library grows up to the limit."""

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from typing import Protocol, cast
 
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, AudioReader, Window
 from bonafide.decoders.codec import unpacked_windows
 from bonafide.decoders.frames import Media
@@ -22,11 +23,13 @@ class WindowStream(Protocol):
         seconds: audio decoded so far.
         warnings: sentences about what could not be read, or is odd; complete after the last step.
         conditions: what weakens a verdict, by the names of `audio.conditions`; complete after the last step.
+        channel_conditions: those of each channel that is judged apart, by its number.
     """
 
     seconds: float
     warnings: list[str]
     conditions: tuple[str, ...]
+    channel_conditions: dict[int, tuple[str, ...]]
 
     async def next_windows(self) -> list[Window] | None:
         """The next windows; None at the end.
@@ -40,12 +43,19 @@ class RecordingDecoder(Protocol):
     """Where recordings are decoded."""
 
     def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, hop_s: float = WINDOW_SECONDS
+        self,
+        data: Media,
+        limits: AudioLimits,
+        windows: int,
+        before: int = 0,
+        *,
+        hop_s: float = WINDOW_SECONDS,
+        mode: ChannelMode = AUTO,
     ) -> AbstractAsyncContextManager[WindowStream]:
         """A recording, in steps of at most `windows` windows; nothing is decoded before the first.
 
-        With each window come `before` samples of what lies before it, and windows start every `hop_s` seconds, see
-        `AudioReader`.
+        With each window come `before` samples of what lies before it, windows start every `hop_s` seconds, and `mode`
+        says which channels are judged, see `AudioReader`.
 
         A bytearray may be empty after the first step, so that no second copy of the recording is held.
         """
@@ -59,13 +69,20 @@ class ProcessRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, hop_s: float = WINDOW_SECONDS
+        self,
+        data: Media,
+        limits: AudioLimits,
+        windows: int,
+        before: int = 0,
+        *,
+        hop_s: float = WINDOW_SECONDS,
+        mode: ChannelMode = AUTO,
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
         # Refuses what is empty or too large before it is sent; looks at the size alone.
         AudioReader(cast(bytes, data), limits, windows).close()
         async with self._pool.job() as job:
-            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before, hop_s)
+            yield _ProcessWindows(job, self._pool.end, data, limits, windows, before, hop_s=hop_s, mode=mode)
 
 
 class ThreadRecordings:
@@ -76,10 +93,17 @@ class ThreadRecordings:
 
     @asynccontextmanager
     async def open(
-        self, data: Media, limits: AudioLimits, windows: int, before: int = 0, hop_s: float = WINDOW_SECONDS
+        self,
+        data: Media,
+        limits: AudioLimits,
+        windows: int,
+        before: int = 0,
+        *,
+        hop_s: float = WINDOW_SECONDS,
+        mode: ChannelMode = AUTO,
     ) -> AsyncIterator[WindowStream]:
         """See `RecordingDecoder`."""
-        with AudioReader(bytes(data), limits, windows, before, hop_s) as reader:
+        with AudioReader(bytes(data), limits, windows, before, hop_s=hop_s, mode=mode) as reader:
             yield _ThreadWindows(reader, self._threads)
 
 
@@ -92,11 +116,14 @@ class _ProcessWindows:
         limits: AudioLimits,
         windows: int,
         before: int,
+        *,
         hop_s: float,
+        mode: ChannelMode,
     ) -> None:
         self.seconds = 0.0
         self.warnings: list[str] = []
         self.conditions: tuple[str, ...] = ()
+        self.channel_conditions: dict[int, tuple[str, ...]] = {}
         self._job = job
         self._give_back = give_back
         self._data = data
@@ -104,6 +131,7 @@ class _ProcessWindows:
         self._windows = windows
         self._before = before
         self._hop_s = hop_s
+        self._mode = mode
         self._begun = self._ended = False
 
     async def next_windows(self) -> list[Window] | None:
@@ -120,6 +148,7 @@ class _ProcessWindows:
                     "windows": self._windows,
                     "before": self._before,
                     "hop_s": self._hop_s,
+                    "channel_mode": str(self._mode),
                 }
                 answer = await self._job.ask(begin, self._data, most_bytes=most_bytes)
                 self._begun = True
@@ -129,6 +158,9 @@ class _ProcessWindows:
         self.seconds = float(answer.header["seconds"])
         self.warnings = [str(warning) for warning in answer.header["warnings"]]
         self.conditions = tuple(map(str, answer.header["conditions"]))
+        self.channel_conditions = {
+            int(channel): tuple(map(str, names)) for channel, names in answer.header["channel_conditions"]
+        }
         if "windows" not in answer.header:
             return None
         return unpacked_windows(answer.header["windows"], answer.payload)
@@ -141,9 +173,11 @@ class _ThreadWindows:
         self.seconds = 0.0
         self.warnings = reader.warnings
         self.conditions: tuple[str, ...] = ()
+        self.channel_conditions: dict[int, tuple[str, ...]] = {}
 
     async def next_windows(self) -> list[Window] | None:
         step = asyncio.get_running_loop().run_in_executor(self._threads, lambda: next(self._reader, None))
         windows = await step
         self.seconds, self.conditions = self._reader.seconds, self._reader.conditions
+        self.channel_conditions = self._reader.channel_conditions
         return windows

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.codec_reader import CodecReader
 from bonafide.audio.container_reader import ContainerReader
 from bonafide.audio.reader import AudioLimits, AudioReader, Window
@@ -71,7 +72,12 @@ class AudioJob:
     def __init__(self, frame: Frame) -> None:
         header = frame.header
         self._reader = AudioReader(
-            bytes(frame.payload), AudioLimits(**header["limits"]), header["windows"], header["before"], header["hop_s"]
+            bytes(frame.payload),
+            AudioLimits(**header["limits"]),
+            header["windows"],
+            header["before"],
+            hop_s=header["hop_s"],
+            mode=ChannelMode.parse(header["channel_mode"]),
         )
         self._bound = CpuBound(len(frame.payload), header["windows"])
         self._most: int = header["windows"]
@@ -96,6 +102,7 @@ class AudioJob:
             "seconds": reader.seconds,
             "warnings": reader.warnings,
             "conditions": reader.conditions,
+            "channel_conditions": list(reader.channel_conditions.items()),
         }
         if is_end:
             state["end"] = True
@@ -137,6 +144,7 @@ class ContainerJob:
     def __init__(self, frame: Frame) -> None:
         limits, most_s = AudioLimits(**frame.header["limits"]), frame.header["most_s"]
         bare = frame.header.get("codec")
+        self._mode = ChannelMode.parse(frame.header["channel_mode"])
         self._reader: ContainerReader | CodecReader = (
             ContainerReader(limits, most_s) if bare is None else CodecReader(bare, limits, most_s)
         )
@@ -154,7 +162,7 @@ class ContainerJob:
         except BaseException:
             self._reader.close()
             raise
-        places, samples = codec.packed_blocks(blocks)
+        places, samples = codec.packed_blocks(blocks, self._mode)
         state: dict[str, Any] = {"blocks": places, "warnings": reader.warnings}
         state["lossy"] = isinstance(reader, CodecReader) or reader.lossy
         return {**state, "end": True} if is_end else state, samples

@@ -30,6 +30,8 @@ class Judgement:
         member_scores: of an ensemble's members by their names; none of a single model.
         answer: what is said of it beside score and label.
         hop_seconds: between the starts of two windows of a recording; None: not a recording.
+        channel_mode: the choice of channels that was in force; empty: there was none to make.
+        channel: what the channel is called whose verdict this is; empty: all channels were judged as one.
         codec: in which the media came, as a word of `media_format` or an encoding of live audio; "cached": unknown.
     """
 
@@ -44,6 +46,8 @@ class Judgement:
     member_scores: Mapping[str, float] = field(default_factory=dict)
     answer: Answer = field(default_factory=Answer)
     hop_seconds: float | None = None
+    channel_mode: str = ""
+    channel: str = ""
     codec: str = "other"
 
     @property

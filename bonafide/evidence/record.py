@@ -57,6 +57,10 @@ def payload_of(judgement: Judgement, call: Call, seconds: float) -> dict[str, An
         payload["windows"] = [_window(window) for window in judgement.windows]
     if judgement.hop_seconds is not None:
         payload["hop_seconds"] = judgement.hop_seconds
+    if judgement.channel_mode:
+        payload["channel_mode"] = judgement.channel_mode
+    if judgement.channel:
+        payload["channel"] = judgement.channel
     if judgement.reference:
         payload["reference"] = judgement.reference
     if judgement.member_scores:

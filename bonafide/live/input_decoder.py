@@ -5,6 +5,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.codec_reader import CODEC_RATES, Codec
 from bonafide.audio.conditions import is_lossy
 from bonafide.audio.mono import Block
@@ -47,6 +48,7 @@ class AudioInputDecoder:
         self._overlap_named = False
         self._decoder: RawDecoder | ContainerStream | None = None
         self._mixer: Interleaved | None = None
+        self._begun = False
 
     def configure(
         self,
@@ -56,11 +58,14 @@ class AudioInputDecoder:
         channels: int | None = None,
         chunk_s: float | None = None,
         overlap_s: float | None = None,
+        mode: ChannelMode | None = None,
     ) -> None:
         """Applies the values that are given. With an encoding, or other channels, a new stream of bytes begins.
 
         Raises:
-            InvalidRequest: a value is out of range, or contradicts the encoding; nothing is changed.
+            InvalidRequest: a value is out of range, or contradicts another, or the choice of channels comes too late;
+                nothing is changed.
+            TooLarge: too many channels to judge each.
         """
         session = self._stream.session
         in_force = encoding or self.encoding
@@ -76,9 +81,18 @@ class AudioInputDecoder:
         named = overlap_s is not None
         if overlap_s is None:
             overlap_s = session.config.overlap_s if self._overlap_named else self.default_windows(chunk_s).overlap_s
-        session.configure(LiveConfig(chunk_s, overlap_s))
+        windows = LiveConfig(chunk_s, overlap_s)
+        mode = session.mode if mode is None else mode
+        if channels is not None:
+            mode.lanes(channels)
+        other_mode = mode != session.mode
+        if other_mode and self._begun:
+            raise InvalidRequest("channel_mode is chosen before the first audio of a session")
+        session.choose(mode)
+        session.configure(windows)
         self._overlap_named = self._overlap_named or named
-        if encoding is not None or channels != self.channels or (self._mixer is not None and rate != self.rate):
+        other_rate = self._mixer is not None and rate != self.rate
+        if encoding is not None or channels != self.channels or other_rate or other_mode:
             self._begin(in_force, channels, rate)
         self.rate, self.encoding, self.channels = rate, in_force, channels
         self._stream.codec = in_force or self._stream.codec
@@ -105,8 +119,8 @@ class AudioInputDecoder:
             return self._defaults
         return LiveConfig(chunk_s, max(0.0, min(self._defaults.overlap_s, chunk_s - MIN_SECONDS)))
 
-    async def samples(self, data: bytes) -> tuple[NDArray[np.float32], int]:
-        """The samples that arrived with these bytes, float32 (n,), and their rate in Hz.
+    async def samples(self, data: bytes) -> list[Block]:
+        """The audio that arrived with these bytes, of one rate.
 
         Raises:
             InvalidRequest: no encoding is configured, or a container failed before.
@@ -116,38 +130,36 @@ class AudioInputDecoder:
         self._stream.received(data)
         if self._decoder is None:
             raise InvalidRequest("bytes came before a config that names their encoding")
+        self._begun = True
         if isinstance(self._decoder, RawDecoder):
             self._heard_in(self.encoding)
-            return self._mono(self._decoder.feed(data)), self.rate
-        samples, rate = joined(await self._decoder.feed(data))
-        self._stream.session.conditions.lossy |= self._decoder.lossy
-        return samples, rate or self._stream.session.rate
+            return [self._mixed(self._decoder.feed(data))]
+        blocks = of_one_rate(await self._decoder.feed(data))
+        self._stream.session.lossy |= self._decoder.lossy
+        return blocks
 
     def _heard_in(self, encoding: str | None) -> None:
         if encoding is not None and is_lossy(encoding):
-            self._stream.session.conditions.lossy = True
+            self._stream.session.lossy = True
 
-    async def rest(self) -> tuple[NDArray[np.float32], int]:
-        """At the end of the session: what decoder or mixer held back, float32 (n,), and its rate in Hz."""
+    async def rest(self) -> list[Block]:
+        """At the end of the session: what decoder or mixer held back."""
         if self._mixer is not None:
-            return self._mixer.finish(), self.rate
+            return [self._mixer.finish()]
         if not isinstance(self._decoder, ContainerStream):
-            return np.zeros(0, np.float32), self.rate
-        samples, rate = joined(await self._decoder.finish())
-        return samples, rate or self._stream.session.rate
+            return []
+        return of_one_rate(await self._decoder.finish())
 
-    def _mono(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The mono samples that interleaved ones complete; whole frames of them are refused or taken at once."""
+    def _mixed(self, samples: NDArray[np.float32]) -> Block:
+        """The audio that raw samples complete; whole frames of interleaved ones are refused or taken at once."""
         if self._mixer is None or self.channels is None:
-            return samples
+            return Block(samples, self.rate)
         self._stream.session.check_length(len(samples) // self.channels, self.rate)
         check_samples(samples)
         return self._mixer.feed(samples)
 
-    async def text(
-        self, audio_data: str | list[float], rate: int | None, encoding: str | None
-    ) -> tuple[NDArray[np.float32], int]:
-        """The samples of audio that came as text, float32 (n,), and their rate in Hz.
+    async def text(self, audio_data: str | list[float], rate: int | None, encoding: str | None) -> list[Block]:
+        """The audio that came as text, of one rate.
 
         Args:
             audio_data: base64, numbers, or a string that holds an array of them.
@@ -173,13 +185,14 @@ class AudioInputDecoder:
         elif self._stream.records_media:
             self._stream.received(samples.astype("<f4").tobytes())
         rate = self.rate if rate is None else rate
+        self._begun = True
         if self._mixer is None or self.channels is None:
-            return samples, rate
+            return [Block(samples, rate)]
         if rate != self.rate:
             raise InvalidRequest(f"interleaved channels keep the configured sample rate, {self.rate} Hz")
         if len(samples) % self.channels:
             raise InvalidRequest(f"{len(samples)} samples are no whole number for each of {self.channels} channels")
-        return self._mono(samples), rate
+        return [self._mixed(samples)]
 
 
 def default_rate(encoding: str | None) -> int | None:
@@ -209,13 +222,12 @@ def _channels_in_force(encoding: str | None, named: int | None, before: int | No
     return 1 if encoding == "g722" else named or before or 1
 
 
-def joined(blocks: list[Block]) -> tuple[NDArray[np.float32], int]:
-    """The samples of all blocks, float32 (n,), and their rate in Hz; 0 when there are no blocks.
+def of_one_rate(blocks: list[Block]) -> list[Block]:
+    """The blocks of a message.
 
     Raises:
-        InvalidRequest: blocks of several rates.
+        InvalidRequest: they have several rates.
     """
-    rates = {block.rate for block in blocks}
-    if len(rates) > 1:
+    if len({block.rate for block in blocks}) > 1:
         raise InvalidRequest("the sample rate changes within the container")
-    return np.concatenate([np.zeros(0, np.float32), *[block.samples for block in blocks]]), max(rates, default=0)
+    return blocks

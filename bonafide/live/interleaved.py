@@ -1,14 +1,15 @@
-"""Interleaved samples of a live stream -> mono, by the rule for the channels of recordings, see `audio.channels`."""
+"""Interleaved samples of a live stream -> blocks, by the rule for the channels of recordings, see `audio.channels`."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.channels import Downmix
+from bonafide.audio.mono import Block
 from bonafide.audio.plausibility import LEAST_CANCELLED_S, cancelled
 
 
 class Interleaved:
-    """Mixes the channels of one stream; up to 50 ms wait until they can be mixed.
+    """Mixes the channels of one stream, and hands them on apart too; up to 50 ms wait until they can be mixed.
 
     Args:
         channels: two or more.
@@ -18,17 +19,19 @@ class Interleaved:
     def __init__(self, channels: int, rate: int) -> None:
         self._downmix = Downmix(channels, rate)
 
-    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The mono samples that are complete now, float32 (n,).
+    def feed(self, samples: NDArray[np.float32]) -> Block:
+        """The samples that are complete now.
 
         Args:
             samples: float32 array (n * channels,), interleaved, finite and within `levels.LOUDEST`.
         """
-        return self._downmix.feed(samples.reshape(-1, self._downmix.channels).T)
+        downmix = self._downmix
+        sound = samples.reshape(-1, downmix.channels).T
+        return Block.of(downmix.feed(sound), downmix.rate, downmix.channels)
 
-    def finish(self) -> NDArray[np.float32]:
-        """The mono samples of what waits, at the end of the stream: float32 (n,)."""
-        return self._downmix.flush()
+    def finish(self) -> Block:
+        """What waits, at the end of the stream."""
+        return Block.of(self._downmix.flush(), self._downmix.rate, self._downmix.channels)
 
     @property
     def warnings(self) -> list[str]:

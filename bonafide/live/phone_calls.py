@@ -6,15 +6,13 @@ transports: they pass the function that encodes a verdict.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bonafide.decision import Answer
 from bonafide.live.call_verdicts import CallVerdicts
-from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
-from bonafide.live.summary import LiveSummary, summary_of
+from bonafide.live.summary import LiveSummary, running_summary
 from bonafide.live.webhook import Webhook
-from bonafide.verdict import NO_SPEECH, answer_of
+from bonafide.verdict import NO_SPEECH
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,7 @@ class PhoneVerdict:
         call_id: the provider's id of the call.
         stream_id: the provider's id of its audio stream.
         done: whether the call is over.
-        label: "spoof", "bonafide", or "no_speech".
-        p_spoof: P(spoof), 0..1; None without speech.
-        summary: the session so far, or all of it.
-        answer: what is said beside label and `p_spoof`.
+        summary: the session so far, with its running verdict, or all of it.
         request_id: identifies the call in the log.
         timestamp: seconds since 1970.
         notes: what was odd about the call's stream, such as lost packets, as sentences.
@@ -37,13 +32,20 @@ class PhoneVerdict:
     call_id: str
     stream_id: str
     done: bool
-    label: str
-    p_spoof: float | None
     summary: LiveSummary
-    answer: Answer
     request_id: str
     timestamp: float
     notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Either "spoof", "bonafide", or "no_speech"."""
+        return self.summary.label
+
+    @property
+    def p_spoof(self) -> float | None:
+        """P(spoof), 0..1; None without speech."""
+        return self.summary.score
 
 
 class PhoneCall:
@@ -83,23 +85,13 @@ class PhoneCall:
 
     async def update(self) -> PhoneVerdict:
         """Stores the running verdict, and returns it; posts it when its label has changed."""
-        running = self._stream.session.running
-        session = self._stream.session
-        summary = summary_of(session, Ending.END, self._stream.model)
-        answer = answer_of(
-            running.p_spoof,
-            running.label,
-            summary.suspicious,
-            band=session.band,
-            prior_log_odds=session.prior_log_odds,
-            conditions=summary.answer.conditions,
-        )
-        verdict = self._verdict(running.label, running.p_spoof, summary, done=False)
-        return await self._store(replace(verdict, answer=answer))
+        stream = self._stream
+        summary = running_summary(stream.session, stream.model, stream.channel_names)
+        return await self._store(self._verdict(summary, done=False))
 
     async def finish(self, summary: LiveSummary) -> PhoneVerdict:
         """Stores and posts the verdict on the whole call, and returns it."""
-        return await self._store(self._verdict(summary.label, summary.score, summary, done=True))
+        return await self._store(self._verdict(summary, done=True))
 
     async def _store(self, verdict: PhoneVerdict) -> PhoneVerdict:
         document = self._encode(verdict)
@@ -109,15 +101,12 @@ class PhoneCall:
         self._posted_label = verdict.label
         return verdict
 
-    def _verdict(self, label: str, p_spoof: float | None, summary: LiveSummary, *, done: bool) -> PhoneVerdict:
+    def _verdict(self, summary: LiveSummary, *, done: bool) -> PhoneVerdict:
         return PhoneVerdict(
             call_id=self._call_id,
             stream_id=self.stream_id,
             done=done,
-            label=label,
-            p_spoof=p_spoof,
             summary=summary,
-            answer=summary.answer,
             request_id=self._stream.call.request_id,
             timestamp=time.time(),
             notes=self.notes,

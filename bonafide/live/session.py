@@ -4,7 +4,7 @@ The same audio gives the same windows, however it is split into messages; each i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,16 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.by_channel import ByChannel
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.levels import LOUDEST
+from bonafide.audio.mono import Block
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
-from bonafide.audio.resampling import SAMPLE_RATE, resample
-from bonafide.audio.windows import Cut, Rest, WindowCutter
+from bonafide.channels import windows_of
 from bonafide.decision import Band
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.live.lanes import LaneCuts, LiveLanes
 from bonafide.live.running_verdict import RunningVerdict
-from bonafide.verdict import SpeechCheck, WindowSpan, WindowVerdict, judge_window
+from bonafide.verdict import SPOOF, SpeechCheck, WindowSpan, WindowVerdict, judge_window
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MIN_SECONDS = 0.25
@@ -84,7 +87,7 @@ class LiveLimits:
     Attributes:
         max_message_s: seconds of audio in one message.
         idle_s: seconds without a message.
-        max_session_s: seconds from its start, and seconds of audio.
+        max_session_s: seconds from its start, and seconds of audio, of all channels that are judged apart together.
     """
 
     max_message_s: float
@@ -105,6 +108,7 @@ class LiveWindow(NamedTuple):
     """A window to be scored.
 
     Attributes:
+        span: its place, and whose it is.
         samples: float32 array (n,) at `rate`, mono; with what lies before the window where the model takes more.
         rate: in Hz.
         fresh: how many samples at the end no earlier window held.
@@ -118,7 +122,7 @@ class LiveWindow(NamedTuple):
 
 @dataclass(frozen=True)
 class LiveWindowVerdict(WindowVerdict):
-    """The verdict on a window of a session, and on the session so far.
+    """The verdict on a window of a session, and on its channel so far.
 
     Attributes:
         running_score: smoothed P(spoof) so far, 0..1; None before any speech.
@@ -144,10 +148,11 @@ class LiveSession:
         threshold: a score at or above it is labelled spoof.
         band: as given.
         prior_log_odds: as given.
-        verdicts: of all windows judged so far, in order.
-        running: the verdict so far.
+        verdicts: of all windows judged so far, of all channels, in order.
         levels: what is odd about the windows so far.
-        conditions: what weakens the verdict.
+        conditions: what weakens the verdict on each channel.
+        lossy: set where it is known that a lossy codec was in the way.
+        most_channels: of the audio so far.
     """
 
     def __init__(
@@ -170,44 +175,88 @@ class LiveSession:
         self._before_s = before_s
         self._speech = speech
         self._began = self._active_at = now
-        self.running = RunningVerdict(threshold)
         self.levels = LevelRemarks()
-        self.conditions = ConditionMeter()
+        self.conditions = ByChannel(ConditionMeter())
+        self.lossy = False
+        self.most_channels = 1
+        self._runnings = ByChannel(RunningVerdict(threshold))
         self._index = 0
-        self._cutter: WindowCutter | None = None
+        self._lanes = LiveLanes()
+        self._parted: set[int] = set()
         self._rate_changes = 0
-        # Of the current cutter: its start in the stream, the samples it got, and those in its windows.
+        # Of the current cutters: their start in the stream, the samples they got, and those in their windows.
         self._origin_s = 0.0
         self._fed = self._windowed = 0
-        # Samples that wait for a new cutter.
-        self._rest = _nothing(SAMPLE_RATE)
+        # Seconds of channels that were judged apart, beyond those of one.
+        self._further_s = 0.0
+
+    @property
+    def mode(self) -> ChannelMode:
+        """Which channels are judged."""
+        return self._lanes.mode
+
+    def choose(self, mode: ChannelMode) -> None:
+        """Says which channels are judged; before the first audio."""
+        self._lanes.mode = mode
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels of which a verdict is told, in order; none while all are judged as one."""
+        return self.mode.judged(tuple(sorted(self._parted)))
+
+    @property
+    def worst_now(self) -> int | None:
+        """The channel that stands for all at present; None: all are judged as one.
+
+        That with the highest score: of those labelled spoof, if there are any, else of all.
+        """
+
+        def order(channel: int) -> tuple[bool, float]:
+            found = self.running_of(channel)
+            return found.label == SPOOF, -1.0 if found.p_spoof is None else found.p_spoof
+
+        return max(self.channels, key=order, default=None)
+
+    @property
+    def running(self) -> RunningVerdict:
+        """The verdict so far, of the channel that stands for all."""
+        return self.running_of(self.worst_now)
+
+    def running_of(self, channel: int | None) -> RunningVerdict:
+        """The verdict on a channel so far; None: on all channels as one."""
+        return self._runnings.so_far(channel)
+
+    def conditions_of(self, channel: int | None) -> tuple[str, ...]:
+        """What weakens the verdict on a channel, by the names of `audio.conditions`; None: on all channels as one."""
+        meter = self.conditions.so_far(channel)
+        meter.lossy = self.lossy
+        return meter.names()
 
     @property
     def rate(self) -> int:
         """Sample rate of the latest audio, in Hz."""
-        return self._rest.rate if self._cutter is None else self._cutter.rate
+        return self._lanes.rate
 
     @property
     def audio_s(self) -> float:
         """Seconds of audio received."""
-        if self._cutter is None:
-            return self._origin_s + len(self._rest.unseen) / self._rest.rate
-        return self._origin_s + self._fed / self._cutter.rate
+        samples = self._fed if self._lanes.cutting else self._lanes.unseen_samples
+        return self._origin_s + samples / self.rate
 
     @property
     def judged_s(self) -> float:
-        """Seconds of the windows that have a score."""
-        return sum(each.fresh_s for each in self.verdicts if each.score is not None)
+        """Seconds of the windows that have a score, of the channel that stands for all."""
+        return sum(each.fresh_s for each in windows_of(self.verdicts, self.worst_now) if each.score is not None)
 
     @property
     def speech_s(self) -> float:
-        """Seconds of speech in the windows judged so far."""
-        return sum(each.speech_s for each in self.verdicts)
+        """Seconds of speech in the windows judged so far, of the channel that stands for all."""
+        return sum(each.speech_s for each in windows_of(self.verdicts, self.worst_now))
 
     @property
     def waiting_samples(self) -> int:
-        """Samples that no window has held yet."""
-        return len(self._rest.unseen) if self._cutter is None else self._cutter.unseen_samples
+        """Samples of one channel that no window has held yet."""
+        return self._lanes.unseen_samples
 
     @property
     def waiting_s(self) -> float:
@@ -221,7 +270,8 @@ class LiveSession:
 
     def overdue(self, now: float) -> Ending | None:
         """Whether the session is over, and why."""
-        if now - self._began >= self._limits.max_session_s or self.audio_s > self._limits.max_session_s:
+        audio_s = self.audio_s + self._further_s
+        if now - self._began >= self._limits.max_session_s or audio_s > self._limits.max_session_s:
             return Ending.SESSION_LIMIT
         return Ending.IDLE if now - self._active_at >= self._limits.idle_s else None
 
@@ -241,29 +291,34 @@ class LiveSession:
         if count > self._limits.max_message_s * rate:
             raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
 
-    def check(self, samples: NDArray[np.float32], rate: int) -> None:
-        """Raises the errors of `feed` that depend on the samples alone."""
-        self.check_length(len(samples), rate)
-        check_samples(samples)
+    def check(self, blocks: Sequence[Block]) -> None:
+        """Raises the errors of `feed` that depend on the audio alone, for blocks of one rate that come as one."""
+        for block in blocks:
+            self.check_length(sum(len(each.samples) for each in blocks), block.rate)
+            check_samples(block.samples)
+            self.mode.lanes(block.channels)
 
-    def feed(self, samples: NDArray[np.float32], rate: int) -> list[LiveWindow]:
+    def feed(self, block: Block) -> list[LiveWindow]:
         """Takes audio and returns the windows that it completes.
 
         Args:
-            samples: float32 array (n,), mono, nominally -1..1; other ranges are known by their level, see
-                `audio.levels`.
-            rate: in Hz, 8,000..192,000.
+            block: samples nominally -1..1; other ranges are known by their level, see `audio.levels`. At 8,000..192,000
+                Hz.
 
         Raises:
-            InvalidRequest: another rate, or one that keeps changing.
+            InvalidRequest: another rate, or one that keeps changing; or no such channel.
             UnreadableMedia: samples that are not finite, or beyond any range.
-            TooLarge: more seconds than a message may hold.
+            TooLarge: more seconds than a message may hold, or too many channels to judge each.
         """
-        self.check(samples, rate)
-        if not len(samples):
+        self.check([block])
+        if not len(block.samples):
             return []
-        windows = self._begin_cutter(rate) if self._cutter is None or self._cutter.rate != rate else []
-        return windows + self._cut(samples)
+        self.most_channels = max(self.most_channels, block.channels)
+        windows = [] if self._lanes.cutting and self.rate == block.rate else self._begin_cutters(block.rate)
+        self._fed += len(block.samples)
+        windows += self._windows(self._lanes.feed(block))
+        self._further_s += (self._lanes.judged_now - 1) * len(block.samples) / block.rate
+        return windows
 
     def flush(self) -> list[LiveWindow]:
         """The windows that are left, the last of which reaches back to be as long as the others.
@@ -277,9 +332,9 @@ class LiveSession:
         return self._flush(0.0)
 
     def _flush(self, least_s: float) -> list[LiveWindow]:
-        windows = self._begin_cutter(self.rate) if self._cutter is None and len(self._rest.unseen) else []
-        if self._cutter is not None and self.waiting_s >= least_s and (last := self._cutter.flush()):
-            windows.append(self._window(last, self._cutter))
+        windows = [] if self._lanes.cutting or not self.waiting_samples else self._begin_cutters(self.rate)
+        if self._lanes.cutting and self.waiting_s >= least_s:
+            windows += self._windows([self._lanes.flush()])
         return windows
 
     def judge(
@@ -307,51 +362,46 @@ class LiveSession:
         )
         if window is None:
             return None
+        running = self._runnings[window.channel]
         if window.score is not None:
-            self.running.add(window.score, window.weight)
-        verdict = LiveWindowVerdict(
-            **asdict(window), running_score=self.running.p_spoof, running_label=self.running.label
-        )
+            running.add(window.score, window.weight)
+        verdict = LiveWindowVerdict(**asdict(window), running_score=running.p_spoof, running_label=running.label)
         self.verdicts.append(verdict)
         return verdict
 
-    def _begin_cutter(self, rate: int) -> list[LiveWindow]:
-        """Makes a cutter for this rate and feeds it the waiting samples, resampled if necessary."""
-        if self._fed or len(self._rest.unseen):
+    def _begin_cutters(self, rate: int) -> list[LiveWindow]:
+        """Makes cutters for this rate and feeds them the waiting samples, resampled if necessary."""
+        if self._fed or self.waiting_samples:
             if self.rate != rate:
                 self._rate_changes += 1
             if self._rate_changes > _MAX_RATE_CHANGES:
                 raise InvalidRequest("the sample rate changes again and again")
         self._put_back()
-        history, unseen = (resample(part[np.newaxis], self._rest.rate, rate)[0] for part in self._rest[:2])
-        self._rest = _nothing(rate)
         hop_s = self.config.chunk_s - self.config.overlap_s
         # A shorter window is completed by the model, as a recording of that length is.
         before_s = self._before_s if self.config.chunk_s == WINDOW_SECONDS else 0.0
-        self._cutter = WindowCutter(rate, self.config.chunk_s, hop_s, history, before_s)
-        self._fed = self._windowed = 0
-        return self._cut(unseen)
+        self._windowed = 0
+        self._fed, cuts = self._lanes.begin(rate, self.config.chunk_s, hop_s, before_s)
+        return self._windows(cuts)
 
     def _put_back(self) -> None:
-        """Takes out of the cutter the samples with which the next one continues."""
-        if self._cutter is not None:
-            end_s, self._rest = self.audio_s, self._cutter.rest
-            self._origin_s = end_s - len(self._rest.unseen) / self._rest.rate
-            self._cutter = None
+        """Takes out of the cutters the samples with which the next ones continue."""
+        if self._lanes.cutting:
+            end_s = self.audio_s
+            self._origin_s = end_s - self._lanes.stop() / self.rate
 
-    def _cut(self, samples: NDArray[np.float32]) -> list[LiveWindow]:
-        assert self._cutter is not None  # noqa: S101
-        self._fed += len(samples)
-        return [self._window(cut, self._cutter) for cut in self._cutter.feed(samples)]
-
-    def _window(self, cut: Cut, cutter: WindowCutter) -> LiveWindow:
-        self._windowed += cut.fresh
-        end_s = self._origin_s + self._windowed / cutter.rate
-        start_s = max(0.0, end_s - min(len(cut.samples), cutter.window_samples) / cutter.rate)
-        span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / cutter.rate)
-        self._index += 1
-        return LiveWindow(span, cut.samples, cutter.rate, cut.fresh)
-
-
-def _nothing(rate: int) -> Rest:
-    return Rest(np.zeros(0, np.float32), np.zeros(0, np.float32), rate)
+    def _windows(self, places: Sequence[LaneCuts]) -> list[LiveWindow]:
+        found: list[LiveWindow] = []
+        rate = self.rate
+        for cuts in filter(None, places):
+            first = cuts[0][1]  # all are of one length
+            self._windowed += first.fresh
+            end_s = self._origin_s + self._windowed / rate
+            start_s = max(0.0, end_s - min(len(first.samples), self._lanes.window_samples) / rate)
+            for channel, cut in cuts:
+                span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / rate, channel=channel)
+                found.append(LiveWindow(span, cut.samples, rate, cut.fresh))
+                if channel is not None:
+                    self._parted.add(channel)
+            self._index += 1
+        return found

@@ -6,7 +6,7 @@ outputs to the transport, which is an async generator of inputs and a function t
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bonafide.audio.codec_reader import Codec
 from bonafide.audio.levels import ModelInput, model_input
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, samples_before
 from bonafide.calls import Call
 from bonafide.decision import effective_band
@@ -43,17 +44,15 @@ _PIECE_S = 1.0
 
 
 class Audio(NamedTuple):
-    """Samples that arrived.
+    """Audio that arrived.
 
     Attributes:
-        samples: float32 (n,), mono.
-        rate: in Hz.
+        blocks: in order, of one rate; none: what arrived completes no sample.
         answer: they get exactly one output.
         last: they are the rest of a stream that ends; what they complete is told in the summary only.
     """
 
-    samples: NDArray[np.float32]
-    rate: int
+    blocks: Sequence[Block]
     answer: bool = False
     last: bool = False
 
@@ -140,6 +139,7 @@ class LiveStream:
         opened_at: seconds since 1970.
         messages: taken from the client so far.
         codec: in which its audio comes, the newest if it changes.
+        channel_names: what channels 0, 1, ... are called.
     """
 
     def __init__(
@@ -178,6 +178,7 @@ class LiveStream:
         self._records = records
         self._media = MediaHash() if records is not None and records.needs_media else None
         self.codec = "float32"
+        self.channel_names = settings.channel_names
         self._shadow = shadow
         self._trial = VoiceTrial(None)  # until it runs
         self._room = WeightedSemaphore(_QUEUE_MS)
@@ -213,12 +214,13 @@ class LiveStream:
         """A decoder for a container, or a codec without one, that begins now; ends what was decoded or mixed before."""
         self.end_source()
         limits = AudioLimits.from_settings(self._settings)
-        container = ContainerStream(self._decoders, limits, self._settings.live_max_message_s, codec)
+        most_s = self._settings.live_max_message_s
+        container = ContainerStream(self._decoders, limits, most_s, codec, self.session.mode)
         self._source = container
         return container
 
     def begin_interleaved(self, channels: int, rate: int) -> Interleaved:
-        """A mixer for interleaved samples that begin now; ends what was decoded or mixed before."""
+        """Takes interleaved samples that begin now; ends what was decoded or mixed before."""
         self.end_source()
         self._source = interleaved = Interleaved(channels, rate)
         return interleaved
@@ -309,14 +311,13 @@ class LiveStream:
     async def _take_audio(self, audio: Audio) -> None:
         began = _now()
         try:
-            self.session.check(audio.samples, audio.rate)
-            step = max(1, round(_PIECE_S * audio.rate))
-            starts = range(0, len(audio.samples), step) or range(1)
-            for start in starts:
-                windows = self.session.feed(audio.samples[start : start + step], audio.rate)
-                ends = start == starts[-1]
-                together = audio.answer or audio.last
-                await self._queue_windows(began, windows, together=together, answer=audio.answer and ends)
+            self.session.check(audio.blocks)
+            together = audio.answer or audio.last
+            pieces = list(_pieces(audio.blocks))
+            for piece in pieces[:-1]:
+                await self._queue_windows(began, self.session.feed(piece), together=together)
+            windows = self.session.feed(pieces[-1]) if pieces else []
+            await self._queue_windows(began, windows, together=together, answer=audio.answer)
         except BonafideError as error:
             refused = Refused(error)
             await self._queue(_Job(began, reply=lambda: refused))
@@ -341,7 +342,7 @@ class LiveStream:
         def make() -> list[ModelInput]:
             made = [model_input(each.samples, each.rate) for each in windows]
             for window, each in zip(windows, made, strict=True):
-                self.session.conditions.add(window.samples[-window.fresh :], window.rate, each)
+                self.session.conditions[window.span.channel].add(window.samples[-window.fresh :], window.rate, each)
             return made
 
         made = await asyncio.get_running_loop().run_in_executor(self._pool, make)
@@ -360,7 +361,8 @@ class LiveStream:
                 await self._judge(job, send)
             self._room.release(weight)
         self.end_source()
-        summary = await self._recorded(summary_of(self.session, item, self.model, self._source_warnings))
+        summary = summary_of(self.session, item, self.model, self._source_warnings, self.channel_names)
+        summary = await self._recorded(summary)
         self._observer.live_windows(len(self._verdicts), len(self._unjudged), 0.0)
         await self._send(send, summary)
         return summary
@@ -380,6 +382,8 @@ class LiveStream:
             member_scores=summary.member_scores,
             answer=summary.answer,
             codec=self.codec,
+            channel_mode=str(summary.channel_mode) if self.session.most_channels > 1 else "",
+            channel=summary.channel,
         )
         return replace(summary, evidence=await self._records.record(judgement, self.call))
 
@@ -427,6 +431,13 @@ class LiveStream:
             else:
                 self._error = Internal("the voice model gave no score")
                 self._unjudged.append(span)
+
+
+def _pieces(blocks: Sequence[Block]) -> Iterator[Block]:
+    for block in blocks:
+        step = max(1, round(_PIECE_S * block.rate))
+        for start in range(0, len(block.samples), step):
+            yield block.between(start, start + step)
 
 
 def _now() -> float:

@@ -1,9 +1,14 @@
-"""The verdict on a whole live session: from its windows to one score, a label and the suspicious stretches."""
+"""The verdict on a whole live session: from its windows to one score, a label and the suspicious stretches.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+Of channels that were judged apart, the worst stands for all.
+"""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
+from bonafide.channels import Beside, ChannelVerdict, channel_verdicts, windows_of, worst
 from bonafide.decision import Answer
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
 from bonafide.verdict import (
@@ -19,7 +24,7 @@ from models.info import ModelInfo
 
 @dataclass(frozen=True)
 class LiveSummary:
-    """The verdict on a whole session.
+    """The verdict on a session: on the whole of it, or so far.
 
     Attributes:
         score: mean of the windows' scores, weighted by their seconds of speech; None without speech.
@@ -27,13 +32,17 @@ class LiveSummary:
         audio_s: seconds received.
         judged_s: seconds of the windows that have a score.
         speech_s: seconds of speech.
-        windows: all that were judged, in order.
+        windows: all that were judged, in order; where channels were judged apart, those of the one that stands for all.
         suspicious: ranges of adjacent windows that are labelled spoof.
         ending: why it ended.
         warnings: sentences about what is odd about the audio; none for most.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
         answer: what is said of it beside score and label.
+        channel: what the channel is called whose verdict this is, the worst of `channels`; empty of all together.
+        channels: the verdicts on channels that were judged apart; none where all were judged as one.
+        channel_mode: the choice of channels that was in force.
+        names: of channels 0, 1, ...
     """
 
     score: float | None
@@ -50,33 +59,101 @@ class LiveSummary:
     member_scores: Mapping[str, float] = field(default_factory=dict)
     evidence: str = ""
     answer: Answer = field(default_factory=Answer)
+    channel: str = ""
+    channels: tuple[ChannelVerdict, ...] = ()
+    channel_mode: ChannelMode = AUTO
+    names: tuple[str, ...] = ()
 
 
 def summary_of(
-    session: LiveSession, ending: Ending, model: ModelInfo, container_warnings: Sequence[str] = ()
+    session: LiveSession,
+    ending: Ending,
+    model: ModelInfo,
+    source_warnings: Sequence[str] = (),
+    names: tuple[str, ...] = (),
 ) -> LiveSummary:
-    """Summarises a session; `container_warnings` come of what the windows were decoded from."""
-    score = overall_score(session.verdicts)
-    label, suspicious = label_of(score, session.threshold), suspicious_stretches(session.verdicts)
+    """Summarises a whole session.
+
+    Args:
+        session: that has ended.
+        ending: why.
+        model: that judged it.
+        source_warnings: of what the windows were decoded from.
+        names: of channels 0, 1, ...
+    """
+    beside = Beside(session.band, session.prior_log_odds, _conditions_in(session))
+    channels = channel_verdicts(session.verdicts, session.channels, session.threshold, names, beside)
+    headline = worst(channels)
+    windows = windows_of(session.verdicts, None if headline is None else headline.number)
+    score = overall_score(windows)
+    summary = _summary(session, headline, windows, score, label_of(score, session.threshold), ending, model)
+    warnings = tuple(dict.fromkeys([*source_warnings, *session.levels.sentences()]))
+    return replace(summary, channels=channels, warnings=warnings, names=names)
+
+
+def running_summary(session: LiveSession, model: ModelInfo, names: tuple[str, ...] = ()) -> LiveSummary:
+    """A session so far: scores and labels are the running verdicts, the rest is as `summary_of`; arguments likewise."""
+    beside = Beside(session.band, session.prior_log_odds, _conditions_in(session))
+    channels = tuple(
+        _running(session, each)
+        for each in channel_verdicts(session.verdicts, session.channels, session.threshold, names, beside)
+    )
+    worst_now = session.worst_now
+    headline = next((each for each in channels if each.number == worst_now), None)
+    running = session.running
+    windows = windows_of(session.verdicts, worst_now)
+    summary = _summary(session, headline, windows, running.p_spoof, running.label, Ending.END, model)
+    return replace(summary, channels=channels, warnings=tuple(session.levels.sentences()), names=names)
+
+
+def _running(session: LiveSession, verdict: ChannelVerdict) -> ChannelVerdict:
+    running = session.running_of(verdict.number)
+    answer = answer_of(
+        running.p_spoof,
+        running.label,
+        verdict.suspicious,
+        band=session.band,
+        prior_log_odds=session.prior_log_odds,
+        conditions=verdict.answer.conditions,
+    )
+    return replace(verdict, score=running.p_spoof, label=running.label, answer=answer)
+
+
+def _summary(
+    session: LiveSession,
+    headline: ChannelVerdict | None,
+    windows: tuple[LiveWindowVerdict, ...],
+    score: float | None,
+    label: str,
+    ending: Ending,
+    model: ModelInfo,
+) -> LiveSummary:
+    suspicious = suspicious_stretches(windows)
+    speech_s = sum(each.speech_s for each in windows)
     return LiveSummary(
         score=score,
         label=label,
         threshold=session.threshold,
         audio_s=session.audio_s,
-        judged_s=session.judged_s,
-        speech_s=session.speech_s,
-        windows=tuple(session.verdicts),
+        judged_s=sum(each.fresh_s for each in windows if each.score is not None),
+        speech_s=speech_s,
+        windows=windows,
         suspicious=suspicious,
         ending=ending,
         model=model,
-        warnings=tuple(dict.fromkeys([*container_warnings, *session.levels.sentences()])),
-        member_scores=overall_member_scores(session.verdicts),
+        member_scores=overall_member_scores(windows),
         answer=answer_of(
             score,
             label,
             suspicious,
             band=session.band,
             prior_log_odds=session.prior_log_odds,
-            conditions=with_speech(session.conditions.names(), session.speech_s),
+            conditions=_conditions_in(session)(None if headline is None else headline.number, speech_s),
         ),
+        channel="" if headline is None else headline.name,
+        channel_mode=session.mode,
     )
+
+
+def _conditions_in(session: LiveSession) -> Callable[[int | None, float], tuple[str, ...]]:
+    return lambda channel, speech_s: with_speech(session.conditions_of(channel), speech_s)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bonafide.audio.reader import WINDOW_SAMPLES, samples_before
 from bonafide.calls import Call
+from bonafide.channels import channel_verdicts, worst
 from bonafide.errors import Internal
 from bonafide.runner.runner import Runner
 from bonafide.shadow.comparisons import Comparisons, Outcome
@@ -127,6 +128,8 @@ def follow(shadow: VoiceShadow | None, call: Call) -> AbstractContextManager[Voi
 
 
 def _opinion(model: ModelInfo, threshold: float, windows: list[WindowVerdict], scores: list[float]) -> Opinion:
-    score = overall_score(windows)
+    channels = sorted({window.channel for window in windows if window.channel is not None})
+    headline = worst(channel_verdicts(windows, channels, threshold))
+    score = overall_score(windows) if headline is None else headline.score
     assert score is not None  # noqa: S101  # only windows with a score are kept
     return Opinion(model, threshold, score, label_of(score, threshold), scores)

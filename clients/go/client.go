@@ -61,12 +61,21 @@ func (c *Client) Close() error { return c.conn.Close() }
 // AnalysisOption changes how a recording is judged.
 type AnalysisOption func(*analysis)
 
-type analysis struct{ hopSeconds *float64 }
+type analysis struct {
+	hopSeconds  *float64
+	channelMode string
+}
 
 // WithHop starts a chunk every so many seconds, 0.5 to 4. Without it there is one every 4 s, and they do not overlap.
 // Half of it finds spoofed parts more closely, at twice the cost.
 func WithHop(seconds float64) AnalysisOption {
 	return func(chosen *analysis) { chosen.hopSeconds = &seconds }
+}
+
+// WithChannels says which channels are judged: "auto" (without it: the two of a call apart, one voice on both as one),
+// "mix", "separate", or the number of one, from 0. The answer is that on the worst, which Channel names; Channels has each.
+func WithChannels(mode string) AnalysisOption {
+	return func(chosen *analysis) { chosen.channelMode = mode }
 }
 
 func chosen(given []AnalysisOption) analysis {
@@ -122,7 +131,7 @@ func (c *Client) AnalyzeUpload(
 		return nil, failure(err, nil)
 	}
 	// The service may end the call before it has everything; its reason is then in what is received.
-	if err := send(stream, recording, taskID, chosen(given).hopSeconds); err != nil && !errors.Is(err, io.EOF) {
+	if err := send(stream, recording, taskID, chosen(given)); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	for event, err := range received(stream) {
@@ -167,8 +176,13 @@ func (c *Client) Serving(ctx context.Context, service string) (bool, error) {
 }
 
 func stored(bucket, key, taskID string, given []AnalysisOption) *audioanalyzer.AnalyzeAudioRequest {
+	how := chosen(given)
 	return &audioanalyzer.AnalyzeAudioRequest{
-		MinioBucketName: bucket, MinioObjectKey: key, TaskId: taskID, HopSeconds: chosen(given).hopSeconds,
+		MinioBucketName: bucket,
+		MinioObjectKey:  key,
+		TaskId:          taskID,
+		HopSeconds:      how.hopSeconds,
+		ChannelMode:     how.channelMode,
 	}
 }
 
@@ -224,12 +238,14 @@ func send(
 	stream grpc.BidiStreamingClient[audioanalyzer.AnalyzeUploadRequest, audioanalyzer.AnalyzeAudioEvent],
 	recording io.Reader,
 	taskID string,
-	hopSeconds *float64,
+	how analysis,
 ) error {
 	for buffer := make([]byte, partBytes); ; {
 		n, err := io.ReadFull(recording, buffer)
 		if n > 0 {
-			part := &audioanalyzer.AnalyzeUploadRequest{Data: buffer[:n], TaskId: taskID, HopSeconds: hopSeconds}
+			part := &audioanalyzer.AnalyzeUploadRequest{
+				Data: buffer[:n], TaskId: taskID, HopSeconds: how.hopSeconds, ChannelMode: how.channelMode,
+			}
 			if err := stream.Send(part); err != nil {
 				return err
 			}

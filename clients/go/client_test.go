@@ -87,6 +87,22 @@ func TestAStreamWithoutAVerdictIsAnError(t *testing.T) {
 	}
 }
 
+func TestTheChoiceOfChannels(t *testing.T) {
+	p := &peer{}
+	client := dial(t, serve(t, p, nil))
+	for _, given := range [][]AnalysisOption{nil, {WithChannels("separate"), WithHop(2)}} {
+		if _, err := client.AnalyzeObject(t.Context(), "calls", "a.wav", "", given...); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.AnalyzeUpload(t.Context(), strings.NewReader("x"), "", given...); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []string{"", "", "separate", "separate"}; !slices.Equal(p.modes, want) {
+		t.Errorf("%q, not %q", p.modes, want)
+	}
+}
+
 func TestLive(t *testing.T) {
 	client := dial(t, serve(t, &peer{}, nil))
 	live, err := client.Live(t.Context(), &audioanalyzer.LiveAudioConfig{SampleRate: 16_000})

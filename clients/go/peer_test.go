@@ -39,6 +39,7 @@ type peer struct {
 	headers  []metadata.MD // of all calls
 	limits   []time.Duration
 	received []byte
+	modes    []string
 	torn     bool // streams end without a summary
 	photo    *liveness.LivenessResponse
 }
@@ -70,8 +71,9 @@ func summary() *audioanalyzer.AnalyzeAudioResponse {
 }
 
 func (p *peer) AnalyzeAudio(
-	ctx context.Context, _ *audioanalyzer.AnalyzeAudioRequest,
+	ctx context.Context, request *audioanalyzer.AnalyzeAudioRequest,
 ) (*audioanalyzer.AnalyzeAudioResponse, error) {
+	p.modes = append(p.modes, request.GetChannelMode())
 	return summary(), p.begin(ctx)
 }
 
@@ -111,6 +113,7 @@ func (p *peer) AnalyzeUpload(
 			return err
 		}
 		p.received = append(p.received, part.GetData()...)
+		p.modes = append(p.modes, part.GetChannelMode())
 	}
 }
 

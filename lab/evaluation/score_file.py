@@ -21,6 +21,7 @@ class Scored:
         problem: why there are no parts, or empty.
         reason: why the verdict should not be relied on, or empty.
         members: scores of an ensemble's members, per part; empty of a single model.
+        channels: whose each part is, see `Part`; empty where all are of all channels together.
     """
 
     scores: tuple[float, ...] = ()
@@ -29,6 +30,7 @@ class Scored:
     problem: str = ""
     reason: str = ""
     members: tuple[tuple[float, ...], ...] = ()
+    channels: tuple[int | None, ...] = ()
 
 
 class ScoreFile:
@@ -93,6 +95,7 @@ class ScoreFile:
                     "problem": scored.problem,
                     "reason": scored.reason,
                     **({"members": [_written(each) for each in scored.members]} if scored.members else {}),
+                    **({"channels": scored.channels} if scored.channels else {}),
                 }
             )
 
@@ -117,6 +120,7 @@ class ScoreFile:
                     problem=row["problem"],
                     reason=row["reason"],
                     members=tuple(map(_numbers, row.get("members", ()))),
+                    channels=tuple(row.get("channels", ())),
                 )
             except KeyError as error:
                 raise DataError(

@@ -26,11 +26,13 @@ class Part:
         array: int16 `(samples,)` or uint8 `(height, width, 3)`.
         seconds: of true audio in the window; 1 for a photo.
         reason: why a photo's verdict should not be relied on, or empty.
+        channel: whose window it is, from 0; None: of all channels together, or a photo.
     """
 
     array: NDArray[Any]
     seconds: float
     reason: str = ""
+    channel: int | None = None
 
 
 Reader = Callable[[Path], list[Part]]
@@ -135,5 +137,12 @@ def _score(group: Sequence[ReadFile], model: Model) -> Iterator[tuple[Path, Scor
                 problem=file.problem,
                 reason=file.parts[0].reason if file.parts else "",
                 members=tuple(each.members for each in found if each.members),
+                channels=channels_of(file.parts),
             ),
         )
+
+
+def channels_of(parts: Sequence[Part]) -> tuple[int | None, ...]:
+    """The channel of each part; none where all are of all channels together."""
+    found = tuple(part.channel for part in parts)
+    return found if any(channel is not None for channel in found) else ()

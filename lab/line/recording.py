@@ -59,7 +59,8 @@ class Line:
 def decoded(data: bytes, limits: AudioLimits) -> Samples:
     """All samples, at 16 kHz: resampled in one piece, so that no seam between windows is degraded with them."""
     runs: list[tuple[int, list[Samples]]] = []
-    for samples, rate in MonoDecoder(data, limits.max_channels, limits.max_sample_rate).blocks():
+    for block in MonoDecoder(data, limits.max_channels, limits.max_sample_rate).blocks():
+        samples, rate = block.samples, block.rate
         if not runs or runs[-1][0] != rate:
             runs.append((rate, []))
         runs[-1][1].append(samples)

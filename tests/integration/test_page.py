@@ -17,6 +17,7 @@ from bonafide.security.keys import new_key
 from bonafide_client import AudioDetectionClient, file_blocks
 from scripts.local_service import LocalService, running
 from tests.browser import chromium, opened
+from tests.media import wav
 from tests.node import axe
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside]
@@ -156,6 +157,39 @@ async def test_a_recording_gets_the_verdict_of_the_service(
         await page.set_input_files("#recording-file", Path(__file__))
         await page.wait_for_selector("#voice-verdict[data-label=unsure]")
         assert "cannot be read" in await page.inner_text("#voice-title")
+
+
+async def test_each_channel_of_a_call_has_a_lane(
+    browser: Browser, service: LocalService, http: httpx.AsyncClient, call_mp3: Path, tmp_path: Path
+) -> None:
+    voices = [speech(call_mp3.with_name(name))[: 6 * RATE] for name in ("call_spoof.mp3", "call.mp3")]
+    shortest = min(map(len, voices))
+    file = tmp_path / "call.wav"
+    file.write_bytes(wav(np.stack([voice[:shortest] for voice in voices], axis=1), RATE))
+    answer = (await http.post("/detect_audio", content=file.read_bytes())).json()
+    assert len(answer["channels"]) == 2
+    async with opened(browser, f"{service.url}/ui/") as page:
+        await ready(page)
+        await page.set_input_files("#recording-file", file)
+        await page.wait_for_selector("#voice[data-phase=judged]")
+        assert await page.get_attribute("#voice-verdict", "data-label") == answer["label"]
+        assert f"The verdict is on channel {answer['channel']}." in await page.inner_text("#voice-detail")
+        (other,) = [each for each in answer["channels"] if each["name"] != answer["channel"]]
+        lanes = [await lane.inner_text() for lane in await page.query_selector_all(".lane:not([hidden])")]
+        assert [text.split(",")[0] for text in lanes] == [
+            f"Channel {other['name']}: {other['label'].replace('bonafide', 'bona fide')}"
+        ]
+        await page.click("#windows-details summary")
+        cells = [await cell.inner_text() for cell in await page.query_selector_all("#windows td.of-channel")]
+        assert sorted(cells) == sorted(["0", "1"] * len(answer["chunks"]))
+        await page.wait_for_timeout(400)
+        await page.evaluate(axe())
+        found = await page.evaluate("axe.run().then((found) => found.violations)")
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+        await page.set_input_files("#recording-file", call_mp3)  # one voice: the lanes go
+        await page.wait_for_selector("#voice[data-phase=judged]")
+        assert not await page.is_visible("#lanes")
+        assert not await page.is_visible(".of-channel")
 
 
 async def test_a_dropped_photo_gets_the_verdict_of_the_service(

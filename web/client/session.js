@@ -69,7 +69,10 @@ export class LiveSession {
     }
     configuration({ rate, encoding }) {
         // Text holds float32, whatever this connection has been told of binary frames before.
-        const format = isBinary(encoding) ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
+        const isOfSeveral = (this.windowing.channels ?? 1) > 1; // whose rate must be told
+        const format = isBinary(encoding)
+            ? { encoding, sample_rate: rate }
+            : (isOfSeveral || this.told.includes("encoding")) && { encoding: "float32", ...(isOfSeveral && { sample_rate: rate }) };
         const config = { type: "config", ...this.windowing, ...format };
         return Object.keys(config).length > 1 ? JSON.stringify(config) : this.told;
     }
@@ -136,16 +139,25 @@ export class LiveSession {
             throw new BonafideError("internal", "the service sent a result without a window");
         this.windows.push(...windows);
         this.forgetUntil(last.end_time_seconds - (request.kind === "flush" ? 0 : this.overlap));
-        return { ...message, windows, result: last };
+        const shown = message.windows.findIndex(({ sequence, channel }) => {
+            return sequence === message.result?.sequence && channel === message.result.channel;
+        });
+        return { ...message, windows, result: windows[shown] ?? last };
     }
     summed(message) {
         const earlier = this.windows.filter(({ sequence }) => sequence < this.firstSequence);
         return summaryAfter(earlier, {
             ...message,
             audio_seconds: this.start + message.audio_seconds,
-            windows: message.windows.map((window) => this.placed(window)),
-            suspicious: message.suspicious.map((stretch) => this.shifted(stretch)),
+            ...this.moved(message),
+            ...(message.channels && { channels: message.channels.map((channel) => ({ ...channel, ...this.moved(channel) })) }),
         });
+    }
+    moved({ windows, suspicious }) {
+        return {
+            windows: windows.map((window) => this.placed(window)),
+            suspicious: suspicious.map((stretch) => this.shifted(stretch)),
+        };
     }
     placed(window) {
         return { ...this.shifted(window), sequence: this.firstSequence + window.sequence };
@@ -171,7 +183,7 @@ export class LiveSession {
             const first = this.unjudged.shift();
             if (!first)
                 return;
-            const rest = first.samples.subarray(Math.round(spare * first.rate));
+            const rest = first.samples.subarray(Math.round(spare * first.rate) * (first.channels ?? 1));
             spare -= seconds(first);
             if (rest.length) {
                 this.unjudged.unshift({ ...first, samples: rest });
@@ -180,6 +192,6 @@ export class LiveSession {
         }
     }
 }
-function seconds({ samples, rate }) {
-    return samples.length / rate;
+function seconds({ samples, rate, channels = 1 }) {
+    return samples.length / channels / rate;
 }

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bonafide.api.websocket_messages import (
+    ChannelName,
+    ChannelTimelines,
     Decision,
     Evidence,
     Llr,
@@ -13,6 +15,7 @@ from bonafide.api.websocket_messages import (
     Stretch,
     TimelineWindow,
     VoiceLabel,
+    channel_timelines,
     model_of,
     stretch,
     timeline_window,
@@ -50,6 +53,8 @@ class CallVerdict(BaseModel):
     llr: Llr = None
     partially_spoofed: bool = False
     conditions: list[str] = []
+    channel: ChannelName = ""
+    channels: ChannelTimelines = []
 
 
 def call_verdict(verdict: PhoneVerdict) -> bytes:
@@ -66,7 +71,7 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         audio_seconds=summary.audio_s,
         judged_seconds=summary.judged_s,
         speech_seconds=summary.speech_s,
-        windows=[timeline_window(each) for each in summary.windows] if verdict.done else [],
+        windows=[timeline_window(each, summary.names) for each in summary.windows] if verdict.done else [],
         suspicious=[stretch(each) for each in summary.suspicious],
         reason=summary.ending.value if verdict.done else "",
         model=model_of(summary.model),
@@ -76,9 +81,11 @@ def call_verdict(verdict: PhoneVerdict) -> bytes:
         timestamp=verdict.timestamp,
         member_scores=dict(summary.member_scores),
         evidence=summary.evidence,
-        decision=verdict.answer.decision,
-        llr=verdict.answer.llr,
-        partially_spoofed=verdict.answer.partially_spoofed,
-        conditions=list(verdict.answer.conditions),
+        decision=summary.answer.decision,
+        llr=summary.answer.llr,
+        partially_spoofed=summary.answer.partially_spoofed,
+        conditions=list(summary.answer.conditions),
+        channel=summary.channel,
+        channels=channel_timelines(summary, with_windows=verdict.done),
     )
     return document.model_dump_json().encode()

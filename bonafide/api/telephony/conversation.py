@@ -96,11 +96,11 @@ class PhoneConversation:
             events = self._protocol.rest() if content is None else self._protocol.read(content)
             for event in events:
                 if isinstance(event, Ended):
-                    yield Audio(*await self._intake.rest(), last=True)
+                    yield Audio(await self._intake.rest(), last=True)
                     return
                 if (found := await self._input(event)) is not None:
                     yield found
-        yield Audio(*await self._intake.rest(), last=True)
+        yield Audio(await self._intake.rest(), last=True)
 
     async def _input(self, event: Event) -> Input | None:
         match event:
@@ -109,7 +109,7 @@ class PhoneConversation:
             case Media():
                 if self._call is None:
                     raise InvalidRequest("media came before the start of the call")
-                return Audio(*await self._intake.samples(event.data))
+                return Audio(await self._intake.samples(event.data))
             case Notes():
                 if self._call is not None:
                     self._call.notes = event.texts
@@ -126,8 +126,14 @@ class PhoneConversation:
         if self._call is not None:
             raise InvalidRequest("a call starts once")
         self._intake.configure(
-            encoding=begin.encoding, rate=begin.rate, channels=begin.channels, chunk_s=_WINDOW_S, overlap_s=0.0
+            encoding=begin.encoding,
+            rate=begin.rate,
+            channels=begin.channels,
+            chunk_s=_WINDOW_S,
+            overlap_s=0.0,
+            mode=begin.mode,
         )
+        self._stream.channel_names = begin.names or self._stream.channel_names
         self._stream.call = self._stream.call.of_task(begin.call_id)
         bind_task(begin.call_id)
         self._call = PhoneCall(

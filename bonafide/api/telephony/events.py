@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.errors import BonafideError
 from bonafide.live.input_decoder import Encoding
 from bonafide.live.phone_calls import PhoneVerdict
@@ -29,6 +30,8 @@ class Begin:
         encoding: of the media.
         rate: in Hz; None: the encoding's own.
         channels: interleaved in the media.
+        mode: which of them are judged.
+        names: what they are called; none: as the settings say.
     """
 
     call_id: str
@@ -36,6 +39,8 @@ class Begin:
     encoding: Encoding
     rate: int | None = None
     channels: int = 1
+    mode: ChannelMode = AUTO
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.errors import InvalidRequest
 
 CALL_ID = r"^[A-Za-z0-9._:=+@-]{1,256}$"
@@ -26,6 +27,7 @@ class _Query(Frame):
     sample_rate: int | None = Field(None, ge=8_000, le=192_000)
     channels: int | None = Field(None, ge=1, le=2)
     track: str = Field("inbound", pattern=r"^(inbound|outbound|both)$")
+    channel_mode: str = Field("auto", pattern=r"^(auto|mix|separate|0|1)$")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,19 @@ class Address:
         sample_rate: in Hz; None: the protocol tells it, or has a usual one.
         channels: 1 or 2, likewise.
         track: which side is judged where sides come apart: "inbound" (the caller), "outbound" or "both".
+        channel_mode: which of two channels are judged, see `ChannelMode`.
     """
 
     call_id: str | None = None
     sample_rate: int | None = None
     channels: int | None = None
     track: str = "inbound"
+    channel_mode: str = "auto"
+
+    @property
+    def mode(self) -> ChannelMode:
+        """The choice of channels."""
+        return ChannelMode.parse(self.channel_mode)
 
 
 def address_of(query: Iterable[tuple[str, str]]) -> Address:

@@ -60,4 +60,4 @@ class FreeSwitchProtocol(SilentProtocol):
         if rate not in _RATES or isinstance(rate, bool) or not isinstance(channels, int) or channels not in (1, 2):
             raise InvalidRequest("sample_rate must be 8000 or 16000, and channels 1 or 2")
         call_id = self._address.call_id or named_call(metadata, _IDS)
-        return Begin(call_id, "", "pcm16", int(rate), int(channels))
+        return Begin(call_id, "", "pcm16", int(rate), int(channels), self._address.mode)

@@ -63,6 +63,7 @@ class GenesysProtocol:
 
     def __init__(self, address: Address, session_id: str | None = None, organization_id: str | None = None) -> None:
         self._wanted = _SIDES[address.track]
+        self._mode = address.mode
         self._id = session_id
         self._organization_id = organization_id
         self._seq = self._clientseq = 0
@@ -157,7 +158,8 @@ class GenesysProtocol:
             return
         offer = self._chosen(found.media)
         self._state = "open"
-        yield Begin(found.conversationId, self._id or "", "mulaw", G711_RATE, len(offer.channels))
+        sides = tuple(side[:32] for side in offer.channels)
+        yield Begin(found.conversationId, self._id or "", "mulaw", G711_RATE, len(sides), self._mode, sides)
         yield Reply(lambda: self._text("opened", {"startPaused": False, "media": [offer.model_dump()]}))
 
     def _chosen(self, offers: list[_Offer]) -> _Offer:

@@ -4,13 +4,14 @@ The verdict is not sent on the socket: the protocol has no message for it.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bonafide.api.telephony.events import Begin, Content, Ended, Event, Media, Notes, SilentProtocol
 from bonafide.api.telephony.fields import CALL_ID, Address, Frame, decoded, read_object, refuse
 from bonafide.api.telephony.reorder import Reorder
+from bonafide.api.telephony.tracks import SILENCE, Tracks
 from bonafide.errors import InvalidRequest
 from bonafide.live.input_decoder import G711_RATE, Encoding
 
@@ -24,6 +25,11 @@ class _MediaFormat(Frame):
     encoding: str
     sample_rate: int = G711_RATE
     channels: int = 1
+
+
+class _Sent(NamedTuple):
+    track: str
+    data: bytes
 
 
 class _StartOfCall(Frame):
@@ -61,13 +67,16 @@ class TelnyxProtocol(SilentProtocol):
     """One stream.
 
     Args:
-        address: the query's `track` says which side is judged; of `both`, each of which has media of its own, the
-            caller's is.
+        address: the query's `track` says which side is judged; `both`, each of which has media of its own, are two
+            channels. Of G722, whose packets cannot be interleaved, the caller's side is judged then.
     """
 
     def __init__(self, address: Address) -> None:
         self._track = "outbound" if address.track == "outbound" else "inbound"
-        self._order = Reorder[bytes | None](MOST_WAITING)
+        self._mode = address.mode
+        self._wants_both = address.track == "both"
+        self._tracks: Tracks | None = None
+        self._order = Reorder[_Sent | None](MOST_WAITING)
         self._started = False
         self._told = (0, 0)
 
@@ -97,6 +106,8 @@ class TelnyxProtocol(SilentProtocol):
     def rest(self) -> Iterator[Event]:
         """See `PhoneProtocol`."""
         yield from self._due(self._order.flush())
+        if self._tracks is not None:
+            yield Media(self._tracks.rest())
 
     def _begin(self, message: _Start) -> Begin:
         found = message.start.media_format
@@ -108,18 +119,23 @@ class TelnyxProtocol(SilentProtocol):
         self._started = True
         if message.sequence_number is not None:
             self._order.start(message.sequence_number)
-        return Begin(message.start.call_control_id, message.stream_id, encoding)
+        call_id = message.start.call_control_id
+        if not self._wants_both or encoding not in SILENCE:
+            return Begin(call_id, message.stream_id, encoding, mode=self._mode)
+        self._tracks = Tracks("inbound", "outbound", encoding)
+        return Begin(call_id, message.stream_id, encoding, G711_RATE, 2, self._mode, self._tracks.names)
 
     def _media(self, message: _Media) -> Iterator[Event]:
         if not self._started:
             raise InvalidRequest("media came before start")
-        data = decoded(message.media.payload) if message.media.track == self._track else None
+        wanted = self._tracks is not None or message.media.track == self._track
+        sent = _Sent(message.media.track, decoded(message.media.payload)) if wanted else None
         if message.sequence_number is None:
-            yield from self._due([data])
+            yield from self._due([sent])
         else:
-            yield from self._due(self._order.add(message.sequence_number, data))
+            yield from self._due(self._order.add(message.sequence_number, sent))
 
-    def _due(self, payloads: Iterable[bytes | None]) -> Iterator[Event]:
+    def _due(self, messages: Iterable[_Sent | None]) -> Iterator[Event]:
         order = self._order
         if (order.lost, order.duplicates) != self._told:
             self._told = (order.lost, order.duplicates)
@@ -129,6 +145,6 @@ class TelnyxProtocol(SilentProtocol):
             if order.duplicates:
                 texts.append(f"{order.duplicates} messages came twice or too late, and were dropped")
             yield Notes(tuple(texts))
-        for data in payloads:
-            if data is not None:
-                yield Media(data)
+        for sent in messages:
+            if sent is not None:
+                yield Media(sent.data if self._tracks is None else self._tracks.add(sent.track, sent.data))

@@ -30,6 +30,9 @@ type AnalyzeAudioRequest struct {
 	MinioObjectKey  string                 `protobuf:"bytes,2,opt,name=minio_object_key,json=minioObjectKey,proto3" json:"minio_object_key,omitempty"`
 	// The caller's own id, written to logs and traces.
 	TaskId string `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Which channels are judged: "auto" (default: the two of a call apart, one voice on both as one), "mix", "separate", or
+	// the number of one channel, from 0.
+	ChannelMode string `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	// Seconds between the starts of two windows, 0.5 to 4; absent: 4, without overlap. Halving it doubles the cost.
 	HopSeconds    *float64 `protobuf:"fixed64,30,opt,name=hop_seconds,json=hopSeconds,proto3,oneof" json:"hop_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -87,6 +90,13 @@ func (x *AnalyzeAudioRequest) GetTaskId() string {
 	return ""
 }
 
+func (x *AnalyzeAudioRequest) GetChannelMode() string {
+	if x != nil {
+		return x.ChannelMode
+	}
+	return ""
+}
+
 func (x *AnalyzeAudioRequest) GetHopSeconds() float64 {
 	if x != nil && x.HopSeconds != nil {
 		return *x.HopSeconds
@@ -100,6 +110,7 @@ type AnalyzeUploadRequest struct {
 	Data   []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	TaskId string                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// As in AnalyzeAudioRequest.
+	ChannelMode   string   `protobuf:"bytes,20,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	HopSeconds    *float64 `protobuf:"fixed64,30,opt,name=hop_seconds,json=hopSeconds,proto3,oneof" json:"hop_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -145,6 +156,13 @@ func (x *AnalyzeUploadRequest) GetData() []byte {
 func (x *AnalyzeUploadRequest) GetTaskId() string {
 	if x != nil {
 		return x.TaskId
+	}
+	return ""
+}
+
+func (x *AnalyzeUploadRequest) GetChannelMode() string {
+	if x != nil {
+		return x.ChannelMode
 	}
 	return ""
 }
@@ -199,7 +217,11 @@ type AnalyzeAudioResponse struct {
 	// Seconds between the starts of two chunks.
 	HopSeconds float64 `protobuf:"fixed64,34,opt,name=hop_seconds,json=hopSeconds,proto3" json:"hop_seconds,omitempty"`
 	// The signed record of this verdict, a compact JWS (docs/evidence.md); empty where the service keeps none.
-	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Evidence string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// The channel whose verdict this is, that with the highest score; empty when all channels were judged as one.
+	Channel string `protobuf:"bytes,20,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Of channels that were judged apart; empty when all were judged as one.
+	Channels      []*ChannelVerdict `protobuf:"bytes,21,rep,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +396,159 @@ func (x *AnalyzeAudioResponse) GetEvidence() string {
 	return ""
 }
 
+func (x *AnalyzeAudioResponse) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *AnalyzeAudioResponse) GetChannels() []*ChannelVerdict {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+// The verdict on one channel of a recording or a live session.
+type ChannelVerdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 0.
+	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// As the service is set to name it, else the number.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// P(spoof), 0..1, as of this channel alone; absent without speech.
+	Score *float32 `protobuf:"fixed32,3,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	// "spoof", "bonafide" or "no_speech".
+	Label         string               `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	SpeechSeconds float64              `protobuf:"fixed64,5,opt,name=speech_seconds,json=speechSeconds,proto3" json:"speech_seconds,omitempty"`
+	Suspicious    []*SuspiciousStretch `protobuf:"bytes,6,rep,name=suspicious,proto3" json:"suspicious,omitempty"`
+	Chunks        []*ChunkResult       `protobuf:"bytes,7,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	// As in AnalyzeAudioResponse.
+	MemberScores map[string]float32 `protobuf:"bytes,8,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// As in AnalyzeAudioResponse, all four.
+	Decision         string   `protobuf:"bytes,9,opt,name=decision,proto3" json:"decision,omitempty"`
+	Llr              *float32 `protobuf:"fixed32,10,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	PartiallySpoofed bool     `protobuf:"varint,11,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
+	Conditions       []string `protobuf:"bytes,12,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ChannelVerdict) Reset() {
+	*x = ChannelVerdict{}
+	mi := &file_audio_analyzer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelVerdict) ProtoMessage() {}
+
+func (x *ChannelVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_audio_analyzer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelVerdict.ProtoReflect.Descriptor instead.
+func (*ChannelVerdict) Descriptor() ([]byte, []int) {
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ChannelVerdict) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChannelVerdict) GetScore() float32 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ChannelVerdict) GetSpeechSeconds() float64 {
+	if x != nil {
+		return x.SpeechSeconds
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetSuspicious() []*SuspiciousStretch {
+	if x != nil {
+		return x.Suspicious
+	}
+	return nil
+}
+
+func (x *ChannelVerdict) GetChunks() []*ChunkResult {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+func (x *ChannelVerdict) GetMemberScores() map[string]float32 {
+	if x != nil {
+		return x.MemberScores
+	}
+	return nil
+}
+
+func (x *ChannelVerdict) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *ChannelVerdict) GetLlr() float32 {
+	if x != nil && x.Llr != nil {
+		return *x.Llr
+	}
+	return 0
+}
+
+func (x *ChannelVerdict) GetPartiallySpoofed() bool {
+	if x != nil {
+		return x.PartiallySpoofed
+	}
+	return false
+}
+
+func (x *ChannelVerdict) GetConditions() []string {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
 // Part of a recording whose chunks are all labelled spoof.
 type SuspiciousStretch struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -387,7 +562,7 @@ type SuspiciousStretch struct {
 
 func (x *SuspiciousStretch) Reset() {
 	*x = SuspiciousStretch{}
-	mi := &file_audio_analyzer_proto_msgTypes[3]
+	mi := &file_audio_analyzer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +574,7 @@ func (x *SuspiciousStretch) String() string {
 func (*SuspiciousStretch) ProtoMessage() {}
 
 func (x *SuspiciousStretch) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[3]
+	mi := &file_audio_analyzer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +587,7 @@ func (x *SuspiciousStretch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspiciousStretch.ProtoReflect.Descriptor instead.
 func (*SuspiciousStretch) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{3}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SuspiciousStretch) GetStartTimeSeconds() float64 {
@@ -450,6 +625,8 @@ type ChunkResult struct {
 	SpeechRatio float32 `protobuf:"fixed32,6,opt,name=speech_ratio,json=speechRatio,proto3" json:"speech_ratio,omitempty"`
 	// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
 	MemberScores map[string]float32 `protobuf:"bytes,7,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	// Whose it is, by name; empty of all channels together. Chunks of several channels share an id.
+	Channel string `protobuf:"bytes,20,opt,name=channel,proto3" json:"channel,omitempty"`
 	// As in AnalyzeAudioResponse.
 	Llr           *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -458,7 +635,7 @@ type ChunkResult struct {
 
 func (x *ChunkResult) Reset() {
 	*x = ChunkResult{}
-	mi := &file_audio_analyzer_proto_msgTypes[4]
+	mi := &file_audio_analyzer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +647,7 @@ func (x *ChunkResult) String() string {
 func (*ChunkResult) ProtoMessage() {}
 
 func (x *ChunkResult) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[4]
+	mi := &file_audio_analyzer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +660,7 @@ func (x *ChunkResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunkResult.ProtoReflect.Descriptor instead.
 func (*ChunkResult) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{4}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ChunkResult) GetChunkId() string {
@@ -535,6 +712,13 @@ func (x *ChunkResult) GetMemberScores() map[string]float32 {
 	return nil
 }
 
+func (x *ChunkResult) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 func (x *ChunkResult) GetLlr() float32 {
 	if x != nil && x.Llr != nil {
 		return *x.Llr
@@ -558,7 +742,7 @@ type AnalyzeAudioEvent struct {
 
 func (x *AnalyzeAudioEvent) Reset() {
 	*x = AnalyzeAudioEvent{}
-	mi := &file_audio_analyzer_proto_msgTypes[5]
+	mi := &file_audio_analyzer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +754,7 @@ func (x *AnalyzeAudioEvent) String() string {
 func (*AnalyzeAudioEvent) ProtoMessage() {}
 
 func (x *AnalyzeAudioEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[5]
+	mi := &file_audio_analyzer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +767,7 @@ func (x *AnalyzeAudioEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeAudioEvent.ProtoReflect.Descriptor instead.
 func (*AnalyzeAudioEvent) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{5}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AnalyzeAudioEvent) GetEvent() isAnalyzeAudioEvent_Event {
@@ -650,7 +834,7 @@ type LiveAudioRequest struct {
 
 func (x *LiveAudioRequest) Reset() {
 	*x = LiveAudioRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[6]
+	mi := &file_audio_analyzer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +846,7 @@ func (x *LiveAudioRequest) String() string {
 func (*LiveAudioRequest) ProtoMessage() {}
 
 func (x *LiveAudioRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[6]
+	mi := &file_audio_analyzer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +859,7 @@ func (x *LiveAudioRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioRequest.ProtoReflect.Descriptor instead.
 func (*LiveAudioRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{6}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LiveAudioRequest) GetMessage() isLiveAudioRequest_Message {
@@ -752,16 +936,17 @@ type LiveAudioConfig struct {
 	OverlapDuration float64 `protobuf:"fixed64,4,opt,name=overlap_duration,json=overlapDuration,proto3" json:"overlap_duration,omitempty"`
 	// The caller's own id, written to logs and traces.
 	TaskId string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	// Channels that are interleaved in samples, default 1; they are mixed as those of a recording. g722 has one; opus and
-	// containers say themselves.
-	Channels      uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
+	// Channels that are interleaved in samples, default 1. g722 has one; opus and containers say themselves.
+	Channels uint32 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
+	// As in AnalyzeAudioRequest; to be named before the first audio, and kept from then on.
+	ChannelMode   string `protobuf:"bytes,40,opt,name=channel_mode,json=channelMode,proto3" json:"channel_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LiveAudioConfig) Reset() {
 	*x = LiveAudioConfig{}
-	mi := &file_audio_analyzer_proto_msgTypes[7]
+	mi := &file_audio_analyzer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +958,7 @@ func (x *LiveAudioConfig) String() string {
 func (*LiveAudioConfig) ProtoMessage() {}
 
 func (x *LiveAudioConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[7]
+	mi := &file_audio_analyzer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +971,7 @@ func (x *LiveAudioConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioConfig.ProtoReflect.Descriptor instead.
 func (*LiveAudioConfig) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{7}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LiveAudioConfig) GetSampleRate() uint32 {
@@ -831,6 +1016,13 @@ func (x *LiveAudioConfig) GetChannels() uint32 {
 	return 0
 }
 
+func (x *LiveAudioConfig) GetChannelMode() string {
+	if x != nil {
+		return x.ChannelMode
+	}
+	return ""
+}
+
 type LiveAudioFlush struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -839,7 +1031,7 @@ type LiveAudioFlush struct {
 
 func (x *LiveAudioFlush) Reset() {
 	*x = LiveAudioFlush{}
-	mi := &file_audio_analyzer_proto_msgTypes[8]
+	mi := &file_audio_analyzer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1043,7 @@ func (x *LiveAudioFlush) String() string {
 func (*LiveAudioFlush) ProtoMessage() {}
 
 func (x *LiveAudioFlush) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[8]
+	mi := &file_audio_analyzer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1056,7 @@ func (x *LiveAudioFlush) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioFlush.ProtoReflect.Descriptor instead.
 func (*LiveAudioFlush) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{8}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{9}
 }
 
 // One message of a live analysis.
@@ -881,7 +1073,7 @@ type LiveAudioEvent struct {
 
 func (x *LiveAudioEvent) Reset() {
 	*x = LiveAudioEvent{}
-	mi := &file_audio_analyzer_proto_msgTypes[9]
+	mi := &file_audio_analyzer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1085,7 @@ func (x *LiveAudioEvent) String() string {
 func (*LiveAudioEvent) ProtoMessage() {}
 
 func (x *LiveAudioEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[9]
+	mi := &file_audio_analyzer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1098,7 @@ func (x *LiveAudioEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveAudioEvent.ProtoReflect.Descriptor instead.
 func (*LiveAudioEvent) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{9}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LiveAudioEvent) GetEvent() isLiveAudioEvent_Event {
@@ -954,7 +1146,7 @@ func (*LiveAudioEvent_Summary) isLiveAudioEvent_Event() {}
 // The verdict on one window of live audio.
 type LiveWindow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From 0, without gaps.
+	// From 0, without gaps; windows of several channels at one place share it.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// From the start of the stream.
 	StartTimeSeconds float64 `protobuf:"fixed64,2,opt,name=start_time_seconds,json=startTimeSeconds,proto3" json:"start_time_seconds,omitempty"`
@@ -965,7 +1157,7 @@ type LiveWindow struct {
 	Label string `protobuf:"bytes,5,opt,name=label,proto3" json:"label,omitempty"`
 	// Share of the window in which somebody speaks, 0..1.
 	SpeechRatio float32 `protobuf:"fixed32,6,opt,name=speech_ratio,json=speechRatio,proto3" json:"speech_ratio,omitempty"`
-	// Smoothed over the windows so far; absent before any speech.
+	// Smoothed over the windows of its channel so far; absent before any speech.
 	RunningScore *float32 `protobuf:"fixed32,7,opt,name=running_score,json=runningScore,proto3,oneof" json:"running_score,omitempty"`
 	// Changes only when the running score has clearly crossed the threshold.
 	RunningLabel string `protobuf:"bytes,8,opt,name=running_label,json=runningLabel,proto3" json:"running_label,omitempty"`
@@ -974,14 +1166,16 @@ type LiveWindow struct {
 	// As in ChunkResult.
 	MemberScores map[string]float32 `protobuf:"bytes,10,rep,name=member_scores,json=memberScores,proto3" json:"member_scores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
 	// As in AnalyzeAudioResponse.
-	Llr           *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	Llr *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
+	// Whose it is, by name; empty of all channels together.
+	Channel       string `protobuf:"bytes,40,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LiveWindow) Reset() {
 	*x = LiveWindow{}
-	mi := &file_audio_analyzer_proto_msgTypes[10]
+	mi := &file_audio_analyzer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1187,7 @@ func (x *LiveWindow) String() string {
 func (*LiveWindow) ProtoMessage() {}
 
 func (x *LiveWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[10]
+	mi := &file_audio_analyzer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1200,7 @@ func (x *LiveWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveWindow.ProtoReflect.Descriptor instead.
 func (*LiveWindow) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{10}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LiveWindow) GetSequence() uint64 {
@@ -1086,6 +1280,13 @@ func (x *LiveWindow) GetLlr() float32 {
 	return 0
 }
 
+func (x *LiveWindow) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 // The verdict on all that was said.
 type LiveSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1114,14 +1315,17 @@ type LiveSummary struct {
 	PartiallySpoofed bool     `protobuf:"varint,32,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
 	Conditions       []string `protobuf:"bytes,33,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// As in AnalyzeAudioResponse, of the bytes that were received.
-	Evidence      string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Evidence string `protobuf:"bytes,40,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// As in AnalyzeAudioResponse, both; chunk_3 is the window with sequence 3. windows are those of channel.
+	Channel       string            `protobuf:"bytes,41,opt,name=channel,proto3" json:"channel,omitempty"`
+	Channels      []*ChannelVerdict `protobuf:"bytes,42,rep,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LiveSummary) Reset() {
 	*x = LiveSummary{}
-	mi := &file_audio_analyzer_proto_msgTypes[11]
+	mi := &file_audio_analyzer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1337,7 @@ func (x *LiveSummary) String() string {
 func (*LiveSummary) ProtoMessage() {}
 
 func (x *LiveSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[11]
+	mi := &file_audio_analyzer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1350,7 @@ func (x *LiveSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveSummary.ProtoReflect.Descriptor instead.
 func (*LiveSummary) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{11}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LiveSummary) GetScore() float32 {
@@ -1282,6 +1486,20 @@ func (x *LiveSummary) GetEvidence() string {
 	return ""
 }
 
+func (x *LiveSummary) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *LiveSummary) GetChannels() []*ChannelVerdict {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
 // Which model spoke.
 type ModelIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1296,7 +1514,7 @@ type ModelIdentity struct {
 
 func (x *ModelIdentity) Reset() {
 	*x = ModelIdentity{}
-	mi := &file_audio_analyzer_proto_msgTypes[12]
+	mi := &file_audio_analyzer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1526,7 @@ func (x *ModelIdentity) String() string {
 func (*ModelIdentity) ProtoMessage() {}
 
 func (x *ModelIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[12]
+	mi := &file_audio_analyzer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1539,7 @@ func (x *ModelIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelIdentity.ProtoReflect.Descriptor instead.
 func (*ModelIdentity) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{12}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelIdentity) GetName() string {
@@ -1360,7 +1578,7 @@ type FeedbackRequest struct {
 
 func (x *FeedbackRequest) Reset() {
 	*x = FeedbackRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[13]
+	mi := &file_audio_analyzer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1590,7 @@ func (x *FeedbackRequest) String() string {
 func (*FeedbackRequest) ProtoMessage() {}
 
 func (x *FeedbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[13]
+	mi := &file_audio_analyzer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1603,7 @@ func (x *FeedbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedbackRequest.ProtoReflect.Descriptor instead.
 func (*FeedbackRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{13}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FeedbackRequest) GetRequestId() string {
@@ -1424,7 +1642,7 @@ type FeedbackResponse struct {
 
 func (x *FeedbackResponse) Reset() {
 	*x = FeedbackResponse{}
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1654,7 @@ func (x *FeedbackResponse) String() string {
 func (*FeedbackResponse) ProtoMessage() {}
 
 func (x *FeedbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[14]
+	mi := &file_audio_analyzer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1667,7 @@ func (x *FeedbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedbackResponse.ProtoReflect.Descriptor instead.
 func (*FeedbackResponse) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{14}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FeedbackResponse) GetRequestId() string {
@@ -1488,7 +1706,7 @@ type VoiceModelStatusRequest struct {
 
 func (x *VoiceModelStatusRequest) Reset() {
 	*x = VoiceModelStatusRequest{}
-	mi := &file_audio_analyzer_proto_msgTypes[15]
+	mi := &file_audio_analyzer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1718,7 @@ func (x *VoiceModelStatusRequest) String() string {
 func (*VoiceModelStatusRequest) ProtoMessage() {}
 
 func (x *VoiceModelStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[15]
+	mi := &file_audio_analyzer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1731,7 @@ func (x *VoiceModelStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusRequest.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusRequest) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{15}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{16}
 }
 
 // One of the models of an ensemble.
@@ -1533,7 +1751,7 @@ type MemberModel struct {
 
 func (x *MemberModel) Reset() {
 	*x = MemberModel{}
-	mi := &file_audio_analyzer_proto_msgTypes[16]
+	mi := &file_audio_analyzer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1763,7 @@ func (x *MemberModel) String() string {
 func (*MemberModel) ProtoMessage() {}
 
 func (x *MemberModel) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[16]
+	mi := &file_audio_analyzer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1776,7 @@ func (x *MemberModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberModel.ProtoReflect.Descriptor instead.
 func (*MemberModel) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{16}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberModel) GetName() string {
@@ -1629,7 +1847,7 @@ type VoiceModelStatusResponse struct {
 
 func (x *VoiceModelStatusResponse) Reset() {
 	*x = VoiceModelStatusResponse{}
-	mi := &file_audio_analyzer_proto_msgTypes[17]
+	mi := &file_audio_analyzer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1859,7 @@ func (x *VoiceModelStatusResponse) String() string {
 func (*VoiceModelStatusResponse) ProtoMessage() {}
 
 func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_audio_analyzer_proto_msgTypes[17]
+	mi := &file_audio_analyzer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1872,7 @@ func (x *VoiceModelStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoiceModelStatusResponse.ProtoReflect.Descriptor instead.
 func (*VoiceModelStatusResponse) Descriptor() ([]byte, []int) {
-	return file_audio_analyzer_proto_rawDescGZIP(), []int{17}
+	return file_audio_analyzer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *VoiceModelStatusResponse) GetStatus() string {
@@ -1752,20 +1970,22 @@ var File_audio_analyzer_proto protoreflect.FileDescriptor
 
 const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
-	"\x14audio_analyzer.proto\x12\raudioanalyzer\"\xba\x01\n" +
+	"\x14audio_analyzer.proto\x12\raudioanalyzer\"\xdd\x01\n" +
 	"\x13AnalyzeAudioRequest\x12*\n" +
 	"\x11minio_bucket_name\x18\x01 \x01(\tR\x0fminioBucketName\x12(\n" +
 	"\x10minio_object_key\x18\x02 \x01(\tR\x0eminioObjectKey\x12\x17\n" +
-	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12$\n" +
+	"\atask_id\x18\x03 \x01(\tR\x06taskId\x12!\n" +
+	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\x12$\n" +
 	"\vhop_seconds\x18\x1e \x01(\x01H\x00R\n" +
 	"hopSeconds\x88\x01\x01B\x0e\n" +
-	"\f_hop_seconds\"y\n" +
+	"\f_hop_seconds\"\x9c\x01\n" +
 	"\x14AnalyzeUploadRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
-	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12$\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12!\n" +
+	"\fchannel_mode\x18\x14 \x01(\tR\vchannelMode\x12$\n" +
 	"\vhop_seconds\x18\x1e \x01(\x01H\x00R\n" +
 	"hopSeconds\x88\x01\x01B\x0e\n" +
-	"\f_hop_seconds\"\xdf\a\n" +
+	"\f_hop_seconds\"\xb4\b\n" +
 	"\x14AnalyzeAudioResponse\x12V\n" +
 	"\vpredictions\x18\x01 \x03(\v24.audioanalyzer.AnalyzeAudioResponse.PredictionsEntryR\vpredictions\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
@@ -1795,10 +2015,35 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"conditions\x12\x1f\n" +
 	"\vhop_seconds\x18\" \x01(\x01R\n" +
 	"hopSeconds\x12\x1a\n" +
-	"\bevidence\x18( \x01(\tR\bevidence\x1a>\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x12\x18\n" +
+	"\achannel\x18\x14 \x01(\tR\achannel\x129\n" +
+	"\bchannels\x18\x15 \x03(\v2\x1d.audioanalyzer.ChannelVerdictR\bchannels\x1a>\n" +
 	"\x10PredictionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a?\n" +
+	"\x11MemberScoresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
+	"\x06_scoreB\x06\n" +
+	"\x04_llr\"\xb3\x04\n" +
+	"\x0eChannelVerdict\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\x05score\x18\x03 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12%\n" +
+	"\x0espeech_seconds\x18\x05 \x01(\x01R\rspeechSeconds\x12@\n" +
+	"\n" +
+	"suspicious\x18\x06 \x03(\v2 .audioanalyzer.SuspiciousStretchR\n" +
+	"suspicious\x122\n" +
+	"\x06chunks\x18\a \x03(\v2\x1a.audioanalyzer.ChunkResultR\x06chunks\x12T\n" +
+	"\rmember_scores\x18\b \x03(\v2/.audioanalyzer.ChannelVerdict.MemberScoresEntryR\fmemberScores\x12\x1a\n" +
+	"\bdecision\x18\t \x01(\tR\bdecision\x12\x15\n" +
+	"\x03llr\x18\n" +
+	" \x01(\x02H\x01R\x03llr\x88\x01\x01\x12+\n" +
+	"\x11partially_spoofed\x18\v \x01(\bR\x10partiallySpoofed\x12\x1e\n" +
+	"\n" +
+	"conditions\x18\f \x03(\tR\n" +
+	"conditions\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
@@ -1807,7 +2052,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x11SuspiciousStretch\x12,\n" +
 	"\x12start_time_seconds\x18\x01 \x01(\x01R\x10startTimeSeconds\x12(\n" +
 	"\x10end_time_seconds\x18\x02 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
-	"\x05score\x18\x03 \x01(\x02R\x05score\"\x91\x03\n" +
+	"\x05score\x18\x03 \x01(\x02R\x05score\"\xab\x03\n" +
 	"\vChunkResult\x12\x19\n" +
 	"\bchunk_id\x18\x01 \x01(\tR\achunkId\x12\x19\n" +
 	"\x05score\x18\x02 \x01(\x02H\x00R\x05score\x88\x01\x01\x12,\n" +
@@ -1815,7 +2060,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x10end_time_seconds\x18\x04 \x01(\x01R\x0eendTimeSeconds\x12\x14\n" +
 	"\x05label\x18\x05 \x01(\tR\x05label\x12!\n" +
 	"\fspeech_ratio\x18\x06 \x01(\x02R\vspeechRatio\x12Q\n" +
-	"\rmember_scores\x18\a \x03(\v2,.audioanalyzer.ChunkResult.MemberScoresEntryR\fmemberScores\x12\x15\n" +
+	"\rmember_scores\x18\a \x03(\v2,.audioanalyzer.ChunkResult.MemberScoresEntryR\fmemberScores\x12\x18\n" +
+	"\achannel\x18\x14 \x01(\tR\achannel\x12\x15\n" +
 	"\x03llr\x18\x1f \x01(\x02H\x01R\x03llr\x88\x01\x01\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1831,7 +2077,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x06config\x18\x01 \x01(\v2\x1e.audioanalyzer.LiveAudioConfigH\x00R\x06config\x12\x16\n" +
 	"\x05audio\x18\x02 \x01(\fH\x00R\x05audio\x125\n" +
 	"\x05flush\x18\x03 \x01(\v2\x1d.audioanalyzer.LiveAudioFlushH\x00R\x05flushB\t\n" +
-	"\amessage\"\xd5\x01\n" +
+	"\amessage\"\xf8\x01\n" +
 	"\x0fLiveAudioConfig\x12\x1f\n" +
 	"\vsample_rate\x18\x01 \x01(\rR\n" +
 	"sampleRate\x12\x1a\n" +
@@ -1839,12 +2085,13 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x0echunk_duration\x18\x03 \x01(\x01R\rchunkDuration\x12)\n" +
 	"\x10overlap_duration\x18\x04 \x01(\x01R\x0foverlapDuration\x12\x17\n" +
 	"\atask_id\x18\x05 \x01(\tR\x06taskId\x12\x1a\n" +
-	"\bchannels\x18\x06 \x01(\rR\bchannels\"\x10\n" +
+	"\bchannels\x18\x06 \x01(\rR\bchannels\x12!\n" +
+	"\fchannel_mode\x18( \x01(\tR\vchannelMode\"\x10\n" +
 	"\x0eLiveAudioFlush\"\x86\x01\n" +
 	"\x0eLiveAudioEvent\x123\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.audioanalyzer.LiveWindowH\x00R\x06window\x126\n" +
 	"\asummary\x18\x02 \x01(\v2\x1a.audioanalyzer.LiveSummaryH\x00R\asummaryB\a\n" +
-	"\x05event\"\x96\x04\n" +
+	"\x05event\"\xb0\x04\n" +
 	"\n" +
 	"LiveWindow\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12,\n" +
@@ -1858,13 +2105,14 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\rerror_message\x18\t \x01(\tR\ferrorMessage\x12P\n" +
 	"\rmember_scores\x18\n" +
 	" \x03(\v2+.audioanalyzer.LiveWindow.MemberScoresEntryR\fmemberScores\x12\x15\n" +
-	"\x03llr\x18\x1f \x01(\x02H\x02R\x03llr\x88\x01\x01\x1a?\n" +
+	"\x03llr\x18\x1f \x01(\x02H\x02R\x03llr\x88\x01\x01\x12\x18\n" +
+	"\achannel\x18( \x01(\tR\achannel\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
 	"\x06_scoreB\x10\n" +
 	"\x0e_running_scoreB\x06\n" +
-	"\x04_llr\"\xaf\x06\n" +
+	"\x04_llr\"\x84\a\n" +
 	"\vLiveSummary\x12\x19\n" +
 	"\x05score\x18\x01 \x01(\x02H\x00R\x05score\x88\x01\x01\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1c\n" +
@@ -1892,7 +2140,9 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18! \x03(\tR\n" +
 	"conditions\x12\x1a\n" +
-	"\bevidence\x18( \x01(\tR\bevidence\x1a?\n" +
+	"\bevidence\x18( \x01(\tR\bevidence\x12\x18\n" +
+	"\achannel\x18) \x01(\tR\achannel\x129\n" +
+	"\bchannels\x18* \x03(\v2\x1d.audioanalyzer.ChannelVerdictR\bchannels\x1a?\n" +
 	"\x11MemberScoresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01B\b\n" +
@@ -1962,69 +2212,76 @@ func file_audio_analyzer_proto_rawDescGZIP() []byte {
 	return file_audio_analyzer_proto_rawDescData
 }
 
-var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_audio_analyzer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_audio_analyzer_proto_goTypes = []any{
 	(*AnalyzeAudioRequest)(nil),      // 0: audioanalyzer.AnalyzeAudioRequest
 	(*AnalyzeUploadRequest)(nil),     // 1: audioanalyzer.AnalyzeUploadRequest
 	(*AnalyzeAudioResponse)(nil),     // 2: audioanalyzer.AnalyzeAudioResponse
-	(*SuspiciousStretch)(nil),        // 3: audioanalyzer.SuspiciousStretch
-	(*ChunkResult)(nil),              // 4: audioanalyzer.ChunkResult
-	(*AnalyzeAudioEvent)(nil),        // 5: audioanalyzer.AnalyzeAudioEvent
-	(*LiveAudioRequest)(nil),         // 6: audioanalyzer.LiveAudioRequest
-	(*LiveAudioConfig)(nil),          // 7: audioanalyzer.LiveAudioConfig
-	(*LiveAudioFlush)(nil),           // 8: audioanalyzer.LiveAudioFlush
-	(*LiveAudioEvent)(nil),           // 9: audioanalyzer.LiveAudioEvent
-	(*LiveWindow)(nil),               // 10: audioanalyzer.LiveWindow
-	(*LiveSummary)(nil),              // 11: audioanalyzer.LiveSummary
-	(*ModelIdentity)(nil),            // 12: audioanalyzer.ModelIdentity
-	(*FeedbackRequest)(nil),          // 13: audioanalyzer.FeedbackRequest
-	(*FeedbackResponse)(nil),         // 14: audioanalyzer.FeedbackResponse
-	(*VoiceModelStatusRequest)(nil),  // 15: audioanalyzer.VoiceModelStatusRequest
-	(*MemberModel)(nil),              // 16: audioanalyzer.MemberModel
-	(*VoiceModelStatusResponse)(nil), // 17: audioanalyzer.VoiceModelStatusResponse
-	nil,                              // 18: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
-	nil,                              // 19: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
-	nil,                              // 20: audioanalyzer.ChunkResult.MemberScoresEntry
-	nil,                              // 21: audioanalyzer.LiveWindow.MemberScoresEntry
-	nil,                              // 22: audioanalyzer.LiveSummary.MemberScoresEntry
+	(*ChannelVerdict)(nil),           // 3: audioanalyzer.ChannelVerdict
+	(*SuspiciousStretch)(nil),        // 4: audioanalyzer.SuspiciousStretch
+	(*ChunkResult)(nil),              // 5: audioanalyzer.ChunkResult
+	(*AnalyzeAudioEvent)(nil),        // 6: audioanalyzer.AnalyzeAudioEvent
+	(*LiveAudioRequest)(nil),         // 7: audioanalyzer.LiveAudioRequest
+	(*LiveAudioConfig)(nil),          // 8: audioanalyzer.LiveAudioConfig
+	(*LiveAudioFlush)(nil),           // 9: audioanalyzer.LiveAudioFlush
+	(*LiveAudioEvent)(nil),           // 10: audioanalyzer.LiveAudioEvent
+	(*LiveWindow)(nil),               // 11: audioanalyzer.LiveWindow
+	(*LiveSummary)(nil),              // 12: audioanalyzer.LiveSummary
+	(*ModelIdentity)(nil),            // 13: audioanalyzer.ModelIdentity
+	(*FeedbackRequest)(nil),          // 14: audioanalyzer.FeedbackRequest
+	(*FeedbackResponse)(nil),         // 15: audioanalyzer.FeedbackResponse
+	(*VoiceModelStatusRequest)(nil),  // 16: audioanalyzer.VoiceModelStatusRequest
+	(*MemberModel)(nil),              // 17: audioanalyzer.MemberModel
+	(*VoiceModelStatusResponse)(nil), // 18: audioanalyzer.VoiceModelStatusResponse
+	nil,                              // 19: audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	nil,                              // 20: audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	nil,                              // 21: audioanalyzer.ChannelVerdict.MemberScoresEntry
+	nil,                              // 22: audioanalyzer.ChunkResult.MemberScoresEntry
+	nil,                              // 23: audioanalyzer.LiveWindow.MemberScoresEntry
+	nil,                              // 24: audioanalyzer.LiveSummary.MemberScoresEntry
 }
 var file_audio_analyzer_proto_depIdxs = []int32{
-	18, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
-	4,  // 1: audioanalyzer.AnalyzeAudioResponse.chunks:type_name -> audioanalyzer.ChunkResult
-	12, // 2: audioanalyzer.AnalyzeAudioResponse.model:type_name -> audioanalyzer.ModelIdentity
-	3,  // 3: audioanalyzer.AnalyzeAudioResponse.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	19, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
-	20, // 5: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
-	4,  // 6: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
-	2,  // 7: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
-	7,  // 8: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
-	8,  // 9: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
-	10, // 10: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
-	11, // 11: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
-	21, // 12: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
-	12, // 13: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
-	10, // 14: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
-	3,  // 15: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
-	22, // 16: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
-	12, // 17: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
-	16, // 18: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
-	0,  // 19: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
-	0,  // 20: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
-	1,  // 21: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
-	6,  // 22: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
-	13, // 23: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
-	15, // 24: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
-	2,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
-	5,  // 26: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
-	5,  // 27: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
-	9,  // 28: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
-	14, // 29: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
-	17, // 30: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
-	25, // [25:31] is the sub-list for method output_type
-	19, // [19:25] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	19, // 0: audioanalyzer.AnalyzeAudioResponse.predictions:type_name -> audioanalyzer.AnalyzeAudioResponse.PredictionsEntry
+	5,  // 1: audioanalyzer.AnalyzeAudioResponse.chunks:type_name -> audioanalyzer.ChunkResult
+	13, // 2: audioanalyzer.AnalyzeAudioResponse.model:type_name -> audioanalyzer.ModelIdentity
+	4,  // 3: audioanalyzer.AnalyzeAudioResponse.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	20, // 4: audioanalyzer.AnalyzeAudioResponse.member_scores:type_name -> audioanalyzer.AnalyzeAudioResponse.MemberScoresEntry
+	3,  // 5: audioanalyzer.AnalyzeAudioResponse.channels:type_name -> audioanalyzer.ChannelVerdict
+	4,  // 6: audioanalyzer.ChannelVerdict.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	5,  // 7: audioanalyzer.ChannelVerdict.chunks:type_name -> audioanalyzer.ChunkResult
+	21, // 8: audioanalyzer.ChannelVerdict.member_scores:type_name -> audioanalyzer.ChannelVerdict.MemberScoresEntry
+	22, // 9: audioanalyzer.ChunkResult.member_scores:type_name -> audioanalyzer.ChunkResult.MemberScoresEntry
+	5,  // 10: audioanalyzer.AnalyzeAudioEvent.chunk:type_name -> audioanalyzer.ChunkResult
+	2,  // 11: audioanalyzer.AnalyzeAudioEvent.summary:type_name -> audioanalyzer.AnalyzeAudioResponse
+	8,  // 12: audioanalyzer.LiveAudioRequest.config:type_name -> audioanalyzer.LiveAudioConfig
+	9,  // 13: audioanalyzer.LiveAudioRequest.flush:type_name -> audioanalyzer.LiveAudioFlush
+	11, // 14: audioanalyzer.LiveAudioEvent.window:type_name -> audioanalyzer.LiveWindow
+	12, // 15: audioanalyzer.LiveAudioEvent.summary:type_name -> audioanalyzer.LiveSummary
+	23, // 16: audioanalyzer.LiveWindow.member_scores:type_name -> audioanalyzer.LiveWindow.MemberScoresEntry
+	13, // 17: audioanalyzer.LiveSummary.model:type_name -> audioanalyzer.ModelIdentity
+	11, // 18: audioanalyzer.LiveSummary.windows:type_name -> audioanalyzer.LiveWindow
+	4,  // 19: audioanalyzer.LiveSummary.suspicious:type_name -> audioanalyzer.SuspiciousStretch
+	24, // 20: audioanalyzer.LiveSummary.member_scores:type_name -> audioanalyzer.LiveSummary.MemberScoresEntry
+	3,  // 21: audioanalyzer.LiveSummary.channels:type_name -> audioanalyzer.ChannelVerdict
+	13, // 22: audioanalyzer.VoiceModelStatusResponse.model:type_name -> audioanalyzer.ModelIdentity
+	17, // 23: audioanalyzer.VoiceModelStatusResponse.members:type_name -> audioanalyzer.MemberModel
+	0,  // 24: audioanalyzer.AudioAnalysis.AnalyzeAudio:input_type -> audioanalyzer.AnalyzeAudioRequest
+	0,  // 25: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:input_type -> audioanalyzer.AnalyzeAudioRequest
+	1,  // 26: audioanalyzer.AudioAnalysis.AnalyzeUpload:input_type -> audioanalyzer.AnalyzeUploadRequest
+	7,  // 27: audioanalyzer.AudioAnalysis.AnalyzeLive:input_type -> audioanalyzer.LiveAudioRequest
+	14, // 28: audioanalyzer.AudioAnalysis.Feedback:input_type -> audioanalyzer.FeedbackRequest
+	16, // 29: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:input_type -> audioanalyzer.VoiceModelStatusRequest
+	2,  // 30: audioanalyzer.AudioAnalysis.AnalyzeAudio:output_type -> audioanalyzer.AnalyzeAudioResponse
+	6,  // 31: audioanalyzer.AudioAnalysis.AnalyzeAudioStream:output_type -> audioanalyzer.AnalyzeAudioEvent
+	6,  // 32: audioanalyzer.AudioAnalysis.AnalyzeUpload:output_type -> audioanalyzer.AnalyzeAudioEvent
+	10, // 33: audioanalyzer.AudioAnalysis.AnalyzeLive:output_type -> audioanalyzer.LiveAudioEvent
+	15, // 34: audioanalyzer.AudioAnalysis.Feedback:output_type -> audioanalyzer.FeedbackResponse
+	18, // 35: audioanalyzer.AudioAnalysis.GetVoiceModelStatus:output_type -> audioanalyzer.VoiceModelStatusResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_audio_analyzer_proto_init() }
@@ -2035,30 +2292,31 @@ func file_audio_analyzer_proto_init() {
 	file_audio_analyzer_proto_msgTypes[0].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[1].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[2].OneofWrappers = []any{}
-	file_audio_analyzer_proto_msgTypes[4].OneofWrappers = []any{}
-	file_audio_analyzer_proto_msgTypes[5].OneofWrappers = []any{
+	file_audio_analyzer_proto_msgTypes[3].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[5].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[6].OneofWrappers = []any{
 		(*AnalyzeAudioEvent_Chunk)(nil),
 		(*AnalyzeAudioEvent_Summary)(nil),
 	}
-	file_audio_analyzer_proto_msgTypes[6].OneofWrappers = []any{
+	file_audio_analyzer_proto_msgTypes[7].OneofWrappers = []any{
 		(*LiveAudioRequest_Config)(nil),
 		(*LiveAudioRequest_Audio)(nil),
 		(*LiveAudioRequest_Flush)(nil),
 	}
-	file_audio_analyzer_proto_msgTypes[9].OneofWrappers = []any{
+	file_audio_analyzer_proto_msgTypes[10].OneofWrappers = []any{
 		(*LiveAudioEvent_Window)(nil),
 		(*LiveAudioEvent_Summary)(nil),
 	}
-	file_audio_analyzer_proto_msgTypes[10].OneofWrappers = []any{}
 	file_audio_analyzer_proto_msgTypes[11].OneofWrappers = []any{}
-	file_audio_analyzer_proto_msgTypes[17].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[12].OneofWrappers = []any{}
+	file_audio_analyzer_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_audio_analyzer_proto_rawDesc), len(file_audio_analyzer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,10 @@ export interface Options {
   chunkDuration?: number;
   /** Seconds that neighbouring windows share. */
   overlapDuration?: number;
+  /** That are interleaved in the samples; default 1. */
+  channels?: number;
+  /** Which channels are judged: `auto` (those of a call apart), `mix`, `separate`, or the number of one. */
+  channelMode?: string | number;
   /** How long a lost service is looked for, in milliseconds; default a minute. */
   reconnectMs?: number;
   /** How long an answer may take before the connection counts as broken; default 30 s. */
@@ -78,6 +82,8 @@ export class AudioDetectionClient {
     const windowing: Windowing = {};
     if (options.chunkDuration !== undefined) windowing.chunk_duration = options.chunkDuration;
     if (options.overlapDuration !== undefined) windowing.overlap_duration = options.overlapDuration;
+    if (options.channels !== undefined) windowing.channels = options.channels;
+    if (options.channelMode !== undefined) windowing.channel_mode = String(options.channelMode);
     this.session = new LiveSession(options.clientId ?? `js-${Math.random().toString(36).slice(2, 12)}`, windowing);
   }
 
@@ -99,7 +105,7 @@ export class AudioDetectionClient {
 
   /**
    * Sends some audio; answers the last window that it completed, or null when it completed none.
-   * @param buffer mono samples
+   * @param buffer mono samples; with `channels`, interleaved
    * @param rate samples per second, 8,000 to 192,000
    * @param encoding how they travel
    */
@@ -108,7 +114,10 @@ export class AudioDetectionClient {
     if (this.session.unansweredSeconds > most) {
       throw this.told(new BonafideError("overloaded", `${most} seconds of audio wait for an answer already`));
     }
-    const answer = await this.ask({ kind: "audio", audio: { samples: toFloats(buffer), rate, encoding } });
+    const { channels = 1 } = this.options;
+    const samples = toFloats(buffer);
+    if (samples.length % channels) throw new RangeError(`${samples.length} samples are no whole number for each channel`);
+    const answer = await this.ask({ kind: "audio", audio: { samples, rate, encoding, channels } });
     return answer.detection?.result ?? null;
   }
 

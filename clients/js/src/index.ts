@@ -1,6 +1,7 @@
 export { AudioDetectionClient, type Options, type SocketLike, type State } from "./client.js";
 export { BonafideError } from "./errors.js";
 export type {
+  ChannelVerdict,
   Connected,
   DetectionMessage,
   DetectionResult,

@@ -28,6 +28,8 @@ export interface JudgedWindow {
   member_scores?: Record<string, number>;
   /** Natural logarithm of the likelihood ratio, spoof over bona fide; absent without speech or a calibration. */
   llr?: number;
+  /** Whose it is, by name, where channels are judged apart. Windows of several channels share a sequence and times. */
+  channel?: string;
 }
 
 /** The verdict on one window. */
@@ -52,7 +54,7 @@ export interface Connected {
 export interface DetectionMessage {
   type: "detection_result";
   client_id: string;
-  /** The last of `windows`. */
+  /** The last of `windows`; of several channels, of the worst. */
   result: DetectionResult;
   windows: DetectionResult[];
   threshold: number;
@@ -103,6 +105,29 @@ export interface Summary {
   /** Bona fide by its mean, with suspicious stretches; absent from older services. */
   partially_spoofed?: boolean;
   /** What weakens the verdict, such as `narrow_band`; of a stream that was resumed, that on its last part. */
+  conditions?: string[];
+  /** Whose verdict this is, of `channels` that with the highest `p_spoof`; absent where all were judged as one. */
+  channel?: string;
+  /** Of channels that were judged apart; absent where all were judged as one. */
+  channels?: ChannelVerdict[];
+}
+
+/** The verdict on one channel; fields as in `Summary`. */
+export interface ChannelVerdict {
+  /** From 0. */
+  number: number;
+  /** As the service is set to name it, else its number. */
+  name: string;
+  label: VoiceLabel;
+  is_spoof: boolean;
+  p_spoof: number | null;
+  speech_seconds: number;
+  windows: JudgedWindow[];
+  suspicious: Stretch[];
+  member_scores?: Record<string, number>;
+  decision?: Decision;
+  llr?: number;
+  partially_spoofed?: boolean;
   conditions?: string[];
 }
 

@@ -7,21 +7,28 @@
  */
 
 import { BonafideError } from "./errors.js";
-import type { Connected, DetectionMessage, DetectionResult, ServerMessage, Summary } from "./messages.js";
+import type { Connected, DetectionMessage, DetectionResult, JudgedWindow, ServerMessage, Stretch, Summary } from "./messages.js";
 import { isBinary, toBytes, toText, type Encoding } from "./samples.js";
 import { summaryAfter } from "./summary.js";
 
 export type Frame = string | ArrayBuffer;
 
-/** Seconds of a window, and what neighbouring windows share, where they differ from the service's own. */
+/**
+ * Seconds of a window, and what neighbouring windows share, where they differ from the service's own; and of audio with
+ * several channels how many there are, and which are judged.
+ */
 export interface Windowing {
   chunk_duration?: number;
   overlap_duration?: number;
+  channels?: number;
+  channel_mode?: string;
 }
 
 export interface Audio {
+  /** Of several channels, interleaved. */
   samples: Float32Array;
   rate: number;
+  channels?: number;
   encoding: Encoding;
 }
 
@@ -109,7 +116,10 @@ export class LiveSession {
 
   private configuration({ rate, encoding }: Audio): string {
     // Text holds float32, whatever this connection has been told of binary frames before.
-    const format = isBinary(encoding) ? { encoding, sample_rate: rate } : this.told.includes("encoding") && { encoding: "float32" };
+    const isOfSeveral = (this.windowing.channels ?? 1) > 1; // whose rate must be told
+    const format = isBinary(encoding)
+      ? { encoding, sample_rate: rate }
+      : (isOfSeveral || this.told.includes("encoding")) && { encoding: "float32", ...(isOfSeveral && { sample_rate: rate }) };
     const config = { type: "config", ...this.windowing, ...format };
     return Object.keys(config).length > 1 ? JSON.stringify(config) : this.told;
   }
@@ -172,7 +182,10 @@ export class LiveSession {
     if (!last) throw new BonafideError("internal", "the service sent a result without a window");
     this.windows.push(...windows);
     this.forgetUntil(last.end_time_seconds - (request.kind === "flush" ? 0 : this.overlap));
-    return { ...message, windows, result: last };
+    const shown = message.windows.findIndex(({ sequence, channel }) => {
+      return sequence === message.result?.sequence && channel === message.result.channel;
+    });
+    return { ...message, windows, result: windows[shown] ?? last };
   }
 
   private summed(message: Summary): Summary {
@@ -180,9 +193,16 @@ export class LiveSession {
     return summaryAfter(earlier, {
       ...message,
       audio_seconds: this.start + message.audio_seconds,
-      windows: message.windows.map((window) => this.placed(window)),
-      suspicious: message.suspicious.map((stretch) => this.shifted(stretch)),
+      ...this.moved(message),
+      ...(message.channels && { channels: message.channels.map((channel) => ({ ...channel, ...this.moved(channel) })) }),
     });
+  }
+
+  private moved({ windows, suspicious }: { windows: JudgedWindow[]; suspicious: Stretch[] }) {
+    return {
+      windows: windows.map((window) => this.placed(window)),
+      suspicious: suspicious.map((stretch) => this.shifted(stretch)),
+    };
   }
 
   private placed<T extends { sequence: number; start_time_seconds: number; end_time_seconds: number }>(window: T): T {
@@ -210,7 +230,7 @@ export class LiveSession {
     while (spare > 0) {
       const first = this.unjudged.shift();
       if (!first) return;
-      const rest = first.samples.subarray(Math.round(spare * first.rate));
+      const rest = first.samples.subarray(Math.round(spare * first.rate) * (first.channels ?? 1));
       spare -= seconds(first);
       if (rest.length) {
         this.unjudged.unshift({ ...first, samples: rest });
@@ -220,6 +240,6 @@ export class LiveSession {
   }
 }
 
-function seconds({ samples, rate }: Audio): number {
-  return samples.length / rate;
+function seconds({ samples, rate, channels = 1 }: Audio): number {
+  return samples.length / channels / rate;
 }

@@ -1,11 +1,45 @@
 /** The summary of a stream that went on over several connections, of which the service knows the last. */
 
-import type { JudgedWindow, Stretch, Summary } from "./messages.js";
+import type { ChannelVerdict, JudgedWindow, Stretch, Summary } from "./messages.js";
 
 /** `summary`, together with the windows that were judged before it. */
 export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary): Summary {
   if (!earlier.length) return summary;
-  const windows = [...earlier, ...summary.windows];
+  const told = summary.channels ?? [];
+  const names = new Set([...told.map(({ name }) => name), ...earlier.flatMap(({ channel }) => channel ?? [])]);
+  if (!names.size) return over([...earlier, ...summary.windows], summary);
+  const wholes = [...names].map((name, place) => {
+    const last = told.find((channel) => channel.name === name);
+    const heard = earlier.filter(({ channel }) => channel === undefined || channel === name);
+    const whole = over([...heard, ...(last ?? summary).windows], summary);
+    return { whole, channel: ofChannel(last?.number ?? place, name, whole, last ?? summary) };
+  });
+  const worst = wholes.reduce((one, other) => ((other.whole.p_spoof ?? -1) > (one.whole.p_spoof ?? -1) ? other : one));
+  const channels = wholes.map(({ channel }) => channel).sort((one, other) => one.number - other.number);
+  const { conditions, name: channel } = worst.channel;
+  return { ...worst.whole, ...(conditions && { conditions }), channel, channels };
+}
+
+/** A summary as that of one channel; `last` is what the service tells of its last part. */
+function ofChannel(number: number, name: string, whole: Summary, last: { conditions?: string[] }): ChannelVerdict {
+  const { label, is_spoof, p_spoof, speech_seconds, windows, suspicious, member_scores, partially_spoofed } = whole;
+  return {
+    number,
+    name,
+    label,
+    is_spoof,
+    p_spoof,
+    speech_seconds,
+    windows,
+    suspicious,
+    ...(member_scores && { member_scores }),
+    ...(partially_spoofed !== undefined && { partially_spoofed }),
+    ...(last.conditions && { conditions: last.conditions }),
+  };
+}
+
+/** The summary of these windows, of one channel or of all together. */
+function over(windows: readonly JudgedWindow[], summary: Summary): Summary {
   const heard = windows.map((window, index) => {
     const fresh = window.end_time_seconds - Math.max(window.start_time_seconds, windows[index - 1]?.end_time_seconds ?? 0);
     return { window, fresh, speech: window.speech_ratio * fresh };
@@ -22,7 +56,7 @@ export function summaryAfter(earlier: readonly JudgedWindow[], summary: Summary)
     partially_spoofed: score !== null && !isSpoof && suspicious.length > 0,
     is_spoof: isSpoof,
     p_spoof: score,
-    windows,
+    windows: [...windows],
     suspicious,
     judged_seconds: sum(heard.map(({ window, fresh }) => (window.p_spoof === null ? 0 : fresh))),
     speech_seconds: sum(heard.map(({ speech }) => speech)),

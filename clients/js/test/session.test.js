@@ -175,3 +175,41 @@ test("text after binary frames says that it holds float32", () => {
   assert.deepEqual(ask("base64"), []);
   assert.equal(ask("pcm16").length, 1);
 });
+
+function placed(sequence, p_spoof, channel) {
+  const label = p_spoof >= 0.5 ? "spoof" : "bonafide";
+  const place = { sequence, start_time_seconds: sequence, end_time_seconds: sequence + 1 };
+  return { ...place, p_spoof, label, speech_ratio: 1, ...(channel !== undefined && { channel }) };
+}
+
+test("audio of two channels is configured, and sent again from a whole frame", () => {
+  const session = new LiveSession("test", { channels: 2, channel_mode: "separate" });
+  for (const _ of session.opened()) session.received(JSON.stringify({ type: "connected" }));
+  const samples = Float32Array.from({ length: 3_000 }, (_, index) => index);
+  const [config] = session.ask({ kind: "audio", audio: { samples, rate: RATE, encoding: "float32", channels: 2 } });
+  const { channels, channel_mode, sample_rate } = JSON.parse(config);
+  assert.deepEqual([channels, channel_mode, sample_rate], [2, "separate", RATE]);
+  session.received(JSON.stringify({ type: "config_updated", config: { overlap_duration: 0 } }));
+  assert.equal(session.unansweredSeconds, 1.5);
+  const windows = [placed(0, 0.9, "0"), placed(0, 0.1, "1")];
+  const answer = session.received(JSON.stringify({ type: "detection_result", windows, result: windows[0] }));
+  assert.equal(answer.detection.result.channel, "0");
+  const again = session.opened().filter((frame) => typeof frame !== "string").map((frame) => [...new Float32Array(frame)]);
+  assert.deepEqual(again.flat(), [...samples.slice(2_000)]);
+});
+
+test("a resumed stream of two channels is summed up channel by channel", () => {
+  const earlier = [placed(0, 0.2), placed(1, 0.9, "agent"), placed(1, 0.1, "caller")];
+  const verdict = (number, name, window, more) => ({ number, name, windows: [window], suspicious: [], ...more });
+  const channels = [
+    verdict(0, "agent", placed(2, 0.7, "agent"), { conditions: ["noise"] }),
+    verdict(1, "caller", placed(2, 0.3, "caller"), {}),
+  ];
+  const whole = summaryAfter(earlier, { threshold: 0.5, windows: channels[0].windows, channel: "agent", channels });
+  assert.deepEqual(whole.channels.map(({ name, label }) => [name, label]), [["agent", "spoof"], ["caller", "bonafide"]]);
+  assert.ok(Math.abs(whole.p_spoof - 0.6) < 1e-9 && Math.abs(whole.channels[1].p_spoof - 0.2) < 1e-9);
+  assert.deepEqual([whole.channel, whole.is_spoof, whole.conditions], ["agent", true, ["noise"]]);
+  assert.deepEqual(whole.windows.map(({ sequence }) => sequence), [0, 1, 2]);
+  const together = summaryAfter(earlier, { threshold: 0.5, windows: [placed(2, 0.5)] });
+  assert.deepEqual(together.channels.map(({ number, name }) => [number, name]), [[0, "agent"], [1, "caller"]]);
+});

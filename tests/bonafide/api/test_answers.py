@@ -287,9 +287,10 @@ async def test_a_hop_that_is_no_number_is_an_invalid_request(query: str, tmp_pat
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
 
-def test_the_openapi_document_names_the_hop() -> None:
+def test_the_openapi_document_names_the_hop_and_the_choice_of_channels() -> None:
     from bonafide.api.openapi import OPENAPI
 
-    (parameter,) = OPENAPI["paths"]["/detect_audio"]["post"]["parameters"]
-    assert (parameter["name"], parameter["schema"]["minimum"]) == ("hop_seconds", 0.5)
+    parameters = {each["name"]: each["schema"] for each in OPENAPI["paths"]["/detect_audio"]["post"]["parameters"]}
+    assert set(parameters) == {"hop_seconds", "channel_mode", "x-channel-mode"}
+    assert parameters["hop_seconds"]["minimum"] == 0.5
     assert "decision" in json.dumps(OPENAPI)

@@ -232,3 +232,28 @@ async def test_wild_forms_end_in_a_file_or_an_error(pieces: list[bytes]) -> None
     with suppress(BonafideError):
         async for data in FormFile("multipart/form-data; boundary=B").of(received()):
             assert data in b"".join(pieces)
+
+
+def choice(mode: str) -> bytes:
+    return part(mode.encode(), 'Content-Disposition: form-data; name="channel_mode"')
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_form_may_choose_channels(client: httpx.AsyncClient, first: bool) -> None:
+    parts = [choice("separate"), file(VOICE)]
+    content = form(*(parts if first else parts[::-1]))
+    answer = await post(client, content, f"multipart/form-data; boundary={BOUNDARY}")
+    assert [each["number"] for each in answer.json()["channels"]] == [0]
+
+
+@pytest.mark.parametrize("parts", [[choice("left")], [choice("1" * 70_000)], [choice("mix"), choice("0")]])
+async def test_a_form_with_a_wrong_choice_is_refused(client: httpx.AsyncClient, parts: list[bytes]) -> None:
+    answer = await post(client, form(file(VOICE), *parts), f"multipart/form-data; boundary={BOUNDARY}")
+    assert refusal(answer)[1] in ("invalid_request", "too_large")
+
+
+async def test_a_form_that_contradicts_the_address_is_refused(client: httpx.AsyncClient) -> None:
+    content = form(file(VOICE), choice("mix"))
+    headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+    answer = await client.post("/detect_audio?channel_mode=0", content=content, headers=headers)
+    assert refusal(answer)[:2] == (400, "invalid_request")

@@ -147,6 +147,21 @@ async def test_live_audio_over_grpc(settings: Settings, app: App, client: httpx.
     assert record["task_id"] == "t-2"
 
 
+async def test_live_audio_of_two_channels(
+    settings: Settings, app: App, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(1)
+    sound = random.integers(-9_000, 9_000, (80_000, 2)).astype("<i2").tobytes()
+    async with calling(tmp_path, LocalRemote()) as (plain, stub):
+        plain.live._records = app.live._records
+        *_, last = await asked(stub, config(encoding="pcm16", channels=2), heard(sound))
+    answer = {"evidence": last.summary.evidence, "request_id": last.summary.request_id}
+    record = verified(answer, await keys(client, tmp_path), sound, tmp_path)
+    assert (record["channel_mode"], record["channel"]) == ("auto", last.summary.channel)
+    assert last.summary.channel in ("0", "1")
+    assert len(record["windows"]) == len(last.summary.windows)
+
+
 async def test_live_audio_over_the_websocket(app: App, client: httpx.AsyncClient, tmp_path: Path) -> None:
     public = await keys(client, tmp_path)
     raw = np.full(20_000, 1000, np.int16).tobytes()

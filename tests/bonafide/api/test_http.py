@@ -12,6 +12,7 @@ import pytest
 from bonafide.api.http import HttpApi
 from bonafide.api.refusals import refusal
 from bonafide.app import App
+from bonafide.audio.mono import Block
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, ErrorCode
 from bonafide.settings import Settings
@@ -258,7 +259,7 @@ async def test_each_open_session_has_its_statistics(client: httpx.AsyncClient, a
         app.live.open(Call.within(9, request_id="four"), "another caller"),
     ):
         named.client_id = same.client_id = "branch-7"
-        named.session.feed(np.zeros(24_000, np.float32), 16_000)
+        named.session.feed(Block(np.zeros(24_000, np.float32), 16_000))
         stats = (await client.get("/stats")).json()
         assert (await client.get("/health")).json()["active_connections"] == stats["active_connections"] == 4
     assert list(stats["connections"]) == ["branch-7", "two", "three"]

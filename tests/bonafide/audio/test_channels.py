@@ -19,8 +19,8 @@ def mixed(sound: Sound, cuts: tuple[int, ...] = ()) -> tuple[Sound, float]:
     """The mono samples, and the seconds in which one channel was taken."""
     downmix = Downmix(len(sound), RATE)
     edges = [0, *sorted(min(cut, sound.shape[1]) for cut in cuts), sound.shape[1]]
-    parts = [downmix.feed(sound[:, a:b]) for a, b in pairwise(edges)]
-    return np.concatenate([*parts, downmix.flush()]), downmix.cancelled_s
+    parts = [downmix.feed(sound[:, a:b]).mono for a, b in pairwise(edges)]
+    return np.concatenate([*parts, downmix.flush().mono]), downmix.cancelled_s
 
 
 def voice(seconds: float = 2.0, seed: int = 1) -> Sound:

@@ -7,9 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from bonafide.audio.reader import SAMPLE_RATE
+from bonafide.audio.channel_mode import ChannelMode
+from bonafide.audio.reader import SAMPLE_RATE, AudioReader
 from tests import hostile
-from tests.bonafide.audio.test_reader import likeness, read, samples_of
+from tests.bonafide.audio.test_reader import LIMITS, likeness, read, samples_of
 from tests.media import encode, encoder_rate, speech_like, with_gap
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
@@ -124,3 +125,13 @@ def test_silence_that_nobody_sent_at_the_end() -> None:
         data = with_gap(sound(kind), container_name, 3.99, 6.0)
         _, reader = read(data)
         assert not any("truncated" in warning for warning in reader.warnings)
+
+
+@pytest.mark.parametrize("mode", ["auto", "separate", "1"])
+def test_a_gap_is_silence_in_each_channel(mode: str) -> None:
+    voices = [np.roll(speech_like(4.0, 48_000, seed=seed)[0], 24_001 * seed) for seed in (1, 2)]
+    data = with_gap(encode(np.stack(voices), 48_000, "webm"), "webm", 2.0, 6.0)
+    with AudioReader(data, LIMITS, mode=ChannelMode.parse(mode)) as reader:
+        windows = [window for step in reader for window in step]
+    assert reader.seconds == pytest.approx(10.0, abs=0.1)
+    assert sorted({window.channel for window in windows if window.channel is not None}) == [0, 1][mode == "1" :]

@@ -60,7 +60,7 @@ def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin(limits: AudioLimits = LIMITS) -> dict[str, Any]:
-    return {"do": "audio", "limits": asdict(limits), "windows": 4, "before": 0, "hop_s": 4.0}
+    return {"do": "audio", "limits": asdict(limits), "windows": 4, "before": 0, "hop_s": 4.0, "channel_mode": "auto"}
 
 
 def test_a_short_recording_ends_with_its_windows(worker: socket.socket) -> None:

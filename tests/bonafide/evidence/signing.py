@@ -43,5 +43,15 @@ def judgement(media: bytes = b"media") -> Judgement:
     window = WindowVerdict(0, 0.0, 4.0, 4.0, score=0.25, label="bonafide", speech_ratio=0.5, weight=2.0)
     answer = Answer("uncertain", -1.5, partially_spoofed=True, conditions=("noise",))
     return Judgement(
-        "upload", digest_of(media), MODEL, 0.5, 0.25, "bonafide", (window,), answer=answer, hop_seconds=2.0
+        "upload",
+        digest_of(media),
+        MODEL,
+        0.5,
+        0.25,
+        "bonafide",
+        (window,),
+        answer=answer,
+        hop_seconds=2.0,
+        channel_mode="separate",
+        channel="caller",
     )

@@ -35,6 +35,7 @@ async def test_a_record_has_every_fact_of_the_verdict(tmp_path: Path) -> None:
     assert (found["threshold"], found["score"], found["label"]) == (0.5, 0.25, "bonafide")
     said = found["decision"], found["llr"], found["partially_spoofed"], found["conditions"], found["hop_seconds"]
     assert said == ("uncertain", -1.5, True, ["noise"], 2.0)
+    assert (found["channel_mode"], found["channel"]) == ("separate", "caller")
     assert found["windows"] == [[0.0, 4.0, 0.25, 0.5]]
     assert found["software"] == {"name": "bonafide", "version": __version__}
     assert found["time"].endswith("Z")

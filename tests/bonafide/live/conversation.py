@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bonafide.audio.mono import Block
 from bonafide.calls import Call
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
@@ -48,7 +49,8 @@ async def live_sessions(
 ) -> AsyncIterator[LiveSessions]:
     runner = await ready_runner(remote, WindowScore.of)
     with ThreadPoolExecutor(1) as pool, closing(DecoderPool(4, 512 * MIB, Template.of_process())) as decoders:
-        settings = Settings.model_validate({f"live_{name}": value for name, value in limits.items()})
+        values = {f"live_{name}" if f"live_{name}" in Settings.model_fields else name: limits[name] for name in limits}
+        settings = Settings.model_validate(values)
         yield LiveSessions(
             runner=runner,
             pool=pool,
@@ -126,4 +128,4 @@ def level(share: float, seconds: float = 1.0, rate: int = 16_000) -> NDArray[np.
 
 
 def audio(share: float, seconds: float = 1.0, *, answer: bool = False) -> Audio:
-    return Audio(level(share, seconds), 16_000, answer)
+    return Audio([Block(level(share, seconds), 16_000)], answer)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.audio.levels import model_input
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.calls import Call
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
@@ -56,11 +57,19 @@ async def live(encoding: Encoding, data: bytes, cuts: list[int] | None = None, *
         edges = [0, *sorted(min(cut, len(data)) for cut in cuts or range(0, len(data), 30_001)), len(data)]
         windows = []
         for a, b in pairwise(edges):
-            windows += stream.session.feed(*await intake.samples(data[a:b]))
-        windows += stream.session.feed(*await intake.rest())
+            windows += fed(stream, await intake.samples(data[a:b]))
+        windows += fed(stream, await intake.rest())
         return windows + stream.session.finish()
 
     return [model_input(window.samples, window.rate).pcm for window in await with_stream(heard)]
+
+
+def fed(stream: LiveStream, blocks: list[Block]) -> list[LiveWindow]:
+    return [window for block in blocks for window in stream.session.feed(block)]
+
+
+def mono(blocks: list[Block]) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros(0, np.float32), *(block.samples for block in blocks)])
 
 
 async def with_stream(use: Callable[[LiveStream], Any], **limits: Any) -> Any:
@@ -112,8 +121,8 @@ async def test_opus_gives_the_samples_of_the_same_packets_in_an_ogg_file() -> No
         intake = AudioInputDecoder(stream)
         intake.configure(encoding="opus")
         found = [await intake.samples(data[:5_000]), await intake.samples(data[5_000:]), await intake.rest()]
-        assert {rate for _, rate in found} <= {48_000}
-        return np.concatenate([samples for samples, _ in found])
+        assert {block.rate for blocks in found for block in blocks} <= {48_000}
+        return mono([block for blocks in found for block in blocks])
 
     samples = await with_stream(heard)
     floats = wav(samples[np.newaxis, OPUS_PRE_SKIP : OPUS_PRE_SKIP + round(9.3 * 48_000)].T, 48_000)
@@ -171,7 +180,7 @@ async def test_values_that_contradict_the_encoding_change_nothing(config: dict[s
         with pytest.raises(InvalidRequest):
             intake.configure(**config)
         assert (intake.encoding, intake.channels, intake.rate) == ("l16", 2, 24_000)
-        assert len((await intake.samples(bytes(4 * 1_200)))[0]) == 1_200
+        assert len(mono(await intake.samples(bytes(4 * 1_200)))) == 1_200
 
     await with_stream(refused)
 
@@ -212,10 +221,10 @@ async def test_chunks_of_text_are_interleaved_too() -> None:
         intake = AudioInputDecoder(stream)
         intake.configure(encoding="l16", channels=2)
         data = base64.b64encode(sound.T.astype(">i2").tobytes()).decode()
-        samples, rate = await intake.text(data, None, "base64")
-        assert rate == 16_000
-        assert np.array_equal(samples, RawDecoder("pcm16").feed(sound[0].tobytes()))
-        assert len((await intake.text([0.5, 0.5] * 800, 16_000, None))[0]) == 800
+        blocks = await intake.text(data, None, "base64")
+        assert {block.rate for block in blocks} == {16_000}
+        assert np.array_equal(mono(blocks), RawDecoder("pcm16").feed(sound[0].tobytes()))
+        assert len(mono(await intake.text([0.5, 0.5] * 800, 16_000, None))) == 800
         for wrong in (("AAA=", None), ([0.1] * 3, None), ([0.1, 0.1], 8_000)):
             with pytest.raises(InvalidRequest):
                 await intake.text(wrong[0], wrong[1], None)
@@ -231,8 +240,8 @@ async def test_chunks_of_a_codec_are_its_next_bytes() -> None:
         with pytest.raises(InvalidRequest, match="config"):
             await intake.text(base64.b64encode(data).decode(), None, "g722")
         intake.configure(encoding="g722")
-        samples, rate = await intake.text(base64.b64encode(data).decode(), None, "g722")
-        assert (len(samples), rate) == (2 * len(data), 16_000)
+        blocks = await intake.text(base64.b64encode(data).decode(), None, "g722")
+        assert (len(mono(blocks)), blocks[0].rate) == (2 * len(data), 16_000)
 
     await with_stream(heard)
 
@@ -246,7 +255,7 @@ async def test_interleaved_samples_that_are_no_sound_are_refused_and_the_next_on
                 await intake.samples(np.full(1_600, wrong, "<f4").tobytes())
         with pytest.raises(TooLarge):
             await intake.samples(bytes(8 * 16_001))
-        assert len((await intake.samples(bytes(8 * 16_000)))[0]) == 16_000
+        assert len(mono(await intake.samples(bytes(8 * 16_000)))) == 16_000
 
     await with_stream(heard, max_message_s=1.0)
 
@@ -259,8 +268,8 @@ async def test_a_stream_without_lengths_fails_until_it_is_configured_anew() -> N
             await intake.samples(b"\xff" * 100)
         with pytest.raises(InvalidRequest, match="opus stream has failed"):
             await intake.samples(b"\0\1")
-        assert len((await intake.rest())[0]) == 0
+        assert len(mono(await intake.rest())) == 0
         intake.configure(encoding="opus")
-        assert len((await intake.samples(opus(speech_like(0.5, 48_000))[0]))[0]) > 20_000
+        assert len(mono(await intake.samples(opus(speech_like(0.5, 48_000))[0]))) > 20_000
 
     await with_stream(heard)

@@ -10,7 +10,6 @@ import pytest
 from bonafide.cache.memory import MemoryKeyValue
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
-from bonafide.live.stream import Audio
 from bonafide.live.summary import LiveSummary
 from bonafide.live.webhook import Webhook
 from tests.bonafide.fakes import LocalRemote
@@ -46,8 +45,7 @@ class JudgedCall:
     async def judge(self, share: float, seconds: float) -> list[object]:
         """Judges audio of this P(spoof), updates the call, and returns what is stored."""
         outputs = len(self.live.outputs)
-        samples = audio(share, seconds)
-        self.live.say(Audio(samples.samples, samples.rate, answer=True))
+        self.live.say(audio(share, seconds, answer=True))
         await self.live.wait_for(lambda: len(self.live.outputs) > outputs)
         await self.call.update()
         return await self.stored()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.audio.levels import model_input
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.session import (
@@ -69,7 +70,7 @@ def judge_all(
 def test_any_split_gives_the_same_windows_and_verdicts(count: int, cuts: list[int], config: LiveConfig) -> None:
     def run(parts: list[NDArray[np.float32]]) -> tuple[list[LiveWindow], list[LiveWindowVerdict]]:
         live = session(config)
-        windows = [window for part in parts for window in live.feed(part, RATE)] + live.flush()
+        windows = [window for part in parts for window in live.feed(Block(part, RATE))] + live.flush()
         return windows, judge_all(live, windows, lambda window: float(window.samples.mean()))
 
     whole, split_up = run([ramp(count)]), run(split(ramp(count), cuts))
@@ -90,7 +91,7 @@ def test_nothing_is_lost_or_judged_twice(script: list[tuple[str, int] | LiveConf
         if isinstance(step, LiveConfig):
             live.configure(step)
         elif isinstance(step, tuple):
-            windows += live.feed(ramp(step[1], fed), RATE)
+            windows += live.feed(Block(ramp(step[1], fed), RATE))
             fed += step[1]
         else:
             windows += live.flush()
@@ -125,25 +126,25 @@ def test_a_stream_has_the_windows_of_the_recording(
     random = np.random.default_rng(count)
     samples = (random.uniform(-scale, scale, count) * random.choice([1.0, 0.01], count)).astype(np.float32)
     live = session(LiveConfig(chunk_s=4.0), before_s=before / 16_000)
-    heard = [window for part in split(samples, cuts) for window in live.feed(part, rate)] + live.finish()
+    heard = [window for part in split(samples, cuts) for window in live.feed(Block(part, rate))] + live.finish()
     reader = AudioReader(wav(samples, rate), AUDIO_LIMITS, before=before)
     recorded = [window for batch in reader for window in batch]
     assert len(heard) == len(recorded)
     for (span, window, _, fresh), other in zip(heard, recorded, strict=True):
         made = model_input(window, rate)
         live.levels.add(made, span.fresh_s)
-        live.conditions.add(window[-fresh:], rate, made)
+        live.conditions[None].add(window[-fresh:], rate, made)
         assert np.array_equal(made.pcm, other.pcm)
         assert (span.index, span.start_s, span.end_s, span.fresh_s) == pytest.approx(
             (other.index, other.start_s, other.end_s, other.fresh_s)
         )
     assert live.levels.sentences() == reader.warnings
-    assert live.conditions.names() == reader.conditions
+    assert live.conditions_of(None) == reader.conditions
 
 
 def test_the_last_window_reaches_back_and_no_rest_stays() -> None:
     live = session()
-    assert len(live.feed(ramp(2 * RATE + 100), RATE)) == 2
+    assert len(live.feed(Block(ramp(2 * RATE + 100), RATE))) == 2
     assert live.flush() == []  # under a quarter of a second, more may come
     (last,) = live.finish()
     assert (last.span.start_s, last.span.end_s) == pytest.approx((1 + 100 / RATE, 2 + 100 / RATE))
@@ -154,16 +155,16 @@ def test_the_last_window_reaches_back_and_no_rest_stays() -> None:
 
 def test_another_rate_or_length_leaves_the_history() -> None:
     live = session()
-    live.feed(ramp(RATE), RATE)
+    live.feed(Block(ramp(RATE), RATE))
     live.configure(LiveConfig(chunk_s=2.0))
-    live.feed(np.zeros(8_000, np.float32), 16_000)
+    live.feed(Block(np.zeros(8_000, np.float32), 16_000))
     (last,) = live.finish()
     assert (last.span.start_s, last.span.end_s, last.span.fresh_s) == pytest.approx((0.0, 1.5, 0.5))
 
 
 def test_a_session_without_overlap_holds_each_sample_once() -> None:
     live = session()
-    windows = live.feed(ramp(3 * RATE), RATE)
+    windows = live.feed(Block(ramp(3 * RATE), RATE))
     assert [window.span.fresh_s for window in windows] == [1.0, 1.0, 1.0]
     assert sum(len(places(window)) for window in windows) == 3 * RATE == len(set.union(*map(places, windows)))
 
@@ -171,8 +172,8 @@ def test_a_session_without_overlap_holds_each_sample_once() -> None:
 def test_another_rate_carries_on_with_what_waits() -> None:
     live = session()
     tone = np.sin(2 * np.pi * 200 * np.arange(48_000) / 48_000).astype(np.float32)
-    assert live.feed(tone[:24_000], 48_000) == []
-    (window,) = live.feed(np.sin(2 * np.pi * 200 * (np.arange(8_000) / 16_000 + 0.5)).astype(np.float32), 16_000)
+    assert live.feed(Block(tone[:24_000], 48_000)) == []
+    (window,) = live.feed(Block(np.sin(2 * np.pi * 200 * (np.arange(8_000) / 16_000 + 0.5)).astype(np.float32), 16_000))
     assert (window.rate, window.span.start_s, window.span.end_s) == (16_000, 0.0, 1.0)
     expected = np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)
     assert window.samples[100:15_900] == pytest.approx(expected[100:15_900], abs=0.2)
@@ -182,32 +183,32 @@ def test_another_rate_carries_on_with_what_waits() -> None:
 def test_a_rate_that_keeps_changing_is_refused_and_harms_nothing() -> None:
     live = session()
     for index in range(17):
-        live.feed(ramp(80), 8_000 if index % 2 else 16_000)
+        live.feed(Block(ramp(80), 8_000 if index % 2 else 16_000))
     with pytest.raises(InvalidRequest, match="again and again"):
-        live.feed(ramp(80), 8_000)
+        live.feed(Block(ramp(80), 8_000))
     heard = live.audio_s
-    live.feed(ramp(80), live.rate)
+    live.feed(Block(ramp(80), live.rate))
     assert live.audio_s > heard
 
 
 @pytest.mark.parametrize("rate", [0, -1, 7_999, 192_001, 10**12])
 def test_impossible_rates(rate: int) -> None:
     with pytest.raises(InvalidRequest, match="sample_rate"):
-        session().feed(ramp(10), rate)
+        session().feed(Block(ramp(10), rate))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 5e9])
 def test_samples_that_are_no_audio_are_refused_and_not_kept(value: float) -> None:
     live = session()
-    live.feed(ramp(100), RATE)
+    live.feed(Block(ramp(100), RATE))
     with pytest.raises(UnreadableMedia):
-        live.feed(np.array([0.1, value], dtype=np.float32), RATE)
+        live.feed(Block(np.array([0.1, value], dtype=np.float32), RATE))
     assert live.waiting_samples == 100
 
 
 def test_too_much_in_one_message() -> None:
     with pytest.raises(TooLarge):
-        session().feed(ramp(30 * RATE + 1), RATE)
+        session().feed(Block(ramp(30 * RATE + 1), RATE))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_impossible_windows(chunk_s: float, overlap_s: float) -> None:
 
 def test_windows_without_speech_have_no_score_and_do_not_count() -> None:
     live = session()
-    first, second, third = live.feed(ramp(3 * RATE), RATE)
+    first, second, third = live.feed(Block(ramp(3 * RATE), RATE))
     assert judged(live, first, 0.99, 0.0).score is None
     verdict = judged(live, second, 0.2, 0.5)
     assert (verdict.label, verdict.running_label) == ("bonafide", "bonafide")
@@ -233,7 +234,7 @@ def test_windows_without_speech_have_no_score_and_do_not_count() -> None:
 
 def test_a_window_without_a_score_counts_only_where_nobody_speaks() -> None:
     live = session()
-    first, second = live.feed(ramp(2 * RATE), RATE)
+    first, second = live.feed(Block(ramp(2 * RATE), RATE))
     assert live.judge(first.span, math.nan, 0.5) is None
     assert judged(live, second, math.nan, 0.0).label == "no_speech"
     assert [verdict.index for verdict in live.verdicts] == [1]
@@ -241,7 +242,7 @@ def test_a_window_without_a_score_counts_only_where_nobody_speaks() -> None:
 
 def test_a_score_at_the_threshold_is_spoof() -> None:
     live = session(threshold=0.3)
-    (window,) = live.feed(ramp(RATE), RATE)
+    (window,) = live.feed(Block(ramp(RATE), RATE))
     assert judged(live, window, 0.3, 1.0).label == "spoof"
 
 
@@ -256,7 +257,7 @@ def test_when_a_session_is_over() -> None:
 
 def test_more_audio_than_a_session_may_hold_ends_it_too() -> None:
     live = LiveSession(LiveLimits(30.0, 60.0, 10.0), 0.5, SpeechCheck(0.1), now=0.0)
-    live.feed(ramp(RATE * 10), RATE)
+    live.feed(Block(ramp(RATE * 10), RATE))
     assert live.overdue(0.0) is None
-    live.feed(ramp(1), RATE)
+    live.feed(Block(ramp(1), RATE))
     assert live.overdue(0.0) is Ending.SESSION_LIMIT

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bonafide.audio.mono import Block
 from bonafide.errors import Internal, ModelChanged, Unavailable
-from bonafide.live.input_decoder import joined
 from bonafide.live.session import Ending, LiveConfig
 from bonafide.live.stream import Audio, Flush, QueuedReply, Refused, SlowReader, WindowResults
 from bonafide.live.summary import LiveSummary
 from tests.bonafide.fakes import INFO, MEMBERS, LocalRemote
-from tests.bonafide.live.conversation import Conversation, audio, conversation
+from tests.bonafide.live.conversation import Conversation, audio, conversation, level
 from tests.media import encode, speech_like
 
 
@@ -121,7 +121,8 @@ async def test_as_many_answers_as_were_asked_for(messages: list[tuple[float, boo
 
 async def test_audio_that_cannot_be_taken_is_refused_and_the_session_goes_on() -> None:
     async with conversation(LocalRemote()) as talk:
-        talk.say(Audio(np.array([np.nan], np.float32), 16_000, True), Audio(np.zeros(8, np.float32), 1, False))
+        talk.say(Audio([Block(np.array([np.nan], np.float32), 16_000)], answer=True))
+        talk.say(Audio([Block(np.zeros(8, np.float32), 1)]))
         talk.say(audio(0.4, 1.0, answer=True))
         talk.end()
         await ended(talk)
@@ -132,8 +133,9 @@ async def test_audio_that_cannot_be_taken_is_refused_and_the_session_goes_on() -
 
 async def test_integers_in_floats_are_judged_as_what_they_are_and_told() -> None:
     async with conversation(LocalRemote()) as talk:
-        plain = audio(0.4, 1.0, answer=True)
-        talk.say(plain, plain._replace(samples=plain.samples * np.float32(32_768)))
+        plain = level(0.4, 1.0)
+        for samples in (plain, plain * np.float32(32_768)):
+            talk.say(Audio([Block(samples, 16_000)], True))
         talk.end()
         summary = await ended(talk)
         assert [round(window.score or 0, 2) for window in summary.windows] == [0.4, 0.4]
@@ -146,8 +148,7 @@ async def test_what_a_container_shows_is_told() -> None:
     sound = speech_like(3.0, 48_000)
     async with conversation(LocalRemote()) as talk:
         container = talk.stream.begin_container()
-        samples, rate = joined(await container.feed(encode(np.concatenate([sound, -sound]), 48_000, "webm")))
-        talk.say(Audio(samples, rate))
+        talk.say(Audio(await container.feed(encode(np.concatenate([sound, -sound]), 48_000, "webm"))))
         talk.end()
         (warning,) = (await ended(talk)).warnings
         assert warning.startswith("the channels cancel each other out for 3.0 s")

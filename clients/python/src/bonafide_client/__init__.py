@@ -20,11 +20,12 @@ from .errors import (
     Unavailable,
     UnreadableMedia,
 )
-from .live import AudioDetectionClient, LiveSummary, LiveWindow, file_blocks, microphone
+from .live import AudioDetectionClient, LiveChannel, LiveSummary, LiveWindow, file_blocks, microphone
 from .media import Source
 from .results import (
     AudioEvent,
     AudioReport,
+    ChannelVerdict,
     ChunkScore,
     FaceBox,
     FaceReport,
@@ -44,6 +45,7 @@ __all__ = [
     "AudioReport",
     "BonafideClient",
     "BonafideError",
+    "ChannelVerdict",
     "ChunkScore",
     "DeadlineExceeded",
     "FaceBox",
@@ -52,6 +54,7 @@ __all__ = [
     "Health",
     "Internal",
     "InvalidRequest",
+    "LiveChannel",
     "LiveSummary",
     "LiveWindow",
     "MemberModel",

@@ -69,10 +69,11 @@ class AsyncBonafideClient:
         *,
         task_id: str = "",
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
-        """Judges a stored recording; `hop_s` as in `BonafideClient`."""
-        request = stored(bucket, key, task_id, hop_s)
+        """Judges a stored recording; `hop_s` and `channel_mode` as in `BonafideClient`."""
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         return await self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     async def iter_object(
@@ -82,13 +83,14 @@ class AsyncBonafideClient:
         *,
         task_id: str = "",
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AsyncGenerator[AudioEvent, None]:
         """Judges a stored recording: yields a `ChunkScore` per chunk as it is scored, then the `AudioReport`.
 
         The call starts with the first step; `aclose` (or `contextlib.aclosing`) cancels it.
         """
-        request = stored(bucket, key, task_id, hop_s)
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         call = self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         async with aclosing(self._events(call)) as events:
             async for event in events:
@@ -100,6 +102,7 @@ class AsyncBonafideClient:
         *,
         task_id: str = "",
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
@@ -107,7 +110,7 @@ class AsyncBonafideClient:
 
         `on_progress` is called from the event loop.
         """
-        with Upload(source, task_id, on_progress, hop_s) as upload:
+        with Upload(source, task_id, on_progress, hop_s, channel_mode) as upload:
             call = self._audio.AnalyzeUpload(upload.aparts(), timeout=timeout_s, metadata=self._connection.metadata)
             try:
                 async with aclosing(self._events(call)) as events:

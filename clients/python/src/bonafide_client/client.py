@@ -89,14 +89,22 @@ class BonafideClient:
         *,
         task_id: str = "",
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
-        """Judges a stored recording; `task_id` is the caller's own id, for the service's log.
+        """Judges a stored recording.
 
-        `hop_s`: seconds between the starts of two chunks, 0.5 to 4, for here and the verbs below; None: 4, without
-        overlap. Half of it finds spoofed parts more closely, at twice the cost.
+        Args:
+            bucket: of the object.
+            key: of the object.
+            task_id: the caller's own id, for the service's log.
+            hop_s: seconds between the starts of two chunks, 0.5 to 4, for here and the verbs below; None: 4, without
+                overlap. Half of it finds spoofed parts more closely, at twice the cost.
+            channel_mode: which channels are judged, for here and the verbs below: "auto", "mix", "separate", or the
+                number of one, from 0.
+            timeout_s: seconds for the answer; None: no limit.
         """
-        request = stored(bucket, key, task_id, hop_s)
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         return self._ask(self._audio.AnalyzeAudio, request, convert.audio_report, timeout_s)
 
     def iter_object(
@@ -106,13 +114,14 @@ class BonafideClient:
         *,
         task_id: str = "",
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> Generator[AudioEvent, None, None]:
         """Judges a stored recording: yields a `ChunkScore` per chunk as it is scored, then the `AudioReport`.
 
         The call starts with the first `next`; closing the iterator cancels it.
         """
-        request = stored(bucket, key, task_id, hop_s)
+        request = stored(bucket, key, task_id, hop_s, channel_mode)
         yield from self._events(
             self._audio.AnalyzeAudioStream(request, timeout=timeout_s, metadata=self._connection.metadata)
         )
@@ -123,6 +132,7 @@ class BonafideClient:
         *,
         task_id: str = "",
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
@@ -135,7 +145,7 @@ class BonafideClient:
             OSError: the file cannot be read.
             TypeError: a file object that is not binary.
         """
-        with Upload(source, task_id, on_progress, hop_s) as upload:
+        with Upload(source, task_id, on_progress, hop_s, channel_mode) as upload:
             call = self._audio.AnalyzeUpload(upload.parts(), timeout=timeout_s, metadata=self._connection.metadata)
             upload.on_failure(call.cancel)
             try:

@@ -14,6 +14,7 @@ from .proto import liveness_api_pb2 as liveness
 from .results import (
     AudioEvent,
     AudioReport,
+    ChannelVerdict,
     ChunkScore,
     Decision,
     FaceBox,
@@ -52,11 +53,30 @@ def audio_report(message: audio.AnalyzeAudioResponse) -> AudioReport:
         speech_seconds=message.speech_seconds,
         member_scores=_member_scores(message.member_scores, request_id),
         evidence=message.evidence,
+        channel=message.channel,
+        channels=tuple(_channel(each, request_id) for each in message.channels),
         decision=_decision(message.decision, request_id),
         llr=_llr(message, request_id),
         partially_spoofed=message.partially_spoofed,
         conditions=tuple(message.conditions),
         hop_seconds=message.hop_seconds or None,
+    )
+
+
+def _channel(message: audio.ChannelVerdict, request_id: str) -> ChannelVerdict:
+    return ChannelVerdict(
+        number=message.number,
+        name=message.name,
+        label=_voice_label(message.label, request_id),
+        score=_voice_score(message, request_id),
+        speech_seconds=message.speech_seconds,
+        chunks=tuple(_chunk(chunk, None, request_id) for chunk in message.chunks),
+        suspicious=tuple(_stretch(stretch, request_id) for stretch in message.suspicious),
+        member_scores=_member_scores(message.member_scores, request_id),
+        decision=_decision(message.decision, request_id),
+        llr=_llr(message, request_id),
+        partially_spoofed=message.partially_spoofed,
+        conditions=tuple(message.conditions),
     )
 
 
@@ -157,6 +177,7 @@ def _chunk(message: audio.ChunkResult, total_chunks: int | None, request_id: str
         speech_ratio=_short(message.speech_ratio),
         total_chunks=total_chunks,
         member_scores=_member_scores(message.member_scores, request_id),
+        channel=message.channel,
         llr=_llr(message, request_id),
     )
 
@@ -175,7 +196,9 @@ def _stretch(message: audio.SuspiciousStretch, request_id: str) -> Stretch:
     return Stretch(message.start_time_seconds, message.end_time_seconds, score)
 
 
-def _voice_score(message: audio.AnalyzeAudioResponse | audio.ChunkResult, request_id: str) -> float | None:
+def _voice_score(
+    message: audio.AnalyzeAudioResponse | audio.ChannelVerdict | audio.ChunkResult, request_id: str
+) -> float | None:
     """None without speech; a service that knows nothing of speech leaves out a score of 0."""
     if message.label != "no_speech":
         return _probability(message.score, request_id)
@@ -201,7 +224,8 @@ def _decision(decision: str, request_id: str) -> Decision | None:
 
 
 def _llr(
-    message: audio.AnalyzeAudioResponse | audio.ChunkResult | liveness.LivenessResponse, request_id: str
+    message: audio.AnalyzeAudioResponse | audio.ChannelVerdict | audio.ChunkResult | liveness.LivenessResponse,
+    request_id: str,
 ) -> float | None:
     if not message.HasField("llr"):
         return None

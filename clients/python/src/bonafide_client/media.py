@@ -48,6 +48,7 @@ class Upload:
         source: the recording.
         task_id: the caller's own id, for the service's log.
         on_progress: called at every step, never twice at a time.
+        channel_mode: which channels are judged.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Upload:
         task_id: str,
         on_progress: Callable[[Progress], None] | None,
         hop_s: float | None = None,
+        channel_mode: str | int = "auto",
     ) -> None:
         self.failure: Exception | None = None
         self._opened = _opened(source)
         self._task_id = task_id
         self._hop_s = hop_s
+        self._channel_mode = str(channel_mode)
         self._on_progress = on_progress
         self._progress = Progress()
         self._lock = threading.Lock()
@@ -119,7 +122,9 @@ class Upload:
         if not self._first:
             return AnalyzeUploadRequest(data=data)
         self._first = False
-        return AnalyzeUploadRequest(data=data, task_id=self._task_id, hop_seconds=self._hop_s)
+        return AnalyzeUploadRequest(
+            data=data, task_id=self._task_id, hop_seconds=self._hop_s, channel_mode=self._channel_mode
+        )
 
     def _report(self, sent: int = 0, chunks: int = 0, total_chunks: int | None = None) -> None:
         with self._lock:
@@ -134,9 +139,17 @@ class Upload:
                 self._on_progress(self._progress)
 
 
-def stored(bucket: str, key: str, task_id: str, hop_s: float | None) -> AnalyzeAudioRequest:
+def stored(
+    bucket: str, key: str, task_id: str, hop_s: float | None, channel_mode: str | int = "auto"
+) -> AnalyzeAudioRequest:
     """Names a stored recording, and how it is to be judged."""
-    return AnalyzeAudioRequest(minio_bucket_name=bucket, minio_object_key=key, task_id=task_id, hop_seconds=hop_s)
+    return AnalyzeAudioRequest(
+        minio_bucket_name=bucket,
+        minio_object_key=key,
+        task_id=task_id,
+        hop_seconds=hop_s,
+        channel_mode=str(channel_mode),
+    )
 
 
 def _opened(source: Source) -> AbstractContextManager[BinaryIO]:

@@ -36,6 +36,8 @@ class ChunkScore:
     """While scores arrive: how many chunks the recording has, once that is known."""
     member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
     """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
+    channel: str = ""
+    """Whose it is, by name; empty of all channels together. Chunks of several channels share an id."""
     llr: float | None = None
     """Natural logarithm of the likelihood ratio, spoof over bona fide; None without speech or a calibration."""
 
@@ -47,6 +49,33 @@ class Stretch:
     start_s: float
     end_s: float
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelVerdict:
+    """The verdict on one channel."""
+
+    number: int
+    """From 0."""
+    name: str
+    """As the service is set to name it, else its number."""
+    label: VoiceLabel
+    score: float | None
+    """P(spoof), 0..1, as of this channel alone; None without speech."""
+    speech_seconds: float
+    chunks: tuple[ChunkScore, ...]
+    suspicious: tuple[Stretch, ...] = ()
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
+    decision: Decision | None = None
+    """As in `AudioReport`, all four."""
+    llr: float | None = None
+    partially_spoofed: bool = False
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def is_spoof(self) -> bool:
+        """Whether this channel is labelled spoof."""
+        return self.label == "spoof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +105,10 @@ class AudioReport:
     """P(spoof) by each member of an ensemble, by its name, taken together as `score` is."""
     evidence: str = ""
     """The signed record of this verdict, see `bonafide verify`; empty where the service keeps none."""
+    channel: str = ""
+    """Whose verdict this is, of `channels` that with the highest score; empty when all were judged as one."""
+    channels: tuple[ChannelVerdict, ...] = ()
+    """Of channels that were judged apart."""
     decision: Decision | None = None
     """`uncertain` between both ends of the band; None unless the service has one."""
     llr: float | None = None

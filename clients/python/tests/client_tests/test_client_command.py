@@ -224,6 +224,7 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
                 "label": "bonafide",
                 "speech_ratio": 0.75,
                 "member_scores": {},
+                "channel": "",
             },
             {
                 "chunk_id": "chunk_1",
@@ -233,6 +234,7 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
                 "label": "spoof",
                 "speech_ratio": 0.75,
                 "member_scores": {},
+                "channel": "",
             },
         ],
         "score": 0.5,
@@ -250,6 +252,8 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
         "partially_spoofed": False,
         "conditions": [],
         "hop_seconds": None,
+        "channel": "",
+        "channels": [],
     }
     assert done.stderr.count("\n") == 2, "the errors are for people too"
 

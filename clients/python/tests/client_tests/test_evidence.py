@@ -220,5 +220,9 @@ def test_scored_again(
     (tmp_path / "call.jws").write_text(signer.record(MEDIA, hop_seconds=2.0))
     assert command("--rescore", "--address", address) == 0
     assert peer.calls[-1].parts[0].hop_seconds == 2.0
+    assert peer.calls[-1].parts[0].channel_mode == "mix"  # of a release that averaged channels
+    (tmp_path / "call.jws").write_text(signer.record(MEDIA, channel_mode="separate", channel="1"))
+    assert command("--rescore", "--address", address) == 0
+    assert peer.calls[-1].parts[0].channel_mode == "separate"
     (tmp_path / "call.jws").write_text(signer.record(MEDIA, source="live"))
     assert command("--rescore", "--address", address) == 5

@@ -19,6 +19,8 @@ public struct DetectionResult {
     public let memberScores: [String: Double]
     /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
     public let llr: Double?
+    /// Whose it is, by name, where channels are judged apart; else empty. Windows of several share a sequence and times.
+    public let channel: String
 }
 
 /// The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it.
@@ -29,6 +31,8 @@ public struct Summary {
     public let json: [String: Any]
     /// The signed record of this verdict, a compact JWS; empty where the service keeps none.
     public var evidence: String { json["evidence"] as? String ?? "" }
+    /// Whose verdict this is, where channels were judged apart: the worst one's, by name; else empty.
+    public var channel: String { json["channel"] as? String ?? "" }
     /// `bonafide`, `spoof` or `uncertain`; nil unless the service has a band.
     public let decision: String?
     /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
@@ -68,6 +72,8 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private let chunkDuration: Double
     private let reconnectSeconds: Double
     private let queue: DispatchQueue
+    private let channels: Int
+    private let channelMode: String
     private var socket: WebSocket?
     private var sampleRate = 0
     private var isOpen = false
@@ -87,9 +93,11 @@ public final class AudioDetectionClient: WebSocketDelegate {
     /// - Parameters:
     ///   - chunkDuration: seconds of a window, 0.25 to 4; shorter ones answer sooner and know less
     ///   - reconnectSeconds: how long a lost service is looked for
+    ///   - channels: that are interleaved in the samples
+    ///   - channelMode: which are judged: `auto` (those of a call apart), `mix`, `separate`, or the number of one
     public init(
         url: URL, apiKey: String? = nil, clientId: String = "swift-\(UUID().uuidString)", chunkDuration: Double = 1.0,
-        reconnectSeconds: Double = 60, queue: DispatchQueue = .main
+        reconnectSeconds: Double = 60, queue: DispatchQueue = .main, channels: Int = 1, channelMode: String = "auto"
     ) {
         self.url = url
         self.apiKey = apiKey
@@ -97,6 +105,8 @@ public final class AudioDetectionClient: WebSocketDelegate {
         self.chunkDuration = chunkDuration
         self.reconnectSeconds = reconnectSeconds
         self.queue = queue
+        self.channels = max(1, channels)
+        self.channelMode = channelMode
     }
 
     /// Connects; what is sent before it stands is kept.
@@ -105,16 +115,19 @@ public final class AudioDetectionClient: WebSocketDelegate {
         open()
     }
 
-    /// Sends mono samples from -1 to 1, at the same rate all along, 8,000 to 192,000.
+    /// Sends samples from -1 to 1, interleaved if there are `channels`, at the same rate all along, 8,000 to 192,000.
     public func sendAudioChunk(_ samples: [Float], sampleRate: Int = 16_000) throws {
         guard !isOver, !isEnding else { throw BonafideError(code: "unavailable", message: "the session has ended") }
         guard self.sampleRate == 0 || self.sampleRate == sampleRate else {
             throw BonafideError(code: "invalid_request", message: "a stream has one sample rate")
         }
+        guard samples.count % channels == 0 else {
+            throw BonafideError(code: "invalid_request", message: "no whole number of samples for each channel")
+        }
         let isFirst = self.sampleRate == 0
         self.sampleRate = sampleRate
         unjudged += samples
-        forget(unjudged.count - Self.keptSeconds * sampleRate)
+        forget(unjudged.count / channels - Self.keptSeconds * sampleRate)
         guard isOpen else { return }
         if isFirst { configure() }
         sendAudio(samples[...])
@@ -168,14 +181,17 @@ public final class AudioDetectionClient: WebSocketDelegate {
         firstSequence = nextSequence
         send("connect", ["client_id": clientId])
         if sampleRate != 0 { configure() }
-        for from in stride(from: 0, to: unjudged.count, by: Self.frameSamples) {
-            sendAudio(unjudged[from..<min(from + Self.frameSamples, unjudged.count)])
+        let most = Self.frameSamples - Self.frameSamples % channels
+        for from in stride(from: 0, to: unjudged.count, by: most) {
+            sendAudio(unjudged[from..<min(from + most, unjudged.count)])
         }
         if isEnding { send("end") }
     }
 
     private func configure() {
-        send("config", ["encoding": "float32", "sample_rate": sampleRate, "chunk_duration": chunkDuration])
+        var fields: [String: Any] = ["encoding": "float32", "sample_rate": sampleRate, "chunk_duration": chunkDuration]
+        if channels > 1 { fields.merge(["channels": channels, "channel_mode": channelMode]) { _, new in new } }
+        send("config", fields)
     }
 
     private func send(_ type: String, _ fields: [String: Any] = [:]) {
@@ -224,7 +240,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
             pSpoof: window["p_spoof"] as? Double, speechRatio: window["speech_ratio"] as? Double ?? 0,
             runningLabel: runningLabel, runningPSpoof: running["p_spoof"] as? Double,
             memberScores: window["member_scores"] as? [String: Double] ?? [:],
-            llr: window["llr"] as? Double
+            llr: window["llr"] as? Double, channel: window["channel"] as? String ?? ""
         )
         forget(Int(((result.end - next) * Double(sampleRate)).rounded()))
         next = result.end
@@ -232,10 +248,11 @@ public final class AudioDetectionClient: WebSocketDelegate {
         onDetectionResult(result)
     }
 
+    /// Drops so many samples of each channel.
     private func forget(_ samples: Int) {
-        let spare = max(0, min(samples, unjudged.count))
+        let spare = max(0, min(samples, unjudged.count / channels))
         guard spare > 0 else { return }
-        unjudged.removeFirst(spare)
+        unjudged.removeFirst(spare * channels)
         next += Double(spare) / Double(sampleRate)
     }
 

@@ -26,6 +26,7 @@ from tests.bonafide.api.telephony.test_genesys_signature import HEADERS, SETTING
 PROTOCOLS: dict[str, Callable[[], PhoneProtocol]] = {
     "twilio": TwilioProtocol,
     "telnyx": lambda: TelnyxProtocol(Address()),
+    "telnyx both": lambda: TelnyxProtocol(Address(track="both")),
     "vonage": lambda: VonageProtocol(Address()),
     "freeswitch": lambda: FreeSwitchProtocol(Address()),
     "asterisk": lambda: AsteriskProtocol(Address()),

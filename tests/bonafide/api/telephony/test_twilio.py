@@ -97,9 +97,25 @@ async def test_marks_are_answered_once() -> None:
         ]
 
 
-async def test_only_the_caller_is_judged() -> None:
-    both = [frame for n in range(200) for frame in (media(n, LOUD * 160), media(n, SILENT * 160, "outbound"))]
+async def test_of_both_tracks_each_is_judged() -> None:
+    both = [
+        frame
+        for caller, agent in zip(spoken(9.0, 0.25), spoken(9.0, 0.75), strict=True)
+        for frame in (caller, {**agent, "media": {**agent["media"], "track": "outbound"}})
+    ]
     both_tracks = start(tracks=["inbound", "outbound"])
+    async with socket_server() as server, call(server, CONNECTED, both_tracks, *both, STOP) as socket:
+        await closed(socket)
+        found = await verdict(server)
+        assert found is not None
+        assert (found.audio_seconds, found.label, found.channel) == (9.0, "spoof", "outbound")
+        assert [(each.name, each.label) for each in found.channels] == [("inbound", "bonafide"), ("outbound", "spoof")]
+        assert [each.p_spoof for each in found.channels] == pytest.approx([0.25, 0.75], abs=0.07)
+
+
+async def test_of_one_track_the_other_is_not_judged() -> None:
+    both = [frame for n in range(200) for frame in (media(n, LOUD * 160), media(n, SILENT * 160, "outbound"))]
+    both_tracks = start(tracks=["inbound"])
     async with socket_server() as server, call(server, CONNECTED, both_tracks, *both, STOP) as socket:
         await closed(socket)
         found = await verdict(server)

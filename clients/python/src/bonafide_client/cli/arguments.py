@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ examples:
   bonafide audio --bucket calls 2024/a.wav        a recording that is stored already
   ffmpeg -i film.mkv -f wav - | bonafide audio -  from a pipe
   bonafide audio long.mp3 --hop 1                 where in it, in overlapping chunks
+  bonafide audio call.wav --channel-mode separate  each channel for itself
   bonafide audio *.wav --json | jq -r 'select(.label == "spoof") | .file'
 """
 _FACE_EXAMPLES = """\
@@ -51,6 +53,7 @@ _LIVE_EXAMPLES = """\
 examples:
   bonafide live call.mp3                          window by window, as fast as the service takes it
   bonafide live call.mp3 --realtime               as fast as it plays
+  bonafide live call.wav --channel-mode auto      both parties of a call
   bonafide live --microphone                      until Ctrl-C; then the verdict on all of it
   bonafide live --microphone --json | jq .running_label
 """
@@ -95,6 +98,7 @@ class Options:
     live: "LiveOptions | None" = None
     verify: "VerifyOptions | None" = None
     hop_s: float | None = None
+    channel_mode: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class LiveOptions:
     realtime: bool
     chunk_duration: float | None
     overlap_duration: float | None
+    channel_mode: str | None
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error("verify needs --key FILE, or BONAFIDE_EVIDENCE_KEYS")
     if found.verb == "live" and (found.file is None) != found.microphone:
         parser.error("either a FILE or --microphone")
+    if found.verb == "live" and found.microphone and found.channel_mode is not None:
+        parser.error("the microphone has one channel: --channel-mode is for a FILE")
     if found.bucket is None and found.names.count("-") > 1:
         parser.error("standard input (-) can be read only once")
     return Options(
@@ -152,13 +159,14 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         concurrency=found.concurrency,
         json=found.json,
         quiet=found.quiet,
-        live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap)
+        live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap, found.channel_mode)
         if found.verb == "live"
         else None,
         verify=VerifyOptions(found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance)
         if found.verb == "verify"
         else None,
         hop_s=found.hop,
+        channel_mode=found.channel_mode or "auto",
     )
 
 
@@ -177,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
     audio.add_argument("--hop", type=_seconds, metavar="SECONDS",
                        help="between the starts of two chunks, 0.5 to 4 (default); 2 costs twice as much")  # fmt: skip
+    audio.add_argument("--channel-mode", "--channels", type=_channel_mode, metavar="MODE",
+                       help="which channels are judged: auto (default: those of a call apart), mix, separate, or "
+                            "the number of one, from 0")  # fmt: skip
     _several(audio)
     _grpc(audio, AUDIO_TIMEOUT_S)
 
@@ -191,6 +202,9 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--realtime", action="store_true", help="send a file no faster than it plays")
     live.add_argument("--chunk", type=_seconds, metavar="SECONDS", help="length of a window, 0.25 to 4")
     live.add_argument("--overlap", type=_seconds, metavar="SECONDS", help="what neighbouring windows share")
+    live.add_argument("--channel-mode", "--channels", type=_channel_mode, metavar="MODE",
+                      help="send the channels of FILE as they are, of which auto, mix, separate or the number of one "
+                           "are judged (default: one channel is made of them here)")  # fmt: skip
     live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_URL}")
 
     status = _verb(
@@ -231,7 +245,7 @@ def _verb(
         epilog=f"{examples}\n{codes}\n{_ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None)
+    parser.set_defaults(names=[], bucket=None, address=None, timeout=0.0, concurrency=1, hop=None, channel_mode=None)
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")
@@ -259,6 +273,12 @@ def _seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is not a time in seconds")
     return value
+
+
+def _channel_mode(text: str) -> str:
+    if re.fullmatch("auto|mix|separate|[0-9]{1,4}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text} is not auto, mix, separate or the number of a channel")
+    return text
 
 
 def _count(text: str) -> int:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import BonafideError
-from ..results import AudioReport, FaceReport, ModelStatus
+from ..results import AudioReport, ChannelVerdict, ChunkScore, FaceReport, ModelStatus, Stretch
 from .outcome import Outcome, error_fields
 
 
@@ -36,19 +36,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
     return {
         "predictions": {chunk.chunk_id: chunk.score for chunk in report.chunks if chunk.score is not None},
         "error_message": report.error_message,
-        "chunks": [
-            {
-                "chunk_id": chunk.chunk_id,
-                **_score(chunk.score),
-                "start_time_seconds": chunk.start_s,
-                "end_time_seconds": chunk.end_s,
-                "label": chunk.label,
-                "speech_ratio": chunk.speech_ratio,
-                "member_scores": dict(chunk.member_scores),
-                **_llr(chunk.llr),
-            }
-            for chunk in report.chunks
-        ],
+        "chunks": list(map(_chunk, report.chunks)),
         **_score(report.score),
         "label": report.label,
         "threshold": report.threshold,
@@ -57,10 +45,7 @@ def _audio(report: AudioReport) -> dict[str, Any]:
         "request_id": report.request_id,
         "warnings": list(report.warnings),
         "calibrated": report.calibrated,
-        "suspicious": [
-            {"start_time_seconds": stretch.start_s, "end_time_seconds": stretch.end_s, "score": stretch.score}
-            for stretch in report.suspicious
-        ],
+        "suspicious": list(map(_stretch, report.suspicious)),
         "speech_seconds": report.speech_seconds,
         "member_scores": dict(report.member_scores),
         **({"evidence": report.evidence} if report.evidence else {}),
@@ -69,7 +54,44 @@ def _audio(report: AudioReport) -> dict[str, Any]:
         "partially_spoofed": report.partially_spoofed,
         "conditions": list(report.conditions),
         "hop_seconds": report.hop_seconds,
+        "channel": report.channel,
+        "channels": list(map(_channel, report.channels)),
     }
+
+
+def _channel(verdict: ChannelVerdict) -> dict[str, Any]:
+    return {
+        "number": verdict.number,
+        "name": verdict.name,
+        **_score(verdict.score),
+        "label": verdict.label,
+        "speech_seconds": verdict.speech_seconds,
+        "suspicious": list(map(_stretch, verdict.suspicious)),
+        "chunks": list(map(_chunk, verdict.chunks)),
+        "member_scores": dict(verdict.member_scores),
+        "decision": verdict.decision or "",
+        **_llr(verdict.llr),
+        "partially_spoofed": verdict.partially_spoofed,
+        "conditions": list(verdict.conditions),
+    }
+
+
+def _chunk(chunk: ChunkScore) -> dict[str, Any]:
+    return {
+        "chunk_id": chunk.chunk_id,
+        **_score(chunk.score),
+        "start_time_seconds": chunk.start_s,
+        "end_time_seconds": chunk.end_s,
+        "label": chunk.label,
+        "speech_ratio": chunk.speech_ratio,
+        "member_scores": dict(chunk.member_scores),
+        "channel": chunk.channel,
+        **_llr(chunk.llr),
+    }
+
+
+def _stretch(stretch: Stretch) -> dict[str, float]:
+    return {"start_time_seconds": stretch.start_s, "end_time_seconds": stretch.end_s, "score": stretch.score}
 
 
 def _llr(llr: float | None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from ..errors import BonafideError
 from ..live import AudioDetectionClient, LiveSummary, file_blocks, microphone
-from ..live.sources import Block
+from ..live.sources import Block, file_channels
 from . import documents, render, render_live
 from .arguments import USAGE, LiveOptions, Options
 from .outcome import GENUINE, SPOOF, UNJUDGED, Outcome
@@ -23,23 +23,26 @@ async def listen(options: Options, live: LiveOptions) -> int:
     out, err = Printer(sys.stdout), Printer(sys.stderr)
     name = live.file or "microphone"
     try:
+        channels = await _channels(live)
+    except (BonafideError, OSError) as error:
+        return _failed(name, error, options, out, err)
+    try:
         client = AudioDetectionClient(
             live.url,
             api_key=options.api_key,
             tls=options.tls,
             chunk_duration=live.chunk_duration,
             overlap_duration=live.overlap_duration,
+            channels=channels,
+            channel_mode=live.channel_mode or "auto",
         )
     except (OSError, ValueError) as error:
         sys.stderr.write(f"bonafide: error: {error}\n")
         return USAGE
     try:
-        summary = await _stream(client, live, options, out)
+        summary = await _stream(client, live, options, out, channels)
     except (BonafideError, OSError) as error:
-        if options.json:
-            out.document({"file": name} | documents.error_document(error))
-        err.print(render.error(name, error))
-        return Outcome(name, None, error).exit_code
+        return _failed(name, error, options, out, err)
     if options.json:
         out.document({"type": "summary"} | asdict(summary))
     else:
@@ -49,8 +52,27 @@ async def listen(options: Options, live: LiveOptions) -> int:
     return _EXIT_CODES[summary.label]
 
 
-async def _stream(client: AudioDetectionClient, live: LiveOptions, options: Options, out: Printer) -> LiveSummary:
-    blocks = file_blocks(live.file, realtime=live.realtime) if live.file else _until_interrupted(microphone())
+async def _channels(live: LiveOptions) -> int:
+    """How many are sent: unless a choice of them is made, one."""
+    if live.file is None or live.channel_mode is None:
+        return 1
+    return await asyncio.to_thread(file_channels, live.file)
+
+
+def _failed(name: str, error: BonafideError | OSError, options: Options, out: Printer, err: Printer) -> int:
+    if options.json:
+        out.document({"file": name} | documents.error_document(error))
+    err.print(render.error(name, error))
+    return Outcome(name, None, error).exit_code
+
+
+async def _stream(
+    client: AudioDetectionClient, live: LiveOptions, options: Options, out: Printer, channels: int
+) -> LiveSummary:
+    if live.file:
+        blocks = file_blocks(live.file, realtime=live.realtime, channels=channels)
+    else:
+        blocks = _until_interrupted(microphone())
     async with client, aclosing(blocks), aclosing(client.stream(blocks)) as windows:
         async for window in windows:
             if options.json:

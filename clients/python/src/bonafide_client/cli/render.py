@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import BonafideError
-from ..results import AudioReport, ChunkScore, FaceReport, MemberModel, ModelIdentity, ModelStatus
+from ..results import AudioReport, ChannelVerdict, ChunkScore, FaceReport, MemberModel, ModelIdentity, ModelStatus
 from .outcome import error_fields
 
 _BAR_CELLS = 20
@@ -20,12 +20,18 @@ def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group
     """A recording's verdict, below the table of its chunks. `blocks`: bars may use Unicode blocks."""
     lines: list[Table | Text] = []
     if table:
-        lines += [Text(printable(name), "bold"), _chunks(report.chunks, blocks)]
+        lines.append(Text(printable(name), "bold"))
+        for channel in report.channels:
+            lines += [Text(f"channel {printable(channel.name)}", "bold"), _chunks(channel.chunks, blocks)]
+        if not report.channels:
+            lines.append(_chunks(report.chunks, blocks))
+    lines += [_channel(channel) for channel in report.channels]
     lines.append(
         Text.assemble(
             _verdict(report.label),
             "  ",
             _findings(report),
+            f", channel {printable(report.channel)}" if report.channel else "",
             _demo(report.model),
             "" if table else f"  {printable(name)}",
         )
@@ -129,6 +135,14 @@ def weakened(conditions: Iterable[str]) -> list[Text]:
     """What weakens the verdict, in a line; none where nothing does."""
     names = ", ".join(map(printable, conditions))
     return [Text(f"conditions that weaken the verdict: {names}", "yellow")] if names else []
+
+
+def _channel(verdict: ChannelVerdict) -> Text:
+    score = "not judged" if verdict.score is None else f"score {verdict.score:.3f}"
+    speech = f"{clock(verdict.speech_seconds)} of speech"
+    said = f"channel {printable(verdict.name)}: {verdict.label}, {score}, {speech}"
+    weak = f"; {', '.join(map(printable, verdict.conditions))}" if verdict.conditions else ""
+    return Text(said + weak, _STYLES[verdict.label])
 
 
 def _members(scores: Mapping[str, float]) -> Text:

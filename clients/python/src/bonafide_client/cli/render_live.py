@@ -17,6 +17,7 @@ def window(window: LiveWindow, *, blocks: bool) -> Text:
         (f"{_number(window.score)}  {bar(window.score or 0.0, blocks)}  {window.label:<9}", style),
         ("  so far ", "dim"),
         (f"{window.running_label} {_number(window.running_score)}", _STYLES[window.running_label]),
+        (f"  channel {printable(window.channel)}" if window.channel else "", "dim"),
     )
 
 
@@ -26,6 +27,7 @@ def summary(name: str, summary: LiveSummary) -> Text:
         (f"{_NAMES[summary.label]:<9}", f"bold {_STYLES[summary.label]}"),
         f"  score {_number(summary.score)}, threshold {summary.threshold:.3f}; ",
         f"judged {summary.judged_seconds:.1f} of {summary.audio_seconds:.1f} s, speech {summary.speech_seconds:.1f} s",
+        f", channel {printable(summary.channel)}" if summary.channel else "",
         (" (demo model)", "yellow") if summary.model.demo else "",
         f"  {printable(name)}",
     )
@@ -33,7 +35,11 @@ def summary(name: str, summary: LiveSummary) -> Text:
     members = [Text(f"members: {scores}", "dim")] if scores else []
     warnings = [Text(f"warning: {printable(warning)}", "yellow") for warning in summary.warnings]
     weight = weighed(summary.decision, summary.llr)
-    return Text("\n").join([verdict, *members, *weight, *warnings, *weakened(summary.conditions)])
+    channels = [
+        Text(f"channel {printable(each.name)}: {each.label}, score {_number(each.score)}", _STYLES[each.label])
+        for each in summary.channels
+    ]
+    return Text("\n").join([*channels, verdict, *members, *weight, *warnings, *weakened(summary.conditions)])
 
 
 def _number(score: float | None) -> str:

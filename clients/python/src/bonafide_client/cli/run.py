@@ -72,7 +72,11 @@ async def _judge(client: AsyncBonafideClient, options: Options, name: str, bar: 
         if options.verb == "face":
             return Outcome(name, None, await client.predict_liveness(source, timeout_s=options.timeout_s))
         report = await client.analyze_file(
-            source, hop_s=options.hop_s, on_progress=bar.show, timeout_s=options.timeout_s
+            source,
+            hop_s=options.hop_s,
+            channel_mode=options.channel_mode,
+            on_progress=bar.show,
+            timeout_s=options.timeout_s,
         )
         return Outcome(name, None, report)
     except (BonafideError, OSError) as error:
@@ -81,7 +85,13 @@ async def _judge(client: AsyncBonafideClient, options: Options, name: str, bar: 
 
 async def _judge_object(client: AsyncBonafideClient, options: Options, key: str, bar: Bar) -> AudioReport:
     done, event = 0, None
-    found = client.iter_object(options.bucket or "", key, hop_s=options.hop_s, timeout_s=options.timeout_s)
+    found = client.iter_object(
+        options.bucket or "",
+        key,
+        hop_s=options.hop_s,
+        channel_mode=options.channel_mode,
+        timeout_s=options.timeout_s,
+    )
     async with aclosing(found) as events:
         async for event in events:
             if isinstance(event, ChunkScore):

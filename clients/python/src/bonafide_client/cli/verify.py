@@ -73,7 +73,11 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
                 again = await client.predict_liveness(wanted.file, timeout_s=options.timeout_s)
             else:
                 hop_s = record.payload.get("hop_seconds")
-                again = await client.analyze_file(wanted.file, hop_s=hop_s, timeout_s=options.timeout_s)
+                # Records of releases that averaged channels name no choice.
+                mode = record.payload.get("channel_mode", "mix")
+                again = await client.analyze_file(
+                    wanted.file, hop_s=hop_s, channel_mode=mode, timeout_s=options.timeout_s
+                )
             found = difference(record, again)
     except BonafideError as error:
         return UNANSWERED, documents.error_document(error)

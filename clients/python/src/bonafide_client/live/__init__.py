@@ -2,7 +2,7 @@
 
 from ..results import Stretch
 from .client import AudioDetectionClient
-from .results import LiveSummary, LiveWindow
+from .results import LiveChannel, LiveSummary, LiveWindow
 from .sources import file_blocks, microphone
 
-__all__ = ["AudioDetectionClient", "LiveSummary", "LiveWindow", "Stretch", "file_blocks", "microphone"]
+__all__ = ["AudioDetectionClient", "LiveChannel", "LiveSummary", "LiveWindow", "Stretch", "file_blocks", "microphone"]

@@ -18,7 +18,7 @@ from ..errors import BonafideError, Unavailable
 from .channel import Channel, received
 from .listening import Results
 from .results import LiveSummary, LiveWindow
-from .samples import Audio, float32_bytes
+from .samples import SAMPLE_BYTES, Audio, float32_bytes
 from .session import Answer, Frame, LiveSession, Request
 from .sources import file_blocks
 
@@ -42,6 +42,8 @@ class AudioDetectionClient:
         client_id: what this client calls itself in the service's log.
         chunk_duration: seconds of a window, 0.25 to 4; shorter ones answer sooner and know less.
         overlap_duration: seconds that neighbouring windows share.
+        channels: that are interleaved in the samples; with more than one, those of a file are sent as they are.
+        channel_mode: which are judged: "auto" (those of a call apart), "mix", "separate", or the number of one.
         reconnect_s: how long a lost service is looked for.
 
     Raises:
@@ -58,9 +60,19 @@ class AudioDetectionClient:
         client_id: str | None = None,
         chunk_duration: float | None = None,
         overlap_duration: float | None = None,
+        channels: int = 1,
+        channel_mode: str | int = "auto",
         reconnect_s: float = 60.0,
     ) -> None:
-        windowing = {"chunk_duration": chunk_duration, "overlap_duration": overlap_duration}
+        if channels < 1:
+            raise ValueError("at least one channel")
+        windowing: dict[str, float | str | None] = {
+            "chunk_duration": chunk_duration,
+            "overlap_duration": overlap_duration,
+            "channels": channels if channels > 1 else None,
+            "channel_mode": None if str(channel_mode) == "auto" else str(channel_mode),
+        }
+        self._channels = channels
         self._channel = Channel(url, api_key, tls)
         self._session = LiveSession(
             client_id or f"python-{uuid.uuid4().hex[:12]}",
@@ -109,16 +121,16 @@ class AudioDetectionClient:
         """Sends some audio, and returns the last window that it completed; None when it completed none.
 
         Args:
-            audio: mono samples, of any length; see `Audio`.
+            audio: samples of any length; see `Audio`. Of several channels interleaved, or a buffer (n, channels).
             sample_rate: 8,000 to 192,000 Hz.
 
         Raises:
             BonafideError: the service could not judge it, or is lost.
-            ValueError: no mono samples.
+            ValueError: no such samples.
         """
         window = None
-        for answer in await asyncio.gather(*await self._send(float32_bytes(audio), sample_rate)):
-            window = answer.windows[-1] if answer.windows else window
+        for answer in await asyncio.gather(*await self._send(float32_bytes(audio, self._channels), sample_rate)):
+            window = answer.result or window
         return window
 
     async def send_audio_file(self, path: str | PathLike[str], *, realtime: bool = False) -> tuple[LiveWindow, ...]:
@@ -132,13 +144,15 @@ class AudioDetectionClient:
             BonafideError: the service could not judge it, or is lost; `UnreadableMedia`: it is no recording.
             OSError: the file cannot be opened.
         """
-        return tuple([window async for window in self.stream(file_blocks(path, realtime=realtime))])
+        return tuple(
+            [window async for window in self.stream(file_blocks(path, realtime=realtime, channels=self._channels))]
+        )
 
     async def stream(self, blocks: AsyncIterable[tuple[Audio, int]]) -> AsyncGenerator[LiveWindow, None]:
         """Sends audio as it comes, and yields its windows as they are judged, up to the last that `blocks` fills.
 
         Args:
-            blocks: mono samples and their rate: `microphone()`, `file_blocks(path)`, or your own.
+            blocks: samples, as for `send_audio_chunk`, with their rate: `microphone()`, `file_blocks(path)`, or yours.
         """
         await self.connect()
         results = self.results()
@@ -166,7 +180,7 @@ class AudioDetectionClient:
     async def flush(self) -> LiveWindow | None:
         """Judges what the service holds although it is less than a window; None when it is too short."""
         answer = await self._ask(Request("flush", self._waiter()))
-        return answer.windows[-1] if answer.windows else None
+        return answer.result
 
     async def end(self) -> LiveSummary:
         """Judges the rest, ends the session, and returns the verdict on all of it."""
@@ -179,7 +193,7 @@ class AudioDetectionClient:
         waiting: deque[asyncio.Future[Answer]] = deque()
         try:
             async for audio, sample_rate in blocks:
-                waiting += await self._send(float32_bytes(audio), sample_rate)
+                waiting += await self._send(float32_bytes(audio, self._channels), sample_rate)
                 while waiting and waiting[0].done():
                     _settle(waiting.popleft())
             while waiting:
@@ -192,12 +206,13 @@ class AudioDetectionClient:
     async def _send(self, audio: bytes, sample_rate: int) -> list[asyncio.Future[Answer]]:
         """Sends audio, frame by frame; returns the answers to come."""
         waiting = []
-        for start in range(0, len(audio), _FRAME_BYTES):
+        whole = _FRAME_BYTES - _FRAME_BYTES % (SAMPLE_BYTES * self._channels)
+        for start in range(0, len(audio), whole):
             while self._session.unanswered_s > _MOST_AHEAD_S and self._end is None:
                 self._answered.clear()
                 await self._answered.wait()
-            part = audio[start : start + _FRAME_BYTES]
-            waiting.append(self._ask(Request("audio", self._waiter(), part, sample_rate)))
+            part = audio[start : start + whole]
+            waiting.append(self._ask(Request("audio", self._waiter(), part, sample_rate, self._channels)))
         return waiting
 
     def _waiter(self) -> asyncio.Future[Answer]:

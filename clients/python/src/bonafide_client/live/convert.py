@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from ..errors import Internal
 from ..results import Decision, ModelIdentity, Stretch
-from .results import JudgedWindow, LiveLabel, LiveSummary, LiveWindow
+from .results import JudgedWindow, LiveChannel, LiveLabel, LiveSummary, LiveWindow
 
 
 def message(frame: str | bytes) -> dict[str, Any]:
@@ -64,6 +64,16 @@ def windows(message: dict[str, Any], before: int, start_s: float) -> tuple[LiveW
     return found
 
 
+def last_of_worst(message: dict[str, Any], found: tuple[LiveWindow, ...], before: int) -> LiveWindow:
+    """The window that a `detection_result` with these windows shows as its `result`: the last, of the worst channel."""
+    result = message.get("result")
+    if isinstance(result, dict):
+        for window in reversed(found):
+            if (window.sequence - before, window.channel) == (result.get("sequence"), result.get("channel", "")):
+                return window
+    return found[-1]
+
+
 def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary:
     """The summary of this connection's audio; arguments and errors as for `windows`."""
     try:
@@ -73,14 +83,7 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             score=_score(message["p_spoof"]),
             threshold=float(message["threshold"]),
             windows=tuple(JudgedWindow(**_place(window, before, start_s)) for window in message["windows"]),
-            suspicious=tuple(
-                Stretch(
-                    start_s + stretch["start_time_seconds"],
-                    start_s + stretch["end_time_seconds"],
-                    float(stretch["p_spoof"]),
-                )
-                for stretch in message["suspicious"]
-            ),
+            suspicious=_stretches(message, start_s),
             audio_seconds=start_s + message["audio_seconds"],
             judged_seconds=float(message["judged_seconds"]),
             speech_seconds=float(message["speech_seconds"]),
@@ -94,9 +97,39 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             llr=_number(message.get("llr")),
             partially_spoofed=bool(message.get("partially_spoofed", False)),
             conditions=tuple(map(str, message.get("conditions", ()))),
+            channel=str(message.get("channel", "")),
+            channels=tuple(_channel(channel, before, start_s) for channel in message.get("channels", ())),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error
+
+
+def _channel(message: dict[str, Any], before: int, start_s: float) -> LiveChannel:
+    return LiveChannel(
+        number=int(message["number"]),
+        name=str(message["name"]),
+        label=_label(message["label"]),
+        score=_score(message["p_spoof"]),
+        windows=tuple(JudgedWindow(**_place(window, before, start_s)) for window in message["windows"]),
+        suspicious=_stretches(message, start_s),
+        speech_seconds=float(message["speech_seconds"]),
+        member_scores=_member_scores(message),
+        decision=_decision(message.get("decision")),
+        llr=_number(message.get("llr")),
+        partially_spoofed=bool(message.get("partially_spoofed", False)),
+        conditions=tuple(map(str, message.get("conditions", ()))),
+    )
+
+
+def _stretches(message: dict[str, Any], start_s: float) -> tuple[Stretch, ...]:
+    return tuple(
+        Stretch(
+            start_s + stretch["start_time_seconds"],
+            start_s + stretch["end_time_seconds"],
+            float(stretch["p_spoof"]),
+        )
+        for stretch in message["suspicious"]
+    )
 
 
 def _place(window: dict[str, Any], before: int, start_s: float) -> dict[str, Any]:
@@ -109,6 +142,7 @@ def _place(window: dict[str, Any], before: int, start_s: float) -> dict[str, Any
         "speech_ratio": float(window["speech_ratio"]),
         "member_scores": _member_scores(window),
         "llr": _number(window.get("llr")),
+        "channel": str(window.get("channel", "")),
     }
 
 

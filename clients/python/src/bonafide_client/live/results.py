@@ -26,6 +26,8 @@ class JudgedWindow:
     """P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech."""
     llr: float | None = field(default=None, kw_only=True)
     """Natural logarithm of the likelihood ratio, spoof over bona fide; None without speech or a calibration."""
+    channel: str = field(default="", kw_only=True)
+    """Whose it is, by name; empty of all channels together. Windows of several channels share a sequence and times."""
 
     @property
     def is_spoof(self) -> bool:
@@ -40,7 +42,27 @@ class LiveWindow(JudgedWindow):
     running_label: LiveLabel
     """Changes only when the running score has clearly crossed the threshold."""
     running_score: float | None
-    """P(spoof), smoothed over the last seconds of speech."""
+    """P(spoof), smoothed over the last seconds of speech of its channel."""
+
+
+@dataclass(frozen=True)
+class LiveChannel:
+    """The verdict on one channel; fields as in `LiveSummary`."""
+
+    number: int
+    """From 0."""
+    name: str
+    """As the service is set to name it, else its number."""
+    label: LiveLabel
+    score: float | None
+    windows: tuple[JudgedWindow, ...]
+    suspicious: tuple[Stretch, ...]
+    speech_seconds: float
+    member_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
+    decision: Decision | None = None
+    llr: float | None = None
+    partially_spoofed: bool = False
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,10 @@ class LiveSummary:
     """Bona fide by its mean, with suspicious stretches."""
     conditions: tuple[str, ...] = ()
     """What weakens the verdict, or that on the last part; for programs, as `warnings` are for people."""
+    channel: str = ""
+    """Whose verdict this is, of `channels` that with the highest score; empty when all were judged as one."""
+    channels: tuple[LiveChannel, ...] = ()
+    """Of channels that were judged apart."""
 
     @property
     def is_spoof(self) -> bool:
@@ -86,7 +112,37 @@ class LiveSummary:
         """The summary of a resumed session, together with the windows that were judged before it."""
         if not earlier:
             return self
-        windows = earlier + self.windows
+        told = {channel.name: channel for channel in self.channels}
+        names = list(dict.fromkeys([*told, *(window.channel for window in earlier if window.channel)]))
+        if not names:
+            return self._over(earlier + self.windows)
+        of_each = []
+        for place, name in enumerate(names):
+            last = told.get(name)
+            heard = [window for window in earlier if window.channel in ("", name)]
+            whole = self._over((*heard, *(self.windows if last is None else last.windows)))
+            of_each.append((whole, whole._of_channel(place if last is None else last.number, name, last)))
+        worst, of_worst = max(of_each, key=lambda each: -1.0 if each[0].score is None else each[0].score)
+        channels = tuple(sorted((channel for _, channel in of_each), key=lambda channel: channel.number))
+        return replace(worst, channel=of_worst.name, channels=channels, conditions=of_worst.conditions)
+
+    def _of_channel(self, number: int, name: str, last: LiveChannel | None) -> LiveChannel:
+        """This summary as that of one channel; `last`: what the service tells of its last part."""
+        return LiveChannel(
+            number=number,
+            name=name,
+            label=self.label,
+            score=self.score,
+            windows=self.windows,
+            suspicious=self.suspicious,
+            speech_seconds=self.speech_seconds,
+            member_scores=self.member_scores,
+            partially_spoofed=self.partially_spoofed,
+            conditions=self.conditions if last is None else last.conditions,
+        )
+
+    def _over(self, windows: tuple[JudgedWindow, ...]) -> "LiveSummary":
+        """The summary of these windows, of one channel or of all together."""
         fresh_s = _fresh_s(windows)
         speech_s = [window.speech_ratio * seconds for window, seconds in zip(windows, fresh_s, strict=True)]
         score = _mean(zip(windows, speech_s, strict=True))

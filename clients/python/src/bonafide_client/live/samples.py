@@ -12,18 +12,31 @@ iterable of numbers; or bytes that hold little-endian float32."""
 SAMPLE_BYTES = 4
 
 
-def float32_bytes(audio: Audio) -> bytes:
+def float32_bytes(audio: Audio, channels: int = 1) -> bytes:
     """The samples as they travel.
 
+    Args:
+        audio: of one channel; of several interleaved, or a buffer (n, channels).
+        channels: how many there are.
+
     Raises:
-        ValueError: more than one channel, a kind of number that is none of the above, or truncated bytes.
+        ValueError: other channels, a kind of number that is none of the above, or truncated bytes.
     """
+    data = _bytes_of(audio, channels)
+    if len(data) % (SAMPLE_BYTES * channels):
+        raise ValueError(f"{len(data) // SAMPLE_BYTES} samples are no whole number for each of {channels} channels")
+    return data
+
+
+def _bytes_of(audio: Audio, channels: int) -> bytes:
     try:
         view = memoryview(audio)  # type: ignore[arg-type]
     except TypeError:
         return _little_endian(array("f", audio))
-    if view.ndim != 1:
-        raise ValueError(f"mono samples are needed, one dimension; this has {view.ndim}")
+    shape = view.shape or ()
+    if len(shape) != 1 and (channels == 1 or len(shape) != 2 or shape[1] != channels):
+        needed = "mono samples are needed, one dimension" if channels == 1 else f"(n, {channels}) samples are needed"
+        raise ValueError(f"{needed}; this has {view.ndim}")
     if view.format == "B":
         if view.nbytes % SAMPLE_BYTES:
             raise ValueError(f"{view.nbytes} bytes are no whole number of float32 samples")

@@ -31,20 +31,25 @@ class Request:
     kind: Literal["connect", "config", "audio", "flush", "end"]
     waiter: Any = None
     audio: bytes = b""
-    """Mono float32, little-endian."""
+    """Float32, little-endian; samples of several channels interleaved."""
     sample_rate: int = 0
+    channels: int = 1
 
     @property
     def seconds(self) -> float:
         """How much audio it holds."""
-        return len(self.audio) / SAMPLE_BYTES / self.sample_rate if self.audio else 0.0
+        return len(self.audio) / (SAMPLE_BYTES * self.channels) / self.sample_rate if self.audio else 0.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a frame was answered; one of the last three is set, or none while audio is gathered."""
+    """What a frame was answered; one of the last three is set, or none while audio is gathered.
+
+    `result` is the last of the windows; where channels are judged apart, of the worst one.
+    """
 
     request: Request
+    result: LiveWindow | None = None
     windows: tuple[LiveWindow, ...] = ()
     summary: LiveSummary | None = None
     error: BonafideError | None = None
@@ -55,10 +60,11 @@ class LiveSession:
 
     Args:
         client_id: what the client calls itself.
-        windowing: `chunk_duration` and `overlap_duration`, if they are to differ from the service's own.
+        windowing: `chunk_duration` and `overlap_duration`, if they are to differ from the service's own; `channels` and
+            `channel_mode` of audio with several channels.
     """
 
-    def __init__(self, client_id: str, windowing: dict[str, float]) -> None:
+    def __init__(self, client_id: str, windowing: dict[str, float | str]) -> None:
         self._client_id = client_id
         self._windowing = windowing
         self._overlap_s = 0.0  # as the service says
@@ -154,7 +160,7 @@ class LiveSession:
         self._windows += windows
         overlap_s = 0.0 if request.kind == "flush" else self._overlap_s
         self._forget_until(windows[-1].end_s - overlap_s)
-        return Answer(request, windows=windows)
+        return Answer(request, convert.last_of_worst(message, windows, self._before), windows)
 
     def _keep(self, request: Request) -> None:
         self._unjudged.append(request)
@@ -167,7 +173,7 @@ class LiveSession:
         spare_s, self._next_s = start_s - self._next_s, start_s
         while self._unjudged and spare_s > 0:
             first = self._unjudged.pop(0)
-            spare = round(spare_s * first.sample_rate) * SAMPLE_BYTES
+            spare = round(spare_s * first.sample_rate) * SAMPLE_BYTES * first.channels
             spare_s -= first.seconds
             if rest := first.audio[spare:]:
                 self._unjudged.insert(0, replace(first, audio=rest))

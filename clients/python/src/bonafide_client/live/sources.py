@@ -1,4 +1,4 @@
-"""Where live audio comes from: a file, or the microphone. Yields blocks: mono float32 bytes and their sample rate."""
+"""Where live audio comes from: a file, or the microphone. Yields blocks: float32 bytes and their sample rate."""
 
 import asyncio
 import importlib
@@ -19,12 +19,37 @@ _MOST_WAITING = 240
 """Blocks of the microphone that may wait: a minute."""
 
 
-async def file_blocks(path: str | PathLike[str], *, realtime: bool = False) -> AsyncGenerator[Block, None]:
+async def file_blocks(
+    path: str | PathLike[str], *, realtime: bool = False, channels: int = 1
+) -> AsyncGenerator[Block, None]:
     """The audio of a file, at its own rate, all channels averaged; the first alone where they would cancel.
 
     Args:
         path: anything that FFmpeg decodes.
         realtime: yield it as fast as it would play, not as fast as it can be read.
+        channels: more than one: that many are yielded as they are, interleaved.
+
+    Raises:
+        InvalidRequest: the package `av` is not installed, or the file has other channels than are asked for.
+        OSError: the file cannot be opened.
+        UnreadableMedia: it is no recording.
+    """
+    av = _package("av", "files")
+    blocks = _decoded(av, path, channels)
+    clock = asyncio.get_running_loop().time
+    start_s, played_s = clock(), 0.0
+    try:
+        while block := await asyncio.to_thread(next, blocks, None):
+            yield block
+            played_s += len(block[0]) / (SAMPLE_BYTES * channels) / block[1]
+            if realtime:
+                await asyncio.sleep(start_s + played_s - clock())
+    except av.FFmpegError as error:
+        raise UnreadableMedia(f"{path}: {error.strerror}") from error
+
+
+def file_channels(path: str | PathLike[str]) -> int:
+    """How many channels the audio of a file has.
 
     Raises:
         InvalidRequest: the package `av` is not installed.
@@ -32,15 +57,11 @@ async def file_blocks(path: str | PathLike[str], *, realtime: bool = False) -> A
         UnreadableMedia: it is no recording.
     """
     av = _package("av", "files")
-    blocks = _decoded(av, path)
-    clock = asyncio.get_running_loop().time
-    start_s, played_s = clock(), 0.0
     try:
-        while block := await asyncio.to_thread(next, blocks, None):
-            yield block
-            played_s += len(block[0]) / SAMPLE_BYTES / block[1]
-            if realtime:
-                await asyncio.sleep(start_s + played_s - clock())
+        with Path(path).open("rb") as file, av.open(file) as container:
+            if not container.streams.audio:
+                raise UnreadableMedia(f"{path} holds no audio")
+            return int(container.streams.audio[0].layout.nb_channels)
     except av.FFmpegError as error:
         raise UnreadableMedia(f"{path}: {error.strerror}") from error
 
@@ -76,7 +97,8 @@ async def microphone(sample_rate: int = 16_000, device: int | str | None = None)
     raise Unavailable("the service takes audio too slowly: the microphone is a minute ahead")
 
 
-def _decoded(av: Any, path: str | PathLike[str]) -> Iterator[Block]:
+def _decoded(av: Any, path: str | PathLike[str], channels: int) -> Iterator[Block]:
+    joined = _mono if channels == 1 else _interleaved
     with Path(path).open("rb") as file, av.open(file) as container:
         if not container.streams.audio:
             raise UnreadableMedia(f"{path} holds no audio")
@@ -87,15 +109,17 @@ def _decoded(av: Any, path: str | PathLike[str]) -> Iterator[Block]:
             if resampler is None:
                 rate = frame.sample_rate
                 resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate)
+            if channels not in (1, frame.layout.nb_channels):
+                raise InvalidRequest(f"{path} has {frame.layout.nb_channels} channels, and {channels} are asked for")
             for part in resampler.resample(frame):
                 gathered.append(part.to_ndarray())
                 samples += part.samples
             if gathered and samples >= _BLOCK_S * rate:
-                yield _mono(gathered), rate
+                yield joined(gathered), rate
                 gathered.clear()
                 samples = 0
         if gathered:
-            yield _mono(gathered), rate
+            yield joined(gathered), rate
 
 
 def _mono(parts: list[Any]) -> bytes:
@@ -104,6 +128,11 @@ def _mono(parts: list[Any]) -> bytes:
     apart = sum(float((part**2).sum()) for part in parts)
     cancelled = together < _LEAST_SUM * apart
     return b"".join((part[0] if cancelled else part.mean(axis=0)).astype("<f4").tobytes() for part in parts)
+
+
+def _interleaved(parts: list[Any]) -> bytes:
+    """The channels as they are, float32 (channels, samples) each."""
+    return b"".join(part.T.astype("<f4").tobytes() for part in parts)
 
 
 def _package(name: str, extra: str) -> Any:

@@ -32,6 +32,8 @@ data class DetectionResult(
     val memberScores: Map<String, Double> = emptyMap(),
     /** Natural logarithm of the likelihood ratio, spoof over bona fide; null without speech or a calibration. */
     val llr: Double? = null,
+    /** Whose it is, by name, where channels are judged apart; else empty. Windows of several share a sequence and times. */
+    val channel: String = "",
 )
 
 /** The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it. */
@@ -51,6 +53,9 @@ data class Summary(
 ) {
     /** The signed record of this verdict, a compact JWS; empty where the service keeps none. */
     val evidence: String get() = json.optString("evidence")
+
+    /** Whose verdict this is, where channels were judged apart: the worst one's, by name; else empty. */
+    val channel: String get() = json.optString("channel")
 }
 
 /** `code` is the service's own, such as `overloaded`. */
@@ -70,12 +75,20 @@ class AudioDetectionClient(
     private val chunkDuration: Double = 1.0,
     private val reconnectMillis: Long = 60_000,
     http: OkHttpClient = OkHttpClient(),
+    /** That are interleaved in the samples. */
+    private val channels: Int = 1,
+    /** Which channels are judged: `auto` (those of a call apart), `mix`, `separate`, or the number of one. */
+    private val channelMode: String = "auto",
 ) {
     var onDetectionResult: (DetectionResult) -> Unit = {}
     var onSummary: (Summary) -> Unit = {}
 
     /** A moment that was not judged, or, with `lost`, the end of the session. */
     var onError: (error: BonafideException, lost: Boolean) -> Unit = { _, _ -> }
+
+    init {
+        require(channels >= 1) { "at least one channel" }
+    }
 
     private val http = http.newBuilder().pingInterval(20, TimeUnit.SECONDS).build()
     private val timer = Timer(true)
@@ -102,15 +115,16 @@ class AudioDetectionClient(
         if (socket == null && !isOver) open()
     }
 
-    /** Sends mono samples from -1 to 1, at the same rate all along, 8,000 to 192,000. */
+    /** Sends samples from -1 to 1, interleaved if there are `channels`, at the same rate all along, 8,000 to 192,000. */
     @Synchronized
     fun sendAudioChunk(samples: FloatArray, sampleRate: Int = 16_000) {
+        require(samples.size % channels == 0) { "no whole number of samples for each channel" }
         require(this.sampleRate == 0 || this.sampleRate == sampleRate) { "a stream has one sample rate" }
         if (isOver || isEnding) throw BonafideException("unavailable", "the session has ended")
         val isFirst = this.sampleRate == 0
         this.sampleRate = sampleRate
         unjudged += samples
-        val spare = unjudged.size - KEPT_SECONDS * sampleRate
+        val spare = unjudged.size / channels - KEPT_SECONDS * sampleRate
         if (spare > 0) forget(spare)
         if (isOpen && isFirst) configure()
         if (isOpen) sendAudio(samples)
@@ -145,14 +159,20 @@ class AudioDetectionClient(
         firstSequence = nextSequence
         sendText("connect", "client_id" to clientId)
         if (sampleRate != 0) configure()
-        for (start in unjudged.indices step FRAME_SAMPLES) {
-            sendAudio(unjudged.copyOfRange(start, minOf(start + FRAME_SAMPLES, unjudged.size)))
+        val most = FRAME_SAMPLES - FRAME_SAMPLES % channels
+        for (start in unjudged.indices step most) {
+            sendAudio(unjudged.copyOfRange(start, minOf(start + most, unjudged.size)))
         }
         if (isEnding) sendText("end")
     }
 
-    private fun configure() =
-        sendText("config", "encoding" to "float32", "sample_rate" to sampleRate, "chunk_duration" to chunkDuration)
+    private fun configure() {
+        val fields = mutableListOf<Pair<String, Any>>(
+            "encoding" to "float32", "sample_rate" to sampleRate, "chunk_duration" to chunkDuration,
+        )
+        if (channels > 1) fields += listOf("channels" to channels, "channel_mode" to channelMode)
+        sendText("config", *fields.toTypedArray())
+    }
 
     private fun sendText(type: String, vararg fields: Pair<String, Any>) {
         socket?.send(JSONObject(mapOf("type" to type) + fields).toString())
@@ -192,6 +212,7 @@ class AudioDetectionClient(
                 scores.keys().asSequence().associateWith { scores.getDouble(it) }
             } ?: emptyMap(),
             llr = window.number("llr"),
+            channel = window.optString("channel"),
         )
         forget(Math.round((result.endSeconds - nextSeconds) * sampleRate).toInt())
         nextSeconds = result.endSeconds
@@ -217,9 +238,10 @@ class AudioDetectionClient(
         )
     }
 
+    /** Drops so many samples of each channel. */
     private fun forget(samples: Int) {
-        val spare = samples.coerceIn(0, unjudged.size)
-        unjudged = unjudged.copyOfRange(spare, unjudged.size)
+        val spare = samples.coerceIn(0, unjudged.size / channels)
+        unjudged = unjudged.copyOfRange(spare * channels, unjudged.size)
         nextSeconds += spare.toDouble() / sampleRate
     }
 
