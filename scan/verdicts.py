@@ -84,11 +84,15 @@ class _Replay:
         self.seconds = 0.0
         self.warnings: list[str] = []
         self.conditions: tuple[str, ...] = ()
+        self.channel_conditions: dict[int, tuple[str, ...]] = {}
 
     def begin(self, items: Sequence[ScoredItem], state: Mapping[str, Any]) -> None:
         self._items, self._left = items, bool(items)
-        for name, value in state.items():
-            setattr(self, name, tuple(value) if name == "conditions" else value)
+        self.seconds, self.warnings = state.get("seconds", 0.0), state.get("warnings", [])
+        self.conditions = tuple(state.get("conditions", ()))
+        # JSON has no numbers for keys.
+        by_channel = state.get("channel_conditions", {}).items()
+        self.channel_conditions = {int(channel): tuple(names) for channel, names in by_channel}
 
     @asynccontextmanager
     async def open(self, *_: Any, **__: Any) -> AsyncIterator[WindowStream]:
@@ -161,6 +165,7 @@ class Verdicts:
             band=settings.voice_uncertain,
             speech=SpeechCheck(settings.min_speech_ratio),
             observer=_Nobody(),
+            channel_names=settings.channel_names,
         )
         self._face = FaceJudgement(
             runner=self._runner,
@@ -209,6 +214,7 @@ class Verdicts:
             {
                 "key": row["key"],
                 "etag": row["etag"],
+                "channel": report.channel or None,
                 "index": each.index,
                 "start": each.start_s,
                 "end": each.end_s,
@@ -223,6 +229,7 @@ class Verdicts:
         recording = {
             "seconds": report.audio_seconds,
             "speech_seconds": report.speech_seconds,
+            "channel": report.channel or None,
             "label": report.label,
             "score": report.score,
             "threshold": report.threshold,
