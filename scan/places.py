@@ -1,4 +1,4 @@
-"""Where a result lies: a folder, or a prefix of a bucket. Whole files by their names, each written at once or not at all."""
+"""Where a result lies: a folder, or a prefix of a bucket. Files by their names, each written whole or not at all."""
 
 import io
 import os

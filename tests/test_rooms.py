@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RANKS = (
     {"service"},
-    {"lab", "models.fetch", "models.convert", "models.first_load", "models.manifest"},
+    {"lab", "scan", "models.fetch", "models.convert", "models.first_load", "models.manifest"},
     {"models.configured", "bonafide.serving"},
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},
@@ -51,7 +51,7 @@ def imports(path: Path) -> set[str]:
 
 def modules() -> list[Path]:
     paths = [ROOT / "service.py"]
-    for package in ("bonafide", "models", "lab"):
+    for package in ("bonafide", "models", "lab", "scan"):
         paths += (ROOT / package).rglob("*.py")
     return [path for path in paths if path.parent != ROOT / "bonafide" or path.name != "__init__.py"]
 

@@ -1,0 +1,48 @@
+"""Ray as a scan uses it: embedded on this machine and reachable from it alone, or a cluster that runs already."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported: it reports home otherwise
+
+import ray
+from ray._private import services
+from ray.data import DataContext
+
+_STORE_BYTES = 512 * 1024 * 1024
+_BLOCK_BYTES = 16 * 1024 * 1024
+
+
+@contextlib.contextmanager
+def session(address: str | None, cpus: int) -> Iterator[None]:
+    """Ray for the block.
+
+    Args:
+        address: of a cluster; None: this machine.
+        cpus: of this machine.
+    """
+    if address is None:
+        # Ray takes the machine's outer address in the place of loopback, and would listen on all interfaces.
+        services.resolve_ip_for_localhost = lambda host: host
+        # Twice the CPUs: decoding has its own share beside the engine, which uses them all.
+        ray.init(
+            address="local",
+            num_cpus=2 * cpus,
+            object_store_memory=_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+        )
+    else:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        context = DataContext.get_current()
+        context.enable_progress_bars = False
+        context.target_max_block_size = _BLOCK_BYTES
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        yield
+    finally:
+        ray.shutdown()

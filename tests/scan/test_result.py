@@ -1,0 +1,85 @@
+"""Parts of a result: what is committed counts, and nothing else does."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed (dependency group scan)")
+
+from scan.places import FolderPlace
+from scan.result import Result, TakenOver, parts_of, read_manifest, read_table
+from scan.source import WrongUse
+
+SCAN: dict[str, Any] = {"archive": "calls", "task": "voice", "model": "m1"}
+
+
+def row(key: str, etag: str = "e", error: str | None = None) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    model = dict.fromkeys(
+        ("model_name", "model_version", "model_fingerprint", "engine", "device", "precision"), "a model"
+    )
+    known = {"bucket": "calls", "key": key, "etag": etag, "size": 1, "modified": now, "task": "voice"}
+    return {**known, **model, "demo": True, "error_code": error, "scanned_at": now}
+
+
+def keys(place: FolderPlace) -> list[str]:
+    manifest = read_manifest(place)
+    assert manifest is not None
+    return sorted(key for part in parts_of(manifest) for key in read_table(place, part.recordings)["key"].to_pylist())
+
+
+def test_what_was_committed_is_there_for_the_next_scan(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    Result(place, SCAN).add([row("a"), row("b", error="unreadable_media"), row("c", error="unavailable")], [])
+    again = Result(place, SCAN)
+    assert again.finished() == {"a": "e", "b": "e", "c": None}
+    assert again.finished(retry_errors=True) == {"a": "e", "b": None, "c": None}
+
+
+def test_rows_that_no_longer_hold_leave_the_result(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    result = Result(place, SCAN)
+    result.add([row("a"), row("b")], [])
+    result.add([row("c")], [])
+    result.forget({"a", "c"})
+    assert keys(place) == ["b"]
+    result.add([row("a", "newer")], [])
+    result.tidy()
+    assert keys(place) == ["a", "b"]
+    assert len(list((tmp_path / "recordings").iterdir())) == len(list((tmp_path / "windows").iterdir())) == 2
+
+
+def test_a_file_that_no_manifest_names_does_not_count_and_is_removed(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    result = Result(place, SCAN)
+    result.add([row("a")], [])
+    place.write("recordings/half.parquet", b"PAR1 and no more")
+    assert keys(place) == ["a"]
+    result.tidy()
+    assert not (tmp_path / "recordings/half.parquet").exists()
+
+
+def test_another_model_begins_anew(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    Result(place, SCAN).add([row("a")], [])
+    other = Result(place, {**SCAN, "model": "m2"})
+    assert other.replaced == 1
+    assert other.finished() == {}
+
+
+def test_another_archive_is_refused(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    Result(place, SCAN)
+    with pytest.raises(WrongUse, match="archive"):
+        Result(place, {**SCAN, "archive": "others"})
+
+
+def test_of_two_scans_the_later_one_writes(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    first = Result(place, SCAN)
+    Result(place, SCAN).add([row("a")], [])
+    with pytest.raises(TakenOver):
+        first.add([row("a")], [])
+    assert keys(place) == ["a"]
