@@ -25,6 +25,7 @@ setup: .venv/ready ## Set up .venv from the lock file
 	$(UV) venv --quiet --allow-existing --python 3.11 .venv
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable clients/python
+	ln -sf ../../scripts/bonafide-scan $(BIN)/bonafide-scan
 	touch $@
 
 serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052

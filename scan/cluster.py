@@ -5,7 +5,9 @@ import logging
 import os
 from collections.abc import Iterator
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray is imported: it reports home otherwise
+# Before Ray is imported: it reports home otherwise, and its core writes warnings that are for its own developers.
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
 from ray._private import services

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import ray
@@ -11,14 +10,16 @@ import ray.data
 
 from bonafide.settings import Settings
 from models.cpus import usable_cpus
-from models.info import ModelInfo, Task
+from models.info import ModelInfo
 from scan.cluster import session
 from scan.decode import DecodeJob, decoded
 from scan.identity import identity, passed_on
 from scan.items import Whole, entries_table
-from scan.patience import patiently
+from scan.listing import listed
+from scan.options import Options
 from scan.places import place_at
-from scan.result import Result
+from scan.progress import Progress
+from scan.result import TRANSIENT, Result
 from scan.score import Scorer, described_model
 from scan.source import Entry, Source
 from scan.verdicts import ScoredItem, Verdicts, scored_item
@@ -28,47 +29,16 @@ _BLOCK_ENTRIES, _BLOCK_BYTES = 32, 64 * 1024 * 1024
 _ROWS_PER_SCORING = {"cpu": 16, "cuda": 256}
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line says.
-
-    Attributes:
-        source: address of the archive.
-        out: address of the result.
-        task: recordings or photos.
-        wanted: whether an object belongs to the scan.
-        address: of a cluster of Ray; None: this machine.
-        scorers: actors that hold a model.
-        gpus: of each of them.
-        patience_s: how long a storage that does not answer is waited for.
-        commit_s: seconds after which rows are committed at the latest.
-        retry_errors: whether objects whose rows have errors are judged again.
-    """
-
-    source: str
-    out: str
-    task: Task
-    wanted: Callable[[Entry], bool]
-    address: str | None = None
-    scorers: int = 1
-    gpus: float = 0.0
-    patience_s: float = 600.0
-    commit_s: float = 30.0
-    retry_errors: bool = False
-
-
-@dataclass
-class Progress:
-    """Counts while a scan runs: objects to judge, judged ones, and those of them with an error."""
-
-    total: int = 0
-    done: int = 0
-    errors: int = 0
-    skipped: int = 0
-
-
 def scan(options: Options, settings: Settings, tell: Callable[[Progress], None]) -> Progress:
-    """Judges what has no row yet; returns the counts, where `done` is less than `total` if it has to be continued.
+    """Judges what has no row yet.
+
+    Args:
+        options: what is asked for.
+        settings: of the service.
+        tell: is called with the counts whenever they change.
+
+    Returns:
+        The counts; if they are not `finished`, the same call goes on.
 
     Raises:
         WrongUse, StorageGone, TakenOver: see there.
@@ -81,9 +51,8 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
         described: Any = ray.remote(described_model).options(**needs).remote(options.task, given)
         info = ModelInfo.from_dict(ray.get(described))
         result = Result(place, identity(source, info, settings))
-        listed = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
         finished = result.finished(retry_errors=options.retry_errors)
-        entries = [entry for entry in listed if options.wanted(entry)]
+        entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
         todo = [entry for entry in entries if finished.get(entry.key) != entry.etag]
         result.forget([entry.key for entry in todo if entry.key in finished])
         progress = Progress(total=len(todo), skipped=len(entries) - len(todo))
@@ -95,7 +64,8 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
                 rows = _scored(todo, job, info, options, needs)
                 sink.take(todo, rows)
                 todo = sink.left(todo)
-        result.tidy()
+        if progress.finished:
+            result.tidy()
     return progress
 
 
@@ -193,6 +163,7 @@ class _Sink:
         self._done.add(entry.key)
         self._progress.done += 1
         self._progress.errors += found.recording["error_code"] is not None
+        self._progress.passing += found.recording["error_code"] in TRANSIENT
         self._tell(self._progress)
 
     def _commit(self) -> None:

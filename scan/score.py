@@ -9,10 +9,7 @@ import pyarrow as pa
 from models.configured import PhotoScorer, WindowScorer, load_options, reference_of, settings_for
 from models.info import ModelInfo, Task
 from scan.items import SCORED
-
-
-class OtherModel(Exception):
-    """A machine of the cluster judges by other arithmetic, or another model, than the one that was asked first."""
+from scan.ray_errors import OtherModel
 
 
 def load_scorer(task: Task, given: tuple[tuple[str, Any], ...]) -> WindowScorer | PhotoScorer:

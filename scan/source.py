@@ -16,7 +16,7 @@ from bonafide.storage.folder import PlainFolder, described
 from bonafide.storage.minio import open_client
 from bonafide.storage.store import ObjectStore
 
-_S3 = "s3://"
+S3 = "s3://"
 
 
 class WrongUse(Exception):
@@ -62,9 +62,9 @@ class Source:
         Raises:
             WrongUse: there is no such folder, or no bucket is named.
         """
-        if not address.startswith(_S3):
+        if not address.startswith(S3):
             return cls(address, folder=_existing(Path(address)))
-        bucket, _, prefix = address.removeprefix(_S3).partition("/")
+        bucket, _, prefix = address.removeprefix(S3).partition("/")
         if not bucket:
             raise WrongUse(f"{address}: name a bucket, as in s3://calls/2024/")
         if settings.allowed_buckets and bucket not in settings.allowed_buckets:
@@ -129,9 +129,9 @@ class Source:
         Raises:
             WrongUse: an address of another bucket.
         """
-        if not line.startswith(_S3):
+        if not line.startswith(S3):
             return line
-        bucket, _, key = line.removeprefix(_S3).partition("/")
+        bucket, _, key = line.removeprefix(S3).partition("/")
         if bucket != self.bucket:
             raise WrongUse(f"{line} lies in another bucket than {self.bucket}")
         return key

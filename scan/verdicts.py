@@ -31,7 +31,7 @@ from bonafide.photo.reader import Photo
 from bonafide.runner.remote import RunnerResult
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
-from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore
+from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore, WindowVerdict
 from bonafide.voice import VoiceAnalysis, report_of
 from models.info import ModelInfo
 from scan.items import Whole
@@ -210,11 +210,14 @@ class Verdicts:
 
     async def _of_voice(self, row: Mapping[str, Any]) -> Rows:
         report = await report_of(self._voice.analyze_bytes(b"-", Call.within(_CALL_S)))
+        found: list[tuple[str | None, Sequence[WindowVerdict]]] = [
+            (each.name, each.windows) for each in report.channels
+        ]
         windows = [
             {
                 "key": row["key"],
                 "etag": row["etag"],
-                "channel": report.channel or None,
+                "channel": channel,
                 "index": each.index,
                 "start": each.start_s,
                 "end": each.end_s,
@@ -224,7 +227,8 @@ class Verdicts:
                 "llr": each.llr,
                 "member_scores": dict(each.member_scores),
             }
-            for each in report.chunks
+            for channel, chunks in found or [(None, report.chunks)]
+            for each in chunks
         ]
         recording = {
             "seconds": report.audio_seconds,

@@ -1,0 +1,52 @@
+"""The objects that a scan looks at: all below its source, or those of a list of keys, but not its own result."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+from bonafide.settings import Settings
+from scan.options import Options
+from scan.patience import patiently
+from scan.source import S3, Entry, Source, WrongUse
+
+
+def listed(source: Source, options: Options, settings: Settings) -> Iterator[Entry]:
+    """The objects, each once.
+
+    Raises:
+        WrongUse: a listed key lies in another bucket, or the result where the archive does.
+        StorageGone: the storage does not answer.
+    """
+    own = _own_prefix(source, options.out, settings)
+    if options.keys is None:
+        found = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
+    else:
+        keys = list(dict.fromkeys(source.key_of(line) for line in options.keys))
+        found = patiently(
+            lambda: asyncio.run(_looked_up(source, keys, settings)), options.patience_s, "looking up keys"
+        )
+    return (entry for entry in found if own is None or not entry.key.startswith(own))
+
+
+async def _looked_up(source: Source, keys: list[str], settings: Settings) -> list[Entry]:
+    store, bucket = source.open(settings)
+    try:
+        return await source.look_up(keys, store, bucket)
+    finally:
+        await store.close()
+
+
+def _own_prefix(source: Source, out: str, settings: Settings) -> str | None:
+    """What the keys of the result's own files begin with, where it lies in the archive."""
+    if source.folder is not None:
+        place = settings.objects_dir / out.removeprefix(S3) if out.startswith(S3) else Path(out)
+        if not (place := place.resolve()).is_relative_to(source.folder):
+            return None
+        own = place.relative_to(source.folder).as_posix().removeprefix(".")
+    else:
+        bucket, _, own = out.removeprefix(S3).partition("/")
+        if not out.startswith(S3) or bucket != source.bucket:
+            return None
+    if not (own := own.strip("/")):
+        raise WrongUse(f"{out} is the archive itself: name a place below it, or another one")
+    return f"{own}/"

@@ -1,0 +1,82 @@
+"""A scan of a folder: its rows are the verdicts of the service, and the same command goes on where it has stopped."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
+
+from scan.places import FolderPlace
+from scan.result import parts_of, read_manifest, read_table
+from scripts.local_service import ROOT, LocalService
+from tests.media import encode, speech_like
+
+pytestmark = pytest.mark.slow
+
+
+def scanned(source: Path, out: Path) -> str:
+    command = [sys.executable, "-m", "scan", str(source), "--out", str(out)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return ended.stderr
+
+
+def table(out: Path, which: str) -> list[dict[str, Any]]:
+    place = FolderPlace(out, 0)
+    manifest = read_manifest(place)
+    assert manifest is not None
+    return [row for part in parts_of(manifest) for row in read_table(place, getattr(part, which)).to_pylist()]
+
+
+# In bf16 the last digits may be rounded otherwise in another batch.
+TOLERANCE = 0.01
+
+
+def assert_alike(row: dict[str, Any], windows: list[dict[str, Any]], answer: dict[str, Any]) -> None:
+    assert row["score"] == pytest.approx(answer["score"], abs=TOLERANCE)
+    assert (row["label"], row["seconds"]) == (answer["label"], answer["audio_seconds"])
+    assert (row["conditions"], row["warnings"]) == (answer["conditions"], answer["warnings"])
+    assert (row["channel"] or "") == answer["channel"]
+    of_channels = {each["name"]: each["chunks"] for each in answer["channels"]} or {None: answer["chunks"]}
+    for channel, chunks in of_channels.items():
+        own = sorted((each for each in windows if each["channel"] == channel), key=lambda each: each["index"])
+        assert [each["label"] for each in own] == [chunk["label"] for chunk in chunks]
+        assert [each["score"] for each in own if each["score"] is not None] == pytest.approx(
+            [chunk["score"] for chunk in chunks if chunk.get("score") is not None], abs=TOLERANCE
+        )
+
+
+@pytest.mark.beside
+async def test_rows_are_the_verdicts_of_the_service(service: LocalService, tmp_path: Path) -> None:
+    source, out = tmp_path / "Archive 1", tmp_path / "out"
+    source.mkdir()
+    call = ROOT / "samples" / "call.mp3"
+    shutil.copy(call, source / "call.mp3")
+    (source / "broken.wav").write_bytes(b"no sound")
+    sides = np.stack([speech_like(9.0, seed=1)[0], speech_like(9.0, seed=2)[0]])
+    (source / "two sides.wav").write_bytes(encode(sides, 16_000))
+    await asyncio.to_thread(scanned, source, out)
+    rows = {row["key"]: row for row in table(out, "recordings")}
+    assert rows.keys() == {"call.mp3", "broken.wav", "two sides.wav"}
+    assert rows["broken.wav"]["error_code"] == "unreadable_media"
+    windows = table(out, "windows")
+    async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+        for key in ("call.mp3", "two sides.wav"):
+            answer = (await http.post("/detect_audio", content=(source / key).read_bytes())).json()
+            assert_alike(rows[key], [each for each in windows if each["key"] == key], answer)
+    assert {each["channel"] for each in windows if each["key"] == "two sides.wav"} == {"0", "1"}
+    (source / "again.mp3").write_bytes(call.read_bytes())
+    assert "1 of 1 (3 before)" in await asyncio.to_thread(scanned, source, out)
+    assert sorted(row["key"] for row in table(out, "recordings")) == [
+        "again.mp3",
+        "broken.wav",
+        "call.mp3",
+        "two sides.wav",
+    ]

@@ -1,0 +1,55 @@
+"""The command line, as far as it does not need Ray."""
+
+from pathlib import Path
+
+import pytest
+
+from scan.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--out", "out"], "nowhere is no folder"),
+        (["s3://", "--out", "out"], "name a bucket"),
+        ([".", "--out", "out", "--keys", "nowhere.txt"], "nowhere.txt cannot be read"),
+    ],
+)
+def test_wrong_use_is_told_in_a_sentence(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["."],
+        [".", "--out", "out", "--sample", "2"],
+        [".", "--out", "out", "--scorers", "0"],
+        [".", "--out", "out", "--since", "yesterday"],
+        ["report"],
+    ],
+)
+def test_what_cannot_be_parsed_ends_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: bonafide-scan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"]])
+def test_help_names_the_other_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    assert "bonafide-scan" in capsys.readouterr().out
