@@ -31,7 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("source", help="a folder, or s3://BUCKET/PREFIX (MINIO_ENDPOINT and its keys apply)")
     parser.add_argument("--out", required=True, help="where the result lies: a folder, or s3://BUCKET/PREFIX")
-    parser.add_argument("--photos", action="store_true", help="photos of faces instead of recordings")
+    parser.add_argument("--task", choices=("voice", "face"), default="voice",
+                        help="recordings, or photos of faces (%(default)s)")  # fmt: skip
     parser.add_argument("--keys", metavar="FILE", help="only the keys in this file, one a line; -: standard input")
     parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="only such keys; repeatable")
     parser.add_argument("--since", type=_date, default=0.0, metavar="DATE",
@@ -72,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _scan(given: argparse.Namespace, console: Console) -> Progress:
     keys = None if given.keys is None else _lines(given.keys)
-    task: Any = "face" if given.photos else "voice"
+    task: Any = given.task
     options = Options(
         given.source,
         given.out,

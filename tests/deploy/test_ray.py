@@ -1,5 +1,6 @@
 """The RayJob of deploy/ray, rendered by the real Helm from the values of the service's installations."""
 
+import argparse
 import json
 import re
 import shlex
@@ -13,6 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from scan.command import add_options
 from scripts.local_service import ROOT
 from tests.deploy.test_chart import CHART as SERVICE_CHART
 from tests.deploy.test_chart import Manifest, environment, of_kind
@@ -126,14 +128,17 @@ def test_keys_come_from_a_secret_and_stand_in_no_argument(manifests: list[Manife
 
 def test_the_command_is_quoted_for_the_shell() -> None:
 
-    options = ["--set-json", 'scan.options=["--include", "*.wav; rm -rf $HOME `x` it\'s \\"q\\"", "--sample", 100]']
+    options = ["--set-json", 'scan.options=["--include", "*.wav; rm -rf $HOME `x` it\'s \\"q\\"", "--sample", 0.5]']
     entrypoint = ray_job(rendered(*LEAST, *options))["spec"]["entrypoint"]
     assert shlex.split(entrypoint) == [
         *("python", "-m", "scan", "s3://a/b", "--out", "s3://c/d", "--task", "voice", "--address", "auto"),
-        *("--include", '*.wav; rm -rf $HOME `x` it\'s "q"', "--sample", "100"),
+        *("--include", '*.wav; rm -rf $HOME `x` it\'s "q"', "--sample", "0.5"),
     ]
     printed = subprocess.run(["sh", "-c", f"printf '%s\\n' {entrypoint}"], capture_output=True, text=True, check=True)
     assert printed.stdout.splitlines() == shlex.split(entrypoint)
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    assert parser.parse_args(shlex.split(entrypoint)[3:]).address == "auto"
 
 
 def test_models_and_claim_are_those_of_the_services_runner() -> None:
