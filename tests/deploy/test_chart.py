@@ -134,9 +134,10 @@ def test_pods_have_no_rights(values: Path) -> None:
         (["--set=security.allowPublic=true", "--set=networkPolicy.enabled=false"], "runners run what they are sent"),
         (["--set=security.clientCaSecret=callers"], "needs security.tlsSecret"),
         (["--set", "audiosocket.enabled=true"], "audiosocket.networks"),
+        (["--set", "security.allowPublic=true", "--set-json", 'settings={"BONAFIDE_JOBS": true}'], "VoiceJobsRunner"),
     ],
 )
-def test_what_would_not_be_safe_does_not_install(options: list[str], why: str) -> None:
+def test_what_would_not_be_safe_or_would_not_work_does_not_install(options: list[str], why: str) -> None:
     command = [str(built("helm.sh")), "template", "release", str(CHART), *options]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode != 0

@@ -62,10 +62,13 @@ capabilities: {drop: [ALL]}
 {{ add .Values.preStopSeconds .Values.drainSeconds 15 }}
 {{- end }}
 
-{{/* Who may call has to be decided. */}}
+{{/* What is refused: callers that nobody decided on, and what would not work. */}}
 {{- define "bonafide.checked" -}}
 {{- if and .Values.audiosocket.enabled (not .Values.audiosocket.networks) }}
 {{- fail "audiosocket.enabled needs audiosocket.networks: its protocol has no keys" }}
+{{- end }}
+{{- if ne (toString (get .Values.settings "BONAFIDE_JOBS" | default "false")) "false" }}
+{{- fail "settings.BONAFIDE_JOBS needs the runner VoiceJobsRunner, which this chart does not start" }}
 {{- end }}
 {{- with .Values.security }}
 {{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
