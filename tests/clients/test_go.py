@@ -17,7 +17,7 @@ def test_the_committed_stubs_are_what_the_contracts_generate(tmp_path: Path) -> 
     go(GO, "version")
     subprocess.run([sys.executable, ROOT / "proto/generate_go.py", "--out", tmp_path], check=True)
     made = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.go")}
-    assert len(made) == 4
+    assert len(made) == 6
     assert made == {path: (GO / path).read_text() for path in made}
 
 

@@ -78,6 +78,8 @@ def service(tmp_path: Path) -> Iterator[LocalService]:
         "BONAFIDE_EVIDENCE_KEY": str(key_file(tmp_path / "key")),
         "BONAFIDE_EVIDENCE_LOG": str(tmp_path / "evidence"),
         "BONAFIDE_FEEDBACK_DB": str(tmp_path / "feedback.db"),
+        "BONAFIDE_JOBS": "true",
+        "BONAFIDE_JOBS_DB": str(tmp_path / "jobs.db"),
         "BONAFIDE_DRIFT_RECENT": "20",
     }
     with running(tmp_path / "log", environment) as service:

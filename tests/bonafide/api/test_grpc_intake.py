@@ -299,7 +299,7 @@ async def test_a_watcher_who_reads_nothing_holds_nobody_up(tmp_path: Path) -> No
 async def test_all_services_have_their_health_in_a_list(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, port, _app), connection(port) as channel:
         answer = await health_stub(channel).List(getattr(health_pb2, "HealthListRequest")())  # noqa: B009
-        assert set(answer.statuses) == {"", "audioanalyzer.AudioAnalysis", "liveness.LivenessService"}
+        assert set(answer.statuses) == {"", "audioanalyzer.AudioAnalysis", "jobs.Jobs", "liveness.LivenessService"}
 
 
 @asynccontextmanager

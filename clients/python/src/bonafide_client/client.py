@@ -4,6 +4,7 @@ from __future__ import annotations  # gRPC has its generic classes for type chec
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import cached_property
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -43,9 +44,6 @@ class BonafideClient:
         tls: how to encrypt; None does not.
         keepalive_s: seconds between the pings that keep a silent connection open.
 
-    Attributes:
-        jobs: many stored recordings in one request.
-
     Raises:
         ValueError: an address or a key that can never work.
         OSError: a TLS file cannot be read.
@@ -63,7 +61,6 @@ class BonafideClient:
         self._channel = self._connection.channel()
         self._audio = audio_grpc.AudioAnalysisStub(self._channel)
         self._face = liveness_grpc.LivenessServiceStub(self._channel)
-        self.jobs = Jobs(self._connection, self._channel)
         self._check = self._channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             health_pb2.HealthCheckRequest.SerializeToString,
@@ -184,6 +181,11 @@ class BonafideClient:
         """Tells whether the service, or one gRPC service of it by name, takes calls."""
         request = health_pb2.HealthCheckRequest(service=service)
         return self._ask(self._check, request, convert.health, timeout_s)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Many stored recordings in one request."""
+        return Jobs(self._connection, self._channel)
 
     def _ask(
         self,

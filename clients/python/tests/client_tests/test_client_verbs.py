@@ -16,6 +16,8 @@ from bonafide_client import (
     ModelStatus,
     Stretch,
 )
+from bonafide_client.aio_jobs import AsyncJobs
+from bonafide_client.jobs import Jobs
 
 from .conftest import Twin
 from .peer import NOT_SERVING, REQUEST_ID, Peer
@@ -178,13 +180,12 @@ async def test_a_client_may_be_made_before_the_loop_runs_and_closed_unused(addre
     BonafideClient(address).close()
 
 
-def test_the_twins_have_the_same_verbs_and_arguments() -> None:
+@pytest.mark.parametrize(("one", "other"), [(BonafideClient, AsyncBonafideClient), (Jobs, AsyncJobs)])
+def test_the_twins_have_the_same_verbs_and_arguments(one: type, other: type) -> None:
     import inspect
 
-    verbs = [name for name in vars(BonafideClient) if not name.startswith("_")]
-    assert verbs == [name for name in vars(AsyncBonafideClient) if not name.startswith("_")]
-    for name in set(verbs) - {"address"}:
-        blocking, asynchronous = (
-            inspect.signature(getattr(one, name)) for one in (BonafideClient, AsyncBonafideClient)
-        )
+    verbs = [name for name in vars(one) if not name.startswith("_")]
+    assert verbs == [name for name in vars(other) if not name.startswith("_")]
+    for name in set(verbs) - {"address", "jobs"}:
+        blocking, asynchronous = (inspect.signature(getattr(client, name)) for client in (one, other))
         assert blocking.parameters == asynchronous.parameters, name
