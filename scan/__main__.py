@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scorers", type=int, default=1, metavar="N", help="actors that hold a model (default: 1)")
     parser.add_argument("--gpus", type=float, default=0.0, metavar="N", help="GPUs of each of them (default: 0)")
     parser.add_argument("--patience", type=float, default=600.0, metavar="S", help="seconds to wait for a lost storage")
+    parser.add_argument("--commit", type=float, default=30.0, metavar="S", help="seconds between commits (default: 30)")
     parser.add_argument("--retry-errors", action="store_true", help="judge again what has an error in the result")
     given = parser.parse_args(arguments)
     console = Console(stderr=True)
@@ -78,6 +79,7 @@ def _scan(given: argparse.Namespace, console: Console) -> int:
         scorers=given.scorers,
         gpus=given.gpus,
         patience_s=given.patience,
+        commit_s=given.commit,
         retry_errors=given.retry_errors,
     )
     progress = scan(options, settings_for(task), tell)
