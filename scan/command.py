@@ -46,6 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="GPUs of each of them (%(default)s)")  # fmt: skip
     parser.add_argument("--patience", type=_number(float, 0, 86_400), default=600.0, metavar="S",
                         help="seconds to wait for a storage that does not answer (%(default)s)")  # fmt: skip
+    parser.add_argument("--commit", type=_number(float, 0, 86_400), default=30.0, metavar="S",
+                        help="seconds after which verdicts are written at the latest (%(default)s)")  # fmt: skip
     parser.add_argument("--retry-errors", action="store_true", help="judge again what has an error in the result")
 
 
@@ -84,6 +86,7 @@ def _scan(given: argparse.Namespace, console: Console) -> Progress:
         scorers=given.scorers,
         gpus=given.gpus,
         patience_s=given.patience,
+        commit_s=given.commit,
         retry_errors=given.retry_errors,
     )
     settings = settings_for(task)

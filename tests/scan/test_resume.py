@@ -1,0 +1,216 @@
+"""A scan of a real MinIO whose processes and whose storage are killed: in the end each key has exactly one row."""
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
+
+from scan.places import BucketPlace
+from scan.result import Part, parts_of, read_manifest, read_table
+from tests.media import encode, speech_like
+from tests.models.checkpoints import TINY_WAVE, save_voice
+from tests.proxy import proxy_to
+from tests.servers import ACCESS_KEY, ROOT, SECRET_KEY, Server, minio_client, minio_settings, start_minio
+
+pytestmark = pytest.mark.slow
+
+BUCKET, FOLDER, RESULT = "scanned", "calls/", "result/"
+RECORDINGS = 160
+"""Five tasks of decoding, two of them at a time."""
+SECONDS = (3, 7)
+"""Of one recording and the next: one window, and two."""
+DELAY_S = 0.02
+"""Before each 16 KB of an object, so that a scan has a middle: a task takes some 6 s."""
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A MinIO of its own, which is killed, with recordings that differ in their lowest bits."""
+    server = start_minio(tmp_path_factory.mktemp("minio"))
+    try:
+        client = minio_client(server)
+        client.make_bucket(BUCKET)
+        for index in range(RECORDINGS):
+            content = recording(index)
+            client.put_object(BUCKET, f"{FOLDER}{index:03}.wav", io.BytesIO(content), len(content))
+        client.put_object(BUCKET, "elsewhere.wav", io.BytesIO(content), len(content))
+        yield server
+    finally:
+        server.stop()
+
+
+def recording(index: int) -> bytes:
+    """A WAV file that no other index has."""
+    seconds = SECONDS[index % len(SECONDS)]
+    bits = np.random.default_rng(index).integers(-1, 2, 16_000 * seconds) / 32_768
+    return encode((speech_like(seconds, seed=index % 4) + bits).astype(np.float32), 16_000)
+
+
+class Scan:
+    """`python -m scan` of all recordings, with a tiny model.
+
+    Args:
+        endpoint: of MinIO.
+        folder: for the model; the log is there too.
+        model: checkpoint.
+    """
+
+    def __init__(self, endpoint: str, folder: Path, model: Path) -> None:
+        self._log = folder / "scan.log"
+        env = {
+            "BONAFIDE_ENGINE_THREADS": "1",
+            "BONAFIDE_MODELS_DIR": str(folder / "models"),
+            "BONAFIDE_PRECISION": "fp32",
+            "BONAFIDE_STORAGE_RETRIES": "0",
+            "BONAFIDE_STORAGE_TIMEOUT_S": "2",
+            "BONAFIDE_VOICE_MODEL": str(model),
+            "MINIO_ACCESS_KEY": ACCESS_KEY,
+            "MINIO_ENDPOINT": endpoint,
+            "MINIO_SECRET_KEY": SECRET_KEY,
+        }
+        command = [sys.executable, "-m", "scan", f"s3://{BUCKET}/{FOLDER}", "--out", f"s3://{BUCKET}/{RESULT}"]
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--commit", "0.5"], cwd=ROOT, env={**os.environ, **env}, stdout=log, stderr=log
+            )
+
+    def __str__(self) -> str:
+        return self._log.read_text()
+
+    def workers(self, name: str) -> list[psutil.Process]:
+        """The workers of Ray that do this."""
+        return [each for each in self.descendants() if name in _title(each)]
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 120.0) -> None:
+        """Returns when it holds; the scan has to run on."""
+        async with asyncio.timeout(within_s):
+            while not await asyncio.to_thread(holds):
+                assert self.process.poll() is None, f"the scan has ended:\n{self}"
+                await asyncio.sleep(0.1)
+
+    async def ended(self, within_s: float = 180.0) -> str:
+        """What it said; it has to end well."""
+        status = await asyncio.to_thread(self.process.wait, within_s)
+        assert status == 0, str(self)
+        return str(self)
+
+
+@contextmanager
+def running(endpoint: str, folder: Path, model: Path) -> Iterator[Scan]:
+    """A scan, killed at the end with its processes where it still runs."""
+    scan = Scan(endpoint, folder, model)
+    try:
+        yield scan
+    finally:
+        if scan.process.poll() is None:
+            for each in [*scan.descendants(), scan.process]:
+                each.kill()
+            scan.process.wait()
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+class Results:
+    """What the manifest names, read past the proxy."""
+
+    def __init__(self, minio: Server) -> None:
+        self.place = BucketPlace(BUCKET, RESULT, minio_settings(minio.address), 0.0)
+
+    def parts(self) -> list[Part]:
+        manifest = read_manifest(self.place)
+        return [] if manifest is None else parts_of(manifest)
+
+    def committed(self) -> int:
+        return sum(part.rows for part in self.parts())
+
+    def table(self, which: str) -> list[dict[str, Any]]:
+        return [row for part in self.parts() for row in read_table(self.place, getattr(part, which)).to_pylist()]
+
+    def check(self) -> None:
+        """Every key once, every window once, nothing beside."""
+        rows = self.table("recordings")
+        keys = Counter(row["key"] for row in rows)
+        assert keys == {f"{FOLDER}{index:03}.wav": 1 for index in range(RECORDINGS)}
+        assert {row["error_code"] for row in rows} == {None}
+        windows = Counter((row["key"], row["index"]) for row in self.table("windows"))
+        assert set(windows.values()) == {1}
+        assert Counter(key for key, _ in windows) == {row["key"]: row["windows"] for row in rows}
+        assert {row["windows"] for row in rows} == {1, 2}
+        named = {name for part in self.parts() for name in (part.recordings, part.windows)}
+        assert {*self.place.names("recordings"), *self.place.names("windows")} == named
+
+
+@pytest.mark.timeout(600)
+async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Server, tmp_path: Path) -> None:
+    model = save_voice(tmp_path / "tiny-voice", ["bonafide", "spoof"], **TINY_WAVE)
+    results = Results(minio)
+    async with proxy_to(minio.port) as proxy:
+        proxy.delay_s = DELAY_S
+
+        def read(since: int, megabytes: float) -> Callable[[], bool]:
+            return lambda: proxy.sent - since > megabytes * MEGABYTE
+
+        # The driver is killed when it has committed something; its processes end with it.
+        with running(proxy.address, tmp_path, model) as scan:
+            await scan.until(lambda: results.committed() > 0)
+            # Ray's agents ask the dead driver's server for a minute before they end.
+            left_behind = [each for each in scan.descendants() if "Agent" not in _title(each)]
+            assert left_behind
+            scan.process.kill()
+            scan.process.wait()
+            _, alive = await asyncio.to_thread(psutil.wait_procs, left_behind, 60)
+            assert not alive, [_title(each) for each in alive]
+        before = results.committed()
+        assert 0 < before < RECORDINGS
+        results.place.write("recordings/half.parquet", b"PAR1 and no more")
+
+        # Then a worker that decodes, the one that scores, and the storage.
+        with running(proxy.address, tmp_path, model) as scan:
+            await scan.until(lambda: bool(scan.workers("MapBatches(Scorer)")) and results.committed() == before)
+            began = proxy.sent
+            await scan.until(lambda: bool(scan.workers("MapBatches(decoded)")) and read(began, 1)())
+            scan.workers("MapBatches(decoded)")[0].send_signal(signal.SIGKILL)
+            scan.workers("MapBatches(Scorer)")[0].send_signal(signal.SIGKILL)
+            began = proxy.sent
+            await scan.until(read(began, 1))
+            minio.kill()
+            await asyncio.sleep(4)
+            assert scan.process.poll() is None, str(scan)
+            await asyncio.to_thread(minio.start)
+            said = await scan.ended()
+        assert f"of {RECORDINGS - before} ({before} before)" in said
+        await asyncio.to_thread(results.check)
+
+        # What has a row is not scored again, unless the object is another one.
+        proxy.delay_s = 0.0
+        changed, content = f"{FOLDER}000.wav", recording(RECORDINGS)
+        old = {row["key"]: (row["etag"], row["scanned_at"]) for row in results.table("recordings")}
+        minio_client(minio).put_object(BUCKET, changed, io.BytesIO(content), len(content))
+        with running(proxy.address, tmp_path, model) as scan:
+            assert f"1 of 1 ({RECORDINGS - 1} before)" in await scan.ended()
+        await asyncio.to_thread(results.check)
+        new = {row["key"]: (row["etag"], row["scanned_at"]) for row in results.table("recordings")}
+        assert {key for key in new if new[key] != old[key]} == {changed}
+        assert new[changed][0] != old[changed][0]
