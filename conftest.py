@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,7 +15,14 @@ settings.load_profile("bonafide")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts groups, and then the files with the most slow tests, first: others would wait for a long one at the end."""
+    """Puts groups first, then files that may take longest, then those with the most slow tests.
+
+    Others would wait for a long one at the end.
+    """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     grouped = {item for item in items if item.get_closest_marker("xdist_group")}
-    items.sort(key=lambda item: (item not in grouped, -slow[item.path]))
+    longest: dict[Path, float] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), limit.args[0] if limit else 0.0)
+    items.sort(key=lambda item: (item not in grouped, -longest[item.path], -slow[item.path]))

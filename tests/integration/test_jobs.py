@@ -21,7 +21,7 @@ from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, start_va
 
 COUNT = 300
 BUCKET = "jobs-archive"
-WITHIN_S = 240.0
+WITHIN_S = 400.0  # at the lowest priority, beside other tests
 
 
 @contextmanager
@@ -48,6 +48,7 @@ def until_done(service: LocalService, job_id: str, done: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_key_has_one_result_although_the_service_is_killed(minio_server: Server, tmp_path: Path) -> None:
     client = minio_client(minio_server)
     client.make_bucket(BUCKET)

@@ -18,12 +18,12 @@ from scan.result import parts_of, read_manifest, read_table
 from scripts.local_service import ROOT, LocalService
 from tests.media import encode, speech_like
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def scanned(source: Path, out: Path) -> str:
     command = [sys.executable, "-m", "scan", str(source), "--out", str(out)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
     return ended.stderr
 

@@ -98,14 +98,14 @@ class Scan:
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    async def until(self, holds: Callable[[], bool], within_s: float = 120.0) -> None:
+    async def until(self, holds: Callable[[], bool], within_s: float = 240.0) -> None:
         """Returns when it holds; the scan has to run on."""
         async with asyncio.timeout(within_s):
             while not await asyncio.to_thread(holds):
                 assert self.process.poll() is None, f"the scan has ended:\n{self}"
                 await asyncio.sleep(0.1)
 
-    async def ended(self, within_s: float = 180.0) -> str:
+    async def ended(self, within_s: float = 300.0) -> str:
         """What it said; it has to end well."""
         status = await asyncio.to_thread(self.process.wait, within_s)
         assert status == 0, str(self)
@@ -162,7 +162,7 @@ class Results:
         assert {*self.place.names("recordings"), *self.place.names("windows")} == named
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Server, tmp_path: Path) -> None:
     model = save_voice(tmp_path / "tiny-voice", ["bonafide", "spoof"], **TINY_WAVE)
     results = Results(minio)
