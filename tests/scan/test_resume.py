@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +122,9 @@ def running(endpoint: str, folder: Path, model: Path) -> Iterator[Scan]:
         yield scan
     finally:
         if scan.process.poll() is None:
-            for each in [*scan.descendants(), scan.process]:
-                each.kill()
+            for each in [*scan.descendants(), psutil.Process(scan.process.pid)]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
             scan.process.wait()
 
 
