@@ -1,0 +1,257 @@
+"""Pace of an archive scan on one machine: recordings of 4 to 8 s in a real MinIO, the bundled voice model.
+
+Beside it, before and after each scan, the bare engine scores as many windows. On a machine with other work, the
+processor time of a window says more than the clock. With `--kill`, the largest scan's driver is killed at half, and the
+same command goes on; at the end every key must have exactly one row.
+
+Usage: python -m benchmarks.scan [--recordings 1000] [--kill]
+"""
+
+import argparse
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from minio import Minio
+
+from benchmarks.bare_engine import BareEngine, Turn, bare_engine
+from benchmarks.inputs import SAMPLE_RATE, wav_file
+from benchmarks.live import speech
+from benchmarks.memory import CpuMeter
+from benchmarks.tables import load_average, machine, markdown_table, say
+from bonafide.settings import Settings
+from scan.places import BucketPlace
+from scan.result import parts_of, read_manifest, read_table
+from tests.servers import ACCESS_KEY, ROOT, SECRET_KEY, Server, minio_client, minio_settings, start_minio
+
+BUCKET = "archive"
+_SIZES = (100, 1_000, 10_000)
+_ORIGINALS = 300
+_SECONDS = (4, 8)
+_LOOK_S = 0.5
+_HOUR_S = 3600.0
+
+
+class Judged(NamedTuple):
+    """What a result says: windows of each recording by the time of its verdict, seconds since 1970, in order."""
+
+    rows: list[tuple[float, int]]
+
+    @property
+    def windows(self) -> int:
+        """Of all recordings."""
+        return sum(windows for _, windows in self.rows)
+
+    def pace(self) -> tuple[float, float]:
+        """Recordings and windows a second, from the first tenth of the recordings to the last of them."""
+        first = len(self.rows) // 10
+        spent = self.rows[-1][0] - self.rows[first][0]
+        return (len(self.rows) - first - 1) / spent, sum(windows for _, windows in self.rows[first + 1 :]) / spent
+
+
+class Measured(NamedTuple):
+    """A scan and the bare engine beside it.
+
+    Attributes:
+        recordings: judged ones.
+        judged: when.
+        start_s: from the command to the first verdict.
+        wall_s: of the command.
+        cpu_s: processor time of all of its processes.
+        engine: as many windows, before and after.
+    """
+
+    recordings: int
+    judged: Judged
+    start_s: float
+    wall_s: float
+    cpu_s: float
+    engine: Sequence[Turn]
+
+
+def write_recordings(client: Minio, prefix: str, count: int) -> None:
+    """Recordings of 4 to 8 s at 16 kHz: a few hundred stretches of the sample's voice, altered in their lowest bits."""
+    sounds = speech()
+    rng = np.random.default_rng(0)
+    stretches = []
+    for index in range(min(count, _ORIGINALS)):
+        sound, length = sounds[index % len(sounds)], int(SAMPLE_RATE * rng.uniform(*_SECONDS))
+        start = rng.integers(0, max(1, len(sound) - length))
+        stretches.append(np.resize(sound[start:], length))
+
+    def put(index: int) -> None:
+        sound = stretches[index % len(stretches)]
+        content = wav_file(sound ^ np.random.default_rng(index).integers(0, 2, len(sound), np.int16))
+        client.put_object(BUCKET, f"{prefix}{index:06}.wav", io.BytesIO(content), len(content))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(count)))
+
+
+@contextmanager
+def scanning(minio: Server, prefix: str, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", CpuMeter]]:
+    """The command in a process, and its processor time."""
+    keys = {"MINIO_ACCESS_KEY": ACCESS_KEY, "MINIO_SECRET_KEY": SECRET_KEY, "MINIO_ENDPOINT": minio.address}
+    command = [sys.executable, "-m", "scan", f"s3://{BUCKET}/{prefix}", "--out", f"s3://{BUCKET}/result/{prefix}"]
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **keys}, stdout=file, stderr=file)
+        try:
+            yield process, CpuMeter(process.pid)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def finished(process: "subprocess.Popen[bytes]", meter: CpuMeter, log: Path) -> float:
+    """Waits for its end; returns processor seconds.
+
+    Raises:
+        RuntimeError: it failed; contains the end of its log.
+    """
+    spent = 0.0
+    while process.poll() is None:
+        spent = meter.look()
+        time.sleep(_LOOK_S)
+    if process.returncode:
+        raise RuntimeError(f"the scan failed:\n{log.read_text()[-4000:]}")
+    return spent
+
+
+def judged(place: BucketPlace, expected: int | None = None) -> Judged:
+    """What the result says now.
+
+    Raises:
+        RuntimeError: a key has no row, or several.
+    """
+    manifest = read_manifest(place)
+    parts = [] if manifest is None else parts_of(manifest)
+    rows = [
+        row
+        for part in parts
+        for row in read_table(place, part.recordings, ["key", "scanned_at", "windows"]).to_pylist()
+    ]
+    keys = Counter(row["key"] for row in rows)
+    if expected is not None and (len(keys) != expected or set(keys.values()) != {1}):
+        raise RuntimeError(f"{len(keys)} keys of {expected} have rows, {len(rows)} in all")
+    return Judged(sorted((row["scanned_at"].timestamp(), row["windows"] or 0) for row in rows))
+
+
+def measured(minio: Server, engine: BareEngine, count: int, log: Path) -> Measured:
+    """Scans that many recordings once."""
+    prefix = f"{count}/"
+    write_recordings(minio_client(minio), prefix, count)
+    windows = 2 * min(count, 500)
+    before = engine.run(windows)
+    began = time.time()
+    with scanning(minio, prefix, log) as (process, meter):
+        cpu_s = finished(process, meter, log)
+    wall_s = time.time() - began
+    after = engine.run(windows)
+    found = judged(_place(minio, prefix), count)
+    turns = [Turn(turn.wall_s / windows, turn.cpu_s / windows) for turn in (before, after)]
+    return Measured(count, found, found.rows[0][0] - began, wall_s, cpu_s, turns)
+
+
+def killed(minio: Server, count: int, log: Path) -> str:
+    """Kills the driver when half of the recordings are committed, and goes on; what that cost, in a sentence."""
+    prefix = "killed/"
+    write_recordings(minio_client(minio), prefix, count)
+    place = _place(minio, prefix)
+    began = time.monotonic()
+    with scanning(minio, prefix, log) as (process, _):
+        while process.poll() is None and len(judged(place).rows) < count / 2:
+            time.sleep(_LOOK_S)
+        process.kill()
+    kept, at_s = len(judged(place).rows), time.monotonic() - began
+    with scanning(minio, prefix, log) as (process, meter):
+        finished(process, meter, log)
+    judged(place, count)
+    return (
+        f"Killed after {at_s:.0f} s with {kept} of {count} committed; with the same command all were there after "
+        f"{time.monotonic() - began:.0f} s, each key once."
+    )
+
+
+def table(rows: Sequence[Measured]) -> str:
+    """A row for each scan."""
+    head = ("recordings", "windows", "start s", "all s", "recordings/s", "windows/s", "engine/s", "ratio", "ms CPU")
+    return markdown_table((*head, "engine ms CPU", "CPU ratio"), [_cells(row) for row in rows])
+
+
+def _cells(row: Measured) -> tuple[str, ...]:
+    recordings_s, windows_s = row.judged.pace()
+    engine_s = 1 / statistics.mean(turn.wall_s for turn in row.engine)
+    engine_cpu = statistics.mean(turn.cpu_s for turn in row.engine)
+    cpu = row.cpu_s / row.judged.windows
+    return (
+        str(row.recordings),
+        str(row.judged.windows),
+        f"{row.start_s:.0f}",
+        f"{row.wall_s:.0f}",
+        f"{recordings_s:.1f}",
+        f"{windows_s:.1f}",
+        f"{engine_s:.1f}",
+        f"{windows_s / engine_s:.2f}",
+        f"{1000 * cpu:.1f}",
+        f"{1000 * engine_cpu:.1f}",
+        f"{engine_cpu / cpu:.2f}",
+    )
+
+
+def million_hours(windows_s: float) -> str:
+    """How long a million hours would take at that pace: an estimate, never measured."""
+    windows = 1_000_000 * _HOUR_S / 4
+    days = windows / windows_s / 86_400
+    return (
+        f"Arithmetic, not measured: a million hours are {windows / 1e6:.0f} million windows of 4 s, which is "
+        f"{days:,.0f} days of this machine at {windows_s:.1f} windows a second."
+    )
+
+
+def _place(minio: Server, prefix: str) -> BucketPlace:
+    return BucketPlace(BUCKET, f"result/{prefix}", minio_settings(minio.address), 0.0)
+
+
+def arguments(command_line: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
+    parser.add_argument("--recordings", type=int, default=1_000, help="of the largest scan (%(default)s)")
+    parser.add_argument("--kill", action="store_true", help="kill a scan at half, too")
+    return parser.parse_args(command_line)
+
+
+def main(command_line: Sequence[str]) -> None:
+    """Runs the benchmark."""
+    chosen = arguments(command_line)
+    say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
+    settings = Settings()
+    sizes = [*(size for size in _SIZES if size < chosen.recordings), chosen.recordings]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log, minio = folder / "log", start_minio(folder)
+        try:
+            minio_client(minio).make_bucket(BUCKET)
+            with bare_engine("voice", settings.voice_model, settings.models_dir) as engine:
+                rows = [measured(minio, engine, size, log) for size in sizes]
+                say(f"{engine.info['name']}, {engine.info['engine']} {engine.info['precision']}\n\n{table(rows)}\n")
+            say(million_hours(rows[-1].judged.pace()[1]))
+            if chosen.kill:
+                say(killed(minio, chosen.recordings, log))
+        finally:
+            minio.stop()
+    say(f"\nLoad average at the end: {load_average()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
