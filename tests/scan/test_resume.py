@@ -100,6 +100,15 @@ class Scan:
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def listening(self) -> set[str]:
+        """The addresses on which its processes, Ray's among them, take connections."""
+        found: set[str] = set()
+        for each in [psutil.Process(self.process.pid), *self.descendants()]:
+            with suppress(psutil.NoSuchProcess):
+                found |= {port.laddr.ip for port in each.net_connections() if port.status == psutil.CONN_LISTEN}
+        assert found
+        return found
+
     async def until(self, holds: Callable[[], bool], within_s: float = 240.0) -> None:
         """Returns when it holds; the scan has to run on."""
         async with asyncio.timeout(within_s):
