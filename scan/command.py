@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from bonafide.environment import WrongSettings
 from models.configured import settings_for
+from scan.arguments import number
 from scan.display import Display
 from scan.options import Options
 from scan.patience import StorageGone
@@ -37,16 +37,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="only such keys; repeatable")
     parser.add_argument("--since", type=_date, default=0.0, metavar="DATE",
                         help="only objects written since then, e.g. 2024-03-01")  # fmt: skip
-    parser.add_argument("--sample", type=_number(float, 0, 1), default=1.0, metavar="SHARE",
+    parser.add_argument("--sample", type=number(float, 0, 1), default=1.0, metavar="SHARE",
                         help="of the keys, 0 to 1, always the same ones")  # fmt: skip
     parser.add_argument("--address", help="of a cluster of Ray; default: this machine alone")
-    parser.add_argument("--scorers", type=_number(int, 1, 10_000), default=1, metavar="N",
+    parser.add_argument("--scorers", type=number(int, 1, 10_000), default=1, metavar="N",
                         help="actors that hold a model (%(default)s)")  # fmt: skip
-    parser.add_argument("--gpus", type=_number(float, 0, 16), default=0.0, metavar="N",
+    parser.add_argument("--gpus", type=number(float, 0, 16), default=0.0, metavar="N",
                         help="GPUs of each of them (%(default)s)")  # fmt: skip
-    parser.add_argument("--patience", type=_number(float, 0, 86_400), default=600.0, metavar="S",
+    parser.add_argument("--patience", type=number(float, 0, 86_400), default=600.0, metavar="S",
                         help="seconds to wait for a storage that does not answer (%(default)s)")  # fmt: skip
-    parser.add_argument("--commit", type=_number(float, 0, 86_400), default=30.0, metavar="S",
+    parser.add_argument("--commit", type=number(float, 0, 86_400), default=30.0, metavar="S",
                         help="seconds after which verdicts are written at the latest (%(default)s)")  # fmt: skip
     parser.add_argument("--retry-errors", action="store_true", help="judge again what has an error in the result")
 
@@ -106,16 +106,6 @@ def _lines(path: str) -> list[str]:
 
 def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _number(kind: Callable[[str], float], least: float, most: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = kind(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
-        return value
-
-    return number
 
 
 def _date(text: str) -> float:

@@ -3,10 +3,10 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from bonafide.environment import WrongSettings, read_settings
+from scan.arguments import number
 from scan.patience import StorageGone
 from scan.places import place_at
 from scan.report.csv_files import write_csv
@@ -24,9 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", metavar="RESULTS", help="where the scan wrote to: a folder or s3://BUCKET/PREFIX")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="HTML file (%(default)s)")
     parser.add_argument("--csv", type=Path, metavar="FOLDER", help="write the tables as CSV files too")
-    parser.add_argument("--top", type=_number(0, MAX_TOP), default=50, metavar="N",
+    parser.add_argument("--top", type=number(int, 0, MAX_TOP), default=50, metavar="N",
                         help=f"recordings that are drawn, up to {MAX_TOP} (%(default)s)")  # fmt: skip
-    parser.add_argument("--source-depth", type=_number(1, 8), default=1, metavar="N",
+    parser.add_argument("--source-depth", type=number(int, 1, 8), default=1, metavar="N",
                         help="how many folders at the beginning of a key are its source (%(default)s)")  # fmt: skip
 
 
@@ -59,13 +59,3 @@ def _written(path: Path, html: str) -> None:
         file.write(html)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
-        return value
-
-    return number

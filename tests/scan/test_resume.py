@@ -101,6 +101,15 @@ class Scan:
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def listening(self) -> set[str]:
+        """The addresses on which its processes, Ray's among them, take connections."""
+        found: set[str] = set()
+        for each in [psutil.Process(self.process.pid), *self.descendants()]:
+            with suppress(psutil.NoSuchProcess):
+                found |= {port.laddr.ip for port in each.net_connections() if port.status == psutil.CONN_LISTEN}
+        assert found
+        return found
+
     async def until(self, holds: Callable[[], bool], within_s: float = 240.0) -> None:
         """Returns when it holds; the scan has to run on."""
         async with asyncio.timeout(within_s):
@@ -189,6 +198,7 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
         # The driver is killed when it has committed something; its processes end with it.
         with running(proxy.address, tmp_path, model) as scan:
             await scan.until(lambda: results.committed() > A_FEW)
+            assert scan.listening() <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
             # Ray's agents ask the dead driver's server for a minute before they end.
             left_behind = [each for each in scan.descendants() if "Agent" not in _title(each)]
             assert left_behind
