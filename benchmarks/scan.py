@@ -18,11 +18,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 from minio import Minio
 
 from benchmarks.bare_engine import BareEngine, Turn, bare_engine
@@ -40,7 +41,17 @@ _SIZES = (100, 1_000, 10_000)
 _ORIGINALS = 300
 _SECONDS = (4, 8)
 _LOOK_S = 0.5
+_LEAST_S = 15.0
+"""A shorter scan has no pace: what was decoded while the model was loaded is scored at once."""
 _HOUR_S = 3600.0
+_KINDS = {
+    "scoring": ("MapWorker(MapBatches(Scorer))",),
+    "reading": ("MapBatches(decoded)",),
+    "decoding": ("bonafide.decoders",),
+    "driver": ("-m scan",),
+    "rest of Ray": ("",),
+}
+"""What the processes of a scan do, by their titles: Ray renames a worker when it begins something."""
 
 
 class Judged(NamedTuple):
@@ -52,6 +63,11 @@ class Judged(NamedTuple):
     def windows(self) -> int:
         """Of all recordings."""
         return sum(windows for _, windows in self.rows)
+
+    @property
+    def has_pace(self) -> bool:
+        """Whether it took long enough."""
+        return self.rows[-1][0] - self.rows[len(self.rows) // 10][0] > _LEAST_S
 
     def pace(self) -> tuple[float, float]:
         """Recordings and windows a second, from the first tenth of the recordings to the last of them."""
@@ -68,16 +84,24 @@ class Measured(NamedTuple):
         judged: when.
         start_s: from the command to the first verdict.
         wall_s: of the command.
-        cpu_s: processor time of all of its processes.
-        engine: as many windows, before and after.
+        cpu: seconds of processor time until each moment, by what the process does.
+        engine: cost of a window, before and after.
     """
 
     recordings: int
     judged: Judged
     start_s: float
     wall_s: float
-    cpu_s: float
+    cpu: list[tuple[float, dict[str, float]]]
     engine: Sequence[Turn]
+
+    def cpu_of_window(self) -> dict[str, float]:
+        """Seconds of processor time of a window by what the process does, between the first tenth and the last."""
+        rows = self.judged.rows
+        first = len(rows) // 10
+        begins, ends = _nearest(self.cpu, rows[first][0]), _nearest(self.cpu, rows[-1][0])
+        windows = sum(windows for judged_at, windows in rows if begins[0] < judged_at <= ends[0] + _LOOK_S)
+        return {kind: (ends[1][kind] - begins[1][kind]) / windows for kind in _KINDS}
 
 
 def write_recordings(client: Minio, prefix: str, count: int) -> None:
@@ -99,33 +123,52 @@ def write_recordings(client: Minio, prefix: str, count: int) -> None:
         list(pool.map(put, range(count)))
 
 
+class Cpu:
+    """Processor time of a scan, by what its processes do."""
+
+    def __init__(self, pid: int) -> None:
+        self._meter = CpuMeter(pid)
+        self._kinds: dict[psutil.Process, str] = {}
+        self.seen: list[tuple[float, dict[str, float]]] = []
+
+    def look(self) -> None:
+        """Adds what was spent until now."""
+        spent = dict.fromkeys(_KINDS, 0.0)
+        for process, seconds in self._meter.by_process().items():
+            if self._kinds.get(process, "rest of Ray") == "rest of Ray":
+                with suppress(psutil.NoSuchProcess):  # its time counts as what it did
+                    self._kinds[process] = _kind(" ".join(process.cmdline()))
+            spent[self._kinds.get(process, "rest of Ray")] += seconds
+        self.seen.append((time.time(), spent))
+
+
 @contextmanager
-def scanning(minio: Server, prefix: str, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", CpuMeter]]:
-    """The command in a process, and its processor time."""
+def scanning(minio: Server, prefix: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command in a process."""
     keys = {"MINIO_ACCESS_KEY": ACCESS_KEY, "MINIO_SECRET_KEY": SECRET_KEY, "MINIO_ENDPOINT": minio.address}
     command = [sys.executable, "-m", "scan", f"s3://{BUCKET}/{prefix}", "--out", f"s3://{BUCKET}/result/{prefix}"]
     with log.open("ab") as file:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **keys}, stdout=file, stderr=file)
         try:
-            yield process, CpuMeter(process.pid)
+            yield process
         finally:
             process.kill()
             process.wait()
 
 
-def finished(process: "subprocess.Popen[bytes]", meter: CpuMeter, log: Path) -> float:
-    """Waits for its end; returns processor seconds.
+def finished(process: "subprocess.Popen[bytes]", log: Path) -> list[tuple[float, dict[str, float]]]:
+    """Waits for its end; returns its processor time until each moment.
 
     Raises:
         RuntimeError: it failed; contains the end of its log.
     """
-    spent = 0.0
+    cpu = Cpu(process.pid)
     while process.poll() is None:
-        spent = meter.look()
+        cpu.look()
         time.sleep(_LOOK_S)
     if process.returncode:
         raise RuntimeError(f"the scan failed:\n{log.read_text()[-4000:]}")
-    return spent
+    return cpu.seen
 
 
 def judged(place: BucketPlace, expected: int | None = None) -> Judged:
@@ -154,13 +197,13 @@ def measured(minio: Server, engine: BareEngine, count: int, log: Path) -> Measur
     windows = 2 * min(count, 500)
     before = engine.run(windows)
     began = time.time()
-    with scanning(minio, prefix, log) as (process, meter):
-        cpu_s = finished(process, meter, log)
+    with scanning(minio, prefix, log) as process:
+        cpu = finished(process, log)
     wall_s = time.time() - began
     after = engine.run(windows)
     found = judged(_place(minio, prefix), count)
     turns = [Turn(turn.wall_s / windows, turn.cpu_s / windows) for turn in (before, after)]
-    return Measured(count, found, found.rows[0][0] - began, wall_s, cpu_s, turns)
+    return Measured(count, found, found.rows[0][0] - began, wall_s, cpu, turns)
 
 
 def killed(minio: Server, count: int, log: Path) -> str:
@@ -169,13 +212,13 @@ def killed(minio: Server, count: int, log: Path) -> str:
     write_recordings(minio_client(minio), prefix, count)
     place = _place(minio, prefix)
     began = time.monotonic()
-    with scanning(minio, prefix, log) as (process, _):
+    with scanning(minio, prefix, log) as process:
         while process.poll() is None and len(judged(place).rows) < count / 2:
             time.sleep(_LOOK_S)
         process.kill()
     kept, at_s = len(judged(place).rows), time.monotonic() - began
-    with scanning(minio, prefix, log) as (process, meter):
-        finished(process, meter, log)
+    with scanning(minio, prefix, log) as process:
+        finished(process, log)
     judged(place, count)
     return (
         f"Killed after {at_s:.0f} s with {kept} of {count} committed; with the same command all were there after "
@@ -190,23 +233,17 @@ def table(rows: Sequence[Measured]) -> str:
 
 
 def _cells(row: Measured) -> tuple[str, ...]:
-    recordings_s, windows_s = row.judged.pace()
+    known = (str(row.recordings), str(row.judged.windows), f"{row.start_s:.0f}", f"{row.wall_s:.0f}")
     engine_s = 1 / statistics.mean(turn.wall_s for turn in row.engine)
     engine_cpu = statistics.mean(turn.cpu_s for turn in row.engine)
-    cpu = row.cpu_s / row.judged.windows
-    return (
-        str(row.recordings),
-        str(row.judged.windows),
-        f"{row.start_s:.0f}",
-        f"{row.wall_s:.0f}",
-        f"{recordings_s:.1f}",
-        f"{windows_s:.1f}",
-        f"{engine_s:.1f}",
-        f"{windows_s / engine_s:.2f}",
-        f"{1000 * cpu:.1f}",
-        f"{1000 * engine_cpu:.1f}",
-        f"{engine_cpu / cpu:.2f}",
-    )
+    pace, cost = ("-", "-"), "-"
+    ratio, cpu_ratio = "-", "-"
+    if row.judged.has_pace:
+        recordings_s, windows_s = row.judged.pace()
+        cpu = sum(row.cpu_of_window().values())
+        pace, cost = (f"{recordings_s:.1f}", f"{windows_s:.1f}"), f"{1000 * cpu:.1f}"
+        ratio, cpu_ratio = f"{windows_s / engine_s:.2f}", f"{engine_cpu / cpu:.2f}"
+    return (*known, *pace, f"{engine_s:.1f}", ratio, cost, f"{1000 * engine_cpu:.1f}", cpu_ratio)
 
 
 def million_hours(windows_s: float) -> str:
@@ -217,6 +254,19 @@ def million_hours(windows_s: float) -> str:
         f"Arithmetic, not measured: a million hours are {windows / 1e6:.0f} million windows of 4 s, which is "
         f"{days:,.0f} days of this machine at {windows_s:.1f} windows a second."
     )
+
+
+def spent(row: Measured) -> str:
+    """Where the processor time of a window goes."""
+    return ", ".join(f"{kind} {1000 * seconds:.1f}" for kind, seconds in row.cpu_of_window().items())
+
+
+def _kind(title: str) -> str:
+    return next(kind for kind, titles in _KINDS.items() if any(each in title for each in titles))
+
+
+def _nearest(seen: Sequence[tuple[float, dict[str, float]]], moment: float) -> tuple[float, dict[str, float]]:
+    return min(seen, key=lambda each: abs(each[0] - moment))
 
 
 def _place(minio: Server, prefix: str) -> BucketPlace:
@@ -244,8 +294,13 @@ def main(command_line: Sequence[str]) -> None:
             minio_client(minio).make_bucket(BUCKET)
             with bare_engine("voice", settings.voice_model, settings.models_dir) as engine:
                 rows = [measured(minio, engine, size, log) for size in sizes]
-                say(f"{engine.info['name']}, {engine.info['engine']} {engine.info['precision']}\n\n{table(rows)}\n")
-            say(million_hours(rows[-1].judged.pace()[1]))
+                about = f"{engine.info['name']}, {engine.info['engine']} {engine.info['precision']}"
+                say(f"{about}; the engine's batch {engine.batch}\n\n{table(rows)}\n")
+            if not rows[-1].judged.has_pace:
+                say("Too few recordings for a pace.")
+            else:
+                say(f"ms of processor time of a window, {rows[-1].recordings} recordings: {spent(rows[-1])}\n")
+                say(million_hours(rows[-1].judged.pace()[1]))
             if chosen.kill:
                 say(killed(minio, chosen.recordings, log))
         finally:

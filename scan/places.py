@@ -124,7 +124,12 @@ class BucketPlace:
         """See `Place`."""
 
         def put() -> None:
-            self._client.put_object(self._bucket, self._prefix + name, io.BytesIO(content), len(content))
+            try:
+                self._client.put_object(self._bucket, self._prefix + name, io.BytesIO(content), len(content))
+            except S3Error as error:
+                if error.code == "NoSuchBucket":
+                    raise WrongUse(f"there is no bucket {self._bucket!r}") from error
+                raise
 
         patiently(put, self._patience_s, f"writing {name}")
 

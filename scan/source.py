@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from minio.error import S3Error
+
 from bonafide.errors import Forbidden, ObjectNotFound
 from bonafide.settings import Settings
 from bonafide.storage import open_store
@@ -84,6 +86,7 @@ class Source:
         """All of its objects, in no order.
 
         Raises:
+            WrongUse: there is no such bucket.
             MinioException, HTTPError, OSError: the storage cannot be listed.
         """
         return self._files() if self.folder is not None else self._objects(settings)
@@ -95,6 +98,10 @@ class Source:
                 name, modified = found.object_name, found.last_modified
                 if not found.is_dir and name and modified is not None:
                     yield Entry(name, (found.etag or "").strip('"'), found.size or 0, modified.timestamp())
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                raise WrongUse(f"there is no bucket {self.bucket!r}") from error
+            raise
         finally:
             http.clear()
 

@@ -20,6 +20,7 @@ pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)"
 
 from scan.places import BucketPlace
 from scan.result import Part, parts_of, read_manifest, read_table
+from scan.source import Source, WrongUse
 from tests.media import encode, speech_like
 from tests.models.checkpoints import TINY_WAVE, save_voice
 from tests.proxy import proxy_to
@@ -172,6 +173,16 @@ class Results:
         assert {row["windows"] for row in rows} == {1, 2}
         named = {name for part in self.parts() for name in (part.recordings, part.windows)}
         assert {*self.place.names("recordings"), *self.place.names("windows")} == named
+
+
+def test_a_bucket_that_is_not_there_is_no_storage_to_wait_for(minio: Server) -> None:
+    settings = minio_settings(minio.address)
+    with pytest.raises(WrongUse, match="no bucket 'nowhere'"):
+        list(Source.at("s3://nowhere/", settings).entries(settings))
+    place = BucketPlace("nowhere", "", settings, 60.0)
+    assert place.read("manifest.json") is None
+    with pytest.raises(WrongUse, match="no bucket 'nowhere'"):
+        place.write("manifest.json", b"{}")
 
 
 @pytest.mark.timeout(900)
