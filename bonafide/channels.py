@@ -5,7 +5,7 @@ One definition, for recordings, live sessions and the evaluation.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bonafide.decision import Answer, Band
 from bonafide.verdict import (
@@ -60,7 +60,7 @@ def windows_of(windows: Iterable[Verdict], channel: int | None) -> tuple[Verdict
     return tuple(window for window in windows if window.channel is None or window.channel == channel)
 
 
-def no_conditions(channel: int, speech_s: float) -> Sequence[str]:
+def no_conditions(channel: int | None, speech_s: float) -> Sequence[str]:
     """Nothing is known that weakens a verdict."""
     del channel, speech_s
     return ()
@@ -68,17 +68,58 @@ def no_conditions(channel: int, speech_s: float) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is needed to say more of a channel than its score and label.
+    """What is needed to say more of a channel, or of all together, than a score and a label.
 
     Attributes:
         band: in which nothing is decided; None: decisions are not asked for.
         prior_log_odds: of the model, see `decision.llr_of`.
-        conditions: what weakens the verdict on a channel with so many seconds of speech.
+        conditions: what weakens the verdict on a channel (None: on all together) with so many seconds of speech.
     """
 
     band: Band | None = None
     prior_log_odds: float | None = None
-    conditions: Callable[[int, float], Sequence[str]] = no_conditions
+    conditions: Callable[[int | None, float], Sequence[str]] = no_conditions
+
+
+class Findings(NamedTuple):
+    """What windows say beside a score and a label.
+
+    Attributes:
+        speech_s: seconds of speech in them.
+        suspicious: ranges of adjacent windows that are labelled spoof.
+        member_scores: of an ensemble's members by their names; none of a single model.
+        answer: what is said of it beside score and label.
+    """
+
+    speech_s: float
+    suspicious: tuple[SuspiciousStretch, ...]
+    member_scores: Mapping[str, float]
+    answer: Answer
+
+
+def findings_in(
+    windows: Sequence[WindowVerdict], score: float | None, label: str, beside: Beside, channel: int | None
+) -> Findings:
+    """What is said beside a verdict.
+
+    Args:
+        windows: in order of time.
+        score: of the verdict.
+        label: of the verdict.
+        beside: of which the answer is made.
+        channel: whose windows they are; None: of all together.
+    """
+    suspicious = suspicious_stretches(windows)
+    speech_s = sum(window.speech_s for window in windows)
+    answer = answer_of(
+        score,
+        label,
+        suspicious,
+        band=beside.band,
+        prior_log_odds=beside.prior_log_odds,
+        conditions=beside.conditions(channel, speech_s),
+    )
+    return Findings(speech_s, suspicious, overall_member_scores(windows), answer)
 
 
 def channel_verdicts(
@@ -104,25 +145,18 @@ def _verdict(
     number: int, windows: tuple[WindowVerdict, ...], threshold: float, names: Sequence[str], beside: Beside
 ) -> ChannelVerdict:
     score = overall_score(windows)
-    label, suspicious = label_of(score, threshold), suspicious_stretches(windows)
-    speech_s = sum(window.speech_s for window in windows)
+    label = label_of(score, threshold)
+    found = findings_in(windows, score, label, beside, number)
     return ChannelVerdict(
         number=number,
         name=channel_name(number, names),
         score=score,
         label=label,
-        speech_seconds=speech_s,
+        speech_seconds=found.speech_s,
         windows=windows,
-        suspicious=suspicious,
-        member_scores=overall_member_scores(windows),
-        answer=answer_of(
-            score,
-            label,
-            suspicious,
-            band=beside.band,
-            prior_log_odds=beside.prior_log_odds,
-            conditions=beside.conditions(number, speech_s),
-        ),
+        suspicious=found.suspicious,
+        member_scores=found.member_scores,
+        answer=found.answer,
     )
 
 

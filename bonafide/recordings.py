@@ -36,11 +36,6 @@ class Slot(WindowSpan):
     score: WindowScore | None = None
     pcm: NDArray[np.int16] | None = None
 
-    @property
-    def place(self) -> Place:
-        """Its index and channel."""
-        return self.index, self.channel
-
 
 class Recording:
     """Iterates over one recording once, in order.
@@ -198,19 +193,12 @@ class Recording:
 
     async def _look_up(self, windows: Sequence[Window]) -> list[Slot]:
         """Cached scores for decoded windows; the samples of windows without one are cached, for a retry."""
-        scores = await self._cached_scores([(window.index, window.channel) for window in windows])
-        fresh = {
-            (window.index, window.channel): window.pcm
-            for window in windows
-            if (window.index, window.channel) not in scores
-        }
+        scores = await self._cached_scores([window.place for window in windows])
+        fresh = {window.place: window.pcm for window in windows if window.place not in scores}
         for channel, indices in _by_channel(fresh).items():
             samples = {index: fresh[index, channel] for index in indices}
             await self._cache.put_windows(self._content_of(channel, windows=True), samples)
-        places = [(window.index, window.channel) for window in windows]
-        return [
-            _slot(window, scores.get(place), fresh.get(place)) for window, place in zip(windows, places, strict=True)
-        ]
+        return [_slot(window, scores.get(window.place), fresh.get(window.place)) for window in windows]
 
     async def _cached_scores(self, places: Sequence[Place]) -> dict[Place, WindowScore]:
         scores: dict[Place, WindowScore] = {}

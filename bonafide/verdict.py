@@ -83,6 +83,11 @@ class WindowSpan:
     fresh_s: float
     channel: int | None = field(default=None, kw_only=True)
 
+    @property
+    def place(self) -> tuple[int, int | None]:
+        """Its index and channel."""
+        return self.index, self.channel
+
 
 @dataclass(frozen=True)
 class WindowVerdict(WindowSpan):

@@ -17,7 +17,7 @@ from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samp
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
-from bonafide.channels import Beside, ChannelVerdict, channel_name, channel_verdicts, windows_of, worst
+from bonafide.channels import Beside, ChannelVerdict, channel_name, channel_verdicts, findings_in, windows_of, worst
 from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
@@ -34,13 +34,10 @@ from bonafide.verdict import (
     SuspiciousStretch,
     WindowScore,
     WindowVerdict,
-    answer_of,
     effective_threshold,
     judge_window,
     label_of,
-    overall_member_scores,
     overall_score,
-    suspicious_stretches,
 )
 from models.info import ModelInfo
 
@@ -339,44 +336,37 @@ class VoiceAnalysis:
         self, recording: Recording, model: ModelInfo, chunks: list[WindowVerdict], failed: list[Slot]
     ) -> AudioReport:
         threshold = self._threshold_for(model)
-        band = effective_band(self._band, model.uncertain, threshold)
 
         def conditions(channel: int | None, speech_s: float) -> tuple[str, ...]:
             return with_speech(recording.conditions_of(channel), speech_s)
 
-        beside = Beside(band, model.prior_log_odds, conditions)
+        beside = Beside(effective_band(self._band, model.uncertain, threshold), model.prior_log_odds, conditions)
         channels = channel_verdicts(chunks, recording.channels, threshold, self._channel_names, beside)
         headline = worst(channels)
-        chunks = list(windows_of(chunks, None if headline is None else headline.number))
-        score = overall_score(chunks)
+        channel = None if headline is None else headline.number
+        counted = windows_of(chunks, channel)
+        score = overall_score(counted)
         if failed and score is None:
             raise Internal("the voice model gave no score for any chunk with speech")
         if failed:
             error_message = "no score for " + ", ".join(map(self._name_of, failed))
         else:
             error_message = "no speech was found" if score is None else ""
-        speech_s = sum(chunk.speech_s for chunk in chunks)
-        label, suspicious = label_of(score, threshold), suspicious_stretches(chunks)
+        label = label_of(score, threshold)
+        found = findings_in(counted, score, label, beside, channel)
         return AudioReport(
-            chunks=tuple(chunks),
+            chunks=counted,
             score=score,
             label=label,
             threshold=threshold,
             model=model,
             audio_seconds=recording.seconds,
-            speech_seconds=speech_s,
-            suspicious=suspicious,
+            speech_seconds=found.speech_s,
+            suspicious=found.suspicious,
             warnings=recording.warnings,
             error_message=error_message,
-            member_scores=overall_member_scores(chunks),
-            answer=answer_of(
-                score,
-                label,
-                suspicious,
-                band=band,
-                prior_log_odds=model.prior_log_odds,
-                conditions=conditions(None if headline is None else headline.number, speech_s),
-            ),
+            member_scores=found.member_scores,
+            answer=found.answer,
             hop_seconds=recording.hop_s,
             channel="" if headline is None else headline.name,
             channels=channels,

@@ -3,21 +3,19 @@
 Of channels that were judged apart, the worst stands for all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
-from bonafide.channels import Beside, ChannelVerdict, channel_verdicts, windows_of, worst
+from bonafide.channels import Beside, ChannelVerdict, channel_verdicts, findings_in, windows_of, worst
 from bonafide.decision import Answer
 from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
 from bonafide.verdict import (
     SuspiciousStretch,
     answer_of,
     label_of,
-    overall_member_scores,
     overall_score,
-    suspicious_stretches,
 )
 from models.info import ModelInfo
 
@@ -81,8 +79,7 @@ def summary_of(
         source_warnings: of what the windows were decoded from.
         names: of channels 0, 1, ...
     """
-    beside = Beside(session.band, session.prior_log_odds, _conditions_in(session))
-    channels = channel_verdicts(session.verdicts, session.channels, session.threshold, names, beside)
+    channels = channel_verdicts(session.verdicts, session.channels, session.threshold, names, _beside(session))
     headline = worst(channels)
     windows = windows_of(session.verdicts, None if headline is None else headline.number)
     score = overall_score(windows)
@@ -93,10 +90,9 @@ def summary_of(
 
 def running_summary(session: LiveSession, model: ModelInfo, names: tuple[str, ...] = ()) -> LiveSummary:
     """A session so far: scores and labels are the running verdicts, the rest is as `summary_of`; arguments likewise."""
-    beside = Beside(session.band, session.prior_log_odds, _conditions_in(session))
     channels = tuple(
         _running(session, each)
-        for each in channel_verdicts(session.verdicts, session.channels, session.threshold, names, beside)
+        for each in channel_verdicts(session.verdicts, session.channels, session.threshold, names, _beside(session))
     )
     worst_now = session.worst_now
     headline = next((each for each in channels if each.number == worst_now), None)
@@ -128,32 +124,29 @@ def _summary(
     ending: Ending,
     model: ModelInfo,
 ) -> LiveSummary:
-    suspicious = suspicious_stretches(windows)
-    speech_s = sum(each.speech_s for each in windows)
+    channel = None if headline is None else headline.number
+    found = findings_in(windows, score, label, _beside(session), channel)
     return LiveSummary(
         score=score,
         label=label,
         threshold=session.threshold,
         audio_s=session.audio_s,
         judged_s=sum(each.fresh_s for each in windows if each.score is not None),
-        speech_s=speech_s,
+        speech_s=found.speech_s,
         windows=windows,
-        suspicious=suspicious,
+        suspicious=found.suspicious,
         ending=ending,
         model=model,
-        member_scores=overall_member_scores(windows),
-        answer=answer_of(
-            score,
-            label,
-            suspicious,
-            band=session.band,
-            prior_log_odds=session.prior_log_odds,
-            conditions=_conditions_in(session)(None if headline is None else headline.number, speech_s),
-        ),
+        member_scores=found.member_scores,
+        answer=found.answer,
         channel="" if headline is None else headline.name,
         channel_mode=session.mode,
     )
 
 
-def _conditions_in(session: LiveSession) -> Callable[[int | None, float], tuple[str, ...]]:
-    return lambda channel, speech_s: with_speech(session.conditions_of(channel), speech_s)
+def _beside(session: LiveSession) -> Beside:
+    return Beside(
+        session.band,
+        session.prior_log_odds,
+        lambda channel, speech_s: with_speech(session.conditions_of(channel), speech_s),
+    )
