@@ -32,7 +32,7 @@ def passed_on(settings: Settings) -> tuple[tuple[str, Any], ...]:
 
     Secrets are not among them: each process reads them from its own environment, so that they stand in no store of Ray.
     """
-    given = {name: getattr(settings, name) for name in _PASSED if hasattr(settings, name)}
+    given = {name: getattr(settings, name) for name in _PASSED}
     return tuple((name, value) for name, value in given.items() if not isinstance(value, SecretStr))
 
 

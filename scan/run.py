@@ -8,6 +8,7 @@ from typing import Any, cast
 import ray
 import ray.data
 
+from bonafide.audio.reader import samples_before
 from bonafide.settings import Settings
 from models.cpus import usable_cpus
 from models.info import ModelInfo
@@ -57,7 +58,7 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
         result.forget([entry.key for entry in todo if entry.key in finished])
         progress = Progress(total=len(todo), skipped=len(entries) - len(todo))
         tell(progress)
-        job = DecodeJob(source, options.task, given, info.geometries, _before(info), options.patience_s)
+        job = DecodeJob(source, options.task, given, info.geometries, samples_before(info), options.patience_s)
         sink = _Sink(result, Verdicts(settings, info), source.bucket, options, progress, tell)
         for _ in range(_PASSES):
             if todo:
@@ -67,12 +68,6 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
         if progress.finished:
             result.tidy()
     return progress
-
-
-def _before(info: ModelInfo) -> int:
-    from bonafide.audio.reader import samples_before
-
-    return samples_before(info) if info.task == "voice" else 0
 
 
 def _scored(

@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from bonafide.environment import WrongSettings, read_settings
 from scan.arguments import number
 from scan.patience import StorageGone
-from scan.places import place_at
+from scan.places import FolderPlace, place_at
 from scan.report.csv_files import write_csv
 from scan.report.gathering import gathered
 from scan.report.page import rendered
@@ -34,28 +33,18 @@ def run(options: argparse.Namespace) -> int:
     """Writes the report that the options ask for, and says where it lies.
 
     Returns:
-        The exit status: 0, or 2 where there is no result to read.
+        The exit status: 0, or 2 where there is no result to read, or the report cannot be written.
     """
     try:
         place = place_at(options.results, read_settings(), _PATIENCE_S)
         found = gathered(place, top=options.top, source_depth=options.source_depth)
+        page = rendered(found, name=options.results).encode("utf-8", "backslashreplace")
+        FolderPlace(options.out.parent, patience_s=0.0).write(options.out.name, page)
     except (WrongUse, StorageGone, WrongSettings) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
-    _written(options.out, rendered(found, name=options.results))
     paths = [options.out]
     if options.csv:
         paths += write_csv(options.csv, for_csv(found))
     sys.stdout.writelines(f"{path}\n" for path in paths)
     return 0
-
-
-def _written(path: Path, html: str) -> None:
-    """Puts a file into its place when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, encoding="utf-8", errors="backslashreplace", delete=False
-    ) as file:
-        file.write(html)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
