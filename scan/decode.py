@@ -7,7 +7,6 @@ little of it at a time. What is wrong with an object is said in its last item; t
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
+from tenacity import AsyncRetrying, retry_if_exception_type
 
 from bonafide.audio.reader import AudioLimits
 from bonafide.decoders.photos import ProcessPhotos
@@ -26,7 +26,7 @@ from bonafide.media_format import media_format
 from models.configured import settings_for
 from models.info import ImageGeometry, Task
 from scan.items import Item, Whole, items_table, without_array
-from scan.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from scan.patience import pauses
 from scan.source import Entry, Source
 
 logger = logging.getLogger(__name__)
@@ -151,17 +151,13 @@ class _Reader:
         """The object as it is now; a storage that does not answer is asked for as long as the job says."""
         if not entry.etag:
             raise ObjectNotFound(f"no object {entry.key!r}")
-        began, pause_s = time.monotonic(), FIRST_PAUSE_S
-        while True:
-            try:
-                stat = await self._store.stat(self._bucket, entry.key)
-                data = await self._store.read(self._bucket, entry.key, stat)
-                return Entry(entry.key, stat.etag or entry.etag, stat.size, stat.modified), data
-            except Unavailable:
-                if time.monotonic() - began + pause_s > self._job.patience_s:
-                    raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        retrying = AsyncRetrying(retry=retry_if_exception_type(Unavailable), **pauses(self._job.patience_s))
+        return await retrying(self._read_now, entry)
+
+    async def _read_now(self, entry: Entry) -> tuple[Entry, bytearray]:
+        stat = await self._store.stat(self._bucket, entry.key)
+        data = await self._store.read(self._bucket, entry.key, stat)
+        return Entry(entry.key, stat.etag or entry.etag, stat.size, stat.modified), data
 
 
 def _known(entry: Entry, data: bytearray) -> Whole:

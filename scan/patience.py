@@ -1,24 +1,34 @@
 """Storage that is gone for minutes is waited for: an action is tried again until it succeeds, or patience ends."""
 
 import logging
-import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
 from minio.error import MinioException, S3Error
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_exponential
 from urllib3.exceptions import HTTPError
 
 from bonafide.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
+_FAILURES = (MinioException, HTTPError, OSError, ParseError, Unavailable)
 _FINAL_STATUSES = range(400, 429)
 
 
 class StorageGone(Exception):
     """The storage did not answer for as long as one was ready to wait; what is committed stays."""
+
+
+def pauses(patience_s: float) -> dict[str, Any]:
+    """How long tenacity pauses between attempts, and when it gives up: before a pause that would end after patience."""
+    return {
+        "wait": wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
+        "stop": stop_before_delay(patience_s),
+        "reraise": True,
+    }
 
 
 def patiently(action: Callable[[], T], patience_s: float, what: str) -> T:
@@ -27,16 +37,17 @@ def patiently(action: Callable[[], T], patience_s: float, what: str) -> T:
     Raises:
         StorageGone: it failed for `patience_s` seconds, or refuses.
     """
-    began, pause_s = time.monotonic(), FIRST_PAUSE_S
-    while True:
-        try:
-            return action()
-        except (MinioException, HTTPError, OSError, ParseError, Unavailable) as error:
-            if _is_final(error) or time.monotonic() - began + pause_s > patience_s:
-                raise StorageGone(f"{what}: {described(error)}") from error
+
+    def tell(state: RetryCallState) -> None:
+        error = None if state.outcome is None else state.outcome.exception()
+        if isinstance(error, _FAILURES):
             logger.warning("%s: %s; trying again", what, described(error))
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    passing = retry_if_exception(lambda error: isinstance(error, _FAILURES) and not _is_final(error))
+    try:
+        return Retrying(retry=passing, before_sleep=tell, **pauses(patience_s))(action)
+    except _FAILURES as error:
+        raise StorageGone(f"{what}: {described(error)}") from error
 
 
 def described(error: Exception) -> str:
