@@ -28,7 +28,7 @@ from tests.media import encode, encode_image, photo, speech_like
 pytestmark = pytest.mark.slow
 
 CONCURRENCY = 16
-WARM_UP, REQUESTS = 700, 2_300
+WARM_UP, REQUESTS = 700, 1_300
 STORM_S = 60.0
 MIB = 2**20
 GROWTH = 48 * MIB
