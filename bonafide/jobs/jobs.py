@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound, TooLarge
+from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound
 from bonafide.jobs.job import PRIORITIES, Job, Priority
+from bonafide.jobs.key_list import too_many_keys
 from bonafide.jobs.store import JobStore
 from bonafide.storage.store import ObjectStore, check_location
 
@@ -73,7 +74,7 @@ class Jobs:
         self.created = asyncio.Event()
         self._objects = objects
         self._allowed_buckets = allowed_buckets
-        self._max_keys = max_keys
+        self.max_keys = max_keys
         self._callbacks = callbacks
 
     async def create(self, wanted: JobRequest, caller: str) -> Job:
@@ -162,8 +163,8 @@ class Jobs:
         if wanted.prefix is not None:
             return await self._listed(wanted.bucket, wanted.prefix)
         keys = list(dict.fromkeys(wanted.keys))
-        if len(keys) > self._max_keys:
-            raise self._too_many()
+        if len(keys) > self.max_keys:
+            raise too_many_keys(self.max_keys)
 
         def check() -> None:
             for key in keys:
@@ -176,14 +177,11 @@ class Jobs:
         keys: list[str] = []
         while page := await self._objects.keys(bucket, prefix, keys[-1] if keys else "", _PAGE):
             keys += page
-            if len(keys) > self._max_keys:
-                raise self._too_many()
+            if len(keys) > self.max_keys:
+                raise too_many_keys(self.max_keys)
         if not keys:
             raise ObjectNotFound(f"no object in bucket {bucket!r} begins with {prefix!r}")
         return keys
-
-    def _too_many(self) -> TooLarge:
-        return TooLarge(f"the job has more than {self._max_keys} recordings, which is the limit")
 
     def _check_callback(self, url: str) -> None:
         """Callers name a place that this process then calls, so only origins of the settings are accepted."""

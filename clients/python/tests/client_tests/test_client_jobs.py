@@ -1,5 +1,6 @@
 """Jobs over both clients and the command, against a peer that keeps one job."""
 
+import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +125,31 @@ def test_the_command(jobs_address: str, jobs_peer: JobPeer, capsys: pytest.Captu
     assert [json.loads(line)["key"] for line in out.splitlines()] == ["b.wav", "a.wav"]
     assert run("status", "other")[0] == 3
     assert run("cancel", "j1") == (0, "j1 cancelled: 1 of 2 judged, 1 failed\n")
+
+
+@pytest.mark.parametrize(
+    ("stdin", "keys"),
+    [
+        (b"\xef\xbb\xbfa.wav\r\n\r\n  \nb c.wav\r\n", ["a.wav", "b c.wav", "z.wav"]),
+        ("д/1.wav\nx\u2028y\x85".encode(), ["д/1.wav", "x\u2028y\x85", "z.wav"]),
+        (b"a.wav\n\n\xff\n", None),
+    ],
+)
+def test_a_list_from_standard_input(
+    jobs_address: str,
+    jobs_peer: JobPeer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stdin: bytes,
+    keys: list[str] | None,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), "ascii"))
+    code = main(["jobs", "create", "--bucket", "calls", "-", "z.wav", "--address", jobs_address])
+    if keys is None:
+        assert (code, jobs_peer.wanted) == (2, [])
+        assert "line 3" in capsys.readouterr().err
+    else:
+        assert (code, list(jobs_peer.wanted[0].keys)) == (0, keys)
 
 
 @pytest.mark.parametrize("words", [["create", "--bucket", "calls"], ["create", "a.wav"], ["status"], []])

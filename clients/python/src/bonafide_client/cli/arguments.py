@@ -84,7 +84,7 @@ _JOBS_EXAMPLES = """\
 examples:
   bonafide jobs create --bucket calls --prefix 2024/          all recordings below it; prints the job's id
   bonafide jobs create --bucket calls a.wav b.wav --wait      these two, with a bar until they are judged
-  find . -name '*.wav' | bonafide jobs create --bucket calls -   keys from standard input, one a line
+  bonafide jobs create --bucket calls - < keys.txt            those of a list, one a line
   bonafide jobs wait ID && bonafide jobs results ID --json > results.jsonl
   bonafide jobs cancel ID
 """
