@@ -47,8 +47,10 @@ async def job_app(settings: Settings, remote: LocalRemote) -> AsyncIterator[App]
     app = App(settings, voice=remote, face=remote, voice_jobs=remote)
     for runner in (app.voice_runner, app.face_runner, app.job_runner):
         await runner.probe()
-    yield app
-    await app.close()
+    try:
+        yield app
+    finally:
+        await app.close()
 
 
 @asynccontextmanager
