@@ -25,7 +25,6 @@ _RETRY_S = 1.0
 _MAX_RETRY_S = 15.0
 _LOOK_S = 5.0
 _PRUNE_EVERY_S = 60.0
-_CALLBACK_AGAIN_S = 120.0
 _CALLBACK_ROUNDS = 12
 _TRANSIENT = (Unavailable, Overloaded)
 
@@ -61,6 +60,7 @@ class JobWorker:
         lease_s: of the store.
         timeout_s: longest time of one recording.
         patience_s: how long an item is tried again while the storage or the model cannot be reached.
+        callback_again_s: after which a caller that could not be told is told again.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class JobWorker:
         lease_s: float,
         timeout_s: float,
         patience_s: float = 600.0,
+        callback_again_s: float = 120.0,
     ) -> None:
         self._store = store
         self._judge = judge
@@ -87,6 +88,7 @@ class JobWorker:
         self._lease_s = lease_s
         self._timeout_s = timeout_s
         self._patience_s = patience_s
+        self._callback_again_s = callback_again_s
         self._held: set[Item] = set()
         self._stopping = asyncio.Event()
         self._working: list[asyncio.Task[None]] = []
@@ -199,7 +201,7 @@ class JobWorker:
 
     async def _tell(self) -> None:
         while True:
-            due = await self._asked(self._store.take_callback(_CALLBACK_AGAIN_S))
+            due = await self._asked(self._store.take_callback(self._callback_again_s))
             if due is None:
                 await asyncio.sleep(_IDLE_S)
                 continue

@@ -1,6 +1,8 @@
 """Jobs over HTTP and gRPC, judged in this process: results as calls give them, errors of the one table."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
@@ -237,7 +240,7 @@ async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settin
     async with receiver() as told:
         told.answers = [500, 200]
         origin = told.url.rsplit("/", 1)[0]
-        allowed = settings.model_copy(update={"jobs_callbacks": (origin,), "webhook_secret": settings.webhook_secret})
+        allowed = settings.model_copy(update={"jobs_callbacks": (origin,), "webhook_secret": SecretStr("s3cret")})
         own = App(allowed, voice=remote, face=remote, voice_jobs=remote)
         await own.job_runner.probe()
         api = HttpApi()
@@ -247,6 +250,8 @@ async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settin
             job = (await client.post("/jobs", json=wanted)).json()
             async with working(own):
                 await told.wait_for(2)
+            signature = hmac.new(b"s3cret", told.bodies[1], hashlib.sha256).hexdigest()
+            assert f"x-bonafide-signature: sha256={signature}" in told.heads[1].lower().splitlines()
             document = json.loads(told.bodies[1])
             assert document == (await client.get(f"/jobs/{job['id']}")).json()
             assert (document["state"], document["done"], document["id"]) == ("done", 1, job["id"])
