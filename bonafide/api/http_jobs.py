@@ -21,7 +21,7 @@ from bonafide.security.caller import current_caller
 MAX_BODY_BYTES = 16 * 1024 * 1024
 LIST_FIELD = "list"
 """Of a form: the part with the keys, one a line."""
-FORM_FIELDS = ("bucket", "prefix", "callback_url", "idempotency_key", "priority")
+FORM_FIELDS = ("bucket", "prefix", "callback_url", "idempotency_key", "priority", "task")
 _MOST_OF_A_FIELD = 4096
 _JSON_LINES = "application/x-ndjson"
 
@@ -37,6 +37,7 @@ class WantedJob(BaseModel):
     callback_url: str = ""
     idempotency_key: str = ""
     priority: str = ""
+    task: str = ""
 
 
 async def create_job(app: App, request: Request, _call: Call) -> Response:

@@ -27,9 +27,11 @@ _LOOK_S = 5.0
 _PRUNE_EVERY_S = 60.0
 _CALLBACK_ROUNDS = 12
 _TRANSIENT = (Unavailable, Overloaded)
+_FIELDS = {"voice": "verdict", "face": "photo"}
+"""Where the verdict is in a result."""
 
 Judge = Callable[[Item, Call], Awaitable[dict[str, Any]]]
-"""The verdict on a stored recording, as the API's JSON; raises `BonafideError`."""
+"""The verdict on a stored recording or photo, as the API's JSON; raises `BonafideError`."""
 Deliver = Callable[[bytes, str], Awaitable[str]]
 """See `bonafide.live.webhook.Webhook.deliver`."""
 Describe = Callable[[Job], dict[str, Any]]
@@ -153,7 +155,7 @@ class JobWorker:
         set_caller(item.caller)
         async with observed("job", "JudgeItem", call, logging.DEBUG), call.time_limit():
             verdict = await self._judge(item, call)
-        return Outcome(True, _line(item, {"verdict": verdict}))
+        return Outcome(True, _line(item, {_FIELDS[item.task]: verdict}))
 
     async def _finish(self, item: Item, outcome: Outcome | None) -> None:
         """Keeps an outcome, for as long as it takes to reach the store; without one the item is given back."""

@@ -11,7 +11,7 @@ import (
 )
 
 // A service that takes jobs, without keys, and works on them only when the job of this key has been cancelled. Its
-// bucket has three recordings and a file that is none.
+// bucket has three recordings, three photos, and two files that are neither.
 const (
 	jobsAddress = "BONAFIDE_JOBS_ADDRESS"
 	toCancel    = "to-cancel"
@@ -25,8 +25,8 @@ func TestJobs(t *testing.T) {
 	}
 	client, ctx := dial(t, address), t.Context()
 
-	all := ""
-	wanted := &jobs.CreateJobRequest{Bucket: "calls", Prefix: &all, Priority: "high", IdempotencyKey: "audit"}
+	keys := []string{"day/20.wav", "day/60.wav", "day/90.wav", "broken.wav"}
+	wanted := &jobs.CreateJobRequest{Bucket: "calls", Keys: keys, Priority: "high", IdempotencyKey: "audit"}
 	job, err := client.CreateJob(ctx, wanted)
 	if err != nil || job.GetTotal() != 4 || job.GetState() != "waiting" || job.GetPriority() != "high" {
 		t.Fatalf("%v, %v", job, err)
@@ -82,6 +82,20 @@ func TestJobs(t *testing.T) {
 	}
 	if rest != 1 {
 		t.Errorf("%d results after the third", rest)
+	}
+
+	faces := "faces/"
+	photos, err := client.CreateJob(ctx, &jobs.CreateJobRequest{Bucket: "calls", Prefix: &faces, Task: "face"})
+	if err != nil || photos.GetTask() != "face" {
+		t.Fatalf("%v, %v", photos, err)
+	}
+	if ended, err := client.WaitJob(ctx, photos.GetId(), every); err != nil || ended.GetDone() != 3 {
+		t.Errorf("%v, %v", ended, err)
+	}
+	for result, err := range client.JobResults(ctx, photos.GetId(), 0) {
+		if err != nil || (result.GetError() == nil) == (result.GetPhoto().GetPredictedClass() == "") {
+			t.Errorf("%v, %v", result, err)
+		}
 	}
 
 	_, err1 := client.Job(ctx, "unknown")

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # the first run comp
 
 async def test_jobs(tmp_path: Path) -> None:
     go(GO, "version")
-    async with job_app(job_settings(tmp_path), LocalRemote()) as app:
+    settings = job_settings(tmp_path).model_copy(update={"jobs_photos": True, "jobs_max_per_caller": 3})
+    async with job_app(settings, LocalRemote()) as app:
         server = GrpcServer(app)
         (port,) = await server.start()
         address = {"BONAFIDE_JOBS_ADDRESS": f"127.0.0.1:{port}"}

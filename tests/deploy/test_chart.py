@@ -82,7 +82,7 @@ def test_only_the_service_reaches_the_runners(values: Path) -> None:
     deployments = of_kind(manifests, "Deployment")
     service_labels = deployments["release-bonafide"]["spec"]["template"]["metadata"]["labels"]
     runners = [name for name in deployments if name != "release-bonafide" and not name.endswith("-redis")]
-    assert len(runners) == (3 if values == WITH_JOBS else 2)
+    assert len(runners) == (4 if values == WITH_JOBS else 2)
     for runner in runners:
         spec = policies[runner]["spec"]
         labels = deployments[runner]["spec"]["template"]["metadata"]["labels"]
@@ -111,7 +111,7 @@ def test_the_service_depends_on_names_that_exist_and_list_every_replica(values: 
     deployments = of_kind(manifests, "Deployment")
     (container,) = deployments["release-bonafide"]["spec"]["template"]["spec"]["containers"]
     depends = [argument for argument in container["args"] if argument.startswith("--depends=")]
-    jobs = {"VoiceJobsRunner"} if values == WITH_JOBS else set()
+    jobs = {"VoiceJobsRunner", "FaceJobsRunner"} if values == WITH_JOBS else set()
     assert {each.split("=")[1] for each in depends} == {"WavLMRunner", "DINOv2Runner"} | jobs
     for each in depends:
         host, port = each.split("=")[2].removeprefix("http://").split(":")
@@ -152,6 +152,8 @@ ON_SQLITE = ("--set", "service.replicas=1,jobs.volume.size=1Gi")
             [*PUBLIC, *JOBS, "--set", "redis.host=redis", "--set-json", 'settings={"BONAFIDE_JOBS": false}'],
             "jobs.enabled",
         ),
+        ([*PUBLIC, "--set", "photojobs.enabled=true"], "needs jobs.enabled"),
+        ([*PUBLIC, *JOBS, "--set-json", 'settings={"BONAFIDE_JOBS_PHOTOS": true}'], "photojobs.enabled"),
         ([*PUBLIC, "--set", "jobs.enabled=true", "--set", "redis.host=redis"], "minio.endpoint"),
         ([*PUBLIC, *JOBS, "--set", "redis.enabled=true"], "forgets"),
         ([*PUBLIC, *JOBS, "--set", "service.replicas=1"], "jobs.volume"),
@@ -279,25 +281,30 @@ def pod_of(manifests: list[Manifest], name: str) -> Manifest:
     return pod
 
 
-def test_jobs_have_a_runner_that_gives_way() -> None:
-    options = ("--set", "models.voice=example/wavlm,models.download=true,models.volume.size=1Gi")
+@pytest.mark.parametrize(
+    ("component", "task", "own"),
+    [
+        ("jobs", "voice", {"BONAFIDE_JOBS": "true"}),
+        ("photojobs", "face", {"BONAFIDE_JOBS": "true", "BONAFIDE_JOBS_PHOTOS": "true"}),
+    ],
+)
+def test_jobs_have_runners_that_give_way(component: str, task: str, own: dict[str, str]) -> None:
+    options = ("--set", f"models.{task}=example/model,models.download=true,models.volume.size=1Gi")
     manifests = rendered(WITH_JOBS, *options)
-    pod, voice = pod_of(manifests, "release-bonafide-jobs"), pod_of(manifests, "release-bonafide-voice")
+    pod, other = pod_of(manifests, f"release-bonafide-{component}"), pod_of(manifests, f"release-bonafide-{task}")
     assert pod["priorityClassName"] == "batch"
-    assert "priorityClassName" not in voice
-    (runner,), (voice_runner,) = pod["containers"], voice["containers"]
+    assert "priorityClassName" not in other
+    (runner,), (other_runner,) = pod["containers"], other["containers"]
     assert runner["resources"]["requests"]["cpu"] == "100m"
     assert "cpu" not in runner["resources"]["limits"], "what nobody else uses is theirs"
-    assert environment(runner) == environment(voice_runner) | {"BONAFIDE_JOBS": "true"}, (
-        "the same model, from the same place"
-    )
-    assert pod["initContainers"][0]["args"] == voice["initContainers"][0]["args"]
-    assert environment(pod["initContainers"][0]) == environment(voice["initContainers"][0])
+    assert environment(runner) == environment(other_runner) | own, "the same model"
+    assert pod["initContainers"][0]["args"] == other["initContainers"][0]["args"]
+    assert environment(pod["initContainers"][0]) == environment(other["initContainers"][0])
+    assert f"release-bonafide-{component}" not in of_kind(manifests, "HorizontalPodAutoscaler")
     (service,) = pod_of(manifests, "release-bonafide")["containers"]
-    assert environment(service)["BONAFIDE_JOBS"] == "true"
+    assert own.items() <= environment(service).items()
     assert "BONAFIDE_JOBS_DB" not in environment(service)
     assert of_kind(manifests, "Deployment")["release-bonafide"]["spec"]["strategy"]["type"] == "RollingUpdate"
-    assert "release-bonafide-jobs" not in of_kind(manifests, "HorizontalPodAutoscaler")
 
 
 def test_jobs_on_sqlite_have_a_disk_that_one_pod_uses_at_a_time() -> None:

@@ -10,7 +10,7 @@ from bonafide.api.job_worker import job_worker
 from bonafide.app import App
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
-from tests.media import wav
+from tests.media import encode_image, photo, wav
 
 
 def recording(level: int) -> bytes:
@@ -38,14 +38,24 @@ def job_settings(folder: Path) -> Settings:
 
 @asynccontextmanager
 async def job_app(settings: Settings, remote: LocalRemote) -> AsyncIterator[App]:
-    """It has three recordings and a file that is none; its jobs are worked on in a block of `working`."""
+    """It has three recordings and a file that is none, and so many photos where jobs may be of photos.
+
+    Its jobs are worked on in a block of `working`.
+    """
     calls = settings.objects_dir / "calls"
     (calls / "day").mkdir(parents=True)
     for level in (20, 60, 90):
         (calls / "day" / f"{level}.wav").write_bytes(recording(level))
     (calls / "broken.wav").write_bytes(b"no audio")
-    app = App(settings, voice=remote, face=remote, voice_jobs=remote)
-    for runner in (app.voice_runner, app.face_runner, app.job_runner):
+    if settings.jobs_photos:
+        (calls / "faces").mkdir()
+        for seed in range(3):
+            (calls / "faces" / f"{seed}.jpg").write_bytes(encode_image(photo(seed=seed)))
+        (calls / "faces" / "broken.jpg").write_bytes(b"no photo")
+    app = App(settings, voice=remote, face=remote, voice_jobs=remote, face_jobs=remote)
+    await app.voice_runner.probe()
+    await app.face_runner.probe()
+    for runner in app.job_runners().values():
         await runner.probe()
     try:
         yield app

@@ -23,12 +23,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{/* The components that judge, apart by blanks. */}}
 {{- define "bonafide.runners" -}}
-voice face{{ if .Values.jobs.enabled }} jobs{{ end }}
+voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.enabled }} photojobs{{ end }}
 {{- end }}
 
-{{/* What a runner judges: jobs are of voices. */}}
+{{/* What a runner judges: those of jobs judge as the others. */}}
 {{- define "bonafide.task" -}}
-{{ ternary "voice" .component (eq .component "jobs") }}
+{{ get (dict "jobs" "voice" "photojobs" "face") .component | default .component }}
 {{- end }}
 
 {{/* Whether jobs are kept in SQLite: yes, or empty. */}}
@@ -101,6 +101,12 @@ capabilities: {drop: [ALL]}
 {{- if and (hasKey .Values.settings "BONAFIDE_JOBS") (ne (lower (toString .Values.settings.BONAFIDE_JOBS)) (toString .Values.jobs.enabled)) }}
 {{- fail "jobs.enabled, not settings.BONAFIDE_JOBS, decides on jobs: it starts their runner too" }}
 {{- end }}
+{{- if and (hasKey .Values.settings "BONAFIDE_JOBS_PHOTOS") (ne (lower (toString .Values.settings.BONAFIDE_JOBS_PHOTOS)) (toString .Values.photojobs.enabled)) }}
+{{- fail "photojobs.enabled, not settings.BONAFIDE_JOBS_PHOTOS, decides on jobs of photos: it starts their runner too" }}
+{{- end }}
+{{- if and .Values.photojobs.enabled (not .Values.jobs.enabled) }}
+{{- fail "photojobs.enabled needs jobs.enabled" }}
+{{- end }}
 {{- if .Values.jobs.enabled }}
 {{- if not .Values.minio.endpoint }}
 {{- fail "jobs.enabled needs minio.endpoint: jobs are of stored recordings" }}
@@ -121,7 +127,8 @@ capabilities: {drop: [ALL]}
 
 {{- define "bonafide.env" -}}
 {{- $own := dict "BONAFIDE_DRAIN_S" .root.Values.drainSeconds "HOME" "/tmp" -}}
-{{- if and .root.Values.jobs.enabled (has .component (list "service" "jobs")) }}{{ $_ := set $own "BONAFIDE_JOBS" "true" }}{{ end -}}
+{{- if and .root.Values.jobs.enabled (has .component (list "service" "jobs" "photojobs")) }}{{ $_ := set $own "BONAFIDE_JOBS" "true" }}{{ end -}}
+{{- if and .root.Values.photojobs.enabled (has .component (list "service" "photojobs")) }}{{ $_ := set $own "BONAFIDE_JOBS_PHOTOS" "true" }}{{ end -}}
 {{- if eq .component "service" -}}
   {{- if include "bonafide.jobsOnDisk" .root }}{{ $_ := set $own "BONAFIDE_JOBS_DB" "/var/lib/bonafide-jobs/jobs.db" }}{{ end -}}
   {{- $_ := set $own "BONAFIDE_GRPC_MAX_CONNECTION_AGE_S" .values.grpcMaxConnectionAgeSeconds -}}

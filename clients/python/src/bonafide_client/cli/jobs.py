@@ -10,6 +10,7 @@ from rich.text import Text
 from ..aio import AsyncBonafideClient
 from ..errors import BonafideError
 from ..job_results import Job
+from ..results import FaceReport
 from . import documents, render
 from .arguments import USAGE, JobsOptions, Options
 from .outcome import GENUINE, UNJUDGED, Outcome, exit_code
@@ -56,6 +57,7 @@ async def _create(
         callback_url=wanted.callback_url,
         idempotency_key=wanted.idempotency_key,
         priority=wanted.priority,
+        task=wanted.task,
         timeout_s=options.timeout_s,
     )
     if options.json:
@@ -106,6 +108,8 @@ async def _results(
             out.document(documents.outcome_document(outcome))
         elif isinstance(each.result, BonafideError):
             err.print(render.error(each.key, each.result))
+        elif isinstance(each.result, FaceReport):
+            out.print(render.face(each.key, each.result, blocks=out.blocks))
         else:
             out.print(render.audio(each.key, each.result, table=False, blocks=out.blocks))
     return exit_code(outcomes) if outcomes else GENUINE
