@@ -1,11 +1,14 @@
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, save_face, save_voice
+from models.face_model import FaceSpoofModel
+from models.voice_model import VoiceSpoofModel
+from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,6 +47,26 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny DINOv2 classifier: live, spoof; 56 x 56 pixels cut out of a shorter side of 64."""
     return save_face(tmp_path_factory.mktemp("checkpoints") / "tiny-face", ["live", "spoof"], **TINY_DINOV2)
+
+
+@pytest.fixture(scope="session")
+def loaded_voice(workspace: Path) -> Callable[[Path, str, str], VoiceSpoofModel]:
+    """Loads a checkpoint, by engine and precision, once for all tests that only score with it."""
+    return functools.cache(
+        lambda folder, engine, precision: VoiceSpoofModel.load(
+            str(folder), options(workspace, engine=engine, precision=precision)
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def loaded_face(workspace: Path) -> Callable[[Path, str, str], FaceSpoofModel]:
+    """As `loaded_voice`, for photos."""
+    return functools.cache(
+        lambda folder, engine, precision: FaceSpoofModel.load(
+            str(folder), options(workspace, engine=engine, precision=precision)
+        )
+    )
 
 
 @pytest.fixture
