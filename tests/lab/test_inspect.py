@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
 
+from lab import inspection
 from lab.card import front_matter, licence
 from lab.inspect import main
 from lab.inspection import inspect
@@ -25,7 +26,13 @@ from tests.models.onnx_files import (
     voice_onnx,
 )
 
-pytestmark = pytest.mark.usefixtures("models_in_workspace")
+pytestmark = pytest.mark.usefixtures("models_in_workspace", "timed_once")
+
+
+@pytest.fixture
+def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes each time from one run instead of several: no test looks at how long anything takes."""
+    monkeypatch.setattr(inspection, "_REPEATS", 1)
 
 
 def test_a_voice_model(tiny_voice: Path, workspace: Path) -> None:
