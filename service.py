@@ -229,7 +229,22 @@ class VoiceJobsRunner(VoiceRunner):
         super().__init__(VoiceWithSpeech(SETTINGS), SETTINGS.voice_model, SETTINGS.voice_spoof_label, required=True)
 
 
-RUNNERS: list[Any] = [WavLMRunner, DINOv2Runner, VoiceShadowRunner, FaceShadowRunner, VoiceJobsRunner]
+@bentoml.service(name="FaceJobsRunner", **RUNNER)
+class FaceJobsRunner(FaceRunner):
+    """As `DINOv2Runner`, for the photos of jobs, at the lowest priority."""
+
+    def __init__(self) -> None:
+        from models.configured import Face
+
+        lower_priority()
+        super().__init__(Face(SETTINGS), SETTINGS.face_model, SETTINGS.face_spoof_label, required=True)
+
+
+RUNNERS: list[Any] = [
+    *(WavLMRunner, DINOv2Runner),
+    *(VoiceShadowRunner, FaceShadowRunner),
+    *(VoiceJobsRunner, FaceJobsRunner),
+]
 for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
@@ -259,6 +274,7 @@ class Bonafide:
     voice_shadow = bentoml.depends(VoiceShadowRunner) if SETTINGS.voice_shadow else None
     face_shadow = bentoml.depends(FaceShadowRunner) if SETTINGS.face_shadow else None
     voice_jobs = bentoml.depends(VoiceJobsRunner) if SETTINGS.jobs else None
+    face_jobs = bentoml.depends(FaceJobsRunner) if SETTINGS.jobs and SETTINGS.jobs_photos else None
 
     def __init__(self) -> None:
         from bonafide.bento.remote import optional_remote, require_remote
@@ -274,6 +290,7 @@ class Bonafide:
                 voice_shadow=optional_remote(self.voice_shadow, "VoiceShadowRunner", "second voice", RUNNER_TOKEN),
                 face_shadow=optional_remote(self.face_shadow, "FaceShadowRunner", "second face", RUNNER_TOKEN),
                 voice_jobs=optional_remote(self.voice_jobs, "VoiceJobsRunner", "voice", RUNNER_TOKEN),
+                face_jobs=optional_remote(self.face_jobs, "FaceJobsRunner", "face", RUNNER_TOKEN),
                 tracer_provider=BentoMLContainer.tracer_provider.get(),
                 metrics=metrics,
             )

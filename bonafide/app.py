@@ -14,10 +14,11 @@ from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
 from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.drift.watch import ScoreWatch
-from bonafide.errors import ObjectNotFound
+from bonafide.errors import ObjectNotFound, Unavailable
 from bonafide.evidence.opening import open_evidence
-from bonafide.face import FaceJudgement
+from bonafide.face import FaceJudgement, StoredPhotos
 from bonafide.feedback.store import Feedback
+from bonafide.jobs.job import TASKS
 from bonafide.jobs.jobs import Jobs
 from bonafide.jobs.opening import open_jobs
 from bonafide.live.call_verdicts import CallVerdicts
@@ -46,6 +47,7 @@ class App:
         voice_shadow: those of the second voice model, if there is one.
         face_shadow: those of the second face model, if there is one.
         voice_jobs: those of the runner that judges the recordings of jobs, if jobs are taken.
+        face_jobs: those of the runner that judges their photos, if they may be of photos.
 
     Raises:
         OSError: the file of API keys, or the key or log of evidence, cannot be used.
@@ -61,6 +63,7 @@ class App:
         voice_shadow: Remote | None = None,
         face_shadow: Remote | None = None,
         voice_jobs: Remote | None = None,
+        face_jobs: Remote | None = None,
     ) -> None:
         measurements = self.measurements = Measurements()
         self.settings = settings
@@ -111,6 +114,8 @@ class App:
             shadow=self.shadows.voice,
         )
         self.jobs: Jobs | None = None
+        self.job_photos: StoredPhotos | None = None
+        self._job_pool: ThreadPoolExecutor | None = None
         if settings.jobs:
             if voice_jobs is None:
                 raise ValueError("BONAFIDE_JOBS is true, but there is no runner for jobs")
@@ -120,6 +125,7 @@ class App:
                 allowed_buckets=settings.allowed_buckets,
                 max_keys=settings.jobs_max_keys,
                 callbacks=settings.jobs_callbacks,
+                tasks=TASKS if settings.jobs_photos else ("voice",),
             )
             # Nothing of what calls need: not their slots, bytes and processes, and the model in a process of its own.
             self.job_runner = Runner(
@@ -133,11 +139,29 @@ class App:
             self._job_decoders = DecoderPool.from_settings(
                 settings, slots=settings.jobs_concurrency, template=Template(_LOWEST_PRIORITY)
             )
+            budget = ByteBudget(settings.jobs_concurrency * settings.max_audio_bytes)
             self.job_voice = analysis(
-                runner=self.job_runner,
-                budget=ByteBudget(settings.jobs_concurrency * settings.max_audio_bytes),
-                decoder=ProcessRecordings(self._job_decoders),
+                runner=self.job_runner, budget=budget, decoder=ProcessRecordings(self._job_decoders)
             )
+            if settings.jobs_photos:
+                if face_jobs is None:
+                    raise ValueError("BONAFIDE_JOBS_PHOTOS is true, but there is no runner for photos of jobs")
+                self.job_face_runner = Runner(
+                    "face_jobs",
+                    face_jobs,
+                    read=PhotoScore.of,
+                    max_calls=settings.jobs_concurrency,
+                    observer=measurements,
+                )
+                self._job_pool = ThreadPoolExecutor(1, thread_name_prefix="job-faces")
+                judgement = FaceJudgement(
+                    runner=self.job_face_runner,
+                    photos=ProcessPhotos.from_settings(self._job_decoders, self._job_pool, settings),
+                    threshold=settings.face_threshold,
+                    band=settings.face_uncertain,
+                    records=records,
+                )
+                self.job_photos = StoredPhotos(judgement, self._store, budget, settings.max_image_bytes)
             self.job_webhook = Webhook("", settings.webhook_secret.get_secret_value())
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -179,8 +203,8 @@ class App:
 
     @property
     def takes_jobs(self) -> bool:
-        """Whether jobs are taken, and their runner is available."""
-        return self.jobs is not None and self.job_runner.ready
+        """Whether jobs are taken, and their runners are available."""
+        return self.jobs is not None and all(runner.ready for runner in self.job_runners().values())
 
     def require_jobs(self) -> Jobs:
         """What callers do with jobs.
@@ -192,16 +216,30 @@ class App:
             raise ObjectNotFound("this service takes no jobs")
         return self.jobs
 
+    def require_job_photos(self) -> StoredPhotos:
+        """Judges the photos of jobs.
+
+        Raises:
+            Unavailable: another process took the job, whose settings are others.
+        """
+        if self.job_photos is None:
+            raise Unavailable("this process has no runner for photos of jobs")
+        return self.job_photos
+
     def replaceable(self) -> dict[str, Runner[Any]]:
         """The runners whose models an operator may replace, by the names that the operator uses."""
         shadows = {f"{task}_shadow": runner for task, runner in self.shadows.runners.items()}
-        jobs = {} if self.jobs is None else {"voice_jobs": self.job_runner}
-        return {"voice": self.voice_runner, "face": self.face_runner, **shadows, **jobs}
+        return {"voice": self.voice_runner, "face": self.face_runner, **shadows, **self.job_runners()}
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited ten times a second."""
-        jobs = () if self.jobs is None else (self.job_runner,)
-        await watch((self.voice_runner, self.face_runner, *jobs), changed)
+        await watch((self.voice_runner, self.face_runner, *self.job_runners().values()), changed)
+
+    def job_runners(self) -> dict[str, Runner[Any]]:
+        """Those of jobs, by their names; none where no jobs are taken."""
+        voice = {} if self.jobs is None else {"voice_jobs": self.job_runner}
+        face = {} if self.job_photos is None else {"face_jobs": self.job_face_runner}
+        return {**voice, **face}
 
     async def close(self) -> None:
         """Closes connections, threads and decoding processes."""
@@ -209,7 +247,8 @@ class App:
             await self.webhook.close()
         if self.jobs is not None:
             await self.job_webhook.close()
-            await self.job_runner.close()
+            for runner in self.job_runners().values():
+                await runner.close()
             await self.jobs.store.close()
             self._job_decoders.close()
         await self.calls.close()
@@ -224,5 +263,6 @@ class App:
             await self.feedback.close()
         self.decoders.close()
         self._live_decoders.close()
-        for pool in (self._pool, self._live_pool):
-            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._live_pool, self._job_pool):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from bonafide.byte_budget import ByteBudget
 from bonafide.calls import Call
 from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
@@ -20,6 +21,7 @@ from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
 from bonafide.shadow.face import FaceShadow, face_opinion, follow
+from bonafide.storage.store import ObjectStore, check_size
 from bonafide.verdict import PhotoScore, answer_of, effective_threshold
 from models.info import ModelInfo
 
@@ -87,8 +89,13 @@ class FaceJudgement:
         self._shadow = shadow
         self._records = records
 
-    async def judge(self, data: Media, call: Call) -> FaceReport:
+    async def judge(self, data: Media, call: Call, *, stored_at: str = "") -> FaceReport:
         """Judges the JPEG, PNG, WebP, BMP or GIF bytes of one photo.
+
+        Args:
+            data: its bytes.
+            call: whose deadline holds.
+            stored_at: bucket and key of a stored one, for the record; empty: it was uploaded.
 
         Raises:
             BonafideError: UnreadableMedia, TooLarge, Overloaded, Unavailable, DeadlineExceeded or Internal.
@@ -132,4 +139,35 @@ class FaceJudgement:
             answer=answer,
             codec=codec,
         )
+        if stored_at:
+            judgement = replace(judgement, source="object", reference=stored_at)
         return replace(report, evidence=await self._records.record(judgement, call))
+
+
+class StoredPhotos:
+    """Judges photos in the object store.
+
+    Args:
+        judgement: judges their bytes.
+        store: where they are.
+        budget: bounds their bytes in memory.
+        max_bytes: of one photo.
+    """
+
+    def __init__(self, judgement: FaceJudgement, store: ObjectStore, budget: ByteBudget, max_bytes: int) -> None:
+        self._judgement = judgement
+        self._store = store
+        self._budget = budget
+        self._max_bytes = max_bytes
+
+    async def judge(self, bucket: str, key: str, call: Call) -> FaceReport:
+        """Judges one photo.
+
+        Raises:
+            BonafideError: any but Unauthenticated.
+        """
+        stat = await self._store.stat(bucket, key)
+        check_size(stat.size, self._max_bytes)
+        async with self._budget.hold(stat.size):
+            data = await self._store.read(bucket, key, stat)
+            return await self._judgement.judge(data, call, stored_at=f"{bucket}/{key}")

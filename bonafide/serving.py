@@ -34,6 +34,7 @@ class Server:
         voice_shadow: those of the second voice model, if there is one.
         face_shadow: those of the second face model, if there is one.
         voice_jobs: those of the runner of jobs, if they are taken.
+        face_jobs: those of the runner of their photos, if they may be of photos.
         tracer_provider: for the spans of gRPC.
         metrics: the metrics and their content type; called in a thread.
 
@@ -51,6 +52,7 @@ class Server:
         voice_shadow: Remote | None,
         face_shadow: Remote | None,
         voice_jobs: Remote | None,
+        face_jobs: Remote | None,
         tracer_provider: TracerProvider,
         metrics: Callable[[], tuple[bytes, str]],
     ) -> None:
@@ -64,6 +66,7 @@ class Server:
             voice_shadow=voice_shadow,
             face_shadow=face_shadow,
             voice_jobs=voice_jobs,
+            face_jobs=face_jobs,
         )
         self._jobs: JobWorker | None = None
         self._http = HttpApi()

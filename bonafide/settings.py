@@ -325,18 +325,20 @@ class Settings(BaseSettings):
     # Jobs
     jobs: bool = False
     """Whether jobs are taken: many stored recordings in one request, judged behind the calls (docs/jobs.md)."""
+    jobs_photos: bool = False
+    """Whether jobs may be of photos too; the face model is then held twice, as the voice model is with jobs."""
     jobs_db: Path = Path("data/jobs.db")
     """File of SQLite where jobs are kept if no Redis is configured."""
     jobs_max_keys: int = Field(10_000, ge=1, le=1_000_000)
-    """Recordings of one job."""
+    """Recordings or photos of one job."""
     jobs_max_per_caller: int = Field(10, ge=1)
     """Jobs of one caller that have not ended; one more is refused as overloaded."""
     jobs_keep_hours: float = Field(24.0, gt=0.0)
     """How long a job and its results (biometric data) are kept after its last result."""
     jobs_concurrency: int = Field(2, ge=1, le=64)
-    """Recordings of jobs that each process of the service has under analysis."""
+    """Recordings and photos of jobs that each process of the service has under analysis."""
     jobs_lease_s: float = Field(30.0, ge=1.0)
-    """After so long without a sign of life of the process that took a recording, another one takes it over."""
+    """After so long without a sign of life of the process that took a recording or photo, another one takes it over."""
     jobs_callbacks: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins that a job's callback may go to: `https://app.example.com`; empty: jobs have no callbacks."""
 
@@ -572,6 +574,12 @@ class Settings(BaseSettings):
     def _workers_share_redis(self) -> "Settings":
         if self.workers > 1 and self._named_redis is None:
             raise ValueError("BONAFIDE_WORKERS is more than 1, so REDIS_HOST or REDIS_URL must be set: they share it")
+        return self
+
+    @model_validator(mode="after")
+    def _photos_of_jobs(self) -> "Settings":
+        if self.jobs_photos and not self.jobs:
+            raise ValueError("BONAFIDE_JOBS_PHOTOS is true, so BONAFIDE_JOBS must be true too")
         return self
 
     @model_validator(mode="after")

@@ -23,29 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from . import audio_analyzer_pb2 as audio__analyzer__pb2
+from . import liveness_api_pb2 as liveness__api__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\njobs.proto\x12\x04jobs\x1a\x14\x61udio_analyzer.proto\"\x91\x01\n\x10\x43reateJobRequest\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\x13\n\x06prefix\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0c\x63\x61llback_url\x18\x04 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x12\x10\n\x08priority\x18\x06 \x01(\tB\t\n\x07_prefix\"\x1b\n\rGetJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x1e\n\x10\x43\x61ncelJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\".\n\x11JobResultsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\r\"\xe5\x01\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\t\x12\r\n\x05total\x18\x05 \x01(\r\x12\x0c\n\x04\x64one\x18\x06 \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\r\x12\x12\n\ncreated_at\x18\x08 \x01(\x01\x12\x17\n\nstarted_at\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x65nded_at\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x0c\x63\x61llback_url\x18\x0b \x01(\tB\r\n\x0b_started_atB\x0b\n\t_ended_at\"\x8c\x01\n\tJobResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x34\n\x07verdict\x18\x04 \x01(\x0b\x32#.audioanalyzer.AnalyzeAudioResponse\x12\x1d\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x0e.jobs.JobError\"=\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xbe\x01\n\x04Jobs\x12+\n\x06\x43reate\x12\x16.jobs.CreateJobRequest\x1a\t.jobs.Job\x12%\n\x03Get\x12\x13.jobs.GetJobRequest\x1a\t.jobs.Job\x12+\n\x06\x43\x61ncel\x12\x16.jobs.CancelJobRequest\x1a\t.jobs.Job\x12\x35\n\x07Results\x12\x17.jobs.JobResultsRequest\x1a\x0f.jobs.JobResult0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\njobs.proto\x12\x04jobs\x1a\x14\x61udio_analyzer.proto\x1a\x12liveness_api.proto\"\x9f\x01\n\x10\x43reateJobRequest\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\x13\n\x06prefix\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0c\x63\x61llback_url\x18\x04 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x12\x10\n\x08priority\x18\x06 \x01(\t\x12\x0c\n\x04task\x18\x07 \x01(\tB\t\n\x07_prefix\"\x1b\n\rGetJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x1e\n\x10\x43\x61ncelJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\".\n\x11JobResultsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\r\"\xf3\x01\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\t\x12\r\n\x05total\x18\x05 \x01(\r\x12\x0c\n\x04\x64one\x18\x06 \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\r\x12\x12\n\ncreated_at\x18\x08 \x01(\x01\x12\x17\n\nstarted_at\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x65nded_at\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x0c\x63\x61llback_url\x18\x0b \x01(\t\x12\x0c\n\x04task\x18\x0c \x01(\tB\r\n\x0b_started_atB\x0b\n\t_ended_at\"\xb7\x01\n\tJobResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x34\n\x07verdict\x18\x04 \x01(\x0b\x32#.audioanalyzer.AnalyzeAudioResponse\x12\x1d\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x0e.jobs.JobError\x12)\n\x05photo\x18\x06 \x01(\x0b\x32\x1a.liveness.LivenessResponse\"=\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xbe\x01\n\x04Jobs\x12+\n\x06\x43reate\x12\x16.jobs.CreateJobRequest\x1a\t.jobs.Job\x12%\n\x03Get\x12\x13.jobs.GetJobRequest\x1a\t.jobs.Job\x12+\n\x06\x43\x61ncel\x12\x16.jobs.CancelJobRequest\x1a\t.jobs.Job\x12\x35\n\x07Results\x12\x17.jobs.JobResultsRequest\x1a\x0f.jobs.JobResult0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEJOBREQUEST']._serialized_start=43
-  _globals['_CREATEJOBREQUEST']._serialized_end=188
-  _globals['_GETJOBREQUEST']._serialized_start=190
-  _globals['_GETJOBREQUEST']._serialized_end=217
-  _globals['_CANCELJOBREQUEST']._serialized_start=219
-  _globals['_CANCELJOBREQUEST']._serialized_end=249
-  _globals['_JOBRESULTSREQUEST']._serialized_start=251
-  _globals['_JOBRESULTSREQUEST']._serialized_end=297
-  _globals['_JOB']._serialized_start=300
-  _globals['_JOB']._serialized_end=529
-  _globals['_JOBRESULT']._serialized_start=532
-  _globals['_JOBRESULT']._serialized_end=672
-  _globals['_JOBERROR']._serialized_start=674
-  _globals['_JOBERROR']._serialized_end=735
-  _globals['_JOBS']._serialized_start=738
-  _globals['_JOBS']._serialized_end=928
+  _globals['_CREATEJOBREQUEST']._serialized_start=63
+  _globals['_CREATEJOBREQUEST']._serialized_end=222
+  _globals['_GETJOBREQUEST']._serialized_start=224
+  _globals['_GETJOBREQUEST']._serialized_end=251
+  _globals['_CANCELJOBREQUEST']._serialized_start=253
+  _globals['_CANCELJOBREQUEST']._serialized_end=283
+  _globals['_JOBRESULTSREQUEST']._serialized_start=285
+  _globals['_JOBRESULTSREQUEST']._serialized_end=331
+  _globals['_JOB']._serialized_start=334
+  _globals['_JOB']._serialized_end=577
+  _globals['_JOBRESULT']._serialized_start=580
+  _globals['_JOBRESULT']._serialized_end=763
+  _globals['_JOBERROR']._serialized_start=765
+  _globals['_JOBERROR']._serialized_end=826
+  _globals['_JOBS']._serialized_start=829
+  _globals['_JOBS']._serialized_end=1019
 # @@protoc_insertion_point(module_scope)

@@ -19,6 +19,7 @@ PHOTO_TYPES = ("image/",)
 MAX_JSON_FILE_BYTES = 16 * 1024 * 1024
 """Of a file in base64, which is held several times while it is read; larger ones must come as they are."""
 _BYTES = ("application/octet-stream", "binary/octet-stream")
+_FORM = "multipart/form-data"
 _FORM_FIELDS = "application/x-www-form-urlencoded"
 _FORM_TEXT = re.compile(rb"[!-<>-~]*=[!-~]*")
 _LOOKED_AT = 64 * 1024
@@ -74,12 +75,10 @@ async def file_in_body(
     content_type = request.headers.get("content-type", "")
     form: FormFile | None = None
     file: AbstractAsyncContextManager[bytearray]
-    media = content_type.partition(";")[0].strip().lower()
-    if media == "multipart/form-data":
-        _refuse_encoding(request)
-        declared = max(0, _declared_bytes(request) - SPARE_BYTES)
+    media = _media_type(request)
+    if media == _FORM:
         form = FormFile(content_type, fields or ())
-        file = budget.collect(form.of(_received(request)), limit, declared)
+        file = file_in_form(request, budget, limit, form)
     elif media == "application/json":
         file = budget.collect(_decoded(request, budget, min(limit, MAX_JSON_FILE_BYTES)), limit)
     elif not media or media in (*_BYTES, _FORM_FIELDS) or media.startswith(types):
@@ -97,6 +96,24 @@ async def file_in_body(
         if media == _FORM_FIELDS and _FORM_TEXT.fullmatch(data[:_LOOKED_AT]):
             raise UnsupportedMediaType(f"a form of the type {_FORM_FIELDS} holds no file; multipart/form-data does")
         yield data
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body is announced as a form (multipart/form-data)."""
+    return _media_type(request) == _FORM
+
+
+def file_in_form(
+    request: Request, budget: ByteBudget, limit: int, form: FormFile
+) -> AbstractAsyncContextManager[bytearray]:
+    """The bytes of a form's file, at most `limit`, counted while they arrive; then the form knows its fields.
+
+    Raises:
+        BonafideError: as `FormFile.of` and `body`.
+    """
+    _refuse_encoding(request)
+    declared = max(0, _declared_bytes(request) - SPARE_BYTES)
+    return budget.collect(form.of(_received(request)), limit, declared)
 
 
 async def _decoded(request: Request, budget: ByteBudget, limit: int) -> AsyncIterator[bytes]:
@@ -118,9 +135,32 @@ def read_json(kind: type[Document], text: bytes | bytearray) -> Document:
     try:
         return kind.model_validate_json(text.removeprefix(_UTF8_BOM))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise InvalidRequest(f"{where}: {first['msg']}") from error
+        raise _invalid(error) from error
+
+
+def read_fields(kind: type[Document], fields: dict[str, list[str]]) -> Document:
+    """The fields of a form as the JSON document that they stand for.
+
+    Raises:
+        InvalidRequest: it is no such document, or a field comes more than once; the message names the field.
+    """
+    for name, values in fields.items():
+        if len(values) > 1:
+            raise InvalidRequest(f"{name}: the form has several")
+    try:
+        return kind.model_validate({name: values[0] for name, values in fields.items()})
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: ValidationError) -> InvalidRequest:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the body"
+    return InvalidRequest(f"{where}: {first['msg']}")
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _refuse_encoding(request: Request) -> None:

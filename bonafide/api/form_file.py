@@ -12,7 +12,7 @@ SPARE_BYTES = 64 * 1024
 """Of a form, besides its file: other fields, headers, boundaries."""
 _MAX_PARTS = 100
 _MOST_OF_A_FIELD = 100
-"""Characters; no valid value is longer."""
+"""Bytes, unless the reader of a form says otherwise."""
 _FILE_NAME = re.compile(rb";\s*filename\*?\s*=", re.IGNORECASE)
 _PLAIN = {b"", b"binary", b"7bit", b"8bit", b"identity"}
 
@@ -23,15 +23,22 @@ class FormFile:
     Args:
         content_type: of the request, which names the boundary.
         wanted: names of fields.
-
-    Attributes:
-        fields: the wanted ones that came so far, each with its values in order.
+        file_field: name of the part that is the file, with a file name or not; parts that are neither it nor wanted are
+            then refused. None: they are passed over.
+        most: bytes of a wanted field; no valid value is longer.
 
     Raises:
         InvalidRequest: it names none.
     """
 
-    def __init__(self, content_type: str, wanted: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        content_type: str,
+        wanted: Collection[str] = (),
+        *,
+        file_field: str | None = None,
+        most: int = _MOST_OF_A_FIELD,
+    ) -> None:
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not 1 <= len(boundary) <= 70:  # as RFC 2046 has it
             raise InvalidRequest("the content type of a form must name its boundary, of 1 to 70 characters")
@@ -50,11 +57,22 @@ class FormFile:
         self._name, self._value = bytearray(), bytearray()
         self._out: list[bytes] = []
         self._parts = self._delimiters = 0
-        self.fields: dict[str, list[str]] = {}
+        self._fields: dict[str, list[bytearray]] = {}
         self._wanted = frozenset(wanted)
+        self._file_field = file_field
+        self._most = most
         self._field: str | None = None
         self._is_file = self._named = self._ended = False
         self._file: int | None = None
+
+    @property
+    def fields(self) -> dict[str, list[str]]:
+        """The wanted fields that came so far, each with its values in order.
+
+        Raises:
+            InvalidRequest: one is not UTF-8.
+        """
+        return {name: [_text(name, value) for value in values] for name, values in self._fields.items()}
 
     async def of(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         """The bytes of the file, as they arrive.
@@ -83,7 +101,8 @@ class FormFile:
         if not self._ended:
             raise InvalidRequest("the form is cut off")
         if not self._named:
-            raise InvalidRequest("the form has no file: a part with a filename")
+            what = "no file: a part with a filename" if self._file_field is None else f"no part {self._file_field!r}"
+            raise InvalidRequest(f"the form has {what}")
 
     def _begin(self) -> None:
         self._parts += 1
@@ -94,20 +113,28 @@ class FormFile:
         name, value = bytes(self._name).lower(), bytes(self._value)
         self._name.clear()
         self._value.clear()
-        if name == b"content-disposition" and _FILE_NAME.search(value):
-            self._is_file = self._named = True
-        elif name == b"content-disposition":
-            field = parse_options_header(value)[1].get(b"name", b"").decode(errors="replace")
-            if field in self._wanted:
-                self._field = field
-                self.fields.setdefault(field, []).append("")
+        if name == b"content-disposition":
+            self._take_disposition(value)
         elif name in (b"content-transfer-encoding", b"content-encoding") and value.strip().lower() not in _PLAIN:
             raise UnsupportedMediaType("a form's file must be sent as it is, not encoded")
 
+    def _take_disposition(self, value: bytes) -> None:
+        field = parse_options_header(value)[1].get(b"name", b"").decode(errors="replace")
+        has_file_name = _FILE_NAME.search(value) is not None
+        if has_file_name if self._file_field is None else field == self._file_field:
+            self._is_file = self._named = True
+        elif field in self._wanted and not has_file_name:
+            self._field = field
+            self._fields.setdefault(field, []).append(bytearray())
+        elif self._file_field is not None:
+            raise InvalidRequest(f"the form has a part {field[:100]!r}, which is none of those known here")
+
     def _take_data(self, data: bytes, start: int, end: int) -> None:
         if self._field is not None:
-            values = self.fields[self._field]
-            values[-1] = (values[-1] + data[start:end].decode(errors="replace"))[:_MOST_OF_A_FIELD]
+            value = self._fields[self._field][-1]
+            value += data[start:end]
+            if len(value) > self._most:
+                raise InvalidRequest(f"{self._field}: more than {self._most} bytes")
         if not self._is_file:
             return
         if self._file not in (None, self._parts):
@@ -117,3 +144,10 @@ class FormFile:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _text(name: str, value: bytearray) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{name}: not UTF-8") from None

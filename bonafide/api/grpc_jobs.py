@@ -31,6 +31,7 @@ class JobsServicer(Servicer, jobs_pb2_grpc.JobsServicer):
                 callback_url=request.callback_url,
                 idempotency_key=request.idempotency_key,
                 priority=request.priority,
+                task=request.task,
             )
             return job_message(await self._app.require_jobs().create(wanted, current_caller()))
         raise AssertionError("a call that fails is aborted")

@@ -1,5 +1,6 @@
 """HTTP: `/jobs` and what is below it. Translation only."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,15 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from bonafide.api.bodies import body, read_json
+from bonafide.api.bodies import body, file_in_form, is_form, read_fields, read_json
+from bonafide.api.form_file import FormFile
 from bonafide.api.job_messages import job_json
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import InvalidRequest
 from bonafide.jobs.jobs import JobRequest
+from bonafide.jobs.key_list import listed_keys, most_bytes
 from bonafide.security.caller import current_caller
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+LIST_FIELD = "list"
+"""Of a form: the part with the keys, one a line."""
+FORM_FIELDS = ("bucket", "prefix", "callback_url", "idempotency_key", "priority", "task")
+_MOST_OF_A_FIELD = 4096
 _JSON_LINES = "application/x-ndjson"
 
 
@@ -30,15 +37,28 @@ class WantedJob(BaseModel):
     callback_url: str = ""
     idempotency_key: str = ""
     priority: str = ""
+    task: str = ""
 
 
 async def create_job(app: App, request: Request, _call: Call) -> Response:
     """Accepts a job."""
     jobs = app.require_jobs()
-    async with body(request, app.budget, MAX_BODY_BYTES) as data:
-        wanted = read_json(WantedJob, data)
+    if is_form(request):
+        wanted = await _in_form(app, request, jobs.max_keys)
+    else:
+        async with body(request, app.budget, MAX_BODY_BYTES) as data:
+            wanted = read_json(WantedJob, data)
     job = await jobs.create(JobRequest(**wanted.model_dump()), current_caller())
     return JSONResponse(job_json(job), 202, headers={"location": f"/jobs/{job.job_id}"})
+
+
+async def _in_form(app: App, request: Request, max_keys: int) -> WantedJob:
+    form = FormFile(request.headers["content-type"], FORM_FIELDS, file_field=LIST_FIELD, most=_MOST_OF_A_FIELD)
+    limit = min(most_bytes(max_keys), app.settings.max_audio_bytes)
+    async with file_in_form(request, app.budget, limit, form) as data:
+        wanted = read_fields(WantedJob, form.fields)
+        keys = await asyncio.to_thread(listed_keys, data, max_keys)
+    return wanted.model_copy(update={"keys": keys})
 
 
 async def get_job(app: App, request: Request, _call: Call) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def job_message(job: Job) -> messages.Job:
         started_at=job.started,
         ended_at=job.ended,
         callback_url=job.callback_url,
+        task=job.task,
     )
 
 

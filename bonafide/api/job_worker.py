@@ -17,6 +17,9 @@ def job_worker(app: App, jobs: Jobs) -> JobWorker:
     settings = app.settings
 
     async def judge(item: Item, call: Call) -> dict[str, Any]:
+        if item.task == "face":
+            photo = await app.require_job_photos().judge(item.bucket, item.key, call)
+            return messages.as_json(messages.face_response(photo, call))
         report = await report_of(app.job_voice.analyze_object(item.bucket, item.key, call))
         return messages.as_json(messages.audio_response(report, call))
 

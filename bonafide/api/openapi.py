@@ -6,7 +6,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from bonafide import __version__
 from bonafide.api.bodies import EncodedFile
-from bonafide.api.http_jobs import WantedJob
+from bonafide.api.http_jobs import FORM_FIELDS, LIST_FIELD, WantedJob
 from bonafide.api.security import KEYS_PATH
 from bonafide.api.telephony.call_verdict import CallVerdict
 from bonafide.audio.reader import MIN_HOP_SECONDS, WINDOW_SECONDS
@@ -134,7 +134,19 @@ _TOLD = _schema(audio.FeedbackResponse.DESCRIPTOR)
 _KEYS = {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}}
 _ANY = {"type": "object"}
 _JOB = _schema(jobs.Job.DESCRIPTOR)
-_WANTED_JOB = {"application/json": {"schema": WantedJob.model_json_schema()}}
+_WANTED_JOB = {
+    "application/json": {"schema": WantedJob.model_json_schema()},
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["bucket", LIST_FIELD],
+            "properties": {
+                **{name: {"type": "string"} for name in FORM_FIELDS if name != "prefix"},
+                LIST_FIELD: {"type": "string", "description": "keys of the recordings, UTF-8, one a line"},
+            },
+        }
+    },
+}
 _AFTER = {
     "name": "after",
     "in": "query",

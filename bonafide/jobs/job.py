@@ -5,9 +5,12 @@ from typing import Literal, get_args
 
 State = Literal["waiting", "running", "done", "cancelled"]
 Priority = Literal["low", "normal", "high"]
+Task = Literal["voice", "face"]
 STATES: tuple[State, ...] = get_args(State)
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """In rising order: items of a job are taken only when no job of a higher priority has one to take."""
+TASKS: tuple[Task, ...] = get_args(Task)
+"""What the items of a job are: recordings, or photos of faces."""
 ENDED: frozenset[State] = frozenset({"done", "cancelled"})
 
 
@@ -27,6 +30,7 @@ class Job:
         ended: when its last item ended, or it was cancelled; None: not yet.
         callback_url: told when the job is done; empty: nobody is.
         fingerprint: of what was asked for, so that an idempotency key stands for one request.
+        task: what its items are.
     """
 
     job_id: str
@@ -43,16 +47,18 @@ class Job:
     callback_url: str = ""
     idempotency_key: str = ""
     fingerprint: str = ""
+    task: Task = "voice"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One recording of a job, taken by a worker.
+    """One recording or photo of a job, taken by a worker.
 
     Attributes:
         index: its place in the job, from 0.
         tries: how often it was taken and not given back, this time included, 1 or more.
         ticket: what the store knows this taking by.
+        task: what it is.
     """
 
     job_id: str
@@ -62,6 +68,7 @@ class Item:
     index: int
     tries: int
     ticket: str
+    task: Task = "voice"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound, TooLarge
-from bonafide.jobs.job import PRIORITIES, Job, Priority
+from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound
+from bonafide.jobs.job import PRIORITIES, TASKS, Job, Priority, Task
+from bonafide.jobs.key_list import too_many_keys
 from bonafide.jobs.store import JobStore
 from bonafide.storage.store import ObjectStore, check_location
 
@@ -33,6 +34,7 @@ class JobRequest:
         callback_url: where to tell that the job is done; empty: nowhere.
         idempotency_key: chosen by the caller; the same request with the same key makes one job. Empty: none.
         priority: "low", "normal" or "high", among jobs alone; empty: normal.
+        task: "voice" or "face": what the objects are; empty: voice.
     """
 
     bucket: str
@@ -41,11 +43,14 @@ class JobRequest:
     callback_url: str = ""
     idempotency_key: str = ""
     priority: str = ""
+    task: str = ""
 
     @property
     def fingerprint(self) -> str:
         """Differs when anything but the idempotency key does."""
-        wanted = (self.bucket, list(self.keys), self.prefix, self.callback_url, self.priority)
+        wanted = [self.bucket, list(self.keys), self.prefix, self.callback_url, self.priority]
+        if _task(self.task) != "voice":  # what jobs of recordings are known by is older than tasks
+            wanted.append(self.task)
         return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
 
 
@@ -58,6 +63,7 @@ class Jobs:
         allowed_buckets: that may be read; empty: all.
         max_keys: recordings of one job.
         callbacks: origins that callbacks may go to.
+        tasks: what jobs may be of.
     """
 
     def __init__(
@@ -68,13 +74,15 @@ class Jobs:
         allowed_buckets: Sequence[str],
         max_keys: int,
         callbacks: Sequence[str],
+        tasks: Sequence[Task] = ("voice",),
     ) -> None:
         self.store = store
         self.created = asyncio.Event()
         self._objects = objects
         self._allowed_buckets = allowed_buckets
-        self._max_keys = max_keys
+        self.max_keys = max_keys
         self._callbacks = callbacks
+        self._tasks = tasks
 
     async def create(self, wanted: JobRequest, caller: str) -> Job:
         """Accepts a job; it is kept when this returns.
@@ -85,12 +93,14 @@ class Jobs:
         Raises:
             InvalidRequest: a field is malformed, or the idempotency key was used for another request.
             TooLarge: there are more recordings than a job may have.
-            ObjectNotFound: no such bucket, or no object with this prefix.
+            ObjectNotFound: no such bucket, or no object with this prefix; or this service has no jobs of this task.
             Forbidden: the bucket may not be read, or callbacks may not go there.
             Overloaded: the caller has too many unfinished jobs.
             Unavailable: the objects or the jobs cannot be reached.
         """
-        priority = _priority(wanted.priority)
+        priority, task = _priority(wanted.priority), _task(wanted.task)
+        if task not in self._tasks:
+            raise ObjectNotFound(f"this service takes no jobs of the task {task!r}")
         self._check_callback(wanted.callback_url)
         fingerprint = await asyncio.to_thread(lambda: wanted.fingerprint)
         if wanted.idempotency_key:
@@ -110,6 +120,7 @@ class Jobs:
             callback_url=wanted.callback_url,
             idempotency_key=wanted.idempotency_key,
             fingerprint=fingerprint,
+            task=task,
         )
         kept = _same(await self.store.create(job, keys), fingerprint)
         self.created.set()
@@ -162,8 +173,8 @@ class Jobs:
         if wanted.prefix is not None:
             return await self._listed(wanted.bucket, wanted.prefix)
         keys = list(dict.fromkeys(wanted.keys))
-        if len(keys) > self._max_keys:
-            raise self._too_many()
+        if len(keys) > self.max_keys:
+            raise too_many_keys(self.max_keys)
 
         def check() -> None:
             for key in keys:
@@ -176,14 +187,11 @@ class Jobs:
         keys: list[str] = []
         while page := await self._objects.keys(bucket, prefix, keys[-1] if keys else "", _PAGE):
             keys += page
-            if len(keys) > self._max_keys:
-                raise self._too_many()
+            if len(keys) > self.max_keys:
+                raise too_many_keys(self.max_keys)
         if not keys:
             raise ObjectNotFound(f"no object in bucket {bucket!r} begins with {prefix!r}")
         return keys
-
-    def _too_many(self) -> TooLarge:
-        return TooLarge(f"the job has more than {self._max_keys} recordings, which is the limit")
 
     def _check_callback(self, url: str) -> None:
         """Callers name a place that this process then calls, so only origins of the settings are accepted."""
@@ -205,6 +213,13 @@ def _priority(text: str) -> Priority:
         if each == (text or "normal"):
             return each
     raise InvalidRequest(f"priority must be one of {', '.join(PRIORITIES)}")
+
+
+def _task(text: str) -> Task:
+    for each in TASKS:
+        if each == (text or "voice"):
+            return each
+    raise InvalidRequest(f"task must be one of {', '.join(TASKS)}")
 
 
 def _same(job: Job, fingerprint: str) -> Job:

@@ -20,7 +20,7 @@ from bonafide.addresses import RedisServer
 from bonafide.cache.redis import connect
 from bonafide.errors import Unavailable
 from bonafide.jobs import redis_scripts as scripts
-from bonafide.jobs.job import ENDED, PRIORITIES, STATES, Item, Job, Outcome, Priority
+from bonafide.jobs.job import ENDED, PRIORITIES, STATES, TASKS, Item, Job, Outcome, Priority, Task
 from bonafide.jobs.store import too_many_jobs
 
 logger = logging.getLogger(__name__)
@@ -131,10 +131,10 @@ class RedisJobs:
         args: list[str | int] = [job_id, _now_ms()]
         if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
             return None
-        caller, bucket = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket"]))
+        caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
         if caller is None:
             return None
-        return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry)
+        return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry, _task(task))
 
     async def _unread(self, job_id: str) -> tuple[str, int, str, int] | None:
         """The next entry that nobody has read, as entry, index, key and tries."""
@@ -304,6 +304,7 @@ def _fields(job: Job, idempotency: str) -> dict[str, str | int]:
         "idempotency_key": job.idempotency_key,
         "fingerprint": job.fingerprint,
         "idempotency": idempotency,
+        "task": job.task,
     }
 
 
@@ -330,4 +331,11 @@ def _job_of(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
         of["callback_url"],
         of["idempotency_key"],
         of["fingerprint"],
+        _task(of.get("task")),
     )
+
+
+def _task(value: Any) -> Task:
+    """What the items of a job are; a release that did not write it knew recordings alone."""
+    (task,) = (each for each in TASKS if each == ("voice" if value is None else _text(value)))
+    return task

@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     total INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,
     created REAL NOT NULL, started REAL, ended REAL,
     callback_url TEXT NOT NULL, idempotency_key TEXT NOT NULL, fingerprint TEXT NOT NULL,
-    touched REAL NOT NULL, served REAL NOT NULL, callback_due REAL, callback_tries INTEGER NOT NULL
+    touched REAL NOT NULL, served REAL NOT NULL, callback_due REAL, callback_tries INTEGER NOT NULL,
+    task TEXT NOT NULL DEFAULT 'voice'
 );
 CREATE UNIQUE INDEX IF NOT EXISTS jobs_keys ON jobs (caller, idempotency_key) WHERE idempotency_key != '';
 CREATE INDEX IF NOT EXISTS jobs_states ON jobs (state);
@@ -42,7 +43,7 @@ CREATE INDEX IF NOT EXISTS items_results ON items (job, seq) WHERE seq IS NOT NU
 """
 _COLUMNS = (
     "id, caller, bucket, priority, state, total, created, done, failed, started, ended, callback_url, "
-    "idempotency_key, fingerprint"
+    "idempotency_key, fingerprint, task"
 )
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"  # noqa: S608
 _FIND = f"SELECT {_COLUMNS} FROM jobs WHERE caller = ? AND idempotency_key = ?"  # noqa: S608
@@ -50,7 +51,7 @@ _DUE = (
     f"SELECT {_COLUMNS}, callback_tries FROM jobs WHERE state = 'done' AND callback_due <= ? "  # noqa: S608
     "ORDER BY callback_due LIMIT 1"
 )
-_CREATE = f"INSERT INTO jobs ({_COLUMNS}, touched, served, callback_tries) VALUES ({'?, ' * 14}?, 0, 0)"  # noqa: S608
+_CREATE = f"INSERT INTO jobs ({_COLUMNS}, touched, served, callback_tries) VALUES ({'?, ' * 15}?, 0, 0)"  # noqa: S608
 _ITEM = "INSERT INTO items (job, idx, key, state, ticket, lease, tries) VALUES (?, ?, ?, 0, '', 0, 0)"
 _OPEN = "state IN ('waiting', 'running')"
 _FREE = (
@@ -118,15 +119,16 @@ class SqliteJobs:
 
     def _take(self, database: sqlite3.Connection) -> Item | None:
         now = time.time()
-        jobs = f"SELECT id, caller, bucket FROM jobs WHERE {_OPEN} ORDER BY priority DESC, served, created"  # noqa: S608
-        for job_id, caller, bucket in database.execute(jobs).fetchall():
+        order = "ORDER BY priority DESC, served, created"
+        jobs = f"SELECT id, caller, bucket, task FROM jobs WHERE {_OPEN} {order}"  # noqa: S608
+        for job_id, caller, bucket, task in database.execute(jobs).fetchall():
             free, expired = _FREE
             found = database.execute(free, (job_id,)).fetchone()
             found = found or database.execute(expired, (job_id, now)).fetchone()
             if found is None:
                 continue
             index, key, tries = found
-            item = Item(job_id, caller, bucket, key, index, tries + 1, uuid.uuid4().hex)
+            item = Item(job_id, caller, bucket, key, index, tries + 1, uuid.uuid4().hex, task)
             taken = "UPDATE items SET state = 1, ticket = ?, lease = ?, tries = ? WHERE job = ? AND idx = ?"
             database.execute(taken, (item.ticket, now + self._lease_s, item.tries, job_id, index))
             served = "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), served = ? WHERE id = ?"
@@ -255,10 +257,19 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")  # an accepted job outlives a loss of power
         connection.execute("PRAGMA secure_delete=ON")  # verdicts on voices are gone when they are deleted
         connection.executescript(_SCHEMA)
+        _add_tasks(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _add_tasks(connection: sqlite3.Connection) -> None:
+    """To a file of a release whose jobs were of recordings alone."""
+    connection.execute("BEGIN IMMEDIATE")  # another process may do the same
+    if "task" not in {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}:
+        connection.execute("ALTER TABLE jobs ADD COLUMN task TEXT NOT NULL DEFAULT 'voice'")
+    connection.commit()
 
 
 def _row(job: Job) -> tuple[Any, ...]:
@@ -277,6 +288,7 @@ def _row(job: Job) -> tuple[Any, ...]:
         job.callback_url,
         job.idempotency_key,
         job.fingerprint,
+        job.task,
     )
 
 

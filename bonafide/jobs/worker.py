@@ -25,12 +25,13 @@ _RETRY_S = 1.0
 _MAX_RETRY_S = 15.0
 _LOOK_S = 5.0
 _PRUNE_EVERY_S = 60.0
-_CALLBACK_AGAIN_S = 120.0
 _CALLBACK_ROUNDS = 12
 _TRANSIENT = (Unavailable, Overloaded)
+_FIELDS = {"voice": "verdict", "face": "photo"}
+"""Where the verdict is in a result."""
 
 Judge = Callable[[Item, Call], Awaitable[dict[str, Any]]]
-"""The verdict on a stored recording, as the API's JSON; raises `BonafideError`."""
+"""The verdict on a stored recording or photo, as the API's JSON; raises `BonafideError`."""
 Deliver = Callable[[bytes, str], Awaitable[str]]
 """See `bonafide.live.webhook.Webhook.deliver`."""
 Describe = Callable[[Job], dict[str, Any]]
@@ -61,6 +62,7 @@ class JobWorker:
         lease_s: of the store.
         timeout_s: longest time of one recording.
         patience_s: how long an item is tried again while the storage or the model cannot be reached.
+        callback_again_s: after which a caller that could not be told is told again.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class JobWorker:
         lease_s: float,
         timeout_s: float,
         patience_s: float = 600.0,
+        callback_again_s: float = 120.0,
     ) -> None:
         self._store = store
         self._judge = judge
@@ -87,6 +90,7 @@ class JobWorker:
         self._lease_s = lease_s
         self._timeout_s = timeout_s
         self._patience_s = patience_s
+        self._callback_again_s = callback_again_s
         self._held: set[Item] = set()
         self._stopping = asyncio.Event()
         self._working: list[asyncio.Task[None]] = []
@@ -151,7 +155,7 @@ class JobWorker:
         set_caller(item.caller)
         async with observed("job", "JudgeItem", call, logging.DEBUG), call.time_limit():
             verdict = await self._judge(item, call)
-        return Outcome(True, _line(item, {"verdict": verdict}))
+        return Outcome(True, _line(item, {_FIELDS[item.task]: verdict}))
 
     async def _finish(self, item: Item, outcome: Outcome | None) -> None:
         """Keeps an outcome, for as long as it takes to reach the store; without one the item is given back."""
@@ -199,7 +203,7 @@ class JobWorker:
 
     async def _tell(self) -> None:
         while True:
-            due = await self._asked(self._store.take_callback(_CALLBACK_AGAIN_S))
+            due = await self._asked(self._store.take_callback(self._callback_again_s))
             if due is None:
                 await asyncio.sleep(_IDLE_S)
                 continue

@@ -14,15 +14,15 @@ BACKEND = GO / "cmd/backend"
 _USUAL = "/usr/local/go/bin"
 
 
-def go(folder: Path, *arguments: str | Path) -> str:
-    """Runs `go` in a module and returns what it printed; skips the test where there is no Go."""
+def go(folder: Path, *arguments: str | Path, **variables: str) -> str:
+    """Runs `go` in a module, with these variables, and returns what it printed; skips the test where there is no Go."""
     path = f"{os.environ['PATH']}:{_USUAL}"
     if (binary := shutil.which("go", path=path)) is None:
         pytest.skip("no Go compiler on the PATH (https://go.dev/dl)")
     done = subprocess.run(
         [binary, *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, "PATH": path, "GOWORK": "off"},
+        env={**os.environ, "PATH": path, "GOWORK": "off", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -13,6 +13,7 @@ from tests.deploy.test_monitoring import asked_for, known
 from tests.deploy.tools import DEPLOY, built, output, setting_variables
 
 CHART = DEPLOY / "helm" / "bonafide"
+WITH_JOBS = CHART / "ci" / "jobs.yaml"
 INSTALLATIONS = sorted((CHART / "ci").glob("*.yaml"), key=lambda path: path.name)
 Manifest = dict[str, Any]
 
@@ -30,6 +31,12 @@ def environment(container: Manifest) -> dict[str, str]:
     return {each["name"]: each.get("value", "from a secret") for each in container["env"]}
 
 
+def validate(manifest: Manifest, version: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the validator's own, about its resolver
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
 @pytest.fixture(params=INSTALLATIONS, ids=lambda path: path.stem)
 def values(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
@@ -45,9 +52,7 @@ def test_every_manifest_is_valid(values: Path, version: str) -> None:
     for manifest in rendered(values):
         if manifest["apiVersion"].startswith("monitoring.coreos.com"):  # not Kubernetes' own
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the validator's own, about its resolver
-            kubernetes_validate.validate(manifest, version, strict=True)
+        validate(manifest, version)
         checked += 1
     assert checked >= 10
 
@@ -76,7 +81,9 @@ def test_only_the_service_reaches_the_runners(values: Path) -> None:
     policies = of_kind(manifests, "NetworkPolicy")
     deployments = of_kind(manifests, "Deployment")
     service_labels = deployments["release-bonafide"]["spec"]["template"]["metadata"]["labels"]
-    for runner in ("release-bonafide-voice", "release-bonafide-face"):
+    runners = [name for name in deployments if name != "release-bonafide" and not name.endswith("-redis")]
+    assert len(runners) == (4 if values == WITH_JOBS else 2)
+    for runner in runners:
         spec = policies[runner]["spec"]
         labels = deployments[runner]["spec"]["template"]["metadata"]["labels"]
         assert spec["podSelector"]["matchLabels"].items() <= labels.items()
@@ -104,7 +111,8 @@ def test_the_service_depends_on_names_that_exist_and_list_every_replica(values: 
     deployments = of_kind(manifests, "Deployment")
     (container,) = deployments["release-bonafide"]["spec"]["template"]["spec"]["containers"]
     depends = [argument for argument in container["args"] if argument.startswith("--depends=")]
-    assert {each.split("=")[1] for each in depends} == {"WavLMRunner", "DINOv2Runner"}
+    jobs = {"VoiceJobsRunner", "FaceJobsRunner"} if values == WITH_JOBS else set()
+    assert {each.split("=")[1] for each in depends} == {"WavLMRunner", "DINOv2Runner"} | jobs
     for each in depends:
         host, port = each.split("=")[2].removeprefix("http://").split(":")
         assert services[host]["spec"]["clusterIP"] == "None"
@@ -127,6 +135,11 @@ def test_pods_have_no_rights(values: Path) -> None:
             }
 
 
+PUBLIC = ("--set", "security.allowPublic=true")
+JOBS = ("--set", "jobs.enabled=true,minio.endpoint=minio:9000,minio.existingSecret=minio")
+ON_SQLITE = ("--set", "service.replicas=1,jobs.volume.size=1Gi")
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -134,7 +147,21 @@ def test_pods_have_no_rights(values: Path) -> None:
         (["--set=security.allowPublic=true", "--set=networkPolicy.enabled=false"], "runners run what they are sent"),
         (["--set=security.clientCaSecret=callers"], "needs security.tlsSecret"),
         (["--set", "audiosocket.enabled=true"], "audiosocket.networks"),
-        (["--set", "security.allowPublic=true", "--set-json", 'settings={"BONAFIDE_JOBS": true}'], "VoiceJobsRunner"),
+        ([*PUBLIC, "--set-json", 'settings={"BONAFIDE_JOBS": true}'], "jobs.enabled"),
+        (
+            [*PUBLIC, *JOBS, "--set", "redis.host=redis", "--set-json", 'settings={"BONAFIDE_JOBS": false}'],
+            "jobs.enabled",
+        ),
+        ([*PUBLIC, "--set", "photojobs.enabled=true"], "needs jobs.enabled"),
+        ([*PUBLIC, *JOBS, "--set-json", 'settings={"BONAFIDE_JOBS_PHOTOS": true}'], "photojobs.enabled"),
+        ([*PUBLIC, "--set", "jobs.enabled=true", "--set", "redis.host=redis"], "minio.endpoint"),
+        ([*PUBLIC, *JOBS, "--set", "redis.enabled=true"], "forgets"),
+        ([*PUBLIC, *JOBS, "--set", "service.replicas=1"], "jobs.volume"),
+        ([*PUBLIC, *JOBS, "--set", "jobs.volume.size=1Gi"], "service.replicas=1"),
+        (
+            [*PUBLIC, *JOBS, *ON_SQLITE, "--set", "service.autoscaling.enabled=true"],
+            "service.autoscaling.enabled=false",
+        ),
     ],
 )
 def test_what_would_not_be_safe_or_would_not_work_does_not_install(options: list[str], why: str) -> None:
@@ -247,3 +274,56 @@ def test_audiosocket_has_a_port_only_where_it_is_enabled() -> None:
     assert sorted(networks.values(), key=str) == ["10.0.0.5,10.1.0.0/16", None, None]
     ports = [port["port"] for each in of_kind(manifests, "Service").values() for port in each["spec"]["ports"]]
     assert ports.count(9092) == 1
+
+
+def pod_of(manifests: list[Manifest], name: str) -> Manifest:
+    pod: Manifest = of_kind(manifests, "Deployment")[name]["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize(
+    ("component", "task", "own"),
+    [
+        ("jobs", "voice", {"BONAFIDE_JOBS": "true"}),
+        ("photojobs", "face", {"BONAFIDE_JOBS": "true", "BONAFIDE_JOBS_PHOTOS": "true"}),
+    ],
+)
+def test_jobs_have_runners_that_give_way(component: str, task: str, own: dict[str, str]) -> None:
+    options = ("--set", f"models.{task}=example/model,models.download=true,models.volume.size=1Gi")
+    manifests = rendered(WITH_JOBS, *options)
+    pod, other = pod_of(manifests, f"release-bonafide-{component}"), pod_of(manifests, f"release-bonafide-{task}")
+    assert pod["priorityClassName"] == "batch"
+    assert "priorityClassName" not in other
+    (runner,), (other_runner,) = pod["containers"], other["containers"]
+    assert runner["resources"]["requests"]["cpu"] == "100m"
+    assert "cpu" not in runner["resources"]["limits"], "what nobody else uses is theirs"
+    assert environment(runner) == environment(other_runner) | own, "the same model"
+    assert pod["initContainers"][0]["args"] == other["initContainers"][0]["args"]
+    assert environment(pod["initContainers"][0]) == environment(other["initContainers"][0])
+    assert f"release-bonafide-{component}" not in of_kind(manifests, "HorizontalPodAutoscaler")
+    (service,) = pod_of(manifests, "release-bonafide")["containers"]
+    assert own.items() <= environment(service).items()
+    assert "BONAFIDE_JOBS_DB" not in environment(service)
+    assert of_kind(manifests, "Deployment")["release-bonafide"]["spec"]["strategy"]["type"] == "RollingUpdate"
+
+
+def test_jobs_on_sqlite_have_a_disk_that_one_pod_uses_at_a_time() -> None:
+    manifests = rendered(CHART / "ci" / "defaults.yaml", *JOBS, *ON_SQLITE)
+    (claim,) = of_kind(manifests, "PersistentVolumeClaim").values()
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+    pod = pod_of(manifests, "release-bonafide")
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "jobs"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"] == "release-bonafide-jobs"
+    (container,) = pod["containers"]
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "jobs"]
+    assert Path(environment(container)["BONAFIDE_JOBS_DB"]).parent == Path(mount["mountPath"])
+    assert of_kind(manifests, "Deployment")["release-bonafide"]["spec"]["strategy"] == {"type": "Recreate"}
+    for each in manifests:
+        validate(each, "1.34")
+    given = rendered(CHART / "ci" / "defaults.yaml", *JOBS, *ON_SQLITE, "--set", "jobs.volume.existingClaim=mine")
+    assert not of_kind(given, "PersistentVolumeClaim")
+    assert "'claimName': 'mine'" in str(pod_of(given, "release-bonafide"))
+
+
+def test_without_jobs_nothing_of_them_is_there() -> None:
+    assert "JOBS" not in str(rendered(CHART / "ci" / "production.yaml")).upper()

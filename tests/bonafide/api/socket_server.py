@@ -25,7 +25,7 @@ from tests.bonafide.live.conversation import live_sessions
 from tests.servers import free_port
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Does not change the signal handlers of this process."""
 
     @contextmanager
@@ -101,7 +101,7 @@ async def socket_server(
                 )
             ),
         )
-        server = _Server(config)
+        server = QuietServer(config)
         serving = asyncio.create_task(server.serve())
         found = SocketServer(remote, sessions, calls, server, config.port)
         await found.until(lambda: server.started)

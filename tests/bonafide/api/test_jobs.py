@@ -1,22 +1,22 @@
 """Jobs over HTTP and gRPC, judged in this process: results as calls give them, errors of the one table."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import grpc
 import httpx
-import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
 
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
-from bonafide.api.job_worker import job_worker
 from bonafide.app import App
 from bonafide.errors import Unavailable
 from bonafide.jobs.jobs import JobRequest
@@ -24,57 +24,22 @@ from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
 from proto import jobs_pb2 as messages
 from proto import jobs_pb2_grpc
+from tests.bonafide.api.job_app import job_app, job_settings, working
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.receiver import receiver
-from tests.media import wav
 
 WITHIN_S = 60.0
 
 
-def recording(level: int) -> bytes:
-    """5 s, of which `level` percent are not silent."""
-    samples = np.zeros(80_000, np.int16)
-    samples[: 800 * level] = 1000
-    return wav(samples, 16_000)
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate(
-        {
-            "jobs": True,
-            "jobs_db": tmp_path / "jobs.db",
-            "jobs_max_keys": 5,
-            "jobs_max_per_caller": 2,
-            "jobs_callbacks": "http://127.0.0.1:1",
-            "objects_dir": tmp_path / "objects",
-            "allowed_buckets": "calls",
-            "grpc_ports": "0",
-        }
-    )
+    return job_settings(tmp_path)
 
 
 @pytest.fixture
-async def app(remote: LocalRemote, settings: Settings, tmp_path: Path) -> AsyncIterator[App]:
-    (tmp_path / "objects" / "calls" / "day").mkdir(parents=True)
-    for level in (20, 60, 90):
-        (tmp_path / "objects" / "calls" / "day" / f"{level}.wav").write_bytes(recording(level))
-    (tmp_path / "objects" / "calls" / "broken.wav").write_bytes(b"no audio")
-    app = App(settings, voice=remote, face=remote, voice_jobs=remote)
-    for runner in (app.voice_runner, app.face_runner, app.job_runner):
-        await runner.probe()
-    yield app
-    await app.close()
-
-
-@asynccontextmanager
-async def working(app: App) -> AsyncIterator[None]:
-    worker = job_worker(app, app.require_jobs())
-    worker.start()
-    try:
-        yield
-    finally:
-        await worker.stop()
+async def app(remote: LocalRemote, settings: Settings) -> AsyncIterator[App]:
+    async with job_app(settings, remote) as app:
+        yield app
 
 
 async def ended(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
@@ -275,7 +240,7 @@ async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settin
     async with receiver() as told:
         told.answers = [500, 200]
         origin = told.url.rsplit("/", 1)[0]
-        allowed = settings.model_copy(update={"jobs_callbacks": (origin,), "webhook_secret": settings.webhook_secret})
+        allowed = settings.model_copy(update={"jobs_callbacks": (origin,), "webhook_secret": SecretStr("s3cret")})
         own = App(allowed, voice=remote, face=remote, voice_jobs=remote)
         await own.job_runner.probe()
         api = HttpApi()
@@ -285,6 +250,8 @@ async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settin
             job = (await client.post("/jobs", json=wanted)).json()
             async with working(own):
                 await told.wait_for(2)
+            signature = hmac.new(b"s3cret", told.bodies[1], hashlib.sha256).hexdigest()
+            assert f"x-bonafide-signature: sha256={signature}" in told.heads[1].lower().splitlines()
             document = json.loads(told.bodies[1])
             assert document == (await client.get(f"/jobs/{job['id']}")).json()
             assert (document["state"], document["done"], document["id"]) == ("done", 1, job["id"])

@@ -74,13 +74,21 @@ async def store(open_store: Open) -> JobStore:
 
 
 async def test_a_job_is_what_was_created(store: JobStore) -> None:
-    made = await created(store, 2, callback_url="https://a.example/x", idempotency_key="k", fingerprint="f")
+    made = await created(
+        store, 2, callback_url="https://a.example/x", idempotency_key="k", fingerprint="f", task="face"
+    )
     found = await store.get(made.job_id)
     assert found is not None
     assert replace(found, created=0.0) == replace(made, created=0.0)
     assert abs(found.created - made.created) < 0.01
     assert await store.get("0" * 32) is None
     assert await store.waiting() == 2
+
+
+async def test_an_item_knows_what_it_is(store: JobStore) -> None:
+    await created(store, 1, task="face", priority="high")
+    await created(store, 1)
+    assert [(await taken(store)).task for _ in range(2)] == ["face", "voice"]
 
 
 async def test_every_item_is_taken_once_and_its_outcome_stands(store: JobStore) -> None:
@@ -243,6 +251,31 @@ async def test_many_workers_share_many_items(store: JobStore, open_store: Open) 
 
     await asyncio.gather(*(work(open_store()) for _ in range(4)))
     assert {*await store.results(made.job_id, 0, 100)} == {f'{{"index":{index}}}' for index in range(60)}
+
+
+async def test_jobs_of_a_release_without_tasks_are_of_recordings(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    older = SqliteJobs(path, lease_s=1, keep_s=60, most=3)
+    made = await created(older, 1)
+    await older._run(lambda database: database.execute("ALTER TABLE jobs DROP COLUMN task"))
+    await older.close()
+    store = SqliteJobs(path, lease_s=1, keep_s=60, most=3)
+    assert (await taken(store)).task == "voice"
+    found = await store.get(made.job_id)
+    assert found is not None
+    assert found.task == "voice"
+    assert (await created(store, 1, task="face")).task == "face"
+    await store.close()
+
+
+async def test_jobs_in_redis_of_a_release_without_tasks_are_of_recordings(valkey_server: Server) -> None:
+    store = RedisJobs(RedisServer("127.0.0.1", valkey_server.port, db=7), timeout_s=5, lease_s=1, keep_s=60, most=3)
+    made = await created(store, 1)
+    await store._redis.hdel(f"{PREFIX}job:{made.job_id}", "task")
+    assert (await taken(store)).task == "voice"
+    assert await store.get(made.job_id) is not None
+    await store._redis.flushdb()
+    await store.close()
 
 
 async def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from grpc import aio
 from . import job_convert
 from .connection import AUDIO_TIMEOUT_S, STATUS_TIMEOUT_S, Connection
 from .errors import from_rpc
-from .job_results import JOB_TIMEOUT_S, Job, JobResult, Priority, wanted_job
+from .job_results import JOB_TIMEOUT_S, Job, JobResult, Priority, Task, wanted_job
 from .proto import jobs_pb2 as messages
 from .proto import jobs_pb2_grpc as stubs
 
@@ -35,13 +35,14 @@ class AsyncJobs:
         callback_url: str = "",
         idempotency_key: str = "",
         priority: Priority = "normal",
+        task: Task = "voice",
         timeout_s: float | None = JOB_TIMEOUT_S,
     ) -> Job:
-        """Has recordings judged: those with `keys`, or all whose keys begin with `prefix`.
+        """Has recordings, or with the task "face" photos, judged: those with `keys`, or all that begin with `prefix`.
 
         With an `idempotency_key` the same request makes one job, however often it is sent.
         """
-        wanted = wanted_job(bucket, keys, prefix, callback_url, idempotency_key, priority)
+        wanted = wanted_job(bucket, keys, prefix, callback_url, idempotency_key, priority, task)
         return await self._ask(self._stub.Create, wanted, timeout_s)
 
     async def get(self, job_id: str, *, timeout_s: float | None = STATUS_TIMEOUT_S) -> Job:

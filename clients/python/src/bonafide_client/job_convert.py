@@ -1,6 +1,6 @@
 """From the service's messages on jobs to results."""
 
-from .convert import audio_report
+from .convert import audio_report, face_report
 from .errors import from_code
 from .job_results import Job, JobResult
 from .proto import jobs_pb2 as messages
@@ -20,11 +20,12 @@ def job(message: messages.Job) -> Job:
         started_at=message.started_at if message.HasField("started_at") else None,
         ended_at=message.ended_at if message.HasField("ended_at") else None,
         callback_url=message.callback_url,
+        task=message.task or "voice",  # a service that knows no tasks has jobs of recordings
     )
 
 
 def job_result(message: messages.JobResult) -> JobResult:
-    """What became of one recording.
+    """What became of one recording or photo.
 
     Raises:
         Internal: a verdict that no Bonafide service gives.
@@ -34,4 +35,6 @@ def job_result(message: messages.JobResult) -> JobResult:
         return JobResult(
             message.index, message.bucket, message.key, from_code(error.code, error.message, error.request_id)
         )
-    return JobResult(message.index, message.bucket, message.key, audio_report(message.verdict))
+    photo = message.HasField("photo")
+    report = face_report(message.photo) if photo else audio_report(message.verdict)
+    return JobResult(message.index, message.bucket, message.key, report)

@@ -8,9 +8,10 @@ from typing import Literal
 
 from .errors import BonafideError
 from .proto import jobs_pb2 as messages
-from .results import AudioReport
+from .results import AudioReport, FaceReport
 
 Priority = Literal["low", "normal", "high"]
+Task = Literal["voice", "face"]
 JOB_TIMEOUT_S = 60.0
 """For verbs of jobs: a prefix of many objects takes some time to list."""
 
@@ -21,8 +22,9 @@ class Job:
 
     Attributes:
         state: "waiting", "running", "done" or "cancelled".
-        total: recordings; `done` of them have a verdict, `failed` an error instead.
+        total: recordings or photos; `done` of them have a verdict, `failed` an error instead.
         created_at: seconds since 1970, as the next two, which are None while they have not happened.
+        task: "voice" for recordings, "face" for photos.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Job:
     started_at: float | None
     ended_at: float | None
     callback_url: str
+    task: str = "voice"
 
     @property
     def has_ended(self) -> bool:
@@ -45,12 +48,12 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of one recording of a job; `index` is its place there, from 0."""
+    """What became of one recording or photo of a job; `index` is its place there, from 0."""
 
     index: int
     bucket: str
     key: str
-    result: AudioReport | BonafideError
+    result: AudioReport | FaceReport | BonafideError
 
 
 def wanted_job(
@@ -60,6 +63,7 @@ def wanted_job(
     callback_url: str,
     idempotency_key: str,
     priority: Priority,
+    task: Task,
 ) -> messages.CreateJobRequest:
     """The request that creates a job."""
     return messages.CreateJobRequest(
@@ -69,4 +73,5 @@ def wanted_job(
         callback_url=callback_url,
         idempotency_key=idempotency_key,
         priority=priority,
+        task=task,
     )

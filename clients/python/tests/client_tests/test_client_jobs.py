@@ -1,5 +1,6 @@
 """Jobs over both clients and the command, against a peer that keeps one job."""
 
+import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +9,12 @@ from typing import Any
 import grpc
 import pytest
 
-from bonafide_client import AsyncBonafideClient, BonafideClient, ObjectNotFound, UnreadableMedia
+from bonafide_client import AsyncBonafideClient, BonafideClient, FaceReport, ObjectNotFound, UnreadableMedia
 from bonafide_client.cli import main
 from bonafide_client.proto import audio_analyzer_pb2 as audio
 from bonafide_client.proto import jobs_pb2 as messages
 from bonafide_client.proto import jobs_pb2_grpc as stubs
+from bonafide_client.proto import liveness_api_pb2 as liveness
 
 
 class JobPeer(stubs.JobsServicer):
@@ -22,6 +24,7 @@ class JobPeer(stubs.JobsServicer):
         self.wanted: list[messages.CreateJobRequest] = []
         self.asked = 0
         self.state = "waiting"
+        self.photos: list[messages.JobResult] = []
 
     def _job(self) -> messages.Job:
         judged = min(2, self.asked)
@@ -61,7 +64,7 @@ class JobPeer(stubs.JobsServicer):
                 index=0, bucket="calls", key="a.wav", error=messages.JobError(code="unreadable_media", message="x")
             ),
         ]
-        yield from found[request.after :]
+        yield from self.photos or found[request.after :]
 
 
 @pytest.fixture
@@ -110,6 +113,31 @@ async def test_the_asyncio_client(jobs_address: str, jobs_peer: JobPeer) -> None
         assert (await client.jobs.cancel("j1")).state == "cancelled"
 
 
+def of_photo(**fields: Any) -> messages.JobResult:
+    verdict = liveness.LivenessResponse(
+        probabilities=liveness.LivenessProbabilities(fake=0.9, live=0.1), request_id="r", threshold=0.5, **fields
+    )
+    return messages.JobResult(index=0, bucket="photos", key="a.jpg", photo=verdict)
+
+
+def test_photos(jobs_address: str, jobs_peer: JobPeer, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs_peer.photos = [of_photo(success=True, predicted_class="fake", confidence=0.9)]
+    with BonafideClient(jobs_address) as client:
+        assert client.jobs.create("photos", prefix="", task="face").task == "voice"  # an older service says nothing
+        assert jobs_peer.wanted[0].task == "face"
+        (judged,) = client.jobs.results("j1")
+        assert isinstance(judged.result, FaceReport)
+        assert (judged.result.label, judged.result.score) == ("fake", 0.9)
+    words = ["jobs", "create", "--bucket", "photos", "--prefix", "", "--task", "face", "--address", jobs_address]
+    assert main(words) == 0
+    assert jobs_peer.wanted[1].task == "face"
+    capsys.readouterr()
+    assert main(["jobs", "results", "j1", "--json", "--address", jobs_address]) == 1
+    assert json.loads(capsys.readouterr().out)["predicted_class"] == "fake"
+    assert main(["jobs", "results", "j1", "--address", jobs_address]) == 1
+    assert "FAKE" in capsys.readouterr().out
+
+
 def test_the_command(jobs_address: str, jobs_peer: JobPeer, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*words: str) -> tuple[int, str]:
         code = main(["jobs", *words, "--address", jobs_address])
@@ -124,6 +152,31 @@ def test_the_command(jobs_address: str, jobs_peer: JobPeer, capsys: pytest.Captu
     assert [json.loads(line)["key"] for line in out.splitlines()] == ["b.wav", "a.wav"]
     assert run("status", "other")[0] == 3
     assert run("cancel", "j1") == (0, "j1 cancelled: 1 of 2 judged, 1 failed\n")
+
+
+@pytest.mark.parametrize(
+    ("stdin", "keys"),
+    [
+        (b"\xef\xbb\xbfa.wav\r\n\r\n  \nb c.wav\r\n", ["a.wav", "b c.wav", "z.wav"]),
+        ("д/1.wav\nx\u2028y\x85".encode(), ["д/1.wav", "x\u2028y\x85", "z.wav"]),
+        (b"a.wav\n\n\xff\n", None),
+    ],
+)
+def test_a_list_from_standard_input(
+    jobs_address: str,
+    jobs_peer: JobPeer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stdin: bytes,
+    keys: list[str] | None,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), "ascii"))
+    code = main(["jobs", "create", "--bucket", "calls", "-", "z.wav", "--address", jobs_address])
+    if keys is None:
+        assert (code, jobs_peer.wanted) == (2, [])
+        assert "line 3" in capsys.readouterr().err
+    else:
+        assert (code, list(jobs_peer.wanted[0].keys)) == (0, keys)
 
 
 @pytest.mark.parametrize("words", [["create", "--bucket", "calls"], ["create", "a.wav"], ["status"], []])

@@ -21,6 +21,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ include "bonafide.name" .root }}{{ if ne .component "service" }}-{{ .component }}{{ end }}
 {{- end }}
 
+{{/* The components that judge, apart by blanks. */}}
+{{- define "bonafide.runners" -}}
+voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.enabled }} photojobs{{ end }}
+{{- end }}
+
+{{/* What a runner judges: those of jobs judge as the others. */}}
+{{- define "bonafide.task" -}}
+{{ get (dict "jobs" "voice" "photojobs" "face") .component | default .component }}
+{{- end }}
+
+{{/* Whether jobs are kept in SQLite: yes, or empty. */}}
+{{- define "bonafide.jobsOnDisk" -}}
+{{- if and .Values.jobs.enabled (not .Values.redis.host) }}yes{{ end -}}
+{{- end }}
+
 {{- define "bonafide.image" -}}
 {{ .root.Values.image.repository }}:{{ .values.imageTag | default .root.Values.image.tag | default (printf "%s-cpu" .root.Chart.AppVersion) }}
 {{- end }}
@@ -33,7 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{/* What is done before a runner starts: (root, component, values). Empty: nothing; else fetch or convert. */}}
 {{- define "bonafide.preparation" -}}
 {{- if and .root.Values.models.download (ne .component "service") -}}
-{{- $reference := get .root.Values.models .component -}}
+{{- $reference := get .root.Values.models (include "bonafide.task" .) -}}
 {{- $isHubId := and (contains "/" $reference) (not (hasPrefix "/" $reference)) (not (hasPrefix "bento:" $reference)) -}}
 {{- if $isHubId }}{{ ternary "fetch" "convert" .values.gpu.enabled }}{{ end -}}
 {{- end -}}
@@ -41,10 +56,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{/* The model that a runner serves: (root, component, values). A converted one lies on the volume, by the release and by what it was made of. */}}
 {{- define "bonafide.model" -}}
-{{- $reference := get .root.Values.models .component -}}
-{{- $spoof := get .root.Values.settings (printf "BONAFIDE_%s_SPOOF_LABEL" (upper .component)) -}}
+{{- $task := include "bonafide.task" . -}}
+{{- $reference := get .root.Values.models $task -}}
+{{- $spoof := get .root.Values.settings (printf "BONAFIDE_%s_SPOOF_LABEL" (upper $task)) -}}
 {{- if eq (include "bonafide.preparation" .) "convert" -}}
-/var/lib/bonafide/converted/{{ .root.Chart.AppVersion }}/{{ .component }}/{{ regexReplaceAll "[^A-Za-z0-9._-]+" $reference "--" }}-{{ sha256sum (printf "%s %v" $reference $spoof) | trunc 8 }}
+/var/lib/bonafide/converted/{{ .root.Chart.AppVersion }}/{{ $task }}/{{ regexReplaceAll "[^A-Za-z0-9._-]+" $reference "--" }}-{{ sha256sum (printf "%s %v" $reference $spoof) | trunc 8 }}
 {{- else -}}
 {{ $reference }}
 {{- end -}}
@@ -67,9 +83,7 @@ capabilities: {drop: [ALL]}
 {{- if and .Values.audiosocket.enabled (not .Values.audiosocket.networks) }}
 {{- fail "audiosocket.enabled needs audiosocket.networks: its protocol has no keys" }}
 {{- end }}
-{{- if ne (toString (get .Values.settings "BONAFIDE_JOBS" | default "false")) "false" }}
-{{- fail "settings.BONAFIDE_JOBS needs the runner VoiceJobsRunner, which this chart does not start" }}
-{{- end }}
+{{- include "bonafide.jobsChecked" . }}
 {{- with .Values.security }}
 {{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
 {{- fail "set security.keysSecret, security.clientCaSecret or security.allowPublic=true: who may call has to be decided" }}
@@ -83,9 +97,40 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
+{{- define "bonafide.jobsChecked" -}}
+{{- if and (hasKey .Values.settings "BONAFIDE_JOBS") (ne (lower (toString .Values.settings.BONAFIDE_JOBS)) (toString .Values.jobs.enabled)) }}
+{{- fail "jobs.enabled, not settings.BONAFIDE_JOBS, decides on jobs: it starts their runner too" }}
+{{- end }}
+{{- if and (hasKey .Values.settings "BONAFIDE_JOBS_PHOTOS") (ne (lower (toString .Values.settings.BONAFIDE_JOBS_PHOTOS)) (toString .Values.photojobs.enabled)) }}
+{{- fail "photojobs.enabled, not settings.BONAFIDE_JOBS_PHOTOS, decides on jobs of photos: it starts their runner too" }}
+{{- end }}
+{{- if and .Values.photojobs.enabled (not .Values.jobs.enabled) }}
+{{- fail "photojobs.enabled needs jobs.enabled" }}
+{{- end }}
+{{- if .Values.jobs.enabled }}
+{{- if not .Values.minio.endpoint }}
+{{- fail "jobs.enabled needs minio.endpoint: jobs are of stored recordings" }}
+{{- end }}
+{{- if .Values.redis.enabled }}
+{{- fail "jobs.enabled cannot go with redis.enabled: that Redis is a cache, which forgets jobs; redis.host names one that keeps them" }}
+{{- end }}
+{{- if include "bonafide.jobsOnDisk" . }}
+{{- if not (or .Values.jobs.volume.existingClaim .Values.jobs.volume.size) }}
+{{- fail "jobs.enabled needs redis.host, or jobs.volume.size or jobs.volume.existingClaim to keep jobs in SQLite" }}
+{{- end }}
+{{- if or (ne (int .Values.service.replicas) 1) .Values.service.autoscaling.enabled }}
+{{- fail "jobs.enabled without redis.host needs service.replicas=1 and service.autoscaling.enabled=false: SQLite is for one pod" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "bonafide.env" -}}
 {{- $own := dict "BONAFIDE_DRAIN_S" .root.Values.drainSeconds "HOME" "/tmp" -}}
+{{- if and .root.Values.jobs.enabled (has .component (list "service" "jobs" "photojobs")) }}{{ $_ := set $own "BONAFIDE_JOBS" "true" }}{{ end -}}
+{{- if and .root.Values.photojobs.enabled (has .component (list "service" "photojobs")) }}{{ $_ := set $own "BONAFIDE_JOBS_PHOTOS" "true" }}{{ end -}}
 {{- if eq .component "service" -}}
+  {{- if include "bonafide.jobsOnDisk" .root }}{{ $_ := set $own "BONAFIDE_JOBS_DB" "/var/lib/bonafide-jobs/jobs.db" }}{{ end -}}
   {{- $_ := set $own "BONAFIDE_GRPC_MAX_CONNECTION_AGE_S" .values.grpcMaxConnectionAgeSeconds -}}
   {{- $_ := set $own "BONAFIDE_METRICS_HOST" "0.0.0.0" -}}
   {{- with .root.Values.audiosocket -}}
@@ -119,7 +164,7 @@ capabilities: {drop: [ALL]}
     {{- $_ := set $own "REDIS_PORT" .root.Values.redis.port -}}
   {{- end -}}
 {{- else -}}
-  {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper .component)) (include "bonafide.model" .) -}}
+  {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper (include "bonafide.task" .))) (include "bonafide.model" .) -}}
   {{- $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" -}}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}

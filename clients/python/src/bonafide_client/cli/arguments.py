@@ -84,7 +84,8 @@ _JOBS_EXAMPLES = """\
 examples:
   bonafide jobs create --bucket calls --prefix 2024/          all recordings below it; prints the job's id
   bonafide jobs create --bucket calls a.wav b.wav --wait      these two, with a bar until they are judged
-  find . -name '*.wav' | bonafide jobs create --bucket calls -   keys from standard input, one a line
+  bonafide jobs create --bucket calls - < keys.txt            those of a list, one a line
+  bonafide jobs create --bucket photos --prefix 2024/ --task face
   bonafide jobs wait ID && bonafide jobs results ID --json > results.jsonl
   bonafide jobs cancel ID
 """
@@ -94,7 +95,7 @@ exit codes:
     2  the command line is wrong; nothing was asked
     1  results: at least one spoof was found
     4  the service gave no answer; the same command may work later
-    3  the service refused; results, wait: at least one recording has no verdict, or the job was cancelled
+    3  the service refused; results, wait: at least one object has no verdict, or the job was cancelled
     0  all else
 """
 
@@ -130,6 +131,7 @@ class JobsOptions:
     callback_url: str
     idempotency_key: str
     priority: Literal["low", "normal", "high"]
+    task: Literal["voice", "face"]
     wait: bool
     after: int
 
@@ -214,6 +216,7 @@ def _jobs_options(found: argparse.Namespace) -> JobsOptions:
         found.callback_url,
         found.idempotency_key,
         found.priority,
+        found.task,
         found.wait,
         found.after,
     )
@@ -281,7 +284,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _jobs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    what = "have many stored recordings judged behind the calls"
+    what = "have many stored recordings or photos judged behind the calls"
     jobs = verbs.add_parser(
         "jobs",
         help=what,
@@ -294,17 +297,18 @@ def _jobs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     def action(name: str, about: str, timeout_s: float) -> argparse.ArgumentParser:
         parser = _verb(actions, name, about, _JOBS_EXAMPLES, codes=_JOBS_EXIT_CODES)
         parser.set_defaults(job_id="", prefix=None, callback_url="", idempotency_key="", priority="normal",
-                            wait=False, after=0)  # fmt: skip
+                            task="voice", wait=False, after=0)  # fmt: skip
         _grpc(parser, timeout_s)
         return parser
 
     create = action("create", "create a job, and print its id", JOB_TIMEOUT_S)
-    create.add_argument("names", nargs="*", metavar="KEY", help="of a recording; - reads keys, one a line")
+    create.add_argument("names", nargs="*", metavar="KEY", help="of an object; - reads keys, one a line")
     create.add_argument("--bucket", required=True, help="where the recordings lie in the service's store")
     create.add_argument("--prefix", help="instead of KEYs: all whose keys begin with it")
     create.add_argument("--callback-url", default="", metavar="URL", help="told when the job is done")
     create.add_argument("--idempotency-key", default="", metavar="TEXT", help="sent twice, the job is made once")
     create.add_argument("--priority", choices=("low", "normal", "high"), default="normal", help="among jobs")
+    create.add_argument("--task", choices=("voice", "face"), default="voice", help="recordings, or photos of faces")
     create.add_argument("--wait", action="store_true", help="until it has ended, with a bar")
     for name, about, timeout_s in (
         ("status", "show how far a job is", STATUS_TIMEOUT_S),

@@ -1,6 +1,7 @@
 """`bonafide jobs`: creates jobs, follows them, and prints their results."""
 
 import sys
+from codecs import BOM_UTF8
 from dataclasses import asdict
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -9,8 +10,9 @@ from rich.text import Text
 from ..aio import AsyncBonafideClient
 from ..errors import BonafideError
 from ..job_results import Job
+from ..results import FaceReport
 from . import documents, render
-from .arguments import JobsOptions, Options
+from .arguments import USAGE, JobsOptions, Options
 from .outcome import GENUINE, UNJUDGED, Outcome, exit_code
 from .printer import Printer
 
@@ -43,7 +45,11 @@ async def jobs(client: AsyncBonafideClient, options: Options, wanted: JobsOption
 async def _create(
     client: AsyncBonafideClient, options: Options, wanted: JobsOptions, out: Printer, err: Printer
 ) -> int:
-    keys = [line for name in options.names for line in (_lines() if name == "-" else [name])]
+    try:
+        keys = [key for name in options.names for key in (_listed() if name == "-" else [name])]
+    except ValueError as error:
+        sys.stderr.write(f"bonafide: error: {error}\n")
+        return USAGE
     job = await client.jobs.create(
         options.bucket or "",
         keys=keys,
@@ -51,6 +57,7 @@ async def _create(
         callback_url=wanted.callback_url,
         idempotency_key=wanted.idempotency_key,
         priority=wanted.priority,
+        task=wanted.task,
         timeout_s=options.timeout_s,
     )
     if options.json:
@@ -101,6 +108,8 @@ async def _results(
             out.document(documents.outcome_document(outcome))
         elif isinstance(each.result, BonafideError):
             err.print(render.error(each.key, each.result))
+        elif isinstance(each.result, FaceReport):
+            out.print(render.face(each.key, each.result, blocks=out.blocks))
         else:
             out.print(render.audio(each.key, each.result, table=False, blocks=out.blocks))
     return exit_code(outcomes) if outcomes else GENUINE
@@ -114,5 +123,19 @@ def _show(job: Job, options: Options, out: Printer) -> None:
     out.print(Text(text + (f", {job.failed} failed" if job.failed else ""), "bold"))
 
 
-def _lines() -> list[str]:
-    return [line for line in sys.stdin.read().splitlines() if line]
+def _listed() -> list[str]:
+    """Keys from standard input, as `POST /jobs` reads an uploaded list.
+
+    Raises:
+        ValueError: a line is not UTF-8.
+    """
+    keys = []
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
+        if line.strip():
+            try:
+                keys.append(line.removesuffix(b"\n").removesuffix(b"\r").decode())
+            except UnicodeDecodeError:
+                raise ValueError(f"standard input, line {number}: not UTF-8") from None
+    return keys

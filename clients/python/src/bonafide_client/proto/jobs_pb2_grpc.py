@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class JobsStub:
-    """Judges many stored recordings, one after the other. A caller sees its own jobs alone.
+    """Judges many stored recordings or photos, one after the other. A caller sees its own jobs alone.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class JobsStub:
 
 
 class JobsServicer:
-    """Judges many stored recordings, one after the other. A caller sees its own jobs alone.
+    """Judges many stored recordings or photos, one after the other. A caller sees its own jobs alone.
     """
 
     def Create(self, request, context):
@@ -121,7 +121,7 @@ def add_JobsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Jobs:
-    """Judges many stored recordings, one after the other. A caller sees its own jobs alone.
+    """Judges many stored recordings or photos, one after the other. A caller sees its own jobs alone.
     """
 
     @staticmethod
