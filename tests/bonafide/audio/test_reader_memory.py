@@ -11,6 +11,9 @@ from tests.media import encode, encoder_rate, repeat, speech_like, wav
 
 REPOSITORY = Path(__file__).parents[3]
 MIB = 2**20
+MINUTES = 12
+MAX_GROWTH = 10 * MIB
+"""Half of what the samples of `MINUTES` take at 16 kHz, two bytes each; 6 MiB are usual."""
 MEASURE = """
 import re, sys, time
 from pathlib import Path
@@ -39,11 +42,6 @@ def measure(data: bytes, folder: Path, short_data: bytes) -> tuple[int, int, flo
     )
     windows, grown, cpu_s = run.stdout.split()
     return int(windows), int(grown), float(cpu_s)
-
-
-MAX_GROWTH = 10 * MIB
-"""Half of what the samples of `MINUTES` take at 16 kHz, two bytes each; 6 MiB are usual."""
-MINUTES = 12
 
 
 @pytest.mark.slow
