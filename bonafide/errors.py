@@ -6,6 +6,8 @@ The message of an error is written for the caller: it never contains secrets, pa
 from enum import StrEnum
 from typing import ClassVar
 
+from models.printable import printable
+
 
 class ErrorCode(StrEnum):
     """The closed set of failures that a caller can receive; the value is the one used in JSON."""
@@ -24,13 +26,13 @@ class ErrorCode(StrEnum):
 
 
 class BonafideError(Exception):
-    """Base of all errors that reach a caller. `message` is safe to show."""
+    """Base of all errors that reach a caller. `message` is safe to show, and has printable characters alone."""
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = printable(message)
+        super().__init__(self.message)
 
 
 class InvalidRequest(BonafideError):

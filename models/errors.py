@@ -1,8 +1,13 @@
 """Errors between a model reference and a ready engine. Every message states what the operator can do."""
 
+from models.printable import printable
+
 
 class ModelError(Exception):
-    """Base of all errors of `models`; the message is for the person who starts the service."""
+    """Base of all errors of `models`; the message, of one line, is for the person who starts the service."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ModelUnavailable(ModelError):

@@ -27,7 +27,14 @@ RANKS = (
     {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore"},
     {"bonafide.base64_text", "bonafide.media_digest", "bonafide.media_format"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
-    {"models.cpus", "bonafide.addresses", "bonafide.decision", "bonafide.lists", "bonafide.parent"},
+    {
+        "models.cpus",
+        "bonafide.addresses",
+        "bonafide.decision",
+        "bonafide.lists",
+        "bonafide.parent",
+        "models.printable",
+    },
 )
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

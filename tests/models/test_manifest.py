@@ -157,6 +157,14 @@ def test_what_means_spoof_is_never_guessed(task: str) -> None:
         parsed(without)
 
 
+def test_a_sentence_stays_on_its_line() -> None:
+    manifest, part = changed_at(MANIFESTS["voice"], ("input", "kind"))
+    part["kind"] = "\r"
+    said = refusal(json.dumps(manifest).encode())
+    assert said is not None
+    assert r"input: input tag '\r'" in said
+
+
 @pytest.mark.parametrize("kind", MANIFESTS)
 @given(st.data())
 def test_a_field_of_any_value_gives_a_manifest_or_a_sentence_that_names_it(kind: str, data: st.DataObject) -> None:
