@@ -64,6 +64,7 @@ const CONDITION_WORDS = {
   noise: "noise",
   little_speech: "little speech",
   codec: "a lossy codec",
+  music: "music",
 };
 
 /**

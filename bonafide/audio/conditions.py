@@ -1,7 +1,8 @@
 """What weakens a verdict, measured on decoded samples as they come: one definition for every transport and `lab`.
 
 Samples of windows in, each once; names of conditions out. The same samples give the same names, however they are cut.
-docs/verdict.md has the figures that the limits rest on: `python -m lab.evaluation.condition_rules`.
+docs/verdict.md has the figures that the limits rest on: `python -m lab.evaluation.condition_rules`, and of music
+`python -m lab.music`.
 """
 
 from collections.abc import Iterable
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.levels import ModelInput
+from bonafide.audio.music import MusicMeter
+from bonafide.audio.resampling import SAMPLE_RATE
 
 NARROW_BAND, CLIPPING, LOW_LEVEL, NOISE = "narrow_band", "clipping", "low_level", "noise"
-LITTLE_SPEECH, CODEC = "little_speech", "codec"
-CONDITIONS = (NARROW_BAND, CLIPPING, LOW_LEVEL, NOISE, LITTLE_SPEECH, CODEC)
+LITTLE_SPEECH, CODEC, MUSIC = "little_speech", "codec", "music"
+CONDITIONS = (NARROW_BAND, CLIPPING, LOW_LEVEL, NOISE, LITTLE_SPEECH, CODEC, MUSIC)
 """All names, in the order in which they are told."""
 
 LEAST_SPEECH_S = 2.0
@@ -53,15 +56,17 @@ class Measures(NamedTuple):
 
 
 class ConditionMeter:
-    """Measures one recording or session; holds a histogram and less than a frame of samples.
+    """Measures one recording or session; holds histograms and less than a frame of samples.
 
     Attributes:
         lossy: set where it is known that a lossy codec was in the way.
+        music: listens for music.
     """
 
     def __init__(self) -> None:
         self.lossy = False
         self._clipped = False
+        self.music = MusicMeter()
         self._levels = np.zeros(_FLOOR_DB + 1, np.int64)
         self._bands = np.zeros(2)
         self._rest = np.zeros(0, np.float32)
@@ -76,6 +81,7 @@ class ConditionMeter:
             window: all of it, as the model gets it.
         """
         self._clipped |= window.clipped
+        self.music.add(window.pcm[max(0, len(window.pcm) - round(len(samples) * SAMPLE_RATE / rate)) :])
         if rate != self._rate:
             self._rest, self._rate = np.zeros(0, np.float32), rate
         if window.divisor != 1.0:
@@ -121,6 +127,7 @@ class ConditionMeter:
             LOW_LEVEL: found.level_db is not None and found.level_db < LOW_DB,
             NOISE: found.snr_db is not None and found.snr_db < NOISY_DB,
             CODEC: self.lossy,
+            MUSIC: self.music.found,
         }
         return in_order(name for name, is_so in holds.items() if is_so)
 

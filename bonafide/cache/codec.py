@@ -62,8 +62,11 @@ class RecordingMeta:
 
 
 def recording_key(content_id: str) -> str:
-    """The key of a recording's metadata."""
-    return f"{_PREFIX}{_part(content_id)}:m"
+    """The key of a recording's metadata.
+
+    That of releases that did not listen for music ends in `:m`: the recording is then read anew, its scores are kept.
+    """
+    return f"{_PREFIX}{_part(content_id)}:m2"
 
 
 def window_key(content_id: str, index: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bonafide.audio.conditions import CODEC, CONDITIONS, LITTLE_SPEECH, ConditionMeter, Measures
+from bonafide.audio.conditions import CODEC, CONDITIONS, LITTLE_SPEECH, MUSIC, ConditionMeter, Measures
 from bonafide.audio.levels import model_input
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
 from bonafide.audio.windows import WindowCutter
@@ -26,7 +26,8 @@ from lab.line.recording import decoded
 from lab.line.samples import RATE, Samples
 from models.configured import settings_for
 
-_TOLD = tuple(name for name in CONDITIONS if name not in (LITTLE_SPEECH, CODEC))
+_TOLD = tuple(name for name in CONDITIONS if name not in (LITTLE_SPEECH, CODEC, MUSIC))
+"""Not what rests on other tables: `speech_seconds`, `lab.music`."""
 _QUANTILES = (5, 50, 95)
 
 

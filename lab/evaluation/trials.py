@@ -82,15 +82,18 @@ def chosen_split(dataset: Dataset, split: str | None) -> Dataset:
 
 
 def task_of(trials: Sequence[Trial]) -> Task:
-    """The task of the files, by their names.
+    """The task of the files, by their names; copies of uploads may have no endings, and are what the others are.
 
     Raises:
         DataError: they are neither all audio nor all photos.
     """
     suffixes = {trial.path.suffix.lower() for trial in trials}
-    if suffixes <= PHOTO_SUFFIXES:
+    known = suffixes - {""}
+    if known and known <= PHOTO_SUFFIXES:
         return "face"
-    if suffixes <= AUDIO_SUFFIXES:
+    if known and known <= AUDIO_SUFFIXES:
         return "voice"
-    unknown = ", ".join(sorted(suffixes - PHOTO_SUFFIXES - AUDIO_SUFFIXES)) or "audio and photos together"
+    unknown = ", ".join(sorted(known - PHOTO_SUFFIXES - AUDIO_SUFFIXES)) or (
+        "audio and photos together" if known else "names without an ending"
+    )
     raise DataError(f"cannot tell whether these are voices or faces ({unknown}); say so with --task")

@@ -212,7 +212,8 @@ type AnalyzeAudioResponse struct {
 	Llr *float32 `protobuf:"fixed32,31,opt,name=llr,proto3,oneof" json:"llr,omitempty"`
 	// Whether it is bona fide by its mean, with suspicious stretches.
 	PartiallySpoofed bool `protobuf:"varint,32,opt,name=partially_spoofed,json=partiallySpoofed,proto3" json:"partially_spoofed,omitempty"`
-	// What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec".
+	// What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec",
+	// "music".
 	Conditions []string `protobuf:"bytes,33,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Seconds between the starts of two chunks.
 	HopSeconds float64 `protobuf:"fixed64,34,opt,name=hop_seconds,json=hopSeconds,proto3" json:"hop_seconds,omitempty"`

@@ -24,6 +24,7 @@ from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
 from tests import phone
 from tests.bonafide.api.socket_server import Client, socket_server
+from tests.bonafide.audio.tunes import tune
 from tests.bonafide.fakes import INFO, LocalRemote
 from tests.media import encode_image, photo, wav
 from tests.phone import CALL, CONNECTED, STOP, start
@@ -243,6 +244,31 @@ async def test_a_socket_of_an_uncalibrated_model_has_no_such_field_and_knows_its
         summary = json.loads(await socket.recv())
     assert not {"decision", "llr"} & summary.keys()
     assert {"narrow_band", "codec"} <= set(summary["conditions"])
+
+
+async def test_music_is_told_through_every_door(tmp_path: Path) -> None:
+    pcm = (tune(8.0) * 32_767).astype("<i2")
+    put(tmp_path, wav(pcm, 16_000))
+    config = audio.LiveAudioConfig(encoding="pcm16", chunk_duration=4.0)
+    requests = [audio.LiveAudioRequest(config=config), audio.LiveAudioRequest(audio=pcm.tobytes())]
+    async with doors(tmp_path, Described(FACTS)) as (client, voice, _):
+        sent = (await client.post("/detect_audio", content=wav(pcm, 16_000))).json()
+        stored = await voice.AnalyzeAudio(audio.AnalyzeAudioRequest(**STORED))
+        cached = await voice.AnalyzeAudio(audio.AnalyzeAudioRequest(**STORED))
+        events = [event async for event in voice.AnalyzeLive(requests)]
+    async with socket_server() as server, connect(server.url, compression=None) as socket:
+        live = Client(socket)
+        await live.ask(json.dumps({"type": "config", "encoding": "pcm16", "chunk_duration": 4.0}))
+        await live.ask(pcm.tobytes())
+        summary = await live.ask(json.dumps({"type": "end"}))
+    heard = (
+        sent["conditions"],
+        stored.conditions,
+        cached.conditions,
+        events[-1].summary.conditions,
+        summary.conditions,
+    )
+    assert all("music" in conditions for conditions in heard)
 
 
 async def test_a_phone_call_has_all_of_it_in_its_verdict() -> None:

@@ -353,3 +353,8 @@ def test_conditions_come_back_and_what_knows_none_is_read_anew() -> None:
     assert values.decode_recording(key, values.encode_recording(key, meta)) == meta
     older = Checksum().close(key, json.dumps([3, 12.0, []]).encode())
     assert values.decode_recording(key, older) is None
+
+
+def test_what_was_measured_before_music_was_listened_for_is_read_anew() -> None:
+    assert not codec.recording_key("content").endswith(":m")
+    assert codec.window_key("content", 0) == "bonafide:4:content:w:0"

@@ -162,3 +162,10 @@ def test_task_is_told_from_suffixes() -> None:
     for mixed in ([voices, faces], [Trial(Path("a.bin"), "-", "")]):
         with pytest.raises(DataError, match="--task"):
             task_of(mixed)
+
+
+def test_files_without_an_ending_are_what_the_others_are() -> None:
+    copy, faces = Trial(Path("3f1a"), "-", ""), Trial(Path("a.png"), "-", "")
+    assert task_of([copy, faces]) == "face"
+    with pytest.raises(DataError, match=r"names without an ending.*--task"):
+        task_of([copy])

@@ -216,7 +216,9 @@ class AnalyzeAudioResponse(_message.Message):
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec"."""
+        """What weakens the verdict: "narrow_band", "clipping", "low_level", "noise", "little_speech", "codec",
+        "music".
+        """
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelVerdict]:
