@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,6 +61,11 @@ def speech_like(seconds: float, rate: int = 16_000, channels: int = 1, seed: int
     Returns:
         float32 array (channels, samples), within -0.9..0.9; the channels differ by their noise.
     """
+    return _speech_like(seconds, rate, channels, seed).copy()
+
+
+@lru_cache(maxsize=8)
+def _speech_like(seconds: float, rate: int, channels: int, seed: int) -> NDArray[np.float32]:
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = 130 + 20 * np.sin(2 * np.pi * 0.7 * time + seed)
@@ -69,11 +75,13 @@ def speech_like(seconds: float, rate: int = 16_000, channels: int = 1, seed: int
     order = np.cumsum(random.integers(1, _FORMANTS.shape[1], round(8 * seconds) + 3)) % _FORMANTS.shape[1]
     now, glide = syllable.astype(int), np.clip((place - 0.6) / 0.4, 0, 1)
     pitch32, phase32, glide32 = (values.astype(np.float32) for values in (pitch, phase, glide))
+    formants = [vowels[order[now]] * (1 - glide32) + vowels[order[now + 1]] * glide32 for vowels in _FORMANTS]
     voice = np.zeros(len(time), np.float32)
-    for vowels, level, width in zip(_FORMANTS, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
-        formant = vowels[order[now]] * (1 - glide32) + vowels[order[now + 1]] * glide32
-        for harmonic in range(1, int(min(rate / 2, 4_000) / 150)):
-            voice += level / (1 + ((harmonic * pitch32 - formant) / width) ** 2) * np.sin(harmonic * phase32)
+    for harmonic in range(1, int(min(rate / 2, 4_000) / 150)):
+        strength = np.zeros(len(time), np.float32)
+        for formant, level, width in zip(formants, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
+            strength += level / (1 + ((harmonic * pitch32 - formant) / width) ** 2)
+        voice += strength * np.sin(harmonic * phase32)
     noise = random.normal(0.0, 0.003, (channels, len(time)))
     return np.clip(0.25 * voice * np.sqrt(np.sin(np.pi * place)) + noise, -0.9, 0.9).astype(np.float32)
 

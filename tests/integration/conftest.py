@@ -18,10 +18,6 @@ SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 
-OWN_WORKER = ("test_bento.py", "test_page.py")
-"""Files so long that they start one more `service` in another worker."""
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that share a service `alone`, but for those that are marked `beside`, or whose module is.
@@ -34,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("alone")
         if item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.xdist_group(ALONE))
-        elif shares and item.path.name not in OWN_WORKER:
+        elif shares:
             item.add_marker(pytest.mark.xdist_group(SHARED))
 
 

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from scripts.local_service import LocalService, running
+from tests.integration.tiny_models import tiny_models
 from tests.proxy import Proxy, proxy_to
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, start_minio, start_valkey
 
@@ -94,6 +95,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredService]:
             minio_client(minio).make_bucket(bucket)
         with _proxy_in_thread(minio.port) as downloads:
             environment = {
+                **tiny_models(),
                 "MINIO_ENDPOINT": downloads.address,
                 "MINIO_ACCESS_KEY": ACCESS_KEY,
                 "MINIO_SECRET_KEY": SECRET_KEY,

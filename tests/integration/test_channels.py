@@ -11,6 +11,8 @@ from bonafide_client import AsyncBonafideClient, AudioDetectionClient, AudioRepo
 from scripts.local_service import LocalService
 from tests.media import speech_like, wav
 
+pytestmark = pytest.mark.beside
+
 RATE = 16_000
 
 

@@ -20,6 +20,7 @@ from proto import audio_analyzer_pb2_grpc
 from scripts.local_service import LocalService, running
 from tests.integration.logs import tracebacks
 from tests.integration.test_live import RATE, ask, chunk, receive, socket, url
+from tests.integration.tiny_models import tiny_models
 from tests.integration.waiting import Stopwatch, until, wait_active
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -59,6 +60,7 @@ async def photos(service: LocalService, answers: list[int]) -> None:
 @pytest.mark.timeout(600)
 async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
     environment = {
+        **tiny_models(),
         "BONAFIDE_DRAIN_S": str(DRAIN_S),
         "BONAFIDE_DRAIN_NOTICE_S": str(NOTICE_S),
         "BONAFIDE_LIVE_MAX_SESSIONS": "3",

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from scripts.local_service import LocalService, start
+from tests.integration.tiny_models import tiny_models
 from tests.media import wav
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, start_valkey
 
@@ -61,6 +62,7 @@ def test_every_key_has_one_result_although_the_service_is_killed(minio_server: S
     keys.append("2026/broken.wav")
     valkey = start_valkey(tmp_path)
     env = {
+        **tiny_models(),
         "BONAFIDE_JOBS": "true",
         "BONAFIDE_JOBS_LEASE_S": "2",
         "BONAFIDE_MIN_SPEECH_RATIO": "0",

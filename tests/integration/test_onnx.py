@@ -115,9 +115,14 @@ def plain_bilinear(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return made
 
 
+@pytest.fixture(scope="module")
+def evaluation(models: tuple[Path, Path]) -> ServedModel:
+    return ServedModel(str(models[0]), "voice", Settings(min_speech_ratio=0))
+
+
 @pytest.mark.parametrize("seconds", [1.0, 9.3])
 async def test_every_way_gives_a_model_of_longer_windows_the_same_ones(
-    onnx_service: LocalService, models: tuple[Path, Path], tmp_path: Path, seconds: float
+    onnx_service: LocalService, evaluation: ServedModel, tmp_path: Path, seconds: float
 ) -> None:
     pcm = samples(seconds)
     recording = wav(pcm, RATE)
@@ -128,7 +133,6 @@ async def test_every_way_gives_a_model_of_longer_windows_the_same_ones(
     async with httpx.AsyncClient(base_url=onnx_service.url, timeout=120) as http:
         posted: list[dict[str, Any]] = (await http.post("/detect_audio", content=recording)).json()["chunks"]
     (tmp_path / "a.wav").write_bytes(recording)
-    evaluation = ServedModel(str(models[0]), "voice", Settings(min_speech_ratio=0))
     scores = [each.score for each in evaluation.score(evaluation.read(tmp_path / "a.wav"))]
     ways = {
         "http": [(each["start_time_seconds"], each["end_time_seconds"], each["score"]) for each in posted],

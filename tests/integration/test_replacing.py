@@ -13,15 +13,13 @@ import numpy as np
 import pytest
 
 from lab.comparison.log import Compared, read_lines
-from models.conversion import convert_model
-from models.info import Task
 from scripts.local_service import LocalService, free_ports, running
 from tests.integration.logs import tracebacks
 from tests.integration.processes import process_of
 from tests.integration.test_live import RATE, ask, chunk, socket
+from tests.integration.tiny_models import tiny_face, tiny_models, tiny_voice
 from tests.integration.waiting import until
 from tests.media import encode_image, photo, speech_like, wav
-from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside, pytest.mark.timeout(300)]
 
@@ -62,22 +60,12 @@ class Replaceable:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    folder = tmp_path_factory.mktemp("models")
-
-    def converted(checkpoint: Path, task: Task) -> Path:
-        """So that no process of the service has to load torch."""
-        target = folder / "converted" / checkpoint.name
-        target.parent.mkdir(exist_ok=True)
-        convert_model(str(checkpoint), task, options(folder), target)
-        return target
-
-    return Models(
-        converted(save_voice(folder / "voice", ["bonafide", "spoof"], **TINY_WAVE), "voice"),
-        converted(save_voice(folder / "other-voice", ["spoof", "bonafide"], **TINY_WAVE), "voice"),
-        converted(save_face(folder / "face", ["live", "spoof"], **TINY_DINOV2), "face"),
-        converted(save_face(folder / "other-face", ["spoof", "live"], **TINY_DINOV2), "face"),
+def models() -> Models:
+    other_voice, other_face = (
+        tiny_voice("other-voice", ("spoof", "bonafide")),
+        tiny_face("other-face", ("spoof", "live")),
     )
+    return Models(tiny_voice(), other_voice, tiny_face(), other_face)
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +73,10 @@ def replaceable(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("service")
     (port,) = free_ports(1)
     settings = {
-        "BONAFIDE_VOICE_MODEL": str(models.voice),
-        "BONAFIDE_FACE_MODEL": str(models.face),
+        **tiny_models(),
         "BONAFIDE_VOICE_SHADOW": str(models.other_voice),
         "BONAFIDE_FACE_SHADOW": str(models.other_face),
         "BONAFIDE_MODELS_DIR": str(folder / "models"),
-        "BONAFIDE_ENGINE_THREADS": "1",
-        "BONAFIDE_PRECISION": "fp32",
         "BONAFIDE_MIN_SPEECH_RATIO": "0",
         "BONAFIDE_METRICS_PORT": str(port),
         "BONAFIDE_OPERATOR_TOKEN": TOKEN,

@@ -23,6 +23,7 @@ from tests.bombs import bmp_of_runs, laced_matroska
 from tests.certificates import Authority, Certificate
 from tests.integration.curl import curl
 from tests.integration.logs import assert_told, contained, lines_with
+from tests.integration.tiny_models import tiny_models
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -36,7 +37,7 @@ async def test_bombs_of_one_caller_do_not_delay_another(tmp_path: Path, face_jpg
     keys = tmp_path / "keys"
     keys.write_text(f"{mallory_line}\n{bank_line}\n")
     recording, picture = encode(speech_like(4.0), 16_000), face_jpg.read_bytes()
-    with running(tmp_path / "log", {"BONAFIDE_KEYS_FILE": str(keys)}) as service:
+    with running(tmp_path / "log", {**tiny_models(), "BONAFIDE_KEYS_FILE": str(keys)}) as service:
         async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
 
             async def post(path: str, content: bytes, key: str) -> httpx.Response:
@@ -69,6 +70,7 @@ async def test_keys_on_every_way_in(tmp_path: Path) -> None:
     recording = encode(speech_like(8), 16_000)
     (metrics_port,) = free_ports(1)
     environment = {
+        **tiny_models(),
         "BONAFIDE_KEYS_FILE": str(keys),
         "BONAFIDE_METRICS_PORT": str(metrics_port),
         "BONAFIDE_ALLOWED_ORIGINS": PAGE,
@@ -140,6 +142,7 @@ async def test_mutual_tls_on_grpc_and_http_with_a_renewed_certificate(tmp_path: 
     authority, next_authority = Authority(tmp_path), Authority(tmp_path, "next-ca")
     served, caller = authority.sign("served"), authority.sign("caller")
     environment = {
+        **tiny_models(),
         "BONAFIDE_TLS_CERT": str(served.cert),
         "BONAFIDE_TLS_KEY": str(served.key),
         "BONAFIDE_TLS_CLIENT_CA": str(authority.cert),

@@ -1,5 +1,6 @@
 """Recordings to evaluate a model on."""
 
+import functools
 from pathlib import Path
 
 from tests.media import encode, speech_like
@@ -10,5 +11,10 @@ def labelled_recordings(folder: Path) -> Path:
     for index in range(4):
         path = folder / ("bonafide" if index % 2 else "spoof") / f"{index}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(speech_like(5.0, 16_000, seed=index), 16_000))
+        path.write_bytes(_recording(index))
     return folder
+
+
+@functools.cache
+def _recording(seed: int) -> bytes:
+    return encode(speech_like(5.0, 16_000, seed=seed), 16_000)

@@ -17,7 +17,7 @@ from tests.media import encode_image, photo
 from tests.models.checkpoints import apply, options
 from tests.models.onnx_files import ensemble_manifest, face_manifest, face_onnx, save, save_ensemble
 
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace", "no_pictures")
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ def model(tiny_face: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_face, tmp_path / "model")
 
 
-@pytest.fixture
-def data(model: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def data(tiny_face: Path, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos labelled by the model's score, one in five of them wrongly."""
-    detector = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1))
+    detector = FaceSpoofModel.load(str(tiny_face), options(workspace, precision="fp32", threads=1))
     assert detector.info.geometry is not None
     pictures = []
     for seed in range(20):
         noise = np.random.default_rng(seed).integers(0, 13 * seed + 9, (90, 80, 3))
         pixels = (np.asarray(photo(80, 90, seed=seed)) * ((seed % 5) / 4) + noise).clip(0, 255).astype(np.uint8)
         pictures.append((float(detector.score([apply(detector.info.geometry, pixels)])[0]), pixels))
-    folder = tmp_path / "data"
+    folder = tmp_path_factory.mktemp("data")
     for rank, (_, pixels) in enumerate(sorted(pictures, key=lambda entry: entry[0])):
         spoof = (rank >= 10) != (rank % 5 == 4)
         path = folder / ("spoof" if spoof else "live") / f"{rank}.png"
@@ -44,7 +44,9 @@ def data(model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_calibrate_then_evaluate(model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_calibrate_then_evaluate(
+    model: Path, data: Path, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--model", str(model), "--data", str(data)]
     calibrate.main([*arguments, "--bpcer", "0.2"])
     assert "threshold" in capsys.readouterr().out
@@ -55,7 +57,7 @@ def test_calibrate_then_evaluate(model: Path, data: Path, tmp_path: Path, capsys
         written["fitted"]["bonafide"],
         written["fitted"]["spoof"],
     )
-    served = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1))
+    served = FaceSpoofModel.load(str(model), options(workspace, precision="fp32", threads=1))
     assert served.info.fitted_scores == ScoreCounts.from_dict(scores)
     assert written["fitted"]["cllr_after"] <= written["fitted"]["cllr_before"]
     evaluate.main([*arguments, "--rounds", "20", "--out", str(tmp_path / "out")])
@@ -72,7 +74,7 @@ def test_calibrate_then_evaluate(model: Path, data: Path, tmp_path: Path, capsys
 
 
 def test_a_band_is_fitted_printed_and_served(
-    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, data: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calibrate.main(["--model", str(model), "--data", str(data), "--bpcer", "0.2", "--uncertain", "0.1"])
     printed = capsys.readouterr().out
@@ -82,14 +84,14 @@ def test_a_band_is_fitted_printed_and_served(
     lower, upper = written["uncertain"]
     assert lower <= written["threshold"] <= upper
     assert max(written["fitted"]["uncertain"][name] for name in ("bpcer", "apcer")) <= 0.1
-    info = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1)).info
+    info = FaceSpoofModel.load(str(model), options(workspace, precision="fp32", threads=1)).info
     assert info.uncertain == (lower, upper)
     assert info.prior_log_odds == 0.0
 
 
-def test_only_a_threshold_gives_no_prior(model: Path, data: Path, tmp_path: Path) -> None:
+def test_only_a_threshold_gives_no_prior(model: Path, data: Path, workspace: Path) -> None:
     calibrate.main(["--model", str(model), "--data", str(data), "--bpcer", "0.2", "--method", "none"])
-    info = FaceSpoofModel.load(str(model), options(tmp_path / "models", precision="fp32", threads=1)).info
+    info = FaceSpoofModel.load(str(model), options(workspace, precision="fp32", threads=1)).info
     assert (info.calibrated, info.prior_log_odds, info.uncertain) == (True, None, None)
 
 
@@ -141,10 +143,10 @@ def pair(tmp_path: Path) -> Path:
     return save_ensemble(tmp_path / "pair", ensemble_manifest("face", list(looks), fusion=fusion))
 
 
-@pytest.fixture
-def red_or_blue(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def red_or_blue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos whose middle and border are both more red if they are spoofs, but not always."""
-    folder = tmp_path / "colours"
+    folder = tmp_path_factory.mktemp("colours")
     rng = np.random.default_rng(4)
     for index in range(60):
         spoof = index % 3 == 0

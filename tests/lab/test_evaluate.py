@@ -16,7 +16,7 @@ from tests.media import encode, encode_image, photo, speech_like
 from tests.models.checkpoints import apply, options
 from tests.models.feature_checkpoints import save_features_voice
 
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace")
 
 
 @pytest.fixture
@@ -39,11 +39,13 @@ def read_report(folder: Path) -> dict[str, object]:
     return document
 
 
-def test_photos_get_the_scores_that_the_detector_gives(tiny_face: Path, photos: Path, tmp_path: Path) -> None:
+def test_photos_get_the_scores_that_the_detector_gives(
+    tiny_face: Path, photos: Path, workspace: Path, tmp_path: Path
+) -> None:
     scores = tmp_path / "scores.jsonl"
     arguments = ["--model", str(tiny_face), "--data", str(photos), "--out", str(tmp_path / "out")]
     main([*arguments, "--scores", str(scores), "--rounds", "20", "--threshold", "0.3", "--unseen", "screen"])
-    detector = FaceSpoofModel.load(str(tiny_face), options(tmp_path / "models", precision="fp32", threads=1))
+    detector = FaceSpoofModel.load(str(tiny_face), options(workspace, precision="fp32", threads=1))
     assert detector.info.geometry is not None
     rows = [json.loads(line) for line in scores.read_text().splitlines()[1:]]
     assert len(rows) == 6
@@ -59,6 +61,7 @@ def test_photos_get_the_scores_that_the_detector_gives(tiny_face: Path, photos: 
     assert (tmp_path / "out/histogram.png").stat().st_size > 1000
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_recordings_and_their_windows(
     tiny_voice: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +81,7 @@ def test_recordings_and_their_windows(
     assert "1 files have no score" in shown
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_model_on_features(recordings: Path, tmp_path: Path) -> None:
     folder = save_features_voice(tmp_path / "tiny-bert", "wav2vec2-bert")
     scores = tmp_path / "scores.jsonl"
@@ -88,6 +92,7 @@ def test_a_model_on_features(recordings: Path, tmp_path: Path) -> None:
     assert read_report(tmp_path / "out")["overall"]["bonafide"] == 2  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_windows_without_speech_are_left_out_and_counted(
     tiny_voice: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

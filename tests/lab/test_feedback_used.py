@@ -18,7 +18,7 @@ from tests.bonafide.feedback.test_store import VERDICT
 from tests.lab.finetuning.data import recordings
 from tests.lab.finetuning.test_base import bare_wavlm
 
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace")
 PLAIN = ["--engine", "torch", "--precision", "fp32", "--threads", "1"]
 
 

@@ -18,6 +18,7 @@ from tests.lab.finetuning.data import SAMPLES, photos, recordings
 from tests.lab.finetuning.test_base import bare_wavlm
 from tests.models.checkpoints import TINY_DINOV2, options, plain_face_scores, plain_voice_scores, save_face
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
 TRAINING = ["--learning-rate", "3e-3", "--looks", "2", "--device", "cpu", "--threads", "1"]
 
 

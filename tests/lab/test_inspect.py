@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
 
+from lab import inspection
 from lab.card import front_matter, licence
 from lab.inspect import main
 from lab.inspection import inspect
@@ -25,11 +26,17 @@ from tests.models.onnx_files import (
     voice_onnx,
 )
 
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace", "timed_once")
 
 
-def test_a_voice_model(tiny_voice: Path, tmp_path: Path) -> None:
-    found = inspect(str(tiny_voice), "voice", options(tmp_path, threads=1))
+@pytest.fixture
+def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes each time from one run instead of several: no test looks at how long anything takes."""
+    monkeypatch.setattr(inspection, "_REPEATS", 1)
+
+
+def test_a_voice_model(tiny_voice: Path, workspace: Path) -> None:
+    found = inspect(str(tiny_voice), "voice", options(workspace, threads=1))
     model = AutoModelForAudioClassification.from_pretrained(tiny_voice)
     assert found.parameters == sum(value.numel() for value in model.state_dict().values())
     assert found.spoof == "1: spoof"
@@ -41,13 +48,13 @@ def test_a_voice_model(tiny_voice: Path, tmp_path: Path) -> None:
 
 
 def test_a_calibrated_face_model_with_a_card(
-    tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_face: Path, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(tiny_face, tmp_path / "face")
     (folder / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# Card\n")
-    version = inspect(str(folder), "face", options(tmp_path, threads=1)).info.version
+    version = inspect(str(folder), "face", options(workspace, threads=1)).info.version
     write_calibration(Calibration(1.0, 0.0, 0.25, version), calibration_path(folder))
-    found = inspect(str(folder), "face", options(tmp_path, threads=1))
+    found = inspect(str(folder), "face", options(workspace, threads=1))
     model = AutoModelForImageClassification.from_pretrained(folder)
     assert found.parameters == sum(value.numel() for value in model.state_dict().values())
     assert (found.licence, found.advice, found.speech_core_ms) == ("apache-2.0", (), None)
@@ -57,10 +64,10 @@ def test_a_calibrated_face_model_with_a_card(
         assert text in shown
 
 
-def test_a_converted_model(tiny_face: Path, tmp_path: Path) -> None:
-    convert_model(str(tiny_face), "face", options(tmp_path), tmp_path / "converted")
-    checkpoint = inspect(str(tiny_face), "face", options(tmp_path, engine="openvino"))
-    found = inspect(str(tmp_path / "converted"), "face", options(tmp_path))
+def test_a_converted_model(tiny_face: Path, workspace: Path, tmp_path: Path) -> None:
+    convert_model(str(tiny_face), "face", options(workspace), tmp_path / "converted")
+    checkpoint = inspect(str(tiny_face), "face", options(workspace, engine="openvino"))
+    found = inspect(str(tmp_path / "converted"), "face", options(workspace))
     assert (found.parameters, found.spoof) == (checkpoint.parameters, checkpoint.spoof)
     assert found.info.version == checkpoint.info.version
     assert not any("pickled" in sentence for sentence in found.advice)
@@ -101,9 +108,9 @@ def test_an_onnx_voice_model(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "pickled" not in shown
 
 
-def test_an_onnx_face_model(tmp_path: Path) -> None:
+def test_an_onnx_face_model(workspace: Path, tmp_path: Path) -> None:
     folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
-    found = inspect(str(folder), "face", options(tmp_path, threads=1))
+    found = inspect(str(folder), "face", options(workspace, threads=1))
     assert (found.spoof, found.parameters, found.licence) == ("0: fake, 2: fake", 9, "MIT")
 
 
@@ -204,14 +211,14 @@ def test_no_card(tmp_path: Path) -> None:
 
 
 def test_an_ensemble_with_its_members_and_all_licences(
-    tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_voice: Path, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path / "pair" / "onnx", voice_onnx(), voice_manifest())
     weighted = {"rule": "log_odds", "weights": [0.5, 1.5], "intercept": 0.0}
     members = ["onnx", {"model": str(tiny_voice), "name": "tiny"}]
     pair = save_ensemble(tmp_path / "pair", ensemble_manifest("voice", members, fusion=weighted))
-    found = inspect(str(pair), "voice", options(tmp_path, threads=1))
-    single = [inspect(str(each), "voice", options(tmp_path, threads=1)) for each in (pair / "onnx", tiny_voice)]
+    found = inspect(str(pair), "voice", options(workspace, threads=1))
+    single = [inspect(str(each), "voice", options(workspace, threads=1)) for each in (pair / "onnx", tiny_voice)]
     assert found.parameters == sum(each.parameters for each in single)
     assert found.licence == "onnx: MIT, tiny: not stated"
     assert "Its member tiny states no licence: ask its authors before you serve it." in found.advice

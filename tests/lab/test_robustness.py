@@ -12,7 +12,7 @@ from lab.robustness import main
 from tests.lab.recordings import labelled_recordings
 from tests.media import encode_image, photo
 
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace", "no_pictures")
 
 
 @pytest.fixture

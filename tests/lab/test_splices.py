@@ -15,7 +15,7 @@ from lab.splicing.recordings import Spliced, splice
 from tests.media import speech_like, wav
 
 RATE = 16_000
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace")
 
 
 def trials(people: int = 3, files: int = 3, spoofs: int = 2) -> list[Trial]:

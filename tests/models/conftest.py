@@ -1,17 +1,25 @@
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, save_face, save_voice
+from models.face_model import FaceSpoofModel
+from models.voice_model import VoiceSpoofModel
+from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Lets torch compute on one thread: several spin while they wait for a busy core, for thrice the processor time."""
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets torch and engines compute on one thread, if a test does not say otherwise.
+
+    Several spin while they wait for a busy core, for thrice the processor time. For each test anew: an engine of the
+    one before may have set another number for the whole process.
+    """
     torch.set_num_threads(1)
+    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +54,39 @@ def tiny_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_face(tmp_path_factory.mktemp("checkpoints") / "tiny-face", ["live", "spoof"], **TINY_DINOV2)
 
 
+@pytest.fixture(scope="session")
+def loaded_voice(workspace: Path) -> Callable[[Path, str, str], VoiceSpoofModel]:
+    """Loads a checkpoint, by engine and precision, once for all tests that only score with it."""
+    return functools.cache(
+        lambda folder, engine, precision: VoiceSpoofModel.load(
+            str(folder), options(workspace, engine=engine, precision=precision)
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def loaded_face(workspace: Path) -> Callable[[Path, str, str], FaceSpoofModel]:
+    """As `loaded_voice`, for photos."""
+    return functools.cache(
+        lambda folder, engine, precision: FaceSpoofModel.load(
+            str(folder), options(workspace, engine=engine, precision=precision)
+        )
+    )
+
+
 @pytest.fixture
 def own_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a command line keep its models below `tmp_path`, and compute exactly, on one thread."""
-    monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path / "models"))
+    _settings_of_commands(monkeypatch, tmp_path / "models")
+
+
+@pytest.fixture
+def models_in_workspace(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `own_models_folder`, but below `workspace`: a model is converted by the first test that needs it."""
+    _settings_of_commands(monkeypatch, workspace)
+
+
+def _settings_of_commands(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
+    monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(models))
     monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
     monkeypatch.setenv("BONAFIDE_PRECISION", "fp32")

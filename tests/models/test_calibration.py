@@ -63,9 +63,9 @@ def test_a_file_that_is_something_else_is_refused(content: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_both_detectors_apply_it_after_both_engines(engine: str, tmp_path: Path) -> None:
-    chosen = options(tmp_path, engine=engine, precision="fp32", threads=1)
-    uncalibrated = options(tmp_path, engine=engine, precision="fp32", threads=1, calibrated=False)
+def test_both_detectors_apply_it_after_both_engines(engine: str, workspace: Path, tmp_path: Path) -> None:
+    chosen = options(workspace, engine=engine, precision="fp32", threads=1)
+    uncalibrated = options(workspace, engine=engine, precision="fp32", threads=1, calibrated=False)
     voice = save_voice(tmp_path / "voice", ["bonafide", "spoof"], **TINY_WAVE)
     face = save_face(tmp_path / "face", ["spoof", "live"], **TINY_DINOV2)
     faces = [picture[:56, :56] for picture in photos()]

@@ -99,16 +99,16 @@ def test_its_description(voices: Path, tmp_path: Path) -> None:
     assert load_detector(str(voices), "voice", options(tmp_path)).info.version != info.version
 
 
-def test_members_of_other_kinds_by_any_reference(voices: Path, tiny_voice: Path, tmp_path: Path) -> None:
+def test_members_of_other_kinds_by_any_reference(voices: Path, tiny_voice: Path, workspace: Path) -> None:
     """A checkpoint by its path, whose class names need a word, and the bundled model."""
     config = json.loads((tiny_voice / "config.json").read_text())
     members = [{"model": "short"}, {"model": str(tiny_voice), "name": "tiny", "spoof_label": "1"}, {"model": "bundled"}]
     save_ensemble(voices, ensemble_manifest("voice", members))
-    ensemble = load_detector(str(voices), "voice", options(tmp_path, precision="fp32"))
+    ensemble = load_detector(str(voices), "voice", options(workspace, precision="fp32"))
     items = windows(64_000)
     found = ensemble.judge(items).members
     assert len(config["id2label"]) == 2
-    one = VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, precision="fp32", spoof_label="1"))
+    one = VoiceSpoofModel.load(str(tiny_voice), options(workspace, precision="fp32", spoof_label="1"))
     np.testing.assert_allclose(found[:, 1], one.score(items), atol=1e-6)
     assert [each.name for each in ensemble.info.members] == ["short@1", "tiny", "bonafide-voice-demo"]
     assert ensemble.info.demo

@@ -15,18 +15,18 @@ from tests.models.checkpoints import options, windows
 from tests.models.onnx_files import ensemble_manifest, save, save_ensemble, voice_manifest, voice_onnx
 from tests.models.test_conversion import score_without_torch
 
-pytestmark = pytest.mark.usefixtures("own_models_folder")
+pytestmark = pytest.mark.usefixtures("models_in_workspace")
 
 
 @pytest.fixture
-def ensemble(tiny_voice: Path, tmp_path: Path) -> Path:
+def ensemble(tiny_voice: Path, workspace: Path, tmp_path: Path) -> Path:
     """An ONNX model beside a checkpoint that lies elsewhere, with a calibration of weights."""
     save(tmp_path / "pair" / "onnx", voice_onnx(), voice_manifest(window={"samples": 24_000}))
     (tmp_path / "pair" / "README.md").write_text("Two.\n")
     (tmp_path / "pair" / "onnx" / "notes.txt").write_text("not needed\n")
     members = ["onnx", {"model": str(tiny_voice), "name": "tiny", "spoof_label": "1"}]
     save_ensemble(tmp_path / "pair", ensemble_manifest("voice", members))
-    version = load_detector(str(tmp_path / "pair"), "voice", options(tmp_path)).info.version
+    version = load_detector(str(tmp_path / "pair"), "voice", options(workspace)).info.version
     write_calibration(Calibration(1.0, 0.1, 0.4, version, weights=(0.5, 0.25)), calibration_path(tmp_path / "pair"))
     return tmp_path / "pair"
 
@@ -36,9 +36,9 @@ def facts(info: ModelInfo) -> tuple[object, ...]:
 
 
 def test_it_is_written_once_and_serves_the_same_scores(
-    ensemble: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ensemble: Path, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = options(tmp_path, engine="openvino", precision="fp32")
+    chosen = options(workspace, engine="openvino", precision="fp32")
     before = load_detector(str(ensemble), "voice", chosen)
     scores = before.judge(windows())
     out = tmp_path / "out"
@@ -61,13 +61,13 @@ def test_it_is_written_once_and_serves_the_same_scores(
     assert main([str(ensemble), "--out", str(moved)]) == 0, "once more, as each start of a pod does"
 
 
-def test_a_conversion_that_was_stopped_is_completed(ensemble: Path, tmp_path: Path) -> None:
+def test_a_conversion_that_was_stopped_is_completed(ensemble: Path, workspace: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main([str(ensemble), "--out", str(out)]) == 0
     (out / "bonafide.json").unlink()
     shutil.rmtree(out / "member-1")
     assert main([str(ensemble), "--out", str(out)]) == 0
-    load_detector(str(out), "voice", options(tmp_path))
+    load_detector(str(out), "voice", options(workspace))
 
 
 def test_a_folder_of_something_else_is_left_alone(

@@ -44,9 +44,9 @@ def mean_square_scores(items: list[NDArray[Any]]) -> NDArray[np.float64]:
 
 @needs_weights
 def test_aasist_gives_the_scores_of_its_authors_program(tmp_path: Path) -> None:
-    detector = VoiceSpoofModel.load(str(aasist(tmp_path / "aasist")), options(tmp_path))
-    expected = softmax(reference("aasist-asvspoof5"))[:, 0]
-    np.testing.assert_allclose(detector.score(list(reference("pcm"))), expected, atol=1e-3, rtol=1e-2)
+    detector = VoiceSpoofModel.load(str(aasist(tmp_path / "aasist")), options(tmp_path, max_batch=1))
+    expected = softmax(reference("aasist-asvspoof5"))[::2, 0]
+    np.testing.assert_allclose(detector.score(list(reference("pcm")[::2])), expected, atol=1e-3, rtol=1e-2)
     info = detector.info
     assert (info.name, info.precision, info.window_samples) == ("tiny-voice@1", "fp32", 64_600)
     assert (info.labels, info.spoof_index) == (("spoof", "bonafide"), 0)

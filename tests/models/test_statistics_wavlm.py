@@ -59,8 +59,8 @@ def test_pauses_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(("engine", "precision"), ENGINES)
-def test_engines_agree_with_the_module(folder: Path, tmp_path: Path, engine: str, precision: str) -> None:
-    detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision=precision))
+def test_engines_agree_with_the_module(folder: Path, workspace: Path, engine: str, precision: str) -> None:
+    detector = VoiceSpoofModel.load(str(folder), options(workspace, engine=engine, precision=precision))
     assert detector.info.architecture == "WavLMForStatistics"
     model = WavLMForStatistics.from_pretrained(folder)
     model.train(False)

@@ -26,6 +26,7 @@ from tests import phone
 from tests.bonafide.api.socket_server import Client, socket_server
 from tests.bonafide.audio.tunes import tune
 from tests.bonafide.fakes import INFO, LocalRemote
+from tests.grpc_refusal import refusal
 from tests.media import encode_image, photo, wav
 from tests.phone import CALL, CONNECTED, STOP, start
 
@@ -83,10 +84,13 @@ def put(folder: Path, data: bytes) -> None:
 STORED: dict[str, Any] = {"minio_bucket_name": "calls", "minio_object_key": "a.wav"}
 
 
-async def uploaded(voice: Any, data: bytes, **fields: Any) -> audio.AnalyzeAudioResponse:
+def upload(data: bytes, **fields: Any) -> list[audio.AnalyzeUploadRequest]:
     half = len(data) // 2
-    first = audio.AnalyzeUploadRequest(data=data[:half], **fields)
-    async for event in voice.AnalyzeUpload([first, audio.AnalyzeUploadRequest(data=data[half:])]):
+    return [audio.AnalyzeUploadRequest(data=data[:half], **fields), audio.AnalyzeUploadRequest(data=data[half:])]
+
+
+async def uploaded(voice: Any, data: bytes, **fields: Any) -> audio.AnalyzeAudioResponse:
+    async for event in voice.AnalyzeUpload(upload(data, **fields)):
         last = event
     return last.summary  # type: ignore[no-any-return]
 
@@ -297,11 +301,12 @@ async def test_a_wrong_hop_is_an_invalid_request_at_every_door(hop: float, tmp_p
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
             assert "hop_seconds" in answer.json()["error"]["message"]
         request = audio.AnalyzeAudioRequest(**STORED, hop_seconds=hop)
-        for call in (voice.AnalyzeAudio(request), uploaded(voice, spoken(0.1), hop_seconds=hop)):
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await call
-            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert "hop_seconds must be" in (refused.value.details() or "")
+        for refused in (
+            await refusal(voice.AnalyzeAudio(request)),
+            await refusal(voice.AnalyzeUpload(upload(spoken(0.1), hop_seconds=hop))),
+        ):
+            assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert "hop_seconds must be" in (refused.details() or "")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,12 @@ def pcm(data: bytes, batch_windows: int = 8) -> NDArray[np.int16]:
     return samples_of(read(data, batch_windows=batch_windows)[0])
 
 
+@cache
+def spoken(seconds: float, rate: int) -> NDArray[np.int16]:
+    """The samples of every `recording` that was encoded from this rate, without an encoder's losses."""
+    return pcm(wav(speech_like(seconds, rate, seed=7)[0], rate))
+
+
 def samples_of(windows: list[Window]) -> NDArray[np.int16]:
     """Those of a recording, each once."""
     return np.concatenate([window.pcm[len(window.pcm) - round(window.fresh_s * SAMPLE_RATE) :] for window in windows])
@@ -58,7 +64,7 @@ def likeness(a: NDArray[np.int16], b: NDArray[np.int16], most_shift: int = 2_400
 def test_every_format_comes_back_as_the_sound_that_went_in(kind: str) -> None:
     rate = encoder_rate(kind)
     windows, reader = read(recording(kind, 9.0))
-    expected = pcm(wav(speech_like(9.0, rate, seed=7)[0], rate))
+    expected = spoken(9.0, rate)
     assert [w.index for w in windows] == [0, 1, 2]
     assert reader.warnings == []
     assert reader.seconds == pytest.approx(9.0, abs=0.08)

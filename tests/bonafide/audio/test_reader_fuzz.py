@@ -76,7 +76,7 @@ def test_files_glued_together(first: str, second: str, cut: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RECIPES)
-@settings(WILD, max_examples=40)
+@settings(WILD, max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_many_mutations_of_each_format(kind: str, seed: int) -> None:
     survive(mutate(valid(kind), np.random.default_rng(seed)))

@@ -74,15 +74,17 @@ from bentoml._internal.utils.circus import create_standalone_arbiter
 from bentoml.serving import create_watcher
 from bonafide.bento.supervisor import secure_supervisor
 secure_supervisor("")
-child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+child = "import os, time; os.write(1, b'%d\\\\n' % os.getpid()); time.sleep(60)"
 create_standalone_arbiter([create_watcher(name, ["-c", child], env={}) for name in "ab"]).start()
 """
     supervisor = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert supervisor.stdout is not None
     with supervisor, supervisor.stdout:
-        children = [psutil.Process(int(supervisor.stdout.readline())) for _ in range(2)]
-        assert all(child.is_running() for child in children)
-        supervisor.kill()
+        try:
+            children = [psutil.Process(int(supervisor.stdout.readline())) for _ in range(2)]
+            assert all(child.is_running() for child in children)
+        finally:
+            supervisor.kill()
     _, alive = psutil.wait_procs(children, timeout=5)
     for child in alive:
         child.kill()

@@ -61,7 +61,7 @@ def of(channel: int | None, windows: Sequence[LiveWindow]) -> list[tuple[int, fl
     ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 9 * RATE), max_size=8), CONFIGS, CONFIGS, st.booleans())
 def test_each_channel_has_the_windows_of_a_session_of_it_alone(
     cuts: list[int], first: LiveConfig, then: LiveConfig, flushed: bool

@@ -15,11 +15,10 @@ def row(shown: str, name: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")[2:-1]]
 
 
+@pytest.mark.usefixtures("models_in_workspace")
 def test_manifests_count_their_bona_fide_windows_and_folders_all(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
     silence = np.zeros(64_000, np.float32)
     voice = np.concatenate([speech_like(4.0)[0], silence])
     rows = []

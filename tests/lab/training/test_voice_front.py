@@ -86,8 +86,8 @@ def test_silence_does_no_harm(student: WavLMForStatistics) -> None:
 
 def test_batches_do_not_change_a_score(student: WavLMForStatistics, speech: torch.Tensor) -> None:
     with torch.inference_mode():
-        together = student(speech).logits
-        alone = torch.cat([student(window[None]).logits for window in speech])
+        together = student(speech[:3]).logits
+        alone = torch.cat([student(window[None]).logits for window in speech[:3]])
     assert torch.allclose(together, alone, atol=1e-4)
 
 

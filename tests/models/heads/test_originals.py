@@ -109,8 +109,8 @@ def test_published_weights_give_the_published_programs_logits(name: str) -> None
     kind = recognised(state, name)
     assert kind.name == ("aasist-l" if "aasist-l" in name else "aasist")
     model = filled(state, kind, name)
-    expected = reference(name)
-    samples = torch.from_numpy(reference("pcm").astype(np.float32) / 32768)
+    expected = reference(name)[::2]
+    samples = torch.from_numpy(reference("pcm")[::2].astype(np.float32) / 32768)
     with torch.inference_mode():
         logits = model(samples).numpy()
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4)

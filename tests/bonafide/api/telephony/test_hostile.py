@@ -100,7 +100,7 @@ def read(protocol: PhoneProtocol, content: Content) -> list[Event]:
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(frames=st.lists(FRAMES, max_size=8))
 def test_anything(name: str, frames: list[Content]) -> None:
     protocol = PROTOCOLS[name]()
@@ -109,7 +109,7 @@ def test_anything(name: str, frames: list[Content]) -> None:
     list(protocol.rest())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     parameters=VALUES, kinds=st.lists(st.sampled_from(["open", "close", "ping", "discarded", "update", "error", "x"]))
 )
@@ -121,7 +121,7 @@ def test_numbered_messages_of_genesys_with_any_parameters(parameters: Any, kinds
         read(protocol, json.dumps({**found, "parameters": parameters}))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(stream=st.binary(max_size=300), cuts=st.lists(st.integers(1, 40), min_size=1))
 def test_audiosocket_holds_no_more_than_one_message(stream: bytes, cuts: list[int]) -> None:
     whole, cut = AudioSocketProtocol(), AudioSocketProtocol()
@@ -140,7 +140,7 @@ def test_audiosocket_holds_no_more_than_one_message(stream: bytes, cuts: list[in
     assert apart == together or not together
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(numbers=st.lists(st.integers(0, 200), max_size=120))
 def test_reordering_is_in_order_without_repeats_and_bounded(numbers: list[int]) -> None:
     order = Reorder[int](MOST_WAITING)
@@ -155,7 +155,7 @@ def test_reordering_is_in_order_without_repeats_and_bounded(numbers: list[int]) 
     assert order.lost == (max(out) + 1 - len(out) if out else 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(described=st.text(max_size=200), signed=st.text(max_size=80))
 def test_any_signature_is_refused(described: str, signed: str) -> None:
     with pytest.raises(Unauthenticated):
