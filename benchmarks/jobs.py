@@ -1,13 +1,16 @@
 """Jobs behind live calls: delays of live windows without and with a job, in turns of one run, and the job's pace.
 
 The service runs in its own processes with the bundled models, objects in a folder and jobs in SQLite. Each recording
-differs in its bits, so that none comes from the cache. At the end every key must have exactly one result.
+differs in its bits, so that none comes from the cache. At the end every key must have exactly one result. With `--kill`
+instead: objects in MinIO, jobs in Valkey, and all processes of the service are killed at half of the job.
 
-Usage: python -m benchmarks.jobs [--recordings 10000] [--sockets 4] [--turns 3] [--seconds 10]
+Usage: python -m benchmarks.jobs [--recordings 10000] [--sockets 4] [--turns 3] [--seconds 10] [--kill]
 """
 
 import argparse
 import json
+import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -25,9 +28,11 @@ from benchmarks.live import measure, speech
 from benchmarks.processes import ready
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from benchmarks.voices import LiveLoad
-from scripts.local_service import LocalService
+from scripts.local_service import LocalService, running, start
+from tests.servers import ACCESS_KEY, SECRET_KEY, minio_client, start_minio, start_valkey
 
 _BUCKET = "archive"
+_WHOLE = {"bucket": _BUCKET, "prefix": "whole/"}
 _SECONDS = 4
 _MOST_A_SECOND = 60
 """Recordings of a turn, for each of its seconds: more than can be judged, so that the job outlasts it."""
@@ -65,6 +70,7 @@ def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sockets", type=int, default=4, help="live voices at a time (%(default)s)")
     parser.add_argument("--turns", type=int, default=3, help="of each, without and with the job (%(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, help="measured in each turn (%(default)s)")
+    parser.add_argument("--kill", action="store_true", help="only a job whose service is killed")
     parser.add_argument("--only-live", action="store_true", help="leave out the job to its end, of --recordings")
     return parser.parse_args(command_line)
 
@@ -75,6 +81,9 @@ def main(command_line: Sequence[str]) -> None:
     say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if chosen.kill:
+            say(killed(folder, chosen.recordings))
+            return
         bucket = folder / "objects" / _BUCKET
         each_turn = int(_MOST_A_SECOND * (chosen.seconds + 5))
         for turn in range(chosen.turns):
@@ -130,16 +139,75 @@ def _run(service: LocalService, chosen: argparse.Namespace) -> None:
 def _whole(service: LocalService, count: int) -> None:
     """A job to its end, without live voices."""
     began = time.monotonic()
-    job = json.loads(asked(service, "POST", "/jobs", {"bucket": _BUCKET, "prefix": "whole/"}))
-    while job["state"] not in ("done", "cancelled"):
-        time.sleep(1.0)
-        job = job_of(service, job["id"])
+    job = json.loads(asked(service, "POST", "/jobs", _WHOLE))
+    _until(service, job["id"], count)
     wall_s = time.monotonic() - began
-    lines = asked(service, "GET", f"/jobs/{job['id']}/results").splitlines()
-    keys = Counter(json.loads(line)["key"] for line in lines)
-    if len(keys) != count or set(keys.values()) != {1}:
-        raise RuntimeError("a key has no result, or several")
+    _check(service, job["id"], count)
     say(f"alone: {count} recordings in {wall_s:.0f} s, {count / wall_s:.1f} a second; each has one result.")
+
+
+def killed(folder: Path, count: int) -> str:
+    """Kills the service at half of a job, and starts it again; what that cost, in a sentence.
+
+    Raises:
+        RuntimeError: the job failed, or a key has no verdict, or several.
+    """
+    write_recordings(folder / "whole", count, seed=0)
+    minio, valkey = start_minio(folder), start_valkey(folder)
+    try:
+        client = minio_client(minio)
+        client.make_bucket(_BUCKET)
+        for path in (folder / "whole").iterdir():
+            client.fput_object(_BUCKET, f"whole/{path.name}", str(path))
+        env = {
+            "BONAFIDE_JOBS": "true",
+            "BONAFIDE_JOBS_MAX_KEYS": str(count),
+            "BONAFIDE_OFFLINE": "true",
+            "MINIO_ENDPOINT": minio.address,
+            "MINIO_ACCESS_KEY": ACCESS_KEY,
+            "MINIO_SECRET_KEY": SECRET_KEY,
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(valkey.port),
+        }
+        began = time.monotonic()
+        service = start(folder / "first.log", env)
+        try:
+            service.wait_ready()
+            job = json.loads(asked(service, "POST", "/jobs", _WHOLE))
+            kept = _until(service, job["id"], count // 2)
+        finally:
+            os.killpg(service.process.pid, signal.SIGKILL)
+            service.process.wait()
+        at_s = time.monotonic() - began
+        with running(folder / "second.log", env) as service:
+            _until(service, job["id"], count)
+            _check(service, job["id"], count)
+    finally:
+        minio.stop()
+        valkey.stop()
+    return (
+        f"All processes of the service were killed after {at_s:.0f} s with {kept} of {count} judged; started again, it "
+        f"had judged all after {time.monotonic() - began:.0f} s, each key once."
+    )
+
+
+def _until(service: LocalService, job_id: str, judged: int) -> int:
+    """How many recordings of the job are judged, as soon as they are that many."""
+    while True:
+        job = job_of(service, job_id)
+        if (found := job["done"] + job["failed"]) >= judged:
+            return int(found)
+        if job["state"] == "cancelled":
+            raise RuntimeError("the job was cancelled")
+        time.sleep(1.0)
+
+
+def _check(service: LocalService, job_id: str, count: int) -> None:
+    lines = asked(service, "GET", f"/jobs/{job_id}/results").splitlines()
+    results = [json.loads(line) for line in lines]
+    keys = Counter(result["key"] for result in results if "verdict" in result)
+    if len(keys) != count or set(keys.values()) != {1}:
+        raise RuntimeError("a key has no verdict, or several")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Pace of an archive scan on one machine: recordings of 4 to 8 s in a real MinIO, the bundled voice model.
 
 Beside it, before and after each scan, the bare engine scores as many windows. On a machine with other work, the
-processor time of a window says more than the clock. With `--kill`, the largest scan's driver is killed at half, and the
-same command goes on; at the end every key must have exactly one row.
+processor time of a window says more than the clock. With `--kill`, a scan as large as the largest loses a process that
+reads at a quarter and its driver at half; the same command goes on, and MinIO is down for a minute at three quarters.
+At the end every key must have exactly one row.
 
 Usage: python -m benchmarks.scan [--recordings 1000] [--kill]
 """
@@ -41,6 +42,7 @@ _SIZES = (100, 1_000, 10_000)
 _ORIGINALS = 300
 _SECONDS = (4, 8)
 _LOOK_S = 0.5
+_DOWN_S = 60.0
 _LEAST_S = 15.0
 """A shorter scan has no pace: what was decoded while the model was loaded is scored at once."""
 _HOUR_S = 3600.0
@@ -207,23 +209,51 @@ def measured(minio: Server, engine: BareEngine, count: int, log: Path) -> Measur
 
 
 def killed(minio: Server, count: int, log: Path) -> str:
-    """Kills the driver when half of the recordings are committed, and goes on; what that cost, in a sentence."""
+    """Kills a worker, the driver and the storage of a scan, and goes on; what that cost, in a sentence.
+
+    Raises:
+        RuntimeError: the scan ended too early or failed, or a key has no row, or several.
+    """
     prefix = "killed/"
     write_recordings(minio_client(minio), prefix, count)
     place = _place(minio, prefix)
     began = time.monotonic()
-    with scanning(minio, prefix, log) as process:
-        while process.poll() is None and len(judged(place).rows) < count / 2:
+
+    def until(process: "subprocess.Popen[bytes]", share: float) -> int:
+        while (committed := len(judged(place).rows)) < share * count:
+            if process.poll() is not None:
+                raise RuntimeError(f"the scan has ended:\n{log.read_text()[-4000:]}")
             time.sleep(_LOOK_S)
-        process.kill()
-    kept, at_s = len(judged(place).rows), time.monotonic() - began
+        return committed
+
     with scanning(minio, prefix, log) as process:
+        until(process, 1 / 4)
+        _reader(process.pid).kill()
+        kept = until(process, 1 / 2)
+        process.kill()
+    at_s = time.monotonic() - began
+    with scanning(minio, prefix, log) as process:
+        until(process, 3 / 4)
+        minio.kill()
+        time.sleep(_DOWN_S)
+        minio.start()
         finished(process, log)
     judged(place, count)
     return (
-        f"Killed after {at_s:.0f} s with {kept} of {count} committed; with the same command all were there after "
+        f"A process that reads was killed at a quarter, the driver after {at_s:.0f} s with {kept} of {count} "
+        f"committed; the same command went on, MinIO was down for {_DOWN_S:.0f} s, and all were there after "
         f"{time.monotonic() - began:.0f} s, each key once."
     )
+
+
+def _reader(pid: int) -> psutil.Process:
+    """One that reads for the scan of this process, as soon as there is one."""
+    while True:
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if _kind(" ".join(process.cmdline())) == "reading":
+                    return process
+        time.sleep(_LOOK_S / 10)
 
 
 def table(rows: Sequence[Measured]) -> str:
@@ -277,7 +307,7 @@ def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
     parser.add_argument("--recordings", type=int, default=1_000, help="of the largest scan (%(default)s)")
-    parser.add_argument("--kill", action="store_true", help="kill a scan at half, too")
+    parser.add_argument("--kill", action="store_true", help="kill parts of a scan, too")
     return parser.parse_args(command_line)
 
 

@@ -155,8 +155,7 @@ class _Reader:
         return await retrying(self._read_now, entry)
 
     async def _read_now(self, entry: Entry) -> tuple[Entry, bytearray]:
-        stat = await self._store.stat(self._bucket, entry.key)
-        data = await self._store.read(self._bucket, entry.key, stat)
+        stat, data = await self._store.fetch(self._bucket, entry.key)
         return Entry(entry.key, stat.etag or entry.etag, stat.size, stat.modified), data
 
 

@@ -94,8 +94,9 @@ class Whole:
 
 
 def entries_table(first: int, entries: Sequence[Entry]) -> pa.Table:
-    """Objects as a table of `ENTRIES`, numbered from `first` on."""
+    """Objects as a table of `ENTRIES`, numbered from `first` on; small ones first, as they are read in this order."""
     rows = [{"ordinal": first + index, **entry._asdict()} for index, entry in enumerate(entries)]
+    rows.sort(key=lambda row: row["size"])
     return pa.Table.from_pylist(rows, ENTRIES)
 
 

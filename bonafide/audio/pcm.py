@@ -14,7 +14,7 @@ _CODEC = "pcm_s16le"
 _BYTES = 2
 _PROBED_BYTES = 1 << 18
 """Twice as much as FFmpeg searches."""
-_DTS = (b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\x00", b"\xff\x1f\x00\xe8")
+_DTS = np.frombuffer(b"\x7f\xfe\x80\x01\xfe\x7f\x01\x80\x1f\xff\xe8\x00\xff\x1f\x00\xe8", "<u4")
 """One of these begins each of its frames. It alone may be packed into words of 14 bit, which are quiet."""
 _LOUD = 1 << 14
 _FILLED, _PADDED = 0.5, 0.1
@@ -50,7 +50,7 @@ def is_sound(data: bytes, part: Part) -> bool:
         return False
     probed = data[part.body : min(part.end, part.body + _PROBED_BYTES)]
     words = np.frombuffer(probed, np.dtype("<i2"), len(probed) // _BYTES)
-    if len(words) <= channels or any(sync in probed for sync in _DTS):
+    if len(words) <= channels or _has_dts(probed):
         return False
     repeated = np.count_nonzero(words[1:] == words[:-1]) / len(words)
     if int(words.min()) > -_LOUD and int(words.max()) < _LOUD:
@@ -58,3 +58,9 @@ def is_sound(data: bytes, part: Part) -> bool:
     values = words.astype(np.float32)
     change = np.abs(values[channels:] - values[:-channels]).mean()
     return bool(repeated < _PADDED and change < np.abs(values).mean())
+
+
+def _has_dts(probed: bytes) -> bool:
+    """Whether a frame of DTS begins at any byte; compares four bytes at a time, which is quicker than to search."""
+    aligned = (np.frombuffer(probed, "<u4", (len(probed) - first) // 4, first) for first in range(min(4, len(probed))))
+    return any(bool((each == sync).any()) for each in aligned for sync in _DTS)

@@ -20,6 +20,12 @@ from bonafide.decoders.frames import MAX_HEADER_BYTES, PREFIX, Frame, Media, hea
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
 """The only variables passed on from the environment, which contains secrets."""
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(32 << 20)}
+"""For glibc: memory that was freed is kept up to so many bytes, but not that of pieces that are larger than the first.
+
+Otherwise every array of a short recording is given back to the kernel and taken from it anew, which is a third of what
+decoding costs.
+"""
 _SOCKET_BUFFER = 1 << 20
 _PIECE_BYTES = 1 << 20
 _TAKING_S = 30.0
@@ -226,4 +232,4 @@ async def _readable(connection: socket.socket) -> None:
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     path = os.pathsep.join([str(_ROOT), *(entry for entry in sys.path if entry)])
-    return {**kept, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return {**kept, **_MALLOC, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

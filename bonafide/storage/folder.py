@@ -55,29 +55,41 @@ class FolderStore:
 
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
-        return await self._read(bucket, key, expected, collect, len)
+        _, content = await self._read(bucket, key, expected, collect, len)
+        return content
+
+    async def fetch(self, bucket: str, key: str) -> tuple[ObjectStat, bytearray]:
+        """See `ObjectStore.fetch`."""
+        return await self._read(bucket, key, None, collect, len)
 
     async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
         """See `ObjectStore.digest`."""
-        return await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
+        _, digest = await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
+        return digest
 
-    async def _read(self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]) -> T:
+    async def _read(
+        self, bucket: str, key: str, expected: ObjectStat | None, take: Take[T], length: Callable[[T], int]
+    ) -> tuple[ObjectStat, T]:
+        """The file and what is taken of it; `expected`: None if it may be any."""
         self._check(bucket, key)
-        check_size(expected.size, self._max_bytes)
+        if expected is not None:
+            check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> T | None:
+        def work(stop: threading.Event) -> tuple[ObjectStat, T] | None:
             with _opened(self._root, bucket, key) as file:
-                if _describe(file) != expected:
+                found = _describe(file)
+                if expected is not None and found != expected:
                     return None
-                content = take(lambda size: os.read(file, size), expected.size, stop)
+                check_size(found.size, self._max_bytes)
+                content = take(lambda size: os.read(file, size), found.size, stop)
                 # Once more: the file may have been written during the read.
-                unchanged = length(content) == expected.size and _describe(file) == expected
-                return content if unchanged else None
+                unchanged = length(content) == found.size and _describe(file) == found
+                return (found, content) if unchanged else None
 
-        content = await self._run(work, bucket, key)
-        if content is None:
+        taken = await self._run(work, bucket, key)
+        if taken is None:
             raise Unavailable("the object changed while it was read, try again")
-        return content
+        return taken
 
     async def keys(self, bucket: str, prefix: str, after: str, count: int) -> list[str]:
         """See `ObjectStore.keys`; each call walks the whole folder, and holds no more than `count` keys."""

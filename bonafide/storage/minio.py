@@ -82,37 +82,49 @@ class MinioStore:
 
     async def read(self, bucket: str, key: str, expected: ObjectStat) -> bytearray:
         """See `ObjectStore.read`."""
-        return await self._read(bucket, key, expected, collect, len)
+        _, content = await self._read(bucket, key, expected, collect, len)
+        return content
+
+    async def fetch(self, bucket: str, key: str) -> tuple[ObjectStat, bytearray]:
+        """See `ObjectStore.fetch`."""
+        return await self._read(bucket, key, None, collect, len)
 
     async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
         """See `ObjectStore.digest`."""
-        return await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
+        _, digest = await self._read(bucket, key, expected, hashed, lambda digest: digest.length)
+        return digest
 
-    async def _read(self, bucket: str, key: str, expected: ObjectStat, take: Take[T], length: Callable[[T], int]) -> T:
+    async def _read(
+        self, bucket: str, key: str, expected: ObjectStat | None, take: Take[T], length: Callable[[T], int]
+    ) -> tuple[ObjectStat, T]:
+        """The object and what is taken of it; `expected`: None if it may be any."""
         check_location(bucket, key, self._allowed_buckets)
-        check_size(expected.size, self._max_bytes)
+        if expected is not None:
+            check_size(expected.size, self._max_bytes)
 
-        def work(stop: threading.Event) -> T | None:
+        def work(stop: threading.Event) -> tuple[ObjectStat, T] | None:
             response = self._client.get_object(bucket, key)
             try:
                 # read1 returns the bytes that have arrived, so that a slow transfer notices a cancelled call.
                 def read_some(size: int) -> bytes:
                     return response.read1(size, decode_content=False) or b""
 
-                if _describe(bucket, key, response.headers) != expected:
+                found = _describe(bucket, key, response.headers)
+                if expected is not None and found != expected:
                     # The HTTP client accepts truncated headers; the body then fails.
                     read_some(1)
                     return None
-                content = take(read_some, expected.size, stop)
-                return content if length(content) == expected.size else None
+                check_size(found.size, self._max_bytes)
+                content = take(read_some, found.size, stop)
+                return (found, content) if length(content) == found.size else None
             finally:
                 # Read to its end, the connection is back in the pool by now; otherwise it cannot be reused.
                 response.close()
 
-        content = await self._retrying(work, bucket, key)
-        if content is None:
+        taken = await self._retrying(work, bucket, key)
+        if taken is None:
             raise Unavailable("the object changed while it was read, try again")
-        return content
+        return taken
 
     async def keys(self, bucket: str, prefix: str, after: str, count: int) -> list[str]:
         """See `ObjectStore.keys`; one request for each thousand of them."""

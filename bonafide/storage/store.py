@@ -38,8 +38,8 @@ class ObjectStat:
 class ObjectStore(Protocol):
     """Source of objects. Every method may be cancelled at any time and then stops its work soon.
 
-    `stat`, `read` and `digest` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden` for a
-    bucket outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
+    `stat`, `read`, `fetch` and `digest` raise `InvalidRequest` for names that no bucket or object can have, `Forbidden`
+    for a bucket outside the allowed list or an object that the service's credentials cannot read, `ObjectNotFound`, and
     `Unavailable` when the storage does not respond, after the retries.
     """
 
@@ -50,6 +50,12 @@ class ObjectStore(Protocol):
         """Reads the object that `stat` described, and never more than its size.
 
         Raises `Unavailable` when the content has changed since: the caller may retry from `stat`.
+        """
+
+    async def fetch(self, bucket: str, key: str) -> tuple[ObjectStat, bytearray]:
+        """Reads an object as it is now, with the description of these very bytes: one request instead of two.
+
+        Raises `TooLarge` before it reads one that is over the limit, and otherwise as `read`.
         """
 
     async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:

@@ -52,6 +52,10 @@ class CountingStore:
         self.reads += 1
         return await self._store.read(bucket, key, expected)
 
+    async def fetch(self, bucket: str, key: str) -> tuple[ObjectStat, bytearray]:
+        self.reads += 1
+        return await self._store.fetch(bucket, key)
+
     async def digest(self, bucket: str, key: str, expected: ObjectStat) -> MediaDigest:
         return await self._store.digest(bucket, key, expected)
 

@@ -34,6 +34,9 @@ def table(out: Path, which: str) -> list[dict[str, Any]]:
     return [row for part in parts_of(manifest) for row in read_table(place, getattr(part, which)).to_pylist()]
 
 
+LONG_S = 600
+"""150 windows: more than one block of Ray holds."""
+
 # In bf16 the last digits may be rounded otherwise in another batch.
 TOLERANCE = 0.01
 
@@ -61,9 +64,16 @@ async def test_rows_are_the_verdicts_of_the_service(service: LocalService, tmp_p
     (source / "broken.wav").write_bytes(b"no sound")
     sides = np.stack([speech_like(9.0, seed=1)[0], speech_like(9.0, seed=2)[0]])
     (source / "two sides.wav").write_bytes(encode(sides, 16_000))
+    long = np.resize(speech_like(9.0, seed=3), (1, LONG_S * 16_000))
+    (source / "a long one.wav").write_bytes(encode(long, 16_000))
+    short = [f"{index} of a second.wav" for index in range(8)]
+    for index, key in enumerate(short):
+        (source / key).write_bytes(encode(speech_like(1.0, seed=index), 16_000))
     await asyncio.to_thread(scanned, source, out)
     rows = {row["key"]: row for row in table(out, "recordings")}
-    assert rows.keys() == {"call.mp3", "broken.wav", "two sides.wav"}
+    assert rows.keys() == {"call.mp3", "broken.wav", "two sides.wav", "a long one.wav", *short}
+    assert [rows[key]["windows"] for key in ("a long one.wav", *short)] == [LONG_S // 4] + [1] * len(short)
+    assert max(rows[key]["scanned_at"] for key in short) <= rows["a long one.wav"]["scanned_at"]
     assert rows["broken.wav"]["error_code"] == "unreadable_media"
     windows = table(out, "windows")
     async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:

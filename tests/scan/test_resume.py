@@ -199,6 +199,8 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
         with running(proxy.address, tmp_path, model) as scan:
             await scan.until(lambda: results.committed() > A_FEW)
             assert scan.listening() <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+            assert not scan.workers("monitor.py")
+            assert not scan.workers("dashboard.py")
             # Ray's agents ask the dead driver's server for a minute before they end.
             left_behind = [each for each in scan.descendants() if "Agent" not in _title(each)]
             assert left_behind

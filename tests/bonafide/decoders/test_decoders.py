@@ -55,6 +55,10 @@ async def windows_of(decoder: RecordingDecoder, data: bytes, limits: AudioLimits
     return windows
 
 
+def _page_faults(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
 def processes() -> list[int]:
     """The decoding processes of this process's template."""
     template = Template.of_process().pid
@@ -77,6 +81,18 @@ async def test_a_process_gives_the_same_windows_as_a_thread(kind: str, before: i
     assert (stream.seconds, stream.warnings) == (reader.seconds, reader.warnings)
     assert [_place(window) for window in windows] == [_place(window) for window in expected]
     assert all(np.array_equal(one.pcm, other.pcm) for one, other in zip(windows, expected, strict=True))
+
+
+async def test_a_process_keeps_the_memory_of_a_short_recording_for_the_next() -> None:
+    data = encode(speech_like(8.0), 16_000)
+    async with decoders() as pool:
+        recordings = ProcessRecordings(pool)
+        faults = []
+        for _ in range(40):
+            await windows_of(recordings, data)
+            faults.append(sum(_page_faults(pid) for pid in processes()))
+    # Given back and taken anew, its few megabytes are a thousand pages.
+    assert faults[-1] - faults[19] < 20 * 100
 
 
 async def test_a_process_reads_joined_files_and_gaps_as_a_thread_does() -> None:

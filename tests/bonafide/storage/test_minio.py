@@ -14,7 +14,7 @@ import pytest
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 
-from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.errors import BonafideError, Forbidden, InvalidRequest, ObjectNotFound, TooLarge, Unavailable
 from bonafide.media_digest import digest_of
 from bonafide.storage.minio import MinioStore
 from bonafide.storage.store import ObjectStat
@@ -81,6 +81,10 @@ def stat_it(store: MinioStore) -> Awaitable[ObjectStat]:
 
 async def fetch_it(store: MinioStore) -> bytearray:
     return await store.read("calls", "a.wav", await store.stat("calls", "a.wav"))
+
+
+def fetch_at_once(store: MinioStore) -> Awaitable[tuple[ObjectStat, bytearray]]:
+    return store.fetch("calls", "a.wav")
 
 
 async def test_the_endpoint_may_name_its_scheme(minio_server: Server) -> None:
@@ -338,6 +342,32 @@ async def test_a_body_longer_than_its_length_is_not_taken_in() -> None:
             await fetch_it(store)
         await until(lambda: liar.open == 0, within_s=1)
         assert liar.sent < 10_000_000  # what fits into the sockets' buffers
+
+
+async def test_a_whole_object_takes_one_request_and_never_more_than_its_length() -> None:
+    assert await attempts_of([OBJECT], fetch_at_once) == 1
+    # Chunks win over the length for the HTTP client, and these never end.
+    begin = http("200 OK", b"", *FACTS, "Content-Length: 5", "Transfer-Encoding: chunked")
+    chunk = b"4000\r\n" + bytes(0x4000) + b"\r\n"
+    async with answering([REGION, begin], chunk) as liar, opened(liar.address) as store:
+        with pytest.raises(Unavailable, match="changed"):
+            await fetch_at_once(store)
+        await until(lambda: liar.open == 0, within_s=1)
+
+
+async def test_a_whole_object_over_the_limit_is_asked_for_once_and_not_read() -> None:
+    huge = http("200 OK", b"", *FACTS, f"Content-Length: {10**15}")
+    async with answering([REGION, huge], bytes(0x4000)) as liar, opened(liar.address) as store:
+        with pytest.raises(TooLarge):
+            await fetch_at_once(store)
+        await until(lambda: liar.open == 0, within_s=1)
+        assert liar.connections == 2
+
+
+@pytest.mark.parametrize("cut", range(1, len(OBJECT), 7))
+async def test_a_whole_object_whose_answer_was_cut_is_asked_for_again(cut: int) -> None:
+    # Nothing is known of it before: a cut number in the headers is a length, and a cut date another one.
+    assert await attempts_of([OBJECT[:cut], OBJECT], fetch_at_once) == 2
 
 
 async def test_another_length_than_before_is_not_taken_in() -> None:

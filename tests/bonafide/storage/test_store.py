@@ -92,6 +92,7 @@ async def test_an_object_comes_back_as_it_was_stored(shelf: Shelf, size: int) ->
     stat = await shelf.store.stat(shelf.bucket, "2024/05/a call.wav")
     assert stat.size == size
     assert await shelf.store.read(shelf.bucket, "2024/05/a call.wav", stat) == content
+    assert await shelf.store.fetch(shelf.bucket, "2024/05/a call.wav") == (stat, bytearray(content))
     digest = await shelf.store.digest(shelf.bucket, "2024/05/a call.wav", stat)
     assert digest == MediaDigest(hashlib.sha256(content).hexdigest(), size)
 
@@ -114,11 +115,15 @@ async def test_what_is_not_there_is_not_found(shelf: Shelf, key: str) -> None:
         await shelf.store.stat(shelf.bucket, key)
     with pytest.raises(ObjectNotFound):
         await shelf.store.read(shelf.bucket, key, ObjectStat("x", 3))
+    with pytest.raises(ObjectNotFound):
+        await shelf.store.fetch(shelf.bucket, key)
 
 
 async def test_a_missing_bucket_is_not_found(shelf: Shelf) -> None:
     with pytest.raises(ObjectNotFound):
         await shelf.store.stat("no-such-bucket", "a.wav")
+    with pytest.raises(ObjectNotFound):
+        await shelf.store.fetch("no-such-bucket", "a.wav")
 
 
 BAD_BUCKETS = """,ab,Upper,under_score,..,a/b,a..b,.abc,abc.,-abc,abc-,a.-b,a-.b,192.168.0.1,аbc,a b,a%2fb"""
@@ -131,6 +136,8 @@ async def test_a_bucket_name_that_none_can_have_is_refused(shelf: Shelf, bucket:
         await shelf.store.stat(bucket, "a.wav")
     with pytest.raises(InvalidRequest):
         await shelf.store.read(bucket, "a.wav", ObjectStat("x", 3))
+    with pytest.raises(InvalidRequest):
+        await shelf.store.fetch(bucket, "a.wav")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +147,8 @@ async def test_a_bucket_name_that_none_can_have_is_refused(shelf: Shelf, bucket:
 async def test_a_key_that_cannot_be_read_safely_is_refused(shelf: Shelf, key: str) -> None:
     with pytest.raises(InvalidRequest):
         await shelf.store.stat(shelf.bucket, key)
+    with pytest.raises(InvalidRequest):
+        await shelf.store.fetch(shelf.bucket, key)
 
 
 async def test_only_allowed_buckets_are_read_and_others_are_not_even_looked_for(shelf: Shelf) -> None:
@@ -150,6 +159,8 @@ async def test_only_allowed_buckets_are_read_and_others_are_not_even_looked_for(
             await store.stat(bucket, "a.wav")
         with pytest.raises(Forbidden):
             await store.read(bucket, "a.wav", ObjectStat("x", 3))
+        with pytest.raises(Forbidden):
+            await store.fetch(bucket, "a.wav")
     assert await fetch(shelf.restricted((shelf.bucket,)), shelf.bucket, "a.wav") == b"one"
 
 
@@ -159,6 +170,10 @@ async def test_an_object_over_the_limit_is_refused_before_it_is_read(shelf: Shel
         await shelf.store.stat(shelf.bucket, "long.wav")
     with pytest.raises(TooLarge):
         await shelf.store.read(shelf.bucket, "long.wav", ObjectStat("x", LIMIT + 1))
+    with pytest.raises(TooLarge, match=str(LIMIT)):
+        await shelf.store.fetch(shelf.bucket, "long.wav")
+    shelf.put("short.wav", b"one")
+    assert (await shelf.store.fetch(shelf.bucket, "short.wav"))[1] == b"one"
 
 
 @pytest.mark.parametrize("second", [b"two", b"much longer than before", b""])
@@ -172,6 +187,8 @@ async def test_content_that_changed_since_is_not_passed_off_as_the_old(shelf: Sh
     with pytest.raises(Unavailable, match="changed while it was read, try again"):
         await shelf.store.digest(shelf.bucket, "a.wav", stat)
     assert await fetch(shelf.store, shelf.bucket, "a.wav") == second
+    stat = await shelf.store.stat(shelf.bucket, "a.wav")
+    assert await shelf.store.fetch(shelf.bucket, "a.wav") == (stat, bytearray(second))
 
 
 async def test_an_object_removed_since_is_not_found(shelf: Shelf) -> None:
@@ -180,6 +197,8 @@ async def test_an_object_removed_since_is_not_found(shelf: Shelf) -> None:
     shelf.remove("a.wav")
     with pytest.raises(ObjectNotFound):
         await shelf.store.read(shelf.bucket, "a.wav", stat)
+    with pytest.raises(ObjectNotFound):
+        await shelf.store.fetch(shelf.bucket, "a.wav")
 
 
 async def test_many_objects_are_read_at_one_time(shelf: Shelf) -> None:
