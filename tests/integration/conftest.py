@@ -18,6 +18,10 @@ SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 
+OWN_WORKER = "test_bento.py"
+"""So long that another worker starts one more `service` for it."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that share a service `alone`, but for those that are marked `beside`, or whose module is.
@@ -30,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("alone")
         if item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.xdist_group(ALONE))
-        elif shares:
+        elif shares and item.path.name != OWN_WORKER:
             item.add_marker(pytest.mark.xdist_group(SHARED))
 
 

@@ -49,7 +49,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+def fused_service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     objects = tmp_path_factory.mktemp("objects")
     (objects / "calls").mkdir()
     (objects / "calls" / "a.wav").write_bytes(wav(samples(9.3), RATE))
@@ -63,10 +63,10 @@ def service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
         yield started
 
 
-async def test_the_pair_is_the_mean_of_both_programs_over_grpc(service: LocalService) -> None:
+async def test_the_pair_is_the_mean_of_both_programs_over_grpc(fused_service: LocalService) -> None:
     """No face is found in the reference pictures, so that both members are given all of them."""
     both = {f"{weights}@1": 1 - softmax(reference(weights))[:, 1] for weights in PAIR}
-    async with AsyncBonafideClient(service.address) as client:
+    async with AsyncBonafideClient(fused_service.address) as client:
         for place, bgr in enumerate(reference("images_bgr")):
             photo = Image.fromarray(np.ascontiguousarray(bgr[..., ::-1]))
             report = await client.predict_liveness(encode_image(photo, "PNG"))
@@ -77,10 +77,10 @@ async def test_the_pair_is_the_mean_of_both_programs_over_grpc(service: LocalSer
 
 
 async def test_each_member_is_given_its_own_crop_of_a_face(
-    service: LocalService, models: tuple[Path, Path], face_jpg: Path
+    fused_service: LocalService, models: tuple[Path, Path], face_jpg: Path
 ) -> None:
     photo = Image.open(face_jpg).convert("RGB")
-    async with AsyncBonafideClient(service.address) as client:
+    async with AsyncBonafideClient(fused_service.address) as client:
         report = await client.predict_liveness(encode_image(photo, "PNG"))
     (face, *_) = report.faces
     expected = {}
@@ -94,12 +94,14 @@ async def test_each_member_is_given_its_own_crop_of_a_face(
     assert report.score == pytest.approx(np.mean(list(expected.values())), abs=1e-3)
 
 
-async def test_voices_are_fused_by_their_log_odds_over_grpc(service: LocalService, models: tuple[Path, Path]) -> None:
+async def test_voices_are_fused_by_their_log_odds_over_grpc(
+    fused_service: LocalService, models: tuple[Path, Path]
+) -> None:
     """The last window of 64,600 samples is all of them for AASIST, and its end for the small model."""
     small = VoiceSpoofModel.load(str(models[0] / "small"), options(models[0]))
     ends = [pcm[-64_000:] for pcm in reference("pcm")]
     both: dict[str, NDArray[Any]] = {"small": small.score(ends), "aasist": softmax(reference("aasist-asvspoof5"))[:, 0]}
-    async with AsyncBonafideClient(service.address) as client:
+    async with AsyncBonafideClient(fused_service.address) as client:
         for place, pcm in enumerate(reference("pcm")):
             report = await client.analyze_file(wav(pcm, 16_000))
             last = report.chunks[-1]
@@ -112,20 +114,20 @@ async def test_voices_are_fused_by_their_log_odds_over_grpc(service: LocalServic
             assert (again.chunks, again.member_scores) == (report.chunks, report.member_scores)
 
 
-async def test_every_way_lists_the_members_scores(service: LocalService) -> None:
+async def test_every_way_lists_the_members_scores(fused_service: LocalService) -> None:
     pcm = samples(9.3)
     recording = wav(pcm, RATE)
-    async with AsyncBonafideClient(service.address) as client:
+    async with AsyncBonafideClient(fused_service.address) as client:
         report = await client.analyze_file(recording)
         stored = await client.analyze_object("calls", "a.wav")
         statuses = [await client.voice_status(), await client.face_status()]
     expected = table([each.member_scores for each in report.chunks])
     assert expected.shape == (3, 2)
-    async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+    async with httpx.AsyncClient(base_url=fused_service.url, timeout=120) as http:
         posted: dict[str, Any] = (await http.post("/detect_audio", content=recording)).json()
         status = json.dumps((await http.get("/model_status")).json())
     floats = pcm.astype(np.float32) / np.float32(32_768)
-    stream, socket = await stream_summary(service, pcm.tobytes()), await socket_summary(service, floats)
+    stream, socket = await stream_summary(fused_service, pcm.tobytes()), await socket_summary(fused_service, floats)
     ways = {
         "object": [each.member_scores for each in stored.chunks],
         "http": [each["member_scores"] for each in posted["chunks"]],
