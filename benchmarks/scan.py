@@ -1,9 +1,9 @@
 """Pace of an archive scan on one machine: recordings of 4 to 8 s in a real MinIO, the bundled voice model.
 
 Beside it, before and after each scan, the bare engine scores as many windows. On a machine with other work, the
-processor time of a window says more than the clock. With `--kill`, a scan as large as the largest loses a process that
-reads at a quarter and its driver at half; the same command goes on, and MinIO is down for a minute at three quarters.
-At the end every key must have exactly one row.
+processor time of a window says more than the clock. With `--kill` instead, one scan loses a process that reads at a
+quarter and its driver at half; the same command goes on, and MinIO is down for a minute at three quarters. At the end
+every key must have exactly one row.
 
 Usage: python -m benchmarks.scan [--recordings 1000] [--kill]
 """
@@ -307,7 +307,7 @@ def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
     parser.add_argument("--recordings", type=int, default=1_000, help="of the largest scan (%(default)s)")
-    parser.add_argument("--kill", action="store_true", help="kill parts of a scan, too")
+    parser.add_argument("--kill", action="store_true", help="only a scan of which parts are killed")
     return parser.parse_args(command_line)
 
 
@@ -322,6 +322,9 @@ def main(command_line: Sequence[str]) -> None:
         log, minio = folder / "log", start_minio(folder)
         try:
             minio_client(minio).make_bucket(BUCKET)
+            if chosen.kill:
+                say(killed(minio, chosen.recordings, log))
+                return
             with bare_engine("voice", settings.voice_model, settings.models_dir) as engine:
                 rows = [measured(minio, engine, size, log) for size in sizes]
                 about = f"{engine.info['name']}, {engine.info['engine']} {engine.info['precision']}"
@@ -331,8 +334,6 @@ def main(command_line: Sequence[str]) -> None:
             else:
                 say(f"ms of processor time of a window, {rows[-1].recordings} recordings: {spent(rows[-1])}\n")
                 say(million_hours(rows[-1].judged.pace()[1]))
-            if chosen.kill:
-                say(killed(minio, chosen.recordings, log))
         finally:
             minio.stop()
     say(f"\nLoad average at the end: {load_average()}")
