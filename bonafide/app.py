@@ -11,16 +11,14 @@ from bonafide.cache.cache import open_cache
 from bonafide.cache.circuit_breaker import CircuitBreaker
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
-from bonafide.decoders.processes import Template
 from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.drift.watch import ScoreWatch
-from bonafide.errors import ObjectNotFound, Unavailable
+from bonafide.errors import ObjectNotFound
 from bonafide.evidence.opening import open_evidence
-from bonafide.face import FaceJudgement, StoredPhotos
+from bonafide.face import FaceJudgement
 from bonafide.feedback.store import Feedback
-from bonafide.jobs.job import TASKS
+from bonafide.job_work import JobWork
 from bonafide.jobs.jobs import Jobs
-from bonafide.jobs.opening import open_jobs
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
@@ -34,8 +32,6 @@ from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
 from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore
 from bonafide.voice import VoiceAnalysis
-
-_LOWEST_PRIORITY = 19
 
 
 class App:
@@ -113,56 +109,25 @@ class App:
             decoder=ProcessRecordings(self.decoders),
             shadow=self.shadows.voice,
         )
-        self.jobs: Jobs | None = None
-        self.job_photos: StoredPhotos | None = None
-        self._job_pool: ThreadPoolExecutor | None = None
+        judgement = partial(
+            FaceJudgement, threshold=settings.face_threshold, band=settings.face_uncertain, records=records
+        )
+        self.face = judgement(
+            runner=self.face_runner,
+            photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
+            shadow=self.shadows.face,
+        )
+        self.job_work: JobWork | None = None
         if settings.jobs:
-            if voice_jobs is None:
-                raise ValueError("BONAFIDE_JOBS is true, but there is no runner for jobs")
-            self.jobs = Jobs(
-                open_jobs(settings),
+            self.job_work = JobWork(
+                settings,
                 self._store,
-                allowed_buckets=settings.allowed_buckets,
-                max_keys=settings.jobs_max_keys,
-                callbacks=settings.jobs_callbacks,
-                tasks=TASKS if settings.jobs_photos else ("voice",),
+                measurements,
+                voice=voice_jobs,
+                face=face_jobs,
+                analysis=analysis,
+                judgement=judgement,
             )
-            # Nothing of what calls need: not their slots, bytes and processes, and the model in a process of its own.
-            self.job_runner = Runner(
-                "voice_jobs",
-                voice_jobs,
-                read=WindowScore.of,
-                max_calls=settings.jobs_concurrency,
-                observer=measurements,
-                weigh=window_weight,
-            )
-            self._job_decoders = DecoderPool.from_settings(
-                settings, slots=settings.jobs_concurrency, template=Template(_LOWEST_PRIORITY)
-            )
-            budget = ByteBudget(settings.jobs_concurrency * settings.max_audio_bytes)
-            self.job_voice = analysis(
-                runner=self.job_runner, budget=budget, decoder=ProcessRecordings(self._job_decoders)
-            )
-            if settings.jobs_photos:
-                if face_jobs is None:
-                    raise ValueError("BONAFIDE_JOBS_PHOTOS is true, but there is no runner for photos of jobs")
-                self.job_face_runner = Runner(
-                    "face_jobs",
-                    face_jobs,
-                    read=PhotoScore.of,
-                    max_calls=settings.jobs_concurrency,
-                    observer=measurements,
-                )
-                self._job_pool = ThreadPoolExecutor(1, thread_name_prefix="job-faces")
-                judgement = FaceJudgement(
-                    runner=self.job_face_runner,
-                    photos=ProcessPhotos.from_settings(self._job_decoders, self._job_pool, settings),
-                    threshold=settings.face_threshold,
-                    band=settings.face_uncertain,
-                    records=records,
-                )
-                self.job_photos = StoredPhotos(judgement, self._store, budget, settings.max_image_bytes)
-            self.job_webhook = Webhook("", settings.webhook_secret.get_secret_value())
         # Separate threads: queued behind the decoders of long recordings, live windows would be delayed.
         self._live_pool = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._live_decoders = DecoderPool.from_settings(settings)
@@ -177,14 +142,6 @@ class App:
         )
         self.calls = CallVerdicts.from_settings(settings, redis_breaker)
         self.webhook = Webhook.from_settings(settings)
-        self.face = FaceJudgement(
-            runner=self.face_runner,
-            photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
-            threshold=settings.face_threshold,
-            band=settings.face_uncertain,
-            shadow=self.shadows.face,
-            records=records,
-        )
 
     @property
     def ready(self) -> bool:
@@ -204,7 +161,7 @@ class App:
     @property
     def takes_jobs(self) -> bool:
         """Whether jobs are taken, and their runners are available."""
-        return self.jobs is not None and all(runner.ready for runner in self.job_runners().values())
+        return self.job_work is not None and self.job_work.ready
 
     def require_jobs(self) -> Jobs:
         """What callers do with jobs.
@@ -212,45 +169,33 @@ class App:
         Raises:
             ObjectNotFound: nothing, they are not configured.
         """
-        if self.jobs is None:
+        return self.require_job_work().jobs
+
+    def require_job_work(self) -> JobWork:
+        """What judges jobs; raises as `require_jobs`."""
+        if self.job_work is None:
             raise ObjectNotFound("this service takes no jobs")
-        return self.jobs
-
-    def require_job_photos(self) -> StoredPhotos:
-        """Judges the photos of jobs.
-
-        Raises:
-            Unavailable: another process took the job, whose settings are others.
-        """
-        if self.job_photos is None:
-            raise Unavailable("this process has no runner for photos of jobs")
-        return self.job_photos
+        return self.job_work
 
     def replaceable(self) -> dict[str, Runner[Any]]:
         """The runners whose models an operator may replace, by the names that the operator uses."""
         shadows = {f"{task}_shadow": runner for task, runner in self.shadows.runners.items()}
-        return {"voice": self.voice_runner, "face": self.face_runner, **shadows, **self.job_runners()}
+        return {"voice": self.voice_runner, "face": self.face_runner, **shadows, **self._job_runners}
 
     async def watch_runners(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Probes the runners until cancelled, which keeps `ready` current; `changed` is awaited ten times a second."""
-        await watch((self.voice_runner, self.face_runner, *self.job_runners().values()), changed)
+        await watch((self.voice_runner, self.face_runner, *self._job_runners.values()), changed)
 
-    def job_runners(self) -> dict[str, Runner[Any]]:
-        """Those of jobs, by their names; none where no jobs are taken."""
-        voice = {} if self.jobs is None else {"voice_jobs": self.job_runner}
-        face = {} if self.job_photos is None else {"face_jobs": self.job_face_runner}
-        return {**voice, **face}
+    @property
+    def _job_runners(self) -> dict[str, Runner[Any]]:
+        return {} if self.job_work is None else self.job_work.runners
 
     async def close(self) -> None:
         """Closes connections, threads and decoding processes."""
         if self.webhook is not None:
             await self.webhook.close()
-        if self.jobs is not None:
-            await self.job_webhook.close()
-            for runner in self.job_runners().values():
-                await runner.close()
-            await self.jobs.store.close()
-            self._job_decoders.close()
+        if self.job_work is not None:
+            await self.job_work.close()
         await self.calls.close()
         await self.shadows.close()
         await self.voice_runner.close()
@@ -263,6 +208,5 @@ class App:
             await self.feedback.close()
         self.decoders.close()
         self._live_decoders.close()
-        for pool in (self._pool, self._live_pool, self._job_pool):
-            if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._live_pool):
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -129,7 +129,7 @@ class FaceJudgement:
         if self._records is None:
             return report
         judgement = Judgement(
-            "photo",
+            "object" if stored_at else "photo",
             media,
             model,
             threshold,
@@ -138,9 +138,8 @@ class FaceJudgement:
             member_scores=members,
             answer=answer,
             codec=codec,
+            reference=stored_at,
         )
-        if stored_at:
-            judgement = replace(judgement, source="object", reference=stored_at)
         return replace(report, evidence=await self._records.record(judgement, call))
 
 

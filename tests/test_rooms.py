@@ -11,6 +11,7 @@ RANKS = (
     {"models.configured", "bonafide.serving"},
     {"bonafide.bento", "bonafide.api", "models"},
     {"bonafide.app"},
+    {"bonafide.job_work"},
     {"bonafide.voice", "bonafide.face", "bonafide.live", "bonafide.records"},
     {"bonafide.recordings", "bonafide.shadow", "bonafide.evidence", "bonafide.drift", "bonafide.feedback"},
     {"bonafide.jobs"},

@@ -6,30 +6,30 @@ from bonafide.api import messages
 from bonafide.api.job_messages import job_json
 from bonafide.app import App
 from bonafide.calls import Call
+from bonafide.job_work import JobWork
 from bonafide.jobs.job import Item
-from bonafide.jobs.jobs import Jobs
 from bonafide.jobs.worker import JobWorker
 from bonafide.voice import report_of
 
 
-def job_worker(app: App, jobs: Jobs) -> JobWorker:
+def job_worker(app: App, work: JobWork) -> JobWorker:
     """The worker on the jobs of an application; it does not run yet."""
     settings = app.settings
 
     async def judge(item: Item, call: Call) -> dict[str, Any]:
         if item.task == "face":
-            photo = await app.require_job_photos().judge(item.bucket, item.key, call)
+            photo = await work.require_photos().judge(item.bucket, item.key, call)
             return messages.as_json(messages.face_response(photo, call))
-        report = await report_of(app.job_voice.analyze_object(item.bucket, item.key, call))
+        report = await report_of(work.voice.analyze_object(item.bucket, item.key, call))
         return messages.as_json(messages.audio_response(report, call))
 
     return JobWorker(
-        jobs.store,
+        work.jobs.store,
         judge,
-        app.job_webhook.deliver,
+        work.webhook.deliver,
         job_json,
         app.measurements,
-        jobs.created,
+        work.jobs.created,
         concurrency=settings.jobs_concurrency,
         lease_s=settings.jobs_lease_s,
         timeout_s=settings.call_timeout_s,

@@ -55,7 +55,7 @@ async def job_app(settings: Settings, remote: LocalRemote) -> AsyncIterator[App]
     app = App(settings, voice=remote, face=remote, voice_jobs=remote, face_jobs=remote)
     await app.voice_runner.probe()
     await app.face_runner.probe()
-    for runner in app.job_runners().values():
+    for runner in app.require_job_work().runners.values():
         await runner.probe()
     try:
         yield app
@@ -66,7 +66,7 @@ async def job_app(settings: Settings, remote: LocalRemote) -> AsyncIterator[App]
 @asynccontextmanager
 async def working(app: App) -> AsyncIterator[None]:
     """A worker takes the jobs of the application."""
-    worker = job_worker(app, app.require_jobs())
+    worker = job_worker(app, app.require_job_work())
     worker.start()
     try:
         yield

@@ -70,11 +70,11 @@ async def test_they_are_scored_by_a_runner_of_their_own(settings: Settings) -> N
     async with job_app(settings, LocalRemote()):
         app = App(settings, voice=LocalRemote(), face=LocalRemote(), voice_jobs=LocalRemote(), face_jobs=own)
         assert not app.takes_jobs
-        for runner in app.job_runners().values():
+        for runner in app.require_job_work().runners.values():
             await runner.probe()
         assert app.takes_jobs
         assert {"voice_jobs", "face_jobs"} <= app.replaceable().keys()
-        report = await app.require_job_photos().judge("calls", "faces/1.jpg", Call.within(60.0))
+        report = await app.require_job_work().require_photos().judge("calls", "faces/1.jpg", Call.within(60.0))
         assert (own.scored, report.label in ("live", "fake")) == (1, True)
         await app.close()
 
@@ -103,7 +103,7 @@ async def test_over_grpc(client: httpx.AsyncClient, app: App) -> None:
 async def test_their_records_name_the_object(settings: Settings, tmp_path: Path) -> None:
     signing = {"evidence_key": key_file(tmp_path / "key"), "evidence_log": tmp_path / "log"}
     async with job_app(settings.model_copy(update=signing), LocalRemote()) as app:
-        report = await app.require_job_photos().judge("calls", "faces/0.jpg", Call.within(60.0))
+        report = await app.require_job_work().require_photos().judge("calls", "faces/0.jpg", Call.within(60.0))
     payload = json.loads(urlsafe_b64decode(report.evidence.split(".")[1] + "=="))
     assert (payload["source"], payload["reference"]) == ("object", "calls/faces/0.jpg")
 
@@ -123,10 +123,10 @@ async def test_the_task_is_part_of_the_request(client: httpx.AsyncClient) -> Non
 
 async def test_where_they_are_not_taken(tmp_path: Path) -> None:
     async with job_app(job_settings(tmp_path), LocalRemote()) as app:
-        assert app.job_photos is None
+        assert app.require_job_work().photos is None
         with pytest.raises(ObjectNotFound, match="face"):
             await app.require_jobs().create(JobRequest("calls", prefix="", task="face"), "")
         with pytest.raises(Unavailable):
-            app.require_job_photos()
+            app.require_job_work().require_photos()
     with pytest.raises(ValidationError, match="BONAFIDE_JOBS must be true"):
         Settings(jobs_photos=True)

@@ -225,7 +225,7 @@ async def test_calls_do_not_wait_for_jobs(client: httpx.AsyncClient, app: App, t
     stuck = LocalRemote()
     stuck.open.clear()
     other = App(app.settings, voice=LocalRemote(), face=LocalRemote(), voice_jobs=stuck)
-    for runner in (other.voice_runner, other.job_runner):
+    for runner in (other.voice_runner, *other.require_job_work().runners.values()):
         await runner.probe()
     wanted = JobRequest("calls", ["day/20.wav", "day/60.wav", "day/90.wav"])
     await other.require_jobs().create(wanted, "")
@@ -242,7 +242,7 @@ async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settin
         origin = told.url.rsplit("/", 1)[0]
         allowed = settings.model_copy(update={"jobs_callbacks": (origin,), "webhook_secret": SecretStr("s3cret")})
         own = App(allowed, voice=remote, face=remote, voice_jobs=remote)
-        await own.job_runner.probe()
+        await own.require_job_work().runners["voice_jobs"].probe()
         api = HttpApi()
         api.app = own
         async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
