@@ -13,6 +13,8 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --durations 25
 # Optional, for the JavaScript client, the page and the Kotlin client: Debian packages nodejs npm chromium maven
 # (Node 20.10 or newer: Debian 13).
 JS := $(if $(shell command -v npm),clients/js/node_modules/ready)
+# Built before the tests begin: beside them it takes longer than a test may wait.
+MINIO := $(if $(shell command -v go),minio)
 
 .PHONY: help setup serve demo bento image test test-quick test-deploy lint format proto lock minio tools bench clean js kotlin screenshots
 
@@ -47,10 +49,10 @@ $(PYTEST) -m "$(1)" --numprocesses $(WORKERS) --max-worker-restart 0 --dist load
 echo "All tests passed in $$(($$(date +%s) - began)) s."
 endef
 
-test: setup $(JS) ## Run all tests but those of test-deploy
+test: setup $(JS) $(MINIO) ## Run all tests but those of test-deploy
 	$(call run_tests,not deploy)
 
-test-quick: setup $(JS) ## Run the tests that take less than a few seconds each
+test-quick: setup $(JS) $(MINIO) ## Run the tests that take less than a few seconds each
 	$(call run_tests,not slow and not deploy)
 
 test-deploy: setup tools ## Test image, network namespaces, nginx and more; as root, see docs/deploy.md for what it needs

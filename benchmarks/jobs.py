@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -120,17 +119,14 @@ def _run(service: LocalService, chosen: argparse.Namespace) -> None:
         asked(service, "DELETE", f"/jobs/{job['id']}")
         if not still:
             raise RuntimeError("the job ended before its turn")
-    p99 = {busy: statistics.median(percentile(each, 99) for each in turns) for busy, turns in delays.items()}
+    pooled = {busy: [delay for each in turns for delay in each] for busy, turns in delays.items()}
+    p99 = {busy: percentile(each, 99) for busy, each in pooled.items()}
     rows = [
-        (
-            "with a job" if busy else "idle",
-            f"{1000 * statistics.median(statistics.median(each) for each in turns):.0f}",
-            f"{1000 * p99[busy]:.0f}",
-        )
-        for busy, turns in delays.items()
+        ("with a job" if busy else "idle", str(len(each)), *(f"{1000 * percentile(each, q):.0f}" for q in (50, 90, 99)))
+        for busy, each in pooled.items()
     ]
-    say(markdown_table(("live windows", "p50 ms", "p99 ms"), rows))
-    say(f"\np99 with a job is {p99[True] / p99[False]:.2f} times that without (medians of {chosen.turns} turns); ")
+    say(markdown_table(("live windows", "windows", "p50 ms", "p90 ms", "p99 ms"), rows))
+    say(f"\np99 with a job is {p99[True] / p99[False]:.2f} times that without, over {chosen.turns} turns of each;")
     say(f"the job judged {judged / spent:.1f} recordings of {_SECONDS} s a second beside {chosen.sockets} voices.")
     if not chosen.only_live:
         _whole(service, chosen.recordings)
