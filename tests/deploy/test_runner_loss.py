@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from tests.integration.waiting import Stopwatch, until, wait_active
 from tests.media import encode, encode_image, photo, speech_like
 
 PHOTO = encode_image(photo())
-LONG, SHORT = encode(speech_like(240), 16_000), encode(speech_like(4), 16_000)
+LONG, SHORT = 240, 4
+"""Seconds of a recording."""
 MARKS = (number.to_bytes(2, "big") for number in count())
 """Put behind a recording, so that no score comes from the cache."""
 PATIENCE_S = 240.0
@@ -81,16 +83,21 @@ async def _answered(call: Awaitable[None]) -> bool:
     return True
 
 
-async def _over_grpc(client: AsyncBonafideClient, recording: bytes) -> None:
-    report = await client.analyze_file(recording + next(MARKS), timeout_s=PATIENCE_S)
-    assert len(report.chunks) == (60 if recording is LONG else 1)
+@cache
+def _recording(seconds: int) -> bytes:
+    return encode(speech_like(seconds), 16_000)
 
 
-async def _over_http(http: httpx.AsyncClient, service: LocalService, recording: bytes) -> None:
-    answer = await http.post(f"{service.url}/detect_audio", content=recording + next(MARKS))
+async def _over_grpc(client: AsyncBonafideClient, seconds: int) -> None:
+    report = await client.analyze_file(_recording(seconds) + next(MARKS), timeout_s=PATIENCE_S)
+    assert len(report.chunks) == seconds // 4
+
+
+async def _over_http(http: httpx.AsyncClient, service: LocalService, seconds: int) -> None:
+    answer = await http.post(f"{service.url}/detect_audio", content=_recording(seconds) + next(MARKS))
     if answer.status_code == 503:
         raise Unavailable(answer.text)
-    assert len(answer.json()["chunks"]) == (60 if recording is LONG else 1)
+    assert len(answer.json()["chunks"]) == seconds // 4
 
 
 async def _ended(process: psutil.Process) -> bool:

@@ -3,6 +3,7 @@
 import re
 import struct
 import time
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +19,12 @@ from tests.media import RECIPES, encode, encoder_rate, of_unknown_sizes, speech_
 
 CLUSTER = b"\x1f\x43\xb6\x75"
 KINDS = ("wav", "w64", "flac", "mp3", "opus", "ogg-flac", "m4a", "m4a-fragmented", "amr", "webm")
-FILES = {kind: encode(speech_like(1.0, encoder_rate(kind)), encoder_rate(kind), kind) for kind in RECIPES}
+
+
+@cache
+def file(kind: str) -> bytes:
+    rate = encoder_rate(kind)
+    return encode(speech_like(1.0, rate), rate, kind)
 
 
 def parts(data: bytes) -> tuple[list[Part], int]:
@@ -33,9 +39,9 @@ def parts(data: bytes) -> tuple[list[Part], int]:
 
 @pytest.mark.parametrize("kind", RECIPES)
 def test_a_file_by_itself_is_one_part(kind: str) -> None:
-    (part,), lost = parts(FILES[kind])
+    (part,), lost = parts(file(kind))
     assert lost == 0
-    assert part.end == len(FILES[kind])
+    assert part.end == len(file(kind))
     assert not part.missing
     assert not part.is_cut
 
@@ -43,13 +49,13 @@ def test_a_file_by_itself_is_one_part(kind: str) -> None:
 @pytest.mark.parametrize("first", KINDS)
 @pytest.mark.parametrize("second", KINDS)
 def test_any_file_behind_any_other(first: str, second: str) -> None:
-    found, lost = parts(FILES[first] + FILES[second])
+    found, lost = parts(file(first) + file(second))
     told = second == "mp3"  # has no beginning that could be recognised
     assert len(found) == (1 if told else 2)
     if not told:
-        assert found[1].end == len(FILES[first] + FILES[second])
+        assert found[1].end == len(file(first) + file(second))
     elif first not in {"flac", "mp3", "amr"}:  # raw frames, whose packets are counted
-        assert len(FILES[second]) - 100 < lost <= len(FILES[second])  # less its tag
+        assert len(file(second)) - 100 < lost <= len(file(second))  # less its tag
 
 
 def test_a_matroska_segment_whose_size_was_never_updated() -> None:
@@ -105,7 +111,7 @@ def test_a_header_for_each_fragment_is_no_gap() -> None:
 @pytest.mark.parametrize("unit", [b"\xec\x80", b"\0\0\0\x08free", b"OggS\0", b"fLaC", b"RIFF0000WAVE", b"#!AMR\n"])
 @pytest.mark.parametrize("kind", ["webm", "m4a-fragmented", "opus", "flac", "wav", "mp3"])
 def test_repeated_beginnings_take_no_quadratic_time(unit: bytes, kind: str) -> None:
-    data = FILES[kind] + unit * (500_000 // len(unit))
+    data = file(kind) + unit * (500_000 // len(unit))
     started = time.thread_time()
     first = first_part(data)
     for _ in range(20):
@@ -119,7 +125,7 @@ def test_repeated_beginnings_take_no_quadratic_time(unit: bytes, kind: str) -> N
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(KINDS), st.data())
 def test_any_change_of_a_header_gives_parts_within_the_file(kind: str, data: st.DataObject) -> None:
-    changed = bytearray(FILES[kind] + FILES["webm"][:200])
+    changed = bytearray(file(kind) + file("webm")[:200])
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, min(400, len(changed) - 1)))
         changed[at] = data.draw(st.integers(0, 255))
@@ -135,7 +141,7 @@ def test_any_change_of_a_header_gives_parts_within_the_file(kind: str, data: st.
 
 
 def test_clusters_without_sizes_end_with_the_next_file() -> None:
-    plain = of_unknown_sizes(FILES["webm"])
+    plain = of_unknown_sizes(file("webm"))
     found, lost = parts(plain * 3)
     assert [part.end for part in found] == [len(plain), 2 * len(plain), 3 * len(plain)]
     assert lost == 0

@@ -14,7 +14,9 @@ from bonafide.photo.faces import Box, Face
 from tests.media import photo
 from tests.portraits import FACE, black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
 
-FINDER = FaceDetector.of_process(2)
+
+def found(picture: Image.Image) -> tuple[Face, ...]:
+    return FaceDetector.of_process(2).find(picture)
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -25,7 +27,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def test_the_face_is_where_it_is_seen() -> None:
-    (face,) = FINDER.find(portrait())
+    (face,) = found(portrait())
     assert overlap(face.box((320, 400)), FACE) > 0.8
     assert 0.75 < face.confidence <= 1
 
@@ -33,7 +35,7 @@ def test_the_face_is_where_it_is_seen() -> None:
 @pytest.mark.parametrize("scale", [0.5, 2.0, 8.0])
 def test_the_size_of_the_picture_does_not_matter(scale: float) -> None:
     size = (round(320 * scale), round(400 * scale))
-    (face,) = FINDER.find(portrait().resize(size))
+    (face,) = found(portrait().resize(size))
     assert overlap(face.box((320, 400)), FACE) > 0.8
 
 
@@ -41,36 +43,36 @@ def test_the_size_of_the_picture_does_not_matter(scale: float) -> None:
 def test_it_is_found_anywhere_in_a_wide_picture(at: tuple[int, int]) -> None:
     wide = Image.new("RGB", (1020, 700), (90, 110, 90))
     wide.paste(portrait(), at)
-    (face,) = FINDER.find(wide)
+    (face,) = found(wide)
     expected = (FACE[0] + at[0], FACE[1] + at[1], FACE[2] + at[0], FACE[3] + at[1])
     assert overlap(face.box(wide.size), expected) > 0.5
 
 
 @pytest.mark.parametrize("share", [0.5, 0.14, 0.08])
 def test_a_face_may_be_a_small_share_of_the_longer_edge(share: float) -> None:
-    assert len(FINDER.find(small_face(share * 400 / (FACE[2] - FACE[0])))) == 1
+    assert len(found(small_face(share * 400 / (FACE[2] - FACE[0])))) == 1
 
 
 def test_a_mirrored_face() -> None:
-    (face,) = FINDER.find(portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    (face,) = found(portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     assert overlap(face.box((320, 400)), (320 - FACE[2], FACE[1], 320 - FACE[0], FACE[3])) > 0.8
 
 
 def test_the_largest_face_comes_first() -> None:
     picture = two_faces(0.7).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    larger, smaller = FINDER.find(picture)
+    larger, smaller = found(picture)
     assert larger.left > 0.5 > smaller.left
     assert larger.area > smaller.area
 
 
 @pytest.mark.parametrize("picture", [small_face(), dark_face(), blurred_face()])
 def test_a_face_that_is_hard_to_see_is_found_too(picture: Image.Image) -> None:
-    assert len(FINDER.find(picture)) == 1
+    assert len(found(picture)) == 1
 
 
 @pytest.mark.parametrize("picture", [no_face(), black(), photo(), Image.new("RGB", (1, 1)), Image.new("RGB", (3, 300))])
 def test_where_there_is_none_none_is_found(picture: Image.Image) -> None:
-    assert FINDER.find(picture) == ()
+    assert found(picture) == ()
 
 
 @settings(max_examples=50, deadline=None)
@@ -78,7 +80,7 @@ def test_where_there_is_none_none_is_found(picture: Image.Image) -> None:
 def test_whatever_is_found_lies_in_the_picture(width: int, height: int, spread: int, seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, spread + 1, (height, width, 3)).astype(np.uint8)
     picture = Image.blend(Image.fromarray(noise), portrait().resize((width, height)), 0.5)
-    for face in FINDER.find(picture):
+    for face in found(picture):
         left, top, right, bottom = face.box(picture.size)
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
@@ -98,9 +100,9 @@ def test_a_box_has_at_least_one_pixel(shares: tuple[float, float, float, float],
 
 def test_threads_do_not_disturb_each_other() -> None:
     pictures = [portrait(), small_face(), two_faces(), black(), blurred_face()]
-    alone = [FINDER.find(picture) for picture in pictures]
+    alone = [found(picture) for picture in pictures]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(FINDER.find, pictures * 8))
+        together = list(pool.map(found, pictures * 8))
     assert together == alone * 8
 
 

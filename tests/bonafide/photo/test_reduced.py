@@ -24,7 +24,6 @@ SETTINGS = Settings()
 LIMITS = ImageLimits.from_settings(SETTINGS)
 QUALITY = QualityLimits.from_settings(SETTINGS)
 GEOMETRY = ImageGeometry(256, None, None, 224, 224, 3)
-FINDER = FaceDetector.of_process(1)
 
 
 def jpeg(picture: Image.Image, width: int, **options: object) -> bytes:
@@ -32,8 +31,12 @@ def jpeg(picture: Image.Image, width: int, **options: object) -> bytes:
     return encode_image(picture.resize(size), "JPEG", quality=90, **options)
 
 
+def finder() -> FaceDetector:
+    return FaceDetector.of_process(1)
+
+
 def reader(crop_margin: float | None) -> PhotoReader:
-    return PhotoReader(limits=LIMITS, quality=QUALITY, crop_margin=crop_margin, finder=FINDER)
+    return PhotoReader(limits=LIMITS, quality=QUALITY, crop_margin=crop_margin, finder=finder())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_the_model_is_given_the_same(width: int, crop_margin: float | None, prog
     data = jpeg(portrait(), width, progressive=progressive)
     got = reader(crop_margin).read(data, GEOMETRY)
     full = read_image(data, LIMITS)
-    pixels, reason = prepared(full, FINDER.find(full), GEOMETRY, QUALITY, crop_margin)
+    pixels, reason = prepared(full, finder().find(full), GEOMETRY, QUALITY, crop_margin)
     difference = np.abs(got.pixels.astype(int) - pixels.astype(int))
     assert difference.mean() < 0.5
     assert difference.max() <= (3 if crop_margin is None else 0)
@@ -61,7 +64,7 @@ def test_the_model_is_given_the_same(width: int, crop_margin: float | None, prog
 def test_a_large_photo_is_decoded_small() -> None:
     photo = ReducedPhoto(jpeg(portrait(), 3200), LIMITS, [GEOMETRY], None)
     assert photo.image.size == (800, 1000)
-    photo.enlarge_for(FINDER.find(photo.image))
+    photo.enlarge_for(finder().find(photo.image))
     assert photo.image.size == (800, 1000)
 
 
@@ -69,7 +72,7 @@ def test_a_small_face_is_decoded_large() -> None:
     data = jpeg(small_face(0.3), 3200)
     photo = ReducedPhoto(data, LIMITS, [GEOMETRY], None)
     assert photo.image.width < 3200 / 2
-    faces = FINDER.find(photo.image)
+    faces = finder().find(photo.image)
     photo.enlarge_for(faces)
     assert photo.image.width >= 3200 / 2
     full = read_image(data, LIMITS)
