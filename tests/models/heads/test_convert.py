@@ -54,7 +54,7 @@ def test_the_command_writes_a_folder_with_the_same_scores_and_what_decides_one(
     assert words["output"] == {"name": "logits", "kind": "logits", "spoof": 0, "labels": ["spoof", "bonafide"]}
     assert words["input"]["window"] == {"samples": 64600, "short": "repeat", "last": "reach_back", "min_samples": 400}
     assert (words["task"], words["name"], words["licence"]) == ("voice", "detector", "MIT")
-    samples = int16_voices(2, 64_600)
+    samples = int16_voices(1, 64_600)
     with torch.inference_mode():
         expected = read_research(checkpoint, licence="MIT").model(samples)
     served = VoiceSpoofModel.load(str(out), options(tmp_path, precision="fp32", max_batch=1))
@@ -66,9 +66,9 @@ def test_the_command_writes_a_folder_with_the_same_scores_and_what_decides_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_openvino_computes_each_kind_as_torch_does(kind: Kind, tmp_path: Path) -> None:
-    """On windows of a second, for time, but for SLS, whose head takes the frames of a full one only."""
+    """On windows of half a second, for time, but for SLS, whose head takes the frames of a full one only."""
     if kind.name != "xlsr-sls":
-        kind = replace(kind, window_samples=16_000)
+        kind = replace(kind, window_samples=8_000)
     shapes = research_file(kind.name, WAV2VEC2_SMALL if kind.name == "antideepfake" else None)
     model = filled(lively(shapes, LIVELY.get(kind.name, 1.6)), kind, "file.pth")
     words = manifest(kind, name=kind.name, version="1", licence="none")
