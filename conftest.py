@@ -19,7 +19,7 @@ settings.load_profile("bonafide")
 def pytest_collection() -> Iterator[None]:
     """Looks for no garbage while tests are collected, and later not among what is there by then.
 
-    That is a million objects of torch and others, which stay anyway; to walk through them takes half a second each time.
+    That is a million objects of torch and others, which stay anyway: to walk through them takes half a second.
     """
     gc.disable()
     try:

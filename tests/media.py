@@ -52,6 +52,8 @@ _BIT_RATES = {"libopencore_amrnb": 12_200}
 _FORMANTS = np.array(
     [(730, 530, 390, 570, 640), (1090, 1840, 1990, 840, 1190), (2440, 2480, 2550, 2410, 2390)], np.float32
 )
+_CACHED_SAMPLES = 2**15
+"""So many stay in the processor's cache while all harmonics are added."""
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
 
 
@@ -77,11 +79,13 @@ def _speech_like(seconds: float, rate: int, channels: int, seed: int) -> NDArray
     pitch32, phase32, glide32 = (values.astype(np.float32) for values in (pitch, phase, glide))
     formants = [vowels[order[now]] * (1 - glide32) + vowels[order[now + 1]] * glide32 for vowels in _FORMANTS]
     voice = np.zeros(len(time), np.float32)
-    for harmonic in range(1, int(min(rate / 2, 4_000) / 150)):
-        strength = np.zeros(len(time), np.float32)
-        for formant, level, width in zip(formants, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
-            strength += level / (1 + ((harmonic * pitch32 - formant) / width) ** 2)
-        voice += strength * np.sin(harmonic * phase32)
+    for start in range(0, len(time), _CACHED_SAMPLES):
+        part = slice(start, start + _CACHED_SAMPLES)
+        for harmonic in range(1, int(min(rate / 2, 4_000) / 150)):
+            strength = np.zeros_like(voice[part])
+            for formant, level, width in zip(formants, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
+                strength += level / (1 + ((harmonic * pitch32[part] - formant[part]) / width) ** 2)
+            voice[part] += strength * np.sin(harmonic * phase32[part])
     noise = random.normal(0.0, 0.003, (channels, len(time)))
     return np.clip(0.25 * voice * np.sqrt(np.sin(np.pi * place)) + noise, -0.9, 0.9).astype(np.float32)
 

@@ -1,5 +1,6 @@
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,8 +45,11 @@ def tiny_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where tests that do not care keep converted models together, so that each is converted once."""
-    return tmp_path_factory.mktemp("workspace")
+    """Where tests that do not care keep converted models together, so that each is converted once, for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "workspace"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
