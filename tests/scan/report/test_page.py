@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from scan.places import FolderPlace
@@ -66,10 +67,21 @@ def hostile_rows() -> tuple[list[Row], list[Row]]:
     return rows, made
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
+    """One for all tests, in whose event loop they run."""
     async with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of what `drawn` and `hostile_rows` give."""
+    folder = tmp_path_factory.mktemp("report")
+    (rows, made), (hostile, hostile_windows) = drawn(), hostile_rows()
+    path = folder / "report.html"
+    path.write_text(report(folder / "results", [*rows, *hostile], [*made, *hostile_windows]), encoding="utf-8")
+    return path
 
 
 def test_texts_of_strangers_are_text(tmp_path: Path) -> None:
@@ -134,20 +146,17 @@ def test_its_size_does_not_grow_with_the_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-async def test_in_a_browser(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
-    hostile, hostile_windows = hostile_rows()
-    rows, made = drawn()
-    path = tmp_path / "report.html"
-    path.write_text(report(tmp_path / "results", [*rows, *hostile], [*made, *hostile_windows]), encoding="utf-8")
+async def test_in_a_browser(browser: Browser, file: Path, scheme: str, width: int) -> None:
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
-    async with opened(browser, path.as_uri(), **options) as page:
+    async with opened(browser, file.as_uri(), **options) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.on("dialog", lambda dialog: asked.append(dialog.message))
         await page.reload()
-        assert asked == [path.as_uri()]
+        assert asked == [file.as_uri()]
         assert await page.locator("article").count() == 20
         assert await page.locator("article svg rect").count() > 20
         paper = await page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -161,6 +170,7 @@ async def test_in_a_browser(browser: Browser, tmp_path: Path, scheme: str, width
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_keeps_nobody_from_using_it(browser: Browser, tmp_path: Path, scheme: str) -> None:
     source = axe()
