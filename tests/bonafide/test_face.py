@@ -1,6 +1,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,13 +20,16 @@ from tests.bonafide.fakes import MEMBERS, LocalRemote, ready_runner
 from tests.media import encode_image, photo
 from tests.portraits import no_face, portrait
 
-READER = PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0))
+
+@cache
+def reader() -> PhotoReader:
+    return PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0))
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
     runner = await ready_runner(remote, PhotoScore.of, max_calls=max_calls)
     return FaceJudgement(
-        runner=runner, photos=ThreadPhotos(READER, ThreadPoolExecutor(1, "decode")), threshold=threshold
+        runner=runner, photos=ThreadPhotos(reader(), ThreadPoolExecutor(1, "decode")), threshold=threshold
     )
 
 
@@ -57,9 +61,9 @@ async def test_photos_are_decoded_off_the_event_loop(monkeypatch: pytest.MonkeyP
 
     def watched(data: bytes, geometry: ImageGeometry) -> Photo:
         threads.append(threading.current_thread().name)
-        return PhotoReader.read(READER, data, geometry)
+        return PhotoReader.read(reader(), data, geometry)
 
-    monkeypatch.setattr(READER, "read", watched)
+    monkeypatch.setattr(reader(), "read", watched)
     await (await judgement(LocalRemote())).judge(encode_image(photo()), Call.within(5))
     assert threads[0].startswith("decode")
 
@@ -69,7 +73,7 @@ async def test_each_member_of_an_ensemble_is_given_its_own_picture() -> None:
     first = ImageGeometry(None, 80, 60, None, None, 2, antialias=False, face_factor=2.7)
     second = ImageGeometry(None, 24, 32, None, None, 2, antialias=False, face_factor=4.0)
     data = encode_image(portrait(), "PNG")
-    alone = [READER.read(data, geometry).pixels for geometry in (first, second)]
+    alone = [reader().read(data, geometry).pixels for geometry in (first, second)]
     seen: list[np.ndarray] = []
 
     def judge(item: np.ndarray) -> float:
