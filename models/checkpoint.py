@@ -1,4 +1,4 @@
-"""A checkpoint folder in transformers format: description, fingerprint, weights. No code in it is ever run."""
+"""A checkpoint folder in transformers format: what its files say, and its fingerprint. No code in it is ever run."""
 
 import hashlib
 import json
@@ -6,15 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models.adapters import Adapter, read_adapter
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.labels import SpoofRule
 from models.processor_defaults import default_processor
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
