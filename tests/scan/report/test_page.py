@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from scan.places import FolderPlace
@@ -66,7 +67,7 @@ def hostile_rows() -> tuple[list[Row], list[Row]]:
     return rows, made
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as browser:
         yield browser
@@ -134,6 +135,7 @@ def test_its_size_does_not_grow_with_the_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 async def test_in_a_browser(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
@@ -161,6 +163,7 @@ async def test_in_a_browser(browser: Browser, tmp_path: Path, scheme: str, width
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_keeps_nobody_from_using_it(browser: Browser, tmp_path: Path, scheme: str) -> None:
     source = axe()
