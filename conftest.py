@@ -1,9 +1,12 @@
 """What holds for all tests."""
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from httpx import create_ssl_context
 from hypothesis import settings
 
 pytest_plugins = ["tests.open_connections", "tests.scheduling"]
@@ -11,6 +14,14 @@ pytest_plugins = ["tests.open_connections", "tests.scheduling"]
 # A busy machine is no failure; what must be quick is held to a time by its own test.
 settings.register_profile("bonafide", deadline=None)
 settings.load_profile("bonafide")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """For each of its clients httpx reads the certificates of all authorities, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(create_ssl_context))
+        yield
 
 
 @pytest.hookimpl(trylast=True)
