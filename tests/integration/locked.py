@@ -41,6 +41,7 @@ def locked(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> I
     environment = {
         "BONAFIDE_VOICE_THRESHOLD": str(highest + (lowest - highest) / 4),
         "BONAFIDE_KEYS_FILE": str(folder / "keys"),
+        "BONAFIDE_DRAIN_NOTICE_S": "0",
     }
     with running(folder / "log", environment) as started:
         yield LockedService(started, keys)

@@ -106,6 +106,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredService]:
                 "BONAFIDE_STORAGE_TIMEOUT_S": "1",
                 "BONAFIDE_STORAGE_RETRIES": "1",
                 "BONAFIDE_LOG_LEVEL": "DEBUG",
+                "BONAFIDE_LIVE_SEND_TIMEOUT_S": "5",
+                "BONAFIDE_DRAIN_NOTICE_S": "0",
             }
             with running(folder / "log", environment) as service:
                 yield StoredService(service, minio, valkey, downloads)

@@ -170,10 +170,11 @@ class Traffic:
 async def calls(http: httpx.AsyncClient, stop: asyncio.Event, traffic: Traffic, first_seed: int) -> None:
     seed = first_seed
     while not stop.is_set():
-        answer = await http.post("/detect_audio", content=recording(60, seed))
+        answer = await http.post("/detect_audio", content=recording(30, seed))
         traffic.statuses.append(answer.status_code)
         traffic.models.append(answer.json()["model"]["name"] if answer.status_code == 200 else answer.text)
         seed += 1
+        await asyncio.sleep(0.05)
 
 
 async def test_a_model_that_cannot_be_loaded_is_refused(replaceable: Replaceable, http: httpx.AsyncClient) -> None:
@@ -241,6 +242,7 @@ async def test_a_face_model_is_replaced_while_calls_go_on(replaceable: Replaceab
             answer = await http.post("/predict_liveness", content=picture)
             assert answer.status_code == 200, answer.text
             answers.append(answer.json())
+            await asyncio.sleep(0.02)
 
     callers = [asyncio.create_task(photos()) for _ in range(4)]
     await until(lambda: _true(len(answers) > 4), PATIENCE_S)
