@@ -3,9 +3,11 @@
 import gc
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from httpx import create_ssl_context
 from hypothesis import settings
 
 pytest_plugins = ["tests.open_connections", "tests.scheduling"]
@@ -27,6 +29,14 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """For each of its clients httpx reads the certificates of all authorities, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(create_ssl_context))
+        yield
 
 
 @pytest.hookimpl(trylast=True)

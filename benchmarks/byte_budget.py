@@ -22,7 +22,8 @@ from benchmarks.tables import machine, markdown_table
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.runner.remote import RunnerResult
-from bonafide.settings import MIB, Settings
+from bonafide.settings import Settings
+from bonafide.settings.group import MIB
 from bonafide.voice import report_of
 from tests.bonafide.fakes import LocalRemote
 from tests.media import wav

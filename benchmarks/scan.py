@@ -1,11 +1,11 @@
-"""Pace of an archive scan on one machine: recordings of 4 to 8 s in a real MinIO, the bundled voice model.
+"""Pace of an archive scan on one machine: recordings of 4 to 8 s in a real MinIO, the voice model of the settings.
 
 Beside it, before and after each scan, the bare engine scores as many windows. On a machine with other work, the
 processor time of a window says more than the clock. With `--kill` instead, one scan loses a process that reads at a
 quarter and its driver at half; the same command goes on, and MinIO is down for a minute at three quarters. At the end
 every key must have exactly one row.
 
-Usage: python -m benchmarks.scan [--recordings 1000] [--kill]
+Usage: python -m benchmarks.scan [--recordings 1000] [--base] [--kill]
 """
 
 import argparse
@@ -31,6 +31,7 @@ from benchmarks.bare_engine import BareEngine, Turn, bare_engine
 from benchmarks.inputs import SAMPLE_RATE, wav_file
 from benchmarks.live import speech
 from benchmarks.memory import CpuMeter
+from benchmarks.random_models import save_wavlm_base
 from benchmarks.tables import load_average, machine, markdown_table, say
 from bonafide.settings import Settings
 from scan.places import BucketPlace
@@ -145,9 +146,15 @@ class Cpu:
 
 
 @contextmanager
-def scanning(minio: Server, prefix: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def scanning(minio: Server, prefix: str, log: Path, settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
     """The command in a process."""
-    keys = {"MINIO_ACCESS_KEY": ACCESS_KEY, "MINIO_SECRET_KEY": SECRET_KEY, "MINIO_ENDPOINT": minio.address}
+    keys = {
+        "MINIO_ACCESS_KEY": ACCESS_KEY,
+        "MINIO_SECRET_KEY": SECRET_KEY,
+        "MINIO_ENDPOINT": minio.address,
+        "BONAFIDE_VOICE_MODEL": settings.voice_model,
+        "BONAFIDE_MODELS_DIR": str(settings.models_dir),
+    }
     command = [sys.executable, "-m", "scan", f"s3://{BUCKET}/{prefix}", "--out", f"s3://{BUCKET}/result/{prefix}"]
     with log.open("ab") as file:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **keys}, stdout=file, stderr=file)
@@ -192,14 +199,14 @@ def judged(place: BucketPlace, expected: int | None = None) -> Judged:
     return Judged(sorted((row["scanned_at"].timestamp(), row["windows"] or 0) for row in rows))
 
 
-def measured(minio: Server, engine: BareEngine, count: int, log: Path) -> Measured:
+def measured(minio: Server, engine: BareEngine, count: int, log: Path, settings: Settings) -> Measured:
     """Scans that many recordings once."""
     prefix = f"{count}/"
     write_recordings(minio_client(minio), prefix, count)
     windows = 2 * min(count, 500)
     before = engine.run(windows)
     began = time.time()
-    with scanning(minio, prefix, log) as process:
+    with scanning(minio, prefix, log, settings) as process:
         cpu = finished(process, log)
     wall_s = time.time() - began
     after = engine.run(windows)
@@ -208,7 +215,7 @@ def measured(minio: Server, engine: BareEngine, count: int, log: Path) -> Measur
     return Measured(count, found, found.rows[0][0] - began, wall_s, cpu, turns)
 
 
-def killed(minio: Server, count: int, log: Path) -> str:
+def killed(minio: Server, count: int, log: Path, settings: Settings) -> str:
     """Kills a worker, the driver and the storage of a scan, and goes on; what that cost, in a sentence.
 
     Raises:
@@ -226,13 +233,13 @@ def killed(minio: Server, count: int, log: Path) -> str:
             time.sleep(_LOOK_S)
         return committed
 
-    with scanning(minio, prefix, log) as process:
+    with scanning(minio, prefix, log, settings) as process:
         until(process, 1 / 4)
         _reader(process.pid).kill()
         kept = until(process, 1 / 2)
         process.kill()
     at_s = time.monotonic() - began
-    with scanning(minio, prefix, log) as process:
+    with scanning(minio, prefix, log, settings) as process:
         until(process, 3 / 4)
         minio.kill()
         time.sleep(_DOWN_S)
@@ -303,10 +310,16 @@ def _place(minio: Server, prefix: str) -> BucketPlace:
     return BucketPlace(BUCKET, f"result/{prefix}", minio_settings(minio.address), 0.0)
 
 
+def _with_base(folder: Path) -> Settings:
+    save_wavlm_base(folder / "wavlm-base")
+    return Settings(voice_model=str(folder / "wavlm-base"), models_dir=folder / "models")
+
+
 def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
     parser.add_argument("--recordings", type=int, default=1_000, help="of the largest scan (%(default)s)")
+    parser.add_argument("--base", action="store_true", help="with a WavLM-base of random weights")
     parser.add_argument("--kill", action="store_true", help="only a scan of which parts are killed")
     return parser.parse_args(command_line)
 
@@ -315,18 +328,18 @@ def main(command_line: Sequence[str]) -> None:
     """Runs the benchmark."""
     chosen = arguments(command_line)
     say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
-    settings = Settings()
     sizes = [*(size for size in _SIZES if size < chosen.recordings), chosen.recordings]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        settings = _with_base(folder / "base") if chosen.base else Settings()
         log, minio = folder / "log", start_minio(folder)
         try:
             minio_client(minio).make_bucket(BUCKET)
             if chosen.kill:
-                say(killed(minio, chosen.recordings, log))
+                say(killed(minio, chosen.recordings, log, settings))
                 return
             with bare_engine("voice", settings.voice_model, settings.models_dir) as engine:
-                rows = [measured(minio, engine, size, log) for size in sizes]
+                rows = [measured(minio, engine, size, log, settings) for size in sizes]
                 about = f"{engine.info['name']}, {engine.info['engine']} {engine.info['precision']}"
                 say(f"{about}; the engine's batch {engine.batch}\n\n{table(rows)}\n")
             if not rows[-1].judged.has_pace:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import WavLMConfig, WavLMModel
 
-from models.checkpoint import refuse_mismatch
+from models.classifier import refuse_mismatch
 from models.errors import UnsupportedModel
 from models.heads.kinds import likely
 from models.manifest_names import EXPORT

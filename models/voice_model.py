@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles, find_model
-from models.checkpoint import classes_are_independent, fingerprint, load_classifier, read_checkpoint, weight_count
+from models.checkpoint import classes_are_independent, fingerprint, read_checkpoint, weight_count
+from models.classifier import load_classifier
 from models.converted import ConvertedSource, VoiceInput
 from models.detector import Detector, model_info
 from models.engine import Engine, EngineModel

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from bonafide.environment import variables
-from bonafide.settings import MIB, Settings
+from bonafide.settings import Settings
+from bonafide.settings.group import MIB
 from scripts.local_service import ROOT
 
 DOCUMENT = ROOT / "docs" / "deploy.md"

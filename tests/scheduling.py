@@ -1,8 +1,9 @@
-"""Which worker of pytest-xdist runs which tests: those of a file in one, and two groups across files.
+"""Which worker of pytest-xdist runs which tests: those of a file in one, and groups across files.
 
-`SHARED` are the tests that share running services, so that only one worker starts those. `ALONE` are run by that same
-worker, after the others have ended. A mark `xdist_group` says which tests are in a group; each worker writes that to a
-file, since of marks the scheduler knows nothing, and pytest-xdist 3.8 does not tell it under pytest 9.
+`SHARED` and `STORED` are the tests that share running services, so that only one worker starts each. `ALONE` and
+`ALONE_STORED` are run by these workers, one after the other, after all others have ended. A mark `xdist_group` says
+which tests are in a group; each worker writes that to a file, since of marks the scheduler knows nothing, and
+pytest-xdist 3.8 does not tell it under pytest 9.
 """
 
 import json
@@ -15,13 +16,18 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-SHARED = "shared"
-ALONE = "alone"
+SHARED, STORED = "shared", "stored"
+ALONE, ALONE_STORED = "alone", "alone_stored"
+HOMES = {ALONE_STORED: STORED, ALONE: SHARED}
+"""By group of tests that run alone, in their order, the group whose services they need."""
 _FILE = "groups_of_tests"
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it is Any
-    """Hands out files and groups in the order of their first tests, but `ALONE` at the end.
+    """Hands out files and groups in the order of their first tests, but those of `HOMES` at the end.
+
+    A worker does what it has but for its last test, which it holds back until it is given more, or may end. So one
+    that waits for its tests that run alone does nothing meanwhile.
 
     Args:
         config: pytest's.
@@ -42,16 +48,22 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it is Any
         return self._groups.get(nodeid) or nodeid.partition("::")[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if ALONE in self.workqueue:
-            self.workqueue.move_to_end(ALONE)
-        if not self._waits_for_others():
+        for group in HOMES:
+            if group in self.workqueue:
+                self.workqueue.move_to_end(group)
+        if self._may_begin(node):
             super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
-        if node.shutting_down or not self._waits_for_others():
+        if node.shutting_down or not self._only_alone():
             super()._reschedule(node)
-        elif node is not self._last():
+            return
+        waiting = {self._home(group) for group in self.workqueue}
+        if node not in waiting:
             node.shutdown()
+        first = self._home(next(iter(self.workqueue)))
+        if self._may_begin(first):
+            super()._reschedule(first)
 
     def remove_node(self, node: WorkerController) -> str | None:
         crashed: str | None = super().remove_node(node)
@@ -59,13 +71,24 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it is Any
             self._reschedule(other)
         return crashed
 
-    def _waits_for_others(self) -> bool:
-        return list(self.workqueue) == [ALONE] and len(self.nodes) > 1
+    def _only_alone(self) -> bool:
+        return bool(self.workqueue) and self.workqueue.keys() <= HOMES.keys()
 
-    def _last(self) -> WorkerController:
-        """The worker that stays for `ALONE`."""
+    def _may_begin(self, node: WorkerController) -> bool:
+        """Whether the next group may be given to a worker: of those that run alone, when no other does anything."""
+        if not self._only_alone():
+            return True
+        waiting = {self._home(group) for group in self.workqueue}
+        return node is self._home(next(iter(self.workqueue))) and all(
+            other in waiting and self._pending_of(self.assigned_work[other]) <= 1
+            for other in self.nodes
+            if other is not node
+        )
+
+    def _home(self, group: str) -> WorkerController:
+        """The worker that stays for a group of tests that run alone."""
         left = [node for node in self.nodes if not node.shutting_down]
-        return next((node for node in left if SHARED in self.assigned_work[node]), left[0])
+        return next((node for node in left if HOMES[group] in self.assigned_work[node]), left[0])
 
 
 class _Controller:

@@ -9,7 +9,10 @@ from tests.scheduling import Scheduling
 
 SHARED = ["a.py::one", "b.py::one", "b.py::two"]
 ALONE = ["b.py::three", "c.py::one"]
+STORED = ["f.py::one", "f.py::two"]
+ALONE_STORED = ["f.py::three", "f.py::four"]
 FILES = ["b.py::four", "d.py::one", "d.py::Class::two[x::y]", "e.py::one"]
+GROUPS = {"shared": SHARED, "stored": STORED, "alone": ALONE, "alone_stored": ALONE_STORED}
 
 
 class Worker:
@@ -34,7 +37,7 @@ def run(tests: list[str], count: int, folder: Path) -> list[tuple[int, str]]:
     option = SimpleNamespace(loadscopereorder=False)
     values = {"tx": ["popen"] * count, "maxprocesses": None, "dist": "loadgroup"}
     config: Any = SimpleNamespace(option=option, getvalue=values.get, rootpath=None)
-    groups = dict.fromkeys(SHARED, "shared") | dict.fromkeys(ALONE, "alone")
+    groups = {test: group for group, members in GROUPS.items() for test in members}
     (folder / "groups").write_text(json.dumps(groups))
     scheduling = Scheduling(config, folder / "groups")
     workers = [Worker() for _ in range(count)]
@@ -60,15 +63,34 @@ def run(tests: list[str], count: int, folder: Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
-@pytest.mark.parametrize("tests", [ALONE + SHARED + FILES, FILES + ALONE, SHARED + ALONE, ALONE])
+@pytest.mark.parametrize(
+    "tests",
+    [
+        ALONE + SHARED + FILES,
+        FILES + ALONE,
+        SHARED + ALONE,
+        ALONE,
+        ALONE_STORED + STORED + SHARED + ALONE + FILES,
+        SHARED[:1] + STORED[:1] + FILES + ALONE_STORED + ALONE,
+        FILES + STORED + ALONE_STORED,
+        ALONE_STORED + ALONE,
+    ],
+)
 def test_alone_means_after_all_others_and_where_shared_services_run(
     tests: list[str], workers: int, tmp_path: Path
 ) -> None:
     told = run(tests, workers, tmp_path)
     assert sorted(test for _, test in told) == sorted(tests)
-    alone = [test for test in tests if test in ALONE]
-    assert [test for _, test in told][len(tests) - len(alone) :] == alone
-    assert len({worker for worker, test in told if test in SHARED + ALONE}) == 1
+    order = [test for _, test in told]
+    alone = [[test for test in tests if test in group] for group in (ALONE_STORED, ALONE)]
+    for group in filter(None, alone):
+        first = order.index(group[0])
+        assert order[first : first + len(group)] == group
+    began = order.index((alone[0] or alone[1])[0])
+    later = [test for test in order[began:] if test not in ALONE + ALONE_STORED]
+    assert len(later) <= bool(alone[0] and alone[1]), "what the second worker has held back, when the first has ended"
+    for group in (SHARED + ALONE, STORED + ALONE_STORED):
+        assert len({worker for worker, test in told if test in group}) <= 1
     if SHARED[0] in tests and FILES[0] in tests and workers > 1:
         assert len({worker for worker, _ in told}) > 1
 

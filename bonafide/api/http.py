@@ -26,7 +26,7 @@ from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
-from bonafide.api.websocket_messages import session_stats
+from bonafide.api.websocket_replies import session_stats
 from bonafide.app import App
 from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import checked_hop

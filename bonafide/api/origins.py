@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from bonafide.errors import Forbidden
-from bonafide.settings import normal_origin
+from bonafide.settings.types import normal_origin
 
 
 def require_own_page(headers: Mapping[str, str], allowed: Collection[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from bonafide.settings import PredictionsForm
+from bonafide.settings.grpc import PredictionsForm
 from proto import audio_analyzer_pb2 as audio
 
 _METHOD = f"/{audio.DESCRIPTOR.services_by_name['AudioAnalysis'].full_name}/AnalyzeAudio"

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bonafide.api import websocket_messages as messages
+from bonafide.api import websocket_replies as replies
+from bonafide.api import websocket_requests as requests
 from bonafide.api.websocket_query import configuration_of
 from bonafide.app import App
 from bonafide.audio.channel_mode import AUTO, ChannelMode
@@ -39,7 +40,7 @@ class DetectConversation:
         self._max_bytes = app.settings.live_max_message_bytes
         self._intake = AudioInputDecoder(stream)
         self._push = False
-        self._model = messages.model_of(stream.model)
+        self._model = replies.model_of(stream.model)
         configured = configuration_of(websocket.query_params.multi_items())
         if configured is not None:
             self._configure(configured)
@@ -62,42 +63,42 @@ class DetectConversation:
                     continue
                 if text == self._websocket.state.too_large:
                     raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
-                message = messages.read_message(text)
-                if isinstance(message, messages.End):
+                message = requests.read_message(text)
+                if isinstance(message, requests.End):
                     yield Audio(await self._intake.rest(), last=True)
                     return
                 yield await self._input(message)
             except BonafideError as error:
-                if is_first and isinstance(error, messages.UnknownMessage):
+                if is_first and isinstance(error, requests.UnknownMessage):
                     continue
                 reply = self._error(error)
                 yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
 
-    async def _input(self, message: messages.ClientMessage) -> Input:
+    async def _input(self, message: requests.ClientMessage) -> Input:
         match message:
-            case messages.AudioChunk():
+            case requests.AudioChunk():
                 blocks = await self._intake.text(message.audio_data, message.sample_rate, message.encoding)
                 return Audio(blocks, answer=not self._push)
-            case messages.Configure():
+            case requests.Configure():
                 updated = self._configure(message)
                 return QueuedReply(lambda: updated)
-            case messages.Flush():
+            case requests.Flush():
                 return Flush()
-            case messages.Connect():
+            case requests.Connect():
                 self._stream.client_id = printable_id(message.client_id or "") or self._stream.client_id
                 return QueuedReply(
-                    lambda: messages.Connected(
+                    lambda: replies.Connected(
                         client_id=self._stream.client_id, request_id=self._stream.call.request_id, model=self._model
                     )
                 )
-            case messages.AskStats():
+            case requests.AskStats():
                 return QueuedReply(self._stats)
-        return QueuedReply(messages.Pong)
+        return QueuedReply(replies.Pong)
 
     async def _binary(self, data: bytes) -> Input:
         return Audio(await self._intake.samples(data), answer=not self._push)
 
-    def _configure(self, wanted: messages.Configure) -> messages.ConfigUpdated:
+    def _configure(self, wanted: requests.Configure) -> replies.ConfigUpdated:
         self._intake.configure(
             rate=wanted.sample_rate,
             encoding=wanted.encoding,
@@ -109,9 +110,9 @@ class DetectConversation:
         if wanted.results is not None:
             self._push = wanted.results == "push"
         config, mode = self._stream.session.config, self._stream.session.mode
-        return messages.ConfigUpdated(
+        return replies.ConfigUpdated(
             client_id=self._stream.client_id,
-            config=messages.SessionConfig(
+            config=replies.SessionConfig(
                 sample_rate=self._intake.rate,
                 chunk_duration=config.chunk_s,
                 overlap_duration=config.overlap_s,
@@ -127,7 +128,7 @@ class DetectConversation:
         if frame is not None:
             await self._websocket.send_text(frame.text())
 
-    def _frame(self, output: object) -> messages.ServerMessage | None:
+    def _frame(self, output: object) -> replies.ServerMessage | None:
         match output:
             case WindowResults():
                 return self._judged(output)
@@ -137,11 +138,11 @@ class DetectConversation:
                 return self._summary(output) if self._push or output.ending is Ending.END else None
         return output  # type: ignore[return-value]  # what a `QueuedReply` made is a frame
 
-    def _judged(self, judged: WindowResults) -> messages.ServerMessage:
+    def _judged(self, judged: WindowResults) -> replies.ServerMessage:
         names = f"no verdict on the windows {', '.join(map(self._name_of, judged.unjudged))}"
         if judged.verdicts:
             worst = windows_of(judged.verdicts, self._stream.session.worst_now) or judged.verdicts
-            return messages.DetectionResult(
+            return replies.DetectionResult(
                 client_id=self._stream.client_id,
                 result=self._result(worst[-1]),
                 windows=[self._result(verdict) for verdict in judged.verdicts],
@@ -152,29 +153,29 @@ class DetectConversation:
             )
         if judged.error:
             return self._error(judged.error, names)
-        return messages.Buffering(
+        return replies.Buffering(
             client_id=self._stream.client_id,
             buffer_duration=judged.waiting_s,
             buffer_size=judged.waiting_samples,
             chunk_duration=self._stream.session.config.chunk_s,
         )
 
-    def _result(self, verdict: LiveWindowVerdict) -> messages.Result:
+    def _result(self, verdict: LiveWindowVerdict) -> replies.Result:
         return _result(verdict, channel_name(verdict.channel, self._stream.channel_names))
 
     def _name_of(self, span: WindowSpan) -> str:
         name = channel_name(span.channel, self._stream.channel_names)
         return f"{span.index} of channel {name}" if name else str(span.index)
 
-    def _error(self, error: BonafideError, about: str = "") -> messages.Error:
+    def _error(self, error: BonafideError, about: str = "") -> replies.Error:
         text = f"{about}: {error.message}" if about else error.message
-        return messages.Error(message=text, code=error.code.value, request_id=self._stream.call.request_id)
+        return replies.Error(message=text, code=error.code.value, request_id=self._stream.call.request_id)
 
-    def _stats(self) -> messages.Stats:
-        return messages.Stats(client_id=self._stream.client_id, stats=messages.session_stats(self._stream))
+    def _stats(self) -> replies.Stats:
+        return replies.Stats(client_id=self._stream.client_id, stats=replies.session_stats(self._stream))
 
-    def _summary(self, summary: LiveSummary) -> messages.Summary:
-        return messages.Summary(
+    def _summary(self, summary: LiveSummary) -> replies.Summary:
+        return replies.Summary(
             client_id=self._stream.client_id,
             label=summary.label,
             is_spoof=summary.label == "spoof",
@@ -183,8 +184,8 @@ class DetectConversation:
             audio_seconds=summary.audio_s,
             judged_seconds=summary.judged_s,
             speech_seconds=summary.speech_s,
-            windows=[messages.timeline_window(each, summary.names) for each in summary.windows],
-            suspicious=[messages.stretch(each) for each in summary.suspicious],
+            windows=[replies.timeline_window(each, summary.names) for each in summary.windows],
+            suspicious=[replies.stretch(each) for each in summary.suspicious],
             reason=summary.ending.value,
             model=self._model,
             calibrated=summary.model.calibrated,
@@ -197,25 +198,25 @@ class DetectConversation:
             partially_spoofed=summary.answer.partially_spoofed,
             conditions=list(summary.answer.conditions),
             channel=summary.channel,
-            channels=messages.channel_timelines(summary),
+            channels=replies.channel_timelines(summary),
         )
 
 
-def _result(verdict: LiveWindowVerdict, channel: str) -> messages.Result:
+def _result(verdict: LiveWindowVerdict, channel: str) -> replies.Result:
     spoof = verdict.score
     both = [] if spoof is None else [spoof, 1 - spoof]
-    return messages.Result(
+    return replies.Result(
         sequence=verdict.index,
         start_time_seconds=verdict.start_s,
         end_time_seconds=verdict.end_s,
         label=verdict.label,
         score=0.0 if spoof is None else both[verdict.label == "bonafide"],
         is_spoof=verdict.label == "spoof",
-        all_scores=messages.Scores(spoof=both[0] if both else 0.0, bonafide=both[1] if both else 0.0),
+        all_scores=replies.Scores(spoof=both[0] if both else 0.0, bonafide=both[1] if both else 0.0),
         logits=[math.log(max(each, _MIN_PROBABILITY)) for each in both],
         p_spoof=spoof,
         speech_ratio=verdict.speech_ratio,
-        running=messages.Running(label=verdict.running_label, p_spoof=verdict.running_score),
+        running=replies.Running(label=verdict.running_label, p_spoof=verdict.running_score),
         member_scores=dict(verdict.member_scores),
         llr=verdict.llr,
         channel=channel,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import TypeAdapter, ValidationError
 
-from bonafide.api.websocket_messages import Configure
+from bonafide.api.websocket_requests import Configure
 from bonafide.errors import InvalidRequest
 
 _INTERIM = "interim"

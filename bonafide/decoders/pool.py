@@ -12,7 +12,8 @@ from bonafide.decoders.processes import Template, Worker, WorkerLost
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, Unavailable, UnreadableMedia
 from bonafide.security.caller import current_caller
-from bonafide.settings import MIB, Settings
+from bonafide.settings import Settings
+from bonafide.settings.group import MIB
 
 log = logging.getLogger(__name__)
 

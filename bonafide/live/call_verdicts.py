@@ -6,7 +6,8 @@ from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedS
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
 from bonafide.cache.seal import Seal, seal_of
-from bonafide.settings import MIB, Settings
+from bonafide.settings import Settings
+from bonafide.settings.group import MIB
 
 logger = logging.getLogger(__name__)
 

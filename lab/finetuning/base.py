@@ -10,14 +10,8 @@ from transformers import PreTrainedModel
 
 from models.adapters import MERGE
 from models.catalog import ModelFiles, find_model
-from models.checkpoint import (
-    UNUSED,
-    Checkpoint,
-    fingerprint,
-    load_unchecked,
-    read_checkpoint,
-    refuse_mismatch,
-)
+from models.checkpoint import Checkpoint, fingerprint, read_checkpoint
+from models.classifier import UNUSED, load_unchecked, refuse_mismatch
 from models.errors import AmbiguousLabels, UnsupportedModel
 from models.graph import PrepareImage, PrepareVoice
 from models.info import ImageGeometry, Task

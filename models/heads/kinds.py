@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import refuse_mismatch
+from models.classifier import refuse_mismatch
 from models.errors import UnsupportedModel
 from models.heads.aasist import AASIST, AASIST_L, Aasist, AasistSize
 from models.heads.body import body_config

@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 
-from bonafide.settings import MIB
+from bonafide.settings.group import MIB
 from scripts.local_service import ROOT
 
 UPLOADS, SIZE = 3, 40 * MIB

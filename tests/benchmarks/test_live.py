@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from benchmarks.live import Row, table
 from benchmarks.processes import Memory
 from benchmarks.voices import LiveLoad, LiveResult, Protocol, messages, run_live_load
-from bonafide.api.websocket_messages import AudioChunk, read_message
+from bonafide.api.websocket_requests import AudioChunk, read_message
 from bonafide.live.formats import RawDecoder, text_samples
 
 SOUND = (8_000 * np.sin(np.arange(32_000) / 10)).astype(np.int16)

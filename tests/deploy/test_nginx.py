@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from bonafide.api.form_file import SPARE_BYTES
-from bonafide.settings import MIB, Settings
+from bonafide.settings import Settings
+from bonafide.settings.group import MIB
 from bonafide_client import AsyncBonafideClient, AudioDetectionClient, Tls
 from scripts.local_service import LocalService, free_ports
 from tests.deploy.tools import DEPLOY, installed, output

@@ -8,34 +8,34 @@ import pytest
 
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import ROOT, LocalService, free_ports, running
+from tests.integration.locked import locked
+from tests.integration.published_service import published_service
 from tests.integration.stored import stored
-from tests.scheduling import ALONE, SHARED
+from tests.scheduling import ALONE, ALONE_STORED, SHARED, STORED
 from tests.servers import minio_server, valkey_server
 
-__all__ = ["minio_server", "stored", "valkey_server"]
+__all__ = ["locked", "minio_server", "published_service", "stored", "valkey_server"]
 
 SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
-
-
-OWN_WORKER = "test_bento.py"
-"""So long that another worker starts one more `service` for it."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that share a service `alone`, but for those that are marked `beside`, or whose module is.
 
-    Groups those that are `alone`, and the others that share a service, for `tests/scheduling.py`.
+    Groups those that are `alone`, and the others by the service that they share, for `tests/scheduling.py`.
     """
     for item in items:
-        shares = isinstance(item, pytest.Function) and {"service", "stored"} & set(item.fixturenames)
+        names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+        shares = names & {"service", "stored"}
         if shares and not item.get_closest_marker("beside"):
             item.add_marker("alone")
+        of_stored = "stored" in names
         if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group(ALONE))
-        elif shares and item.path.name != OWN_WORKER:
-            item.add_marker(pytest.mark.xdist_group(SHARED))
+            item.add_marker(pytest.mark.xdist_group(ALONE_STORED if of_stored else ALONE))
+        elif shares:
+            item.add_marker(pytest.mark.xdist_group(STORED if of_stored else SHARED))
 
 
 @pytest.fixture(scope="session")

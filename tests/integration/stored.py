@@ -77,9 +77,9 @@ class StoredService:
         return await metric(self.service, name, **labels)
 
 
-async def metric(service: LocalService, name: str, **labels: str) -> float:
-    """A number of a service's `/metrics`; 0 for what was never counted."""
-    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
+async def metric(service: LocalService, name: str, key: str = "", **labels: str) -> float:
+    """A number of a service's `/metrics`, asked for with a caller's key; 0 for what was never counted."""
+    async with httpx.AsyncClient(base_url=service.url, headers={"x-api-key": key}, timeout=30) as http:
         text = (await http.get("/metrics")).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return sum(sample.value for sample in samples if (sample.name, sample.labels) == (name, labels))
@@ -106,6 +106,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredService]:
                 "BONAFIDE_STORAGE_TIMEOUT_S": "1",
                 "BONAFIDE_STORAGE_RETRIES": "1",
                 "BONAFIDE_LOG_LEVEL": "DEBUG",
+                "BONAFIDE_LIVE_SEND_TIMEOUT_S": "5",
+                "BONAFIDE_DRAIN_NOTICE_S": "0",
             }
             with running(folder / "log", environment) as service:
                 yield StoredService(service, minio, valkey, downloads)

@@ -18,9 +18,10 @@ from models.converted import read_converted
 from scripts.local_service import ROOT, LocalService, running, start
 from tests.cpu_environment import make_cpu_environment
 from tests.models.hub_server import serve_hub
+from tests.scheduling import SHARED
 
-# Most of the time is the conversion of both models.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.beside]
+# Most of the time is the conversion of both models. All of it is done where the service runs to which one compares it.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.beside, pytest.mark.xdist_group(SHARED)]
 
 COMMANDS = {"models/fetch.py", "models/first_load.py", "models/convert.py", "models/manifest.py"}
 """What is run by itself in an image."""
@@ -101,8 +102,9 @@ def test_it_holds_what_the_service_needs_and_no_more(bento: Path) -> None:
     source = bento / "src"
     held = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     code = {path for path in held if path.endswith(".py")}
-    assert needed(source) <= code
-    assert not {path for path in code - needed(source) if not path.startswith("bonafide/")}
+    reached = needed(source)
+    assert reached <= code
+    assert not {path for path in code - reached if not path.startswith("bonafide/")}
     assert needed(ROOT) <= code, "an import that is left out"
     rest = {path for path in held - code if not path.startswith("web/")}
     assert {path for path in rest if not path.startswith("models/bundled/")} == {"bentofile.yaml"}

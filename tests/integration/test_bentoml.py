@@ -24,9 +24,10 @@ from bonafide.runner.remote import TOKEN_HEADER
 from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from scripts.local_service import LocalService, start
+from tests.integration.locked import LockedService
 from tests.integration.logs import assert_told, tracebacks
 from tests.integration.processes import listening_port, process_of
-from tests.integration.stored import StoredService, metric
+from tests.integration.stored import metric
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -226,16 +227,18 @@ async def test_requests_leave_no_memory_behind(service: LocalService) -> None:
 @pytest.mark.alone  # where both services run anyway
 @pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
-    service: LocalService, stored: StoredService
+    service: LocalService, locked: LockedService
 ) -> None:
     """Whichever was started first: each has counted its own calls, and none of the other's."""
+    key = locked.keys["bank"]
 
     async def counted(which: LocalService) -> float:
-        return await metric(which, "bonafide_calls_total", code="ok", method="PredictLiveness", transport="grpc")
+        labels = {"code": "ok", "method": "PredictLiveness", "transport": "grpc"}
+        return await metric(which, "bonafide_calls_total", key, **labels)
 
-    for called, other in ((service, stored.service), (stored.service, service)):
+    for called, other in ((service, locked.service), (locked.service, service)):
         before, before_there = await counted(called), await counted(other)
-        async with AsyncBonafideClient(called.address) as client:
+        async with AsyncBonafideClient(called.address, api_key=key) as client:
             await client.predict_liveness(encode_image(photo()))
 
         async def one_more(which: LocalService = called, than: float = before) -> bool:

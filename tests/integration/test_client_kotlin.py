@@ -31,6 +31,7 @@ async def maven(*arguments: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.beside
 async def test_a_stream_goes_on_over_a_connection_that_breaks(service: LocalService, tmp_path: Path) -> None:
     recording = tmp_path / "voice.wav"
     recording.write_bytes(encode(speech_like(6.5), 16_000))

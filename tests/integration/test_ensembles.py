@@ -1,7 +1,6 @@
 """Ensembles behind one service: the MiniFASNet pair with a crop each; AASIST beside a small model."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ from PIL import Image
 from bonafide_client import AsyncBonafideClient
 from models.face_model import FaceSpoofModel
 from models.voice_model import VoiceSpoofModel
-from scripts.local_service import LocalService, running
+from scripts.local_service import LocalService
+from tests.integration.published_service import PUBLISHED, with_models
+from tests.integration.replaceable import ReplaceableService
 from tests.integration.test_onnx import around, plain_bilinear
 from tests.integration.test_same_samples import RATE, samples, socket_summary, stream_summary
 from tests.media import encode_image, wav
@@ -32,7 +33,7 @@ from tests.models.onnx_files import (
 )
 from tests.published import needs_weights, reference
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside, needs_weights]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(PUBLISHED), needs_weights]
 
 VOICES = ("small", "aasist")
 
@@ -49,18 +50,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def fused_service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    objects = tmp_path_factory.mktemp("objects")
-    (objects / "calls").mkdir()
-    (objects / "calls" / "a.wav").write_bytes(wav(samples(9.3), RATE))
-    settings = {
-        "BONAFIDE_VOICE_MODEL": str(models[0]),
-        "BONAFIDE_FACE_MODEL": str(models[1]),
-        "BONAFIDE_MIN_SPEECH_RATIO": "0",  # the reference inputs are noise
-        "BONAFIDE_OBJECTS_DIR": str(objects),
-    }
-    with running(tmp_path_factory.mktemp("service") / "log", settings) as started:
-        yield started
+def fused_service(models: tuple[Path, Path], published_service: ReplaceableService) -> LocalService:
+    return with_models(published_service, *models)
 
 
 async def test_the_pair_is_the_mean_of_both_programs_over_grpc(fused_service: LocalService) -> None:

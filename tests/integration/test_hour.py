@@ -18,7 +18,7 @@ from tests.integration.stored import BUCKET, Chunks, StoredService
 from tests.integration.waiting import Stopwatch, wait_active
 from tests.media import encode, encode_image, photo, speech_like
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.beside]
 
 MIB = 2**20
 CHUNKS = 900

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from bonafide.audio.decoding import MonoDecoder
 from scripts.local_service import LocalService
 from tests.integration.processes import process_of
+from tests.integration.stored import StoredService
 from tests.integration.waiting import until
 from tests.media import speech_like, wav
 
@@ -134,7 +135,8 @@ async def test_windows_of_many_sockets_meet_in_one_batch(service: LocalService, 
 
 @pytest.mark.alone  # as fast as the machine can, against WebSocket pings of 20 s
 @pytest.mark.slow
-async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_reads(service: LocalService) -> None:
+async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_reads(stored: StoredService) -> None:
+    service = stored.service  # its models are tiny: what is waited for is the transport
     process = process_of(service, "Bonafide")
     second = speech_like(1.0)[0].astype("<f4").tobytes()
 

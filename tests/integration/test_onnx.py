@@ -1,7 +1,6 @@
 """Published ONNX detectors behind one service, voice and face: their authors' scores, through every door."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,16 @@ from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, FaceBox
 from lab.served import ServedModel
 from models.face_model import FaceSpoofModel
-from scripts.local_service import LocalService, running
+from scripts.local_service import LocalService
+from tests.integration.published_service import PUBLISHED, with_models
+from tests.integration.replaceable import ReplaceableService
 from tests.integration.test_same_samples import RATE, assert_same, samples, spoken_over_the_socket, streamed, windows_of
 from tests.media import encode_image, wav
 from tests.models.checkpoints import options
 from tests.models.onnx_files import aasist, minifasnet, softmax
 from tests.published import needs_weights, reference
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside, needs_weights]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(PUBLISHED), needs_weights]
 
 FACTOR = 2.7
 
@@ -34,18 +35,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def onnx_service(models: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    objects = tmp_path_factory.mktemp("objects")
-    (objects / "calls").mkdir()
-    (objects / "calls" / "a.wav").write_bytes(wav(samples(9.3), RATE))
-    settings = {
-        "BONAFIDE_VOICE_MODEL": str(models[0]),
-        "BONAFIDE_FACE_MODEL": str(models[1]),
-        "BONAFIDE_MIN_SPEECH_RATIO": "0",  # the reference inputs are noise
-        "BONAFIDE_OBJECTS_DIR": str(objects),
-    }
-    with running(tmp_path_factory.mktemp("service") / "log", settings) as service:
-        yield service
+def onnx_service(models: tuple[Path, Path], published_service: ReplaceableService) -> LocalService:
+    return with_models(published_service, *models)
 
 
 async def test_aasist_has_its_authors_scores_over_grpc(onnx_service: LocalService) -> None:

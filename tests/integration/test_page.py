@@ -2,7 +2,6 @@
 
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,33 @@ import av
 import httpx
 import numpy as np
 import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page
 
-from bonafide.security.keys import new_key
-from bonafide_client import AudioDetectionClient, file_blocks
-from scripts.local_service import LocalService, running
+from scripts.local_service import LocalService
 from tests.browser import chromium, opened
+from tests.integration.locked import REAL, SYNTHETIC, LockedService
 from tests.media import wav
 from tests.node import axe
 
-pytestmark = [pytest.mark.slow, pytest.mark.beside]
+# One event loop, and with it one browser.
+pytestmark = [pytest.mark.slow, pytest.mark.beside, pytest.mark.asyncio(loop_scope="module")]
 
 RATE = 48_000
 WIDTHS = {"phone": {"width": 320, "height": 640}, "desktop": {"width": 1280, "height": 800}}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(service: LocalService) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+        yield http
 
 
 async def ready(page: Page) -> None:
@@ -53,46 +59,16 @@ def write_wav(path: Path, samples: NDArray[np.int16]) -> Path:
     return path
 
 
-async def running_scores(service: LocalService, recording: Path) -> list[float]:
-    """The running score after each window of two seconds, as the page requests them."""
-    async with AudioDetectionClient(service.live_url, chunk_duration=2.0) as client:
-        windows = [window async for window in client.stream(file_blocks(recording))]
-    return [window.running_score for window in windows if window.running_score is not None]
-
-
-@asynccontextmanager
-async def locked_between(
-    service: LocalService, real: Path, synthetic: Path, folder: Path
-) -> AsyncIterator[tuple[str, str]]:
-    """A service that takes one for bona fide and the other for spoof, and requires a key: its page and that key.
-
-    The demonstration model takes the sample of a real voice for a synthetic one, though for a less clear one.
-    """
-    highest, lowest = max(await running_scores(service, real)), min(await running_scores(service, synthetic))
-    assert highest < lowest
-    key, line = new_key("page")
-    (folder / "keys").write_text(f"{line}\n")
-    environment = {
-        "BONAFIDE_VOICE_THRESHOLD": str(highest + (lowest - highest) / 4),
-        "BONAFIDE_KEYS_FILE": str(folder / "keys"),
-    }
-    with running(folder / "log", environment) as locked:
-        yield f"{locked.url}/ui/", key
-
-
 @pytest.mark.alone  # a browser that is late plays a microphone with gaps
 @pytest.mark.timeout(900)  # starts a service of its own, and listens as long as the voices speak
-async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(
-    service: LocalService, call_mp3: Path, tmp_path: Path
-) -> None:
-    spoof_mp3 = call_mp3.with_name("call_spoof.mp3")
-    heard = np.concatenate([speech(call_mp3)[: 8 * RATE], speech(spoof_mp3), speech(spoof_mp3)])
+async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(locked: LockedService, tmp_path: Path) -> None:
+    spoof = speech(SYNTHETIC)
+    heard = np.concatenate([speech(REAL)[: 8 * RATE], spoof, spoof])
     async with (
-        locked_between(service, call_mp3, spoof_mp3, tmp_path) as (url, key),
         chromium(microphone=write_wav(tmp_path / "heard.wav", heard)) as browser,
-        opened(browser, url) as page,
+        opened(browser, f"{locked.service.url}/ui/") as page,
     ):
-        await page.fill("#key", key)
+        await page.fill("#key", locked.keys["page"])
         await page.click("#key-form button")
         await ready(page)
         await page.click("#record")

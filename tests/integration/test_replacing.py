@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from lab.comparison.log import Compared, read_lines
-from scripts.local_service import LocalService, free_ports, running
+from scripts.local_service import LocalService
 from tests.integration.logs import tracebacks
 from tests.integration.processes import process_of
+from tests.integration.replaceable import ReplaceableService, replaceable_service
 from tests.integration.test_live import RATE, ask, chunk, socket
 from tests.integration.tiny_models import tiny_face, tiny_models, tiny_voice
 from tests.integration.waiting import until
@@ -23,7 +24,6 @@ from tests.media import encode_image, photo, speech_like, wav
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside, pytest.mark.timeout(300)]
 
-TOKEN = "a-token-of-the-operator"
 PATIENCE_S = 60.0
 
 
@@ -39,14 +39,15 @@ class Models:
 
 @dataclass(frozen=True)
 class Replaceable:
-    service: LocalService
+    running: ReplaceableService
     models: Models
-    private: str
 
-    async def replace(self, name: str, reference: object) -> httpx.Response:
-        async with httpx.AsyncClient(timeout=120) as http:
-            headers = {"authorization": f"Bearer {TOKEN}"}
-            return await http.post(f"{self.private}/models/{name}", json={"reference": str(reference)}, headers=headers)
+    @property
+    def service(self) -> LocalService:
+        return self.running.service
+
+    async def replace(self, name: str, reference: Path) -> httpx.Response:
+        return await asyncio.to_thread(self.running.replace, name, reference)
 
     def shadows(self) -> list[Compared]:
         return read_lines(self.service.log.read_text().splitlines()).compared
@@ -54,7 +55,7 @@ class Replaceable:
     async def counted(self, runner: str) -> float:
         """Answers that the shadow of a model has come to an end with."""
         async with httpx.AsyncClient() as http:
-            text = (await http.get(f"{self.private}/metrics")).text
+            text = (await http.get(f"{self.running.private}/metrics")).text
         lines = [line for line in text.splitlines() if line.startswith("bonafide_shadow_verdicts_total{")]
         return sum(float(line.split()[-1]) for line in lines if f'runner="{runner}"' in line)
 
@@ -71,20 +72,16 @@ def models() -> Models:
 @pytest.fixture(scope="module")
 def replaceable(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replaceable]:
     folder = tmp_path_factory.mktemp("service")
-    (port,) = free_ports(1)
     settings = {
         **tiny_models(),
         "BONAFIDE_VOICE_SHADOW": str(models.other_voice),
         "BONAFIDE_FACE_SHADOW": str(models.other_face),
         "BONAFIDE_MODELS_DIR": str(folder / "models"),
-        "BONAFIDE_MIN_SPEECH_RATIO": "0",
-        "BONAFIDE_METRICS_PORT": str(port),
-        "BONAFIDE_OPERATOR_TOKEN": TOKEN,
         "BONAFIDE_LOG_FORMAT": "json",
     }
-    with running(folder / "log", settings) as service:
-        yield Replaceable(service, models, f"http://127.0.0.1:{port}")
-    assert not tracebacks(service.log.read_text())
+    with replaceable_service(folder / "log", settings) as started:
+        yield Replaceable(started, models)
+    assert not tracebacks(started.service.log.read_text())
 
 
 @pytest.fixture
@@ -173,10 +170,11 @@ class Traffic:
 async def calls(http: httpx.AsyncClient, stop: asyncio.Event, traffic: Traffic, first_seed: int) -> None:
     seed = first_seed
     while not stop.is_set():
-        answer = await http.post("/detect_audio", content=recording(60, seed))
+        answer = await http.post("/detect_audio", content=recording(30, seed))
         traffic.statuses.append(answer.status_code)
         traffic.models.append(answer.json()["model"]["name"] if answer.status_code == 200 else answer.text)
         seed += 1
+        await asyncio.sleep(0.05)
 
 
 async def test_a_model_that_cannot_be_loaded_is_refused(replaceable: Replaceable, http: httpx.AsyncClient) -> None:
@@ -244,6 +242,7 @@ async def test_a_face_model_is_replaced_while_calls_go_on(replaceable: Replaceab
             answer = await http.post("/predict_liveness", content=picture)
             assert answer.status_code == 200, answer.text
             answers.append(answer.json())
+            await asyncio.sleep(0.02)
 
     callers = [asyncio.create_task(photos()) for _ in range(4)]
     await until(lambda: _true(len(answers) > 4), PATIENCE_S)

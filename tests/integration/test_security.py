@@ -22,6 +22,7 @@ from scripts.local_service import ROOT, LocalService, free_ports, running, start
 from tests.bombs import bmp_of_runs, laced_matroska
 from tests.certificates import Authority, Certificate
 from tests.integration.curl import curl
+from tests.integration.locked import LockedService
 from tests.integration.logs import assert_told, contained, lines_with
 from tests.integration.tiny_models import tiny_models
 from tests.integration.waiting import until
@@ -32,34 +33,31 @@ PAGE = "capacitor://localhost"
 
 @pytest.mark.slow
 @pytest.mark.alone
-async def test_bombs_of_one_caller_do_not_delay_another(tmp_path: Path, face_jpg: Path) -> None:
-    (mallory, mallory_line), (bank, bank_line) = new_key("mallory"), new_key("bank")
-    keys = tmp_path / "keys"
-    keys.write_text(f"{mallory_line}\n{bank_line}\n")
+async def test_bombs_of_one_caller_do_not_delay_another(locked: LockedService, face_jpg: Path) -> None:
+    mallory, bank = locked.keys["mallory"], locked.keys["bank"]
     recording, picture = encode(speech_like(4.0), 16_000), face_jpg.read_bytes()
-    with running(tmp_path / "log", {**tiny_models(), "BONAFIDE_KEYS_FILE": str(keys)}) as service:
-        async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=locked.service.url, timeout=60) as http:
 
-            async def post(path: str, content: bytes, key: str) -> httpx.Response:
-                return await http.post(path, content=content, headers={"x-api-key": key})
+        async def post(path: str, content: bytes, key: str) -> httpx.Response:
+            return await http.post(path, content=content, headers={"x-api-key": key})
 
-            bombs = [
-                asyncio.create_task(post(*bomb, mallory))
-                for _ in range(4)
-                for bomb in (("/detect_audio", laced_matroska(14_000)), ("/predict_liveness", bmp_of_runs()))
-            ]
-            await asyncio.sleep(0.5)
-            waits = []
-            for number in range(30):  # each recording is new, as scores are cached
-                for path, content in (("/detect_audio", recording + bytes(number + 1)), ("/predict_liveness", picture)):
-                    began = time.monotonic()
-                    (await post(path, content, bank)).raise_for_status()
-                    waits.append(time.monotonic() - began)
-            assert not all(bomb.done() for bomb in bombs)
-            assert max(waits) < 1, sorted(waits)[-5:]
-            for bomb in bombs:
-                bomb.cancel()
-            await asyncio.gather(*bombs, return_exceptions=True)
+        bombs = [
+            asyncio.create_task(post(*bomb, mallory))
+            for _ in range(4)
+            for bomb in (("/detect_audio", laced_matroska(14_000)), ("/predict_liveness", bmp_of_runs()))
+        ]
+        await asyncio.sleep(0.5)
+        waits = []
+        for number in range(30):  # each recording is new, as scores are cached
+            for path, content in (("/detect_audio", recording + bytes(number + 1)), ("/predict_liveness", picture)):
+                began = time.monotonic()
+                (await post(path, content, bank)).raise_for_status()
+                waits.append(time.monotonic() - began)
+        assert not all(bomb.done() for bomb in bombs)
+        assert max(waits) < 1, sorted(waits)[-5:]
+        for bomb in bombs:
+            bomb.cancel()
+        await asyncio.gather(*bombs, return_exceptions=True)
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""Two processes of the service, without a GPU, before a runner on another machine that has one: as one service."""
+"""Two processes of the service, without a GPU, before runners on other machines, one with a GPU: as one service.
+
+As on Kubernetes: each runner and the service started on its own, found by address.
+"""
 
 import asyncio
 import json
@@ -34,12 +37,13 @@ CONNECTIONS = 40
 
 @dataclass(frozen=True)
 class Workers:
-    """The service, its private port, and its settings."""
+    """The service, its private port, its settings, and the port of its face runner."""
 
     service: LocalService
     metrics_url: str
     environment: dict[str, str]
     audiosocket_port: int
+    face_port: int
 
     def metrics(self) -> str:
         """Of both processes."""
@@ -50,9 +54,14 @@ class Workers:
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     port, audiosocket_port = free_ports(2)
     folder = tmp_path_factory.mktemp("workers")
-    ports = {"BONAFIDE_METRICS_PORT": str(port), "BONAFIDE_AUDIOSOCKET_PORT": str(audiosocket_port)}
-    with stubbed_service(folder, WORKERS, **ports) as stubbed:
-        yield Workers(stubbed.service, f"http://127.0.0.1:{port}/metrics", stubbed.environment, audiosocket_port)
+    settings = {
+        "BONAFIDE_METRICS_PORT": str(port),
+        "BONAFIDE_AUDIOSOCKET_PORT": str(audiosocket_port),
+        "BONAFIDE_RUNNER_TOKEN": "a-token-of-all-three",
+    }
+    with stubbed_service(folder, WORKERS, faces=True, **settings) as stubbed:
+        metrics_url = f"http://127.0.0.1:{port}/metrics"
+        yield Workers(stubbed.service, metrics_url, stubbed.environment, audiosocket_port, stubbed.face_port)
 
 
 @pytest.mark.slow
@@ -70,6 +79,18 @@ async def test_calls_of_audiosocket_reach_both_processes(workers: Workers) -> No
             assert await reader.read() == message(HANGUP)
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.slow
+def test_runners_and_service_find_each_other(workers: Workers, call_mp3: Path, face_jpg: Path) -> None:
+    answer = httpx.post(f"{workers.service.url}/detect_audio", content=call_mp3.read_bytes(), timeout=60)
+    assert len(answer.json()["chunks"]) == 3
+    answer = httpx.post(f"{workers.service.url}/predict_liveness", content=face_jpg.read_bytes(), timeout=60)
+    assert answer.json()["predicted_class"] in ("live", "fake")
+    assert 'bonafide_chunks_total{source="runner"}' in workers.metrics()
+    face = f"http://127.0.0.1:{workers.face_port}"
+    assert httpx.post(f"{face}/info").status_code == 401
+    assert 'bentoml_service_adaptive_batch_size_count{method_name="score"' in httpx.get(f"{face}/metrics").text
 
 
 @pytest.mark.slow

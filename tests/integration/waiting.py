@@ -22,7 +22,7 @@ async def active_calls(service: LocalService, runner: str = "voice") -> int:
         return int((await http.get(f"{service.url}/stats")).json()[runner]["active_calls"])
 
 
-async def wait_active(service: LocalService, wanted: int, within_s: float = 5.0) -> None:
+async def wait_active(service: LocalService, wanted: int, within_s: float = 20.0) -> None:
     """Returns when so many voice calls are in progress, and none of faces is when none is wanted."""
 
     async def reached() -> bool:

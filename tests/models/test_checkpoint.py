@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import WavLMConfig, WavLMModel
 
-from models.checkpoint import fingerprint, load_classifier, read_checkpoint
+from models.checkpoint import fingerprint, read_checkpoint
+from models.classifier import load_classifier
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
 from models.labels import SpoofRule
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.checkpoint import load_classifier, read_checkpoint
+from models.checkpoint import read_checkpoint
+from models.classifier import load_classifier
 from models.errors import CheckpointMismatch
 from models.pooled_wavlm import load_pooled_wavlm
 from models.weights import parameter_count, read_state

@@ -21,8 +21,8 @@ pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)"
 from scan.places import BucketPlace
 from scan.result import Part, parts_of, read_manifest, read_table
 from scan.source import Source, WrongUse
+from tests.integration.tiny_models import tiny_models
 from tests.media import encode, speech_like
-from tests.models.checkpoints import TINY_WAVE, save_voice
 from tests.proxy import proxy_to
 from tests.servers import ACCESS_KEY, ROOT, SECRET_KEY, Server, minio_client, minio_settings, start_minio
 
@@ -68,19 +68,15 @@ class Scan:
 
     Args:
         endpoint: of MinIO.
-        folder: for the model; the log is there too.
-        model: checkpoint.
+        folder: for the log.
     """
 
-    def __init__(self, endpoint: str, folder: Path, model: Path) -> None:
+    def __init__(self, endpoint: str, folder: Path) -> None:
         self._log = folder / "scan.log"
         env = {
-            "BONAFIDE_ENGINE_THREADS": "1",
-            "BONAFIDE_MODELS_DIR": str(folder / "models"),
-            "BONAFIDE_PRECISION": "fp32",
+            **tiny_models(),
             "BONAFIDE_STORAGE_RETRIES": "0",
             "BONAFIDE_STORAGE_TIMEOUT_S": "2",
-            "BONAFIDE_VOICE_MODEL": str(model),
             "MINIO_ACCESS_KEY": ACCESS_KEY,
             "MINIO_ENDPOINT": endpoint,
             "MINIO_SECRET_KEY": SECRET_KEY,
@@ -125,9 +121,9 @@ class Scan:
 
 
 @contextmanager
-def running(endpoint: str, folder: Path, model: Path) -> Iterator[Scan]:
+def running(endpoint: str, folder: Path) -> Iterator[Scan]:
     """A scan, killed at the end with its processes where it still runs."""
-    scan = Scan(endpoint, folder, model)
+    scan = Scan(endpoint, folder)
     try:
         yield scan
     finally:
@@ -187,7 +183,6 @@ def test_a_bucket_that_is_not_there_is_no_storage_to_wait_for(minio: Server) -> 
 
 @pytest.mark.timeout(900)
 async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Server, tmp_path: Path) -> None:
-    model = save_voice(tmp_path / "tiny-voice", ["bonafide", "spoof"], **TINY_WAVE)
     results = Results(minio)
     async with proxy_to(minio.port) as proxy:
         proxy.delay_s = DELAY_S
@@ -196,7 +191,7 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
             return lambda: proxy.sent - since > megabytes * MEGABYTE
 
         # The driver is killed when it has committed something; its processes end with it.
-        with running(proxy.address, tmp_path, model) as scan:
+        with running(proxy.address, tmp_path) as scan:
             await scan.until(lambda: results.committed() > A_FEW)
             assert scan.listening() <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
             assert not scan.workers("monitor.py")
@@ -216,7 +211,7 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
         minio_client(minio).put_object(BUCKET, changed, io.BytesIO(content), len(content))
 
         # Then a worker that decodes, the one that scores, and the storage.
-        with running(proxy.address, tmp_path, model) as scan:
+        with running(proxy.address, tmp_path) as scan:
             await scan.until(lambda: bool(scan.workers("MapBatches(Scorer)")) and results.committed() == before - 1)
             began = proxy.sent
             await scan.until(lambda: bool(scan.workers("MapBatches(decoded)")) and read(began, 1)())

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bonafide.api.websocket_messages import (
+from bonafide.api.websocket_replies import (
     ChannelName,
     ChannelTimelines,
     Decision,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from bonafide.api.websocket_messages import ServerMessage
+from bonafide.api.websocket_replies import ServerMessage
 
 _SERVER_MESSAGE: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
 

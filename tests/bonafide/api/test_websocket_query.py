@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from bonafide.api.websocket_messages import Configure
 from bonafide.api.websocket_query import configuration_of
+from bonafide.api.websocket_requests import Configure
 from bonafide.errors import InvalidRequest
 from tests.bonafide.api.socket_server import Client, client, socket_server
 from tests.bonafide.live.conversation import level

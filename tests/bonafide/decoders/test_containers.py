@@ -23,7 +23,7 @@ from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.security.caller import set_caller
-from bonafide.settings import MIB
+from bonafide.settings.group import MIB
 from tests.bombs import laced_matroska
 from tests.coded import g722, opus
 from tests.hostile import mutate

@@ -17,7 +17,8 @@ from bonafide.jobs.sqlite import SqliteJobs
 from bonafide.jobs.store import JobStore
 from tests.servers import Server, free_port
 
-LEASE_S = 0.4
+SHORT_S = 1.0
+"""What a test waits for. It outlasts a few operations on a busy machine."""
 Open = Callable[..., JobStore]
 
 
@@ -48,13 +49,13 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
         server: Server = request.getfixturevalue("valkey_server")
 
         def connect(**options: float) -> JobStore:
-            limits = {"lease_s": LEASE_S, "keep_s": 60.0, "most": 3} | options
+            limits = {"lease_s": 30.0, "keep_s": 60.0, "most": 3} | options
             where = RedisServer("127.0.0.1", server.port, db=9)
             return RedisJobs(where, timeout_s=5.0, **limits)  # type: ignore[arg-type]
     else:
 
         def connect(**options: float) -> JobStore:
-            limits = {"lease_s": LEASE_S, "keep_s": 60.0, "most": 3} | options
+            limits = {"lease_s": 30.0, "keep_s": 60.0, "most": 3} | options
             return SqliteJobs(tmp_path / "state" / "jobs.db", **limits)  # type: ignore[arg-type]
 
     def remembered(**options: float) -> JobStore:
@@ -115,11 +116,12 @@ async def test_every_item_is_taken_once_and_its_outcome_stands(store: JobStore) 
     assert await store.waiting() == 0
 
 
-async def test_what_a_dead_worker_held_is_taken_over(store: JobStore, open_store: Open) -> None:
+async def test_what_a_dead_worker_held_is_taken_over(open_store: Open) -> None:
+    store = open_store(lease_s=SHORT_S)
     made = await created(store, 1)
-    dead = await taken(open_store())
+    dead = await taken(open_store(lease_s=SHORT_S))
     assert await store.take() is None
-    await asyncio.sleep(LEASE_S + 0.1)
+    await asyncio.sleep(SHORT_S + 0.1)
     heir = await taken(store)
     assert (heir.index, heir.tries) == (dead.index, 2)
     assert await store.finish(dead, Outcome(True, '"late"'))  # it was alive after all: the first outcome stands
@@ -127,12 +129,12 @@ async def test_what_a_dead_worker_held_is_taken_over(store: JobStore, open_store
     assert await store.results(made.job_id, 0, 10) == ['"late"']
 
 
-async def test_what_is_renewed_is_not_taken_over(store: JobStore, open_store: Open) -> None:
+async def test_what_is_renewed_is_not_taken_over(open_store: Open) -> None:
+    store, other = open_store(lease_s=SHORT_S), open_store(lease_s=SHORT_S)
     await created(store, 1)
     item = await taken(store)
-    other = open_store()
     for _ in range(4):
-        await asyncio.sleep(LEASE_S / 2)
+        await asyncio.sleep(SHORT_S / 3)
         await store.renew([item])
         assert await other.take() is None
 
@@ -202,14 +204,14 @@ async def test_a_caller_has_so_many_unfinished_jobs(store: JobStore) -> None:
 
 async def test_a_caller_is_told_until_it_has_been(store: JobStore) -> None:
     made = await created(store, 1, callback_url="https://a.example/x")
-    assert await store.take_callback(0.2) is None
+    assert await store.take_callback(SHORT_S) is None
     item = await taken(store)
     await store.finish(item, verdict(item))
-    first = await store.take_callback(0.2)
+    first = await store.take_callback(SHORT_S)
     assert first is not None
     assert (first[0].job_id, first[0].state, first[1]) == (made.job_id, "done", 1)
-    assert await store.take_callback(0.2) is None
-    await asyncio.sleep(0.3)
+    assert await store.take_callback(SHORT_S) is None
+    await asyncio.sleep(SHORT_S + 0.1)
     second = await store.take_callback(0.0)
     assert second is not None
     assert second[1] == 2
@@ -219,13 +221,13 @@ async def test_a_caller_is_told_until_it_has_been(store: JobStore) -> None:
 
 
 async def test_results_are_kept_for_so_long(open_store: Open) -> None:
-    store = open_store(keep_s=0.3)
+    store = open_store(keep_s=SHORT_S)
     made = await created(store, 1, idempotency_key="k")
     item = await taken(store)
     await store.finish(item, verdict(item))
     await store.prune()
     assert await store.get(made.job_id) is not None
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(SHORT_S + 0.1)
     await store.prune()
     assert await store.get(made.job_id) is None
     assert await store.results(made.job_id, 0, 10) == []
@@ -234,9 +236,9 @@ async def test_results_are_kept_for_so_long(open_store: Open) -> None:
 
 
 async def test_a_forgotten_job_neither_counts_nor_is_in_the_way(open_store: Open) -> None:
-    store = open_store(keep_s=0.2, most=1)
+    store = open_store(keep_s=SHORT_S, most=1)
     await created(store, 1)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(SHORT_S + 0.1)
     await store.prune()
     kept = await open_store(most=1).create(job(1), ["a.wav"])
     assert (await taken(store)).job_id == kept.job_id

@@ -16,7 +16,8 @@ from bonafide.decoders.processes import Template
 from bonafide.evidence.judgement import Records
 from bonafide.live.registry import LiveSessions
 from bonafide.live.stream import Audio, Input, LiveStream
-from bonafide.settings import MIB, Settings
+from bonafide.settings import Settings
+from bonafide.settings.group import MIB
 from bonafide.shadow.voice import VoiceShadow
 from bonafide.verdict import WindowScore
 from tests.bonafide.fakes import LocalRemote, ready_runner

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from bonafide.api import websocket_messages as messages
+from bonafide.api import websocket_replies as replies
+from bonafide.api import websocket_requests as requests
 from bonafide.errors import InvalidRequest
 from scripts.local_service import ROOT
 from tests.bonafide.api.answers import read_answer
@@ -23,7 +24,7 @@ def is_request(example: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if is_request(example)])
 def test_what_the_page_lets_a_client_send_is_understood_whole(example: dict[str, Any]) -> None:
-    read = messages.read_message(json.dumps(example)).model_dump()
+    read = requests.read_message(json.dumps(example)).model_dump()
     assert {**read, "client_id": "", "timestamp": 0}.keys() >= example.keys()
     assert {key: read[key] for key in example.keys() & read.keys()} == {
         key: example[key] for key in example.keys() & read.keys()
@@ -36,7 +37,7 @@ def test_what_the_page_says_is_answered_is_what_we_answer(example: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("union", "asked"), [(messages.ClientMessage, True), (messages.ServerMessage, False)], ids=["client", "server"]
+    ("union", "asked"), [(requests.ClientMessage, True), (replies.ServerMessage, False)], ids=["client", "server"]
 )
 def test_every_frame_is_on_the_page(union: Any, asked: bool) -> None:
     shown = {example["type"] for example in EXAMPLES if is_request(example) is asked}
@@ -50,18 +51,18 @@ def test_only_an_ensemble_has_members() -> None:
     window = {**example["result"], "member_scores": members}
     answered = json.loads(read_answer(json.dumps({**example, "result": window, "windows": [window]})).text())
     assert answered["result"]["member_scores"] == members
-    plain = messages.TimelineWindow(
+    plain = replies.TimelineWindow(
         sequence=0, start_time_seconds=0.0, end_time_seconds=1.0, label="spoof", p_spoof=0.9, speech_ratio=1.0
     )
     assert "member_scores" not in plain.model_dump()
 
 
-@pytest.mark.parametrize("name", sorted(messages.Result.model_fields.keys() - {"sequence"}))
+@pytest.mark.parametrize("name", sorted(replies.Result.model_fields.keys() - {"sequence"}))
 def test_every_field_of_a_window_is_explained(name: str) -> None:
     assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(messages.SessionConfig.model_fields))
+@pytest.mark.parametrize("name", sorted(replies.SessionConfig.model_fields))
 def test_every_option_is_explained(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", PAGE, re.MULTILINE)
 
@@ -86,12 +87,12 @@ def test_every_option_is_explained(name: str) -> None:
 )
 def test_what_cannot_be_read_is_told(text: str, told: str) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(told)):
-        messages.read_message(text)
+        requests.read_message(text)
 
 
 def test_old_clients_send_more_than_we_know() -> None:
-    chunk = messages.read_message(
+    chunk = requests.read_message(
         '{"type": "audio_chunk", "audio_data": "[0, 1]", "sample_rate": 16000.0, "timestamp": 1, "extra": {}}'
     )
-    assert isinstance(chunk, messages.AudioChunk)
+    assert isinstance(chunk, requests.AudioChunk)
     assert chunk.sample_rate == 16_000

@@ -1,0 +1,36 @@
+"""What all groups of settings have in common."""
+
+import os
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class SettingsGroup(BaseSettings):
+    """A part of `Settings`; names in the environment are `BONAFIDE_<NAME>` unless an alias is given."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BONAFIDE_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # among them are secrets
+        defer_build=True,  # only the whole is read
+    )
+
+
+def cache_home() -> Path:
+    """The user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache`.
+
+    Raises:
+        FileNotFoundError: the user has no home.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bonafide"
+    except RuntimeError:
+        raise FileNotFoundError("this user has no home, so HOME or BONAFIDE_MODELS_DIR must be set") from None

@@ -1,0 +1,32 @@
+"""One service for the tests of published detectors, which put theirs in the place of its models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.local_service import LocalService
+from tests.integration.replaceable import ReplaceableService, replaceable_service
+from tests.integration.test_same_samples import RATE, samples
+from tests.media import wav
+
+PUBLISHED = "published"
+"""The group of these tests, for `tests/scheduling.py`: one worker starts the service."""
+
+
+@pytest.fixture(scope="session")
+def published_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplaceableService]:
+    """Its objects are `calls/a.wav`; windows without speech are judged as well: the reference inputs are noise."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "objects" / "calls").mkdir(parents=True)
+    (folder / "objects" / "calls" / "a.wav").write_bytes(wav(samples(9.3), RATE))
+    with replaceable_service(folder / "log", {"BONAFIDE_OBJECTS_DIR": str(folder / "objects")}) as started:
+        yield started
+
+
+def with_models(published: ReplaceableService, voice: Path, face: Path) -> LocalService:
+    """The service, with these models."""
+    for name, reference in (("voice", voice), ("face", face)):
+        answer = published.replace(name, reference)
+        assert answer.status_code == 200, answer.text
+    return published.service
