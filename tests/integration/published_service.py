@@ -1,10 +1,12 @@
 """One service for the tests of published detectors, which put theirs in the place of its models."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from models.slot import KEEP_UNUSED_S
 from scripts.local_service import LocalService
 from tests.integration.replaceable import ReplaceableService, replaceable_service
 from tests.integration.test_same_samples import RATE, samples
@@ -25,8 +27,10 @@ def published_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repl
 
 
 def with_models(published: ReplaceableService, voice: Path, face: Path) -> LocalService:
-    """The service, with these models."""
+    """The service, with these models; it may have to let go first of those that its present ones replaced."""
+    end = time.monotonic() + 2 * KEEP_UNUSED_S
     for name, reference in (("voice", voice), ("face", face)):
-        answer = published.replace(name, reference)
+        while (answer := published.replace(name, reference)).status_code == 409 and time.monotonic() < end:
+            time.sleep(1.0)
         assert answer.status_code == 200, answer.text
     return published.service
