@@ -3,7 +3,7 @@ export PYTHON ?= python3
 UV := scripts/uv.sh
 BIN := .venv/bin
 DRAIN_S ?= 20
-WORKERS ?= 3
+WORKERS ?= 4
 VARIANT ?= cpu
 # Compiled modules are kept, whatever the environment says: tests start some hundred processes, each of which would
 # compile all that it imports.
@@ -42,7 +42,7 @@ bento: setup ## Build the Bento (VARIANT=cpu|cuda|scan|scan-cuda); VOICE= and FA
 image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both|scan|scan-cuda, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
-# Three workers for two cores, as many a test waits. Tests that hold a running service to times run alone, at the end.
+# Four workers for two cores, as many a test waits. Tests that hold a running service to times run alone, at the end.
 define run_tests
 @began=$$(date +%s); \
 $(PYTEST) -m "$(1)" --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder && \

@@ -39,6 +39,7 @@ CHECK_S = 0.5
 
 _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
+_manage_watchers = Arbiter.manage_watchers
 
 
 class Watcher(Protocol):
@@ -78,6 +79,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = ()) -> No
             _start_and_report(self, cb)
 
     Arbiter.start = start  # type: ignore[method-assign]
+    Arbiter.manage_watchers = _check_unless_busy
     circus.process.Popen = _start_process
 
 
@@ -137,6 +139,11 @@ def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> 
         log.removeFilter(_is_not_repeated)
     if refused:
         raise SystemExit(1)
+
+
+def _check_unless_busy(self: Arbiter) -> Any:
+    """As circus' own, but for a check that comes while processes are started or stopped: an error in the log there."""
+    return _manage_watchers(self) if self._exclusive_running_command is None else None
 
 
 def _is_not_repeated(record: logging.LogRecord) -> bool:

@@ -16,7 +16,7 @@ from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_stan
 from bentoml.serving import create_watcher
 
 from bonafide.bento import supervisor
-from bonafide.bento.supervisor import TOKEN_VARIABLE, control_endpoints, secure_supervisor
+from bonafide.bento.supervisor import CHECK_S, TOKEN_VARIABLE, control_endpoints, secure_supervisor
 from bonafide.settings import Settings
 from scripts.local_service import ROOT
 
@@ -26,6 +26,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr(Arbiter, "__init__", supervisor._arbiter_init)  # another test may have loaded `service.py`
     monkeypatch.setattr(Arbiter, "start", supervisor._arbiter_start)
+    monkeypatch.setattr(Arbiter, "manage_watchers", supervisor._manage_watchers)
     monkeypatch.setattr(circus.process, "Popen", psutil.Popen)
 
 
@@ -66,6 +67,26 @@ def test_a_dead_process_is_replaced_at_once() -> None:
         assert time.monotonic() - killed < 3
     finally:
         arbiter.stop()
+
+
+def test_a_start_that_outlasts_a_check_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    secure_supervisor("")
+
+    def slowly(*arguments: Any, **options: Any) -> psutil.Popen:
+        time.sleep(1.5 * CHECK_S)
+        return supervisor._start_process(*arguments, **options)
+
+    monkeypatch.setattr(circus.process, "Popen", slowly)
+    sleeping = [create_watcher(name, ["-c", "import time; time.sleep(60)"], env={}) for name in "abc"]
+    arbiter = create_standalone_arbiter(sleeping, threaded=True)
+    arbiter.start()
+    try:
+        assert len({pid_of(watcher, other_than=None) for watcher in sleeping}) == 3
+    finally:
+        arbiter.stop()
+    assert not [record.getMessage() for record in caplog.records if record.name == "tornado.application"]
 
 
 def test_its_processes_end_with_it_when_it_is_killed() -> None:
