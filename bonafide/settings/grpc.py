@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from bonafide.settings.group import SettingsGroup
-from bonafide.settings.types import ListeningHost, Ports, is_service_link
+from bonafide.settings.types import ListeningHost, Ports
 
 PredictionsForm = Literal["map", "repeated"]
 
@@ -27,9 +27,3 @@ class GrpcSettings(SettingsGroup):
     """Open calls of one gRPC connection; what comes beyond them waits in its client."""
     grpc_idle_s: float = Field(30.0, gt=0.0)
     """A gRPC call ends when a message of it has not arrived within so many seconds; live sessions: `live_idle_s`."""
-
-    @field_validator("grpc_ports", mode="before")
-    @classmethod
-    def _not_linked(cls, value: object) -> object:
-        """Kubernetes sets the address of a service `bonafide-grpc` as `BONAFIDE_GRPC_PORTS=tcp://...`."""
-        return cls.model_fields["grpc_ports"].default if is_service_link(value) else value

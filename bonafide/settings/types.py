@@ -10,6 +10,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import NoDecode
 
 from bonafide.addresses import join_address, parse_address, parse_endpoint, parse_host, parse_redis
@@ -58,7 +59,9 @@ def _ports(value: tuple[int, ...]) -> tuple[int, ...]:
 
 def _not_linked(value: object) -> object:
     """Kubernetes sets the address of a service `bonafide-metrics` as `BONAFIDE_METRICS_PORT=tcp://10.0.0.2:9090`."""
-    return None if is_service_link(value) else value
+    if is_service_link(value):
+        raise PydanticUseDefault
+    return value
 
 
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -154,10 +157,15 @@ Networks = Annotated[Texts, AfterValidator(_networks)]
 ScoreBand = Annotated[Band | None, NoDecode, BeforeValidator(_ends), AfterValidator(_ordered)]
 """`0.2,0.8`."""
 Ports = Annotated[
-    tuple[int, ...], NoDecode, BeforeValidator(_one_port), BeforeValidator(_items), AfterValidator(_ports)
+    tuple[int, ...],
+    NoDecode,
+    BeforeValidator(_one_port),
+    BeforeValidator(_items),
+    BeforeValidator(_not_linked),
+    AfterValidator(_ports),
 ]
 LinkedPort = Annotated[int | None, BeforeValidator(_not_linked)]
-"""A port that is unset where Kubernetes sets the variable to a service's address."""
+"""A port that has its default where Kubernetes sets the variable to a service's address; so have `Ports`."""
 ListeningHost = Annotated[str, AfterValidator(parse_host)]
 PublicUrl = Annotated[str | None, AfterValidator(_with_a_host)]
 Endpoint = Annotated[str | None, AfterValidator(_endpoint)]
