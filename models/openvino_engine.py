@@ -36,7 +36,14 @@ logger = logging.getLogger(__name__)
 _PROBABILITY_TOLERANCE = 1e-3
 """Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
 _USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CPU"
-_LOGIC = ("graph.py", "pooled_wavlm.py", "statistics_wavlm.py", "silero.py", "openvino_engine.py")
+_LOGIC = (
+    "graph.py",
+    "openvino_engine.py",
+    "pooled_wavlm.py",
+    "silero.py",
+    "spectral_branch.py",
+    "statistics_wavlm.py",
+)
 """Source files that determine what a converted model computes."""
 
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from transformers import WavLMConfig, WavLMForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from models.spectral_branch import SpectralBranch
+
 _FLOOR = 1e-3
 """Power below which a spectral band counts as silent, where a window of white noise has about 100."""
 _SMALL = 1e-4
@@ -18,12 +20,12 @@ _SIGNS = 4
 
 
 class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-untyped-call]
-    """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`.
+    """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`; the logits of the branch are added.
 
     Args:
         config: of WavLM, with `spectral_filters`, how many Fourier filters the first convolution holds, and
             `silence_gate`, see `speech_share`. The other convolutions halve the rate of the first, and reach over five
-            of its frames.
+            of its frames. `branch_channels` are those of a `SpectralBranch`; without them there is none.
     """
 
     def __init__(self, config: WavLMConfig) -> None:
@@ -32,6 +34,8 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.projector = nn.Linear(width, config.classifier_proj_size)
+        channels = getattr(config, "branch_channels", None)
+        self.branch = SpectralBranch(channels) if channels else None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(  # windows of one length are never padded: there is no attention mask
@@ -39,6 +43,8 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
     ) -> SequenceClassifierOutput:
         """(n, samples), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
         logits = self.judged(*self.front(input_values))
+        if self.branch is not None:
+            logits = logits + self.branch(input_values)
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 

@@ -47,7 +47,7 @@ def fit(
     # Copies outside inference mode, so that the regression may differentiate.
     inputs, spoof = torch.cat(features).clone(), (torch.cat(labels) == SPOOF_CLASS).float()
     mean, spread = inputs.mean(0), inputs.std(0) + 1e-3
-    weight, bias, loss = _regression((inputs - mean) / spread, spoof, ridge)
+    weight, bias, loss = regression((inputs - mean) / spread, spoof, ridge)
     with torch.no_grad():
         model.get_buffer("centre").copy_(mean)
         model.get_buffer("spread").copy_(spread)
@@ -96,7 +96,17 @@ def write(model: WavLMForStatistics, weight: torch.Tensor, bias: torch.Tensor) -
         model.classifier.bias.copy_(side * bias)
 
 
-def _regression(inputs: torch.Tensor, truth: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor, float]:
+def regression(inputs: torch.Tensor, truth: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """A logistic regression.
+
+    Args:
+        inputs: float32 (windows, width), standardised.
+        truth: float32 (windows,), 1 for spoof.
+        ridge: weight of the squared weights in the loss.
+
+    Returns:
+        Weights, float32 (width,), the offset, float32 (), and the loss.
+    """
     weight = torch.zeros(inputs.shape[1], requires_grad=True)
     bias = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=100)

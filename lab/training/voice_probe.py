@@ -75,12 +75,12 @@ class Windows:
 def chosen(items: Sequence[Item]) -> list[tuple[Item, bool]]:
     """What is looked at, and whether as it is stored: dev, and modern windows to learn from; old ones are recorded."""
     learn = [item for item in items if item.split == "train"]
-    modern = [item for item in learn if _is_modern(item)]
+    modern = [item for item in learn if is_modern(item)]
     dev = [item for item in items if item.split == "dev"]
     return [
         *((item, True) for item in dev),
         *((item, True) for item in modern),
-        *((item, False) for item in learn if not _is_modern(item)),
+        *((item, False) for item in learn if not is_modern(item)),
     ]
 
 
@@ -152,7 +152,7 @@ def _row(name: str, windows: Windows, scores_of: Fitter) -> str:
     items = windows.items
     attack = np.array([item.attack for item in items])
     learn, dev = (np.array([item.split == split for item in items]) for split in ("train", "dev"))
-    modern = np.array([_is_modern(item) for item in items])
+    modern = np.array([is_modern(item) for item in items])
     cells = []
     for sites in FOLDS.values():
         away = np.isin(windows.sites, list(sites))
@@ -246,7 +246,8 @@ def with_regression(model: WavLMForSequenceClassification, windows: Windows, rid
     return made
 
 
-def _is_modern(item: Item) -> bool:
+def is_modern(item: Item) -> bool:
+    """Whether it is from the page of a modern system, or real speech of the same corpora."""
     return item.source.startswith("github:")
 
 

@@ -1,0 +1,99 @@
+"""A small convolutional network on the complex spectrum, whose average over time tells what synthesis leaves behind.
+
+It is a narrower copy of the convolutions of Distill-MOS (Stahl and Gamper, "Distillation and pruning for scalable
+self-supervised representation-based speech quality assessment", ICASSP 2025), which judge the quality of speech;
+`lab.training.voice_branch` makes it.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_WINDOW = 320
+_HOP = 160
+_BINS = _WINDOW // 2 + 1
+_KERNEL = 3
+_SLOPE = 0.1
+_EXPONENT = 0.3
+"""Magnitudes are raised to this power, phases stay."""
+_QUIET = 1e-12
+
+
+class SpectralBranch(nn.Module):
+    """Samples -> complex spectrum, compressed -> convolutions -> average over time -> logits of both classes.
+
+    Args:
+        channels: of the convolutions. Each but the first halves the frequencies; the first halves the frames.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = list(channels)
+        self.convolutions = convolutions(channels, steps=[2] + [1] * (len(channels) - 1))
+        width = branch_width(channels)
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+        self.judge = nn.Linear(width, 2)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(n, samples), of any level -> logits, float32 (n, 2)."""
+        standard = (self.averages(samples) - self.get_buffer("centre").float()) / self.get_buffer("spread").float()
+        return nn.functional.linear(standard, self.judge.weight.float(), self.judge.bias.float())
+
+    def averages(self, samples: Tensor) -> Tensor:
+        """(n, samples), of any level -> what is judged, float32 (n, width)."""
+        loudest = samples.float().abs().amax(1, keepdim=True)
+        spectrum = compressed(samples.float() / (loudest + 1e-8)).to(self.judge.weight.dtype)
+        return self.maps(spectrum).float().mean(2)
+
+    def maps(self, spectrum: Tensor) -> Tensor:
+        """The output of `compressed` -> (n, width, half the frames)."""
+        found: Tensor = self.convolutions(spectrum)
+        return found.flatten(1, 2)
+
+
+def compressed(samples: Tensor) -> Tensor:
+    """Complex spectrum of frames of 20 ms, every 10 ms.
+
+    Args:
+        samples: float32 (n, samples), 16 kHz, at least 81, the loudest of a window 1 or -1.
+
+    Returns:
+        Real and imaginary parts, magnitudes raised to the power 0.3: float32 (n, 2, 161, frames).
+    """
+    edge = (_WINDOW - _HOP) // 2
+    padded = nn.functional.pad(samples[:, None], (edge, edge), mode="reflect")
+    parts = torch.stack(nn.functional.conv1d(padded, _fourier(samples.device), stride=_HOP).chunk(2, 1), 1)
+    power = parts.square().sum(1, keepdim=True).clamp(min=_QUIET**2)
+    return parts * power.pow((_EXPONENT - 1) / 2)
+
+
+def convolutions(channels: Sequence[int], steps: Sequence[int]) -> nn.Sequential:
+    """The convolutions, each with its bend; Distill-MOS' own have the same keys.
+
+    Args:
+        channels: of each.
+        steps: by how much each thins the frames.
+    """
+    layers: list[nn.Module] = []
+    for index, (before, after) in enumerate(zip([2, *channels], channels, strict=False)):
+        stride = (2 if index else 1, steps[index])
+        layers += [nn.Conv2d(before, after, _KERNEL, stride, padding=(0, 1)), nn.LeakyReLU(_SLOPE)]
+    return nn.Sequential(*layers)
+
+
+def branch_width(channels: Sequence[int]) -> int:
+    """How many averages there are: the last channels, each at the frequencies that are left."""
+    left = _BINS
+    for index in range(len(channels)):
+        left = (left - _KERNEL) // (2 if index else 1) + 1
+    return left * channels[-1]
+
+
+def _fourier(device: torch.device) -> Tensor:
+    """Windowed cosines and negated sines as filters, (322, 1, 320): no weights, and a constant once converted."""
+    angle = 2 * math.pi * torch.arange(_BINS)[:, None] * torch.arange(_WINDOW) / _WINDOW
+    window = torch.hann_window(_WINDOW)
+    return torch.cat([angle.cos() * window, -angle.sin() * window])[:, None].to(device)
