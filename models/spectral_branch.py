@@ -22,7 +22,7 @@ _QUIET = 1e-12
 
 
 class SpectralBranch(nn.Module):
-    """Samples -> complex spectrum, compressed -> convolutions -> average over time -> logits of both classes.
+    """Samples -> complex spectrum, compressed -> convolutions -> average over time -> one logit of spoof.
 
     Args:
         channels: of the convolutions. Each but the first halves the frequencies; the first halves the frames.
@@ -35,12 +35,16 @@ class SpectralBranch(nn.Module):
         width = branch_width(channels)
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
-        self.judge = nn.Linear(width, 2)
+        self.judge = nn.Linear(width, 1)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(n, samples), of any level -> logits, float32 (n, 2)."""
-        standard = (self.averages(samples) - self.get_buffer("centre").float()) / self.get_buffer("spread").float()
-        return nn.functional.linear(standard, self.judge.weight.float(), self.judge.bias.float())
+        """(n, samples), of any level -> logits of spoof, float32 (n,)."""
+        return self.judged(self.averages(samples))
+
+    def judged(self, averages: Tensor) -> Tensor:
+        """The output of `averages` -> logits of spoof, float32 (n,)."""
+        standard = (averages - self.get_buffer("centre").float()) / self.get_buffer("spread").float()
+        return nn.functional.linear(standard, self.judge.weight.float(), self.judge.bias.float()).squeeze(1)
 
     def averages(self, samples: Tensor) -> Tensor:
         """(n, samples), of any level -> what is judged, float32 (n, width)."""

@@ -20,7 +20,7 @@ _SIGNS = 4
 
 
 class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-untyped-call]
-    """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`; the logits of the branch are added.
+    """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`, and the branch's odds added.
 
     Args:
         config: of WavLM, with `spectral_filters`, how many Fourier filters the first convolution holds, and
@@ -44,7 +44,7 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
         """(n, samples), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
         logits = self.judged(*self.front(input_values))
         if self.branch is not None:
-            logits = logits + self.branch(input_values)
+            logits = either(logits, self.branch(input_values))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -73,6 +73,23 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
         # In float32 whatever the layers compute in: single statistics decide, and there are few of them.
         hidden = nn.functional.gelu(_linear(self.projector, standard))
         return _linear(self.classifier, hidden)
+
+
+def either(logits: Tensor, spoof: Tensor) -> Tensor:
+    """Odds of spoof are those of the head and those of the branch together.
+
+    What one of them is blind to, the other may know; their sum would need both.
+
+    Args:
+        logits: of the head, (n, 2); class 1 is spoof.
+        spoof: of the branch, (n,).
+
+    Returns:
+        Logits (n, 2).
+    """
+    own = logits[:, 1] - logits[:, 0]
+    half = (own + nn.functional.softplus(spoof - own)) / 2
+    return torch.stack([-half, half], 1)
 
 
 def statistics_width(config: WavLMConfig) -> int:

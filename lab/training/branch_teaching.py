@@ -120,10 +120,10 @@ def even(branch: SpectralBranch, windows: NDArray[np.int16]) -> None:
 
 
 @torch.inference_mode()
-def averages(branch: SpectralBranch, windows: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Those of whole windows, int16 (n, 64000) -> float32 (n, width)."""
-    found = torch.cat([branch.averages(torch.from_numpy(_floats(each[None]))) for each in windows])
-    return np.asarray(found.numpy(), np.float32)
+def averages(branch: SpectralBranch, windows: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Those of whole windows of any level, (n, 64000) -> float32 (n, width)."""
+    found = [branch.averages(torch.from_numpy(np.asarray(each[None], np.float32))) for each in windows]
+    return np.asarray(torch.cat(found).numpy(), np.float32)
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The spectral branch alone: its sizes, and what must not change its logits."""
+"""The spectral branch alone: its sizes, and what must not change its logit."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def samples() -> torch.Tensor:
 def test_maps_have_the_width_that_is_judged_and_half_the_frames(branch: SpectralBranch, samples: torch.Tensor) -> None:
     maps = branch.maps(compressed(samples))
     assert maps.shape == (3, branch_width(CHANNELS), 200)
-    assert branch(samples).shape == (3, 2)
+    assert branch(samples).shape == (3,)
 
 
 @torch.inference_mode()

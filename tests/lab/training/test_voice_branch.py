@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "channels": [3, 3, 3, 3, 3, 4],
     "recording": {"fours": 20, "workers": 0},
     "teaching": {"steps": 2, "batch": 4, "crop_frames": 25, "learning_rate": 1e-3},
-    "judging": {"ridge": 0.01, "earlier_share": 0.3},
+    "judging": {"ridge": 0.01},
 }
 
 
@@ -71,30 +71,41 @@ def heard(items: list[Item], tmp_path_factory: pytest.TempPathFactory) -> voice_
     return again
 
 
+@pytest.fixture(scope="module")
+def windows(first: WavLMForStatistics, heard: voice_branch.Recorded, items: list[Item]) -> voice_branch.Shown:
+    return voice_branch.shown(first, heard.branch, items)
+
+
 def test_what_is_judged_separates_what_it_learned_from(heard: voice_branch.Recorded) -> None:
     voice_branch.judge(heard, np.ones(len(heard.items), np.bool_), ridge=1e-4)
-    averages = torch.from_numpy(heard.averages)
-    branch = heard.branch
-    standard = (averages - branch.get_buffer("centre")) / branch.get_buffer("spread")
-    logits = branch.judge(standard).detach().numpy()
+    scores = voice_branch.branch_logits(heard.branch, heard.averages)
     spoof = np.array([item.label == "spoof" for item in heard.items])
-    scores = logits[:, 1] - logits[:, 0]
     assert scores[spoof].mean() > scores[~spoof].mean() + 1
 
 
 @torch.inference_mode()
-def test_shares_add_up_to_the_sum_of_both_scores(first: WavLMForStatistics, heard: voice_branch.Recorded) -> None:
+def test_the_odds_of_both_add_up_in_deviations_of_real_speech(first: WavLMForStatistics) -> None:
+    torch.manual_seed(7)
+    branch = SpectralBranch([3, 3, 3, 3, 3, 4])
+    branch.train(False)
+    rng = np.random.default_rng(8)
+    real = [Item(Path("a"), "bonafide", "a", "s", "l", "-", "dev")] * 6
+    windows = voice_branch.Shown(
+        real, rng.normal(3, 2, 6).astype(np.float32), rng.normal(0, 1, (6, 16)).astype(np.float32)
+    )
+    added = voice_branch.branch_logits(branch, windows.averages)
     samples = torch.randn(2, WINDOW, generator=torch.Generator().manual_seed(5))
-    own, branch = first(samples).logits, heard.branch(samples)
-    for share in (0.0, 0.3, 1.0):
-        found = voice_branch.joined(first, heard.branch, share)(samples).logits
-        torch.testing.assert_close(found, share * own + (1 - share) * branch, atol=1e-4, rtol=1e-4)
+    own = first(samples).logits
+    one = (own[:, 1] - own[:, 0] - windows.own.mean()) / windows.own.std()
+    other = (branch(samples) - added.mean()) / added.std()
+    found = voice_branch.joined(first, branch, windows)(samples).logits
+    torch.testing.assert_close(found[:, 1] - found[:, 0], torch.logaddexp(one, other), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_the_folder_is_served_with_its_branch(first: WavLMForStatistics, tmp_path: Path, engine: Any) -> None:
     torch.manual_seed(7)
-    model = voice_branch.joined(first, SpectralBranch([3, 3, 3, 3, 3, 4]), 0.3)
+    model = voice_model.build(MODEL | {"branch_channels": [3, 3, 3, 3, 3, 4]}, seed=0)
     voice_model.save(model, tmp_path / "model")
     options = LoadOptions(tmp_path, tmp_path / "compiled", engine=engine, precision="fp32")
     served = VoiceSpoofModel.load(str(tmp_path / "model"), options)
@@ -104,26 +115,3 @@ def test_the_folder_is_served_with_its_branch(first: WavLMForStatistics, tmp_pat
     with torch.inference_mode():
         expected = loaded(((samples - samples.mean()) / samples.std(unbiased=False))[None]).logits.softmax(1)[0, 1]
     assert served.score([window])[0] == pytest.approx(float(expected), abs=1e-4)
-
-
-def test_the_table_judges_each_site_and_the_old_families(
-    first: WavLMForStatistics, items: list[Item], heard: voice_branch.Recorded
-) -> None:
-    modern = [
-        Item(item.path, item.label, item.subject, "github:e1tts/e1tts.github.io", "l", item.attack, item.split)
-        for item in items
-    ]
-    sites = voice_branch.FOLDS
-    kept = {name: sites[name] for name in ("e1tts",)}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(voice_branch, "FOLDS", kept)
-        patched.setattr(voice_branch, "NEURAL", "lpc")
-        rows = voice_branch.table(heard, first, [*items, *modern], ridge=0.01)
-    assert rows[0].startswith("| share | e1tts | old families |")
-    assert len(rows) == 2 + len(voice_branch.SHARES)
-
-
-def test_a_branch_of_another_width_does_not_fit(first: WavLMForStatistics) -> None:
-    model = voice_branch.joined(first, SpectralBranch([3, 3, 3, 3, 3, 4]), 0.5)
-    with pytest.raises(RuntimeError, match="size mismatch"):
-        model.load_state_dict(voice_branch.joined(first, SpectralBranch([3, 3, 3, 3, 3, 6]), 0.5).state_dict())

@@ -1,0 +1,59 @@
+"""What the earlier score, the branch's and both tell apart: equal error rates on sites left out, and by family."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.metrics import eer, family_weights
+from lab.training.data.manifest import NO_ATTACK, Item
+from lab.training.data.voice_copies import NEURAL
+from lab.training.voice_probe import FOLDS, is_modern
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+_MODERN_VOICE = "hibari"
+
+
+def table(items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats]) -> list[str]:
+    """Rows of a Markdown table. The earlier model itself has learned from all sites, the branch from the others alone.
+
+    Args:
+        items: of each window: the development split's, and modern ones of the train split.
+        own: the earlier model's logits of spoof, (windows,).
+        logits_without: the branch's, (windows,), learned without these sites.
+    """
+    dev = np.array([item.split == "dev" for item in items])
+    modern = np.array([is_modern(item) for item in items])
+    attack = np.array([item.attack for item in items])
+    real = attack == NO_ATTACK
+    columns: dict[str, tuple[Floats, Flags]] = {}
+    for name, sites in FOLDS.items():
+        of_sites = np.array([site(item) in sites for item in items]) & ~dev & (attack != NEURAL)
+        if of_sites.any():
+            columns[name] = logits_without(sites), of_sites | (dev & modern & real)
+    everything = logits_without(frozenset())
+    columns["old families"] = everything, dev & ~modern & ~np.isin(attack, [NEURAL, _MODERN_VOICE])
+    for name in sorted({NEURAL, _MODERN_VOICE} & set(attack[dev].tolist())):
+        columns[name] = everything, dev & ((attack == name) | real)
+    rows = ["| judged by | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
+    for name in ("earlier score", "branch", "both"):
+        cells = []
+        for branch, among in columns.values():
+            scales = [_scaled(each, dev & real) for each in (own, branch)]
+            scores = {"earlier score": own, "branch": branch, "both": np.logaddexp(*scales)}[name]
+            rate = eer(scores[among], ~real[among], family_weights(attack[among].tolist()))
+            cells.append(f"{100 * rate:.1f} %")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return rows
+
+
+def site(item: Item) -> str:
+    """The last part of its source: `e1tts.github.io`."""
+    return item.source.split("/")[-1]
+
+
+def _scaled(logits: Floats, real: Flags) -> Floats:
+    """In deviations from the mean over real speech."""
+    return np.asarray((logits - logits[real].mean()) / logits[real].std(), np.float32)
