@@ -43,8 +43,10 @@ class SpectralBranch(nn.Module):
 
     def judged(self, averages: Tensor) -> Tensor:
         """The output of `averages` -> logits of spoof, float32 (n,)."""
-        standard = (averages - self.get_buffer("centre").float()) / self.get_buffer("spread").float()
-        return nn.functional.linear(standard, self.judge.weight.float(), self.judge.bias.float()).squeeze(1)
+        # Standardised by the weights: OpenVINO 2026.4 fuses what follows an average into it, and takes other constants.
+        weight = self.judge.weight.float() / self.get_buffer("spread").float()
+        bias = self.judge.bias.float() - weight @ self.get_buffer("centre").float()
+        return nn.functional.linear(averages, weight, bias).squeeze(1)
 
     def averages(self, samples: Tensor) -> Tensor:
         """(n, samples), of any level -> what is judged, float32 (n, width)."""
