@@ -16,7 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_LOWEST_PORT = 10_240
+_LOWEST_PORT = 20_000
+"""Below are those of common servers, and of Ray's workers."""
 _FEWEST_PORTS = 1_000
 _CONNECTION_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
