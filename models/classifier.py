@@ -152,7 +152,12 @@ def _own_statistics(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> tuple
     from models.statistics_wavlm import WavLMForStatistics
 
     loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
-    loaded: Any = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+    try:
+        loaded: Any = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+    except (AttributeError, TypeError) as error:
+        raise UnsupportedModel(
+            f"config.json of {checkpoint.name} lacks what {_STATISTICS} needs, or says something else: {error}"
+        ) from error
     model, report = loaded
     return model, report
 

@@ -19,6 +19,9 @@ _SLOPE = 0.1
 _EXPONENT = 0.3
 """Magnitudes are raised to this power, phases stay."""
 _QUIET = 1e-12
+_MAX_CONVOLUTIONS = 6
+"""More would leave no frequency."""
+_MAX_CHANNELS = 1024
 
 
 class SpectralBranch(nn.Module):
@@ -26,10 +29,17 @@ class SpectralBranch(nn.Module):
 
     Args:
         channels: of the convolutions. Each but the first halves the frequencies; the first halves the frames.
+
+    Raises:
+        ValueError: they are no such numbers; a configuration may say anything.
     """
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
+        listed = isinstance(channels, (list, tuple)) and 1 <= len(channels) <= _MAX_CONVOLUTIONS
+        if not listed or not all(type(each) is int and 1 <= each <= _MAX_CHANNELS for each in channels):
+            allowed = f"1 to {_MAX_CONVOLUTIONS} numbers from 1 to {_MAX_CHANNELS}"
+            raise ValueError(f"branch_channels must be {allowed}, not {channels!r:.100}")
         self.channels = list(channels)
         self.convolutions = convolutions(channels, steps=[2] + [1] * (len(channels) - 1))
         width = branch_width(channels)

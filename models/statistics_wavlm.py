@@ -35,7 +35,7 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
         self.register_buffer("spread", torch.ones(width))
         self.projector = nn.Linear(width, config.classifier_proj_size)
         channels = getattr(config, "branch_channels", None)
-        self.branch = SpectralBranch(channels) if channels else None
+        self.branch = None if channels is None else SpectralBranch(channels)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(  # windows of one length are never padded: there is no attention mask

@@ -1,5 +1,7 @@
 """The spectral branch alone: its sizes, and what must not change its logit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -54,3 +56,9 @@ def test_odd_windows_have_finite_logits(branch: SpectralBranch, kind: str) -> No
     if kind == "one click":
         window[0, 30_000] = 1.0
     assert torch.isfinite(branch(window)).all()
+
+
+@pytest.mark.parametrize("channels", ["6", {"6": 6}, [], [4] * 7, [4, 0], [4, 2000], [4, 2.5], [True]])
+def test_what_no_branch_can_have_is_told(channels: Any) -> None:
+    with pytest.raises(ValueError, match="branch_channels must be 1 to 6 numbers from 1 to 1024"):
+        SpectralBranch(channels)

@@ -1,5 +1,6 @@
 """Adding a spectral branch to a voice model: the sum of scores, what is kept between runs, and the served folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lab.training import quality_network, voice_branch, voice_model
 from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
+from models.errors import UnsupportedModel
 from models.options import LoadOptions
 from models.spectral_branch import SpectralBranch, convolutions
 from models.statistics_wavlm import WavLMForStatistics
@@ -119,3 +121,16 @@ def test_the_folder_is_served_with_its_branch(first: WavLMForStatistics, tmp_pat
     with torch.inference_mode():
         expected = loaded(((samples - samples.mean()) / samples.std(unbiased=False))[None]).logits.softmax(1)[0, 1]
     assert served.score([window])[0] == pytest.approx(float(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "told"),
+    [("branch_channels", [0], "branch_channels must be"), ("spectral_filters", None, "lacks what WavLMForStatistics")],
+)
+def test_a_configuration_that_cannot_be_is_told(tmp_path: Path, entry: str, value: Any, told: str) -> None:
+    voice_model.save(voice_model.build(MODEL, seed=0), tmp_path / "model")
+    file = tmp_path / "model/config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {entry: value}))
+    with pytest.raises(UnsupportedModel, match=told):
+        VoiceSpoofModel.load(str(tmp_path / "model"), LoadOptions(tmp_path, tmp_path / "compiled", engine="torch"))
