@@ -29,6 +29,7 @@ from tests import phone
 from tests.integration.logs import assert_told
 from tests.integration.stub_runner import BATCH
 from tests.integration.stubbed_service import stubbed_service
+from tests.integration.waiting import until
 from tests.media import encode, speech_like
 
 WORKERS = 2
@@ -67,12 +68,20 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
 @pytest.mark.slow
 async def test_calls_of_audiosocket_reach_both_processes(workers: Workers) -> None:
     streams = [await asyncio.open_connection("127.0.0.1", workers.audiosocket_port) for _ in range(CONNECTIONS)]
-    taken = {
-        process.pid: sum(each.laddr.port == workers.audiosocket_port for each in process.net_connections("tcp")) - 1
-        for process in processes(workers.service)
-    }
-    assert len(taken) == WORKERS
-    assert all(taken.values()), taken
+
+    def taken() -> list[int]:
+        """How many connections each process has, beside the port itself."""
+        return [
+            sum(each.laddr.port == workers.audiosocket_port for each in process.net_connections("tcp")) - 1
+            for process in processes(workers.service)
+        ]
+
+    async def all_are_taken() -> bool:  # the system opens connections before a process takes them
+        return sum(taken()) == CONNECTIONS
+
+    await until(all_are_taken, 60)
+    assert len(taken()) == WORKERS
+    assert all(taken()), taken()
     for reader, writer in streams:
         writer.write(message(ID, uuid.uuid4().bytes) + message(HANGUP))
         async with asyncio.timeout(60):

@@ -373,17 +373,51 @@ def test_no_color_is_honoured(address: str, files: list[Path]) -> None:
 
 def test_ctrl_c_cancels_the_calls(address: str, peer: Peer, files: list[Path]) -> None:
     peer.delay_s = 60
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [COMMAND, "audio", *map(str, files), "--concurrency", "2", "--address", address],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
-    )  # fmt: skip
-    end = time.monotonic() + 60
-    while len(peer.calls) < 2 and time.monotonic() < end:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    ) as process:  # fmt: skip
+        end = time.monotonic() + 60
+        while len(peer.calls) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
     assert len(peer.calls) == 2
+    assert all(call.ended.wait(30) for call in peer.calls)
+
+
+_SIGNALLED_ELSEWHERE = """
+import signal, sys, threading, time
+from bonafide_client.cli import main
+
+def interrupt():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    time.sleep(600)
+
+threading.Thread(target=interrupt, daemon=True).start()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_ends_it_whichever_thread_gets_the_signal(address: str, peer: Peer, files: list[Path]) -> None:
+    """As where it comes just before the loop waits: nothing wakes the loop then but the loop's own handler."""
+    peer.delay_s = 60
+    command = [sys.executable, "-c", _SIGNALLED_ELSEWHERE, "audio", str(files[0]), "--address", address]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), **pipes) as process:  # type: ignore[call-overload]
+        end = time.monotonic() + 60
+        while not peer.calls and time.monotonic() < end:
+            time.sleep(0.05)
+        try:
+            out, err = process.communicate(b"\n", timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
     assert all(call.ended.wait(30) for call in peer.calls)
 
 

@@ -6,8 +6,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
-from .arguments import parse
+from .arguments import Options, parse
 from .outcome import UNANSWERED
 from .run import run
 
@@ -33,7 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit code. Ctrl-C cancels what runs at the service too."""
     options = parse(argv)
     try:
-        return asyncio.run(run(options))
-    except KeyboardInterrupt:
+        return asyncio.run(_interruptible(options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
+
+
+async def _interruptible(options: Options) -> int:
+    """Ctrl-C cancels it at once; Python's own handler does not wake a loop that was about to wait when it came."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # a coroutine runs in one
+    with suppress(NotImplementedError, RuntimeError):  # on Windows, whose loop wakes by itself; not in the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    return await run(options)
