@@ -156,8 +156,8 @@ def _own_statistics(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> tuple
         loaded: Any = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
     except (AttributeError, TypeError) as error:
         raise UnsupportedModel(
-            f"config.json of {checkpoint.name} lacks what {_STATISTICS} needs, or says something else: {error}; copy the "
-            "one that it was saved with"
+            f"config.json of {checkpoint.name} lacks what {_STATISTICS} needs, or says something else: {error}; "
+            "copy the one that it was saved with"
         ) from error
     model, report = loaded
     return model, report
