@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 _WINDOW = 320
-_HOP = 160
+HOP = 160
+"""Samples from one frame to the next."""
 _BINS = _WINDOW // 2 + 1
 _KERNEL = 3
 _SLOPE = 0.1
@@ -79,9 +80,9 @@ def compressed(samples: Tensor) -> Tensor:
     Returns:
         Real and imaginary parts, magnitudes raised to the power 0.3: float32 (n, 2, 161, frames).
     """
-    edge = (_WINDOW - _HOP) // 2
+    edge = (_WINDOW - HOP) // 2
     padded = nn.functional.pad(samples[:, None], (edge, edge), mode="reflect")
-    parts = torch.stack(nn.functional.conv1d(padded, _fourier(samples.device), stride=_HOP).chunk(2, 1), 1)
+    parts = torch.stack(nn.functional.conv1d(padded, _fourier(samples.device), stride=HOP).chunk(2, 1), 1)
     power = parts.square().sum(1, keepdim=True).clamp(min=_QUIET**2)
     return parts * power.pow((_EXPONENT - 1) / 2)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lab.metrics import eer, family_weights
 from lab.training.data.manifest import NO_ATTACK, Item
 from lab.training.data.voice_copies import NEURAL
-from lab.training.voice_probe import FOLDS, is_modern
+from lab.training.voice_probe import FOLDS, is_modern, site
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -47,11 +47,6 @@ def table(items: Sequence[Item], own: Floats, logits_without: Callable[[frozense
             cells.append(f"{100 * rate:.1f} %")
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
-
-
-def site(item: Item) -> str:
-    """The last part of its source: `e1tts.github.io`."""
-    return item.source.split("/")[-1]
 
 
 def _scaled(logits: Floats, real: Flags) -> Floats:

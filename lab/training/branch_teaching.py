@@ -10,18 +10,17 @@ from pathlib import Path
 import numpy as np
 import openvino  # type: ignore[import-untyped]
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lab.training import quality_network
+from lab.training.kept_rows import write_rows
+from lab.training.voice_recordings import FULL_SCALE
 from models.openvino_engine import traced
-from models.spectral_branch import SpectralBranch, compressed
+from models.spectral_branch import HOP, SpectralBranch, compressed
 
 log = logging.getLogger(__name__)
 
-_HOP = 160
-_SCALE = 32767
 _NOTE_S = 30.0
 _HELD_OUT = 64
 """Windows that are not learned from, which tell how close the copy is."""
@@ -51,20 +50,12 @@ class Copying:
 
 def maps_of(windows: NDArray[np.int16], file: Path) -> NDArray[np.float16]:
     """What the network finds in each window, float16 (n, 1024, 200), on disk; a finished file is opened again."""
-    if file.exists():
-        known: NDArray[np.float16] = np.load(file, mmap_mode="r")
-        return known
-    compiled = _compiled(windows.shape[1])
-    partial = file.with_suffix(".partial")
-    found = open_memmap(partial, "w+", np.float16, (len(windows), *compiled.output(0).shape[1:]))
-    noted = time.monotonic()
-    for number in range(len(windows)):
-        found[number] = compiled(_floats(windows[number : number + 1]))[0][0]
-        if time.monotonic() - noted > _NOTE_S:
-            noted = time.monotonic()
-            log.info("teacher: %d of %d windows", number + 1, len(windows))
-    found.flush()
-    partial.rename(file)
+    if not file.exists():
+        compiled = _compiled(windows.shape[1])
+        shape = (len(windows), *compiled.output(0).shape[1:])
+        rows = (compiled(_floats(each[None]))[0][0] for each in windows)
+        write_rows(file, shape, np.float16, rows, "teacher's windows")
+    found: NDArray[np.float16] = np.load(file, mmap_mode="r")
     return found
 
 
@@ -170,7 +161,7 @@ def _crops(windows: NDArray[np.int16], maps: NDArray[np.float16], plan: Copying)
         chosen = np.sort(rng.choice(count, plan.batch, replace=False))
         starts = rng.integers(0, most + 1, plan.batch)
         ends = starts + plan.crop_frames
-        samples = [windows[n, a * 2 * _HOP : b * 2 * _HOP] for n, a, b in zip(chosen, starts, ends, strict=True)]
+        samples = [windows[n, a * 2 * HOP : b * 2 * HOP] for n, a, b in zip(chosen, starts, ends, strict=True)]
         wanted = [maps[n, :, a:b] for n, a, b in zip(chosen, starts, ends, strict=True)]
         yield torch.from_numpy(_floats(np.stack(samples))), torch.from_numpy(np.stack(wanted).astype(np.float32))
 
@@ -196,4 +187,4 @@ def _compiled(samples: int) -> openvino.CompiledModel:
 
 
 def _floats(windows: NDArray[np.int16]) -> NDArray[np.float32]:
-    return np.asarray(windows, np.float32) / np.float32(_SCALE)
+    return np.asarray(windows, np.float32) / np.float32(FULL_SCALE)

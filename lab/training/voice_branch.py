@@ -27,7 +27,7 @@ from lab.training.data import manifest
 from lab.training.data.manifest import NO_ATTACK, SPOOF, Item
 from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
-from lab.training.voice_probe import is_modern
+from lab.training.voice_probe import is_modern, site
 from lab.training.voice_windows import SPOOF_CLASS, normalise
 from models.graph import use_fused_attention
 from models.spectral_branch import SpectralBranch
@@ -203,7 +203,7 @@ def main() -> None:
     if arguments.table:
 
         def logits_without(sites: frozenset[str]) -> Floats:
-            judge(heard, np.array([branch_table.site(item) not in sites for item in heard.items]), ridge)
+            judge(heard, np.array([site(item) not in sites for item in heard.items]), ridge)
             return branch_logits(heard.branch, windows.averages)
 
         lines = branch_table.table(windows.items, windows.own, logits_without)

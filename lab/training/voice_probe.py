@@ -69,7 +69,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spoof", np.array([item.label == SPOOF for item in self.items]))
-        object.__setattr__(self, "sites", np.array([item.source.split("/")[-1] for item in self.items]))
+        object.__setattr__(self, "sites", np.array([site(item) for item in self.items]))
 
 
 def chosen(items: Sequence[Item]) -> list[tuple[Item, bool]]:
@@ -249,6 +249,11 @@ def with_regression(model: WavLMForSequenceClassification, windows: Windows, rid
 def is_modern(item: Item) -> bool:
     """Whether it is from the page of a modern system, or real speech of the same corpora."""
     return item.source.startswith("github:")
+
+
+def site(item: Item) -> str:
+    """The last part of its source: `e1tts.github.io`."""
+    return item.source.split("/")[-1]
 
 
 def _samples(item: Item, clean: bool) -> Features:

@@ -1,23 +1,20 @@
 """Recorded training windows on disk, so that what learns from them does not wait for codecs and rooms."""
 
-import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from lab.line.samples import Samples
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW
+from lab.training.kept_rows import write_rows
 from lab.training.voice_windows import FOUR, Recordings, fours
 
-log = logging.getLogger(__name__)
-
-_SCALE = 32767
-_NOTE_S = 30.0
+FULL_SCALE = 32767
+"""The loudest sample of each window."""
 
 
 def write(
@@ -41,22 +38,15 @@ def write(
     draws = [draw for four in fours(items, count, seed) for draw in four]
     shape = (count * len(FOUR), WINDOW)
     numbers = [number for number, _ in draws]
-    if file.exists():
-        found = np.load(file, mmap_mode="r")
-        if found.shape != shape:
-            raise ValueError(f"{file} was written for {len(found) // len(FOUR)} fours, not {count}: remove it")
-        return found, numbers
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    recorded = open_memmap(partial, "w+", np.int16, shape)
-    loader = DataLoader(Recordings(items), batch_sampler=[[draw] for draw in draws], num_workers=workers)
-    noted = time.monotonic()
-    for number, batch in enumerate(loader):
-        samples = batch["input_values"][0].numpy()
-        recorded[number] = np.round(samples * (_SCALE / max(float(np.abs(samples).max()), 1e-9)))
-        if time.monotonic() - noted > _NOTE_S:
-            noted = time.monotonic()
-            log.info("recorded windows: %d of %d", number + 1, len(draws))
-    recorded.flush()
-    partial.rename(file)
-    return recorded, numbers
+    if not file.exists():
+        loader = DataLoader(Recordings(items), batch_sampler=[[draw] for draw in draws], num_workers=workers)
+        rows = (_as_loud_as_can_be(batch["input_values"][0].numpy()) for batch in loader)
+        write_rows(file, shape, np.int16, rows, "recorded windows")
+    found = np.load(file, mmap_mode="r")
+    if found.shape != shape:
+        raise ValueError(f"{file} was written for {len(found) // len(FOUR)} fours, not {count}: remove it")
+    return found, numbers
+
+
+def _as_loud_as_can_be(samples: Samples) -> NDArray[np.int16]:
+    return np.round(samples * (FULL_SCALE / max(float(np.abs(samples).max()), 1e-9))).astype(np.int16)

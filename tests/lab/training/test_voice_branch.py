@@ -17,15 +17,8 @@ from models.options import LoadOptions
 from models.spectral_branch import SpectralBranch, convolutions
 from models.statistics_wavlm import WavLMForStatistics
 from models.voice_model import VoiceSpoofModel
+from tests.lab.training.small_voice import MODEL
 
-MODEL: dict[str, Any] = {
-    "hidden_size": 384,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 6,
-    "intermediate_size": 64,
-    "classifier_proj_size": 8,
-    "silence_gate": 0.02,
-}
 SETTINGS: dict[str, Any] = {
     "seed": 1,
     "channels": [3, 3, 3, 3, 3, 4],

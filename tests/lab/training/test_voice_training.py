@@ -14,17 +14,11 @@ from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
 from models.statistics_wavlm import WavLMForStatistics
+from tests.lab.training.small_voice import MODEL
 
 SETTINGS: dict[str, Any] = {
     "seed": 1,
-    "model": {
-        "hidden_size": 384,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 6,
-        "intermediate_size": 64,
-        "classifier_proj_size": 8,
-        "silence_gate": 0.02,
-    },
+    "model": MODEL,
     "training": {
         "heard_fours": 2,
         "head_ridge": 0.003,
