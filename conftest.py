@@ -10,7 +10,7 @@ import pytest
 from httpx import create_ssl_context
 from hypothesis import settings
 
-pytest_plugins = ["tests.open_connections", "tests.scheduling"]
+pytest_plugins = ["tests.open_connections", "tests.run_folder", "tests.scheduling"]
 
 # A busy machine is no failure; what must be quick is held to a time by its own test.
 settings.register_profile("bonafide", deadline=None)

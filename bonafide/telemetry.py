@@ -144,7 +144,7 @@ class Measurements:
         LIVE_SESSIONS.set(active)
 
     def live_windows(self, judged: int, unjudged: int, seconds: float) -> None:
-        """See `bonafide.live.stream.StreamObserver`."""
+        """See `bonafide.live.scoring.StreamObserver`."""
         LIVE_WINDOWS.labels("judged").inc(judged)
         LIVE_WINDOWS.labels("unjudged").inc(unjudged)
         if judged:

@@ -14,10 +14,11 @@ from bonafide.channels import channel_name
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
 from bonafide.live.formats import RawEncoding
 from bonafide.live.input_decoder import ENCODINGS, AudioInputDecoder, Encoding, default_rate
+from bonafide.live.messages import Audio, Flush, Input, Refused, WindowResults
 from bonafide.live.registry import LiveSessions
-from bonafide.live.session import Ending, LiveWindowVerdict
-from bonafide.live.stream import Audio, Flush, Input, Refused, WindowResults
+from bonafide.live.session import Ending
 from bonafide.live.summary import LiveSummary
+from bonafide.live.windows import LiveWindowVerdict
 from bonafide.security.caller import current_caller
 from bonafide.telemetry import bind_task
 from proto import audio_analyzer_pb2 as audio

@@ -16,8 +16,9 @@ from bonafide.api.websocket_detect import DetectConversation
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, Unavailable
+from bonafide.live.scoring import SlowReader
 from bonafide.live.session import Ending
-from bonafide.live.stream import LiveStream, SlowReader
+from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
 from bonafide.security.caller import current_caller
 from bonafide.telemetry import observed

@@ -18,9 +18,11 @@ from bonafide.calls import printable_id
 from bonafide.channels import channel_name, windows_of
 from bonafide.errors import BonafideError, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
-from bonafide.live.session import Ending, LiveWindowVerdict
-from bonafide.live.stream import Audio, Flush, Input, LiveStream, QueuedReply, Refused, WindowResults
+from bonafide.live.messages import Audio, Flush, Input, QueuedReply, Refused, WindowResults
+from bonafide.live.session import Ending
+from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
+from bonafide.live.windows import LiveWindowVerdict
 from bonafide.verdict import WindowSpan
 
 _MIN_PROBABILITY = 1e-7  # its logarithm is finite

@@ -14,7 +14,7 @@ from bonafide.decoders.containers import ContainerStream
 from bonafide.errors import InvalidRequest
 from bonafide.live.formats import RawDecoder, RawEncoding, is_array, raw_encoding, text_bytes, text_samples
 from bonafide.live.interleaved import Interleaved
-from bonafide.live.session import MIN_SECONDS, LiveConfig, check_rate, check_samples
+from bonafide.live.limits import MIN_SECONDS, LiveConfig, check_rate, check_samples
 from bonafide.live.stream import LiveStream
 
 Encoding = Literal[RawEncoding, Codec, "container"]

@@ -11,7 +11,8 @@ from bonafide.calls import Call
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import Overloaded, Unavailable
 from bonafide.evidence.judgement import Records
-from bonafide.live.stream import LiveStream, StreamObserver
+from bonafide.live.scoring import StreamObserver
+from bonafide.live.stream import LiveStream
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceShadow

@@ -3,96 +3,27 @@
 The same audio gives the same windows, however it is split into messages; each is scored once. Run by `live.stream`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bonafide.audio.by_channel import ByChannel
 from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.conditions import ConditionMeter
-from bonafide.audio.levels import LOUDEST
 from bonafide.audio.mono import Block
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.channels import windows_of
 from bonafide.decision import Band
-from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
+from bonafide.errors import InvalidRequest, TooLarge
 from bonafide.live.lanes import LaneCuts, LiveLanes
+from bonafide.live.limits import MIN_SECONDS, LiveConfig, LiveLimits, check_rate, check_samples
 from bonafide.live.running_verdict import RunningVerdict
-from bonafide.verdict import SPOOF, SpeechCheck, WindowSpan, WindowVerdict, judge_window
+from bonafide.live.windows import LiveWindow, LiveWindowVerdict
+from bonafide.verdict import SPOOF, SpeechCheck, WindowSpan, judge_window
 
-MIN_RATE, MAX_RATE = 8_000, 192_000
-MIN_SECONDS = 0.25
-"""Of a window, and between the starts of two; a `flush` does not judge less."""
 _MAX_RATE_CHANGES = 16
-
-
-def check_rate(rate: int) -> None:
-    """Refuses an unsupported sample rate.
-
-    Raises:
-        InvalidRequest: outside 8,000..192,000 Hz.
-    """
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise InvalidRequest(f"sample_rate must be {MIN_RATE} to {MAX_RATE} Hz")
-
-
-def check_samples(samples: NDArray[np.float32]) -> None:
-    """Refuses what is no sound.
-
-    Args:
-        samples: float32 array (n,).
-
-    Raises:
-        UnreadableMedia: samples that are not finite, or beyond any range.
-    """
-    loudest = float(np.abs(samples).max(initial=0.0))
-    if not math.isfinite(loudest):
-        raise UnreadableMedia("the audio holds samples that are not finite numbers")
-    if loudest > LOUDEST:
-        raise UnreadableMedia("samples lie far beyond any range: are they in another encoding?")
-
-
-@dataclass(frozen=True)
-class LiveConfig:
-    """Windows of a session.
-
-    Attributes:
-        chunk_s: seconds of a window, 0.25..4.
-        overlap_s: seconds that adjacent windows share, 0..`chunk_s` - 0.25.
-
-    Raises:
-        InvalidRequest: outside these ranges.
-    """
-
-    chunk_s: float = 1.0
-    overlap_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not MIN_SECONDS <= self.chunk_s <= WINDOW_SECONDS:
-            raise InvalidRequest(f"chunk_duration must be {MIN_SECONDS} to {WINDOW_SECONDS} seconds")
-        if not 0 <= self.overlap_s <= self.chunk_s - MIN_SECONDS:
-            raise InvalidRequest(f"overlap_duration must be 0 to chunk_duration less {MIN_SECONDS} seconds")
-
-
-@dataclass(frozen=True)
-class LiveLimits:
-    """Limits of a session.
-
-    Attributes:
-        max_message_s: seconds of audio in one message.
-        idle_s: seconds without a message.
-        max_session_s: seconds from its start, and seconds of audio, of all channels that are judged apart together.
-    """
-
-    max_message_s: float
-    idle_s: float
-    max_session_s: float
+_AS_DEFAULT = LiveConfig()
 
 
 class Ending(StrEnum):
@@ -102,35 +33,6 @@ class Ending(StrEnum):
     IDLE = "idle"
     SESSION_LIMIT = "session_limit"
     GOING_AWAY = "going_away"
-
-
-class LiveWindow(NamedTuple):
-    """A window to be scored.
-
-    Attributes:
-        span: its place, and whose it is.
-        samples: float32 array (n,) at `rate`, mono; with what lies before the window where the model takes more.
-        rate: in Hz.
-        fresh: how many samples at the end no earlier window held.
-    """
-
-    span: WindowSpan
-    samples: NDArray[np.float32]
-    rate: int
-    fresh: int
-
-
-@dataclass(frozen=True)
-class LiveWindowVerdict(WindowVerdict):
-    """The verdict on a window of a session, and on its channel so far.
-
-    Attributes:
-        running_score: smoothed P(spoof) so far, 0..1; None before any speech.
-        running_label: changes only when `running_score` has clearly crossed the threshold.
-    """
-
-    running_score: float | None
-    running_label: str
 
 
 class LiveSession:
@@ -161,7 +63,7 @@ class LiveSession:
         threshold: float,
         speech: SpeechCheck,
         now: float,
-        config: LiveConfig = LiveConfig(),
+        config: LiveConfig = _AS_DEFAULT,
         before_s: float = 0.0,
         band: Band | None = None,
         prior_log_odds: float | None = None,

@@ -10,7 +10,8 @@ from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
 from bonafide.channels import Beside, ChannelVerdict, channel_verdicts, findings_in, windows_of, worst
 from bonafide.decision import Answer
-from bonafide.live.session import Ending, LiveSession, LiveWindowVerdict
+from bonafide.live.session import Ending, LiveSession
+from bonafide.live.windows import LiveWindowVerdict
 from bonafide.verdict import (
     SuspiciousStretch,
     answer_of,

@@ -107,6 +107,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredService]:
                 "BONAFIDE_STORAGE_RETRIES": "1",
                 "BONAFIDE_LOG_LEVEL": "DEBUG",
                 "BONAFIDE_LIVE_SEND_TIMEOUT_S": "5",
+                "BONAFIDE_LIVE_MAX_FRAMES_PER_S": "20000",
                 "BONAFIDE_DRAIN_NOTICE_S": "0",
             }
             with running(folder / "log", environment) as service:

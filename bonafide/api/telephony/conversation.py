@@ -21,8 +21,10 @@ from bonafide.api.telephony.events import (
 from bonafide.app import App
 from bonafide.errors import BonafideError, InvalidRequest
 from bonafide.live.input_decoder import AudioInputDecoder
+from bonafide.live.messages import Audio, Input, QueuedReply, WindowResults
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
-from bonafide.live.stream import Audio, Input, LiveStream, QueuedReply, SlowReader, WindowResults
+from bonafide.live.scoring import SlowReader
+from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
 from bonafide.telemetry import bind_task
 

@@ -1,6 +1,7 @@
 """Bursts of frames, fragments and pings on one socket: nobody else waits, and little is held."""
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -48,8 +49,10 @@ def sending(server: EdgeServer, path: bytes, data: bytes, **options: int) -> Ite
     try:
         yield
     finally:
-        sock.close()
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)  # what is not sent by now is not: `close` would leave the thread sending
         thread.join()
+        sock.close()
 
 
 @pytest.mark.parametrize(

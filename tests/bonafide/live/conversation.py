@@ -14,8 +14,9 @@ from bonafide.calls import Call
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
 from bonafide.evidence.judgement import Records
+from bonafide.live.messages import Audio, Input
 from bonafide.live.registry import LiveSessions
-from bonafide.live.stream import Audio, Input, LiveStream
+from bonafide.live.stream import LiveStream
 from bonafide.settings import Settings
 from bonafide.settings.group import MIB
 from bonafide.shadow.voice import VoiceShadow

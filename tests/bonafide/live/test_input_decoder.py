@@ -19,8 +19,8 @@ from bonafide.calls import Call
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.formats import RawDecoder
 from bonafide.live.input_decoder import AudioInputDecoder, Encoding
-from bonafide.live.session import LiveWindow
 from bonafide.live.stream import LiveStream
+from bonafide.live.windows import LiveWindow
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import live_sessions
 from tests.coded import OPUS_PRE_SKIP, g722, opus

@@ -14,15 +14,9 @@ from bonafide.audio.levels import model_input
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
-from bonafide.live.session import (
-    MIN_SECONDS,
-    Ending,
-    LiveConfig,
-    LiveLimits,
-    LiveSession,
-    LiveWindow,
-    LiveWindowVerdict,
-)
+from bonafide.live.limits import MIN_SECONDS, LiveConfig, LiveLimits
+from bonafide.live.session import Ending, LiveSession
+from bonafide.live.windows import LiveWindow, LiveWindowVerdict
 from bonafide.verdict import SpeechCheck
 from tests.media import wav
 

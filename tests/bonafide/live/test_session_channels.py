@@ -15,8 +15,10 @@ from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.errors import InvalidRequest, TooLarge
 from bonafide.live.interleaved import Interleaved
-from bonafide.live.session import Ending, LiveConfig, LiveLimits, LiveSession, LiveWindow
+from bonafide.live.limits import LiveConfig, LiveLimits
+from bonafide.live.session import Ending, LiveSession
 from bonafide.live.summary import running_summary, summary_of
+from bonafide.live.windows import LiveWindow
 from bonafide.verdict import SpeechCheck
 from tests.bonafide.fakes import MODEL
 from tests.bonafide.live.test_session import CONFIGS

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from bonafide.audio.mono import Block
 from bonafide.errors import Internal, ModelChanged, Unavailable
-from bonafide.live.session import Ending, LiveConfig
-from bonafide.live.stream import Audio, Flush, QueuedReply, Refused, SlowReader, WindowResults
+from bonafide.live.limits import LiveConfig
+from bonafide.live.messages import Audio, Flush, QueuedReply, Refused, WindowResults
+from bonafide.live.scoring import SlowReader
+from bonafide.live.session import Ending
 from bonafide.live.summary import LiveSummary
 from tests.bonafide.fakes import INFO, MEMBERS, LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation, level
