@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -11,6 +12,10 @@ from httpx import create_ssl_context
 from hypothesis import settings
 
 pytest_plugins = ["tests.open_connections", "tests.run_folder", "tests.scheduling"]
+
+# One thread each, in all processes that tests start too: of several most spin while they wait for a busy core.
+for variable in ("BONAFIDE_ENGINE_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 # A busy machine is no failure; what must be quick is held to a time by its own test.
 settings.register_profile("bonafide", deadline=None)

@@ -226,7 +226,6 @@ async def test_requests_leave_no_memory_behind(service: LocalService) -> None:
     assert grown < 6 * 2**20, f"{grown / 2**20:.1f} MiB more"
 
 
-@pytest.mark.alone  # where both services run anyway
 @pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
     service: LocalService, locked: LockedService

@@ -26,7 +26,6 @@ def tiny_models() -> dict[str, str]:
         "BONAFIDE_VOICE_MODEL": str(tiny_voice()),
         "BONAFIDE_FACE_MODEL": str(tiny_face()),
         "BONAFIDE_MODELS_DIR": str(run_folder() / "models"),
-        "BONAFIDE_ENGINE_THREADS": "1",
         "BONAFIDE_PRECISION": "fp32",
     }
 

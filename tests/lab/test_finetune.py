@@ -26,7 +26,6 @@ TRAINING = ["--learning-rate", "3e-3", "--looks", "2", "--device", "cpu", "--thr
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
-        patch.setenv("BONAFIDE_ENGINE_THREADS", "1")
         patch.setenv("BONAFIDE_PRECISION", "fp32")
         yield
 

@@ -13,14 +13,9 @@ from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face,
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets torch and engines compute on one thread, if a test does not say otherwise.
-
-    Several spin while they wait for a busy core, for thrice the processor time. For each test anew: an engine of the
-    one before may have set another number for the whole process.
-    """
+def one_thread() -> None:
+    """Lets torch compute on one thread; an engine of the test before may have set another number."""
     torch.set_num_threads(1)
-    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -92,5 +87,4 @@ def models_in_workspace(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def _settings_of_commands(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     monkeypatch.setenv("BONAFIDE_MODELS_DIR", str(models))
-    monkeypatch.setenv("BONAFIDE_ENGINE_THREADS", "1")
     monkeypatch.setenv("BONAFIDE_PRECISION", "fp32")

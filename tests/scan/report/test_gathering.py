@@ -35,15 +35,16 @@ def rank(row: Row) -> float:
     return highest
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rows() -> list[Row]:
     return random_rows(1500)
 
 
-@pytest.fixture(params=[7, 100_000])
-def found(rows: list[Row], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Gathered:
-    monkeypatch.setattr(gathering, "_BATCH", request.param)
-    return read(written(tmp_path, rows, parts=3))
+@pytest.fixture(scope="module", params=[7, 100_000])
+def found(rows: list[Row], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Gathered:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gathering, "_BATCH", request.param)
+        return read(written(tmp_path_factory.mktemp("scan"), rows, parts=3))
 
 
 def test_counts_by_task_day_source_and_codec(rows: list[Row], found: Gathered) -> None:
