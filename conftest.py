@@ -46,14 +46,15 @@ def certificates_are_read_once() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts groups first, then files that may take longest, then those with the most slow tests.
+    """Puts groups first, then files that may take longest, then by their slow tests, then by their tests.
 
-    Others would wait for a long one at the end.
+    Others would wait for a long one at the end. It also mixes folders, in some of which tests wait, in others compute.
     """
+    tests = Counter(item.path for item in items)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     grouped = {item for item in items if item.get_closest_marker("xdist_group")}
     longest: dict[Path, float] = {}
     for item in items:
         limit = item.get_closest_marker("timeout")
         longest[item.path] = max(longest.get(item.path, 0.0), limit.args[0] if limit else 0.0)
-    items.sort(key=lambda item: (item not in grouped, -longest[item.path], -slow[item.path]))
+    items.sort(key=lambda item: (item not in grouped, -longest[item.path], -slow[item.path], -tests[item.path]))
