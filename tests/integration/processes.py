@@ -1,5 +1,7 @@
 """The processes under a running service, found by what BentoML calls them; they must be there."""
 
+from contextlib import suppress
+
 import psutil
 
 from benchmarks import processes
@@ -20,3 +22,14 @@ def listening_port(process: psutil.Process) -> int:
     if port is None:
         raise LookupError("no listening socket")
     return port
+
+
+def all_listen(service: LocalService, count: int, port: int) -> bool:
+    """Whether so many of its processes take connections to this port; each begins at a time of its own."""
+    listening = 0
+    for process in psutil.Process(service.process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # one that only helps to start
+            listening += any(
+                each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in process.net_connections("tcp")
+            )
+    return listening == count

@@ -10,6 +10,7 @@ import httpx
 
 from scripts.local_service import LocalService, free_ports
 from tests.integration.parts import part
+from tests.integration.processes import all_listen
 from tests.integration.tiny_models import tiny_models
 from tests.servers import start_valkey
 
@@ -66,10 +67,13 @@ def stubbed_service(folder: Path, workers: int, *, faces: bool = False, **enviro
 
 
 def _wait(service: LocalService, workers: int, runners: tuple[str, ...]) -> None:
-    """Returns when every process, one of which answers each time, has found these runners."""
+    """Returns when every process takes calls, and, asked one at a time, has found these runners."""
     end = time.monotonic() + _START_S
     found = 0
     while time.monotonic() < end and service.process.poll() is None:
+        if not all_listen(service, workers, service.grpc_ports[0]):
+            time.sleep(0.05)
+            continue
         try:
             stats = httpx.get(f"{service.url}/stats").raise_for_status().json()
             found = found + 1 if all(stats[runner]["ready"] for runner in runners) else 0

@@ -27,6 +27,7 @@ from bonafide_client import AsyncBonafideClient
 from scripts.local_service import LocalService, free_ports, start
 from tests import phone
 from tests.integration.logs import assert_told
+from tests.integration.processes import all_listen
 from tests.integration.stub_runner import BATCH
 from tests.integration.stubbed_service import stubbed_service
 from tests.integration.waiting import until
@@ -67,6 +68,10 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
 
 @pytest.mark.slow
 async def test_calls_of_audiosocket_reach_both_processes(workers: Workers) -> None:
+    async def both_listen() -> bool:
+        return all_listen(workers.service, WORKERS, workers.audiosocket_port)
+
+    await until(both_listen, 60)
     streams = [await asyncio.open_connection("127.0.0.1", workers.audiosocket_port) for _ in range(CONNECTIONS)]
 
     def taken() -> list[int]:
