@@ -1,8 +1,6 @@
-"""A folder of one run of the tests: what is costly to make is made by the first worker that needs it, for all."""
+"""A folder of one run of the tests, for what all its workers share."""
 
-import fcntl
 import os
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,19 +21,3 @@ def pytest_configure(config: pytest.Config) -> None:
 def run_folder() -> Path:
     """It lasts until the run ends."""
     return Path(os.environ[_VARIABLE])
-
-
-def made_once(name: str, make: Callable[[Path], object]) -> Path:
-    """What has this name there, made if it is not there yet; other workers wait for it.
-
-    Args:
-        name: of a file or a folder.
-        make: is given the path to write to.
-    """
-    path, unfinished = run_folder() / name, run_folder() / f"unfinished-{name}"
-    with (run_folder() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            make(unfinished)
-            unfinished.rename(path)
-    return path

@@ -5,9 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.conversion import convert_model
+from models.folders import build_once
 from models.info import Task
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
-from tests.run_folder import made_once, run_folder
+from tests.run_folder import run_folder
 
 
 def tiny_voice(name: str = "voice", labels: tuple[str, ...] = ("bonafide", "spoof")) -> Path:
@@ -31,9 +32,11 @@ def tiny_models() -> dict[str, str]:
 
 
 def _converted(name: str, task: Task, save: Callable[[Path], Path]) -> Path:
-    def make(target: Path) -> None:
+    """Made by the first worker that needs it, for all."""
+
+    def build(fresh: Path) -> None:
         with TemporaryDirectory() as folder:
             checkpoint = save(Path(folder) / name)
-            convert_model(str(checkpoint), task, options(checkpoint.parent), target)
+            convert_model(str(checkpoint), task, options(checkpoint.parent), fresh / name)
 
-    return made_once(name, make)
+    return build_once(run_folder() / f"tiny-{name}", build) / name

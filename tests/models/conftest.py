@@ -1,6 +1,5 @@
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from models.face_model import FaceSpoofModel
 from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
+from tests.run_folder import run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +39,9 @@ def tiny_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace() -> Path:
     """Where tests that do not care keep converted models together, so that each is converted once, for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "workspace"
+    folder = run_folder() / "workspace"
     folder.mkdir(exist_ok=True)
     return folder
 

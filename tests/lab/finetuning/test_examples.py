@@ -51,7 +51,7 @@ def test_training_sees_the_windows_that_serving_sees(tmp_path: Path) -> None:
 
 
 def test_windows_without_speech_are_left_out(tmp_path: Path, workspace: Path) -> None:
-    read = judged_reader(settings_for("voice", models_dir=workspace, engine_threads=1), None)
+    read = judged_reader(settings_for("voice", models_dir=workspace), None)
     speech = decode(SAMPLES / "call.mp3")[: 4 * RATE]
     save(
         np.concatenate([np.zeros(4 * RATE, np.float32), speech, np.zeros(4 * RATE, np.float32)]),

@@ -122,7 +122,7 @@ def test_training_writes_a_folder_that_scores_and_goes_on_where_it_stopped(tmp_p
     work, output = tmp_path / "work", tmp_path / "model"
     train(tiny, items, work, output, workers=0)
     first = Dinov2ForImageClassification.from_pretrained(output)
-    settings = settings_for("face", models_dir=tmp_path / "models", engine="torch", engine_threads=1)
+    settings = settings_for("face", models_dir=tmp_path / "models", engine="torch")
     served = ServedModel(str(output), "face", settings)
     scores = served.detector.score([part.array for item in items for part in served.read(item.path)])
     assert scores.shape == (24,)
