@@ -84,3 +84,11 @@ async def twin(request: pytest.FixtureRequest, address: str) -> AsyncIterator[Tw
     else:
         async with AsyncBonafideClient(address) as aclient:
             yield Twin(aclient)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 1000)
+    return paths

@@ -12,7 +12,7 @@ import pytest
 from bonafide_client.cli import main
 
 from .live_peer import LivePeer
-from .test_client_command import bonafide
+from .command import bonafide
 from .test_live_sources import write_wav
 
 

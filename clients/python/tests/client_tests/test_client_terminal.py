@@ -1,0 +1,116 @@
+"""The command `bonafide` before a person: bars, colours, Ctrl-C, and a pipe whose reader goes away."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .command import COMMAND, environment
+from .peer import Peer
+
+
+class Terminal:
+    """Runs the command with a terminal for stdout and stderr, as a person does."""
+
+    def __init__(self, *words: str | Path, **extra: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [COMMAND, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env=environment(COLUMNS="100", PYTHONUTF8="1", **extra),
+        )  # fmt: skip
+        os.close(theirs)
+
+    def read(self) -> str:
+        """Everything up to the end."""
+        data = b""
+        while True:
+            try:
+                data += os.read(self._ours, 65536)
+            except OSError:  # the other side is closed
+                os.close(self._ours)
+                self.process.wait(30)
+                return data.decode()
+
+
+def test_a_terminal_gets_bars_and_colours(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.scores, peer.delay_s = [0.1, 0.9, 0.5], 0.3
+    text = Terminal("audio", files[0], "--address", address).read()
+    assert "1/3 chunks scored" in text
+    assert "██████████████████" in text
+    assert "\x1b[1;31mSPOOF" in text
+    assert "\x1b[32mbonafide" in text
+
+
+def test_no_color_is_honoured(address: str, files: list[Path]) -> None:
+    text = Terminal("audio", files[0], "--address", address, NO_COLOR="1").read()
+    assert "BONA FIDE" in text
+    colours = [
+        code for codes in re.findall(r"\x1b\[([\d;]*)m", text) for code in codes.split(";")
+        if code and (30 <= int(code) <= 49 or 90 <= int(code) <= 107)
+    ]  # fmt: skip
+    assert colours == []
+
+
+def test_ctrl_c_cancels_the_calls(address: str, peer: Peer, files: list[Path]) -> None:
+    peer.delay_s = 60
+    with subprocess.Popen(
+        [COMMAND, "audio", *map(str, files), "--concurrency", "2", "--address", address],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+    ) as process:  # fmt: skip
+        end = time.monotonic() + 60
+        while len(peer.calls) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
+    assert len(peer.calls) == 2
+    assert all(call.ended.wait(30) for call in peer.calls)
+
+
+_SIGNALLED_ELSEWHERE = """
+import signal, sys, threading, time
+from bonafide_client.cli import main
+
+def interrupt():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    time.sleep(600)
+
+threading.Thread(target=interrupt, daemon=True).start()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_ends_it_whichever_thread_gets_the_signal(address: str, peer: Peer, files: list[Path]) -> None:
+    """As where it comes just before the loop waits: nothing wakes the loop then but the loop's own handler."""
+    peer.delay_s = 60
+    command = [sys.executable, "-c", _SIGNALLED_ELSEWHERE, "audio", str(files[0]), "--address", address]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), **pipes) as process:  # type: ignore[call-overload]
+        end = time.monotonic() + 60
+        while not peer.calls and time.monotonic() < end:
+            time.sleep(0.05)
+        try:
+            out, err = process.communicate(b"\n", timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
+    assert all(call.ended.wait(30) for call in peer.calls)
+
+
+def test_a_reader_that_goes_away_is_no_verdict(address: str, peer: Peer, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"x")
+    process = subprocess.Popen(
+        [COMMAND, "audio", *[str(path)] * 50, "--address", address], stdout=subprocess.PIPE, env=environment()
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(30) == -signal.SIGPIPE
