@@ -11,8 +11,8 @@ import pytest
 
 from bonafide_client.cli import main
 
-from .live_peer import LivePeer
 from .command import bonafide
+from .live_peer import LivePeer
 from .test_live_sources import write_wav
 
 
