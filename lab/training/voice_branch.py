@@ -1,8 +1,11 @@
 """Adds the spectral branch to a voice model: taught convolutions, a regression on their averages, and both scores.
 
+All learn from windows as they are recorded and from the same ones behind a call, whose codec is no sign of a spoof.
+
     python -m lab.training.voice_branch --first earlier/models/bundled/voice
     python -m lab.training.voice_branch --first earlier/models/bundled/voice --table
-                                             # what each score and both tell of sites left out; writes nothing
+                                             # what each score and both tell of sites left out, and how much real
+                                             # speech is refused over calls; writes nothing
 
 The manifest of `lab.training.data.voice` and a folder with weights of `lab.training.voice` in; the same folder with a
 branch out. Windows, what Distill-MOS finds in them and the taught convolutions stay on disk: the next run is short.
@@ -12,6 +15,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +25,17 @@ import yaml
 from numpy.typing import NDArray
 from transformers import WavLMConfig
 
-from lab.training import branch_table, branch_teaching, voice_head, voice_model, voice_recordings
+from lab.training import (
+    branch_table,
+    branch_teaching,
+    calls_table,
+    voice_calls_offset,
+    voice_head,
+    voice_model,
+    voice_recordings,
+)
 from lab.training.branch_teaching import Copying
-from lab.training.data import manifest
+from lab.training.data import manifest, voice_calls
 from lab.training.data.manifest import NO_ATTACK, SPOOF, Item
 from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
@@ -47,11 +59,15 @@ class Recorded:
     """Training windows, and the branch whose averages of them are known.
 
     Attributes:
+        windows: int16 (n, 64000), as recorded.
+        calls: the same, each behind a call.
         branch: taught, rounded to half precision, its averages of deviation 1; nothing judges them yet.
-        items: of each window.
-        averages: float32 (windows, width).
+        items: of each of `windows`, then of each of `calls`.
+        averages: of both, float32 (2 n, width).
     """
 
+    windows: NDArray[np.int16]
+    calls: NDArray[np.int16]
     branch: SpectralBranch
     items: Sequence[Item]
     averages: Floats
@@ -70,7 +86,8 @@ def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> R
     windows, numbers = voice_recordings.write(
         train, plan["fours"], settings["seed"], plan["workers"], folder / "windows.npy"
     )
-    kept, known = folder / "branch.pt", folder / "averages.npy"
+    calls = voice_recordings.write_calls(windows, settings["seed"], plan["workers"], folder / "calls.npy")
+    kept = folder / "branch.pt"
     if not kept.exists():
         maps = branch_teaching.maps_of(windows, folder / "maps.npy")
         copying = Copying(channels=settings["channels"], seed=settings["seed"], **settings["teaching"])
@@ -80,9 +97,36 @@ def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> R
     branch = SpectralBranch(settings["channels"])
     branch.load_state_dict({name: each.float() for name, each in torch.load(kept, weights_only=True).items()})
     branch.train(False)
-    if not known.exists():
-        np.save(known, branch_teaching.averages(branch, windows))
-    return Recorded(branch, [train[number] for number in numbers], np.load(known))
+    averages = [
+        _kept_averages(branch, windows, folder / "averages.npy"),
+        _kept_averages(branch, calls, folder / "call_averages.npy"),
+    ]
+    return Recorded(windows, calls, branch, [train[number] for number in numbers] * 2, np.concatenate(averages))
+
+
+def _kept_averages(branch: SpectralBranch, windows: NDArray[np.int16], file: Path) -> Floats:
+    if not file.exists():
+        np.save(file, branch_teaching.averages(branch, windows))
+    found: Floats = np.load(file)
+    return found
+
+
+def milder_on_calls(first: Path, heard: Recorded, ridge: float, folder: Path) -> WavLMForStatistics:
+    """The earlier model, which takes calls' codecs for synthesis no longer; kept on disk.
+
+    Args:
+        first: folder of the earlier model.
+        heard: what it learns from.
+        ridge: see `voice_calls_offset.install`.
+        folder: for the result.
+    """
+    if not folder.exists():
+        model = _loaded(first)
+        before, after = (voice_calls_offset.statistics(model, each) for each in (heard.windows, heard.calls))
+        real = torch.tensor([item.label != SPOOF for item in heard.items[: len(before)]])
+        voice_calls_offset.install(model, before, after, real, ridge)
+        voice_model.save(model, folder)
+    return _loaded(folder)
 
 
 def judge(heard: Recorded, learn: Flags, ridge: float) -> None:
@@ -134,8 +178,8 @@ def shown(first: WavLMForStatistics, branch: SpectralBranch, items: Sequence[Ite
         items: the manifest's.
     """
     chosen = [item for item in items if item.split == "dev" or (item.split == "train" and is_modern(item))]
-    samples = [normalise(load(item.path)) for item in chosen]
-    return Shown(chosen, _own_logits(first, samples), branch_teaching.averages(branch, np.stack(samples)))
+    samples = np.stack([normalise(load(item.path)) for item in chosen])
+    return Shown(chosen, _own_logits(first, samples), branch_teaching.averages(branch, samples))
 
 
 @torch.inference_mode()
@@ -170,12 +214,28 @@ def joined(first: WavLMForStatistics, branch: SpectralBranch, windows: Shown) ->
     return model
 
 
+def _loaded(folder: Path) -> WavLMForStatistics:
+    model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
+    model.train(False)
+    return model
+
+
 @torch.inference_mode()
-def _own_logits(model: WavLMForStatistics, samples: Sequence[Floats]) -> Floats:
+def _own_logits(model: WavLMForStatistics, samples: Floats) -> Floats:
     use_fused_attention(model)
-    batches = (torch.from_numpy(np.stack(samples[n : n + _BATCH])) for n in range(0, len(samples), _BATCH))
+    batches = (torch.from_numpy(samples[n : n + _BATCH]) for n in range(0, len(samples), _BATCH))
     logits = torch.cat([model(batch).logits for batch in batches])
     return np.asarray((logits[:, SPOOF_CLASS] - logits[:, 1 - SPOOF_CLASS]).numpy())
+
+
+def _of_calls(
+    windows: Shown, before: WavLMForStatistics, first: WavLMForStatistics, both: WavLMForStatistics
+) -> list[str]:
+    real = [item for item, is_real in zip(windows.items, windows.real, strict=True) if is_real]
+    groups = ["corpora" if is_modern(item) else "packages" for item in real]
+    models = {"earlier score as it was": before, "earlier score": first, "both": both}
+    judges = {name: partial(_own_logits, model) for name, model in models.items()}
+    return calls_table.table([load(item.path) for item in real], groups, judges)
 
 
 def main() -> None:
@@ -192,14 +252,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=default / "branch", help="what is kept, model (%(default)s)")
     parser.add_argument("--table", action="store_true", help="print what each score and both tell of sites left out")
     arguments = parser.parse_args()
+    if reason := voice_calls.missing():
+        parser.error(reason)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = yaml.safe_load(arguments.settings.read_text())
     items = manifest.read(arguments.data)
-    first: WavLMForStatistics = WavLMForStatistics.from_pretrained(arguments.first, dtype=torch.float32)
-    first.train(False)
     heard = recorded(settings, items, arguments.out)
+    judging = settings["judging"]
+    first = milder_on_calls(arguments.first, heard, float(judging["call_ridge"]), arguments.out / "milder")
     windows = shown(first, heard.branch, items)
-    ridge = float(settings["judging"]["ridge"])
+    ridge = float(judging["ridge"])
     if arguments.table:
 
         def logits_without(sites: frozenset[str]) -> Floats:
@@ -207,6 +269,8 @@ def main() -> None:
             return branch_logits(heard.branch, windows.averages)
 
         lines = branch_table.table(windows.items, windows.own, logits_without)
+        judge(heard, np.ones(len(heard.items), np.bool_), ridge)
+        lines += ["", *_of_calls(windows, _loaded(arguments.first), first, joined(first, heard.branch, windows))]
         print("\n".join(lines))  # noqa: T201  # the output
         return
     judge(heard, np.ones(len(heard.items), np.bool_), ridge)

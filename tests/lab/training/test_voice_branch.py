@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.training import quality_network, voice_branch, voice_model
+from lab.training import quality_network, voice_branch, voice_model, voice_recordings
 from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "channels": [3, 3, 3, 3, 3, 4],
     "recording": {"fours": 20, "workers": 0},
     "teaching": {"steps": 2, "batch": 4, "crop_frames": 25, "learning_rate": 1e-3},
-    "judging": {"ridge": 0.01},
+    "judging": {"ridge": 0.01, "call_ridge": 0.01},
 }
 
 
@@ -59,6 +59,7 @@ def heard(items: list[Item], tmp_path_factory: pytest.TempPathFactory) -> voice_
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(quality_network, "network", lambda: network)
+        patched.setattr(voice_recordings, "call", lambda samples, rng: np.round(samples, 2))
         before = voice_branch.recorded(SETTINGS, items, folder)
     # Nothing is fetched, recorded or taught again.
     again = voice_branch.recorded(SETTINGS, items, folder)
@@ -76,6 +77,23 @@ def test_what_is_judged_separates_what_it_learned_from(heard: voice_branch.Recor
     scores = voice_branch.branch_logits(heard.branch, heard.averages)
     spoof = np.array([item.label == "spoof" for item in heard.items])
     assert scores[spoof].mean() > scores[~spoof].mean() + 1
+
+
+def test_a_window_and_its_call_are_of_one_item(heard: voice_branch.Recorded) -> None:
+    half = len(heard.windows)
+    assert heard.calls.shape == heard.windows.shape
+    assert len(heard.averages) == len(heard.items) == 2 * half
+    assert heard.items[:half] == heard.items[half:]
+    assert not np.array_equal(heard.averages[:half], heard.averages[half:])
+
+
+def test_the_milder_model_is_kept(first: WavLMForStatistics, heard: voice_branch.Recorded, tmp_path: Path) -> None:
+    voice_model.save(first, tmp_path / "first")
+    milder = voice_branch.milder_on_calls(tmp_path / "first", heard, 0.01, tmp_path / "milder")
+    again = voice_branch.milder_on_calls(tmp_path / "nothing", heard, 0.01, tmp_path / "milder")
+    assert not torch.equal(milder.classifier.weight, first.classifier.weight)
+    assert torch.equal(milder.classifier.weight, again.classifier.weight)
+    assert torch.equal(milder.projector.weight[:2], first.projector.weight[:2].half().float())
 
 
 @torch.inference_mode()
