@@ -3,7 +3,7 @@
 BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
 start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
 which systemd and Kubernetes take for an intended stop; a taken port is a traceback. When it is killed, its processes
-go on serving and keep its ports, so that the next start fails.
+go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes.
 """
 
 import atexit
@@ -37,8 +37,11 @@ REFUSED = signal.SIGUSR1
 CHECK_S = 0.5
 """How often the supervisor looks whether a process has died: BentoML's 10 s are most of a killed runner's absence."""
 
+_RETRY_S = 0.05
+
 _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
+_arbiter_stop = Arbiter.stop
 _manage_watchers = Arbiter.manage_watchers
 
 
@@ -79,6 +82,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = ()) -> No
             _start_and_report(self, cb)
 
     Arbiter.start = start  # type: ignore[method-assign]
+    Arbiter.stop = _stop_unless_busy  # type: ignore[method-assign]
     Arbiter.manage_watchers = _check_unless_busy
     circus.process.Popen = _start_process
 
@@ -144,6 +148,14 @@ def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> 
 def _check_unless_busy(self: Arbiter) -> Any:
     """As circus' own, but for a check that comes while processes are started or stopped: an error in the log there."""
     return _manage_watchers(self) if self._exclusive_running_command is None else None
+
+
+def _stop_unless_busy(self: Arbiter) -> Any:
+    """As BentoML's; while processes are started, where circus refuses to stop and forgets it, as soon as they are."""
+    if self._stopping or self._exclusive_running_command is None:
+        return _arbiter_stop(self)
+    self.loop.call_later(_RETRY_S, _stop_unless_busy, self)
+    return None
 
 
 def _is_not_repeated(record: logging.LogRecord) -> bool:

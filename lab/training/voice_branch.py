@@ -112,7 +112,7 @@ def _kept_averages(branch: SpectralBranch, windows: NDArray[np.int16], file: Pat
 
 
 def milder_on_calls(first: Path, heard: Recorded, ridge: float, folder: Path) -> WavLMForStatistics:
-    """The earlier model, which takes calls' codecs for synthesis no longer; kept on disk.
+    """The earlier model, which takes calls' codecs for synthesis no longer; one that a run before left is opened again.
 
     Args:
         first: folder of the earlier model.

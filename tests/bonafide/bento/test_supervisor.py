@@ -89,6 +89,24 @@ def test_a_start_that_outlasts_a_check_is_no_error(
     assert not [record.getMessage() for record in caplog.records if record.name == "tornado.application"]
 
 
+@pytest.mark.timeout(30)
+def test_a_stop_while_processes_are_started_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    secure_supervisor("")
+
+    def slowly(*arguments: Any, **options: Any) -> psutil.Popen:
+        time.sleep(0.3)
+        return supervisor._start_process(*arguments, **options)
+
+    monkeypatch.setattr(circus.process, "Popen", slowly)
+    sleeping = [create_watcher(name, ["-c", "import time; time.sleep(60)"], env={}) for name in "abc"]
+    arbiter = create_standalone_arbiter(sleeping, threaded=True)
+    arbiter.start()
+    first = psutil.Process(pid_of(sleeping[0], other_than=None))
+    arbiter.stop()
+    assert not first.is_running()
+    assert not any(watcher.processes for watcher in sleeping)
+
+
 def test_its_processes_end_with_it_when_it_is_killed() -> None:
     program = """
 from bentoml._internal.utils.circus import create_standalone_arbiter
