@@ -82,7 +82,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = ()) -> No
             _start_and_report(self, cb)
 
     Arbiter.start = start  # type: ignore[method-assign]
-    Arbiter.stop = _stop_unless_busy  # type: ignore[method-assign]
+    Arbiter.stop = _stop_when_idle  # type: ignore[method-assign]
     Arbiter.manage_watchers = _check_unless_busy
     circus.process.Popen = _start_process
 
@@ -150,11 +150,11 @@ def _check_unless_busy(self: Arbiter) -> Any:
     return _manage_watchers(self) if self._exclusive_running_command is None else None
 
 
-def _stop_unless_busy(self: Arbiter) -> Any:
+def _stop_when_idle(self: Arbiter) -> Any:
     """As BentoML's; while processes are started, where circus refuses to stop and forgets it, as soon as they are."""
     if self._stopping or self._exclusive_running_command is None:
         return _arbiter_stop(self)
-    self.loop.call_later(_RETRY_S, _stop_unless_busy, self)
+    self.loop.call_later(_RETRY_S, _stop_when_idle, self)
     return None
 
 

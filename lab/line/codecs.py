@@ -29,6 +29,10 @@ class Codec:
     rate: int
 
 
+AMR = Codec("amr", "libopencore_amrnb", 8_000)
+"""AMR-NB, of 4.75 to 12.2 kbit/s."""
+
+
 def has_encoder(name: str) -> bool:
     """Whether this build of FFmpeg has the encoder."""
     try:

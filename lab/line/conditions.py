@@ -8,7 +8,7 @@ import numpy as np
 
 from lab.line import gsm, opus
 from lab.line.acoustics import at_level_of, coloured, in_room, small_loudspeaker, with_noise
-from lab.line.codecs import Codec, has_encoder, through
+from lab.line.codecs import AMR, Codec, has_encoder, through
 from lab.line.gsm import GSM_RATE, through_gsm
 from lab.line.opus import through_opus
 from lab.line.samples import RATE, Samples, fitted, resample
@@ -105,7 +105,7 @@ _CONDITIONS = (
     _by_ffmpeg("mu-law", "G.711 mu-law at 8 kHz", Codec("wav", "pcm_mulaw", 8_000), 64),
     _by_ffmpeg("a-law", "G.711 A-law at 8 kHz", Codec("wav", "pcm_alaw", 8_000), 64),
     Condition("gsm", "GSM full rate, 13 kbit/s at 8 kHz", _gsm, gsm.missing),
-    _by_ffmpeg("amr", "AMR-NB at 12.2 kbit/s, 8 kHz", Codec("amr", "libopencore_amrnb", 8_000), 12.2),
+    _by_ffmpeg("amr", "AMR-NB at 12.2 kbit/s, 8 kHz", AMR, 12.2),
     _opus(16, 0),
     _opus(16, 10),
     _opus(8, 0),

@@ -118,14 +118,14 @@ def train(
         raise ValueError(f"without {', '.join(without)} nothing is left to learn from")
     if not (out / _START / "config.json").exists():
         # Loaded, so that all features come from the half-precision weights on disk.
-        begun = _loaded(out / _WRITTEN)
+        begun = voice_model.load(out / _WRITTEN)
         write_fours(begun, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
         set_seed(settings["seed"])
         heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames, kept), batch_size=8)
         count, loss = voice_head.fit(begun, heard, plan.head_ridge, _own(first), plan.earlier_share)
         log.info("head set on %d windows, loss %.3f", count, loss)
         voice_model.save(begun, out / _START)
-    model = _loaded(out / _START)
+    model = voice_model.load(out / _START)
     folder = out / "model"
     if not plan.steps:
         voice_model.save(model, folder)
@@ -142,11 +142,6 @@ def train(
     result = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     return folder
-
-
-def _loaded(folder: Path) -> WavLMForStatistics:
-    model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
-    return model
 
 
 def _own(first: Path | None) -> voice_head.Line | None:

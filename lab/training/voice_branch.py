@@ -121,12 +121,12 @@ def milder_on_calls(first: Path, heard: Recorded, ridge: float, folder: Path) ->
         folder: for the result.
     """
     if not folder.exists():
-        model = _loaded(first)
+        model = voice_model.load(first)
         before, after = (voice_calls_offset.statistics(model, each) for each in (heard.windows, heard.calls))
         real = torch.tensor([item.label != SPOOF for item in heard.items[: len(before)]])
         voice_calls_offset.install(model, before, after, real, ridge)
         voice_model.save(model, folder)
-    return _loaded(folder)
+    return voice_model.load(folder)
 
 
 def judge(heard: Recorded, learn: Flags, ridge: float) -> None:
@@ -214,12 +214,6 @@ def joined(first: WavLMForStatistics, branch: SpectralBranch, windows: Shown) ->
     return model
 
 
-def _loaded(folder: Path) -> WavLMForStatistics:
-    model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
-    model.train(False)
-    return model
-
-
 @torch.inference_mode()
 def _own_logits(model: WavLMForStatistics, samples: Floats) -> Floats:
     use_fused_attention(model)
@@ -250,7 +244,11 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
     parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
     parser.add_argument("--out", type=Path, default=default / "branch", help="what is kept, model (%(default)s)")
-    parser.add_argument("--table", action="store_true", help="print what each score and both tell of sites left out")
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="print what scores tell of sites left out, and how much real speech they refuse over calls",
+    )
     arguments = parser.parse_args()
     if reason := voice_calls.missing():
         parser.error(reason)
@@ -270,7 +268,10 @@ def main() -> None:
 
         lines = branch_table.table(windows.items, windows.own, logits_without)
         judge(heard, np.ones(len(heard.items), np.bool_), ridge)
-        lines += ["", *_of_calls(windows, _loaded(arguments.first), first, joined(first, heard.branch, windows))]
+        lines += [
+            "",
+            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branch, windows)),
+        ]
         print("\n".join(lines))  # noqa: T201  # the output
         return
     judge(heard, np.ones(len(heard.items), np.bool_), ridge)

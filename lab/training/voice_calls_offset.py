@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 def statistics(model: WavLMForStatistics, windows: NDArray[np.int16]) -> Tensor:
     """What the head sees of windows, int16 (n, 64000) -> float32 (n, width)."""
     use_fused_attention(model)
-    return torch.cat([voice_model.statistics(model, *model.front(batch)) for batch in _batches(windows)]).clone()
+    return torch.cat([voice_model.statistics(model, *model.front(batch)) for batch in _batches(windows)])
 
 
 @torch.no_grad()

@@ -84,6 +84,12 @@ def save(model: WavLMForStatistics, folder: Path) -> None:
     extractor.save_pretrained(folder)
 
 
+def load(folder: Path) -> WavLMForStatistics:
+    """What `save` wrote, or a bundled model of this kind, to judge by: float32, on the CPU, not in training mode."""
+    model: WavLMForStatistics = WavLMForStatistics.from_pretrained(folder, dtype=torch.float32)
+    return model
+
+
 def statistics(model: WavLMForStatistics, features: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
     """What the head sees of the output of the front: float32 (windows, width).
 

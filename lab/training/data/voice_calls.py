@@ -5,13 +5,12 @@ Independent of classes: the draw depends on the random generator alone.
 
 import numpy as np
 
-from lab.line import gsm, opus
-from lab.line.codecs import Codec, through
+from lab.line.codecs import AMR, through
+from lab.line.conditions import conditions
 from lab.line.gsm import GSM_RATE, through_gsm
 from lab.line.opus import through_opus
 from lab.line.samples import RATE, Samples, fitted, resample
 
-_AMR = Codec("amr", "libopencore_amrnb", 8_000)
 _AMR_KBIT = (4.75, 5.9, 7.4, 12.2)
 _OPUS_KBIT = (6, 8, 12, 16)
 _LOSSES = (0.0, 0.0, 0.03, 0.1)
@@ -20,7 +19,8 @@ OPUS_SHARE = 0.5
 
 def missing() -> str:
     """Why calls cannot be simulated here, or empty."""
-    return gsm.missing() or opus.missing()
+    used = (each for each in conditions() if each.name in ("gsm", "amr", "opus-8k"))
+    return next(filter(None, (each.missing() for each in used)), "")
 
 
 def call(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -43,5 +43,5 @@ def call(samples: Samples, rng: np.random.Generator) -> Samples:
     elif rng.random() < 0.5:
         heard = resample(through_gsm(resample(voice, RATE, GSM_RATE)), GSM_RATE)
     else:
-        heard = resample(through(resample(voice, RATE, _AMR.rate), _AMR, float(rng.choice(_AMR_KBIT))), _AMR.rate)
+        heard = resample(through(resample(voice, RATE, AMR.rate), AMR, float(rng.choice(_AMR_KBIT))), AMR.rate)
     return fitted(heard, len(samples)).clip(-1, 1)

@@ -7,7 +7,7 @@ Independent of classes: the draw depends on the random generator alone.
 import numpy as np
 
 from lab.line.acoustics import coloured, in_room, with_noise
-from lab.line.codecs import Codec, through
+from lab.line.codecs import AMR, Codec, through
 from lab.line.samples import RATE, Samples, fitted, resample
 
 _CODECS: tuple[tuple[Codec, tuple[float, ...]], ...] = (
@@ -16,7 +16,7 @@ _CODECS: tuple[tuple[Codec, tuple[float, ...]], ...] = (
     (Codec("ogg", "libopus", 16_000), (16, 24, 32)),
     (Codec("adts", "aac", 16_000), (24, 32, 48)),
     (Codec("g722", "g722", 16_000), (64,)),
-    (Codec("amr", "libopencore_amrnb", 8_000), (12.2,)),
+    (AMR, (12.2,)),
     (Codec("wav", "adpcm_ima_wav", 8_000), (32,)),
     (Codec("wav", "pcm_mulaw", 8_000), (64,)),
     (Codec("wav", "pcm_mulaw", 16_000), (128,)),

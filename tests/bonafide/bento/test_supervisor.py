@@ -26,6 +26,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr(Arbiter, "__init__", supervisor._arbiter_init)  # another test may have loaded `service.py`
     monkeypatch.setattr(Arbiter, "start", supervisor._arbiter_start)
+    monkeypatch.setattr(Arbiter, "stop", supervisor._arbiter_stop)
     monkeypatch.setattr(Arbiter, "manage_watchers", supervisor._manage_watchers)
     monkeypatch.setattr(circus.process, "Popen", psutil.Popen)
 
@@ -72,16 +73,7 @@ def test_a_dead_process_is_replaced_at_once() -> None:
 def test_a_start_that_outlasts_a_check_is_no_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    secure_supervisor("")
-
-    def slowly(*arguments: Any, **options: Any) -> psutil.Popen:
-        time.sleep(1.5 * CHECK_S)
-        return supervisor._start_process(*arguments, **options)
-
-    monkeypatch.setattr(circus.process, "Popen", slowly)
-    sleeping = [create_watcher(name, ["-c", "import time; time.sleep(60)"], env={}) for name in "abc"]
-    arbiter = create_standalone_arbiter(sleeping, threaded=True)
-    arbiter.start()
+    arbiter, sleeping = starting_slowly(monkeypatch, 1.5 * CHECK_S)
     try:
         assert len({pid_of(watcher, other_than=None) for watcher in sleeping}) == 3
     finally:
@@ -91,16 +83,7 @@ def test_a_start_that_outlasts_a_check_is_no_error(
 
 @pytest.mark.timeout(30)
 def test_a_stop_while_processes_are_started_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    secure_supervisor("")
-
-    def slowly(*arguments: Any, **options: Any) -> psutil.Popen:
-        time.sleep(0.3)
-        return supervisor._start_process(*arguments, **options)
-
-    monkeypatch.setattr(circus.process, "Popen", slowly)
-    sleeping = [create_watcher(name, ["-c", "import time; time.sleep(60)"], env={}) for name in "abc"]
-    arbiter = create_standalone_arbiter(sleeping, threaded=True)
-    arbiter.start()
+    arbiter, sleeping = starting_slowly(monkeypatch, 0.3)
     first = psutil.Process(pid_of(sleeping[0], other_than=None))
     arbiter.stop()
     assert not first.is_running()
@@ -128,6 +111,21 @@ create_standalone_arbiter([create_watcher(name, ["-c", child], env={}) for name 
     for child in alive:
         child.kill()
     assert not alive
+
+
+def starting_slowly(monkeypatch: pytest.MonkeyPatch, each_s: float) -> tuple[Any, list[Any]]:
+    """An arbiter that has begun to start three processes, and their watchers."""
+    secure_supervisor("")
+
+    def slowly(*arguments: Any, **options: Any) -> psutil.Popen:
+        time.sleep(each_s)
+        return supervisor._start_process(*arguments, **options)
+
+    monkeypatch.setattr(circus.process, "Popen", slowly)
+    sleeping = [create_watcher(name, ["-c", "import time; time.sleep(60)"], env={}) for name in "abc"]
+    arbiter = create_standalone_arbiter(sleeping, threaded=True)
+    arbiter.start()
+    return arbiter, sleeping
 
 
 def pid_of(watcher: Any, other_than: int | None) -> int:
