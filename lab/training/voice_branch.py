@@ -16,6 +16,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from lab.training.data import manifest, voice_calls
 from lab.training.data.manifest import NO_ATTACK, SPOOF, Item
 from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
+from lab.training.voice_calls_offset import Offset
 from lab.training.voice_probe import is_modern, site
 from lab.training.voice_windows import SPOOF_CLASS, normalise
 from models.graph import use_fused_attention
@@ -111,22 +113,24 @@ def _kept_averages(branch: SpectralBranch, windows: NDArray[np.int16], file: Pat
     return found
 
 
-def milder_on_calls(first: Path, heard: Recorded, ridge: float, folder: Path) -> WavLMForStatistics:
-    """The earlier model, which takes calls' codecs for synthesis no longer; one that a run before left is opened again.
+def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) -> WavLMForStatistics:
+    """The earlier model, which takes calls' codecs for synthesis no longer.
 
     Args:
         first: folder of the earlier model.
         heard: what it learns from.
-        ridge: see `voice_calls_offset.install`.
-        folder: for the result.
+        plan: how much is taken off.
+        folder: where its statistics of windows are kept, under a name that tells of which weights they are.
     """
-    if not folder.exists():
-        model = voice_model.load(first)
-        before, after = (voice_calls_offset.statistics(model, each) for each in (heard.windows, heard.calls))
-        real = torch.tensor([item.label != SPOOF for item in heard.items[: len(before)]])
-        voice_calls_offset.install(model, before, after, real, ridge)
-        voice_model.save(model, folder)
-    return voice_model.load(folder)
+    model = voice_model.load(first)
+    kept = folder / f"statistics-{sha256((first / 'model.safetensors').read_bytes()).hexdigest()[:8]}.npy"
+    if not kept.exists():
+        seen = [voice_calls_offset.statistics(model, each) for each in (heard.windows, heard.calls)]
+        np.save(kept, torch.cat(seen).numpy())
+    before, after = torch.from_numpy(np.load(kept)).chunk(2)
+    real = torch.tensor([item.label != SPOOF for item in heard.items[: len(before)]])
+    voice_calls_offset.install(model, before, after, real, plan)
+    return model
 
 
 def judge(heard: Recorded, learn: Flags, ridge: float) -> None:
@@ -257,7 +261,7 @@ def main() -> None:
     items = manifest.read(arguments.data)
     heard = recorded(settings, items, arguments.out)
     judging = settings["judging"]
-    first = milder_on_calls(arguments.first, heard, float(judging["call_ridge"]), arguments.out / "milder")
+    first = milder_on_calls(arguments.first, heard, Offset(**settings["calls"]), arguments.out)
     windows = shown(first, heard.branch, items)
     ridge = float(judging["ridge"])
     if arguments.table:

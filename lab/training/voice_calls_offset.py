@@ -1,12 +1,13 @@
 """Keeps a model from taking a call's codec for synthesis: what sounds like a call is judged that much milder.
 
-A logistic regression on the statistics tells windows that went through a call from the same ones before. The more it
+A logistic regression on the statistics tells real speech behind a call from all that is as it was recorded. The more it
 is sure, the more of what calls add to the score of real speech is taken off again. Within one kind of call the order of
 scores stays nearly as it is, and so does all that is no call.
 """
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,6 +30,21 @@ _ROWS = slice(2, 4)
 Floats = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Offset:
+    """What is taken off.
+
+    Attributes:
+        ridge: weight of the regression's squared weights in its loss.
+        share: of what calls add to the logit of real speech, 0..1.
+        ramp: the regression's logit from which on all of it is taken off; below minus this, nothing is.
+    """
+
+    ridge: float
+    share: float
+    ramp: float
+
+
 @torch.inference_mode()
 def statistics(model: WavLMForStatistics, windows: NDArray[np.int16]) -> Tensor:
     """What the head sees of windows, int16 (n, 64000) -> float32 (n, width)."""
@@ -37,7 +53,7 @@ def statistics(model: WavLMForStatistics, windows: NDArray[np.int16]) -> Tensor:
 
 
 @torch.no_grad()
-def install(model: WavLMForStatistics, before: Tensor, after: Tensor, real: Tensor, ridge: float) -> float:
+def install(model: WavLMForStatistics, before: Tensor, after: Tensor, real: Tensor, plan: Offset) -> float:
     """Writes the regression and what it takes off into free rows of the head.
 
     Args:
@@ -45,25 +61,27 @@ def install(model: WavLMForStatistics, before: Tensor, after: Tensor, real: Tens
         before: statistics of windows, float32 (n, width).
         after: of the same windows behind a call.
         real: bool (n,), those of real speech.
-        ridge: weight of the regression's squared weights in its loss.
+        plan: how.
 
     Returns:
         What is taken off the logit of spoof of a call.
     """
     centre, spread = model.get_buffer("centre"), model.get_buffer("spread")
-    inputs = (torch.cat([before, after]) - centre) / spread
+    # Copies of calls, as vocoders leave them, are no examples: they would be told by what makes them spoofs.
+    inputs = (torch.cat([before, after[real]]) - centre) / spread
     is_call = torch.arange(len(inputs)) >= len(before)
     with torch.enable_grad():
-        weight, bias, loss = voice_head.regression(inputs, is_call.float(), ridge)
+        weight, bias, loss = voice_head.regression(inputs, is_call.float(), plan.ridge)
     added = float((_logits(model, after[real]) - _logits(model, before[real])).mean())
     log.info("calls are told with a loss of %.3f and add %.2f to the logit of real speech", loss, added)
-    # From nothing at a logit of -1 to all of it at 1.
-    model.projector.weight[_ROWS] = _SHARP * weight / 2
-    model.projector.bias[_ROWS] = _SHARP * (torch.tensor([bias + 1, bias - 1]) / 2)
-    slopes = torch.tensor([-added, added]) / (2 * _SHARP)
+    model.projector.weight[_ROWS] = _SHARP * weight
+    model.projector.bias[_ROWS] = _SHARP * torch.tensor([bias + plan.ramp, bias - plan.ramp])
+    off = plan.share * added
+    # The logit of spoof is the difference of two: half of it each.
+    slopes = torch.tensor([-off, off]) / (2 * plan.ramp * _SHARP) / 2
     model.classifier.weight[SPOOF_CLASS, _ROWS] = slopes
     model.classifier.weight[1 - SPOOF_CLASS, _ROWS] = -slopes
-    return added
+    return off
 
 
 def _logits(model: WavLMForStatistics, seen: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from lab.training import quality_network, voice_branch, voice_model, voice_recordings
+from lab.training import quality_network, voice_branch, voice_calls_offset, voice_model, voice_recordings
 from lab.training.data import manifest
 from lab.training.data.manifest import Item
 from lab.training.data.voice_audio import WINDOW, save
+from lab.training.voice_calls_offset import Offset
 from models.errors import UnsupportedModel
 from models.options import LoadOptions
 from models.spectral_branch import SpectralBranch, convolutions
@@ -24,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "channels": [3, 3, 3, 3, 3, 4],
     "recording": {"fours": 20, "workers": 0},
     "teaching": {"steps": 2, "batch": 4, "crop_frames": 25, "learning_rate": 1e-3},
-    "judging": {"ridge": 0.01, "call_ridge": 0.01},
+    "judging": {"ridge": 0.01},
 }
 
 
@@ -87,12 +88,16 @@ def test_a_window_and_its_call_are_of_one_item(heard: voice_branch.Recorded) -> 
     assert not np.array_equal(heard.averages[:half], heard.averages[half:])
 
 
-def test_the_milder_model_is_kept(first: WavLMForStatistics, heard: voice_branch.Recorded, tmp_path: Path) -> None:
+def test_statistics_for_the_milder_model_are_kept(
+    first: WavLMForStatistics, heard: voice_branch.Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     voice_model.save(first, tmp_path / "first")
-    milder = voice_branch.milder_on_calls(tmp_path / "first", heard, 0.01, tmp_path / "milder")
-    again = voice_branch.milder_on_calls(tmp_path / "nothing", heard, 0.01, tmp_path / "milder")
+    milder = voice_branch.milder_on_calls(tmp_path / "first", heard, Offset(0.01, 1, 1), tmp_path)
+    with monkeypatch.context() as patched:
+        patched.delattr(voice_calls_offset, "statistics")
+        again = voice_branch.milder_on_calls(tmp_path / "first", heard, Offset(0.01, 0.5, 1), tmp_path)
     assert not torch.equal(milder.classifier.weight, first.classifier.weight)
-    assert torch.equal(milder.classifier.weight, again.classifier.weight)
+    torch.testing.assert_close(milder.classifier.weight[:, 2:4], 2 * again.classifier.weight[:, 2:4])
     assert torch.equal(milder.projector.weight[:2], first.projector.weight[:2].half().float())
 
 

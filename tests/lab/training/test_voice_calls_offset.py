@@ -6,6 +6,7 @@ import torch
 
 from lab.training import voice_calls_offset, voice_head, voice_model
 from lab.training.data.voice_audio import WINDOW
+from lab.training.voice_calls_offset import Offset
 from models.statistics_wavlm import WavLMForStatistics, statistics_width
 from tests.lab.training.small_voice import MODEL
 
@@ -27,7 +28,8 @@ def logits(model: WavLMForStatistics, seen: torch.Tensor) -> torch.Tensor:
     return found[:, 1] - found[:, 0]
 
 
-def test_calls_are_judged_as_they_were_before_them(model: WavLMForStatistics) -> None:
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_calls_are_judged_as_they_were_before_them(model: WavLMForStatistics, share: float) -> None:
     random = torch.Generator().manual_seed(1)
     before = torch.randn(400, statistics_width(model.config), generator=random)
     after = before.clone()
@@ -36,9 +38,23 @@ def test_calls_are_judged_as_they_were_before_them(model: WavLMForStatistics) ->
     real = torch.arange(400) % 2 == 0
     untouched = logits(model, before)
     torch.testing.assert_close(untouched, 2 * before[:, 0] + 0.5, atol=1e-3, rtol=1e-3)
-    assert voice_calls_offset.install(model, before, after, real, ridge=1e-4) == pytest.approx(3, abs=0.01)
+    plan = Offset(ridge=1e-4, share=share, ramp=1.0)
+    assert voice_calls_offset.install(model, before, after, real, plan) == pytest.approx(3 * share, abs=0.01)
     torch.testing.assert_close(logits(model, before), untouched, atol=0.1, rtol=0)
-    torch.testing.assert_close(logits(model, after), untouched, atol=0.1, rtol=0)
+    torch.testing.assert_close(logits(model, after), untouched + 3 * (1 - share), atol=0.1, rtol=0)
+
+
+def test_between_call_and_none_a_part_is_taken_off(model: WavLMForStatistics) -> None:
+    random = torch.Generator().manual_seed(1)
+    before = torch.randn(400, statistics_width(model.config), generator=random)
+    after = before.clone()
+    after[:, 0] += 1.5
+    after[:, 1] += 12
+    plan = Offset(ridge=1e-4, share=1.0, ramp=50.0)  # so wide that no window is at its end
+    untouched = logits(model, before)
+    voice_calls_offset.install(model, before, after, torch.ones(400, dtype=torch.bool), plan)
+    taken = untouched - logits(model, before), untouched + 3 - logits(model, after)
+    assert 0 < taken[0].mean() < 1.5 < taken[1].mean() < 3
 
 
 def test_statistics_are_those_that_the_head_sees(model: WavLMForStatistics) -> None:
