@@ -37,9 +37,11 @@ _PROBABILITY_TOLERANCE = 1e-3
 """Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
 _USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CPU"
 _LOGIC = (
+    "branch.py",
     "graph.py",
     "openvino_engine.py",
     "pooled_wavlm.py",
+    "power_branch.py",
     "silero.py",
     "spectral_branch.py",
     "statistics_wavlm.py",

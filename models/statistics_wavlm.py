@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from transformers import WavLMConfig, WavLMForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from models.power_branch import PowerBranch
 from models.spectral_branch import SpectralBranch
+
+BRANCHES: dict[str, type[SpectralBranch] | type[PowerBranch]] = {
+    "spectral_branch_channels": SpectralBranch,
+    "power_branch_channels": PowerBranch,
+}
+"""By the entry of the configuration that tells their channels."""
 
 _FLOOR = 1e-3
 """Power below which a spectral band counts as silent, where a window of white noise has about 100."""
@@ -20,12 +27,12 @@ _SIGNS = 4
 
 
 class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-untyped-call]
-    """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`, and the branch's odds added.
+    """`wavlm` -> statistics -> standardised -> `projector` -> GELU -> `classifier`, and the branches' odds added.
 
     Args:
         config: of WavLM, with `spectral_filters`, how many Fourier filters the first convolution holds, and
             `silence_gate`, see `speech_share`. The other convolutions halve the rate of the first, and reach over five
-            of its frames. `branch_channels` are those of a `SpectralBranch`; without them there is none.
+            of its frames. Channels of branches stand under the names in `BRANCHES`; without them there is none.
     """
 
     def __init__(self, config: WavLMConfig) -> None:
@@ -34,8 +41,11 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.projector = nn.Linear(width, config.classifier_proj_size)
-        channels = getattr(config, "branch_channels", None)
-        self.branch = None if channels is None else SpectralBranch(channels)
+        self.branches = nn.ModuleDict()
+        for entry, made in BRANCHES.items():
+            channels = getattr(config, entry, None)
+            if channels is not None:
+                self.branches[entry.removesuffix("_channels")] = made(channels)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(  # windows of one length are never padded: there is no attention mask
@@ -43,8 +53,8 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
     ) -> SequenceClassifierOutput:
         """(n, samples), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
         logits = self.judged(*self.front(input_values))
-        if self.branch is not None:
-            logits = either(logits, self.branch(input_values))
+        if self.branches:
+            logits = either(logits, torch.stack([branch(input_values) for branch in self.branches.values()]).sum(0))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -76,13 +86,13 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
 
 
 def either(logits: Tensor, spoof: Tensor) -> Tensor:
-    """Odds of spoof are those of the head and those of the branch together.
+    """Odds of spoof are those of the head and those of the branches together.
 
     What one of them is blind to, the other may know; their sum would need both.
 
     Args:
         logits: of the head, (n, 2); class 1 is spoof.
-        spoof: of the branch, (n,).
+        spoof: of the branches, (n,).
 
     Returns:
         Logits (n, 2).

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lab.training import quality_network
+from lab.training import distill_mos
 from lab.training.kept_rows import write_rows
 from lab.training.voice_recordings import FULL_SCALE
 from models.openvino_engine import traced
@@ -69,7 +69,7 @@ def taught(windows: NDArray[np.int16], maps: NDArray[np.float16], plan: Copying)
     """
     torch.manual_seed(plan.seed)
     branch = SpectralBranch(plan.channels)
-    begin(branch.convolutions, quality_network.network())
+    begin(branch.convolutions, distill_mos.network())
     sample = torch.from_numpy(maps[:: max(1, len(maps) // 256)].astype(np.float32))
     spread = sample.std((0, 2)) + _STEADY * sample.std()
     of_means = sample.mean(2).std(0) / spread + _STEADY
@@ -90,31 +90,6 @@ def taught(windows: NDArray[np.int16], maps: NDArray[np.float16], plan: Copying)
                 "step %d of %d: averages explained %.3f", step + 1, plan.steps, explained(branch, windows, maps, spread)
             )
     return branch.train(False)
-
-
-@torch.no_grad()
-def even(branch: SpectralBranch, windows: NDArray[np.int16]) -> None:
-    """Scales the last convolution so that averages have a deviation of about 1, and half precision holds them well.
-
-    A positive factor passes its bend.
-
-    Args:
-        branch: changed in place.
-        windows: int16 (n, 64000).
-    """
-    last = [layer for layer in branch.convolutions if isinstance(layer, nn.Conv2d)][-1]
-    deviation = torch.from_numpy(averages(branch, windows[:: max(1, len(windows) // 512)])).std(0)
-    of_channel = deviation.view(last.out_channels, -1).mean(1).clamp(min=float(deviation.mean()) * _STEADY)
-    last.weight.div_(of_channel.view(-1, 1, 1, 1))
-    assert last.bias is not None  # noqa: S101  # all have one
-    last.bias.div_(of_channel)
-
-
-@torch.inference_mode()
-def averages(branch: SpectralBranch, windows: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Those of whole windows of any level, (n, 64000) -> float32 (n, width)."""
-    found = [branch.averages(torch.from_numpy(np.asarray(each[None], np.float32))) for each in windows]
-    return np.asarray(torch.cat(found).numpy(), np.float32)
 
 
 @torch.inference_mode()
@@ -178,7 +153,7 @@ class _Maps(nn.Module):
 
 def _compiled(samples: int) -> openvino.CompiledModel:
     """The network for single windows by OpenVINO, which computes in bfloat16 where the processor does."""
-    module = _Maps(quality_network.network())
+    module = _Maps(distill_mos.network())
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant
         converted = traced(module, torch.rand(1, samples) - 0.5)

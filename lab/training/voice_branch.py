@@ -1,24 +1,26 @@
-"""Adds the spectral branch to a voice model: taught convolutions, a regression on their averages, and both scores.
+"""Adds branches to a voice model: convolutions that judge quality, a regression on their averages, and both scores.
 
-All learn from windows as they are recorded and from the same ones behind a call, whose codec is no sign of a spoof.
+All learn from windows as they are recorded and from the same ones behind a call, whose codec is no sign of a spoof; the
+regression from modern clips as they are, too.
 
     python -m lab.training.voice_branch --first earlier/models/bundled/voice
     python -m lab.training.voice_branch --first earlier/models/bundled/voice --table
                                              # what each score and both tell of sites left out, and how much real
                                              # speech is refused over calls; writes nothing
 
-The manifest of `lab.training.data.voice` and a folder with weights of `lab.training.voice` in; the same folder with a
-branch out. Windows, what Distill-MOS finds in them and the taught convolutions stay on disk: the next run is short.
+The manifest of `lab.training.data.voice` and a folder with weights of `lab.training.voice` in; the same folder with
+branches out. Windows, what Distill-MOS finds in them and the convolutions stay on disk: the next run is short.
 """
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,12 +32,14 @@ from lab.training import (
     branch_table,
     branch_teaching,
     calls_table,
+    plc_mos,
     voice_calls_offset,
     voice_head,
     voice_model,
     voice_recordings,
 )
 from lab.training.branch_teaching import Copying
+from lab.training.branches import Branches, even
 from lab.training.data import manifest, voice_calls
 from lab.training.data.manifest import NO_ATTACK, SPOOF, Item
 from lab.training.data.packages import data_dir
@@ -43,7 +47,9 @@ from lab.training.data.voice_audio import load
 from lab.training.voice_calls_offset import Offset
 from lab.training.voice_probe import is_modern, site
 from lab.training.voice_windows import SPOOF_CLASS, normalise
+from models.branch import Branch
 from models.graph import use_fused_attention
+from models.power_branch import PowerBranch
 from models.spectral_branch import SpectralBranch
 from models.statistics_wavlm import WavLMForStatistics
 
@@ -58,30 +64,30 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Recorded:
-    """Training windows, and the branch whose averages of them are known.
+    """Training windows, and the branches whose averages of them are known.
 
     Attributes:
         windows: int16 (n, 64000), as recorded.
         calls: the same, each behind a call.
-        branch: taught, rounded to half precision, its averages of deviation 1; nothing judges them yet.
+        branches: rounded to half precision, their averages of deviation 1; nothing judges them yet.
         items: of each of `windows`, then of each of `calls`.
         averages: of both, float32 (2 n, width).
     """
 
     windows: NDArray[np.int16]
     calls: NDArray[np.int16]
-    branch: SpectralBranch
+    branches: Branches
     items: Sequence[Item]
     averages: Floats
 
 
 def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> Recorded:
-    """Records training windows and teaches the branch, or opens what a run before left.
+    """Records training windows and makes the branches, or opens what a run before left.
 
     Args:
         settings: the settings file as a mapping.
         items: the manifest's.
-        folder: for windows, maps, averages and the branch.
+        folder: for windows, maps, averages and the branches.
     """
     train = [item for item in items if item.split == "train"]
     plan = settings["recording"]
@@ -89,26 +95,45 @@ def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> R
         train, plan["fours"], settings["seed"], plan["workers"], folder / "windows.npy"
     )
     calls = voice_recordings.write_calls(windows, settings["seed"], plan["workers"], folder / "calls.npy")
-    kept = folder / "branch.pt"
-    if not kept.exists():
+
+    def taught() -> Branch:
         maps = branch_teaching.maps_of(windows, folder / "maps.npy")
         copying = Copying(channels=settings["channels"], seed=settings["seed"], **settings["teaching"])
-        taught = branch_teaching.taught(windows, maps, copying)
-        branch_teaching.even(taught, windows)
-        torch.save({name: each.half() for name, each in taught.state_dict().items()}, kept)
-    branch = SpectralBranch(settings["channels"])
-    branch.load_state_dict({name: each.float() for name, each in torch.load(kept, weights_only=True).items()})
-    branch.train(False)
+        return branch_teaching.taught(windows, maps, copying)
+
+    branches = Branches(
+        {
+            "spectral_branch": _kept(taught, SpectralBranch(settings["channels"]), windows, folder / "spectral.pt"),
+            "power_branch": _kept(plc_mos.branch, PowerBranch(plc_mos.CHANNELS), windows, folder / "power.pt"),
+        }
+    )
     averages = [
-        _kept_averages(branch, windows, folder / "averages.npy"),
-        _kept_averages(branch, calls, folder / "call_averages.npy"),
+        _kept_averages(branches, windows, folder / "averages.npy"),
+        _kept_averages(branches, calls, folder / "call_averages.npy"),
     ]
-    return Recorded(windows, calls, branch, [train[number] for number in numbers] * 2, np.concatenate(averages))
+    return Recorded(windows, calls, branches, [train[number] for number in numbers] * 2, np.concatenate(averages))
 
 
-def _kept_averages(branch: SpectralBranch, windows: NDArray[np.int16], file: Path) -> Floats:
+def _kept(make: Callable[[], Branch], empty: Branch, windows: NDArray[np.int16], file: Path) -> Branch:
+    """A branch of deviation 1 in half precision; its file is opened again if it is there.
+
+    Args:
+        make: makes it.
+        empty: one of its sizes.
+        windows: by which deviations are counted.
+        file: of its weights.
+    """
     if not file.exists():
-        np.save(file, branch_teaching.averages(branch, windows))
+        made = make()
+        even(made, windows)
+        torch.save({name: each.half() for name, each in made.state_dict().items()}, file)
+    empty.load_state_dict({name: each.float() for name, each in torch.load(file, weights_only=True).items()})
+    return empty.train(False)
+
+
+def _kept_averages(branches: Branches, windows: NDArray[np.int16], file: Path) -> Floats:
+    if not file.exists():
+        np.save(file, branches.averages(windows))
     found: Floats = np.load(file)
     return found
 
@@ -133,26 +158,6 @@ def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) ->
     return model
 
 
-def judge(heard: Recorded, learn: Flags, ridge: float) -> None:
-    """Fits what judges the averages, a logistic regression, and writes it into the branch.
-
-    Args:
-        heard: its branch is changed in place.
-        learn: bool (windows,), those to learn from.
-        ridge: weight of the squared weights in the loss.
-    """
-    inputs = torch.from_numpy(heard.averages[learn])
-    spoof = torch.tensor([item.label == SPOOF for item, taken in zip(heard.items, learn, strict=True) if taken])
-    centre, spread = inputs.mean(0), inputs.std(0) + 1e-2
-    weight, bias, loss = voice_head.regression((inputs - centre) / spread, spoof.float(), ridge)
-    log.info("judged %d windows, loss %.3f", len(inputs), loss)
-    with torch.no_grad():
-        heard.branch.get_buffer("centre").copy_(centre)
-        heard.branch.get_buffer("spread").copy_(spread)
-        heard.branch.judge.weight.copy_(weight[None])
-        heard.branch.judge.bias.copy_(bias[None])
-
-
 @dataclass(frozen=True)
 class Shown:
     """Windows of the development split and modern ones of the train split, as they lie there, and what is seen of them.
@@ -160,7 +165,7 @@ class Shown:
     Attributes:
         items: of each window.
         own: the earlier model's logit of spoof, float32 (windows,).
-        averages: the branch's, float32 (windows, width).
+        averages: the branches', float32 (windows, width).
     """
 
     items: Sequence[Item]
@@ -173,47 +178,80 @@ class Shown:
         return np.array([item.split == "dev" and item.attack == NO_ATTACK for item in self.items])
 
 
-def shown(first: WavLMForStatistics, branch: SpectralBranch, items: Sequence[Item]) -> Shown:
-    """Runs the earlier model and the branch on them.
+def shown(first: WavLMForStatistics, branches: Branches, items: Sequence[Item]) -> Shown:
+    """Runs the earlier model and the branches on them.
 
     Args:
         first: the earlier model.
-        branch: taught.
+        branches: of `recorded`.
         items: the manifest's.
     """
     chosen = [item for item in items if item.split == "dev" or (item.split == "train" and is_modern(item))]
     samples = np.stack([normalise(load(item.path)) for item in chosen])
-    return Shown(chosen, _own_logits(first, samples), branch_teaching.averages(branch, samples))
+    return Shown(chosen, _own_logits(first, samples), branches.averages(samples))
 
 
-@torch.inference_mode()
-def branch_logits(branch: SpectralBranch, averages: Floats) -> Floats:
-    """What the judged branch makes of averages, float32 (windows, width) -> logits of spoof, (windows,)."""
-    return np.asarray(branch.judged(torch.from_numpy(averages)).numpy())
+@dataclass(frozen=True)
+class Judging:
+    """How the branches are judged.
+
+    Attributes:
+        ridge: weight of the regression's squared weights in its loss.
+        as_they_are: share of modern windows as they lie on disk in what the regression learns from, 0..1; the others
+            are recorded ones and calls, half each.
+    """
+
+    ridge: float
+    as_they_are: float
+
+
+def judge(heard: Recorded, windows: Shown, plan: Judging, without: frozenset[str] = frozenset()) -> None:
+    """Fits what judges the averages, a logistic regression, and writes it into the branches.
+
+    Args:
+        heard: its branches are changed in place.
+        windows: those of the train split are learned from too.
+        plan: how.
+        without: sites that it does not learn from.
+    """
+    chosen = [item.split == "train" and site(item) not in without for item in windows.items]
+    also = [site(item) not in without for item in heard.items]
+    averages = torch.from_numpy(np.concatenate([heard.averages[also], windows.averages[chosen]]))
+    items = [*compress(heard.items, also), *compress(windows.items, chosen)]
+    spoof = torch.tensor([item.label == SPOOF for item in items]).float()
+    share = plan.as_they_are
+    counts = torch.cat(
+        [torch.full((sum(side),), part / max(1, sum(side))) for side, part in ((also, 1 - share), (chosen, share))]
+    )
+    counts /= counts.sum()
+    centre = counts @ averages
+    spread = (counts @ (averages - centre).square()).sqrt() + 1e-2
+    weight, bias, loss = voice_head.regression((averages - centre) / spread, spoof, plan.ridge, counts)
+    log.info("judged %d windows, loss %.3f", len(items), loss)
+    heard.branches.judge_by(weight, bias, centre, spread)
 
 
 @torch.no_grad()
-def joined(first: WavLMForStatistics, branch: SpectralBranch, windows: Shown) -> WavLMForStatistics:
-    """The model with the branch, both logits in deviations from their mean over real speech.
+def joined(first: WavLMForStatistics, branches: Branches, windows: Shown) -> WavLMForStatistics:
+    """The model with the branches, both logits in deviations from their mean over real speech.
 
     Args:
-        first: without a branch.
-        branch: judged.
+        first: without branches.
+        branches: judged.
         windows: of `shown`.
     """
-    settings = first.config.to_dict() | {"branch_channels": branch.channels}
+    settings = first.config.to_dict() | {f"{name}_channels": each.channels for name, each in branches.named.items()}
     model = WavLMForStatistics(WavLMConfig(**settings))
     model.load_state_dict(first.state_dict(), strict=False)
-    assert model.branch is not None  # noqa: S101  # its configuration has channels
-    model.branch.load_state_dict(branch.state_dict())
-    own, added = windows.own[windows.real], branch_logits(branch, windows.averages[windows.real])
+    beside = Branches({name: cast("Branch", model.branches[name]) for name in branches.named})
+    for name, branch in branches.named.items():
+        beside.named[name].load_state_dict(branch.state_dict())
+    own, added = windows.own[windows.real], branches.logits(windows.averages[windows.real])
+    beside.rescale(float(added.mean()), float(added.std()))
     side = torch.full((2,), -0.5)
     side[SPOOF_CLASS] = 0.5
-    model.classifier.bias.sub_(side * float(own.mean()))
-    model.branch.judge.bias.sub_(float(added.mean()))
-    for part, logits in ((model.classifier, own), (model.branch.judge, added)):
-        part.weight.div_(float(logits.std()))
-        part.bias.div_(float(logits.std()))
+    model.classifier.bias.sub_(side * float(own.mean())).div_(float(own.std()))
+    model.classifier.weight.div_(float(own.std()))
     model.train(False)
     return model
 
@@ -260,26 +298,25 @@ def main() -> None:
     settings = yaml.safe_load(arguments.settings.read_text())
     items = manifest.read(arguments.data)
     heard = recorded(settings, items, arguments.out)
-    judging = settings["judging"]
     first = milder_on_calls(arguments.first, heard, Offset(**settings["calls"]), arguments.out)
-    windows = shown(first, heard.branch, items)
-    ridge = float(judging["ridge"])
+    windows = shown(first, heard.branches, items)
+    plan = Judging(**settings["judging"])
     if arguments.table:
 
         def logits_without(sites: frozenset[str]) -> Floats:
-            judge(heard, np.array([site(item) not in sites for item in heard.items]), ridge)
-            return branch_logits(heard.branch, windows.averages)
+            judge(heard, windows, plan, sites)
+            return heard.branches.logits(windows.averages)
 
         lines = branch_table.table(windows.items, windows.own, logits_without)
-        judge(heard, np.ones(len(heard.items), np.bool_), ridge)
+        judge(heard, windows, plan)
         lines += [
             "",
-            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branch, windows)),
+            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branches, windows)),
         ]
         print("\n".join(lines))  # noqa: T201  # the output
         return
-    judge(heard, np.ones(len(heard.items), np.bool_), ridge)
-    voice_model.save(joined(first, heard.branch, windows), arguments.out / "model")
+    judge(heard, windows, plan)
+    voice_model.save(joined(first, heard.branches, windows), arguments.out / "model")
 
 
 if __name__ == "__main__":

@@ -96,24 +96,28 @@ def write(model: WavLMForStatistics, weight: torch.Tensor, bias: torch.Tensor) -
         model.classifier.bias.copy_(side * bias)
 
 
-def regression(inputs: torch.Tensor, truth: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor, float]:
+def regression(
+    inputs: torch.Tensor, truth: torch.Tensor, ridge: float, counts: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor, float]:
     """A logistic regression.
 
     Args:
         inputs: float32 (windows, width), standardised.
         truth: float32 (windows,), 1 for spoof.
         ridge: weight of the squared weights in the loss.
+        counts: how much each window counts, float32 (windows,); without it all count the same.
 
     Returns:
         Weights, float32 (width,), the offset, float32 (), and the loss.
     """
+    shares = None if counts is None else counts / counts.mean()
     weight = torch.zeros(inputs.shape[1], requires_grad=True)
     bias = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=100)
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        fit = torch.nn.functional.binary_cross_entropy_with_logits(inputs @ weight + bias, truth)
+        fit = torch.nn.functional.binary_cross_entropy_with_logits(inputs @ weight + bias, truth, shares)
         total = fit + ridge * weight.square().sum()
         torch.autograd.backward(total)
         return total

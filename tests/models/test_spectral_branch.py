@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.spectral_branch import SpectralBranch, branch_width, compressed
+from models.spectral_branch import SpectralBranch, compressed, spectral_branch_width
 
 CHANNELS = [4, 4, 4, 4, 4, 6]
 
@@ -27,7 +27,7 @@ def samples() -> torch.Tensor:
 @torch.inference_mode()
 def test_maps_have_the_width_that_is_judged_and_half_the_frames(branch: SpectralBranch, samples: torch.Tensor) -> None:
     maps = branch.maps(compressed(samples))
-    assert maps.shape == (3, branch_width(CHANNELS), 200)
+    assert maps.shape == (3, spectral_branch_width(CHANNELS), 200)
     assert branch(samples).shape == (3,)
 
 
@@ -60,5 +60,5 @@ def test_odd_windows_have_finite_logits(branch: SpectralBranch, kind: str) -> No
 
 @pytest.mark.parametrize("channels", ["6", {"6": 6}, [], [4] * 7, [4, 0], [4, 2000], [4, 2.5], [True]])
 def test_what_no_branch_can_have_is_told(channels: Any) -> None:
-    with pytest.raises(ValueError, match="branch_channels must be 1 to 6 numbers from 1 to 1024"):
+    with pytest.raises(ValueError, match="spectral_branch_channels must be 1 to 6 numbers from 1 to 1024"):
         SpectralBranch(channels)

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lab.training import branch_teaching, quality_network
+from lab.training import branch_teaching, distill_mos
 from lab.training.branch_teaching import Copying
-from models.spectral_branch import SpectralBranch, compressed, convolutions
+from models.spectral_branch import compressed, convolutions
 
 CHANNELS = (6, 6, 6, 6, 6, 4)
 SAMPLES = 16_000
@@ -21,7 +21,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> nn.Sequential:
     torch.manual_seed(0)
     network = convolutions(CHANNELS, (1, 1, 1, 1, 1, 2))
     network.requires_grad_(False)
-    monkeypatch.setattr(quality_network, "network", lambda: network)
+    monkeypatch.setattr(distill_mos, "network", lambda: network)
     return network
 
 
@@ -61,21 +61,13 @@ def test_as_many_channels_begin_as_the_network_itself(wide: nn.Sequential) -> No
         torch.testing.assert_close(same.state_dict()[name], weight)
 
 
-def test_evened_averages_have_a_deviation_of_one(windows: NDArray[np.int16]) -> None:
-    torch.manual_seed(3)
-    branch = SpectralBranch([3, 3, 3, 3, 3, 4])
-    branch_teaching.even(branch, windows)
-    deviations = branch_teaching.averages(branch, windows).std(0, ddof=1).reshape(4, -1).mean(1)
-    np.testing.assert_allclose(deviations, 1, rtol=1e-3)
-
-
 def test_the_network_is_read_from_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.manual_seed(4)
-    made = convolutions(quality_network.CHANNELS, (1, 1, 1, 1, 1, 2))
+    made = convolutions(distill_mos.CHANNELS, (1, 1, 1, 1, 1, 2))
     file = tmp_path / "distillmos/weights/distill_mos_v7.pt"
     file.parent.mkdir(parents=True)
     state = {f"cnn.cnn.{name}": weight for name, weight in made.state_dict().items()}
     torch.save({"model": state | {"transformer_pool_attn.pool.linear1.bias": torch.zeros(1)}}, file)
-    monkeypatch.setattr(quality_network, "fetch", lambda _wheel: tmp_path)
-    for name, weight in quality_network.network().state_dict().items():
+    monkeypatch.setattr(distill_mos, "fetch", lambda _wheel: tmp_path)
+    for name, weight in distill_mos.network().state_dict().items():
         assert torch.equal(weight, made.state_dict()[name])

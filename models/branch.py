@@ -1,0 +1,77 @@
+"""What stands beside a voice model's layers: convolutions on a spectrum, averaged over time, and one logit of spoof."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_MAX_CHANNELS = 1024
+
+
+class Branch(nn.Module):
+    """Samples -> averages over time -> standardised -> one logit of spoof.
+
+    Args:
+        width: how many averages there are.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+        self.judge = nn.Linear(width, 1)
+
+    def averages(self, samples: Tensor) -> Tensor:
+        """(n, samples), of any level -> what is judged, float32 (n, width)."""
+        raise NotImplementedError
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(n, samples), of any level -> logits of spoof, float32 (n,)."""
+        return self.judged(self.averages(samples))
+
+    def judged(self, averages: Tensor) -> Tensor:
+        """The output of `averages` -> logits of spoof, float32 (n,)."""
+        # Standardised by the weights: OpenVINO 2026.4 fuses what follows an average into it, and takes other constants.
+        weight = self.judge.weight.float() / self.get_buffer("spread").float()
+        bias = self.judge.bias.float() - weight @ self.get_buffer("centre").float()
+        return nn.functional.linear(averages, weight, bias).squeeze(1)
+
+
+def checked(name: str, channels: Sequence[int], most: int) -> list[int]:
+    """Channels of convolutions, as a configuration gives them.
+
+    Args:
+        name: of the configuration's entry.
+        channels: of each.
+        most: how many convolutions there may be.
+
+    Raises:
+        ValueError: they are no such numbers; a configuration may say anything.
+    """
+    listed = isinstance(channels, (list, tuple)) and 1 <= len(channels) <= most
+    if not listed or not all(type(each) is int and 1 <= each <= _MAX_CHANNELS for each in channels):
+        allowed = f"1 to {most} numbers from 1 to {_MAX_CHANNELS}"
+        raise ValueError(f"{name} must be {allowed}, not {channels!r:.100}")
+    return list(channels)
+
+
+def even_peak(samples: Tensor) -> Tensor:
+    """(n, samples) -> float32, the loudest of each window 1 or -1."""
+    loudest = samples.float().abs().amax(1, keepdim=True)
+    return samples.float() / (loudest + 1e-8)
+
+
+def fourier(window: Tensor) -> Tensor:
+    """Windowed cosines and negated sines as filters: no weights, and a constant once converted.
+
+    Args:
+        window: float32 (length,).
+
+    Returns:
+        float32 (length + 2, 1, length), the cosines first.
+    """
+    length = len(window)
+    each = torch.arange(length, device=window.device)
+    turns = each[: length // 2 + 1, None] * each % length  # whole numbers, so that angles are small and exact
+    angle = 2 * torch.pi * turns / length
+    return torch.cat([angle.cos() * window, -angle.sin() * window])[:, None]
