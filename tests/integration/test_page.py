@@ -63,7 +63,7 @@ def write_wav(path: Path, samples: NDArray[np.int16]) -> Path:
 @pytest.mark.timeout(900)  # starts a service of its own, and listens as long as the voices speak
 async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(locked: LockedService, tmp_path: Path) -> None:
     spoof = speech(SYNTHETIC)
-    heard = np.concatenate([speech(REAL)[: 8 * RATE], spoof, spoof])
+    heard = np.concatenate([speech(REAL)[: 4 * RATE], spoof, spoof])
     async with (
         chromium(microphone=write_wav(tmp_path / "heard.wav", heard)) as browser,
         opened(browser, f"{locked.service.url}/ui/") as page,
