@@ -54,26 +54,28 @@ class PowerBranch(Branch):
 
     def averages(self, samples: Tensor) -> Tensor:
         """(n, samples), of any level -> what is judged, float32 (n, width)."""
-        found = log_power(samples).to(self.judge.weight.dtype)
+        found = log_power(samples, (_KERNEL - 1) * len(self.channels) + 1).to(self.judge.weight.dtype)
         for layer in self.convolutions:
             found = nn.functional.max_pool2d(nn.functional.leaky_relu(layer(found), _SLOPE), (1, _POOLED))
         return found.float().mean(2).flatten(1)
 
 
-def log_power(samples: Tensor) -> Tensor:
+def log_power(samples: Tensor, least: int = 1) -> Tensor:
     """Log power of frames of 32 ms, one after another.
 
     Args:
-        samples: (n, samples), 16 kHz, of any level; what is too short for the convolutions is padded with silence.
+        samples: (n, samples), 16 kHz, of any level.
+        least: frames; silence follows samples that are fewer.
 
     Returns:
         float32 (n, 1, frames, 257).
     """
     even = even_peak(samples) * _PEAK
-    short = max(0, WINDOW * ((_KERNEL - 1) * _MAX_CONVOLUTIONS + 1) - even.shape[1])
+    # Cut by the shape, which a tracer sees, where the length is another one: nothing is left if there is enough.
+    silence = even.new_zeros(even.shape[0], least * WINDOW)[:, even.shape[1] :]
     # Hamming's, written out: OpenVINO does not convert torch's.
     window = 0.54 - 0.46 * (2 * torch.pi * torch.arange(WINDOW, device=even.device) / WINDOW).cos()
-    parts = nn.functional.conv1d(nn.functional.pad(even, (0, short))[:, None], fourier(window), stride=WINDOW)
+    parts = nn.functional.conv1d(torch.cat([even, silence], 1)[:, None], fourier(window), stride=WINDOW)
     cosine, sine = parts.chunk(2, 1)
     power = (cosine.square() + sine.square()).clamp(min=_QUIET)
     return (power.log() * _SCALE).transpose(1, 2)[:, None]

@@ -25,6 +25,11 @@ class Branches:
 
     named: Mapping[str, Branch]
 
+    @property
+    def width(self) -> int:
+        """How many averages there are."""
+        return sum(self._widths())
+
     def averages(self, windows: NDArray[np.int16] | Floats) -> Floats:
         """Those of whole windows of any level, (n, 64000) -> float32 (n, width)."""
         return np.concatenate([averages(branch, windows) for branch in self.named.values()], 1)

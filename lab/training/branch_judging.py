@@ -1,0 +1,55 @@
+"""What judges the branches: a logistic regression on windows as recorded, behind calls, and modern ones as they are."""
+
+import logging
+from dataclasses import dataclass
+from itertools import compress
+
+import numpy as np
+import torch
+
+from lab.training import voice_head
+from lab.training.branch_windows import Recorded, Shown
+from lab.training.data.manifest import SPOOF
+from lab.training.voice_probe import site
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How the branches are judged.
+
+    Attributes:
+        ridge: weight of the regression's squared weights in its loss.
+        as_they_are: share of modern windows as they lie on disk in what the regression learns from, 0..1; the others
+            are recorded ones and calls, half each.
+    """
+
+    ridge: float
+    as_they_are: float
+
+
+def judge(heard: Recorded, windows: Shown, plan: Judging, without: frozenset[str] = frozenset()) -> None:
+    """Fits what judges the averages, a logistic regression, and writes it into the branches.
+
+    Args:
+        heard: its branches are changed in place.
+        windows: those of the train split are learned from too.
+        plan: how.
+        without: sites that it does not learn from.
+    """
+    chosen = [item.split == "train" and site(item) not in without for item in windows.items]
+    also = [site(item) not in without for item in heard.items]
+    averages = torch.from_numpy(np.concatenate([heard.averages[also], windows.averages[chosen]]))
+    items = [*compress(heard.items, also), *compress(windows.items, chosen)]
+    spoof = torch.tensor([item.label == SPOOF for item in items]).float()
+    share = plan.as_they_are
+    counts = torch.cat(
+        [torch.full((sum(side),), part / max(1, sum(side))) for side, part in ((also, 1 - share), (chosen, share))]
+    )
+    counts /= counts.sum()
+    centre = counts @ averages
+    spread = (counts @ (averages - centre).square()).sqrt() + 1e-2
+    weight, bias, loss = voice_head.regression((averages - centre) / spread, spoof, plan.ridge, counts)
+    log.info("judged %d windows, loss %.3f", len(items), loss)
+    heard.branches.judge_by(weight, bias, centre, spread)
