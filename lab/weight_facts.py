@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.card import licence
+from models.card import licence
 from models.catalog import ModelFiles
 from models.checkpoint import read_checkpoint
 from models.converted import WEIGHTS, read_converted

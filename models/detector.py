@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
+from models.card import notice
 from models.catalog import ModelFiles
 from models.engine import Engine
 from models.info import ModelInfo, Task
@@ -108,6 +109,7 @@ def model_info(
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
         fitted_scores=calibration.scores if calibration else None,
+        notice=notice(files.path),
         prior_log_odds=calibration.prior_log_odds if calibration else None,
         uncertain=calibration.uncertain if calibration else None,
     )

@@ -127,6 +127,7 @@ def open_ensemble(files: ModelFiles, task: Task, options: LoadOptions) -> Ensemb
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
         fitted_scores=calibration.scores if calibration else None,
+        notice=" ".join(dict.fromkeys(info.notice for info in infos if info.notice)),
         prior_log_odds=calibration.prior_log_odds if calibration else None,
         uncertain=calibration.uncertain if calibration else None,
         members=tuple(

@@ -176,6 +176,7 @@ class ModelInfo:
         members: of an ensemble, in the order of their scores; else empty.
         more_geometries: of an ensemble whose members are given different pictures, those besides `geometry`.
         fitted_scores: that its calibration was fitted to; None: they were not kept.
+        notice: what its card says to whoever asks for its status; mostly empty.
     """
 
     task: Task
@@ -202,6 +203,7 @@ class ModelInfo:
     members: tuple[MemberInfo, ...] = ()
     more_geometries: tuple[ImageGeometry, ...] = ()
     fitted_scores: ScoreCounts | None = None
+    notice: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":

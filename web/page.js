@@ -42,7 +42,9 @@ async function introduce() {
     const { voice, face } = await modelStatus();
     element("voice-model").textContent = `${voice.model?.name ?? "?"} ${voice.model?.version ?? ""}`;
     element("face-model").textContent = `${face.model_name} ${face.model_version}`;
-    element("demo").hidden = !(voice.model?.demo || face.demo);
+    const notices = [voice.notice && `Voice: ${voice.notice}`, face.notice && `Face: ${face.notice}`].filter(Boolean);
+    element("notice").textContent = notices.join(" ");
+    element("notice").hidden = notices.length === 0;
     panels.voice.threshold = voice.threshold;
     const ready = voice.is_loaded && face.is_loaded;
     state.dataset.state = ready ? "ready" : "away";

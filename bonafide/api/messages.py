@@ -173,6 +173,7 @@ def voice_status(
         threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
         members=[audio.MemberModel(**asdict(member)) for member in info.members],
+        notice=info.notice,
         uncertain_lower=lower,
         uncertain_upper=upper,
     )
@@ -198,6 +199,7 @@ def face_status(runner: Runner[Any], threshold: float | None, band: Band | None 
         threshold=effective_threshold(threshold, info.threshold),
         calibrated=info.calibrated,
         members=[liveness.MemberModel(**asdict(member)) for member in info.members],
+        notice=info.notice,
         uncertain_lower=lower,
         uncertain_upper=upper,
     )

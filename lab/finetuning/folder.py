@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from lab.card import licence
 from lab.evaluation.trials import BONAFIDE
 from lab.finetuning.base import Base
 from lab.finetuning.decoded import Decoded
 from lab.finetuning.tuning import Tuned
+from models.card import licence
 
 _PIPELINES = {"voice": "audio-classification", "face": "image-classification"}
 _ITEMS = {"voice": "windows of 4 s", "face": "photos"}

@@ -119,7 +119,8 @@ async def test_a_recording_gets_the_verdict_of_the_service(
         assert await page.inner_text("#clock") == "0:11.0"
         for fact in (answer["model"]["name"], answer["model"]["version"]):
             assert fact in await page.inner_text("footer")
-        assert await page.is_visible("#demo")
+        assert "EER 26.7 %" in await page.inner_text("#notice")
+        assert "EER 44.8 %" in await page.inner_text("#notice")
 
         await page.focus("#timeline")
         for key in ("End", "Home", "ArrowRight"):

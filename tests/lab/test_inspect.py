@@ -8,7 +8,6 @@ import pytest
 from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
 
 from lab import inspection
-from lab.card import front_matter, licence
 from lab.inspect import main
 from lab.inspection import inspect
 from models.calibration import Calibration, calibration_path, write_calibration
@@ -185,29 +184,6 @@ def test_both_bundled_models(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for text in ("bonafide-voice-demo", "times real time", "bonafide-face-demo", "per photo", "apache-2.0"):
         assert text in shown
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("---\nlicense: mit\n---\n", "mit"),
-        ("---\nlicense: other\nlicense_name: own\n---\n", "own"),
-        ("---\nlicense: other\n---\n", "other"),
-        ("# Card\nlicense: mit\n", None),
-        ("---\nlicense: [\n---\n", None),
-        ("---\n- mit\n---\n", None),
-        ("---\n---\n", None),
-    ],
-)
-def test_licence_of_a_card(text: str, expected: str | None, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text(text)
-    assert licence(tmp_path) == expected
-
-
-def test_no_card(tmp_path: Path) -> None:
-    assert front_matter(tmp_path) == {}
-    (tmp_path / "README.md").write_bytes(b"---\n\xff\n---\n")
-    assert front_matter(tmp_path) == {}
 
 
 def test_an_ensemble_with_its_members_and_all_licences(

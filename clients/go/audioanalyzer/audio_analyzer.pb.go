@@ -1839,6 +1839,8 @@ type VoiceModelStatusResponse struct {
 	Calibrated bool `protobuf:"varint,10,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
 	// Of an ensemble; empty for a single model.
 	Members []*MemberModel `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	// What the model's card says to whoever asks, as the bundled models' figures; else empty.
+	Notice string `protobuf:"bytes,12,opt,name=notice,proto3" json:"notice,omitempty"`
 	// The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one.
 	UncertainLower *float32 `protobuf:"fixed32,30,opt,name=uncertain_lower,json=uncertainLower,proto3,oneof" json:"uncertain_lower,omitempty"`
 	UncertainUpper *float32 `protobuf:"fixed32,31,opt,name=uncertain_upper,json=uncertainUpper,proto3,oneof" json:"uncertain_upper,omitempty"`
@@ -1951,6 +1953,13 @@ func (x *VoiceModelStatusResponse) GetMembers() []*MemberModel {
 		return x.Members
 	}
 	return nil
+}
+
+func (x *VoiceModelStatusResponse) GetNotice() string {
+	if x != nil {
+		return x.Notice
+	}
+	return ""
 }
 
 func (x *VoiceModelStatusResponse) GetUncertainLower() float32 {
@@ -2171,7 +2180,7 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"\x06weight\x18\x03 \x01(\x01R\x06weight\x12\x16\n" +
 	"\x06engine\x18\x04 \x01(\tR\x06engine\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12\x1c\n" +
-	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x87\x04\n" +
+	"\tprecision\x18\x06 \x01(\tR\tprecision\"\x9f\x04\n" +
 	"\x18VoiceModelStatusResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x122\n" +
 	"\x05model\x18\x02 \x01(\v2\x1c.audioanalyzer.ModelIdentityR\x05model\x12\x1d\n" +
@@ -2188,7 +2197,8 @@ const file_audio_analyzer_proto_rawDesc = "" +
 	"calibrated\x18\n" +
 	" \x01(\bR\n" +
 	"calibrated\x124\n" +
-	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers\x12,\n" +
+	"\amembers\x18\v \x03(\v2\x1a.audioanalyzer.MemberModelR\amembers\x12\x16\n" +
+	"\x06notice\x18\f \x01(\tR\x06notice\x12,\n" +
 	"\x0funcertain_lower\x18\x1e \x01(\x02H\x00R\x0euncertainLower\x88\x01\x01\x12,\n" +
 	"\x0funcertain_upper\x18\x1f \x01(\x02H\x01R\x0euncertainUpper\x88\x01\x01B\x12\n" +
 	"\x10_uncertain_lowerB\x12\n" +

@@ -557,6 +557,8 @@ type ModelStatusResponse struct {
 	Calibrated bool `protobuf:"varint,12,opt,name=calibrated,proto3" json:"calibrated,omitempty"`
 	// Of an ensemble; empty for a single model.
 	Members []*MemberModel `protobuf:"bytes,13,rep,name=members,proto3" json:"members,omitempty"`
+	// What the model's card says to whoever asks, as the bundled models' figures; else empty.
+	Notice string `protobuf:"bytes,14,opt,name=notice,proto3" json:"notice,omitempty"`
 	// The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one.
 	UncertainLower *float32 `protobuf:"fixed32,30,opt,name=uncertain_lower,json=uncertainLower,proto3,oneof" json:"uncertain_lower,omitempty"`
 	UncertainUpper *float32 `protobuf:"fixed32,31,opt,name=uncertain_upper,json=uncertainUpper,proto3,oneof" json:"uncertain_upper,omitempty"`
@@ -685,6 +687,13 @@ func (x *ModelStatusResponse) GetMembers() []*MemberModel {
 	return nil
 }
 
+func (x *ModelStatusResponse) GetNotice() string {
+	if x != nil {
+		return x.Notice
+	}
+	return ""
+}
+
 func (x *ModelStatusResponse) GetUncertainLower() float32 {
 	if x != nil && x.UncertainLower != nil {
 		return *x.UncertainLower
@@ -758,7 +767,7 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\x06weight\x18\x03 \x01(\x01R\x06weight\x12\x16\n" +
 	"\x06engine\x18\x04 \x01(\tR\x06engine\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12\x1c\n" +
-	"\tprecision\x18\x06 \x01(\tR\tprecision\"\xa1\x04\n" +
+	"\tprecision\x18\x06 \x01(\tR\tprecision\"\xb9\x04\n" +
 	"\x13ModelStatusResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
 	"\n" +
@@ -778,7 +787,8 @@ const file_liveness_api_proto_rawDesc = "" +
 	"\n" +
 	"calibrated\x18\f \x01(\bR\n" +
 	"calibrated\x12/\n" +
-	"\amembers\x18\r \x03(\v2\x15.liveness.MemberModelR\amembers\x12,\n" +
+	"\amembers\x18\r \x03(\v2\x15.liveness.MemberModelR\amembers\x12\x16\n" +
+	"\x06notice\x18\x0e \x01(\tR\x06notice\x12,\n" +
 	"\x0funcertain_lower\x18\x1e \x01(\x02H\x00R\x0euncertainLower\x88\x01\x01\x12,\n" +
 	"\x0funcertain_upper\x18\x1f \x01(\x02H\x01R\x0euncertainUpper\x88\x01\x01B\x12\n" +
 	"\x10_uncertain_lowerB\x12\n" +

@@ -30,7 +30,7 @@ from tests.grpc_refusal import refusal
 from tests.media import encode_image, photo, wav
 from tests.phone import CALL, CONNECTED, STOP, start
 
-FACTS = {"threshold": 0.6, "calibrated": True, "prior_log_odds": 0.0, "uncertain": [0.3, 0.8]}
+FACTS = {"threshold": 0.6, "calibrated": True, "prior_log_odds": 0.0, "uncertain": [0.3, 0.8], "notice": "of its card"}
 
 
 class Described(LocalRemote):
@@ -115,6 +115,7 @@ async def test_three_answers_of_voices_and_photos(score: float, decision: str, l
         of_photo = (await client.post("/predict_liveness", content=encode_image(photo()))).json()
         status = await voice.GetVoiceModelStatus(audio.VoiceModelStatusRequest())
         of_face = await face.GetModelStatus(liveness.ModelStatusRequest())
+        both = (await client.get("/model_status")).json()
     for document in (over_http, stored):
         assert (document["decision"], document["label"], document["llr"]) == (decision, label, llr)
         assert document["chunks"][0]["llr"] == llr
@@ -123,6 +124,7 @@ async def test_three_answers_of_voices_and_photos(score: float, decision: str, l
     assert (of_photo["decision"], of_photo["llr"]) == (decision, llr)
     assert (status.uncertain_lower, status.uncertain_upper) == pytest.approx((0.3, 0.8))
     assert (of_face.uncertain_lower, of_face.uncertain_upper) == pytest.approx((0.3, 0.8))
+    assert {status.notice, of_face.notice, both["voice"]["notice"], both["face"]["notice"]} == {"of its card"}
 
 
 async def test_nothing_is_decided_or_weighed_unless_it_was_fitted_or_set(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def _status(
         uncertain=(_short(message.uncertain_lower), _short(message.uncertain_upper))
         if message.HasField("uncertain_lower")
         else None,
+        notice=message.notice,
     )
 
 

@@ -204,6 +204,8 @@ class ModelStatus:
     """Of an ensemble; empty for a single model."""
     uncertain: tuple[float, float] | None = None
     """From the first score to below the second nothing is decided; None: decisions are not asked for."""
+    notice: str = ""
+    """What the model's card says to whoever asks, as the bundled models' figures; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,11 @@ def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
 def test_a_photo_and_a_status() -> None:
     photo = liveness.LivenessResponse(success=True, is_live=True, predicted_class="live", decision="bonafide", llr=-2.0)
     assert (convert.face_report(photo).decision, convert.face_report(photo).llr) == ("bonafide", -2.0)
-    status = audio.VoiceModelStatusResponse(status="loaded", uncertain_lower=0.2, uncertain_upper=0.8)
+    status = audio.VoiceModelStatusResponse(
+        status="loaded", notice="of its card", uncertain_lower=0.2, uncertain_upper=0.8
+    )
     assert convert.voice_status(status).uncertain == (0.2, 0.8)
+    assert convert.voice_status(status).notice == "of its card"
     assert convert.voice_status(audio.VoiceModelStatusResponse()).uncertain is None
 
 

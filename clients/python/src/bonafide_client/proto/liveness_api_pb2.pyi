@@ -293,6 +293,7 @@ class ModelStatusResponse(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CALIBRATED_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
     UNCERTAIN_LOWER_FIELD_NUMBER: _builtins.int
     UNCERTAIN_UPPER_FIELD_NUMBER: _builtins.int
     status: _builtins.str
@@ -311,6 +312,8 @@ class ModelStatusResponse(_message.Message):
     threshold: _builtins.float
     calibrated: _builtins.bool
     """Whether scores and threshold were fitted to data."""
+    notice: _builtins.str
+    """What the model's card says to whoever asks, as the bundled models' figures; else empty."""
     uncertain_lower: _builtins.float
     """The band in force: from the lower end on, and below the upper one, the decision is "uncertain". Absent without one."""
     uncertain_upper: _builtins.float
@@ -334,12 +337,13 @@ class ModelStatusResponse(_message.Message):
         threshold: _builtins.float = ...,
         calibrated: _builtins.bool = ...,
         members: _abc.Iterable[Global___MemberModel] | None = ...,
+        notice: _builtins.str = ...,
         uncertain_lower: _builtins.float | None = ...,
         uncertain_upper: _builtins.float | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "precision", b"precision", "status", b"status", "threshold", b"threshold", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower", "_uncertain_upper", b"_uncertain_upper", "calibrated", b"calibrated", "demo", b"demo", "device", b"device", "engine", b"engine", "is_loaded", b"is_loaded", "local_path", b"local_path", "members", b"members", "model_name", b"model_name", "model_type", b"model_type", "model_version", b"model_version", "notice", b"notice", "precision", b"precision", "status", b"status", "threshold", b"threshold", "uncertain_lower", b"uncertain_lower", "uncertain_upper", b"uncertain_upper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__uncertain_lower: _TypeAlias = _typing.Literal["uncertain_lower"]  # noqa: Y015
     _WhichOneofArgType__uncertain_lower: _TypeAlias = _typing.Literal["_uncertain_lower", b"_uncertain_lower"]  # noqa: Y015

@@ -5,12 +5,17 @@ from typing import Any
 
 import yaml
 
+_MAX_BYTES = 65_536
+"""Of a card, front matter first: a checkpoint comes from anywhere."""
+_MAX_NOTICE = 500
+
 
 def front_matter(folder: Path) -> dict[str, Any]:
     """The values by name; empty when there is no card, or none that can be read."""
     try:
-        text = (folder / "README.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        with (folder / "README.md").open("rb") as file:
+            text = file.read(_MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
         return {}
     if not text.startswith("---"):
         return {}
@@ -19,6 +24,12 @@ def front_matter(folder: Path) -> dict[str, Any]:
     except yaml.YAMLError:
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def notice(folder: Path) -> str:
+    """What whoever asks for the model's status is told of it, in a line of 500 characters at most; mostly empty."""
+    stated = front_matter(folder).get("notice")
+    return " ".join(stated.split())[:_MAX_NOTICE] if isinstance(stated, str) else ""
 
 
 def licence(folder: Path) -> str | None:
