@@ -67,7 +67,7 @@ def install(model: WavLMForStatistics, before: Tensor, after: Tensor, real: Tens
         What is taken off the logit of spoof of a call.
     """
     centre, spread = model.get_buffer("centre"), model.get_buffer("spread")
-    # Copies of calls, as vocoders leave them, are no examples: they would be told by what makes them spoofs.
+    # Calls of spoofs are no examples: what makes some of them spoofs, as codec2 and LPC, would be a sign of a call.
     inputs = (torch.cat([before, after[real]]) - centre) / spread
     is_call = torch.arange(len(inputs)) >= len(before)
     with torch.enable_grad():

@@ -195,6 +195,7 @@ def test_info_says_what_serves(tiny_voice: Path, loaded_voice: LoadedVoice) -> N
         "fitted_scores": None,
         "prior_log_odds": None,
         "uncertain": None,
+        "notice": "",
     }
 
 
