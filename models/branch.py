@@ -12,11 +12,13 @@ class Branch(nn.Module):
     """Samples -> averages over time -> standardised -> one logit of spoof.
 
     Args:
+        channels: of its convolutions.
         width: how many averages there are.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: list[int], width: int) -> None:
         super().__init__()
+        self.channels = channels
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.judge = nn.Linear(width, 1)

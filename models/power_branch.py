@@ -44,8 +44,7 @@ class PowerBranch(Branch):
 
     def __init__(self, channels: Sequence[int]) -> None:
         given = checked("power_branch_channels", channels, _MAX_CONVOLUTIONS)
-        super().__init__(power_branch_width(given))
-        self.channels = given
+        super().__init__(given, power_branch_width(given))
         steps = [1] * (len(given) - 1) + [_THINNED]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, _KERNEL, (step, 1), padding=(0, 1))

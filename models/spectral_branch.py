@@ -40,8 +40,7 @@ class SpectralBranch(Branch):
 
     def __init__(self, channels: Sequence[int]) -> None:
         given = checked("spectral_branch_channels", channels, _MAX_CONVOLUTIONS)
-        super().__init__(spectral_branch_width(given))
-        self.channels = given
+        super().__init__(given, spectral_branch_width(given))
         self.convolutions = convolutions(given, steps=[2] + [1] * (len(given) - 1))
 
     def averages(self, samples: Tensor) -> Tensor:

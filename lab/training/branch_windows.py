@@ -15,7 +15,7 @@ from lab.training.branches import Branches, even
 from lab.training.data.manifest import NO_ATTACK, Item
 from lab.training.data.voice_audio import load
 from lab.training.voice_probe import is_modern
-from lab.training.voice_windows import SPOOF_CLASS, normalise
+from lab.training.voice_windows import normalise, spoof_logits
 from models.branch import Branch
 from models.graph import use_fused_attention
 from models.power_branch import PowerBranch
@@ -148,4 +148,4 @@ def own_logits(model: WavLMForStatistics, samples: Floats) -> Floats:
     use_fused_attention(model)
     batches = (torch.from_numpy(samples[n : n + _BATCH]) for n in range(0, len(samples), _BATCH))
     logits = torch.cat([model(batch).logits for batch in batches])
-    return np.asarray((logits[:, SPOOF_CLASS] - logits[:, 1 - SPOOF_CLASS]).numpy())
+    return np.asarray(spoof_logits(logits).numpy())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.training import voice_head, voice_model
-from lab.training.voice_windows import SPOOF_CLASS, normalise
+from lab.training.voice_windows import SPOOF_CLASS, normalise, spoof_logits
 from models.graph import use_fused_attention
 from models.statistics_wavlm import WavLMForStatistics
 
@@ -72,7 +72,7 @@ def install(model: WavLMForStatistics, before: Tensor, after: Tensor, real: Tens
     is_call = torch.arange(len(inputs)) >= len(before)
     with torch.enable_grad():
         weight, bias, loss = voice_head.regression(inputs, is_call.float(), plan.ridge)
-    added = float((_logits(model, after[real]) - _logits(model, before[real])).mean())
+    added = float((spoof_logits(model.head(after[real])) - spoof_logits(model.head(before[real]))).mean())
     log.info("calls are told with a loss of %.3f and add %.2f to the logit of real speech", loss, added)
     model.projector.weight[_ROWS] = _SHARP * weight
     model.projector.bias[_ROWS] = _SHARP * torch.tensor([bias + plan.ramp, bias - plan.ramp])
@@ -82,11 +82,6 @@ def install(model: WavLMForStatistics, before: Tensor, after: Tensor, real: Tens
     model.classifier.weight[SPOOF_CLASS, _ROWS] = slopes
     model.classifier.weight[1 - SPOOF_CLASS, _ROWS] = -slopes
     return off
-
-
-def _logits(model: WavLMForStatistics, seen: Tensor) -> Tensor:
-    logits = model.head(seen)
-    return logits[:, SPOOF_CLASS] - logits[:, 1 - SPOOF_CLASS]
 
 
 def _batches(windows: NDArray[np.int16]) -> Iterator[Tensor]:

@@ -26,7 +26,7 @@ from lab.training.data.manifest import NO_ATTACK, SPOOF, Item
 from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
 from lab.training.data.voice_copies import NEURAL
-from lab.training.voice_windows import SPOOF_CLASS, corpus, normalise, vary
+from lab.training.voice_windows import corpus, normalise, spoof_logits, vary
 from models.graph import use_fused_attention
 from models.statistics_wavlm import WavLMForStatistics, log_spectrum, statistics
 
@@ -108,7 +108,7 @@ def heard(model: WavLMForSequenceClassification, windows: Sequence[tuple[Item, b
         last = last.float()
         logits = model.classifier(model.projector(last).mean(1))
         seen.append(statistics(front, last, spectrum, gate))
-        own.append(logits[:, SPOOF_CLASS] - logits[:, 1 - SPOOF_CLASS])
+        own.append(spoof_logits(logits))
         if start % 400 == 0:
             log.info("heard %d of %d windows", start, len(windows))
     return Windows(

@@ -28,6 +28,11 @@ SAME_CORPUS_SHARE = 0.5
 """How often the second real window is of the synthetic voice's own corpus, where there is real speech of it."""
 
 
+def spoof_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Of both classes, (n, 2) -> the logit of spoof, (n,)."""
+    return logits[:, SPOOF_CLASS] - logits[:, 1 - SPOOF_CLASS]
+
+
 def normalise(samples: Samples) -> Samples:
     """Zero mean and unit variance, as `Wav2Vec2FeatureExtractor` with `do_normalize` does it."""
     return np.asarray((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7), np.float32)

@@ -57,4 +57,4 @@ def test_rescaled_logits_are_in_deviations(both: Branches, windows: NDArray[np.i
 
 def test_a_branch_says_what_it_averages() -> None:
     with pytest.raises(NotImplementedError):
-        Branch(3)(torch.zeros(1, 100))
+        Branch([], 3)(torch.zeros(1, 100))

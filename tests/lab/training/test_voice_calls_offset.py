@@ -28,13 +28,18 @@ def logits(model: WavLMForStatistics, seen: torch.Tensor) -> torch.Tensor:
     return found[:, 1] - found[:, 0]
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
-def test_calls_are_judged_as_they_were_before_them(model: WavLMForStatistics, share: float) -> None:
-    random = torch.Generator().manual_seed(1)
-    before = torch.randn(400, statistics_width(model.config), generator=random)
+def windows_and_calls(model: WavLMForStatistics) -> tuple[torch.Tensor, torch.Tensor]:
+    """Statistics of 400 windows, and of the same behind a call."""
+    before = torch.randn(400, statistics_width(model.config), generator=torch.Generator().manual_seed(1))
     after = before.clone()
     after[:, 0] += 1.5  # a call adds three to the logit,
     after[:, 1] += 12  # and is told by another statistic
+    return before, after
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_calls_are_judged_as_they_were_before_them(model: WavLMForStatistics, share: float) -> None:
+    before, after = windows_and_calls(model)
     real = torch.arange(400) % 2 == 0
     untouched = logits(model, before)
     torch.testing.assert_close(untouched, 2 * before[:, 0] + 0.5, atol=1e-3, rtol=1e-3)
@@ -45,11 +50,7 @@ def test_calls_are_judged_as_they_were_before_them(model: WavLMForStatistics, sh
 
 
 def test_between_call_and_none_a_part_is_taken_off(model: WavLMForStatistics) -> None:
-    random = torch.Generator().manual_seed(1)
-    before = torch.randn(400, statistics_width(model.config), generator=random)
-    after = before.clone()
-    after[:, 0] += 1.5
-    after[:, 1] += 12
+    before, after = windows_and_calls(model)
     plan = Offset(ridge=1e-4, share=1.0, ramp=50.0)  # so wide that no window is at its end
     untouched = logits(model, before)
     voice_calls_offset.install(model, before, after, torch.ones(400, dtype=torch.bool), plan)
