@@ -54,7 +54,7 @@ def jpeg(scale: float, wall: bool = False) -> bytes:
 
 def decoded(data: bytes, limits: ImageLimits, geometry: ImageGeometry, faces: Sequence[Face]) -> Image.Image:
     """As the service does it: a second time where its face is small."""
-    photo = ReducedPhoto(data, limits, [geometry], None)
+    photo = ReducedPhoto(data, limits, [geometry], None, QualityLimits.from_settings(Settings()).min_pixels)
     photo.enlarge_for(faces)
     return photo.image
 

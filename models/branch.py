@@ -1,11 +1,7 @@
 """What stands beside a voice model's layers: convolutions on a spectrum, averaged over time, and one logit of spoof."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
-
-_MAX_CHANNELS = 1024
 
 
 class Branch(nn.Module):
@@ -37,24 +33,6 @@ class Branch(nn.Module):
         weight = self.judge.weight.float() / self.get_buffer("spread").float()
         bias = self.judge.bias.float() - weight @ self.get_buffer("centre").float()
         return nn.functional.linear(averages, weight, bias).squeeze(1)
-
-
-def checked(name: str, channels: Sequence[int], most: int) -> list[int]:
-    """Channels of convolutions, as a configuration gives them.
-
-    Args:
-        name: of the configuration's entry.
-        channels: of each.
-        most: how many convolutions there may be.
-
-    Raises:
-        ValueError: they are no such numbers; a configuration may say anything.
-    """
-    listed = isinstance(channels, (list, tuple)) and 1 <= len(channels) <= most
-    if not listed or not all(type(each) is int and 1 <= each <= _MAX_CHANNELS for each in channels):
-        allowed = f"1 to {most} numbers from 1 to {_MAX_CHANNELS}"
-        raise ValueError(f"{name} must be {allowed}, not {channels!r:.100}")
-    return list(channels)
 
 
 def even_peak(samples: Tensor) -> Tensor:

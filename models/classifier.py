@@ -1,5 +1,6 @@
 """The classifier of a checkpoint, with its weights. No code in a checkpoint is ever run."""
 
+import importlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +24,11 @@ _WAY = (
     "program trained to ONNX (docs/models.md)"
 )
 _ADAPTER_WAY = "Way: an adapter brings the head that its base lacks (peft's modules_to_save), so train it with one"
-_STATISTICS = "WavLMForStatistics"
-"""Of `models.statistics_wavlm`, as `architectures` in `config.json` names it."""
+_OWN: Mapping[tuple[Task, str], str] = {
+    ("voice", "WavLMForStatistics"): "models.statistics_wavlm",
+    ("face", "Dinov2WithConvolutions"): "models.convolutional_dinov2",
+}
+"""The architectures that are not transformers' own, as `config.json` names them, and where they are."""
 
 
 def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
@@ -119,8 +123,8 @@ def _from_transformers(
 
     from models.weights import State, needs_own_reading, read_state
 
-    if task == "voice" and checkpoint.config.get("architectures") == [_STATISTICS]:
-        return _own_statistics(checkpoint, changes)
+    if (own := _OWN.get((task, checkpoint.architecture))) is not None:
+        return _own_architecture(own, checkpoint, changes)
     adapter = checkpoint.adapter
     described = adapter.folder if adapter and (adapter.folder / "config.json").is_file() else checkpoint.folder
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -147,19 +151,20 @@ def _from_transformers(
     return model, report
 
 
-def _own_statistics(checkpoint: Checkpoint, changes: Mapping[str, Any]) -> tuple["PreTrainedModel", Mapping[str, Any]]:
-    """The one architecture that is not transformers' own, from a folder in its format."""
-    from models.statistics_wavlm import WavLMForStatistics
-
+def _own_architecture(
+    module: str, checkpoint: Checkpoint, changes: Mapping[str, Any]
+) -> tuple["PreTrainedModel", Mapping[str, Any]]:
+    """One that is not transformers' own, from a folder in its format."""
+    architecture = checkpoint.architecture
+    made: Any = getattr(importlib.import_module(module), architecture)
     loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
     try:
-        loaded: Any = WavLMForStatistics.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+        model, report = made.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
     except (AttributeError, TypeError) as error:
         raise UnsupportedModel(
-            f"config.json of {checkpoint.name} lacks what {_STATISTICS} needs, or says something else: {error}; "
+            f"config.json of {checkpoint.name} lacks what {architecture} needs, or says something else: {error}; "
             "copy the one that it was saved with"
         ) from error
-    model, report = loaded
     return model, report
 
 

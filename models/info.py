@@ -15,6 +15,9 @@ Precision = Literal["fp32", "bf16"]
 Mixed = Literal["mixed"]
 
 
+MAX_FACE_FACTOR = 10.0
+"""By how much a face's box may be enlarged."""
+
 SCORE_BINS = 10
 """Equal bins of 0..1 in which scores are counted."""
 

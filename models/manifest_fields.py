@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.info import ImageGeometry
+from models.info import MAX_FACE_FACTOR, ImageGeometry
 from models.labels import contradicted
 
 Short = Literal["repeat", "zero_pad", "as_is"]
@@ -110,7 +110,7 @@ class PictureInput(Part):
     name: Text
     """Name of the graph's input."""
     layout: Literal["nchw", "nhwc"] = "nchw"
-    face_factor: float | None = Field(ge=1.0, le=10.0)
+    face_factor: float | None = Field(ge=1.0, le=MAX_FACE_FACTOR)
     """The largest face's box times this, about its centre, shrunk and shifted to stay inside the picture, is what the
     model is given; null: the whole picture."""
     resize: Resize

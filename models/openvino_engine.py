@@ -38,6 +38,7 @@ _PROBABILITY_TOLERANCE = 1e-3
 _USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CPU"
 _LOGIC = (
     "branch.py",
+    "convolutional_dinov2.py",
     "graph.py",
     "openvino_engine.py",
     "pooled_wavlm.py",

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.branch import Branch, checked, even_peak, fourier
+from models.branch import Branch, even_peak, fourier
+from models.config_numbers import checked
 
 WINDOW = 512
 _BINS = WINDOW // 2 + 1

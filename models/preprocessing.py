@@ -7,7 +7,7 @@ from typing import Any
 
 from models.errors import UnsupportedModel
 from models.features.reading import READERS, Features
-from models.info import ImageGeometry
+from models.info import MAX_FACE_FACTOR, ImageGeometry
 
 SAMPLE_RATE = 16_000
 """Samples per second that voice windows have; other rates are refused."""
@@ -232,6 +232,7 @@ def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:
         crop_height=crop_height,
         crop_width=crop_width,
         resample=int(settings["resample"]),
+        face_factor=_face_factor(settings.get("face_factor")),
         crop_half_to_even=bool(settings.get("crop_half_to_even", False)),
     )
     if not geometry.height or not geometry.width:
@@ -240,6 +241,15 @@ def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:
     if geometry.height > least_height or geometry.width > least_width:
         raise _refused("the image processor crops more than it resizes to, which would pad photos with black")
     return geometry
+
+
+def _face_factor(given: Any) -> float | None:
+    """What the face's box is enlarged by, which no processor of transformers knows; without it, as is configured."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 1 <= given <= MAX_FACE_FACTOR:
+        raise _refused(f"face_factor is {given!r}, where a number of 1 to {MAX_FACE_FACTOR:g} is needed")
+    return float(given)
 
 
 def _resize(size: Any, *, square: bool) -> tuple[int | None, int | None, int | None]:

@@ -11,7 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from models.branch import Branch, checked, even_peak, fourier
+from models.branch import Branch, even_peak, fourier
+from models.config_numbers import checked
 
 _WINDOW = 320
 HOP = 160

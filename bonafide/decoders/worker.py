@@ -123,7 +123,9 @@ class PhotoJob:
         self._quality = QualityLimits(**header["quality"])
         self._crop_margin: float | None = header["crop_margin"]
         limits = ImageLimits(**header["limits"])
-        self._photo = ReducedPhoto(bytes(frame.payload), limits, self._geometries, self._crop_margin)
+        self._photo = ReducedPhoto(
+            bytes(frame.payload), limits, self._geometries, self._crop_margin, self._quality.min_pixels
+        )
 
     def answer(self, frame: Frame) -> Reply:
         """`side`: the photo in a square of that many pixels; else the pixels for the model."""

@@ -59,27 +59,36 @@ def prepared_for_all(
     return np.concatenate([pixels.ravel() for pixels in pictures]), reason
 
 
-def possible_reduction(size: Size, faces: Sequence[Face], geometry: ImageGeometry, crop_margin: float | None) -> int:
+def possible_reduction(
+    size: Size, faces: Sequence[Face], geometry: ImageGeometry, crop_margin: float | None, min_pixels: float
+) -> int:
     """By how much the edges of a photo may be divided before it is searched and prepared: 8, 4, 2 or 1.
 
-    Without a rest, so that nothing moves. Where a face is cut out it is 1: scores depend on the pixel where the cut is,
-    and where the model's filter reads single pixels, on each of them.
+    Without a rest, so that nothing moves. With a configured margin it is 1, since scores depend on the pixel where the
+    cut is, and where the model's filter reads single pixels. What a model's own factor cuts out has to be large enough
+    itself, so that the cut moves by a fraction of the model's pixels.
 
     Args:
         size: width and height of the photo.
         faces: all that were found in it, the largest first; none while they are not known.
         geometry: how it is prepared.
         crop_margin: see `PhotoReader`.
+        min_pixels: see `QualityLimits`; of a model with a factor of its own they are pixels of the photo.
     """
     reads_single_pixels = not geometry.antialias or geometry.resample == Image.Resampling.NEAREST
-    if crop_margin is not None or geometry.face_factor is not None or reads_single_pixels:
+    if reads_single_pixels or (crop_margin is not None and geometry.face_factor is None):
         return 1
-    width, height = geometry.resized(*size)
-    spare = min(size[0] / (REDUCING_GAP * width), size[1] / (REDUCING_GAP * height))
+    judged = size
+    if faces and geometry.face_factor is not None:
+        left, top, right, bottom = around_face(faces[0].box(size), geometry.face_factor, size)
+        judged = right - left, bottom - top
+    width, height = geometry.resized(*judged)
+    spare = min(judged[0] / (REDUCING_GAP * width), judged[1] / (REDUCING_GAP * height))
     spare = min(spare, max(size) / (LOOKED_AT_GAP * FAR_SIDE))
     if faces:
         left, top, right, bottom = faces[0].box(size)
-        spare = min(spare, min(right - left, bottom - top) / (LOOKED_AT_GAP * LIGHT_SIDE))
+        least = max(LOOKED_AT_GAP * LIGHT_SIDE, min_pixels if geometry.face_factor is not None else 0.0)
+        spare = min(spare, min(right - left, bottom - top) / least)
     return next((by for by in (8, 4, 2) if spare >= by and not any(edge % by for edge in size)), 1)
 
 

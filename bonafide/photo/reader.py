@@ -74,7 +74,7 @@ class PhotoReader:
             UnreadableMedia: see `bonafide.photo.image.read_image`.
             TooLarge: likewise.
         """
-        picture = ReducedPhoto(data, self._limits, geometries, self._crop_margin)
+        picture = ReducedPhoto(data, self._limits, geometries, self._crop_margin, self._quality.min_pixels)
         faces = self._finder.find(picture.image)
         picture.enlarge_for(faces)
         return Photo(*prepared_for_all(picture.image, faces, geometries, self._quality, self._crop_margin), faces)

@@ -18,6 +18,7 @@ class ReducedPhoto:
         limits: of what is read.
         geometries: how it is prepared, for each model that judges it.
         crop_margin: see `PhotoReader`.
+        min_pixels: see `QualityLimits`.
 
     Attributes:
         image: upright, of mode RGB.
@@ -28,12 +29,18 @@ class ReducedPhoto:
     """
 
     def __init__(
-        self, data: bytes, limits: ImageLimits, geometries: Sequence[ImageGeometry], crop_margin: float | None
+        self,
+        data: bytes,
+        limits: ImageLimits,
+        geometries: Sequence[ImageGeometry],
+        crop_margin: float | None,
+        min_pixels: float,
     ) -> None:
         self._data = data
         self._limits = limits
         self._geometries = geometries
         self._crop_margin = crop_margin
+        self._min_pixels = min_pixels
         self.image, self._reduction = self._decoded(())
 
     def enlarge_for(self, faces: Sequence[Face]) -> None:
@@ -49,4 +56,6 @@ class ReducedPhoto:
         return read_reduced(self._data, self._limits, lambda size: self._possible(size, faces))
 
     def _possible(self, size: Size, faces: Sequence[Face]) -> int:
-        return min(possible_reduction(size, faces, each, self._crop_margin) for each in self._geometries)
+        return min(
+            possible_reduction(size, faces, each, self._crop_margin, self._min_pixels) for each in self._geometries
+        )

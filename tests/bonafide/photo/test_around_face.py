@@ -67,10 +67,10 @@ def test_without_a_face_the_whole_picture_is_given() -> None:
 
 
 def test_the_photo_is_decoded_at_full_size() -> None:
-    assert possible_reduction((4000, 4000), (), FACTOR, None) == 1
+    assert possible_reduction((4000, 4000), (), FACTOR, None, 48.0) == 1
     whole = ImageGeometry(None, 80, 80, None, None, 2, antialias=False)
-    assert possible_reduction((4000, 4000), (), whole, None) == 1
-    assert possible_reduction((4000, 4000), (), ImageGeometry(None, 80, 80, None, None, 2), None) > 1
+    assert possible_reduction((4000, 4000), (), whole, None, 48.0) == 1
+    assert possible_reduction((4000, 4000), (), ImageGeometry(None, 80, 80, None, None, 2), None, 48.0) > 1
 
 
 def test_a_face_is_small_only_if_it_is_for_all() -> None:
@@ -99,5 +99,5 @@ def test_a_model_of_few_pixels_does_not_make_every_face_small(factors: list[floa
 def test_a_photo_is_decoded_as_large_as_the_most_demanding_member_needs() -> None:
     data = encode_image(portrait().resize((3200, 3200)), "JPEG")
     small, large = (ImageGeometry(None, side, side, None, None, 2) for side in (80, 500))
-    sizes = [ReducedPhoto(data, LIMITS, given, None).image.width for given in ([small], [large], [small, large])]
+    sizes = [ReducedPhoto(data, LIMITS, given, None, 48.0).image.width for given in ([small], [large], [small, large])]
     assert sizes[0] < sizes[1] == sizes[2]

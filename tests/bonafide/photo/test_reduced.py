@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import ImageLimits, prepare, read_image, read_reduced
-from bonafide.photo.preparation import possible_reduction, prepared
+from bonafide.photo.image import REDUCING_GAP, ImageLimits, prepare, read_image, read_reduced
+from bonafide.photo.preparation import around_face, possible_reduction, prepared
 from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reader import PhotoReader
 from bonafide.photo.reduced import ReducedPhoto
@@ -61,8 +61,35 @@ def test_the_model_is_given_the_same(width: int, crop_margin: float | None, prog
     assert got.reason == reason
 
 
+@pytest.mark.parametrize("width", [1600, 2880, 3024])
+def test_a_face_that_a_model_cuts_out_itself_is_nearly_the_same(width: int) -> None:
+    """The cut moves by a fraction of the model's pixels."""
+    geometry = ImageGeometry(None, 192, 192, None, None, 3, face_factor=2.0)
+    data = jpeg(portrait(), width)
+    photo = ReducedPhoto(data, LIMITS, [geometry], None, QUALITY.min_pixels)
+    assert photo.image.width < width
+    got = reader(None).read(data, geometry)
+    full = read_image(data, LIMITS)
+    pixels, reason = prepared(full, finder().find(full), geometry, QUALITY, None)
+    assert np.abs(got.pixels.astype(int) - pixels.astype(int)).mean() < 2.5
+    assert got.reason == reason
+
+
+def test_what_a_model_cuts_out_itself_is_decoded_large_enough() -> None:
+    geometry = ImageGeometry(None, 192, 192, None, None, 3, face_factor=2.0)
+    data = jpeg(small_face(0.3), 3200)
+    photo = ReducedPhoto(data, LIMITS, [geometry], None, QUALITY.min_pixels)
+    faces = finder().find(photo.image)
+    photo.enlarge_for(faces)
+    left, top, right, bottom = around_face(faces[0].box(photo.image.size), 2.0, photo.image.size)
+    assert min(right - left, bottom - top) >= REDUCING_GAP * 192 or photo.image.width == 3200
+    many = ReducedPhoto(data, LIMITS, [geometry], None, min_pixels=1e6)
+    many.enlarge_for(faces)
+    assert many.image.width == 3200
+
+
 def test_a_large_photo_is_decoded_small() -> None:
-    photo = ReducedPhoto(jpeg(portrait(), 3200), LIMITS, [GEOMETRY], None)
+    photo = ReducedPhoto(jpeg(portrait(), 3200), LIMITS, [GEOMETRY], None, QUALITY.min_pixels)
     assert photo.image.size == (800, 1000)
     photo.enlarge_for(finder().find(photo.image))
     assert photo.image.size == (800, 1000)
@@ -70,7 +97,7 @@ def test_a_large_photo_is_decoded_small() -> None:
 
 def test_a_small_face_is_decoded_large() -> None:
     data = jpeg(small_face(0.3), 3200)
-    photo = ReducedPhoto(data, LIMITS, [GEOMETRY], None)
+    photo = ReducedPhoto(data, LIMITS, [GEOMETRY], None, QUALITY.min_pixels)
     assert photo.image.width < 3200 / 2
     faces = finder().find(photo.image)
     photo.enlarge_for(faces)
@@ -81,14 +108,14 @@ def test_a_small_face_is_decoded_large() -> None:
 
 
 def test_what_does_not_divide_is_decoded_whole() -> None:
-    assert possible_reduction((4800, 3600), (), GEOMETRY, None) == 4
-    assert possible_reduction((4800, 3600), (), replace(GEOMETRY, resample=Image.Resampling.NEAREST), None) == 1
-    assert possible_reduction((4802, 3600), (), GEOMETRY, None) == 2
-    assert possible_reduction((4801, 3600), (), GEOMETRY, None) == 1
+    assert possible_reduction((4800, 3600), (), GEOMETRY, None, 48.0) == 4
+    assert possible_reduction((4800, 3600), (), replace(GEOMETRY, resample=Image.Resampling.NEAREST), None, 48.0) == 1
+    assert possible_reduction((4802, 3600), (), GEOMETRY, None, 48.0) == 2
+    assert possible_reduction((4801, 3600), (), GEOMETRY, None, 48.0) == 1
 
 
 def test_a_model_that_takes_photos_as_they_are_gets_all_pixels() -> None:
-    assert possible_reduction((4000, 3000), (), ImageGeometry(None, None, None, None, None, 3), None) == 1
+    assert possible_reduction((4000, 3000), (), ImageGeometry(None, None, None, None, None, 3), None, 48.0) == 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,0 +1,104 @@
+"""A DINOv2 whose patches are embedded by convolutions: what a screen or a print leaves in a photo is fine and local.
+
+A network of inverted residuals (Sandler et al., "MobileNetV2", arXiv:1801.04381) stands in place of the one convolution
+that cuts the patches out (Xiao et al., "Early Convolutions Help Transformers See Better", arXiv:2106.14881). The
+folder is in transformers' format; its `config.json` names this class under `architectures`.
+"""
+
+from typing import cast
+
+from torch import Tensor, nn
+from transformers import Dinov2Config, Dinov2ForImageClassification
+
+from models.config_numbers import checked
+
+_MAX_STAGES = 6
+_MAX_BLOCKS = 12
+_MAX_EXPANSION = 8
+_MAX_POOLING = 8
+
+
+class Dinov2WithConvolutions(Dinov2ForImageClassification):  # type: ignore[no-untyped-call]
+    """Photos -> stem -> DINOv2's layers -> classifier.
+
+    Args:
+        config: of DINOv2, with `stem_channels`, of each stage, `stem_blocks`, how many inverted residuals each has,
+            `stem_expansion`, by how much these widen, and `stem_pooling`, the side of the squares of pixels that are
+            averaged first. Each stage halves the edges, and together they make patches of `patch_size` pixels.
+
+    Raises:
+        ValueError: the stem is none, or leads to other patches; a configuration may say anything.
+    """
+
+    def __init__(self, config: Dinov2Config) -> None:
+        super().__init__(config)
+        self.loss_type = "ForImageClassification"  # which transformers reads from the names of its own classes
+        self.dinov2.embeddings.patch_embeddings = ConvolutionalStem(config)  # type: ignore[assignment]
+        self.post_init()  # type: ignore[no-untyped-call]
+
+
+class ConvolutionalStem(nn.Module):
+    """(n, 3, height, width) -> (n, patches, hidden_size). Its attributes are those that DINOv2 reads of its own.
+
+    Args:
+        config: see `Dinov2WithConvolutions`.
+    """
+
+    def __init__(self, config: Dinov2Config) -> None:
+        super().__init__()
+        channels = checked("stem_channels", config.stem_channels, _MAX_STAGES)
+        blocks = checked("stem_blocks", config.stem_blocks, _MAX_STAGES, _MAX_BLOCKS)
+        (expansion,) = checked("stem_expansion", [config.stem_expansion], 1, _MAX_EXPANSION)
+        (pooling,) = checked("stem_pooling", [config.stem_pooling], 1, _MAX_POOLING)
+        side = pooling * 2 ** len(channels)
+        if len(blocks) != len(channels) or side != config.patch_size:
+            raise ValueError(
+                f"a stem of {len(channels)} stages makes patches of {side} pixels, not {config.patch_size}"
+            )
+        self.patch_size = (side, side)
+        self.num_patches = (cast("int", config.image_size) // side) ** 2
+        self.pool = nn.AvgPool2d(pooling) if pooling > 1 else nn.Identity()
+        layers: list[nn.Module] = []
+        before = config.num_channels
+        for after, count in zip(channels, blocks, strict=True):
+            for index in range(count):
+                stride = 1 if index else 2
+                layers.append(
+                    _Residual(before, after, expansion, stride) if layers else _convolution(before, after, 3, 2)
+                )
+                before = after
+        self.stages = nn.Sequential(*layers)
+        self.projection = nn.Conv2d(before, config.hidden_size, 1)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """See the class."""
+        pixels = self.pool(pixel_values.to(self.projection.weight.dtype))
+        embedded: Tensor = self.projection(self.stages(pixels))
+        return embedded.flatten(2).transpose(1, 2)
+
+
+class _Residual(nn.Module):
+    """Widened, filtered channel by channel, narrowed; the input is added where it has the same shape."""
+
+    def __init__(self, before: int, after: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        wide = expansion * before
+        self.adds = stride == 1 and before == after
+        self.layers = nn.Sequential(
+            _convolution(before, wide, 1),
+            _convolution(wide, wide, 3, stride, groups=wide),
+            nn.Conv2d(wide, after, 1, bias=False),
+            nn.BatchNorm2d(after),
+        )
+
+    def forward(self, values: Tensor) -> Tensor:
+        found: Tensor = self.layers(values)
+        return values + found if self.adds else found
+
+
+def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+    )
