@@ -8,12 +8,11 @@ the service loads; `python -m lab.evaluate` measures it. With `--start` a finish
 import argparse
 import json
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from transformers import (
     Dinov2ForImageClassification,
@@ -31,6 +30,7 @@ from lab.training.data.manifest import NO_ATTACK, Item, read
 from lab.training.data.packages import data_dir
 from lab.training.face_model import build, leave_out_patches
 from lab.training.face_photos import MEAN, STD, Photos, Shape, preprocess, read_rgb
+from lab.training.recipe import read_recipe
 from models import catalog
 
 log = logging.getLogger(__name__)
@@ -65,19 +65,6 @@ class Recipe:
     def shape(self) -> Shape:
         """The processor's parameters."""
         return Shape(self.short_edge, self.crop)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Reads a configuration file.
-
-    Raises:
-        ValueError: A value is missing or unknown; the message names it.
-    """
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    names = {field.name for field in fields(Recipe)}
-    if wrong := names ^ set(values):
-        raise ValueError(f"{path}: missing or unknown: {', '.join(sorted(wrong))}")
-    return Recipe(**values)
 
 
 def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: int, start: Path | None = None) -> None:
@@ -154,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    recipe = read_recipe(options.config)
+    recipe = read_recipe(options.config, Recipe)
     if options.data:
         items = [item for path in options.data for item in read(path)]
     else:

@@ -10,14 +10,13 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +25,7 @@ from lab.metrics import eer
 from lab.training.data.face_crops import FACE_FACTOR, SIDE, Crops, read_crops
 from lab.training.data.packages import atomic, data_dir
 from lab.training.face_distilled_model import FaceTraining, Judged
+from lab.training.recipe import read_recipe
 from models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 log = logging.getLogger(__name__)
@@ -62,19 +62,6 @@ class Recipe:
     seen: float
     pair_share: float
     label_share: float
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Reads a configuration file.
-
-    Raises:
-        ValueError: A value is missing or unknown; the message names it.
-    """
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    names = {field.name for field in fields(Recipe)}
-    if wrong := names ^ set(values):
-        raise ValueError(f"{path}: missing or unknown: {', '.join(sorted(wrong))}")
-    return Recipe(**values)
 
 
 @dataclass(frozen=True)
@@ -260,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    recipe = read_recipe(options.config)
+    recipe = read_recipe(options.config, Recipe)
     training = Training(
         recipe,
         read_crops("train"),

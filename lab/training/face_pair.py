@@ -6,7 +6,7 @@ three classes, of which 1 is live.
 """
 
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 import openvino  # type: ignore[import-untyped]
@@ -58,11 +58,6 @@ class PublishedPair:
             last = model.get_results()[0].input_value(0).get_node()
             model.add_outputs(last.input_value(0))
             self._networks.append(core.compile_model(model, "CPU"))
-
-    @classmethod
-    def has_weights(cls: type[Self], folder: Path) -> bool:
-        """Whether the folder holds them."""
-        return all((folder / name).is_file() for name in NAMES)
 
     def judge(self, pictures: NDArray[np.uint8]) -> Opinion:
         """Judges crops of faces.

@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 from transformers import Dinov2ForImageClassification
 
-from lab.training.face import BUNDLED, read_recipe
+from lab.training.face import BUNDLED, Recipe
 from lab.training.face_photos import MEAN, STD, Shape, preprocess, read_rgb, to_tensor
+from lab.training.recipe import read_recipe
 
 SAMPLES = Path(__file__).parents[3] / "data" / "objects" / "samples"
 RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face.yaml"
@@ -44,7 +45,7 @@ def test_the_classes_are_named_and_spoof_is_the_second(model: Dinov2ForImageClas
 def test_the_processor_file_says_what_training_did(
     model: Dinov2ForImageClassification, processor: dict[str, object]
 ) -> None:
-    recipe = read_recipe(RECIPE)
+    recipe = read_recipe(RECIPE, Recipe)
     assert processor["size"] == {"shortest_edge": recipe.short_edge}
     assert processor["crop_size"] == {"height": recipe.crop, "width": recipe.crop}
     assert (processor["image_mean"], processor["image_std"]) == (list(MEAN), list(STD))

@@ -10,9 +10,10 @@ from PIL import Image
 
 from lab.served import ServedModel
 from lab.training.data.face_crops import SIDE, Crops
-from lab.training.face_distilled import Recipe, Taught, Training, export, loss, read_recipe
+from lab.training.face_distilled import Recipe, Taught, Training, export, loss
 from lab.training.face_distilled_model import Judged
 from lab.training.face_pair import WIDTH
+from lab.training.recipe import read_recipe
 from models.configured import settings_for
 
 RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face-distilled.yaml"
@@ -21,7 +22,7 @@ RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face-distilled.yaml"
 @pytest.fixture(scope="module")
 def tiny() -> Recipe:
     return replace(
-        read_recipe(RECIPE), hidden_size=32, layers=1, heads=2, stem_pooling=4, stem_channels=[4, 4, 8, 8],
+        read_recipe(RECIPE, Recipe), hidden_size=32, layers=1, heads=2, stem_pooling=4, stem_channels=[4, 4, 8, 8],
         stem_blocks=[1, 1, 1, 1], batch_size=8, epochs=1, eval_steps=2, averaging=0.5,
     )  # fmt: skip
 
@@ -44,7 +45,7 @@ def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "face-distilled.yaml"
     path.write_text(RECIPE.read_text() + "\nlearning_rat: 1\n")
     with pytest.raises(ValueError, match="learning_rat"):
-        read_recipe(path)
+        read_recipe(path, Recipe)
 
 
 def test_blends_have_no_label_to_be_learned(tiny: Recipe) -> None:

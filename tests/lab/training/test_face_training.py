@@ -12,9 +12,10 @@ from lab.training.data.face import SIMULATORS
 from lab.training.data.face_attacks import PRINT
 from lab.training.data.face_photo import LIVE, take
 from lab.training.data.manifest import Item, Split
-from lab.training.face import Recipe, read_recipe, thinned, train
+from lab.training.face import Recipe, thinned, train
 from lab.training.face_model import build, leave_out_patches, whitening
 from lab.training.face_photos import MEAN, STD
+from lab.training.recipe import read_recipe
 from models.configured import settings_for
 
 RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face.yaml"
@@ -24,8 +25,8 @@ RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face.yaml"
 def tiny() -> Recipe:
     """Patches of 8 pixels: their filters are eigenvectors of 192 dimensions then, not of 768."""
     return replace(
-        read_recipe(RECIPE), hidden_size=32, layers=1, heads=2, patch_size=8, crop=32, short_edge=36, batch_size=4,
-        epochs=1, eval_steps=2,
+        read_recipe(RECIPE, Recipe), hidden_size=32, layers=1, heads=2, patch_size=8, crop=32, short_edge=36,
+        batch_size=4, epochs=1, eval_steps=2,
     )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "face.yaml"
     path.write_text(RECIPE.read_text() + "\nlearning_rat: 1\n")
     with pytest.raises(ValueError, match="learning_rat"):
-        read_recipe(path)
+        read_recipe(path, Recipe)
 
 
 def test_whitened_patches_are_equally_strong_and_uncorrelated() -> None:
@@ -96,7 +97,7 @@ def test_a_share_of_the_training_rows_is_taken_evenly_and_all_others() -> None:
 
 
 def test_both_recipes_are_of_one_model_and_name_simulators_that_exist() -> None:
-    first, second = read_recipe(RECIPE), read_recipe(RECIPE.with_name("face-second.yaml"))
+    first, second = read_recipe(RECIPE, Recipe), read_recipe(RECIPE.with_name("face-second.yaml"), Recipe)
     same = ("hidden_size", "layers", "heads", "patch_size", "short_edge", "crop")
     assert [getattr(first, name) for name in same] == [getattr(second, name) for name in same]
     for recipe in (first, second):
