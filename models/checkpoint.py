@@ -60,7 +60,8 @@ class Checkpoint:
         """Class that the weights fill."""
         if self.adapter:
             return f"{self.model_type} with a LoRA adapter"
-        return str((self.config.get("architectures") or [self.model_type])[0])
+        named = self.config.get("architectures")
+        return str(named[0]) if isinstance(named, list) and named else self.model_type
 
     @property
     def model_type(self) -> str:

@@ -1,6 +1,5 @@
 """The classifier of a checkpoint, with its weights. No code in a checkpoint is ever run."""
 
-import importlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,11 +23,6 @@ _WAY = (
     "program trained to ONNX (docs/models.md)"
 )
 _ADAPTER_WAY = "Way: an adapter brings the head that its base lacks (peft's modules_to_save), so train it with one"
-_OWN: Mapping[tuple[Task, str], str] = {
-    ("voice", "WavLMForStatistics"): "models.statistics_wavlm",
-    ("face", "Dinov2WithConvolutions"): "models.convolutional_dinov2",
-}
-"""The architectures that are not transformers' own, as `config.json` names them, and where they are."""
 
 
 def load_classifier(checkpoint: Checkpoint, task: Task) -> "PreTrainedModel":
@@ -123,8 +117,8 @@ def _from_transformers(
 
     from models.weights import State, needs_own_reading, read_state
 
-    if (own := _OWN.get((task, checkpoint.architecture))) is not None:
-        return _own_architecture(own, checkpoint, changes)
+    if (own := _own_architecture(task, checkpoint.config.get("architectures"))) is not None:
+        return _load_own(own, checkpoint, changes)
     adapter = checkpoint.adapter
     described = adapter.folder if adapter and (adapter.folder / "config.json").is_file() else checkpoint.folder
     here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -151,18 +145,29 @@ def _from_transformers(
     return model, report
 
 
-def _own_architecture(
-    module: str, checkpoint: Checkpoint, changes: Mapping[str, Any]
+def _own_architecture(task: Task, named: Any) -> Any:
+    """The class under `architectures` of `config.json` where it is not transformers' own, or None."""
+    if (task, named) == ("voice", ["WavLMForStatistics"]):
+        from models.statistics_wavlm import WavLMForStatistics
+
+        return WavLMForStatistics
+    if (task, named) == ("face", ["Dinov2WithConvolutions"]):
+        from models.convolutional_dinov2 import Dinov2WithConvolutions
+
+        return Dinov2WithConvolutions
+    return None
+
+
+def _load_own(
+    own: Any, checkpoint: Checkpoint, changes: Mapping[str, Any]
 ) -> tuple["PreTrainedModel", Mapping[str, Any]]:
-    """One that is not transformers' own, from a folder in its format."""
-    architecture = checkpoint.architecture
-    made: Any = getattr(importlib.import_module(module), architecture)
+    """A model of that class, from a folder in transformers' format."""
     loading: dict[str, Any] = {"dtype": "float32", "ignore_mismatched_sizes": True, "output_loading_info": True}
     try:
-        model, report = made.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
+        model, report = own.from_pretrained(checkpoint.folder, local_files_only=True, **loading, **changes)
     except (AttributeError, TypeError) as error:
         raise UnsupportedModel(
-            f"config.json of {checkpoint.name} lacks what {architecture} needs, or says something else: {error}; "
+            f"config.json of {checkpoint.name} lacks what {own.__name__} needs, or says something else: {error}; "
             "copy the one that it was saved with"
         ) from error
     return model, report

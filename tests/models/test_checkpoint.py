@@ -196,3 +196,11 @@ class Touch:
 
     def __reduce__(self) -> tuple[Any, tuple[str, str]]:
         return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("named", [5, "WavLMForSequenceClassification", [], {"a": 1}])
+def test_what_is_no_list_of_architectures_names_none(folder: Path, named: Any) -> None:
+    _edit(folder / "config.json", architectures=named)
+    checkpoint = read_checkpoint(folder)
+    assert checkpoint.architecture == "wavlm"
+    assert load_classifier(checkpoint, "voice").config.num_labels == 2

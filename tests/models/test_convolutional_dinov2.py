@@ -12,6 +12,7 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from models.convolutional_dinov2 import Dinov2WithConvolutions
 from models.errors import UnsupportedModel
 from models.face_model import FaceSpoofModel
+from tests.models.adapter_files import random_pairs, save_adapter
 from tests.models.checkpoints import TINY_DINOV2, apply, options, photos, save_face
 from tests.models.test_face_model import BATCH_TOLERANCE, TOLERANCE
 from tests.models.test_voice_model import ENGINES
@@ -62,6 +63,26 @@ def test_it_is_tuned_by_the_loss_of_image_classifiers(folder: Path) -> None:
     labels = torch.tensor([0, 1])
     found = model(torch.zeros(2, 3, 56, 56), labels=labels)
     torch.testing.assert_close(found.loss, torch.nn.functional.cross_entropy(found.logits, labels))
+
+
+def test_an_adapter_of_it_is_merged(folder: Path, tmp_path: Path) -> None:
+    name = "dinov2.encoder.layer.0.mlp.fc1"
+    model = Dinov2WithConvolutions.from_pretrained(folder).train(False)
+    wide, narrow = model.state_dict()[f"{name}.weight"].shape
+    pairs = random_pairs(**{name: ((4, narrow), (wide, 4))})
+    adapted = save_adapter(tmp_path / "lora", folder, pairs, lora_alpha=8, r=4)
+    own = options(tmp_path, engine="torch", precision="fp32")
+    plain, detector = (FaceSpoofModel.load(str(each), own) for each in (folder, adapted))
+    assert detector.info.architecture == "dinov2 with a LoRA adapter"
+    difference = 2 * pairs[f"{name}.lora_B.weight"] @ pairs[f"{name}.lora_A.weight"]
+    model.get_parameter(f"{name}.weight").data += torch.from_numpy(difference)
+    values = BitImageProcessorPil.from_pretrained(folder)(photos(), return_tensors="pt")["pixel_values"]
+    with torch.inference_mode():
+        expected = model(values).logits.softmax(1)[:, 1].numpy()
+    assert detector.info.geometry is not None
+    pictures = [apply(detector.info.geometry, photo) for photo in photos()]
+    np.testing.assert_allclose(detector.score(pictures), expected, atol=1e-5)
+    assert np.abs(plain.score(pictures) - expected).max() > 1e-3
 
 
 @pytest.mark.parametrize(
