@@ -6,7 +6,6 @@ the service loads; `python -m lab.evaluate` measures it. With `--start` a finish
 """
 
 import argparse
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,9 @@ from lab.training.data.face import Simulator
 from lab.training.data.face import folder as photo_folder
 from lab.training.data.manifest import NO_ATTACK, Item, read
 from lab.training.data.packages import data_dir
+from lab.training.face_export import export
 from lab.training.face_model import build, leave_out_patches
-from lab.training.face_photos import MEAN, STD, Photos, Shape, preprocess, read_rgb
+from lab.training.face_photos import Photos, Shape, preprocess, read_rgb
 from lab.training.recipe import read_recipe
 from models import catalog
 
@@ -94,7 +94,7 @@ def train(recipe: Recipe, items: list[Item], work: Path, output: Path, workers: 
         eval_dataset=Photos(dev, recipe.shape, vary=False),
         compute_metrics=lambda prediction: _dev_error(prediction, dev),
     )
-    export(Dinov2ForImageClassification.from_pretrained(loop.run(trainer, last)), recipe.shape, output)
+    export(Dinov2ForImageClassification.from_pretrained(loop.run(trainer, last)), recipe.shape.processor, output)
 
 
 def thinned(items: list[Item], share: float) -> list[Item]:
@@ -102,28 +102,6 @@ def thinned(items: list[Item], share: float) -> list[Item]:
     learn = [item for item in items if item.split == "train"]
     places = np.linspace(0, len(learn), round(share * len(learn)), endpoint=False).astype(int)
     return [item for item in items if item.split != "train"] + [learn[place] for place in places]
-
-
-def export(model: Dinov2ForImageClassification, shape: Shape, output: Path) -> None:
-    """Writes weights, configuration and processor file as in the DINOv2 family."""
-    output.mkdir(parents=True, exist_ok=True)
-    model.train(False)
-    model.save_pretrained(output)
-    processor = {
-        "image_processor_type": "BitImageProcessor",
-        "do_resize": True,
-        "size": {"shortest_edge": shape.short_edge},
-        "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": shape.crop, "width": shape.crop},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(MEAN),
-        "image_std": list(STD),
-        "do_convert_rgb": True,
-    }
-    (output / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> None:

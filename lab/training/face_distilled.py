@@ -6,7 +6,6 @@ loads; `python -m lab.evaluate` measures it. The simulators label their attacks,
 """
 
 import argparse
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -25,12 +24,15 @@ from lab.metrics import eer
 from lab.training.data.face_crops import FACE_FACTOR, SIDE, Crops, read_crops
 from lab.training.data.packages import atomic, data_dir
 from lab.training.face_distilled_model import FaceTraining, Judged
+from lab.training.face_export import export
 from lab.training.recipe import read_recipe
-from models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from models.convolutional_dinov2 import Dinov2WithConvolutions
 
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
+GEOMETRY = {"face_factor": FACE_FACTOR, "size": {"height": SIDE, "width": SIDE}, "do_center_crop": False}
+"""Of a crop, as the processor's file states it."""
 _SURE = 6.0
 """Log odds beyond which the pair is not followed."""
 _SETTLED = 20
@@ -155,17 +157,17 @@ class Training:
         apart = torch.sigmoid(judged.pair) - torch.sigmoid(torch.from_numpy(self._dev.fake))
         return f"dev EER {', '.join(errors)}, {float(apart.abs().mean()):.3f} from the pair's probabilities"
 
-    def served(self) -> nn.Module:
+    def served(self) -> Dinov2WithConvolutions:
         """The mean of the weights as a model to be served."""
         made = cast(FaceTraining, self.mean.module)
         return made.merged(self._recipe.pair_share, self._recipe.label_share)
 
     def _one_step(self) -> float:
-        places = self._places()
-        pictures = torch.from_numpy(self._crops.pictures[np.sort(places)])
+        places = np.sort(self._places())
+        pictures = torch.from_numpy(self._crops.pictures[places])
         if self.step % 2:
             pictures = pictures.flip(2)
-        found = loss(self.model(pictures), self._taught[np.sort(places)], self._recipe)
+        found = loss(self.model(pictures), self._taught[places], self._recipe)
         self._optimizer.zero_grad()
         found.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -214,27 +216,6 @@ class Training:
         return {"model": self.model, "mean": self.mean, "optimizer": self._optimizer, "schedule": self._schedule}
 
 
-def export(model: nn.Module, output: Path) -> None:
-    """Writes weights, configuration and processor file in transformers' format."""
-    model.train(False)
-    model.save_pretrained(output)  # type: ignore[operator]
-    processor = {
-        "image_processor_type": "BitImageProcessor",
-        "face_factor": FACE_FACTOR,
-        "do_resize": True,
-        "size": {"height": SIDE, "width": SIDE},
-        "resample": 3,
-        "do_center_crop": False,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(IMAGENET_MEAN),
-        "image_std": list(IMAGENET_STD),
-        "do_convert_rgb": True,
-    }
-    (output / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(
@@ -255,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.work or data_dir() / f"{options.config.stem}-checkpoints",
     )
     training.run()
-    export(training.served(), options.output)
+    export(training.served(), GEOMETRY, options.output)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lab.training.data.face_crops import SIDE
 from lab.training.face_model import LABELS
 from lab.training.face_pair import WIDTH
 from models.convolutional_dinov2 import Dinov2WithConvolutions
+from models.graph import PrepareImage
 from models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -47,18 +48,13 @@ class FaceTraining(nn.Module):
                 module.reset_parameters()
         width = cast(nn.Linear, self.served.classifier).in_features
         self.pair, self.label, self.seen = nn.Linear(width, 1), nn.Linear(width, 1), nn.Linear(width, WIDTH)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255)
-        self.register_buffer("spread", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255)
+        self.prepared = PrepareImage(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
 
     def forward(self, pictures: Tensor) -> Judged:
         """uint8 (n, `SIDE`, `SIDE`, 3), RGB -> both log odds, and what the pair would see."""
         states = self.served.dinov2(self.prepared(pictures)).last_hidden_state
         features = torch.cat([states[:, 0], states[:, 1:].mean(1)], 1)
         return Judged(self.pair(features)[:, 0], self.label(features)[:, 0], self.seen(features))
-
-    def prepared(self, pictures: Tensor) -> Tensor:
-        """uint8 (n, `SIDE`, `SIDE`, 3), RGB -> what is served is given, float32 (n, 3, `SIDE`, `SIDE`)."""
-        return (pictures.permute(0, 3, 1, 2).float() - self.get_buffer("mean")) / self.get_buffer("spread")
 
     def merged(self, pair_share: float, label_share: float) -> Dinov2WithConvolutions:
         """The model to be served: the classifier's odds of fake are both log odds, weighted and added."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,15 @@ class Shape:
 
     short_edge: int
     crop: int
+
+    @property
+    def processor(self) -> dict[str, Any]:
+        """The entries of a processor's file that say the same."""
+        return {
+            "size": {"shortest_edge": self.short_edge},
+            "do_center_crop": True,
+            "crop_size": {"height": self.crop, "width": self.crop},
+        }
 
 
 def preprocess(

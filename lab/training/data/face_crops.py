@@ -27,6 +27,7 @@ from lab.training.data.face_variation import varied
 from lab.training.data.manifest import SPOOF, Item, Split, read
 from lab.training.data.packages import atomic, data_dir
 from lab.training.face_pair import PublishedPair
+from lab.training.face_photos import read_rgb
 from models.info import ImageGeometry
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ Plan = tuple[list[tuple[Item, str]], int, Path, int]
 def _made(plan: Plan) -> Crops:
     rows, copies, weights, seed = plan
     rng = np.random.default_rng(seed)
-    found = [cut(_rgb(item.path), _FINER) for item, _ in rows]
+    found = [cut(read_rgb(item.path), _FINER) for item, _ in rows]
     drawn = list(_drawn(found, copies, rng))
     pictures = np.stack([picture for picture, _, _ in drawn])
     opinion = _pair(weights).judge(pictures)
@@ -163,11 +164,6 @@ def _drawn(
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-
-
-def _rgb(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
 
 
 @cache

@@ -10,8 +10,9 @@ from PIL import Image
 
 from lab.served import ServedModel
 from lab.training.data.face_crops import SIDE, Crops
-from lab.training.face_distilled import Recipe, Taught, Training, export, loss
+from lab.training.face_distilled import GEOMETRY, Recipe, Taught, Training, loss
 from lab.training.face_distilled_model import Judged
+from lab.training.face_export import export
 from lab.training.face_pair import WIDTH
 from lab.training.recipe import read_recipe
 from models.configured import settings_for
@@ -88,7 +89,7 @@ def test_training_writes_a_folder_that_is_served_and_goes_on_where_it_stopped(tm
     for name, weight in whole.mean.state_dict().items():
         torch.testing.assert_close(again.mean.state_dict()[name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
-    export(again.served(), tmp_path / "model")
+    export(again.served(), GEOMETRY, tmp_path / "model")
     settings = settings_for("face", models_dir=tmp_path / "models", engine="torch")
     served = ServedModel(str(tmp_path / "model"), "face", settings)
     assert served.detector.info.architecture == "Dinov2WithConvolutions"
