@@ -78,16 +78,16 @@ def possible_reduction(
     reads_single_pixels = not geometry.antialias or geometry.resample == Image.Resampling.NEAREST
     if reads_single_pixels or (crop_margin is not None and geometry.face_factor is None):
         return 1
-    judged = size
-    if faces and geometry.face_factor is not None:
-        left, top, right, bottom = around_face(faces[0].box(size), geometry.face_factor, size)
-        judged = right - left, bottom - top
+    judged, least = size, LOOKED_AT_GAP * LIGHT_SIDE
+    box = faces[0].box(size) if faces else None
+    if box and geometry.face_factor is not None:
+        left, top, right, bottom = around_face(box, geometry.face_factor, size)
+        judged, least = (right - left, bottom - top), max(least, min_pixels)
     width, height = geometry.resized(*judged)
     spare = min(judged[0] / (REDUCING_GAP * width), judged[1] / (REDUCING_GAP * height))
     spare = min(spare, max(size) / (LOOKED_AT_GAP * FAR_SIDE))
-    if faces:
-        left, top, right, bottom = faces[0].box(size)
-        least = max(LOOKED_AT_GAP * LIGHT_SIDE, min_pixels if geometry.face_factor is not None else 0.0)
+    if box:
+        left, top, right, bottom = box
         spare = min(spare, min(right - left, bottom - top) / least)
     return next((by for by in (8, 4, 2) if spare >= by and not any(edge % by for edge in size)), 1)
 
