@@ -1,23 +1,33 @@
-"""A service that requires a key: for tests that run alone, beside `service`."""
+"""A service that requires a key, beside `service`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from bonafide.security.keys import new_key
-from scripts.local_service import ROOT, LocalService, running
+from scripts.local_service import ROOT, LocalService, free_ports, running
 
 REAL, SYNTHETIC = ROOT / "samples" / "call.mp3", ROOT / "samples" / "call_spoof.mp3"
 CALLERS = ("bank", "mallory", "page")
+ORIGIN = "capacitor://localhost"
 
 
 @dataclass(frozen=True)
 class LockedService:
-    """The service, and the key of each of `CALLERS`."""
+    """The service; pages of `ORIGIN` may call it.
+
+    Attributes:
+        keys: of each of `CALLERS`.
+        keys_file: of their lines.
+        private: address of its port for metrics.
+    """
 
     service: LocalService
     keys: dict[str, str]
+    keys_file: Path
+    private: str
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +38,16 @@ def locked(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> I
     for caller in CALLERS:
         keys[caller], line = new_key(caller)
         lines += f"{line}\n"
-    (folder / "keys").write_text(lines)
-    environment = {"BONAFIDE_KEYS_FILE": str(folder / "keys"), "BONAFIDE_DRAIN_NOTICE_S": "0"}
+    keys_file = folder / "keys"
+    keys_file.write_text(lines)
+    (metrics_port,) = free_ports(1)
+    environment = {
+        "BONAFIDE_KEYS_FILE": str(keys_file),
+        "BONAFIDE_METRICS_PORT": str(metrics_port),
+        "BONAFIDE_ALLOWED_ORIGINS": ORIGIN,
+        "BONAFIDE_DRAIN_NOTICE_S": "0",
+    }
     with running(folder / "log", environment) as started:
-        yield LockedService(started, keys)
+        yield LockedService(started, keys, keys_file, f"http://127.0.0.1:{metrics_port}")
         # The session ends, and each takes seconds to drain: both at once.
         service.process.terminate()

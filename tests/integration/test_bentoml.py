@@ -231,22 +231,22 @@ async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
     service: LocalService, locked: LockedService
 ) -> None:
     """Whichever was started first: each has counted its own calls, and none of the other's."""
-    key = locked.keys["bank"]
 
-    async def counted(which: LocalService) -> float:
+    async def counted(metrics: str) -> float:
         labels = {"code": "ok", "method": "PredictLiveness", "transport": "grpc"}
-        return await metric(which, "bonafide_calls_total", key, **labels)
+        return await metric(metrics, "bonafide_calls_total", **labels)
 
-    for called, other in ((service, locked.service), (locked.service, service)):
-        before, before_there = await counted(called), await counted(other)
-        async with AsyncBonafideClient(called.address, api_key=key) as client:
+    first, second = (service.address, service.url), (locked.service.address, locked.private)
+    for (called, own), (_, others) in ((first, second), (second, first)):
+        before, before_there = await counted(own), await counted(others)
+        async with AsyncBonafideClient(called, api_key=locked.keys["bank"]) as client:
             await client.predict_liveness(encode_image(photo()))
 
-        async def one_more(which: LocalService = called, than: float = before) -> bool:
-            return await counted(which) == than + 1
+        async def one_more(metrics: str = own, than: float = before) -> bool:
+            return await counted(metrics) == than + 1
 
         await until(one_more, 5)
-        assert await counted(other) == before_there
+        assert await counted(others) == before_there
 
 
 @pytest.mark.slow

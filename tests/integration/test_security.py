@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,17 +19,15 @@ from websockets.typing import Subprotocol
 
 from bonafide.security.keys import new_key
 from bonafide_client import AsyncBonafideClient, ModelStatus, Overloaded, Tls, Unauthenticated, Unavailable
-from scripts.local_service import ROOT, LocalService, free_ports, running, start
+from scripts.local_service import ROOT, LocalService, free_ports, start
 from tests.bombs import bmp_of_runs, laced_matroska
 from tests.certificates import Authority, Certificate
 from tests.integration.curl import curl
-from tests.integration.locked import LockedService
+from tests.integration.locked import ORIGIN, LockedService
 from tests.integration.logs import assert_told, contained, lines_with
 from tests.integration.tiny_models import tiny_models
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
-
-PAGE = "capacitor://localhost"
 
 
 @pytest.mark.slow
@@ -60,79 +59,85 @@ async def test_bombs_of_one_caller_do_not_delay_another(locked: LockedService, f
         await asyncio.gather(*bombs, return_exceptions=True)
 
 
+@pytest.fixture
+def keys_file(locked: LockedService) -> Iterator[Path]:
+    """Of the keys of `locked`, to be changed by a test; they are put back at its end."""
+    lines = locked.keys_file.read_text()
+    yield locked.keys_file
+    locked.keys_file.write_text(lines)
+
+
 @pytest.mark.slow
-async def test_keys_on_every_way_in(tmp_path: Path) -> None:
-    (bank, bank_line), (batch, batch_line), (later, later_line) = new_key("bank"), new_key("batch", 2), new_key("later")
-    keys = tmp_path / "keys"
-    keys.write_text(f"{bank_line}\n{batch_line}\n")
+@pytest.mark.beside
+async def test_keys_on_every_way_in(locked: LockedService, keys_file: Path) -> None:
+    service, others = locked.service, keys_file.read_text()
+    (insurer, insurer_line), (batch, batch_line), (later, later_line) = (
+        new_key("insurer"), new_key("batch", 2), new_key("later"),
+    )  # fmt: skip
     recording = encode(speech_like(8), 16_000)
-    (metrics_port,) = free_ports(1)
-    environment = {
-        **tiny_models(),
-        "BONAFIDE_KEYS_FILE": str(keys),
-        "BONAFIDE_METRICS_PORT": str(metrics_port),
-        "BONAFIDE_ALLOWED_ORIGINS": PAGE,
-    }
-    with running(tmp_path / "log", environment) as service:
-        async with (
-            AsyncBonafideClient(service.address, api_key=bank) as client,
-            httpx.AsyncClient(base_url=service.url, timeout=60) as http,
-        ):
-            assert len((await client.analyze_file(recording)).chunks) == 2
-            answer = await http.post("/detect_audio", content=recording, headers={"authorization": f"Bearer {bank}"})
-            assert len(answer.json()["chunks"]) == 2
+    async with (
+        AsyncBonafideClient(service.address, api_key=insurer) as client,
+        httpx.AsyncClient(base_url=service.url, timeout=60) as http,
+    ):
+        keys_file.write_text(f"{others}{insurer_line}\n{batch_line}\n")
+        await until(_known(http, insurer), 30)
+        assert len((await client.analyze_file(recording)).chunks) == 2
+        answer = await http.post("/detect_audio", content=recording, headers={"authorization": f"Bearer {insurer}"})
+        assert len(answer.json()["chunks"]) == 2
 
-            for key in ("", "bonafide_wrong-wrong-wrong"):
-                async with AsyncBonafideClient(service.address, api_key=key) as stranger:
-                    assert await stranger.health() == "SERVING"
-                    with pytest.raises(Unauthenticated):
-                        await stranger.predict_liveness(encode_image(photo()))
-                    with pytest.raises(Unauthenticated):
-                        await stranger.analyze_file(b"x" * 20_000_000)
-                headers = {"x-api-key": key}
-                for path in ("/livez", "/readyz", "/health"):
-                    assert (await http.get(path, headers=headers)).status_code == 200
-                for path in ("/stats", "/model_status", "/schema.json/", "/anything"):
-                    assert (await http.get(path, headers=headers)).status_code == 401
-                assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
-            await _check_sockets(service, bank)
-            await _check_page(http)
-            assert b"unauthenticated" in await curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
+        for key in ("", "bonafide_wrong-wrong-wrong"):
+            async with AsyncBonafideClient(service.address, api_key=key) as stranger:
+                assert await stranger.health() == "SERVING"
+                with pytest.raises(Unauthenticated):
+                    await stranger.predict_liveness(encode_image(photo()))
+                with pytest.raises(Unauthenticated):
+                    await stranger.analyze_file(b"x" * 20_000_000)
+            headers = {"x-api-key": key}
+            for path in ("/livez", "/readyz", "/health"):
+                assert (await http.get(path, headers=headers)).status_code == 200
+            for path in ("/stats", "/model_status", "/schema.json/", "/anything"):
+                assert (await http.get(path, headers=headers)).status_code == 401
+            assert (await http.post("/detect_audio", content=recording, headers=headers)).status_code == 401
+        await _check_sockets(service, insurer)
+        await _check_page(http)
+        assert b"unauthenticated" in await curl(f"{service.url}/detect_audio", b"x" * 50_000_000)
 
-            assert (await http.get("/metrics", headers={"x-api-key": bank})).status_code == 404
-            private = f"http://127.0.0.1:{metrics_port}"
-            assert 'code="unauthenticated"' in (await http.get(f"{private}/metrics")).text
-            assert (await http.get(f"{private}/readyz")).status_code == 200
+        assert (await http.get("/metrics", headers={"x-api-key": insurer})).status_code == 404
+        assert 'code="unauthenticated"' in (await http.get(f"{locked.private}/metrics")).text
+        assert (await http.get(f"{locked.private}/readyz")).status_code == 200
 
-            async with AsyncBonafideClient(service.address, api_key=batch) as often:
+        async with AsyncBonafideClient(service.address, api_key=batch) as often:
+            await often.voice_status()
+            assert (await http.get("/stats", headers={"x-api-key": batch})).status_code == 200
+            with pytest.raises(Overloaded) as refused:
                 await often.voice_status()
-                assert (await http.get("/stats", headers={"x-api-key": batch})).status_code == 200
-                with pytest.raises(Overloaded) as refused:
-                    await often.voice_status()
-                assert refused.value.retry_after_s
+            assert refused.value.retry_after_s
 
-            keys.write_text(f"{later_line}\n")
-
-            async def replaced() -> bool:
-                return (await http.get("/stats", headers={"x-api-key": later})).status_code == 200
-
-            await until(replaced, 30)
-            with pytest.raises(Unauthenticated):
-                await client.voice_status()
+        keys_file.write_text(f"{others}{later_line}\n")
+        await until(_known(http, later), 30)
+        with pytest.raises(Unauthenticated):
+            await client.voice_status()
 
     log = service.log.read_text()
-    assert_told(log, '"caller": "bank"')
-    hashes = re.findall(r"sha256:(\S+)", bank_line + batch_line)
-    assert contained(log, (bank, batch, later, "wrong-wrong-wrong", *hashes)) == []
+    assert_told(log, '"caller": "insurer"')
+    hashes = re.findall(r"sha256:(\S+)", insurer_line + batch_line)
+    assert contained(log, (insurer, batch, later, "wrong-wrong-wrong", *hashes)) == []
+
+
+def _known(http: httpx.AsyncClient, key: str) -> Callable[[], Awaitable[bool]]:
+    async def known() -> bool:
+        return (await http.get("/stats", headers={"x-api-key": key})).status_code == 200
+
+    return known
 
 
 async def _check_page(http: httpx.AsyncClient) -> None:
     """A page of an allowed origin may send its key, and reads that it is wrong."""
     asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
-    answer = await http.options("/detect_audio", headers={"origin": PAGE, **asked})
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
-    refused = await http.post("/detect_audio", content=b"x", headers={"origin": PAGE})
-    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)
+    answer = await http.options("/detect_audio", headers={"origin": ORIGIN, **asked})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, ORIGIN)
+    refused = await http.post("/detect_audio", content=b"x", headers={"origin": ORIGIN})
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, ORIGIN)
 
 
 @pytest.mark.slow
@@ -228,7 +233,6 @@ async def _check_sockets(service: LocalService, key: str) -> None:
     ("name", "environment", "reason"),
     [
         ("Bonafide", {"BENTOML_HOST": "0.0.0.0"}, "BONAFIDE_KEYS_FILE"),
-        ("Bonafide", {"BONAFIDE_TLS_CERT": "none.pem", "BONAFIDE_TLS_KEY": "none.pem"}, "No such file"),
         ("WavLMRunner", {"BENTOML_HOST": "0.0.0.0"}, "runs what it is sent"),
     ],
 )
