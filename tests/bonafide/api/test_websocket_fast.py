@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bonafide.bento.websockets import ReadAhead
 from bonafide.runner.remote import RunnerResult
+from tests.bonafide.api.socket_messages import frame
 from tests.bonafide.api.socket_server import Client, SocketServer, client, socket_server
-from tests.bonafide.api.test_websocket import frame
 from tests.bonafide.fakes import LocalRemote
 
 
