@@ -5,6 +5,7 @@ Its weights are read from a folder outside the project: `minifasnet-v2-2.7-80x80
 three classes, of which 1 is live.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,8 +13,11 @@ import numpy as np
 import openvino  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 NAMES: Final = ("minifasnet-v2-2.7-80x80.onnx", "minifasnet-v1se-4.0-80x80.onnx")
+FACTORS: Final = (2.7, 4.0)
+"""Of the face's box: what each network is given."""
 WIDTH: Final = 256
 """Numbers of both networks together that their last layers see."""
 _SIDE = 80
@@ -59,20 +63,30 @@ class PublishedPair:
             model.add_outputs(last.input_value(0))
             self._networks.append(core.compile_model(model, "CPU"))
 
-    def judge(self, pictures: NDArray[np.uint8]) -> Opinion:
-        """Judges crops of faces.
+    def judge(self, crops: Sequence[Sequence[NDArray[np.uint8]]]) -> Opinion:
+        """Judges n faces.
 
         Args:
-            pictures: uint8 (n, height, width, 3), RGB, of one size.
+            crops: of each face, for each network the crop of its `FACTORS`, uint8 (height, width, 3), RGB.
         """
-        planes = torch.from_numpy(np.ascontiguousarray(pictures[..., ::-1].transpose(0, 3, 1, 2))).float()
-        live, seen = [], []
+        chances, seen = zip(*(self._heard(place, [face[place] for face in crops]) for place in (0, 1)), strict=True)
+        chance = np.clip(np.mean(chances, 0), _CLOSEST, 1 - _CLOSEST)
+        return Opinion(np.log((1 - chance) / chance).astype(np.float32), np.concatenate(seen, 1))
+
+    def _heard(self, place: int, pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], ...]:
+        """Probability of live, and what the last layer sees, of one network; the means of both filters."""
+        planes = [
+            torch.from_numpy(np.ascontiguousarray(each[..., ::-1].transpose(2, 0, 1))[None]).float()
+            for each in pictures
+        ]
+        outputs = []
         for antialias in (False, True):
-            small = torch.nn.functional.interpolate(
-                planes, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=antialias
-            ).numpy()
-            outputs = [network(small) for network in self._networks]
-            live += [torch.softmax(torch.from_numpy(output[0]), 1)[:, _LIVE].numpy() for output in outputs]
-            seen.append(np.concatenate([output[1] for output in outputs], 1))
-        chance = np.clip(np.mean(live, 0), _CLOSEST, 1 - _CLOSEST)
-        return Opinion(np.log((1 - chance) / chance).astype(np.float32), np.mean(seen, 0).astype(np.float32))
+            small = [
+                functional.interpolate(
+                    each, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=antialias
+                )
+                for each in planes
+            ]
+            outputs.append(self._networks[place](torch.cat(small).numpy()))
+        live = [torch.softmax(torch.from_numpy(output[0]), 1)[:, _LIVE].numpy() for output in outputs]
+        return np.mean(live, 0), np.mean([output[1] for output in outputs], 0)

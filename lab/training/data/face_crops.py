@@ -1,7 +1,8 @@
 """Cuts faces out of the simulators' photos, varies them, and asks a published pair of networks about each.
 
 `python -m lab.training.data.face_crops --weights FOLDER` reads the manifests that `python -m lab.training.data.face`
-wrote for both simulators. Faces are cut, as the service cuts them, to the box of the largest times `FACE_FACTOR`.
+wrote for both simulators. Faces are cut, as the service cuts them, to the box of the largest times `FACE_FACTOR`; each
+of the pair is given the crop that its authors would.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,23 @@ from PIL import Image
 
 from bonafide.parent import end_with_parent
 from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import prepare
+from bonafide.photo.faces import Box
+from bonafide.photo.image import Size, prepare
 from bonafide.photo.preparation import around_face
 from lab.training.data.face import SIMULATORS, folder
 from lab.training.data.face_variation import varied
 from lab.training.data.manifest import SPOOF, Item, Split, read
 from lab.training.data.packages import atomic, data_dir
-from lab.training.face_pair import PublishedPair
+from lab.training.face_pair import FACTORS, PublishedPair
 from lab.training.face_photos import read_rgb
 from models.info import ImageGeometry
 
 log = logging.getLogger(__name__)
 
-FACE_FACTOR: Final = 2.7
+FACE_FACTOR: Final = max(FACTORS)
 SIDE: Final = 192
 """Pixels of a crop's edges."""
-_FINER = 240
+_FINER = 320
 """Pixels of the edges while it is varied."""
 _ROWS = 50
 """Photos that a process takes at a time."""
@@ -117,49 +119,89 @@ def write(split: Split, copies: int, weights: Path, seed: int, workers: int) -> 
 
 def cut(image: Image.Image, side: int) -> NDArray[np.uint8]:
     """The largest face of a photo, or all of it where none is found, uint8 (side, side, 3)."""
-    faces = FaceDetector.of_process(1).find(image)
-    box = around_face(faces[0].box(image.size), FACE_FACTOR, image.size) if faces else (0, 0, *image.size)
-    return prepare(image.crop(box), ImageGeometry(None, side, side, None, None, Image.Resampling.BICUBIC))
+    return _squared(image, _around(_face(image), FACE_FACTOR, image.size), side)
 
 
 Plan = tuple[list[tuple[Item, str]], int, Path, int]
 
 
+class _Drawn(NamedTuple):
+    """A crop of `_FINER` pixels, what the first of the pair is given of it, the photo's place, and if it is a blend."""
+
+    picture: NDArray[np.uint8]
+    near: NDArray[np.uint8]
+    place: int
+    blended: bool
+
+
 def _made(plan: Plan) -> Crops:
     rows, copies, weights, seed = plan
     rng = np.random.default_rng(seed)
-    found = [cut(read_rgb(item.path), _FINER) for item, _ in rows]
-    drawn = list(_drawn(found, copies, rng))
-    pictures = np.stack([picture for picture, _, _ in drawn])
-    opinion = _pair(weights).judge(pictures)
-    labels = [-1 if blended else int(rows[place][0].label == SPOOF) for _, place, blended in drawn]
+    photos = [read_rgb(item.path) for item, _ in rows]
+    drawn = list(_drawn(photos, [_face(photo) for photo in photos], copies, rng))
+    opinion = _pair(weights).judge([(each.near, each.picture) for each in drawn])
     return Crops(
-        np.stack([_small(picture) for picture in pictures]),
-        np.array(labels, np.int8),
-        np.array(["-" if blended else rows[place][0].attack for _, place, blended in drawn]),
-        np.array([rows[place][1] for _, place, _ in drawn]),
+        np.stack([_small(each.picture) for each in drawn]),
+        np.array([-1 if each.blended else int(rows[each.place][0].label == SPOOF) for each in drawn], np.int8),
+        np.array(["-" if each.blended else rows[each.place][0].attack for each in drawn]),
+        np.array([rows[each.place][1] for each in drawn]),
         opinion.fake,
         opinion.seen.astype(np.float16),
     )
 
 
 def _drawn(
-    found: Sequence[NDArray[np.uint8]], copies: int, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.uint8], int, bool]]:
-    """Pictures, each with its place and whether another was laid over it."""
-    for place, picture in enumerate(found):
+    photos: Sequence[Image.Image], faces: Sequence[Box | None], copies: int, rng: np.random.Generator
+) -> Iterator[_Drawn]:
+    for place, (photo, face) in enumerate(zip(photos, faces, strict=True)):
         if not copies:
-            yield picture, place, False
+            yield _given(_squared(photo, _around(face, FACE_FACTOR, photo.size), _FINER), face, photo.size, place)
         for _ in range(copies):
+            found = face and _elsewhere(face, photo.size, rng)
+            picture = _squared(photo, _around(found, FACE_FACTOR, photo.size), _FINER)
             kind = rng.random()
             if kind < UNVARIED:
-                yield picture, place, False
+                yield _given(picture, found, photo.size, place)
             elif kind < UNVARIED + BLENDED:
-                other, share = varied(found[int(rng.integers(len(found)))], rng), rng.uniform(0.2, 0.8)
-                blend = share * varied(picture, rng).astype(np.float32) + (1 - share) * other
-                yield np.round(blend).astype(np.uint8), place, True
+                other = int(rng.integers(len(photos)))
+                over = _squared(photos[other], _around(faces[other], FACE_FACTOR, photos[other].size), _FINER)
+                share = rng.uniform(0.2, 0.8)
+                blend = share * varied(picture, rng).astype(np.float32) + (1 - share) * varied(over, rng)
+                yield _given(np.round(blend).astype(np.uint8), found, photo.size, place, blended=True)
             else:
-                yield varied(picture, rng), place, False
+                yield _given(varied(picture, rng), found, photo.size, place)
+
+
+def _face(image: Image.Image) -> Box | None:
+    faces = FaceDetector.of_process(1).find(image)
+    return faces[0].box(image.size) if faces else None
+
+
+def _around(face: Box | None, factor: float, size: Size) -> Box:
+    return around_face(face, factor, size) if face else (0, 0, *size)
+
+
+def _elsewhere(face: Box, size: Size, rng: np.random.Generator) -> Box:
+    """The box a little larger, smaller or aside, as it would be found in another photo; inside the photo."""
+    left, top, right, bottom = face
+    edges = np.array([right - left, bottom - top]) * np.exp(rng.uniform(np.log(0.8), np.log(1.2)))
+    middle = np.array([left + right, top + bottom]) / 2 + rng.normal(0, 0.04, 2) * edges
+    start = np.clip(np.round(middle - edges / 2), 0, np.array(size) - 2)
+    stop = np.clip(np.round(middle + edges / 2), start + 2, size)
+    return int(start[0]), int(start[1]), int(stop[0]), int(stop[1])
+
+
+def _given(picture: NDArray[np.uint8], face: Box | None, size: Size, place: int, *, blended: bool = False) -> _Drawn:
+    """With what the first of the pair sees of it; `size` is that of the photo in which `face` lies."""
+    whole, near = (_around(face, factor, size) for factor in (FACE_FACTOR, min(FACTORS)))
+    scale = len(picture) / np.array([whole[2] - whole[0], whole[3] - whole[1]])
+    left, top = np.round((np.array(near[:2]) - whole[:2]) * scale).astype(int)
+    right, bottom = np.round((np.array(near[2:]) - whole[:2]) * scale).astype(int)
+    return _Drawn(picture, picture[top:bottom, left:right], place, blended)
+
+
+def _squared(image: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
+    return prepare(image.crop(box), ImageGeometry(None, side, side, None, None, Image.Resampling.BICUBIC))
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

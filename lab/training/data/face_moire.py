@@ -15,9 +15,11 @@ from lab.training.data.face_camera import Plane
 from lab.training.data.face_scene import View
 
 Spot = tuple[float, float, float, float]
-"""Middle and size of a sub-pixel, in display pixels: x, y, width, height."""
+"""Middle and size of a sub-pixel, in cells of the lattice: x, y, width, height."""
+Layout = tuple[tuple[Spot, ...], ...]
+"""Sub-pixels of red, green and blue in one cell of the lattice."""
 
-LAYOUTS: Final[dict[str, tuple[tuple[Spot, ...], ...]]] = {
+LAYOUTS: Final[dict[str, Layout]] = {
     "rgb": (((1 / 6, 0.5, 0.25, 0.8),), ((0.5, 0.5, 0.25, 0.8),), ((5 / 6, 0.5, 0.25, 0.8),)),
     "bgr": (((5 / 6, 0.5, 0.25, 0.8),), ((0.5, 0.5, 0.25, 0.8),), ((1 / 6, 0.5, 0.25, 0.8),)),
     "wide": (((1 / 6, 0.5, 0.32, 0.92),), ((0.5, 0.5, 0.32, 0.92),), ((5 / 6, 0.5, 0.32, 0.92),)),
@@ -34,10 +36,12 @@ LAYOUTS: Final[dict[str, tuple[tuple[Spot, ...], ...]]] = {
         ((5 / 6, 0.25, 0.25, 0.4), (1 / 3, 0.75, 0.25, 0.4)),
     ),
 }
-"""Sub-pixels of red, green and blue in one cell of the lattice."""
+"""Of real displays."""
 
 _HARMONICS: Final = ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1), (2, -1), (3, 0), (0, 3))
 _LEAST: Final = 0.004
+_APART: Final = 0.28
+"""Of the middles of two drawn sub-pixels, at least, in cells."""
 _FILE_BLUR: Final = 0.35
 """Of a pixel of the file, in such pixels, as a standard deviation."""
 
@@ -57,13 +61,31 @@ class Sensor:
     fill: float
 
 
-def moire(view: View, cells: float, layout: str, sensor: Sensor) -> Plane:
+def drawn_layout(rng: np.random.Generator) -> Layout:
+    """Draws one that need not exist: a model that saw many learns what all have in common, a lattice in colours.
+
+    One or two sub-pixels of each colour lie apart from all others, also across the edges of the cell.
+    """
+    middles: list[tuple[float, float]] = []
+    colours: list[tuple[Spot, ...]] = []
+    for _ in range(3):
+        spots: list[Spot] = []
+        size = rng.uniform(0.15, 0.5, 2)
+        for _ in range(int(rng.integers(1, 3))):
+            x, y = _apart(middles, rng)
+            middles.append((x, y))
+            spots.append((x, y, float(size[0]), float(size[1])))
+        colours.append(tuple(spots))
+    return tuple(colours)
+
+
+def moire(view: View, cells: float, layout: Layout, sensor: Sensor) -> Plane:
     """The factor by which the lattice changes the light, per pixel of the file.
 
     Args:
         view: where the display is seen.
         cells: of its lattice per sample of the sensor, about.
-        layout: a key of `LAYOUTS`.
+        layout: of its sub-pixels.
         sensor: that sees it.
 
     Returns:
@@ -82,7 +104,7 @@ def moire(view: View, cells: float, layout: str, sensor: Sensor) -> Plane:
         seen = np.exp(-2 * (np.pi * sensor.lens) ** 2 * (middle @ middle)) * np.prod(np.sinc(sensor.fill * middle))
         for colours in ((0, 2), (1,)):
             alias = _nearest(middle, green=colours == (1,)) * sensor.per_pixel
-            coefficients = [2 * seen * _coefficient(LAYOUTS[layout][colour], k, m) for colour in colours]
+            coefficients = [2 * seen * _coefficient(layout[colour], k, m) for colour in colours]
             rest = np.array([middle * sensor.per_pixel - alias])
             if max(map(abs, coefficients)) * _kept(rest[:, 0], rest[:, 1])[0] < _LEAST:
                 continue
@@ -94,6 +116,20 @@ def moire(view: View, cells: float, layout: str, sensor: Sensor) -> Plane:
                 shift = np.float32(np.angle(coefficient))
                 light[:, :, colour] += np.float32(abs(coefficient)) * kept * np.cos(turn + shift)
     return np.maximum(light, 0)
+
+
+def _apart(others: list[tuple[float, float]], rng: np.random.Generator) -> tuple[float, float]:
+    """A place in the cell that is `_APART` from all others; the furthest of twenty where there is none."""
+    best, furthest = (0.0, 0.0), -1.0
+    for _ in range(20):
+        place = rng.random(2)
+        away = [abs((place - other + 0.5) % 1 - 0.5) for other in others]
+        nearest = min((float(np.hypot(*each)) for each in away), default=1.0)
+        if nearest > furthest:
+            best, furthest = (float(place[0]), float(place[1])), nearest
+        if nearest >= _APART:
+            break
+    return best
 
 
 def _coefficient(spots: tuple[Spot, ...], k: int, m: int) -> complex:

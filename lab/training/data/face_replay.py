@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from lab.training.data.face_attacks import banded
 from lab.training.data.face_camera import Plane, to_linear
-from lab.training.data.face_moire import Sensor, moire
+from lab.training.data.face_moire import LAYOUTS, Layout, Sensor, drawn_layout, moire
 from lab.training.data.face_scene import View, lighting, look, resize, surroundings
 from lab.training.data.face_video import as_video
 from lab.training.data.manifest import Split
@@ -24,6 +24,8 @@ PANELS: Final[dict[Split, tuple[str, ...]]] = {
     "test": ("diamond", "delta"),
 }
 """Layouts of `face_moire` that a split may use."""
+_DRAWN: Final = 0.6
+"""Share of the training split's displays whose layout is drawn."""
 
 
 def replayed(
@@ -47,7 +49,7 @@ def replayed(
     if rng.random() < 0.15:  # the next frame is half way down the panel, or the last one has not faded
         content = _two_frames(content, view, rng)
     content = content ** np.float32(rng.uniform(0.8, 1.35))
-    light = content * moire(view, banded(rng, 0.12, 2.4, split), str(rng.choice(PANELS[split])), sensor)
+    light = content * moire(view, banded(rng, 0.12, 2.4, split), _panel(split, rng), sensor)
     light *= np.array([rng.uniform(0.78, 1.05), 1, rng.uniform(0.95, 1.3)], np.float32)
     light = light * _refresh(view, split, rng) * lighting(view, rng, 0.3)  # a panel is darker seen from aside
     light = light + np.float32(np.exp(rng.uniform(np.log(0.001), np.log(0.05))))  # blacks are not black
@@ -55,6 +57,12 @@ def replayed(
     if view.covers:
         return np.asarray(light, np.float32)
     return _in_room(light, background, view, rng)
+
+
+def _panel(split: Split, rng: np.random.Generator) -> Layout:
+    if split == "train" and rng.random() < _DRAWN:
+        return drawn_layout(rng)
+    return LAYOUTS[str(rng.choice(PANELS[split]))]
 
 
 def _file(picture: Plane, rng: np.random.Generator) -> Plane:

@@ -15,7 +15,7 @@ _FILTERS: Final = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Re
 
 
 def varied(picture: Pixels, rng: np.random.Generator) -> Pixels:
-    """A copy of another part, light, sharpness, noise and file; nothing that its class could be told by is added.
+    """A copy of other light, sharpness, noise and file; nothing that its class could be told by is added.
 
     Args:
         picture: uint8 (side, side, 3), RGB.
@@ -24,8 +24,7 @@ def varied(picture: Pixels, rng: np.random.Generator) -> Pixels:
     Returns:
         The same shape.
     """
-    side = len(picture)
-    light: Floats = _another_part(picture, rng).astype(np.float32) / np.float32(255)
+    light: Floats = picture.astype(np.float32) / np.float32(255)
     for chance, change in (
         (0.9, _other_light),
         (0.6, _other_sharpness),
@@ -38,15 +37,7 @@ def varied(picture: Pixels, rng: np.random.Generator) -> Pixels:
     pixels = np.round(np.clip(light, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.35:
         pixels = _as_jpeg(pixels, int(rng.integers(30, 95)))
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
-
-
-def _another_part(picture: Pixels, rng: np.random.Generator) -> Pixels:
-    side = len(picture)
-    kept = round(side * rng.uniform(0.8, 1.0))
-    top, left = rng.integers(0, side - kept + 1, 2)
-    part = picture[top : top + kept, left : left + kept]
-    return part[:, ::-1] if rng.random() < 0.5 else part
+    return pixels
 
 
 def _other_light(light: Floats, rng: np.random.Generator) -> Floats:

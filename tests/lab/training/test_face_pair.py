@@ -16,7 +16,7 @@ def test_probabilities_are_those_of_the_authors_programs() -> None:
     logits = [reference(name) for name in names]
     live = np.mean([np.exp(each)[:, 1] / np.exp(each).sum(1) for each in logits], 0)
     pictures = reference("images_bgr")[..., ::-1]
-    opinion = PublishedPair(WEIGHTS).judge(pictures)
+    opinion = PublishedPair(WEIGHTS).judge([(picture, picture) for picture in pictures])
     np.testing.assert_allclose(1 / (1 + np.exp(opinion.fake)), live, atol=1e-4)
     assert opinion.seen.shape == (len(pictures), WIDTH)
     assert opinion.seen.std(0).min() > 0

@@ -20,11 +20,8 @@ def test_a_copy_resembles_the_picture_and_is_drawn_again_by_its_seed(seed: int) 
     assert copy.shape == (SIDE, SIDE, 3)
     assert copy.dtype == np.uint8
     assert np.array_equal(copy, varied(picture(), np.random.default_rng(seed)))
-    small = [
-        np.asarray(Image.fromarray(each).convert("L").resize((4, 4)), float).ravel()
-        for each in (picture(), picture()[:, ::-1], copy)
-    ]
-    assert max(np.corrcoef(small[2], each)[0, 1] for each in small[:2]) > 0.5
+    small = [np.asarray(Image.fromarray(each).convert("L").resize((4, 4)), float).ravel() for each in (picture(), copy)]
+    assert np.corrcoef(small)[0, 1] > 0.5
 
 
 def test_copies_differ() -> None:
