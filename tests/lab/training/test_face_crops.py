@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from bonafide.photo.face_detector import FaceDetector
@@ -15,10 +16,10 @@ from lab.training.data import face_crops
 from lab.training.data.face import SIMULATORS, folder
 from lab.training.data.face_crops import FACE_FACTOR, SIDE, cut, read_crops
 from lab.training.data.manifest import Item, write
-from lab.training.face_pair import WIDTH
+from lab.training.face_pair import FACTORS, WIDTH, Opinion
 from models.info import ImageGeometry
 from tests.media import encode_image
-from tests.portraits import no_face, portrait
+from tests.portraits import no_face, portrait, small_face
 from tests.published import WEIGHTS, needs_weights
 
 
@@ -33,6 +34,37 @@ def test_a_face_is_cut_as_the_service_cuts_it(photo: Image.Image) -> None:
     )
     geometry = ImageGeometry(None, SIDE, SIDE, None, None, 3, face_factor=FACE_FACTOR)
     assert np.array_equal(reader.read(encode_image(photo, "PNG"), geometry).pixels, cut(photo, SIDE))
+
+
+@pytest.mark.parametrize("copies", [0, 8])
+def test_each_of_the_pair_is_given_its_crop_of_the_same_face(
+    copies: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearer crop is the middle of the wider one, of a photo that is large enough for both."""
+    given: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+
+    class Recorder:
+        def judge(self, crops: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> Opinion:
+            given.extend(crops)
+            return Opinion(np.zeros(len(crops), np.float32), np.zeros((len(crops), WIDTH), np.float32))
+
+    monkeypatch.setattr(face_crops, "_pair", lambda weights: Recorder())
+    photo = small_face()
+    photo.save(tmp_path / "photo.png")
+    item = Item(tmp_path / "photo.png", "bonafide", "a", "test", "CC0", "-", "dev")
+    made = face_crops._made(([(item, "bench")], copies, tmp_path, 1))
+    assert len(given) == len(made.spoof) == max(1, copies)
+    for near, wide in given:
+        share = len(near) / len(wide)
+        assert share == pytest.approx(FACTORS[0] / FACTORS[1], abs=0.05)
+        start, height, width = round((len(wide) - len(near)) / 2), *near.shape[:2]
+        middles = [
+            wide[top : top + height, left : left + width]
+            for top in range(start - 3, start + 4)
+            for left in range(start - 3, start + 4)
+        ]
+        assert any(np.array_equal(near, middle) for middle in middles)
+    assert len({wide.tobytes() for _, wide in given}) == len(given), "each copy is another one"
 
 
 @needs_weights
