@@ -119,7 +119,7 @@ def write(split: Split, copies: int, weights: Path, seed: int, workers: int) -> 
 
 def cut(image: Image.Image, side: int) -> NDArray[np.uint8]:
     """The largest face of a photo, or all of it where none is found, uint8 (side, side, 3)."""
-    return _squared(image, _around(_face(image), FACE_FACTOR, image.size), side)
+    return _cut(image, _face(image), side)
 
 
 Plan = tuple[list[tuple[Item, str]], int, Path, int]
@@ -155,21 +155,20 @@ def _drawn(
 ) -> Iterator[_Drawn]:
     for place, (photo, face) in enumerate(zip(photos, faces, strict=True)):
         if not copies:
-            yield _given(_squared(photo, _around(face, FACE_FACTOR, photo.size), _FINER), face, photo.size, place)
+            picture = _cut(photo, face, _FINER)
+            yield _Drawn(picture, _nearer(picture, face, photo.size), place, blended=False)
         for _ in range(copies):
             found = face and _elsewhere(face, photo.size, rng)
-            picture = _squared(photo, _around(found, FACE_FACTOR, photo.size), _FINER)
-            kind = rng.random()
-            if kind < UNVARIED:
-                yield _given(picture, found, photo.size, place)
-            elif kind < UNVARIED + BLENDED:
+            picture, kind = _cut(photo, found, _FINER), rng.random()
+            blended = UNVARIED <= kind < UNVARIED + BLENDED
+            if blended:
                 other = int(rng.integers(len(photos)))
-                over = _squared(photos[other], _around(faces[other], FACE_FACTOR, photos[other].size), _FINER)
-                share = rng.uniform(0.2, 0.8)
+                share, over = rng.uniform(0.2, 0.8), _cut(photos[other], faces[other], _FINER)
                 blend = share * varied(picture, rng).astype(np.float32) + (1 - share) * varied(over, rng)
-                yield _given(np.round(blend).astype(np.uint8), found, photo.size, place, blended=True)
-            else:
-                yield _given(varied(picture, rng), found, photo.size, place)
+                picture = np.round(blend).astype(np.uint8)
+            elif kind >= UNVARIED:
+                picture = varied(picture, rng)
+            yield _Drawn(picture, _nearer(picture, found, photo.size), place, blended)
 
 
 def _face(image: Image.Image) -> Box | None:
@@ -191,16 +190,17 @@ def _elsewhere(face: Box, size: Size, rng: np.random.Generator) -> Box:
     return int(start[0]), int(start[1]), int(stop[0]), int(stop[1])
 
 
-def _given(picture: NDArray[np.uint8], face: Box | None, size: Size, place: int, *, blended: bool = False) -> _Drawn:
-    """With what the first of the pair sees of it; `size` is that of the photo in which `face` lies."""
+def _nearer(picture: NDArray[np.uint8], face: Box | None, size: Size) -> NDArray[np.uint8]:
+    """The part of a crop that the first of the pair is given; `size` is that of the photo in which `face` lies."""
     whole, near = (_around(face, factor, size) for factor in (FACE_FACTOR, min(FACTORS)))
     scale = len(picture) / np.array([whole[2] - whole[0], whole[3] - whole[1]])
     left, top = np.round((np.array(near[:2]) - whole[:2]) * scale).astype(int)
     right, bottom = np.round((np.array(near[2:]) - whole[:2]) * scale).astype(int)
-    return _Drawn(picture, picture[top:bottom, left:right], place, blended)
+    return picture[top:bottom, left:right]
 
 
-def _squared(image: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
+def _cut(image: Image.Image, face: Box | None, side: int) -> NDArray[np.uint8]:
+    box = _around(face, FACE_FACTOR, image.size)
     return prepare(image.crop(box), ImageGeometry(None, side, side, None, None, Image.Resampling.BICUBIC))
 
 

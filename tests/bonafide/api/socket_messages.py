@@ -1,4 +1,4 @@
-"""What clients of `/ws/detect` send, as frames, and as bytes below them."""
+"""What clients of `/ws/detect` send, and a connection below their frames."""
 
 import asyncio
 import base64
@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 from tests.bonafide.api.socket_server import SocketServer
+from tests.bonafide.bento.edge_server import UPGRADE
 from tests.bonafide.live.conversation import level
 
 
@@ -32,17 +33,6 @@ async def raw_client(server: SocketServer, receive_buffer: int | None = None) ->
     sock.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(sock, ("127.0.0.1", server.port))
-    head = (
-        b"GET /ws/detect HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    await loop.sock_sendall(sock, head)
+    await loop.sock_sendall(sock, UPGRADE % b"ws/detect")
     assert b"101" in await loop.sock_recv(sock, 4_096)
     return sock
-
-
-def masked(text: str) -> bytes:
-    """A text frame as a client sends it, masked with zeros."""
-    data = text.encode()
-    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
-    return b"\x81" + size + bytes(4) + data

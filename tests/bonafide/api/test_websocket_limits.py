@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.bonafide.api.socket_messages import chunk, frame, masked, raw_client
+from tests.bonafide.api.socket_messages import chunk, frame, raw_client
 from tests.bonafide.api.socket_server import client, socket_server
+from tests.bonafide.bento.edge_server import masked
 from tests.bonafide.fakes import LocalRemote
 
 
@@ -124,7 +125,7 @@ async def test_who_never_reads_is_cut_off_and_leaves_nothing(monkeypatch: pytest
 
         async def flood() -> None:
             while True:
-                await loop.sock_sendall(sock, masked(frame("stats")) * 100)
+                await loop.sock_sendall(sock, masked(1, frame("stats").encode()) * 100)
 
         flooding = asyncio.create_task(flood())
         await server.until(lambda: server.sessions.active == 1)
