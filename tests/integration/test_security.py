@@ -233,6 +233,7 @@ async def _check_sockets(service: LocalService, key: str) -> None:
     ("name", "environment", "reason"),
     [
         ("Bonafide", {"BENTOML_HOST": "0.0.0.0"}, "BONAFIDE_KEYS_FILE"),
+        ("Bonafide", {"BONAFIDE_TLS_CERT": "none.pem", "BONAFIDE_TLS_KEY": "none.pem"}, "No such file"),
         ("WavLMRunner", {"BENTOML_HOST": "0.0.0.0"}, "runs what it is sent"),
     ],
 )
