@@ -1,30 +1,36 @@
 """Trains a small DINOv2 behind convolutions, from random weights, by two teachers: simulators and a published pair.
 
-`python -m lab.training.face_distilled --output FOLDER` reads the crops that `python -m lab.training.data.face_crops`
-wrote and one YAML file, resumes from its last checkpoint, logs the dev error and writes a folder that the service
-loads; `python -m lab.evaluate` measures it. The simulators label their attacks, and the pair has seen real ones.
+`python -m lab.training.face_distilled --weights FOLDER --output FOLDER` reads the crops that
+`python -m lab.training.data.face_crops` wrote and one YAML file, resumes from its last checkpoint, logs the dev error
+and writes a folder that the service loads; `python -m lab.evaluate` measures it. The simulators label their attacks,
+and the pair, which has seen real ones, is asked about each varied crop.
 """
 
 import argparse
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.metrics import eer
-from lab.training.data.face_crops import FACE_FACTOR, SIDE, Crops, read_crops
+from lab.training.data.face_crops import Crops, read_crops
 from lab.training.data.packages import atomic, data_dir
 from lab.training.face_distilled_model import FaceTraining, Judged
 from lab.training.face_export import export
+from lab.training.face_hints import Standard, targets
+from lab.training.face_pair import Opinion, PublishedPair
+from lab.training.face_variation import varied
+from lab.training.face_views import FACE_FACTOR, SIDE, Views, as_cut, for_pair, moved
 from lab.training.recipe import read_recipe
 from models.convolutional_dinov2 import Dinov2WithConvolutions
 
@@ -39,6 +45,17 @@ _SETTLED = 20
 """Steps after which the running mean is of half of them."""
 _LOG_ODDS = 0.05
 """What the difference of log odds weighs beside that of probabilities."""
+_SAMPLED = 8
+"""Batches over which what the pair sees is standardised."""
+_AT_ONCE = 64
+"""Dev crops that are judged at once."""
+
+
+class Pair(Protocol):
+    """As `face_pair.PublishedPair`."""
+
+    def judge(self, near: Tensor, wide: Tensor) -> Opinion:
+        """See there."""
 
 
 @dataclass(frozen=True)
@@ -58,48 +75,70 @@ class Recipe:
     weight_decay: float
     warmup_share: float
     epochs: float
+    blended: float
     eval_steps: int
     averaging: float
     labels: float
     seen: float
+    hints: float
     pair_share: float
     label_share: float
 
 
-@dataclass(frozen=True)
-class Taught:
-    """What is to be learned of n crops.
+class Batch(NamedTuple):
+    """What the model is given, and what is to be learned of it.
 
     Attributes:
+        pictures: uint8 (n, `SIDE`, `SIDE`, 3), RGB.
+        near: see `Views`.
         spoof: 1, 0, or -1 where there is no label; float32 (n,).
-        fake: the pair's log odds, float32 (n,).
-        seen: what the pair's last layers see, standardised, float32 (n, width).
+        opinion: of the pair on the same pixels.
     """
 
+    pictures: Tensor
+    near: Tensor
     spoof: Tensor
-    fake: Tensor
-    seen: Tensor
+    opinion: Opinion
+
+
+class Scales(NamedTuple):
+    """By which what the pair sees is standardised: of its last layers, and of each of its maps."""
+
+    seen: Standard
+    maps: list[Standard]
 
     @classmethod
-    def of(cls, crops: Crops) -> "Taught":
-        """All that crops are to teach."""
-        seen = torch.from_numpy(crops.seen.astype(np.float32))
-        standard = (seen - seen.mean(0)) / (seen.std(0) + 1e-3)
-        return cls(torch.from_numpy(crops.spoof.astype(np.float32)), torch.from_numpy(crops.fake), standard)
-
-    def __getitem__(self, places: NDArray[np.int64]) -> "Taught":
-        chosen = torch.from_numpy(places)
-        return Taught(self.spoof[chosen], self.fake[chosen], self.seen[chosen])
+    def of(cls, opinions: Sequence[Opinion]) -> "Scales":
+        """Those of these opinions together."""
+        maps = zip(*(targets(each) for each in opinions), strict=True)
+        return cls(Standard.of([each.seen for each in opinions]), [Standard.of(each) for each in maps])
 
 
-def loss(judged: Judged, taught: Taught, recipe: Recipe) -> Tensor:
-    """How far both judges and the view are from what is to be learned, a scalar."""
-    pair = functional.binary_cross_entropy_with_logits(judged.pair, torch.sigmoid(taught.fake))
-    pair = pair + _LOG_ODDS * functional.smooth_l1_loss(judged.pair, taught.fake.clamp(-_SURE, _SURE))
-    seen = functional.smooth_l1_loss(judged.seen, taught.seen)
-    labelled = taught.spoof >= 0
-    label = functional.binary_cross_entropy_with_logits(judged.label[labelled], taught.spoof[labelled], reduction="sum")
-    return pair + recipe.seen * seen + recipe.labels * label / labelled.sum().clamp(min=1)
+def batch_of(crops: Crops, places: NDArray[np.int64], pair: Pair, recipe: Recipe, rng: np.random.Generator) -> Batch:
+    """Faces moved and varied, the first of them laid over each other; the pair is asked about the outcome."""
+    views = moved(crops.pictures[places], crops.boxes[places], rng)
+    wide = varied(views.wide, rng)
+    spoof = torch.from_numpy(crops.spoof[places].astype(np.float32))
+    if blended := round(recipe.blended * len(places)):
+        share = torch.from_numpy(rng.uniform(0.2, 0.8, (blended, 1, 1, 1)).astype(np.float32))
+        wide[:blended] = share * wide[:blended] + (1 - share) * wide[:blended].roll(1, 0)
+        spoof[:blended] = -1
+    pictures = torch.round(wide * 255)
+    opinion = pair.judge(*for_pair(Views(pictures / 255, views.near)))
+    return Batch(pictures.permute(0, 2, 3, 1).to(torch.uint8), views.near, spoof, opinion)
+
+
+def loss(judged: Judged, hints: Sequence[Tensor], batch: Batch, scales: Scales, recipe: Recipe) -> Tensor:
+    """How far both judges and all views are from what is to be learned, a scalar."""
+    fake = batch.opinion.fake
+    found = functional.binary_cross_entropy_with_logits(judged.pair, torch.sigmoid(fake))
+    found = found + _LOG_ODDS * functional.smooth_l1_loss(judged.pair, fake.clamp(-_SURE, _SURE))
+    found = found + recipe.seen * functional.smooth_l1_loss(judged.seen, scales.seen(batch.opinion.seen))
+    for hint, target, standard in zip(hints, targets(batch.opinion), scales.maps, strict=True):
+        found = found + recipe.hints * functional.smooth_l1_loss(hint, standard(target))
+    labelled = batch.spoof >= 0
+    label = functional.binary_cross_entropy_with_logits(judged.label[labelled], batch.spoof[labelled], reduction="sum")
+    return found + recipe.labels * label / labelled.sum().clamp(min=1)
 
 
 class Training:
@@ -109,13 +148,15 @@ class Training:
         recipe: how.
         crops: of the training split.
         dev: of the dev split.
+        pair: the second teacher.
         work: folder for its checkpoint.
     """
 
-    def __init__(self, recipe: Recipe, crops: Crops, dev: Crops, work: Path) -> None:
+    def __init__(self, recipe: Recipe, crops: Crops, dev: Crops, pair: Pair, work: Path) -> None:
         torch.manual_seed(recipe.seed)
-        self._recipe, self._crops, self._dev, self._work = recipe, crops, dev, work
-        self._taught = Taught.of(crops)
+        self._recipe, self._crops, self._dev, self._pair, self._work = recipe, crops, dev, pair, work
+        self._scales = Scales.of([self._batch(step).opinion for step in range(_SAMPLED)])
+        self._dev_fake = torch.cat([opinion.fake for opinion in self._opinions_on_dev()])
         self.model = FaceTraining(asdict(recipe))
         self.mean = torch.optim.swa_utils.AveragedModel(self.model, avg_fn=self._average, use_buffers=True)
         decayed = [weight for weight in self.model.parameters() if weight.ndim > 1]
@@ -145,17 +186,24 @@ class Training:
                 self._keep()
 
     def dev_errors(self) -> str:
-        """EER of the mean's score over each simulator's dev crops, and how far it is from the pair, as text."""
-        judged = self._judged(self._dev.pictures)
-        score = self._recipe.pair_share * judged.pair + self._recipe.label_share * judged.label
+        """EER of the mean's score over each simulator's dev crops, and how closely it follows the pair, as text."""
+        pair, label = self._judged_dev()
+        score = (self._recipe.pair_share * pair + self._recipe.label_share * label).numpy()
         spoof = self._dev.spoof == 1
         errors = [
-            f"{name} {100 * eer(score.numpy()[chosen], spoof[chosen]):.1f} %"
+            f"{name} {100 * eer(score[chosen], spoof[chosen]):.1f} %"
             for name in sorted(set(self._dev.simulator.tolist()))
             for chosen in [self._dev.simulator == name]
         ]
-        apart = torch.sigmoid(judged.pair) - torch.sigmoid(torch.from_numpy(self._dev.fake))
-        return f"dev EER {', '.join(errors)}, {float(apart.abs().mean()):.3f} from the pair's probabilities"
+        apart = torch.sigmoid(pair) - torch.sigmoid(self._dev_fake)
+        ranks = [
+            f"{name} {stats.spearmanr(score[chosen], self._dev_fake.numpy()[chosen]).statistic:.2f}"
+            for name, chosen in (("all", spoof | True), ("attacks", spoof), ("live", ~spoof))
+        ]
+        return (
+            f"dev EER {', '.join(errors)}; {float(apart.abs().mean()):.3f} from the pair's probabilities, "
+            f"rank correlation of the score with them: {', '.join(ranks)}"
+        )
 
     def served(self) -> Dinov2WithConvolutions:
         """The mean of the weights as a model to be served."""
@@ -163,11 +211,10 @@ class Training:
         return made.merged(self._recipe.pair_share, self._recipe.label_share)
 
     def _one_step(self) -> float:
-        places = np.sort(self._places())
-        pictures = torch.from_numpy(self._crops.pictures[places])
-        if self.step % 2:
-            pictures = pictures.flip(2)
-        found = loss(self.model(pictures), self._taught[places], self._recipe)
+        batch = self._batch(self.step)
+        judged = self.model(batch.pictures)
+        hints = self.model.hints(judged.maps, batch.near)
+        found = loss(judged, hints, batch, self._scales, self._recipe)
         self._optimizer.zero_grad()
         found.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -177,12 +224,13 @@ class Training:
         self.step += 1
         return found.item()
 
-    def _places(self) -> NDArray[np.int64]:
-        """Of the next batch's crops. Each epoch has an order of its own, which a resumed training finds again."""
-        in_epoch = len(self._crops.spoof) // self._recipe.batch_size
-        epoch, batch = divmod(self.step, in_epoch)
+    def _batch(self, step: int) -> Batch:
+        """Each epoch has an order of its own, and each step draws of its own, which a resumed training finds again."""
+        size = self._recipe.batch_size
+        epoch, place = divmod(step, len(self._crops.spoof) // size)
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._crops.spoof))
-        return order[batch * self._recipe.batch_size :][: self._recipe.batch_size]
+        rng = np.random.default_rng([self._recipe.seed, epoch, place])
+        return batch_of(self._crops, order[place * size :][:size], self._pair, self._recipe, rng)
 
     def _average(self, mean: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
         """The running mean with one more weight, of fewer of them at the start, when they change most."""
@@ -194,13 +242,21 @@ class Training:
         warmup = self._recipe.warmup_share * self.steps
         return float(min(1.0, (step + 1) / (warmup + 1)) * (1 + np.cos(np.pi * min(1.0, step / self.steps))) / 2)
 
-    def _judged(self, pictures: NDArray[np.uint8]) -> Judged:
+    def _judged_dev(self) -> tuple[Tensor, Tensor]:
+        """Both log odds of the mean for each dev crop."""
         self.mean.train(False)
+        pictures = self._dev.pictures
         with torch.inference_mode():
             parts = [
-                self.mean(torch.from_numpy(np.array(pictures[at : at + 64]))) for at in range(0, len(pictures), 64)
+                self.mean(torch.from_numpy(np.array(pictures[at : at + _AT_ONCE])))
+                for at in range(0, len(pictures), _AT_ONCE)
             ]
-        return Judged(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        return torch.cat([part.pair for part in parts]), torch.cat([part.label for part in parts])
+
+    def _opinions_on_dev(self) -> Iterator[Opinion]:
+        for at in range(0, len(self._dev.spoof), _AT_ONCE):
+            views = as_cut(self._dev.pictures[at : at + _AT_ONCE], self._dev.boxes[at : at + _AT_ONCE])
+            yield self._pair.judge(*for_pair(views))
 
     def _keep(self) -> None:
         state = {name: part.state_dict() for name, part in self._parts().items()}
@@ -222,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m lab.training.face_distilled", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--config", type=Path, default=HERE / "face-distilled.yaml", help="the recipe (%(default)s)")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the published pair's ONNX files")
     parser.add_argument("--work", type=Path, help="folder for the checkpoint (default: in the data folder)")
     parser.add_argument("--output", type=Path, required=True, help="folder for the finished model")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch (%(default)s)")
@@ -233,6 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         recipe,
         read_crops("train"),
         read_crops("dev"),
+        PublishedPair(options.weights, options.threads),
         options.work or data_dir() / f"{options.config.stem}-checkpoints",
     )
     training.run()

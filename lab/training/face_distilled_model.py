@@ -1,16 +1,19 @@
 """The face model in training: its configuration, its two judges, and how these become one classifier."""
 
 from collections.abc import Mapping
+from functools import partial
+from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import Dinov2Config
 
-from lab.training.data.face_crops import SIDE
+from lab.training.face_hints import Hints, Maps
 from lab.training.face_model import LABELS
 from lab.training.face_pair import WIDTH
-from models.convolutional_dinov2 import Dinov2WithConvolutions
+from lab.training.face_views import SIDE
+from models.convolutional_dinov2 import ConvolutionalStem, Dinov2WithConvolutions
 from models.graph import PrepareImage
 from models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
@@ -22,11 +25,13 @@ class Judged(NamedTuple):
         pair: log odds of fake, as the published pair would give them, (n,).
         label: the same as the simulators label them, (n,).
         seen: what the pair's last layers would see, standardised, (n, `WIDTH`).
+        maps: what it sees itself.
     """
 
     pair: Tensor
     label: Tensor
     seen: Tensor
+    maps: Maps
 
 
 class FaceTraining(nn.Module):
@@ -41,20 +46,29 @@ class FaceTraining(nn.Module):
         self.served = Dinov2WithConvolutions(config(settings))
         with torch.no_grad():
             self.served.dinov2.embeddings.position_embeddings.mul_(0.02)
+        stem = cast(ConvolutionalStem, self.served.dinov2.embeddings.patch_embeddings)
         # transformers starts all weights as those of linear layers: of convolutions they would be too small to learn at
         # the rate of the others.
-        for module in self.served.dinov2.embeddings.patch_embeddings.modules():
+        for module in stem.modules():
             if isinstance(module, nn.Conv2d):
                 module.reset_parameters()
         width = cast(nn.Linear, self.served.classifier).in_features
         self.pair, self.label, self.seen = nn.Linear(width, 1), nn.Linear(width, 1), nn.Linear(width, WIDTH)
+        eighth, sixteenth = settings["stem_channels"][-2:]
+        self.hints = Hints(eighth, sixteenth, settings["hidden_size"])
         self.prepared = PrepareImage(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
+        self._maps: dict[str, Tensor] = {}
+        ends = list(accumulate(settings["stem_blocks"]))
+        for name, end in (("eighth", ends[-2]), ("sixteenth", ends[-1])):
+            stem.stages[end - 1].register_forward_hook(partial(self._keep, name))
 
     def forward(self, pictures: Tensor) -> Judged:
         """uint8 (n, `SIDE`, `SIDE`, 3), RGB -> both log odds, and what the pair would see."""
         states = self.served.dinov2(self.prepared(pictures)).last_hidden_state
         features = torch.cat([states[:, 0], states[:, 1:].mean(1)], 1)
-        return Judged(self.pair(features)[:, 0], self.label(features)[:, 0], self.seen(features))
+        edge = self._maps["sixteenth"].shape[2]
+        maps = Maps(tokens=states[:, 1:].transpose(1, 2).unflatten(2, (edge, edge)), **self._maps)
+        return Judged(self.pair(features)[:, 0], self.label(features)[:, 0], self.seen(features), maps)
 
     def merged(self, pair_share: float, label_share: float) -> Dinov2WithConvolutions:
         """The model to be served: the classifier's odds of fake are both log odds, weighted and added."""
@@ -66,6 +80,9 @@ class FaceTraining(nn.Module):
             for name, value in half.items():
                 cast(Tensor, getattr(self.served.classifier, name)).copy_(torch.cat([-value, value]))
         return self.served
+
+    def _keep(self, name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        self._maps[name] = output
 
 
 def config(settings: Mapping[str, Any]) -> Dinov2Config:

@@ -5,22 +5,18 @@ Its weights are read from a folder outside the project: `minifasnet-v2-2.7-80x80
 three classes, of which 1 is live.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import numpy as np
 import openvino  # type: ignore[import-untyped]
 import torch
-from numpy.typing import NDArray
-from torch.nn import functional
+from torch import Tensor
 
 NAMES: Final = ("minifasnet-v2-2.7-80x80.onnx", "minifasnet-v1se-4.0-80x80.onnx")
-FACTORS: Final = (2.7, 4.0)
-"""Of the face's box: what each network is given."""
 WIDTH: Final = 256
 """Numbers of both networks together that their last layers see."""
-_SIDE = 80
+STAGES: Final = ("/conv_3/", "/conv_4/", "/conv_5/")
+"""Of each network, whose maps are read: 64 channels of 20 x 20, 128 of 10 x 10, 128 of 5 x 5."""
 _LIVE = 1
 _CLOSEST = 1e-3
 """No probability is nearer to 0 or 1: what a teacher is sure of, it need not be right about."""
@@ -32,61 +28,58 @@ class Opinion(NamedTuple):
     Attributes:
         fake: log odds of fake, float32 (n,).
         seen: what both last layers see, float32 (n, `WIDTH`).
+        near: maps of the first network after each of its `STAGES`, float32 (n, channels, edge, edge).
+        wide: the same of the second.
     """
 
-    fake: NDArray[np.float32]
-    seen: NDArray[np.float32]
+    fake: Tensor
+    seen: Tensor
+    near: list[Tensor]
+    wide: list[Tensor]
 
 
 class PublishedPair:
-    """Both networks on one thread, their probabilities averaged.
-
-    Each picture is resized twice, with a filter that reads single pixels, as its authors do, and with one that reads
-    all: the first alone depends on where each pixel lies, which nothing can learn.
+    """Both networks, their probabilities averaged.
 
     Args:
         folder: of the two files.
+        threads: of the processor.
 
     Raises:
         FileNotFoundError: one of them is not there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int) -> None:
         core = openvino.Core()
-        core.set_property("CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"})
-        self._networks = []
-        for name in NAMES:
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder / name}: the published pair's weights are needed")
-            model = core.read_model(folder / name)
-            last = model.get_results()[0].input_value(0).get_node()
-            model.add_outputs(last.input_value(0))
-            self._networks.append(core.compile_model(model, "CPU"))
+        core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
+        self._networks = [core.compile_model(_with_maps(core, folder / name), "CPU") for name in NAMES]
 
-    def judge(self, crops: Sequence[Sequence[NDArray[np.uint8]]]) -> Opinion:
+    def judge(self, near: Tensor, wide: Tensor) -> Opinion:
         """Judges n faces.
 
         Args:
-            crops: of each face, for each network the crop of its `FACTORS`, uint8 (height, width, 3), RGB.
+            near: the face's box times 2.7, float32 (n, 3, 80, 80), RGB, 0..1.
+            wide: the same times 4.0.
         """
-        chances, seen = zip(*(self._heard(place, [face[place] for face in crops]) for place in (0, 1)), strict=True)
-        chance = np.clip(np.mean(chances, 0), _CLOSEST, 1 - _CLOSEST)
-        return Opinion(np.log((1 - chance) / chance).astype(np.float32), np.concatenate(seen, 1))
-
-    def _heard(self, place: int, pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], ...]:
-        """Probability of live, and what the last layer sees, of one network; the means of both filters."""
-        planes = [
-            torch.from_numpy(np.ascontiguousarray(each[..., ::-1].transpose(2, 0, 1))[None]).float()
-            for each in pictures
-        ]
-        outputs = []
-        for antialias in (False, True):
-            small = [
-                functional.interpolate(
-                    each, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=antialias
-                )
-                for each in planes
+        first, second = (
+            [
+                torch.from_numpy(output.copy())
+                for output in network((pictures.flip(1) * 255).contiguous().numpy()).values()
             ]
-            outputs.append(self._networks[place](torch.cat(small).numpy()))
-        live = [torch.softmax(torch.from_numpy(output[0]), 1)[:, _LIVE].numpy() for output in outputs]
-        return np.mean(live, 0), np.mean([output[1] for output in outputs], 0)
+            for network, pictures in zip(self._networks, (near, wide), strict=True)
+        )
+        live = (torch.softmax(first[0], 1)[:, _LIVE] + torch.softmax(second[0], 1)[:, _LIVE]) / 2
+        live = live.clamp(_CLOSEST, 1 - _CLOSEST)
+        return Opinion(torch.log((1 - live) / live), torch.cat([first[1], second[1]], 1), first[2:], second[2:])
+
+
+def _with_maps(core: Any, path: Path) -> Any:
+    """A network that also gives what its last layer sees, and the sum at the end of each of its `STAGES`."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the published pair's weights are needed")
+    model = core.read_model(path)
+    last = model.get_results()[0].input_value(0).get_node()
+    sums = [node for node in model.get_ordered_ops() if node.get_friendly_name().endswith("/Add")]
+    ends = [[node for node in sums if node.get_friendly_name().startswith(stage)][-1] for stage in STAGES]
+    model.add_outputs([last.input_value(0), *(node.output(0) for node in ends)])
+    return model

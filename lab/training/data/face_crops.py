@@ -1,19 +1,17 @@
-"""Cuts faces out of the simulators' photos, varies them, and asks a published pair of networks about each.
+"""Cuts faces out of the simulators' photos.
 
-`python -m lab.training.data.face_crops --weights FOLDER` reads the manifests that `python -m lab.training.data.face`
-wrote for both simulators. Faces are cut, as the service cuts them, to the box of the largest times `FACE_FACTOR`; each
-of the pair is given the crop that its authors would.
+`python -m lab.training.data.face_crops` reads the manifests that `python -m lab.training.data.face` wrote for both
+simulators. A face of the dev split is cut as the service cuts it; one of the training split with room around it, in
+which training moves the cut.
 """
 
 import argparse
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,28 +19,21 @@ from PIL import Image
 
 from bonafide.parent import end_with_parent
 from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.faces import Box
-from bonafide.photo.image import Size, prepare
+from bonafide.photo.image import prepare
 from bonafide.photo.preparation import around_face
 from lab.training.data.face import SIMULATORS, folder
-from lab.training.data.face_variation import varied
 from lab.training.data.manifest import SPOOF, Item, Split, read
 from lab.training.data.packages import atomic, data_dir
-from lab.training.face_pair import FACTORS, PublishedPair
 from lab.training.face_photos import read_rgb
+from lab.training.face_views import FACE_FACTOR, SIDE
 from models.info import ImageGeometry
 
 log = logging.getLogger(__name__)
 
-FACE_FACTOR: Final = max(FACTORS)
-SIDE: Final = 192
-"""Pixels of a crop's edges."""
-_FINER = 320
-"""Pixels of the edges while it is varied."""
-_ROWS = 50
-"""Photos that a process takes at a time."""
-UNVARIED, BLENDED = 0.15, 0.15
-"""Shares of training crops that stay as they are, and that are laid over another one, so that they have no label."""
+_ROOM: Final = 5.0
+"""The face's box times this is kept of a training photo."""
+_WIDER: Final = 256
+"""Pixels of that crop's edges."""
 
 
 @dataclass(frozen=True)
@@ -50,25 +41,19 @@ class Crops:
     """Faces of one split.
 
     Attributes:
-        pictures: uint8 (n, `SIDE`, `SIDE`, 3), RGB; on disk.
-        spoof: 1 of attacks, 0 of live faces, -1 of blends; int8 (n,).
-        attack: of each, its kind; `-` where it is live, or a blend.
+        pictures: uint8 (n, side, side, 3), RGB; on disk.
+        boxes: of the face in its picture: left, top, right, bottom; all of the picture where no face was found;
+            int16 (n, 4).
+        spoof: 1 of attacks, 0 of live faces; int8 (n,).
+        attack: of each, its kind; `-` where it is live.
         simulator: of each, which took the photo.
-        fake: what the pair says, log odds of fake, float32 (n,).
-        seen: what its last layers see, float16 (n, `face_pair.WIDTH`).
     """
 
     pictures: NDArray[np.uint8]
+    boxes: NDArray[np.int16]
     spoof: NDArray[np.int8]
     attack: NDArray[np.str_]
     simulator: NDArray[np.str_]
-    fake: NDArray[np.float32]
-    seen: NDArray[np.float16]
-
-
-def crops_folder() -> Path:
-    """Where `write` keeps them."""
-    return data_dir() / "faces-crops"
 
 
 def read_crops(split: Split) -> Crops:
@@ -77,140 +62,58 @@ def read_crops(split: Split) -> Crops:
     Raises:
         FileNotFoundError: it was not made yet.
     """
-    path = crops_folder() / f"{split}.npz"
+    path = data_dir() / "faces-crops" / f"{split}.npz"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: run python -m lab.training.data.face_crops first")
     with np.load(path) as others:
         return Crops(np.load(path.with_suffix(".npy"), mmap_mode="r"), **others)
 
 
-def write(split: Split, copies: int, weights: Path, seed: int, workers: int) -> None:
-    """Makes the crops of a split; its photos themselves if there are no copies, varied ones otherwise."""
+def write(split: Split, factor: float, side: int, workers: int) -> None:
+    """Makes the crops of a split: the face's box times `factor`, in pictures of `side` pixels."""
     rows = [
         (item, each) for each in SIMULATORS for item in read(folder(each) / "manifest.jsonl") if item.split == split
     ]
-    # In an order in which photos of one person are far apart, so that blends are of two people.
-    rows = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
-    plans = [(rows[at : at + _ROWS], copies, weights, seed + at) for at in range(0, len(rows), _ROWS)]
-    crops_folder().mkdir(parents=True, exist_ok=True)
-    parts: list[Crops] = []
-    with atomic(crops_folder() / f"{split}.npy") as temporary:
-        shape = (len(rows) * max(1, copies), SIDE, SIDE, 3)
-        pictures = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+    path = data_dir() / "faces-crops" / f"{split}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    boxes = np.empty((len(rows), 4), np.int16)
+    with atomic(path) as temporary:
+        pictures = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(rows), side, side, 3))
         with ProcessPoolExecutor(workers, initializer=_begin, initargs=(os.getpid(),)) as pool:
-            done = 0
-            for part in pool.map(_made, plans):
-                pictures[done : done + len(part.spoof)] = part.pictures
-                done += len(part.spoof)
-                parts.append(part)
-                if len(parts) % 40 == 0:
-                    log.info("%s: %d of %d crops", split, done, len(pictures))
+            plans = ((item, factor, side) for item, _ in rows)
+            for place, (picture, box) in enumerate(pool.map(_cut_item, plans, chunksize=20)):
+                pictures[place], boxes[place] = picture, box
+                if place % 2000 == 1999:
+                    log.info("%s: %d of %d crops", split, place + 1, len(rows))
         pictures.flush()
-    with atomic(crops_folder() / f"{split}.npz") as temporary, temporary.open("wb") as file:
+    with atomic(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
-            spoof=np.concatenate([part.spoof for part in parts]),
-            attack=np.concatenate([part.attack for part in parts]),
-            simulator=np.concatenate([part.simulator for part in parts]),
-            fake=np.concatenate([part.fake for part in parts]),
-            seen=np.concatenate([part.seen for part in parts]),
+            boxes=boxes,
+            spoof=np.array([int(item.label == SPOOF) for item, _ in rows], np.int8),
+            attack=np.array([item.attack for item, _ in rows]),
+            simulator=np.array([simulator for _, simulator in rows]),
         )
 
 
-def cut(image: Image.Image, side: int) -> NDArray[np.uint8]:
-    """The largest face of a photo, or all of it where none is found, uint8 (side, side, 3)."""
-    return _cut(image, _face(image), side)
+def cut(image: Image.Image, factor: float, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """The largest face of a photo, or all of it where none is found.
 
-
-Plan = tuple[list[tuple[Item, str]], int, Path, int]
-
-
-class _Drawn(NamedTuple):
-    """A crop of `_FINER` pixels, what the first of the pair is given of it, the photo's place, and if it is a blend."""
-
-    picture: NDArray[np.uint8]
-    near: NDArray[np.uint8]
-    place: int
-    blended: bool
-
-
-def _made(plan: Plan) -> Crops:
-    rows, copies, weights, seed = plan
-    rng = np.random.default_rng(seed)
-    photos = [read_rgb(item.path) for item, _ in rows]
-    drawn = list(_drawn(photos, [_face(photo) for photo in photos], copies, rng))
-    opinion = _pair(weights).judge([(each.near, each.picture) for each in drawn])
-    return Crops(
-        np.stack([_small(each.picture) for each in drawn]),
-        np.array([-1 if each.blended else int(rows[each.place][0].label == SPOOF) for each in drawn], np.int8),
-        np.array(["-" if each.blended else rows[each.place][0].attack for each in drawn]),
-        np.array([rows[each.place][1] for each in drawn]),
-        opinion.fake,
-        opinion.seen.astype(np.float16),
-    )
-
-
-def _drawn(
-    photos: Sequence[Image.Image], faces: Sequence[Box | None], copies: int, rng: np.random.Generator
-) -> Iterator[_Drawn]:
-    for place, (photo, face) in enumerate(zip(photos, faces, strict=True)):
-        if not copies:
-            picture = _cut(photo, face, _FINER)
-            yield _Drawn(picture, _nearer(picture, face, photo.size), place, blended=False)
-        for _ in range(copies):
-            found = face and _elsewhere(face, photo.size, rng)
-            picture, kind = _cut(photo, found, _FINER), rng.random()
-            blended = UNVARIED <= kind < UNVARIED + BLENDED
-            if blended:
-                other = int(rng.integers(len(photos)))
-                share, over = rng.uniform(0.2, 0.8), _cut(photos[other], faces[other], _FINER)
-                blend = share * varied(picture, rng).astype(np.float32) + (1 - share) * varied(over, rng)
-                picture = np.round(blend).astype(np.uint8)
-            elif kind >= UNVARIED:
-                picture = varied(picture, rng)
-            yield _Drawn(picture, _nearer(picture, found, photo.size), place, blended)
-
-
-def _face(image: Image.Image) -> Box | None:
+    Returns:
+        uint8 (side, side, 3), and the face's box in it, as `Crops.boxes`.
+    """
     faces = FaceDetector.of_process(1).find(image)
-    return faces[0].box(image.size) if faces else None
+    face = faces[0].box(image.size) if faces else (0, 0, *image.size)
+    around = around_face(face, factor, image.size)
+    part = image if around == (0, 0, *image.size) else image.crop(around)
+    start, scale = np.array(around[:2] * 2), side / np.array([around[2] - around[0], around[3] - around[1]] * 2)
+    box = np.clip(np.round((np.array(face) - start) * scale), 0, side).astype(np.int16)
+    return prepare(part, ImageGeometry(None, side, side, None, None, Image.Resampling.BICUBIC)), box
 
 
-def _around(face: Box | None, factor: float, size: Size) -> Box:
-    return around_face(face, factor, size) if face else (0, 0, *size)
-
-
-def _elsewhere(face: Box, size: Size, rng: np.random.Generator) -> Box:
-    """The box a little larger, smaller or aside, as it would be found in another photo; inside the photo."""
-    left, top, right, bottom = face
-    edges = np.array([right - left, bottom - top]) * np.exp(rng.uniform(np.log(0.8), np.log(1.2)))
-    middle = np.array([left + right, top + bottom]) / 2 + rng.normal(0, 0.04, 2) * edges
-    start = np.clip(np.round(middle - edges / 2), 0, np.array(size) - 2)
-    stop = np.clip(np.round(middle + edges / 2), start + 2, size)
-    return int(start[0]), int(start[1]), int(stop[0]), int(stop[1])
-
-
-def _nearer(picture: NDArray[np.uint8], face: Box | None, size: Size) -> NDArray[np.uint8]:
-    """The part of a crop that the first of the pair is given; `size` is that of the photo in which `face` lies."""
-    whole, near = (_around(face, factor, size) for factor in (FACE_FACTOR, min(FACTORS)))
-    scale = len(picture) / np.array([whole[2] - whole[0], whole[3] - whole[1]])
-    left, top = np.round((np.array(near[:2]) - whole[:2]) * scale).astype(int)
-    right, bottom = np.round((np.array(near[2:]) - whole[:2]) * scale).astype(int)
-    return picture[top:bottom, left:right]
-
-
-def _cut(image: Image.Image, face: Box | None, side: int) -> NDArray[np.uint8]:
-    box = _around(face, FACE_FACTOR, image.size)
-    return prepare(image.crop(box), ImageGeometry(None, side, side, None, None, Image.Resampling.BICUBIC))
-
-
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-
-
-@cache
-def _pair(weights: Path) -> PublishedPair:
-    return PublishedPair(weights)
+def _cut_item(plan: tuple[Item, float, int]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    item, factor, side = plan
+    return cut(read_rgb(item.path), factor, side)
 
 
 def _begin(parent: int) -> None:
@@ -226,15 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lab.training.data.face_crops", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--weights", type=Path, required=True, help="folder of the published pair's ONNX files")
-    parser.add_argument("--copies", type=int, default=3, help="varied crops per training photo (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="another seed, other crops (%(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    write("dev", 0, options.weights, options.seed, options.workers)
-    write("train", options.copies, options.weights, options.seed, options.workers)
-    log.info("crops: %s", crops_folder())
+    write("dev", FACE_FACTOR, SIDE, options.workers)
+    write("train", _ROOM, _WIDER, options.workers)
+    log.info("crops: %s", data_dir() / "faces-crops")
 
 
 if __name__ == "__main__":
