@@ -1,4 +1,4 @@
-"""Trains the bundled face model: live or presentation attack, a small DINOv2 from random weights.
+"""Trains the face model that was bundled first: live or presentation attack, a small DINOv2 from random weights.
 
 `python -m lab.training.face` reads the manifest that `python -m lab.training.data.face` wrote and
 one YAML file, resumes from its last checkpoint, logs the dev error and writes a folder that
@@ -31,12 +31,10 @@ from lab.training.face_export import export
 from lab.training.face_model import build, leave_out_patches
 from lab.training.face_photos import Photos, Shape, preprocess, read_rgb
 from lab.training.recipe import read_recipe
-from models import catalog
 
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-BUNDLED = catalog.BUNDLED / "face"
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--start", type=Path, help="folder of a model to train further (default: random weights)")
     parser.add_argument("--work", type=Path, help="folder for checkpoints (default: in the data folder)")
-    parser.add_argument("--output", type=Path, default=BUNDLED, help="folder for the finished model (%(default)s)")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the finished model")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch (%(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="processes that decode photos (%(default)s)")
     options = parser.parse_args(arguments)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from bonafide.photo.face_detector import FaceDetector
+from bonafide.photo.image import ImageLimits
+from bonafide.photo.quality import QualityLimits
+from bonafide.photo.reader import PhotoReader
+from bonafide.settings import Settings
 from models.face_model import FaceSpoofModel
-from tests.models.checkpoints import apply, options
+from tests.models.checkpoints import options
 from tests.models.test_voice_model import ENGINES
 
 SAMPLES = Path(__file__).parents[2] / "data" / "objects" / "samples"
@@ -23,10 +26,14 @@ def test_the_live_sample_is_live_and_the_attack_fake_with_room_to_spare(
     geometry, threshold = detector.info.geometry, detector.info.threshold
     assert geometry is not None
     assert threshold is not None
-    pictures = []
-    for name in ("face.jpg", "face_spoof.jpg"):
-        with Image.open(SAMPLES / name) as image:
-            pictures.append(apply(geometry, np.asarray(image.convert("RGB"))))
-    live, fake = detector.score(pictures)
+    settings = Settings()
+    reader = PhotoReader(
+        limits=ImageLimits.from_settings(settings),
+        quality=QualityLimits.from_settings(settings),
+        crop_margin=None,
+        finder=FaceDetector.of_process(1),
+    )
+    photos = [reader.read((SAMPLES / name).read_bytes(), geometry).pixels for name in ("face.jpg", "face_spoof.jpg")]
+    live, fake = detector.score(photos)
     assert live < threshold - ROOM
     assert fake > threshold + ROOM
