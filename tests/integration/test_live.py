@@ -35,7 +35,7 @@ def url(service: LocalService) -> str:
 
 @asynccontextmanager
 async def socket(service: LocalService, query: str = "", **config: Any) -> AsyncIterator[ClientConnection]:
-    async with connect(url(service) + query, compression=None, max_size=None) as connection:
+    async with connect(url(service) + query, compression=None, max_size=None, open_timeout=PATIENCE_S) as connection:
         if config:
             assert (await ask(connection, {"type": "config", **config}))["type"] == "config_updated"
         yield connection
@@ -150,7 +150,7 @@ async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_rea
 
     async def never_reading() -> None:
         """Sends requests and never reads, until it is disconnected."""
-        async with connect(url(service), compression=None, max_queue=1) as connection:
+        async with connect(url(service), compression=None, max_queue=1, open_timeout=PATIENCE_S) as connection:
             with suppress(ConnectionClosed):
                 async with asyncio.timeout(PATIENCE_S):
                     while True:
