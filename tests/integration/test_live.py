@@ -156,7 +156,7 @@ async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_rea
                     while True:
                         await connection.send('{"type": "stats"}')
 
-    await asyncio.gather(sender(40), sender(40))  # what two at once take in any case
+    await asyncio.gather(sender(40), sender(40), never_reading(), never_reading())  # what all at once take in any case
     before = process.memory_info().rss
     await asyncio.gather(sender(200), sender(200), never_reading(), never_reading())
     assert process.memory_info().rss - before < 40 * MIB
