@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import ImageLimits
-from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from models.face_model import FaceSpoofModel
@@ -26,13 +23,7 @@ def test_the_live_sample_is_live_and_the_attack_fake_with_room_to_spare(
     geometry, threshold = detector.info.geometry, detector.info.threshold
     assert geometry is not None
     assert threshold is not None
-    settings = Settings()
-    reader = PhotoReader(
-        limits=ImageLimits.from_settings(settings),
-        quality=QualityLimits.from_settings(settings),
-        crop_margin=None,
-        finder=FaceDetector.of_process(1),
-    )
+    reader = PhotoReader.from_settings(Settings(decode_threads=1))
     photos = [reader.read((SAMPLES / name).read_bytes(), geometry).pixels for name in ("face.jpg", "face_spoof.jpg")]
     live, fake = detector.score(photos)
     assert live < threshold - ROOM

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import ImageLimits
-from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from lab.training.data import face_crops
@@ -23,13 +20,7 @@ from tests.portraits import no_face, portrait, small_face
 
 @pytest.mark.parametrize("photo", [portrait(), no_face(), small_face()], ids=["portrait", "no face", "small face"])
 def test_a_face_is_cut_as_the_service_cuts_it(photo: Image.Image) -> None:
-    settings = Settings()
-    reader = PhotoReader(
-        limits=ImageLimits.from_settings(settings),
-        quality=QualityLimits.from_settings(settings),
-        crop_margin=None,
-        finder=FaceDetector.of_process(1),
-    )
+    reader = PhotoReader.from_settings(Settings(decode_threads=1))
     geometry = ImageGeometry(None, SIDE, SIDE, None, None, 3, face_factor=FACE_FACTOR)
     picture, _ = cut(photo, FACE_FACTOR, SIDE)
     assert np.array_equal(reader.read(encode_image(photo, "PNG"), geometry).pixels, picture)
