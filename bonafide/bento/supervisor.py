@@ -172,14 +172,18 @@ def _unbound(arbiter: Arbiter) -> str | None:
 
 
 def control_endpoints(for_plugins: bool) -> dict[str, str]:
-    """Endpoints for an arbiter's commands and events: none outside its process.
+    """Endpoints for the commands and events of one arbiter: none outside its process.
+
+    Names inside the process are new each time: a socket that was closed keeps its name until another thread of zmq has
+    let it go, and an arbiter that takes the same name before that cannot start.
 
     Args:
         for_plugins: whether plugins (`bentoml serve --reload` has one), which are processes of their own, must reach
             it: through unix sockets, in a folder without access for other users.
     """
     if not for_plugins:
-        return {"endpoint": "inproc://bonafide-control", "pubsub_endpoint": "inproc://bonafide-events"}
+        name = secrets.token_hex(8)
+        return {"endpoint": f"inproc://{name}-control", "pubsub_endpoint": f"inproc://{name}-events"}
     folder = tempfile.mkdtemp(prefix="bonafide-control-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_nothing_outside_the_process_reaches_it(threaded: bool) -> None:
     assert all(end.startswith("inproc://") for end in ends)
     assert arbiter.stats_endpoint is None
     assert arbiter.multicast_endpoint is None
+
+
+def test_an_arbiter_starts_while_another_has_not_gone() -> None:
+    secure_supervisor("")
+    sleeping = [create_watcher("service", ["-c", "import time; time.sleep(60)"], env={}) for _ in range(2)]
+    with ExitStack() as running:
+        for watcher in sleeping:
+            arbiter = create_standalone_arbiter([watcher], threaded=True)
+            arbiter.start()
+            running.callback(arbiter.stop)
+            pid_of(watcher, other_than=None)
 
 
 def test_a_dead_process_is_replaced_at_once() -> None:
