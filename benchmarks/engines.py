@@ -1,4 +1,4 @@
-"""How long each engine takes per item: torch and OpenVINO, fp32 and bf16, on full-size models with random weights.
+"""How long each engine takes per item: torch and OpenVINO, fp32 and bf16, full-size and bundled models.
 
 Everything runs interleaved in one process, so that other load affects all of them alike; medians are shown.
 """
@@ -37,7 +37,9 @@ from models.options import LoadOptions
 from models.voice_model import VoiceSpoofModel
 
 BATCHES = (1, 4, 8)
-MODELS = ("wavlm-base", "dinov2-small", "dinov2-base")
+BUNDLED = ("bundled voice", "bundled face")
+MODELS = ("wavlm-base", "dinov2-small", "dinov2-base", *BUNDLED)
+VOICES = ("wavlm-base", "bundled voice")
 PLAIN = "plain transformers, torch fp32"
 Run = Callable[[int], object]
 """Computes one batch of so many items."""
@@ -83,24 +85,19 @@ def main() -> None:
 
 
 def _contenders(name: str, folder: Path, threads: int) -> Iterator[Contender]:
-    """Saves a random checkpoint and opens it in each engine; first the model as transformers has it."""
+    """Opens a model in each engine; first one with random weights, which is saved, as transformers has it."""
     torch.manual_seed(0)
     torch.set_num_threads(threads or usable_cpus())
-    model, items = _save(name, folder / name)
-    inputs = torch.from_numpy(items)
-    inputs = inputs.float() / (32768 if name == "wavlm-base" else 255)
-    inputs = inputs if name == "wavlm-base" else inputs.permute(0, 3, 1, 2).contiguous()
-
-    def plain(batch: int) -> None:
-        with torch.inference_mode():
-            model(inputs[:batch])
-
-    yield Contender(PLAIN, plain)
-    detector: Any = VoiceSpoofModel if name == "wavlm-base" else FaceSpoofModel
+    if name in BUNDLED:
+        reference, items = "bundled", _items(name, 128)
+    else:
+        reference, items = str(folder / name), _items(name, 224)
+        yield Contender(PLAIN, _plain(_saved(name, folder / name), items))
+    detector: Any = VoiceSpoofModel if name in VOICES else FaceSpoofModel
     for engine, precision in (("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")):
         options = LoadOptions(folder, folder / "compiled", engine=engine, precision=precision, threads=threads)  # type: ignore[arg-type]
         try:
-            loaded = detector.load(str(folder / name), options)
+            loaded = detector.load(reference, options)
         except EngineUnavailable as error:
             print(f"({engine} {precision} left out: {error})")
             continue
@@ -113,22 +110,38 @@ def _run(detector: Any, items: NDArray[Any]) -> Run:
     return lambda batch: detector._engine.run(items[:batch])
 
 
-def _save(name: str, folder: Path) -> tuple[Any, NDArray[Any]]:
-    """A random checkpoint as its own module, and eight items for it."""
+def _plain(model: Any, items: NDArray[Any]) -> Run:
+    inputs = torch.from_numpy(items)
+    inputs = inputs.float() / 32768 if items.ndim == 2 else (inputs.float() / 255).permute(0, 3, 1, 2).contiguous()
+
+    def run(batch: int) -> None:
+        with torch.inference_mode():
+            model(inputs[:batch])
+
+    return run
+
+
+def _items(name: str, side: int) -> NDArray[Any]:
+    """As many as the largest batch has: windows of 4 s, or photos of so many pixels."""
     rng = np.random.default_rng(0)
+    if name in VOICES:
+        return rng.normal(0, 3000, (max(BATCHES), 64_000)).astype(np.int16)
+    return rng.integers(0, 256, (max(BATCHES), side, side, 3), dtype=np.uint8)
+
+
+def _saved(name: str, folder: Path) -> Any:
+    """A random checkpoint as its own module."""
     labels: dict[str, Any] = {"id2label": {0: "live", 1: "spoof"}, "label2id": {"live": 0, "spoof": 1}}
     model: Any
-    if name == "wavlm-base":
+    if name in VOICES:
         model = WavLMForSequenceClassification(WavLMConfig(**labels))
         Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)  # type: ignore[no-untyped-call]
-        items = rng.normal(0, 3000, (max(BATCHES), 64_000)).astype(np.int16)
     else:
         size: dict[str, Any] = {"hidden_size": 384, "num_attention_heads": 6} if name == "dinov2-small" else {}
         model = Dinov2ForImageClassification(Dinov2Config(**labels, **size, image_size=518, patch_size=14))
         BitImageProcessorPil(size={"shortest_edge": 256}).save_pretrained(folder)
-        items = rng.integers(0, 256, (max(BATCHES), 224, 224, 3), dtype=np.uint8)
     model.eval().save_pretrained(folder)
-    return model, items
+    return model
 
 
 def _measure(contenders: list[Contender], repeats: int) -> None:
@@ -142,10 +155,10 @@ def _measure(contenders: list[Contender], repeats: int) -> None:
 
 
 def _table(name: str, contenders: list[Contender]) -> str:
-    item = "4-second window" if name == "wavlm-base" else "photo of 224 px"
+    item = "4-second window" if name in VOICES else f"photo of {128 if name in BUNDLED else 224} px"
     lines = [
         f"**{name}**, milliseconds per {item}: median (best; processor time of all threads, best). "
-        "Ratio: median of plain torch fp32 at the same batch size over this one.",
+        "Ratio: median of the first row at the same batch size over this one.",
         "",
         "| engine | " + " | ".join(f"batch {batch} | ratio" for batch in BATCHES) + " |",
         "|---" * (1 + 2 * len(BATCHES)) + "|",
@@ -156,7 +169,7 @@ def _table(name: str, contenders: list[Contender]) -> str:
             median = statistics.median(contender.seconds[batch])
             best, cpu = min(contender.seconds[batch]), min(contender.cpu_seconds[batch])
             ratio = statistics.median(contenders[0].seconds[batch]) / median
-            cells.append(f"{median * 1e3:.0f} ({best * 1e3:.0f}; {cpu * 1e3:.0f}) | {ratio:.1f}")
+            cells.append(f"{median * 1e3:.3g} ({best * 1e3:.3g}; {cpu * 1e3:.3g}) | {ratio:.1f}")
         lines.append(f"| {contender.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -16,8 +16,9 @@ from PIL import Image
 from benchmarks.tables import machine, markdown_table
 from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.faces import Face
-from bonafide.photo.image import ImageLimits, prepare, read_image
-from bonafide.photo.quality import QualityLimits, reason_against
+from bonafide.photo.image import ImageLimits, read_image
+from bonafide.photo.preparation import prepared
+from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reduced import ReducedPhoto
 from bonafide.settings import Settings
 from models.configured import load_options, settings_for
@@ -52,9 +53,11 @@ def jpeg(scale: float, wall: bool = False) -> bytes:
     return out.getvalue()
 
 
-def decoded(data: bytes, limits: ImageLimits, geometry: ImageGeometry, faces: Sequence[Face]) -> Image.Image:
+def decoded(
+    data: bytes, limits: ImageLimits, geometry: ImageGeometry, quality: QualityLimits, faces: Sequence[Face]
+) -> Image.Image:
     """As the service does it: a second time where its face is small."""
-    photo = ReducedPhoto(data, limits, [geometry], None, QualityLimits.from_settings(Settings()).min_pixels)
+    photo = ReducedPhoto(data, limits, [geometry], None, quality.min_pixels)
     photo.enlarge_for(faces)
     return photo.image
 
@@ -68,15 +71,13 @@ def row(name: str, data: bytes, finder: FaceDetector, detector: FaceSpoofModel, 
     full = read_image(data, limits)
     faces = finder.find(full)
     assert len(faces) == 1
-    photo = decoded(data, limits, geometry, faces)
-    pixels = prepare(photo, geometry)
-    whole = (0, 0, *photo.size)
+    photo = decoded(data, limits, geometry, quality, faces)
+    pixels, _ = prepared(photo, faces, geometry, quality, None)
     steps: list[Callable[[], object]] = [
         lambda: read_image(data, limits),
-        lambda: decoded(data, limits, geometry, faces),
+        lambda: decoded(data, limits, geometry, quality, faces),
         lambda: finder.find(photo),
-        lambda: reason_against(photo, faces, whole, geometry, quality),
-        lambda: prepare(photo, geometry),
+        lambda: prepared(photo, faces, geometry, quality, None),
         lambda: detector.score([pixels]),
     ]
     return [f"{full.width} x {full.height}{name}", *(milliseconds(step, rounds) for step in steps)]
@@ -94,7 +95,7 @@ def main() -> None:
     rows = [row("", jpeg(scale), finder, detector, rounds) for scale in SCALES]
     rows.append(row(", far", jpeg(SCALES[1], wall=True), finder, detector, rounds))
     print(f"{machine()}; model in {detector.info.engine}, {detector.info.precision}")
-    print(markdown_table(["photo", "decoding all", "decoding", "faces", "reason", "resizing", "bundled model"], rows))
+    print(markdown_table(["photo", "decoding all", "decoding", "faces", "preparing", "bundled model"], rows))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.batch_sizes import batch_size
 from models.converted import GRAPH
 from models.cpus import usable_cpus
-from models.devices import cpu_has_bf16
+from models.devices import cpu_has_bf16, cpu_is_quicker_in_bf16
 from models.engine import EngineModel
 from models.errors import EngineUnavailable, NotConverted, UnsupportedModel
 from models.folders import build_once
@@ -100,7 +100,7 @@ def cpu_precision(core: openvino.Core, options: LoadOptions) -> Precision:
     # OpenVINO reports BF16 on every AVX-512 CPU too, where it would only emulate it.
     has_bf16 = cpu_has_bf16() and "BF16" in core.get_property("CPU", properties.device.capabilities)
     if options.precision == "auto":
-        return "bf16" if has_bf16 else "fp32"
+        return "bf16" if has_bf16 and cpu_is_quicker_in_bf16() else "fp32"
     if options.precision == "bf16" and not has_bf16:
         raise EngineUnavailable("BONAFIDE_PRECISION=bf16, but this CPU has no bf16 arithmetic; use auto or fp32")
     return options.precision

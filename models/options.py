@@ -11,7 +11,7 @@ class LoadOptions:
 
     Attributes:
         engine: which engine; `auto` takes torch where CUDA is, else OpenVINO.
-        precision: which arithmetic; `auto` takes bf16 where the device has it.
+        precision: which arithmetic; `auto` takes bf16 where the device is quicker in it.
         models_dir: where models of the hub are kept.
         compiled_dir: where converted models are kept.
         offline: never access the hub.

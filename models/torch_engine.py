@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.batch_sizes import batch_size
 from models.cpus import usable_cpus
-from models.devices import cpu_has_bf16, cuda_is_available
+from models.devices import cpu_has_bf16, cpu_is_quicker_in_bf16, cuda_is_available
 from models.engine import EngineModel
 from models.errors import EngineUnavailable
 from models.info import Device, EngineName, Precision
@@ -46,7 +46,7 @@ class TorchEngine:
 def _precision(device: Device, options: LoadOptions) -> Precision:
     has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if device == "cuda" else cpu_has_bf16()
     if options.precision == "auto":
-        return "bf16" if has_bf16 else "fp32"
+        return "bf16" if has_bf16 and (device == "cuda" or cpu_is_quicker_in_bf16()) else "fp32"
     if options.precision == "bf16" and not has_bf16:
         raise EngineUnavailable(f"BONAFIDE_PRECISION=bf16, but this {device} device has no bf16; use auto or fp32")
     return options.precision

@@ -68,7 +68,7 @@ class ModelSettings(SettingsGroup):
     engine: Literal["auto", "torch", "openvino"] = "auto"
     """Inference engine; auto takes torch on CUDA and OpenVINO on a CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic; auto takes bf16 where the device has it."""
+    """Arithmetic; auto takes bf16 where the device is quicker in it."""
     engine_threads: int = Field(0, ge=0)
     """CPU threads of each runner's engine; 0: chosen by the engine."""
 

@@ -19,6 +19,7 @@ from models.catalog import find_model
 from models.configured import WindowScorer
 from models.conversion import FolderTaken, convert_model, convert_speech
 from models.converted import DESCRIPTION, SPEECH, read_converted
+from models.devices import cpu_has_bf16
 from models.errors import CheckpointMismatch, EngineUnavailable, ModelError, UnsupportedModel
 from models.face_model import FaceSpoofModel
 from models.info import ModelInfo
@@ -26,6 +27,8 @@ from models.voice_model import VoiceSpoofModel
 from scripts.local_service import ROOT
 from tests.models.checkpoints import TINY_WAVE, apply, options, photos, random_pooled, save_voice, windows
 from tests.models.onnx_files import face_manifest, face_onnx, save
+
+PRECISIONS = ["fp32", *(["bf16"] if cpu_has_bf16() else [])]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def same_but_for_its_place(converted: ModelInfo, checkpoint: ModelInfo) -> bool:
     return replace(converted, reference=checkpoint.reference, local_path=checkpoint.local_path) == checkpoint
 
 
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_voice_is_scored_as_from_its_checkpoint(
     tiny_voice: Path, converted_voice: Path, workspace: Path, precision: str
 ) -> None:
@@ -55,7 +58,7 @@ def test_a_voice_is_scored_as_from_its_checkpoint(
     assert same_but_for_its_place(converted.info, checkpoint.info)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_face_is_scored_as_from_its_checkpoint(
     tiny_face: Path, converted_face: Path, workspace: Path, precision: str
 ) -> None:
