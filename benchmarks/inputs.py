@@ -1,6 +1,6 @@
 """Media that is cheap to make and never cached: a few bodies, each copy marked with a serial number.
 
-In: a serial number. Out: bytes of a WAV recording or a JPEG photo that differ from those of every other number.
+In: a serial number. Out: bytes of a WAV recording that differ from those of every other number.
 """
 
 import io
@@ -14,7 +14,6 @@ from PIL import Image
 
 SAMPLE_RATE = 16_000
 WINDOW_SECONDS = 4
-PHOTO_SIZE = (640, 480)
 
 _BODIES = 8
 _WAV_HEADER_BYTES = 44
@@ -26,11 +25,6 @@ _JPEG_COMMENT = b"\xff\xfe" + struct.pack(">H", 2 + _STAMP.size)
 def recording(number: int, seconds: int) -> bytes:
     """A 16 kHz mono 16 bit WAV file of `seconds` s whose first four samples are the number."""
     return stamped_wav(_recording(number % _BODIES, seconds), number)
-
-
-def photo(number: int) -> bytes:
-    """A JPEG file of 640 x 480 pixels with the number in a comment."""
-    return stamped_jpeg(_photo(number % _BODIES), number)
 
 
 def stamped_wav(body: bytes, number: int) -> bytes:
@@ -67,14 +61,6 @@ def wav_file(pcm: NDArray[np.int16]) -> bytes:
 @cache
 def _recording(seed: int, seconds: int) -> bytes:
     return wav_file(_sound(seed, seconds * SAMPLE_RATE))
-
-
-@cache
-def _photo(seed: int) -> bytes:
-    file = io.BytesIO()
-    width, height = PHOTO_SIZE
-    Image.fromarray(_picture(seed, height, width)).save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 def _sound(seed: int, samples: int) -> NDArray[np.int16]:

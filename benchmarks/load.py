@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import grpc
 
-from benchmarks import inputs
+from benchmarks import inputs, sample_bodies
 from benchmarks.bare_engine import Task
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
@@ -96,7 +96,7 @@ def _photos(channel: grpc.aio.Channel) -> CallOnce:
     stub = LivenessServiceStub(channel)
 
     async def call(number: int) -> None:
-        request = liveness.LivenessRequest(image_data=inputs.photo(number), image_format="jpg")
+        request = liveness.LivenessRequest(image_data=sample_bodies.body("face", number), image_format="jpg")
         response = await stub.PredictLiveness(request, timeout=_TIMEOUT_S)
         if not response.success:
             raise RuntimeError(f"a photo was not judged: {response.error_message}")

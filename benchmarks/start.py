@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import httpx
 
-from benchmarks.inputs import WINDOW_SECONDS, photo, recording
+from benchmarks import sample_bodies
+from benchmarks.inputs import WINDOW_SECONDS, recording
 from benchmarks.memory import pss_bytes, tree
 from benchmarks.processes import process_of
 from benchmarks.tables import load_average, machine, markdown_table, say
@@ -48,7 +49,7 @@ def measure(folder: Path) -> Round:
             ready_s = time.monotonic() - began
             for number in range(2):  # new each time, as scores are cached
                 _post(service, "detect_audio", recording(number, WINDOW_SECONDS)).raise_for_status()
-                _post(service, "predict_liveness", photo(number)).raise_for_status()
+                _post(service, "predict_liveness", sample_bodies.body("face", number)).raise_for_status()
             pss_mib = pss_bytes(tree(service.process.pid)) / 2**20
             return Round(ready_s, recovery(service), pss_mib)
         finally:

@@ -1,8 +1,5 @@
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks import inputs
 from bonafide.audio.reader import AudioLimits, AudioReader
@@ -18,14 +15,5 @@ def test_a_recording_is_read_as_whole_windows(seconds: int, windows: int) -> Non
     assert np.array_equal(read[0].pcm[4:], inputs.windows(6, inputs.SAMPLE_RATE * seconds)[5][4:64_000])
 
 
-def test_no_two_recordings_and_no_two_photos_are_alike() -> None:
+def test_no_two_recordings_are_alike() -> None:
     assert len({inputs.recording(number, 4) for number in range(40)}) == 40
-    assert len({inputs.photo(number) for number in range(40)}) == 40
-
-
-def test_a_photo_is_a_jpeg_of_a_usual_size() -> None:
-    data = inputs.photo(11)
-    with Image.open(io.BytesIO(data)) as photo:
-        photo.load()
-        assert (photo.format, photo.size, photo.mode) == ("JPEG", inputs.PHOTO_SIZE, "RGB")
-    assert 30_000 < len(data) < 300_000
