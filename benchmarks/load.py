@@ -11,7 +11,7 @@ from typing import NamedTuple
 import grpc
 
 from benchmarks import inputs, sample_bodies
-from benchmarks.bare_engine import Task
+from models.info import Task
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness
 from proto.audio_analyzer_pb2_grpc import AudioAnalysisStub

@@ -11,10 +11,13 @@ from pathlib import Path
 import psutil
 
 from benchmarks.memory import CpuMeter, pss_bytes
+from models.info import Task
 from scripts.local_service import LocalService, start
 
 SERVERS = {"service": "Bonafide", "voice runner": "WavLMRunner", "face runner": "DINOv2Runner"}
 DECODING = "decoding"
+RUNNER: dict[Task, str] = {"voice": "voice runner", "face": "face runner"}
+"""Which of the servers scores."""
 _START_TIMEOUT_S = 600.0
 _POLL_S = 0.05
 

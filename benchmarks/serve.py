@@ -19,16 +19,16 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.bare_engine import BareEngine, Task, Turn, bare_engine
+from benchmarks.bare_engine import BareEngine, Turn, bare_engine
 from benchmarks.inputs import WINDOW_SECONDS
 from benchmarks.load import Phase, caller_of, closed_loop
-from benchmarks.processes import DECODING, CpuByKind, Memory, memory, ready
+from benchmarks.processes import DECODING, RUNNER, CpuByKind, Memory, memory, ready
 from benchmarks.random_models import save_dinov2_base, save_wavlm_base
 from benchmarks.tables import load_average, machine, markdown_table, percentile, say
 from models.catalog import BUNDLED
+from models.info import Task
 from scripts.local_service import LocalService
 
-_RUNNER: dict[Task, str] = {"voice": "voice runner", "face": "face runner"}
 _SAVERS: dict[Task, Callable[[Path], None]] = {"voice": save_wavlm_base, "face": save_dinov2_base}
 _RUN_IN = 48
 """Calls before anything is measured: BentoML's batcher learns from its first dozens."""
@@ -127,7 +127,7 @@ def cpu_table(task: Task, rows: Sequence[Row], bare: Sequence[Turn], items: int)
     lines = []
     for row in rows:
         count = sum(len(phase.latencies_s) for phase in row.phases) * row.items
-        processes = (_RUNNER[task], "service", DECODING)
+        processes = (RUNNER[task], "service", DECODING)
         spent = [1000 * sum(times[name] for times in row.cpu_s) / count for name in processes]
         client = 1000 * sum(phase.cpu_s for phase in row.phases) / count
         lines.append((row.name, str(row.concurrency), *(f"{each:.1f}" for each in (alone, *spent, client))))
@@ -230,7 +230,7 @@ def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few short turns: a functional check")
     parser.add_argument("--models", nargs="+", choices=("base", "bundled"), default=("base", "bundled"))
-    parser.add_argument("--tasks", nargs="+", choices=tuple(_RUNNER), default=tuple(_RUNNER))
+    parser.add_argument("--tasks", nargs="+", choices=tuple(RUNNER), default=tuple(RUNNER))
     parser.add_argument("--concurrency", nargs="+", type=int, default=(1, 8, 32), help="callers at a time")
     parser.add_argument("--rounds", type=int, help="turns of the service for each row (default: 5, quick: 2)")
     parser.add_argument("--turn-seconds", type=float, help="length of a turn, about (default: 8, quick: 2)")
@@ -253,7 +253,7 @@ def main(command_line: Sequence[str]) -> None:
             folder = Path(temporary) / "base"
             measure_service("Base size, random weights", base_models(folder), chosen.tasks, folder, sizes)
         if "bundled" in chosen.models:
-            missing = [task for task in _RUNNER if not (BUNDLED / task / "config.json").is_file()]
+            missing = [task for task in RUNNER if not (BUNDLED / task / "config.json").is_file()]
             if missing:
                 say(f"The bundled models are not measured: there is none for {' and '.join(missing)}.\n")
             else:

@@ -1,4 +1,4 @@
-from benchmarks.voice_calls import Turn, table
+from benchmarks.calls import Turn, table
 
 
 def test_medians_of_the_turns_and_the_sum_of_each_turn() -> None:
