@@ -1,8 +1,8 @@
 """What a call with 4 s of sound, or a photo, costs each process, by the number of callers: a Markdown table.
 
-The bundled models judge. `--other FOLDER` is another checkout of the project (`git worktree add FOLDER COMMIT`), or one with a change to be
-judged. Both services run at the same time and are called in turns, so that other load affects them alike; medians of
-the turns count. `--workers 2` starts a Valkey, and as many processes of each service.
+The bundled models judge. `--other FOLDER` is another checkout of the project (`git worktree add FOLDER COMMIT`), or one
+with a change to be judged. Both services run at the same time and are called in turns, so that other load affects them
+alike; medians of the turns count. `--workers 2` starts a Valkey, and as many processes of each service.
 """
 
 import argparse
