@@ -38,6 +38,8 @@ DELAY_S = 0.02
 A_FEW = 16
 """More than what is scored at once."""
 MEGABYTE = 1_000_000
+_POLL_S = 0.3
+"""Each look walks through all processes of the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ class Scan:
         async with asyncio.timeout(within_s):
             while not await asyncio.to_thread(holds):
                 assert self.process.poll() is None, f"the scan has ended:\n{self}"
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(_POLL_S)
 
     async def ended(self, within_s: float = 300.0) -> str:
         """What it said; it has to end well."""
