@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from transformers import Dinov2Config
 
 from lab.training.face_hints import Hints, Maps
-from lab.training.face_model import LABELS
 from lab.training.face_pair import WIDTH
 from lab.training.face_views import SIDE
 from models.convolutional_dinov2 import ConvolutionalStem, Dinov2WithConvolutions
 from models.graph import PrepareImage
 from models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+LABELS = {0: "live", 1: "spoof"}
 
 
 class Judged(NamedTuple):

@@ -24,7 +24,6 @@ from bonafide.photo.preparation import around_face
 from lab.training.data.face import SIMULATORS, folder
 from lab.training.data.manifest import SPOOF, Item, Split, read
 from lab.training.data.packages import atomic, data_dir
-from lab.training.face_photos import read_rgb
 from lab.training.face_views import FACE_FACTOR, SIDE
 from models.info import ImageGeometry
 
@@ -113,7 +112,8 @@ def cut(image: Image.Image, factor: float, side: int) -> tuple[NDArray[np.uint8]
 
 def _cut_item(plan: tuple[Item, float, int]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     item, factor, side = plan
-    return cut(read_rgb(item.path), factor, side)
+    with Image.open(item.path) as image:
+        return cut(image.convert("RGB"), factor, side)
 
 
 def _begin(parent: int) -> None:
