@@ -5,7 +5,8 @@ In: round trips to stores of one server. Out: their results, or `StoreFailed` at
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
@@ -15,6 +16,10 @@ logger = logging.getLogger(__name__)
 A = TypeVar("A")
 T = TypeVar("T")
 PROBE_KEY = "bonafide:probe"
+_LATE_S = 0.05
+"""A timer of the event loop that comes so much later tells that the process was held up."""
+_UNREAD_S = 0.1
+"""How long an answer that arrived meanwhile may take to be read."""
 
 
 class CircuitOpen(StoreFailed):
@@ -69,7 +74,7 @@ class CircuitBreaker:
 
     async def _bounded(self, operation: Callable[[A], Awaitable[T]], what: A) -> T:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with _answered_within(self._timeout_s):
                 return await operation(what)
         except TimeoutError:
             raise StoreFailed(f"no answer within {self._timeout_s:g} s") from None
@@ -91,6 +96,27 @@ class CircuitBreaker:
                 break
         logger.warning("the cache is back")
         self._probe = None
+
+
+@asynccontextmanager
+async def _answered_within(timeout_s: float) -> AsyncIterator[None]:
+    """As `asyncio.timeout`; but an answer that lies unread because this process was held up is not late.
+
+    Under load that would be taken for an outage, after which everything is computed again, under more load.
+    """
+    loop = asyncio.get_running_loop()
+    due = loop.time() + timeout_s
+
+    def end() -> None:
+        now = loop.time()
+        limit.reschedule(now + _UNREAD_S if now - due > _LATE_S else now)
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_at(due, end)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 class GuardedStore:

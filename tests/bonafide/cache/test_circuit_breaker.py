@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -20,6 +21,14 @@ class SilentStore(FailingStore):
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         self.asked += 1
         await asyncio.Event().wait()
+        return [None for _ in keys]
+
+
+class PromptStore(FailingStore):
+    """Answers after a fifth of the time that it is given."""
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        await asyncio.sleep(0.02)
         return [None for _ in keys]
 
 
@@ -59,6 +68,26 @@ async def test_no_answer_in_time_is_a_failure() -> None:
         await guard.get_many(["a"])
     with pytest.raises(CircuitOpen):
         await guard.get_many(["a"])
+    await guard.close()
+
+
+async def test_an_answer_that_lay_unread_while_the_process_was_held_up_is_no_failure() -> None:
+    guard = guarded(PromptStore())
+    asking = asyncio.create_task(guard.get_many(["a"]))
+    await asyncio.sleep(0)
+    time.sleep(0.3)
+    assert await asking == [None]
+    assert not guard.is_open
+    await guard.close()
+
+
+async def test_a_store_that_is_silent_while_the_process_is_held_up_is_a_failure() -> None:
+    guard = guarded(SilentStore())
+    asking = asyncio.create_task(guard.get_many(["a"]))
+    await asyncio.sleep(0)
+    time.sleep(0.3)
+    with pytest.raises(StoreFailed, match=r"no answer within 0\.1 s"):
+        await asking
     await guard.close()
 
 
