@@ -114,7 +114,8 @@ async def test_a_recording_gets_the_verdict_of_the_service(
         await page.set_input_files("#recording-file", call_mp3)
         await page.wait_for_selector("#voice[data-phase=judged]")
         assert await page.get_attribute("#voice-verdict", "data-label") == answer["label"]
-        assert await page.inner_text("#voice-number") == f"{100 * answer['score']:.0f} %"
+        digits = 1 if answer["score"] < 0.1 else 0  # in fp32 it is below, in bf16 it may not be
+        assert await page.inner_text("#voice-number") == f"{100 * answer['score']:.{digits}f} %"
         assert len(await page.query_selector_all("#windows tr")) == len(answer["chunks"])
         assert await page.inner_text("#clock") == "0:11.0"
         for fact in (answer["model"]["name"], answer["model"]["version"]):
