@@ -41,8 +41,7 @@ def _facts(info: ModelInfo, options: LoadOptions) -> dict[str, Any]:
         "max_batch": info.max_batch_size,
         "scale": calibration.scale if calibration else 1.0,
         "offset": calibration.offset if calibration else 0.0,
-        "resize": geometry and geometry.resize_shortest_edge,
-        "crop": geometry and [geometry.crop_height, geometry.crop_width],
+        "size": geometry and [geometry.width, geometry.height],
     }
 
 

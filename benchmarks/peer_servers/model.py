@@ -35,7 +35,7 @@ def decoder(task: Task) -> Callable[[bytes], NDArray[Any]]:
     if task == "voice":
         return _window
     facts = described(task)
-    return lambda body: _photo(body, facts["resize"], facts["crop"])
+    return lambda body: _photo(body, tuple(facts["size"]))
 
 
 class Model:
@@ -71,11 +71,7 @@ def _window(body: bytes) -> NDArray[np.int16]:
     return np.asarray(samples, np.int16)
 
 
-def _photo(body: bytes, edge: int, crop: list[int]) -> NDArray[np.uint8]:
-    """Resized so that its shorter edge has `edge` pixels, of which the middle (height, width) is taken."""
+def _photo(body: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """All of the picture, squeezed to (width, height); where a face is nobody looks."""
     with Image.open(io.BytesIO(body)) as image:
-        width, height = image.size
-        size = (edge, int(edge * height / width)) if width <= height else (int(edge * width / height), edge)
-        resized = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    left, top = (size[0] - crop[1]) // 2, (size[1] - crop[0]) // 2
-    return np.asarray(resized.crop((left, top, left + crop[1], top + crop[0])))
+        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
