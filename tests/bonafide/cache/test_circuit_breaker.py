@@ -75,7 +75,7 @@ async def test_an_answer_that_lay_unread_while_the_process_was_held_up_is_no_fai
     guard = guarded(PromptStore())
     asking = asyncio.create_task(guard.get_many(["a"]))
     await asyncio.sleep(0)
-    time.sleep(0.3)
+    time.sleep(0.3)  # noqa: ASYNC251 - the loop is held up, as by a long computation
     assert await asking == [None]
     assert not guard.is_open
     await guard.close()
@@ -85,7 +85,7 @@ async def test_a_store_that_is_silent_while_the_process_is_held_up_is_a_failure(
     guard = guarded(SilentStore())
     asking = asyncio.create_task(guard.get_many(["a"]))
     await asyncio.sleep(0)
-    time.sleep(0.3)
+    time.sleep(0.3)  # noqa: ASYNC251
     with pytest.raises(StoreFailed, match=r"no answer within 0\.1 s"):
         await asking
     await guard.close()
