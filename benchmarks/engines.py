@@ -29,6 +29,7 @@ from transformers import (
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.utils.logging import disable_progress_bar
 
+from benchmarks.inputs import SAMPLE_RATE, WINDOW_SECONDS, prepared_photos, windows
 from models.cpus import usable_cpus
 from models.devices import cpu_has_bf16, cuda_is_available
 from models.errors import EngineUnavailable
@@ -39,7 +40,8 @@ from models.voice_model import VoiceSpoofModel
 BATCHES = (1, 4, 8)
 BUNDLED = ("bundled voice", "bundled face")
 MODELS = ("wavlm-base", "dinov2-small", "dinov2-base", *BUNDLED)
-VOICES = ("wavlm-base", "bundled voice")
+PHOTO_PIXELS = {"dinov2-small": 224, "dinov2-base": 224, "bundled face": 128}
+"""Edges of the photos that a model is given; the others are given windows."""
 PLAIN = "plain transformers, torch fp32"
 Run = Callable[[int], object]
 """Computes one batch of so many items."""
@@ -88,12 +90,11 @@ def _contenders(name: str, folder: Path, threads: int) -> Iterator[Contender]:
     """Opens a model in each engine; first one with random weights, which is saved, as transformers has it."""
     torch.manual_seed(0)
     torch.set_num_threads(threads or usable_cpus())
-    if name in BUNDLED:
-        reference, items = "bundled", _items(name, 128)
-    else:
-        reference, items = str(folder / name), _items(name, 224)
+    reference, items = "bundled", _items(name)
+    if name not in BUNDLED:
+        reference = str(folder / name)
         yield Contender(PLAIN, _plain(_saved(name, folder / name), items))
-    detector: Any = VoiceSpoofModel if name in VOICES else FaceSpoofModel
+    detector: Any = FaceSpoofModel if name in PHOTO_PIXELS else VoiceSpoofModel
     for engine, precision in (("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")):
         options = LoadOptions(folder, folder / "compiled", engine=engine, precision=precision, threads=threads)  # type: ignore[arg-type]
         try:
@@ -121,19 +122,18 @@ def _plain(model: Any, items: NDArray[Any]) -> Run:
     return run
 
 
-def _items(name: str, side: int) -> NDArray[Any]:
-    """As many as the largest batch has: windows of 4 s, or photos of so many pixels."""
-    rng = np.random.default_rng(0)
-    if name in VOICES:
-        return rng.normal(0, 3000, (max(BATCHES), 64_000)).astype(np.int16)
-    return rng.integers(0, 256, (max(BATCHES), side, side, 3), dtype=np.uint8)
+def _items(name: str) -> NDArray[Any]:
+    """As many windows or photos as the largest batch has."""
+    if side := PHOTO_PIXELS.get(name):
+        return np.stack(prepared_photos(max(BATCHES), side, side))
+    return np.stack(windows(max(BATCHES), WINDOW_SECONDS * SAMPLE_RATE))
 
 
 def _saved(name: str, folder: Path) -> Any:
     """A random checkpoint as its own module."""
     labels: dict[str, Any] = {"id2label": {0: "live", 1: "spoof"}, "label2id": {"live": 0, "spoof": 1}}
     model: Any
-    if name in VOICES:
+    if name not in PHOTO_PIXELS:
         model = WavLMForSequenceClassification(WavLMConfig(**labels))
         Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)  # type: ignore[no-untyped-call]
     else:
@@ -155,7 +155,7 @@ def _measure(contenders: list[Contender], repeats: int) -> None:
 
 
 def _table(name: str, contenders: list[Contender]) -> str:
-    item = "4-second window" if name in VOICES else f"photo of {128 if name in BUNDLED else 224} px"
+    item = f"photo of {PHOTO_PIXELS[name]} px" if name in PHOTO_PIXELS else f"{WINDOW_SECONDS}-second window"
     lines = [
         f"**{name}**, milliseconds per {item}: median (best; processor time of all threads, best). "
         "Ratio: median of the first row at the same batch size over this one.",

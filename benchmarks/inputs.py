@@ -69,7 +69,7 @@ def _sound(seed: int, samples: int) -> NDArray[np.int16]:
 
 
 def _picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Smooth areas with a little sensor noise: about as many bytes of JPEG as a photo."""
+    """Smooth areas with a little sensor noise."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)

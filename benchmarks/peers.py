@@ -191,8 +191,7 @@ def _judge_alike(servers: Sequence[Running], task: Task) -> list[list[Running]]:
     """The servers in groups whose scores must be the same: this service cuts out the face, and its peers do not."""
     if task == "voice":
         return [list(servers)]
-    groups = [[server for server in servers if server.is_peer is peer] for peer in (False, True)]
-    return [group for group in groups if group]
+    return [[server for server in servers if server.is_peer is peer] for peer in (False, True)]
 
 
 async def turn(server: Running, task: Task, numbers: Iterator[int], callers: int, seconds: float) -> Turn:

@@ -78,7 +78,7 @@ def write(split: Split, factor: float, side: int, workers: int) -> None:
     boxes = np.empty((len(rows), 4), np.int16)
     with atomic(path) as temporary:
         pictures = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(rows), side, side, 3))
-        with ProcessPoolExecutor(workers, initializer=_begin, initargs=(os.getpid(),)) as pool:
+        with ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
             plans = ((item, factor, side) for item, _ in rows)
             for place, (picture, box) in enumerate(pool.map(_cut_item, plans, chunksize=20)):
                 pictures[place], boxes[place] = picture, box
@@ -114,14 +114,6 @@ def _cut_item(plan: tuple[Item, float, int]) -> tuple[NDArray[np.uint8], NDArray
     item, factor, side = plan
     with Image.open(item.path) as image:
         return cut(image.convert("RGB"), factor, side)
-
-
-def _begin(parent: int) -> None:
-    """What each process does first."""
-    import torch
-
-    end_with_parent(parent)
-    torch.set_num_threads(1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
