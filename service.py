@@ -14,6 +14,7 @@ from bentoml.validators import ContentType
 from starlette.applications import Starlette
 
 from bonafide.api.hosts import HostGate
+from bonafide.api.index_page import RestrictedIndex
 from bonafide.api.origins import AllowedPages
 from bonafide.api.runner_security import RunnerGate
 from bonafide.api.security import KeyGate
@@ -315,6 +316,7 @@ class Bonafide:
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
     HostGate, hosts=lambda: AllowedHosts.of_service(http_host(), SETTINGS)
 )
+Bonafide.add_asgi_middleware(RestrictedIndex)  # type: ignore[attr-defined]
 if SETTINGS.allowed_origins:
     Bonafide.add_asgi_middleware(AllowedPages, origins=SETTINGS.allowed_origins)  # type: ignore[attr-defined]
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]

@@ -132,7 +132,7 @@ def _told(converted: Converted, task: Task, out: Path) -> str:
         spoof = f"everything but {converted.labels[converted.rule.index]!r} means spoof"
     else:
         spoof = f"{converted.labels[converted.rule.index]!r} means spoof"
-    return f"{converted.name} {converted.version}, {spoof}; serve it with BONAFIDE_{task.upper()}_MODEL={out.resolve()}"
+    return f"{converted.name}, {spoof}; serve it with BONAFIDE_{task.upper()}_MODEL={out.resolve()}"
 
 
 if __name__ == "__main__":

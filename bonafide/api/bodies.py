@@ -80,7 +80,8 @@ async def file_in_body(
         form = FormFile(content_type, fields or ())
         file = file_in_form(request, budget, limit, form)
     elif media == "application/json":
-        file = budget.collect(_decoded(request, budget, min(limit, MAX_JSON_FILE_BYTES)), limit)
+        limit = min(limit, MAX_JSON_FILE_BYTES)
+        file = budget.collect(_decoded(request, budget, limit), limit)
     elif not media or media in (*_BYTES, _FORM_FIELDS) or media.startswith(types):
         file = body(request, budget, limit)
     else:

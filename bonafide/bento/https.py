@@ -12,6 +12,7 @@ import uvicorn.config
 from bonafide.bento.startup import refusal_to_start
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
+from bonafide.settings.errors import WrongFile
 
 
 class NewestContext(ssl.SSLContext):
@@ -42,7 +43,7 @@ def serve_newest_certificate(settings: Settings) -> None:
     """Makes the HTTP server of this process, which is not there yet, take the newest files with each connection."""
 
     def create_ssl_context(*_arguments: Any, **_options: Any) -> ssl.SSLContext:
-        with refusal_to_start(OSError):
+        with refusal_to_start(WrongFile):
             tls = ServerTls.from_settings(settings)
         assert tls is not None  # noqa: S101 - BentoML calls it only with a certificate
         return NewestContext.of(tls)

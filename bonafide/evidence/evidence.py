@@ -14,6 +14,7 @@ from bonafide.evidence.keys import SigningKeys
 from bonafide.evidence.log import EvidenceLog, Place
 from bonafide.evidence.record import payload_of
 from bonafide.settings import Settings
+from bonafide.settings.errors import naming
 from bonafide.telemetry import EVIDENCE
 
 logger = logging.getLogger(__name__)
@@ -39,15 +40,17 @@ class Evidence:
         """Built from the settings; None: there is no key.
 
         Raises:
-            OSError: the key or the log's folder cannot be used.
-            ValueError: the file of keys is not what it must be.
+            WrongFile: the key or the log's folder cannot be used.
         """
         if settings.evidence_key is None or settings.evidence_log is None:
             return None
-        log = EvidenceLog(
-            settings.evidence_log, max_bytes=settings.evidence_log_max_bytes, sync=settings.evidence_fsync
-        )
-        return cls(SigningKeys.read(settings.evidence_key), log, required=settings.evidence_required)
+        with naming("BONAFIDE_EVIDENCE_LOG"):
+            log = EvidenceLog(
+                settings.evidence_log, max_bytes=settings.evidence_log_max_bytes, sync=settings.evidence_fsync
+            )
+        with naming("BONAFIDE_EVIDENCE_KEY"):
+            keys = SigningKeys.read(settings.evidence_key)
+        return cls(keys, log, required=settings.evidence_required)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, see `SigningKeys.jwks`."""

@@ -12,8 +12,7 @@ def open_evidence(settings: Settings) -> "Evidence | None":
     """As the settings say; None: there is no key.
 
     Raises:
-        OSError: the key or the log's folder cannot be used.
-        ValueError: the file of keys is not what it must be.
+        WrongFile: the key or the log's folder cannot be used.
     """
     if settings.evidence_key is None:
         return None

@@ -205,7 +205,7 @@ class Jobs:
         if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or has_user or parts.fragment:
             raise InvalidRequest("callback_url must be a URL like https://app.example.com/jobs")
         if f"{parts.scheme}://{parts.netloc}".lower() not in self._callbacks:
-            raise Forbidden("callbacks may not go to this address; the operator allows origins with JOBS_CALLBACKS")
+            raise Forbidden("callbacks may not go to this address; BONAFIDE_JOBS_CALLBACKS names those that may")
 
 
 def _priority(text: str) -> Priority:

@@ -7,6 +7,7 @@ from bonafide.errors import Overloaded, Unauthenticated
 from bonafide.security.keys import KeyStore
 from bonafide.security.rate_limit import RateLimit
 from bonafide.settings import Settings
+from bonafide.settings.errors import naming
 
 ANONYMOUS = ""
 """The caller's name where no keys are required."""
@@ -30,11 +31,11 @@ class Access:
         """Built from the settings.
 
         Raises:
-            OSError: the key file cannot be read.
-            ValueError: the keys are malformed.
+            WrongFile: the key file cannot be read, or the keys are malformed.
         """
         source: Path | str | None = settings.keys_file or settings.keys.get_secret_value()
-        return cls(KeyStore(source) if source else None, settings.key_calls_per_minute)
+        with naming("BONAFIDE_KEYS_FILE" if settings.keys_file else "BONAFIDE_KEYS"):
+            return cls(KeyStore(source) if source else None, settings.key_calls_per_minute)
 
     def admit(self, presented: frozenset[str]) -> str:
         """Admits one call.

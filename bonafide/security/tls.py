@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bonafide.security.file_changes import LOOK_S, FileChanges
 from bonafide.settings import Settings
+from bonafide.settings.errors import naming
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +48,16 @@ class ServerTls:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "ServerTls | None":
-        """Built from the settings; None: no TLS."""
+        """Built from the settings; None: no TLS.
+
+        Raises:
+            WrongFile: a file cannot be read, or the files are inconsistent.
+        """
         if settings.tls_cert is None or settings.tls_key is None:
             return None
-        return cls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+        authorities = () if settings.tls_client_ca is None else ("BONAFIDE_TLS_CLIENT_CA",)
+        with naming("BONAFIDE_TLS_CERT", "BONAFIDE_TLS_KEY", *authorities):
+            return cls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
     @property
     def current(self) -> TlsMaterial:

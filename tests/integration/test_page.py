@@ -4,6 +4,7 @@ import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import httpx
@@ -260,3 +261,15 @@ async def test_the_javascript_client_resumes_in_a_browser(browser: Browser, serv
     assert found["windows"] == [[number, number + 1] for number in range(4)]
     assert found["states"] == ["connecting", "connected", "reconnecting", "connected", "ended"]
     assert (found["sockets"], found["seconds"]) == (2, 4)
+
+
+async def test_the_page_of_routes_asks_no_other_host(browser: Browser, service: LocalService) -> None:
+    """BentoML's own, at `/`, which would load its maker's tracking."""
+    asked: set[str] = set()
+    async with await browser.new_context() as context:
+        page = await context.new_page()
+        page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+        await page.goto(service.url)
+        await page.wait_for_selector("text=/detect_audio")
+        await page.wait_for_load_state("networkidle")
+    assert asked == {urlsplit(service.url).netloc}

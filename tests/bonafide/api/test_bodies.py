@@ -180,6 +180,15 @@ async def test_json_that_holds_no_file(client: httpx.AsyncClient, content: bytes
     assert refusal(await post(client, content, "application/json"))[:2] == expected
 
 
+async def test_json_holds_no_more_than_its_bound_whatever_the_file_may_have(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bonafide.api.bodies.MAX_JSON_FILE_BYTES", len(VOICE))
+    for file, status in ((VOICE, 200), (VOICE + b"\0", 413)):
+        document = json.dumps({"data": base64.b64encode(file).decode()}).encode()
+        assert (await post(client, document, "application/json")).status_code == status
+
+
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/zip", "image/png", "multipart/mixed; boundary=x", "nonsense"]
 )

@@ -13,6 +13,7 @@ from bonafide.errors import Unavailable
 from bonafide.evidence.evidence import Evidence
 from bonafide.evidence.log import EvidenceLog
 from bonafide.settings import Settings
+from bonafide.settings.errors import WrongFile
 from tests.bonafide.evidence.signing import judgement, key_file, part, payload, private_pem
 
 
@@ -77,6 +78,12 @@ def test_key_and_log_go_together(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="go together"):
         Settings(evidence_key=tmp_path)
     assert Evidence.from_settings(Settings()) is None
+
+
+def test_at_the_start_the_setting_of_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = Settings(evidence_key=tmp_path / "key.pem", evidence_log=tmp_path / "log")
+    with pytest.raises(WrongFile, match=r"^BONAFIDE_EVIDENCE_KEY: .*No such file"):
+        Evidence.from_settings(missing)
 
 
 def test_the_version_is_that_of_the_project() -> None:

@@ -4,6 +4,7 @@ from bonafide.errors import Overloaded, Unauthenticated
 from bonafide.security.access import ANONYMOUS, Access
 from bonafide.security.keys import KeyStore, new_key
 from bonafide.settings import Settings
+from bonafide.settings.errors import WrongFile
 
 NO_KEY: frozenset[str] = frozenset()
 
@@ -24,6 +25,18 @@ def test_with_keys_only_who_has_one() -> None:
     assert "wrong" not in refused.value.message
     with pytest.raises(Unauthenticated, match="different API keys"):
         access.admit(frozenset({key, "bonafide_wrong"}))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"keys_file": "none/keys"}, r"^BONAFIDE_KEYS_FILE: .*No such file"),
+        ({"keys": "no key"}, "^BONAFIDE_KEYS: "),
+    ],
+)
+def test_at_the_start_the_setting_of_keys_that_cannot_be_read_is_named(given: dict[str, str], told: str) -> None:
+    with pytest.raises(WrongFile, match=told):
+        Access.from_settings(Settings.model_validate(given))
 
 
 def test_each_key_has_its_limit() -> None:

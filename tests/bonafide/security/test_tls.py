@@ -9,6 +9,7 @@ import pytest
 from bonafide.bento.https import NewestContext
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
+from bonafide.settings.errors import WrongFile
 from tests.certificates import Authority, Certificate
 
 
@@ -70,6 +71,13 @@ def test_files_that_do_not_fit_are_refused_at_the_start(authority: Authority, tm
     for key, ca in ((other.key, None), (tmp_path / "none", None), (one.key, one.key)):
         with pytest.raises(OSError, match=r"SSL|X509|No such file"):
             ServerTls(one.cert, key, ca)
+
+
+def test_at_the_start_the_settings_of_a_file_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    """OpenSSL names not even the file."""
+    missing = Settings(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    with pytest.raises(WrongFile, match=r"^BONAFIDE_TLS_CERT, BONAFIDE_TLS_KEY: .*No such file"):
+        ServerTls.from_settings(missing)
 
 
 def test_a_renewed_certificate_is_shown_to_the_next_connection(

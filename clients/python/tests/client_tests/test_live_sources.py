@@ -115,3 +115,12 @@ async def test_microphone_without_its_package_says_what_to_install(monkeypatch: 
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(InvalidRequest, match=r"bonafide-client\[microphone\]"):
         await anext(microphone())
+
+
+async def test_microphone_without_the_systems_library_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> None:
+        raise OSError("PortAudio library not found")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(InvalidRequest, match="libportaudio2: PortAudio library not found"):
+        await anext(microphone())

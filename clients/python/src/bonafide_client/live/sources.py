@@ -139,6 +139,8 @@ def _package(name: str, extra: str) -> Any:
     """An optional package."""
     try:
         return importlib.import_module(name)
-    except (ImportError, OSError) as error:  # sounddevice: OSError, when PortAudio is not there
+    except ImportError as error:
         told = f"this needs the package {name}: pip install 'bonafide-client[{extra}]' ({error})"
         raise InvalidRequest(told) from error
+    except OSError as error:  # of sounddevice
+        raise InvalidRequest(f"{name} needs a library of the system, Debian's libportaudio2: {error}") from error
