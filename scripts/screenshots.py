@@ -1,7 +1,7 @@
-"""Takes the pictures of the page in docs/: waiting, recording, verdict; desktop and phone, light and dark.
+"""Takes the pictures of the page in docs/: a voice while it is recorded, its verdict in the dark, a face on a phone.
 
 Usage: make screenshots [VOICE=real.wav]: what the microphone records before the synthetic sample; by default the sample
-of a real voice, which the demonstration model labels spoof in bf16. Needs Chromium.
+of a real voice. Needs Chromium.
 """
 
 import argparse
@@ -54,7 +54,6 @@ def _levelled(samples: NDArray[np.int16]) -> NDArray[np.float64]:
 async def take(browser: Browser, service: LocalService) -> None:
     """Takes all pictures."""
     page = await _page(browser, service, "light", DESKTOP)
-    await _shoot(page, "voice-waiting-light")
     await page.click("#record")
     await page.wait_for_selector("#voice-verdict[data-label=spoof]")
     await page.wait_for_timeout(2_500)
@@ -77,12 +76,6 @@ async def take(browser: Browser, service: LocalService) -> None:
     await page.set_input_files("#photo-file", SAMPLES / "face.jpg")
     await page.wait_for_selector("#face[data-phase=judged]")
     await _shoot(page, "face-phone-light")
-    await page.context.close()
-
-    page = await _page(browser, service, "dark", PHONE)
-    await page.set_input_files("#recording-file", SAMPLES / "call_spoof.mp3")
-    await page.wait_for_selector("#voice[data-phase=judged]")
-    await _shoot(page, "voice-phone-dark")
     await page.context.close()
 
 
