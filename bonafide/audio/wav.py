@@ -154,10 +154,21 @@ def _part(data: bytes, header: _Header) -> Part:
 
 def _canonical(header: _Header, size: int) -> bytes:
     order = ">" if header.order == "big" else "<"
-    form = struct.pack(f"{order}I", len(header.form)) + header.form + bytes(len(header.form) % 2)
+    content = _with_all_bits_valid(header.form, header.order)
+    form = struct.pack(f"{order}I", len(content)) + content + bytes(len(content) % 2)
     chunks = b"WAVEfmt " + form + b"data" + struct.pack(f"{order}I", min(size, 0xFFFF_FFFE))
     name = b"RIFX" if header.order == "big" else b"RIFF"
     return name + struct.pack(f"{order}I", min(len(chunks) + size, 0xFFFF_FFFE)) + chunks
+
+
+def _with_all_bits_valid(form: bytes, order: _Order) -> bytes:
+    """The content of a format chunk whose samples have as many valid bits as bits, if it tells both.
+
+    Valid bits are the upper ones. FFmpeg takes their number for the width of a sample.
+    """
+    if int.from_bytes(form[:2], order) != _EXTENSIBLE or len(form) < 20:
+        return form
+    return form[:18] + form[14:16] + form[20:]
 
 
 def _riff_header(data: bytes, start: int) -> _Header:

@@ -140,7 +140,9 @@ class TestBigEndian:
         as_riff = wav(np.frombuffer(body, np.uint8), SAMPLE_RATE, tag=7)
         assert np.array_equal(read(rifx(body, 7, 8))[0], read(as_riff)[0])
 
-    @pytest.mark.parametrize("extra", [bytes(2), struct.pack(">HHIIHH", 22, 16, 4, 1, 0, 16) + bytes(8)])
+    @pytest.mark.parametrize(
+        "extra", [bytes(2), *(struct.pack(">HHIIHH", 22, valid, 4, 1, 0, 16) + bytes(8) for valid in (16, 8))]
+    )
     def test_longer_format_chunks(self, extra: bytes) -> None:
         tag = 0xFFFE if len(extra) > 2 else 1
         data = rifx(INTEGERS.astype(">i2").tobytes(), tag, 16, extra=extra)

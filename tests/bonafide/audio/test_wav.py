@@ -1,4 +1,4 @@
-"""WAV and Wave64 whose sizes are wrong, unknown, or far behind other chunks."""
+"""WAV and Wave64 whose sizes are wrong, unknown, or far behind other chunks; samples that fill their bytes in part."""
 
 import struct
 
@@ -151,6 +151,91 @@ def test_rf64_has_its_size_elsewhere() -> None:
     assert reader.seconds == 6.0
     _, reader = read(data[:-64_000])
     assert any("truncated after 1.0 s" in warning for warning in reader.warnings)
+
+
+def as_bytes(width: int, kind: str = "integers", channels: int = 1) -> bytes:
+    """The samples with so many bytes each, the upper two of which are theirs: those of one byte are of 8 bits."""
+    sound = np.repeat(PCM, channels)
+    if kind == "floats":
+        return (sound / np.float32(2**15)).astype("<f4").tobytes()
+    if width == 1:
+        return ((sound >> 8) + 128).astype(np.uint8).tobytes()
+    return b"".join((int(value) << 8 * (width - 2)).to_bytes(width, "little", signed=True) for value in sound)
+
+
+def extensible(body: bytes, width: int, valid: int, tag: int = 1, channels: int = 1) -> tuple[bytes, bytes]:
+    """A format chunk that says how many bits of each sample are valid, and the chunk of the samples."""
+    frame = width * channels
+    form = struct.pack("<HHIIHH", 0xFFFE, channels, SAMPLE_RATE, SAMPLE_RATE * frame, frame, 8 * width)
+    guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+    return chunk(b"fmt ", form + struct.pack("<HHI", 22, valid, 0) + guid), chunk(b"data", body)
+
+
+def riff(*chunks: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", 4 + sum(map(len, chunks))) + b"WAVE" + b"".join(chunks)
+
+
+VALID_BITS = [(4, 0), (4, 16), (4, 20), (4, 24), (4, 32), (3, 16), (3, 20), (3, 24), (2, 8), (2, 12), (2, 16)]
+
+
+@pytest.mark.parametrize(("width", "valid"), VALID_BITS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_bytes_of_a_sample_may_hold_more_bits_than_are_valid(width: int, valid: int, channels: int) -> None:
+    assert_whole(riff(*extensible(as_bytes(width, channels=channels), width, valid, channels=channels)))
+
+
+@pytest.mark.parametrize("valid", [0, 24, 32])
+def test_floats_of_which_fewer_bits_are_valid(valid: int) -> None:
+    assert_whole(riff(*extensible(as_bytes(4, "floats"), 4, valid, tag=3)))
+
+
+def test_a_byte_of_which_fewer_bits_are_valid() -> None:
+    windows, _ = read(riff(*extensible(as_bytes(1), 1, 7)))
+    assert np.array_equal(samples_of(windows), PCM >> 8 << 8)
+
+
+@pytest.mark.parametrize(("width", "valid"), VALID_BITS)
+def test_rf64_of_which_fewer_bits_are_valid(width: int, valid: int) -> None:
+    form, samples = extensible(as_bytes(width), width, valid)
+    sizes = chunk(b"ds64", struct.pack("<QQQI", len(form) + len(samples), len(samples) - 8, len(PCM), 0))
+    assert_whole(b"RF64" + b"\xff" * 4 + b"WAVE" + sizes + form + b"data" + b"\xff" * 4 + samples[8:])
+
+
+@pytest.mark.parametrize(("width", "valid"), VALID_BITS)
+def test_further_chunks_and_files_of_which_fewer_bits_are_valid(width: int, valid: int) -> None:
+    form, samples = extensible(as_bytes(width), width, valid)
+    first, second = samples[8 : 8 + width * 10_000], samples[8 + width * 10_000 :]
+    in_chunks = riff(form, chunk(b"data", first), chunk(b"LIST", b"INFO"), chunk(b"data", second))
+    for data, sound in ((in_chunks, PCM), (riff(form, samples) * 2, np.concatenate([PCM, PCM]))):
+        windows, reader = read(data)
+        assert np.array_equal(samples_of(windows), sound)
+        assert reader.seconds == len(sound) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize(("width", "valid"), VALID_BITS)
+def test_wave64_of_which_fewer_bits_are_valid(width: int, valid: int) -> None:
+    form, samples = extensible(as_bytes(width), width, valid)
+    tail = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+    chunks = [
+        each[:4] + tail + struct.pack("<Q", 16 + len(each)) + each[8:] + bytes(-len(each) % 8)
+        for each in (form, samples)
+    ]
+    head = bytes.fromhex("726966662e91cf11a5d628db04c10000") + bytes(8) + b"wave" + tail
+    assert_whole(head + b"".join(chunks))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_bytes_that_no_bit_of_a_sample_fills_are_refused(channels: int) -> None:
+    with pytest.raises(UnreadableMedia):
+        read(
+            wav(
+                np.repeat(PCM.astype(np.int32) << 16, channels),
+                SAMPLE_RATE,
+                bits=24,
+                channels=channels,
+                block_align=4 * channels,
+            )
+        )
 
 
 @pytest.mark.parametrize(
