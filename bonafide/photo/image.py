@@ -6,7 +6,7 @@ Only JPEG, PNG, WebP, BMP and the first frame of a GIF are opened; the size is c
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,19 @@ class _Jpeg(JpegImageFile):
         return
 
 
+class _Png(PngImageFile):
+    """Pillow's reader with the transparent colour in 8 bits, as it gives the pixels, and not as deep as in the file."""
+
+    def _open(self) -> None:
+        super()._open()
+        key = self.info.get("transparency")
+        if key is not None and self.tile:
+            self.info["transparency"] = _in_8_bits(key, self.tile[0].args)
+
+
 _READERS: dict[str, type[ImageFile]] = {
     "JPEG": _Jpeg,
-    "PNG": PngImageFile,
+    "PNG": _Png,
     "WebP": WebPImageFile,
     "BMP": BmpImageFile,
     "GIF": GifImageFile,
@@ -171,6 +181,18 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
 
 def _orientation(image: ImageFile) -> int:
     return stated_orientation(image.info.get("exif"), image.info.get("xmp"))
+
+
+def _in_8_bits(key: Any, packed: Any) -> Any:
+    """A transparent colour of a PNG whose pixels are packed so, by Pillow's name; that of other ones stays as it is."""
+    match packed:
+        case "L;2":
+            return (key & 3) * 85
+        case "L;4":
+            return (key & 15) * 17
+        case "RGB;16B":
+            return tuple(value >> 8 for value in key)
+    return key
 
 
 def _reduce(image: _Jpeg, wanted: Callable[[Size], int]) -> int:

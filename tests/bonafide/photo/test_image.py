@@ -129,6 +129,27 @@ class TestModes:
         data = png(4, 4, png_chunk(b"tRNS", struct.pack(">H", 1_000)), rows=rows, depth=16, colour=0)
         assert (read(data) == 255).all()
 
+    @pytest.mark.parametrize("depth", [1, 2, 4, 8])
+    def test_a_transparent_grey_of_any_depth(self, depth: int) -> None:
+        most = 2**depth - 1
+        values = [0, most, most // 3, most - most // 3] * 2
+        row = int("".join(f"{value:0{depth}b}" for value in values), 2).to_bytes(depth, "big")
+        for hidden in set(values):
+            key = png_chunk(b"tRNS", struct.pack(">H", hidden))
+            shown = read(png(8, 1, key, rows=b"\0" + row, depth=depth, colour=0))
+            assert shown[0, :, 0].tolist() == [255 if each == hidden else each * 255 // most for each in values]
+
+    def test_bits_of_a_transparent_grey_beyond_its_depth_say_nothing(self) -> None:
+        key = png_chunk(b"tRNS", struct.pack(">H", 0x105))
+        shown = read(png(2, 1, key, rows=b"\0\x5a", depth=4, colour=0))
+        assert shown[0, :, 0].tolist() == [255, 170]
+
+    def test_a_transparent_colour_of_16_bit(self) -> None:
+        colours = [(0x1234, 0x5678, 0x9ABC), (0xFFFF, 0, 0), (0x0034, 0x0078, 0x00BC), (0x3434, 0x7878, 0xBCBC)]
+        key, *_ = pixels = [struct.pack(">HHH", *colour) for colour in colours]
+        shown = read(png(4, 1, png_chunk(b"tRNS", key), rows=b"\0" + b"".join(pixels), depth=16))
+        assert shown[0].tolist() == [[255, 255, 255], *([value >> 8 for value in colour] for colour in colours[1:])]
+
     def test_16_bit_rgb(self) -> None:
         values = np.random.default_rng(0).integers(0, 65_536, (8, 8, 3)).astype(np.uint16)
         rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
