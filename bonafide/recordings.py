@@ -86,7 +86,7 @@ class Recording:
         self._before = before
         self.hop_s = hop_s
         self.mode = mode
-        # What a choice of channels makes of a recording is known by the choice; its windows are known by their channel.
+        # What a choice of channels makes of a recording is known by the choice; of its windows see `_content_of`.
         self._meta_id = content_id if mode.kind == "mix" else f"{content_id}#{mode}"
         self.total = 0
         self.seconds = 0.0
@@ -128,7 +128,9 @@ class Recording:
 
     def _content_of(self, channel: int | None, windows: bool = False) -> str:
         """The id under which windows of a channel, or their scores, are cached; None: the mix of all."""
-        content_id = self._content_id if channel is None else f"{self._content_id}#c{channel}"
+        # Where a recording goes on with more channels, `auto` has the mix of them in a channel that it judges apart.
+        kind = "auto-" if self.mode.kind == "auto" else ""
+        content_id = self._content_id if channel is None else f"{self._content_id}#{kind}c{channel}"
         # Models that take other windows share no cached ones.
         return f"{content_id}+{self._before}" if windows and self._before else content_id
 

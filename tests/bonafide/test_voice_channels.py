@@ -32,7 +32,10 @@ def call(seconds: float = 10.0) -> Pcm:
 
 
 async def judged(running: House, samples: Pcm, mode: str = "auto", hop_s: float | None = None) -> AudioReport:
-    data = wav(samples, RATE)
+    return await judged_bytes(running, wav(samples, RATE), mode, hop_s)
+
+
+async def judged_bytes(running: House, data: bytes, mode: str, hop_s: float | None = None) -> AudioReport:
     events = running.voice.analyze_bytes(data, Call.within(30), hop_s=hop_s, mode=ChannelMode.parse(mode))
     return await report_of(events)
 
@@ -70,17 +73,36 @@ async def test_the_worse_channel_stands_for_all(tmp_path: Path) -> None:
         assert [each.score for each in alone] == [each.score for each in report.channels]
 
 
-async def test_channels_and_their_mix_are_cached_apart_and_shared_between_choices(tmp_path: Path) -> None:
+async def test_channels_and_their_mix_are_cached_apart_and_shared_between_named_ones(tmp_path: Path) -> None:
     async with service(tmp_path) as running:
         first = await judged(running, call())
         scored = running.observer.scored
         assert await judged(running, call()) == first
+        assert running.observer.scored == scored
         assert (await judged(running, call(), "separate")).channels == first.channels
+        scored = running.observer.scored
         assert (await judged(running, call(), "1")).score == first.channels[1].score
         assert running.observer.scored == scored
         mixed = await judged(running, call(), "mix")
         assert mixed.channels == ()
         assert mixed.score not in [each.score for each in first.channels]
+
+
+@pytest.mark.parametrize("first", [2, 3])
+async def test_what_was_asked_before_changes_no_verdict(tmp_path: Path, first: int) -> None:
+    """Of a call that goes on as a conference, or begins as one: `auto` mixes three channels, `separate` does not."""
+    conference = np.concatenate([call(7.0), party(7.0, 3, 0.5)[:, np.newaxis]], axis=1)
+    parts = [wav(each, RATE) for each in (call(7.0), conference)]
+    data = b"".join(parts if first == 2 else reversed(parts))
+    modes = ["auto", "separate", "0", "1", "mix"]
+    alone: dict[str, AudioReport] = {}
+    for mode in modes:
+        async with service(tmp_path / mode) as running:
+            alone[mode] = await judged_bytes(running, data, mode)
+    assert alone["auto"].channels != alone["separate"].channels[:2]
+    for order in (modes, modes[::-1]):
+        async with service(tmp_path / order[0] / "warm") as running:
+            assert {mode: await judged_bytes(running, data, mode) for mode in order} == alone
 
 
 async def test_overlapping_windows_of_channels_lie_where_those_of_a_mono_file_do(tmp_path: Path) -> None:
