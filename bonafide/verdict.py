@@ -94,8 +94,8 @@ class WindowVerdict(WindowSpan):
     """The verdict on one window; made by `judge_window`.
 
     Attributes:
-        score: P(spoof), 0..1; None without speech.
-        label: "spoof", "bonafide" or "no_speech".
+        score: P(spoof), 0..1; None without speech, or where it is too short for the model.
+        label: "spoof", "bonafide" or, without a score, "no_speech".
         speech_ratio: share of the window that is speech, 0..1.
         weight: of its score in that of the recording, see `SpeechCheck.weight`.
         member_scores: of an ensemble's members by their names; none without speech, and of a single model.
@@ -143,8 +143,11 @@ def judge_window(
     threshold: float,
     members: Mapping[str, float] | None = None,
     prior_log_odds: float | None = None,
+    least_s: float = 0.0,
 ) -> WindowVerdict | None:
     """The verdict on a window: its score counts if there is enough speech in it.
+
+    A window that is shorter than the model takes has no score, as one without speech.
 
     Args:
         span: its position; audio that an earlier window held has no weight.
@@ -154,13 +157,18 @@ def judge_window(
         threshold: a score at or above it is labelled spoof, 0..1.
         members: scores of an ensemble's members by their names.
         prior_log_odds: of the model, see `decision.llr_of`.
+        least_s: length of the shortest window that the model takes, in seconds.
 
     Returns:
         None: it may have enough speech, and the model gave no score.
     """
-    if not math.isfinite(speech_ratio) or (speech.passes(speech_ratio) and not math.isfinite(score)):
+    too_short = not math.isfinite(score) and span.end_s - span.start_s < least_s
+    if too_short and not math.isfinite(speech_ratio):
+        speech_ratio = 0.0  # not a sample was left of it
+    counts = speech.passes(speech_ratio) and not too_short
+    if not math.isfinite(speech_ratio) or (counts and not math.isfinite(score)):
         return None
-    counted = score if speech.passes(speech_ratio) else None
+    counted = score if counts else None
     return WindowVerdict(
         span.index,
         span.start_s,
@@ -174,6 +182,18 @@ def judge_window(
         member_scores={} if counted is None else dict(members or {}),
         llr=llr_of(counted, prior_log_odds),
     )
+
+
+def why_no_score(windows: Iterable[WindowVerdict], speech: SpeechCheck) -> str:
+    """Why none of these windows has a score, in words.
+
+    Args:
+        windows: one at least; the model failed on none of them.
+        speech: by which they were judged.
+    """
+    if any(speech.passes(window.speech_ratio) for window in windows):
+        return "too short to be judged"
+    return "no speech was found"
 
 
 def label_of(score: float | None, threshold: float) -> str:

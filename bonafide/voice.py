@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, samples_before
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, least_seconds, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
@@ -38,6 +38,7 @@ from bonafide.verdict import (
     judge_window,
     label_of,
     overall_score,
+    why_no_score,
 )
 from models.info import ModelInfo
 
@@ -70,7 +71,7 @@ class AudioReport:
         speech_seconds: seconds of it that are speech.
         suspicious: ranges of adjacent chunks that are labelled spoof.
         warnings: for the caller, although the call succeeded.
-        error_message: names the windows that could not be scored, or states that there is no speech; else empty.
+        error_message: names the windows that could not be scored, or states why none is judged; else empty.
         member_scores: of an ensemble's members by their names, as `score`; none of a single model.
         evidence: the signed record of this verdict; empty: none is kept.
         answer: what is said of it beside score and label.
@@ -327,6 +328,7 @@ class VoiceAnalysis:
             threshold=threshold,
             members=model.named(judged.members),
             prior_log_odds=model.prior_log_odds,
+            least_s=least_seconds(model),
         )
 
     def _threshold_for(self, model: ModelInfo) -> float:
@@ -351,7 +353,7 @@ class VoiceAnalysis:
         if failed:
             error_message = "no score for " + ", ".join(map(self._name_of, failed))
         else:
-            error_message = "no speech was found" if score is None else ""
+            error_message = why_no_score(counted, self._speech) if score is None else ""
         label = label_of(score, threshold)
         found = findings_in(counted, score, label, beside, channel)
         return AudioReport(

@@ -119,7 +119,7 @@ def judged_items(
     for trial, result in zip(trials, scored, strict=True):
         combined = served.combined(result)
         if combined is None:
-            without.append({"path": str(trial.path), "problem": result.problem or _no_score(served, result)})
+            without.append({"path": str(trial.path), "problem": result.problem or served.why_no_score(result)})
             continue
         found = [score for score, _ in served.judged(result)] if by_window else [combined]
         kept += [trial] * len(found)
@@ -128,12 +128,6 @@ def judged_items(
         problem = f", such as {without[0]['path']}: {without[0]['problem']}" if without else ""
         raise DataError(f"one of the classes has no scored item; {len(without)} files have no score{problem}")
     return ScoredTrials.of(kept, scores), without
-
-
-def _no_score(served: ServedModel, result: Scored) -> str:
-    if any(map(served.has_speech, result.speech_ratios)):
-        return "the model gave no score"
-    return "no speech was found"
 
 
 def count_windows(served: ServedModel, scored: Sequence[Scored]) -> dict[str, int]:

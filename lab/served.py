@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from bonafide.audio.channel_mode import AUTO, MIX, ChannelMode
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, samples_before
+from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, least_seconds, samples_before
 from bonafide.channels import channel_verdicts, windows_of, worst
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
@@ -26,6 +26,7 @@ from bonafide.verdict import (
     judge_window,
     overall_score,
     suspicious_stretches,
+    why_no_score,
 )
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable, channels_of
@@ -194,6 +195,11 @@ class ServedModel:
         """The score of a recording from those of its windows, as the service defines it; a photo's is its own."""
         return overall_score(self._verdicts(scored))
 
+    def why_no_score(self, scored: Scored) -> str:
+        """Why a recording has no score, in words."""
+        windows = list(self._of_all_channels(scored))
+        return "the model gave no score" if len(windows) < len(scored.scores) else why_no_score(windows, self._check)
+
     def stretches(self, scored: Scored) -> tuple[SuspiciousStretch, ...]:
         """The suspicious stretches of a recording."""
         return suspicious_stretches(self._verdicts(scored))
@@ -238,7 +244,16 @@ class ServedModel:
             # A channel begins where the mix of all ends.
             end_s = ends_s[channel] = ends_s.get(channel, ends_s[None]) + seconds
             span = WindowSpan(index, max(0.0, end_s - WINDOW_SECONDS), end_s, fresh_s=seconds, channel=channel)
-            if verdict := judge_window(span, score, ratio, speech=self._check, threshold=threshold, members=named):
+            verdict = judge_window(
+                span,
+                score,
+                ratio,
+                speech=self._check,
+                threshold=threshold,
+                members=named,
+                least_s=least_seconds(self.info),
+            )
+            if verdict is not None:
                 yield verdict
 
 

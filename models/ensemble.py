@@ -124,6 +124,7 @@ def open_ensemble(files: ModelFiles, task: Task, options: LoadOptions) -> Ensemb
         more_geometries=tuple(each for each in more if each is not None),
         sample_rate=infos[0].sample_rate,
         window_samples=max((info.window_samples or 0 for info in infos), default=0) or None,
+        min_samples=max(info.min_samples for info in infos),
         threshold=calibration.threshold if calibration else None,
         calibrated=calibration is not None,
         fitted_scores=calibration.scores if calibration else None,

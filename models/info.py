@@ -171,6 +171,7 @@ class ModelInfo:
         sample_rate: samples per second that windows must have (voice only).
         window_samples: length of a full window in samples (voice only); beyond 64,000, the model takes what lies before
             a window of 4 s with it.
+        min_samples: length of the shortest window that it takes, in samples (voice only).
         threshold: a score at or above it means spoof, as fitted on data; None: never fitted.
         calibrated: whether scores are calibrated probabilities.
         prior_log_odds: log prior odds of spoof under which they are; None: they are none, or it is not known.
@@ -198,6 +199,7 @@ class ModelInfo:
     geometry: ImageGeometry | None = None
     sample_rate: int | None = None
     window_samples: int | None = None
+    min_samples: int = 1
     threshold: float | None = None
     calibrated: bool = False
     prior_log_odds: float | None = None

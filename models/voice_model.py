@@ -88,13 +88,11 @@ class VoiceSpoofModel(Detector):
         self,
         engine: Engine,
         info: ModelInfo,
-        min_samples: int,
         calibration: Calibration | None = None,
         *,
         rule: WindowRule,
     ) -> None:
         super().__init__(engine, info, calibration)
-        self._min_samples = min_samples
         self._rule = rule
 
     @classmethod
@@ -138,8 +136,9 @@ class VoiceSpoofModel(Detector):
             labels=source.labels,
             rule=source.rule,
         )
-        info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES)
-        return cls(engine, info, source.input.min_samples, calibration, rule=_rule(source.input))
+        least = source.input.min_samples
+        info = replace(info, sample_rate=SAMPLE_RATE, window_samples=WINDOW_SAMPLES, min_samples=least)
+        return cls(engine, info, calibration, rule=_rule(source.input))
 
     @classmethod
     def _of_onnx(cls, model: "OnnxModel") -> "VoiceSpoofModel":
@@ -147,9 +146,10 @@ class VoiceSpoofModel(Detector):
         assert isinstance(given, SamplesInput)  # noqa: S101  # as its task says
         window = given.window
         # A model that takes more is given what lies before a full window.
-        info = replace(model.info, sample_rate=SAMPLE_RATE, window_samples=max(WINDOW_SAMPLES, window.samples))
+        most = max(WINDOW_SAMPLES, window.samples)
+        info = replace(model.info, sample_rate=SAMPLE_RATE, window_samples=most, min_samples=window.min_samples)
         rule = WindowRule(window.samples, window.hop or window.samples, window.short, window.last)
-        return cls(model.engine, info, window.min_samples, model.calibration, rule=rule)
+        return cls(model.engine, info, model.calibration, rule=rule)
 
     def score(self, windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """P(spoof) of each window, float32 `(n,)` in 0..1.
@@ -173,7 +173,8 @@ class VoiceSpoofModel(Detector):
         return isinstance(window, np.ndarray) and self._fits(window)
 
     def _fits(self, window: NDArray[Any]) -> bool:
-        return window.dtype == np.int16 and window.ndim == 1 and self._min_samples <= window.shape[0] <= _MAX_SAMPLES
+        lengths = range(self.info.min_samples, _MAX_SAMPLES + 1)
+        return window.dtype == np.int16 and window.ndim == 1 and window.shape[0] in lengths
 
 
 class VoiceSource(ModelSource, Protocol):

@@ -35,6 +35,7 @@ __all__ = [
     "AudioReader",
     "Window",
     "checked_hop",
+    "least_seconds",
     "max_windows",
     "recorded_span",
     "samples_before",
@@ -277,6 +278,11 @@ def window_end(index: int, hop_s: float) -> float:
 def window_weight(pcm: NDArray[np.int16]) -> float:
     """What a window costs a model, as a part of what a full one costs; pcm: int16 (samples,), 16 kHz mono."""
     return min(1.0, max(len(pcm) / WINDOW_SAMPLES, 1 / MAX_FOR_ONE))
+
+
+def least_seconds(model: ModelInfo) -> float:
+    """Length of the shortest window that a model takes."""
+    return model.min_samples / SAMPLE_RATE
 
 
 def samples_before(model: ModelInfo) -> int:

@@ -44,6 +44,7 @@ class LiveSession:
         before_s: seconds before each full window that are given with it.
         band: in which nothing is decided, if decisions are asked for.
         prior_log_odds: of the model, see `decision.llr_of`.
+        least_s: length of the shortest window that the model takes, in seconds.
 
     Attributes:
         config: in force.
@@ -67,6 +68,7 @@ class LiveSession:
         before_s: float = 0.0,
         band: Band | None = None,
         prior_log_odds: float | None = None,
+        least_s: float = 0.0,
     ) -> None:
         self.config = config
         self.band = band
@@ -75,6 +77,7 @@ class LiveSession:
         self.verdicts: list[LiveWindowVerdict] = []
         self._limits = limits
         self._before_s = before_s
+        self._least_s = least_s
         self._speech = speech
         self._began = self._active_at = now
         self.levels = LevelRemarks()
@@ -261,6 +264,7 @@ class LiveSession:
             threshold=self.threshold,
             members=members,
             prior_log_odds=self.prior_log_odds,
+            least_s=self._least_s,
         )
         if window is None:
             return None

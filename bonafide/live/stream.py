@@ -14,7 +14,7 @@ from dataclasses import replace
 from bonafide.audio.codec_reader import Codec
 from bonafide.audio.levels import ModelInput, model_input
 from bonafide.audio.mono import Block
-from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, samples_before
+from bonafide.audio.reader import SAMPLE_RATE, WINDOW_SAMPLES, AudioLimits, least_seconds, samples_before
 from bonafide.calls import Call
 from bonafide.decision import effective_band
 from bonafide.decoders.containers import ContainerStream
@@ -74,7 +74,17 @@ class LiveStream:
         speech = SpeechCheck(settings.min_speech_ratio)
         band = effective_band(settings.voice_uncertain, self.model.uncertain, threshold)
         prior = self.model.prior_log_odds
-        self.session = LiveSession(limits, threshold, speech, _now(), config, before / SAMPLE_RATE, band, prior)
+        self.session = LiveSession(
+            limits,
+            threshold,
+            speech,
+            _now(),
+            config,
+            before / SAMPLE_RATE,
+            band,
+            prior,
+            least_seconds(self.model),
+        )
         self.client_id = call.request_id
         self.opened_at = time.time()
         self.messages = 0

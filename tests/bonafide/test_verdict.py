@@ -19,6 +19,7 @@ from bonafide.verdict import (
     overall_member_scores,
     overall_score,
     suspicious_stretches,
+    why_no_score,
 )
 
 
@@ -93,6 +94,25 @@ def test_a_window_without_a_number_has_no_verdict_unless_nobody_speaks(
     verdict = judge_window(WindowSpan(0, 0.0, 4.0, 4.0), score, speech_ratio, speech=SpeechCheck(0.1), threshold=0.5)
     assert (verdict is not None) is judged
     assert verdict is None or (verdict.score, verdict.label) == (None, "no_speech")
+
+
+@pytest.mark.parametrize("min_ratio", [0.0, 0.1])
+@pytest.mark.parametrize(("seconds", "speech_ratio", "told"), [(0.06, 1.0, 1.0), (0.00002, math.nan, 0.0)])
+def test_a_window_shorter_than_the_model_takes_is_none_that_it_failed_on(
+    min_ratio: float, seconds: float, speech_ratio: float, told: float
+) -> None:
+    speech, span = SpeechCheck(min_ratio), WindowSpan(0, 0.0, seconds, seconds)
+    verdict = judge_window(span, math.nan, speech_ratio, speech=speech, threshold=0.5, least_s=0.065)
+    assert verdict is not None
+    assert (verdict.score, verdict.label, verdict.speech_ratio) == (None, "no_speech", told)
+    assert judge_window(span, math.nan, 1.0, speech=speech, threshold=0.5, least_s=seconds) is None
+
+
+def test_why_there_is_no_score() -> None:
+    silent = replace(window(0.0, 4.0, None, 0.0), speech_ratio=0.05)
+    short = replace(window(0.0, 0.06, None, 0.06), speech_ratio=1.0)
+    assert why_no_score([silent], SpeechCheck(0.1)) == "no speech was found"
+    assert why_no_score([short], SpeechCheck(0.1)) == "too short to be judged"
 
 
 def test_neighbours_labelled_spoof_are_a_stretch() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import AudioLimits
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
@@ -294,6 +295,42 @@ async def test_a_window_without_speech_needs_no_score(tmp_path: Path) -> None:
         running.remote.judge = lambda item: float("nan")
         with pytest.raises(Internal, match="any chunk with speech"):
             await report_of(running.voice.analyze_bytes(recording(12), Call.within(10)))
+
+
+async def takes_from(running: House, samples: int) -> None:
+    """The model gives shorter windows no score."""
+    running.remote.model |= {"min_samples": samples}
+    running.remote.judge = lambda item: 0.9 if len(item) >= samples else float("nan")
+    await running.voice._runner.probe()
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(16_000, 1_039), (48_000, 3_000), (16_000, 1), (48_000, 1)])
+@pytest.mark.parametrize("min_speech_ratio", [0.1, 0.0])
+@pytest.mark.parametrize("channels", [1, 2])
+async def test_a_recording_too_short_for_the_model_is_answered_as_one_without_speech(
+    tmp_path: Path, rate: int, samples: int, min_speech_ratio: float, channels: int
+) -> None:
+    data = wav(np.full((samples, channels), 500, np.int16), rate)
+    async with service(tmp_path, min_speech_ratio=min_speech_ratio) as running:
+        await takes_from(running, 1_040)
+        running.remote.speech = lambda item: 1.0 if len(item) else float("nan")
+        for mode in ("auto", "separate"):
+            events = running.voice.analyze_bytes(data, Call.within(10), mode=ChannelMode.parse(mode))
+            report = await report_of(events)
+            assert (report.score, report.label) == (None, "no_speech")
+            assert [(chunk.score, chunk.label) for chunk in report.chunks] == [(None, "no_speech")]
+            nothing = samples == 1 and rate == 48_000 and min_speech_ratio
+            assert report.error_message == ("no speech was found" if nothing else "too short to be judged")
+
+
+async def test_a_recording_as_long_as_the_model_takes_is_judged_or_the_model_has_failed(tmp_path: Path) -> None:
+    data = wav(np.full(1_040, 500, np.int16), 16_000)
+    async with service(tmp_path) as running:
+        await takes_from(running, 1_040)
+        assert (await report_of(running.voice.analyze_bytes(data, Call.within(10)))).score == 0.9
+        running.remote.judge = lambda item: float("nan")
+        with pytest.raises(Internal, match="any chunk with speech"):
+            await report_of(running.voice.analyze_bytes(data + bytes(2), Call.within(10)))
 
 
 async def test_a_walk_that_is_given_up_frees_its_place(tmp_path: Path) -> None:

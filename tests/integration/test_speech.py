@@ -37,6 +37,18 @@ async def test_what_has_no_speech_is_not_judged(
     assert not any("score" in chunk for chunk in body["chunks"])
 
 
+@pytest.mark.parametrize(("samples", "rate"), [(960, 16_000), (1, 48_000)])
+async def test_what_is_too_short_for_the_model_is_not_judged(
+    client: AsyncBonafideClient, http: httpx.AsyncClient, samples: int, rate: int
+) -> None:
+    data = encode(speech_like(1.0, rate)[0, rate // 8 :][:samples], rate)
+    report = await client.analyze_file(data)
+    assert (report.label, report.score) == ("no_speech", None)
+    assert report.error_message in ("too short to be judged", "no speech was found")
+    answer = await http.post("/detect_audio", content=data)
+    assert (answer.status_code, answer.json()["label"]) == (200, "no_speech")
+
+
 async def test_silence_around_speech_changes_no_verdict(client: AsyncBonafideClient) -> None:
     voice = spoken(8, seed=31)
     alone = await client.analyze_file(encode(voice, 16_000))

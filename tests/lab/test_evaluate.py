@@ -105,15 +105,16 @@ def test_windows_without_speech_are_left_out_and_counted(
         path = recordings / ("bonafide" if index % 2 else "spoof") / f"{index}.wav"
         path.write_bytes(encode(np.concatenate([silence, speech_like(5.0, seed=index)[0]]), 16_000))
     (recordings / "bonafide/silent.wav").write_bytes(encode(silence, 16_000))
+    (recordings / "bonafide/short.wav").write_bytes(encode(speech_like(1.0)[0, 4_000:4_399], 16_000))
     main([*arguments, "--out", str(tmp_path / "after")])
     before, after = (read_report(tmp_path / name) for name in ("before", "after"))
     assert before["windows"] == {"all": 8, "no_speech": 0}
-    assert after["windows"] == {"all": 18, "no_speech": 10}
+    assert after["windows"] == {"all": 19, "no_speech": 10}
     for figure in ("eer", "cllr", "auc"):
         assert after["overall"][figure] == pytest.approx(before["overall"][figure])  # type: ignore[index]
-    ((path, problem),) = (entry.values() for entry in after["not_scored"])  # type: ignore[attr-defined]
-    assert (Path(path).name, problem) == ("silent.wav", "no speech was found")
-    assert "10 of 18 windows have no speech" in capsys.readouterr().out
+    without = {Path(entry["path"]).name: entry["problem"] for entry in after["not_scored"]}  # type: ignore[attr-defined]
+    assert without == {"silent.wav": "no speech was found", "short.wav": "too short to be judged"}
+    assert "10 of 19 windows have no speech" in capsys.readouterr().out
     main([*arguments, "--out", str(tmp_path / "again"), "--level", "window"])
     assert read_report(tmp_path / "again")["overall"]["bonafide"] == 4  # type: ignore[index]
 

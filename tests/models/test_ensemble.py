@@ -57,6 +57,17 @@ def test_each_member_is_given_the_end_of_a_window_that_it_takes(voices: Path, tm
     np.testing.assert_array_equal(ensemble.score(items), scores)
 
 
+def test_it_takes_windows_that_every_member_takes(tmp_path: Path) -> None:
+    for name, least in (("one", 400), ("two", 1_040)):
+        window = {"samples": SHORT, "min_samples": least}
+        save(tmp_path / "pair" / name, voice_onnx(), voice_manifest(name=name, window=window))
+    folder = save_ensemble(tmp_path / "pair", ensemble_manifest("voice", ["one", "two"]))
+    ensemble = load_detector(str(folder), "voice", options(tmp_path))
+    assert ensemble.info.min_samples == 1_040
+    assert np.isnan(ensemble.score(windows(1_039))).all()
+    assert np.isfinite(ensemble.score(windows(1_040))).all()
+
+
 def test_what_one_member_cannot_score_has_no_score(voices: Path, tmp_path: Path) -> None:
     ensemble = load_detector(str(voices), "voice", options(tmp_path))
     good = windows(64_000)[0]

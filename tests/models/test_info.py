@@ -86,6 +86,7 @@ def test_what_an_older_release_did_not_send_has_its_default() -> None:
         "speech_version",
         "sample_rate",
         "window_samples",
+        "min_samples",
         "members",
         "more_geometries",
     ):

@@ -187,6 +187,7 @@ def test_info_says_what_serves(tiny_voice: Path, loaded_voice: LoadedVoice) -> N
         "geometry": None,
         "sample_rate": 16000,
         "window_samples": 64000,
+        "min_samples": 400,
         "threshold": None,
         "calibrated": False,
         "speech_version": None,

@@ -189,6 +189,23 @@ async def test_windows_without_speech_are_not_scored() -> None:
         assert (summary.score, summary.label, summary.judged_s, summary.audio_s) == (None, "no_speech", 0.0, 2.0)
 
 
+@pytest.mark.parametrize("min_speech_ratio", [0.1, 0.0])
+@pytest.mark.parametrize(
+    ("samples", "rate", "label"), [(1_039, 16_000, "no_speech"), (1, 48_000, "no_speech"), (1_040, 16_000, "spoof")]
+)
+async def test_a_session_too_short_for_the_model_is_one_without_speech(
+    samples: int, rate: int, label: str, min_speech_ratio: float
+) -> None:
+    remote = LocalRemote(judge=lambda window: 0.9 if len(window) >= 1_040 else np.nan)
+    remote.model = remote.model | {"min_samples": 1_040}
+    async with conversation(remote, min_speech_ratio=min_speech_ratio) as talk:
+        talk.say(Audio([Block(np.full(samples, 0.5, np.float32), rate)], False))
+        talk.end()
+        summary = await ended(talk)
+        assert [each.label for each in summary.windows] == [label]
+        assert (summary.label, summary.score) == (label, None if label == "no_speech" else pytest.approx(0.9))
+
+
 async def test_one_long_message_with_overlap_is_judged_piece_by_piece() -> None:
     remote = LocalRemote()
     async with conversation(remote) as talk:
