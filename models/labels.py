@@ -1,8 +1,9 @@
 """Which class of a checkpoint means spoof, derived from its class names alone. Refuses rather than guesses.
 
 A name is split into words. A word means spoof or bona fide only if it is one of the usual words as a whole, so
-"unreliable" or "liveness" have no meaning; a negation right before it ("not", "non-", "un...") inverts it, one anywhere
-else makes the name undecided, and a name whose words contradict each other ("fake human") is refused.
+"unreliable" or "liveness" have no meaning; a negation right before it ("not", "isn't", "un...") inverts it, one
+anywhere else makes the name undecided, as does a word that may negate ("can't", "failed", "nicht"), and a name whose
+words contradict each other ("fake human") is refused.
 """
 
 import logging
@@ -38,10 +39,31 @@ _STEMS: dict[_Side, tuple[str, ...]] = {
     _Side.SPOOF: ("spoof", "fake", "attack", "synthetic", "forge", "replay"),
     _Side.BONAFIDE: ("bonafide", "real", "live", "genuine", "human", "authentic"),
 }
-_NEGATIONS = frozenset({"not", "non", "no", "un", "never", "isnt"})
+_NEGATED_COPULAS = frozenset({"isnt", "arent", "wasnt", "werent", "aint"})
+_NEGATIONS = frozenset({"not", "non", "no", "un", "never"}) | _NEGATED_COPULAS
 _ARTICLES = frozenset({"a", "an", "the"})
 _NOT = re.compile(r"not\s+(\S.*)", re.IGNORECASE | re.DOTALL)
-_DOUBTS = frozenset({"anti", "free", "less", "false", "without", "versus", "vs"})
+# fmt: off
+_NEGATED_AUXILIARIES = frozenset((
+    "dont", "doesnt", "didnt", "hasnt", "havent", "hadnt", "cant", "couldnt", "wouldnt", "wont", "shouldnt", "mustnt",
+    "mightnt", "maynt", "neednt", "oughtnt", "shant", "darent",
+))
+# Whether they negate a word is not known: "failed attack" is an attack, "failed real" is not real.
+_DOUBTS = _NEGATED_AUXILIARIES | {
+    "anti", "free", "less", "false", "without", "versus", "vs", "cannot", "nor", "neither", "none", "nt",
+    "fail", "fails", "failed", "failing", "failure", "lack", "lacks", "lacking", "absent", "missing",
+    "hardly", "barely", "unlikely", "invalid", "wrong", "incorrect",
+    "bukan", "tidak", "не", "нет", "без", "nicht", "kein", "keine", "ohne", "pas", "sans", "sin", "senza", "niet",
+    "geen",
+}
+# fmt: on
+_DOUBTS_BEHIND = frozenset({"free", "less", "false"})
+_SPLIT_CONTRACTION = re.compile(
+    rf"\b({'|'.join(sorted(word[:-1] for word in _NEGATED_COPULAS | _NEGATED_AUXILIARIES))}) t\b"
+)
+"""What "isn't" becomes where its apostrophe is not the straight one, or is replaced: "isn_t"."""
+_WORD = re.compile(r"[^\W\d_\u02b9\u02bb\u02bc\ua78c]+")
+"""Letters, but for those that serve as apostrophes."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +111,7 @@ def spoof_rule(
         return _of_two(labels, sides, setting)
     bonafide = [index for index, side in enumerate(sides) if side is _Side.BONAFIDE]
     rest = [label for label, side in zip(labels, sides, strict=True) if side is None]
-    if len(bonafide) != 1 or any(_hints(label, _Side.BONAFIDE) for label in rest):
+    if len(bonafide) != 1 or any(_may_mean(label, _Side.BONAFIDE) for label in rest):
         raise _refusal(labels, "not exactly one of them is named as bona fide", setting)
     return SpoofRule(bonafide[0], inverted=True)
 
@@ -151,7 +173,7 @@ def _of_two(labels: list[str], sides: list[_Side | None], setting: str) -> Spoof
         other = 1 - index
         if side is None:
             continue
-        if sides[other] is None and _hints(labels[other], side):
+        if sides[other] is None and _may_mean(labels[other], side):
             raise _refusal(labels, f"{labels[other]!r} may mean {side.value} too", setting)
         return SpoofRule(index if side is _Side.SPOOF else other)
     raise _refusal(labels, "none of them is a usual word for spoof or bona fide", setting)
@@ -159,7 +181,7 @@ def _of_two(labels: list[str], sides: list[_Side | None], setting: str) -> Spoof
 
 def _side(label: str, *, strict: bool = True) -> _Side | None:
     """The meaning of a name; None: undecided. A contradictory name is refused when `strict`."""
-    words = [word for word in _words(label) if word not in _ARTICLES]
+    words = _without_articles(label)
     negations = [index for index, word in enumerate(words) if word in _NEGATIONS]
     sides: set[_Side] = set()
     for index, word in enumerate(words):
@@ -194,14 +216,24 @@ def _word_side(word: str) -> tuple[_Side | None, bool]:
 def _words(label: str) -> list[str]:
     """Splits at everything that is not a letter, and between a lower-case and an upper-case letter ("FakeVoice")."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", label.replace("'", ""))
-    words = re.findall(r"[^\W\d_]+", spaced.casefold())
-    return re.sub(r"\bbona fide\b", "bonafide", " ".join(words)).split()
+    words = " ".join(_WORD.findall(spaced.casefold()))
+    return re.sub(r"\bbona fide\b", "bonafide", _SPLIT_CONTRACTION.sub(r"\1t", words)).split()
 
 
-def _hints(label: str, side: _Side) -> bool:
-    """Whether an undecided name contains a stem of this side."""
+def _without_articles(label: str) -> list[str]:
+    return [word for word in _words(label) if word not in _ARTICLES]
+
+
+def _may_mean(label: str, side: _Side) -> bool:
+    """Whether an undecided name holds a stem of this side, or a word of the other side that may be negated."""
     letters = "".join(_words(label))
-    return any(stem in letters for stem in _STEMS[side])
+    if any(stem in letters for stem in _STEMS[side]):
+        return True
+    words = ["", *_without_articles(label), ""]
+    return any(
+        _WORDS.get(word) is side.other and (before in _DOUBTS | _NEGATIONS or behind in _DOUBTS_BEHIND)
+        for before, word, behind in zip(words, words[1:], words[2:], strict=False)
+    )
 
 
 def _listed(labels: list[str]) -> str:

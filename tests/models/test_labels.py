@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import AmbiguousLabels
-from models.labels import SpoofRule, spoof_rule
+from models.labels import SpoofRule, contradicted, spoof_rule
 
 # Names as checkpoints in the wild have them, each with what it means.
 SPOOF_NAMES = [
@@ -14,14 +14,30 @@ SPOOF_NAMES = [
     "fake_voice", "FakeVoice", "fake audio", "attack", "replay attack", "print", "PrintAttack", "replay", "synthetic",
     "AI", "ai", "AI-generated", "ai_generated", "AIGenerated", "ai generated voice", "generated", "1_fake", "fake1",
     "not real", "not a real voice", "non-live", "nonlive", "non_bonafide", "not bona fide", "unreal", "isn't real",
-    "inauthentic", "no human",
+    "inauthentic", "no human", "isn\u2019t real", "aren't real", "wasn\u2019t a real voice", "isn_t live",
 ]  # fmt: skip
 BONAFIDE_NAMES = [
     "bonafide", "Bonafide", "BONAFIDE", "bona-fide", "bona_fide", "Bona Fide", "BonaFide", "real", "Real", "real_voice",
     "RealFace", "live", "Live", "LIVE", "live face", "genuine", "Genuine Speech", "human", "human voice", "authentic",
     "0_real", "real0", "not fake", "not a fake", "non-spoof", "nonspoof", "non_fake", "unspoofed", "no attack",
-    "no spoof detected", "real, not fake",
+    "no spoof detected", "real, not fake", "isn\u2019t fake", "arent fake", "weren't spoofed", "wasn\u2018t_replayed",
 ]  # fmt: skip
+_AUXILIARIES = [
+    "is", "are", "was", "were", "ai", "do", "does", "did", "has", "have", "had", "ca", "could", "would", "wo", "should",
+    "must", "might", "may", "need", "ought", "sha", "dare",
+]  # fmt: skip
+CONTRACTIONS = [
+    f"{auxiliary}n{apostrophe}t"
+    for auxiliary in _AUXILIARIES
+    for apostrophe in ("'", "\u2019", "\u2018", "\u02bc", "\uff07", "`", "\ua78c", "", "_", " ")
+]
+NEGATIONS = [
+    *CONTRACTIONS, "not", "non", "no", "never", "is not", "was not", "cannot", "can not", "nor", "neither", "none",
+    "fail", "fails", "failed", "failing", "failure", "lacks", "lacking", "without", "absent", "missing",
+    "hardly", "barely", "unlikely", "invalid", "wrong", "incorrect", "anti", "un", "ISN\u2019T", "Aren't", "is n't",
+    "bukan", "tidak", "не", "нет", "без", "nicht", "kein", "keine", "pas", "sans", "sin", "senza", "niet", "geen",
+]  # fmt: skip
+"""What says the opposite of the word behind it, or may."""
 NEUTRAL_NAMES = [
     "LABEL_0",
     "LABEL_1",
@@ -119,6 +135,59 @@ def test_the_other_name_must_not_hint_at_the_same_class(telling: str, other: str
 def test_a_name_at_odds_with_itself_is_refused(name: str) -> None:
     with pytest.raises(AmbiguousLabels, match="both spoof and bona fide"):
         spoof_rule({0: name, 1: "spoof"})
+
+
+def read(*names: str) -> SpoofRule | None:
+    """The rule, or None: the names are refused."""
+    try:
+        return spoof_rule(dict(enumerate(names)))
+    except AmbiguousLabels:
+        return None
+
+
+@given(
+    negation=st.sampled_from([*NEGATIONS, "failed as", "cannot be"]),
+    article=st.sampled_from(["", "a ", "the "]),
+    spoof=st.sampled_from(["fake", "spoof", "AI", "generated", "replay"]),
+    bonafide=st.sampled_from(["real", "live", "bona fide", "human"]),
+)
+def test_negated_names_are_read_as_negated_or_refused(negation: str, article: str, spoof: str, bonafide: str) -> None:
+    not_spoof, not_bonafide = f"{negation} {article}{spoof}", f"{negation} {article}{bonafide}"
+    assert read(not_spoof, not_bonafide) in (SpoofRule(1), None)
+    assert read(not_bonafide, not_spoof) in (SpoofRule(0), None)
+    assert read(not_spoof, spoof) in (SpoofRule(1), None)
+    assert read(not_bonafide, bonafide) in (SpoofRule(0), None)
+    assert read(not_spoof) in (SpoofRule(0, inverted=True), None)
+    assert read(not_bonafide) in (SpoofRule(0), None)
+    assert contradicted([not_spoof, not_bonafide], {1}) is None
+
+
+@pytest.mark.parametrize("negation", NEGATIONS)
+def test_what_may_say_the_same_as_the_other_name_is_refused(negation: str) -> None:
+    assert read(f"{negation} fake", "real") is None
+    assert read(f"{negation} real", "fake") is None
+    assert read("print", "live", f"{negation} fake") is None
+
+
+@pytest.mark.parametrize("name", ["spoof-free", "attack less", "spoof_false", "anti-spoof"])
+def test_so_is_what_is_negated_behind_the_word(name: str) -> None:
+    assert read(name) is None
+    assert read("real", name) is None
+    assert read("print", "live", name) is None
+
+
+@pytest.mark.parametrize(
+    "attack", ["attack without mask", "no-glasses attack", "never seen attack", "mask without eyes"]
+)
+def test_a_negation_of_another_word_leaves_the_other_name_to_decide(attack: str) -> None:
+    assert read(attack, "live") == SpoofRule(0)
+    assert read("print", "live", attack) == SpoofRule(1, inverted=True)
+
+
+@pytest.mark.parametrize("name", ["aren't fake", "isn\u2019t fake", "not fake"])
+def test_a_manifest_may_not_say_otherwise_than_a_negated_name(name: str) -> None:
+    assert contradicted([name, "other"], {1}) is None
+    assert contradicted([name, "other"], {0}) == f"class 0 is named {name!r}, which means bona fide"
 
 
 def test_words_count_only_as_a_whole() -> None:
