@@ -43,7 +43,7 @@ class SampleWindow(Part):
     """What is done with samples that are left after the last whole window of a chunk: that window reaches back to be
     whole, or one of the rules for short ones."""
     min_samples: int = Field(400, ge=1, le=_MOST_SAMPLES)
-    """Less than this is not judged."""
+    """Less than this is not judged: with `last` as_is, what is left of a chunk counts only from this length on."""
 
     @field_validator("short", "last", mode="before")
     @classmethod

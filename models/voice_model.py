@@ -163,7 +163,8 @@ class VoiceSpoofModel(Detector):
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        parts = [self._rule.parts(window) if self._usable(window) else [window] for window in windows]
+        least = self._min_samples
+        parts = [self._rule.parts(window, least) if self._usable(window) else [window] for window in windows]
         scores = score_each(self._engine, [part for each in parts for part in each], self._fits)
         ends = np.cumsum([len(each) for each in parts])
         means = [scores[end - len(each) : end].mean() for end, each in zip(ends, parts, strict=True)]

@@ -27,8 +27,13 @@ class WindowRule:
     short: Short
     last: Last = "reach_back"
 
-    def parts(self, window: Samples) -> list[Samples]:
-        """The model's windows of a window, int16 `(n,)`; one at least."""
+    def parts(self, window: Samples, least: int = 1) -> list[Samples]:
+        """The model's windows of a window, int16 `(n,)`; one at least.
+
+        Args:
+            window: samples.
+            least: that the model judges; fewer that are left, and would be taken as they are, are left out.
+        """
         length = len(window)
         if length <= self.samples or self.hop is None:
             return [_completed(window, self.samples, self.short)]
@@ -38,7 +43,8 @@ class WindowRule:
             return parts
         if self.last == "reach_back":
             return [*parts, window[length - self.samples :]]
-        return [*parts, _completed(window[starts[-1] + self.hop :], self.samples, self.last)]
+        rest = _completed(window[starts[-1] + self.hop :], self.samples, self.last)
+        return [*parts, rest] if len(rest) >= least else parts
 
 
 def end_of(window: Any, samples: int) -> Any:

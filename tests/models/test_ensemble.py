@@ -78,6 +78,16 @@ def test_what_one_member_cannot_score_has_no_score(voices: Path, tmp_path: Path)
     assert ensemble.judge([]).members.shape == (0, 2)
 
 
+def test_a_member_leaves_out_a_rest_that_is_too_short_for_it(voices: Path, tmp_path: Path) -> None:
+    manifest = voice_manifest(name="short", window={"samples": SHORT, "last": "as_is"})
+    save(voices / "short", voice_onnx(), manifest)
+    ensemble = load_detector(str(voices), "voice", options(tmp_path))
+    item = windows(64_000)[0]
+    scores, members = ensemble.judge([item[: 2 * SHORT + 399], item[: 2 * SHORT], item[: 2 * SHORT + 400]])
+    assert np.isfinite(scores).all()
+    assert members[0, 0] == members[1, 0] != members[2, 0]
+
+
 def test_rules_and_weights(voices: Path, tmp_path: Path) -> None:
     items = windows(64_000)
     members = load_detector(str(voices), "voice", options(tmp_path)).judge(items).members.astype(np.float64)

@@ -20,7 +20,9 @@ from transformers import (
 
 from models.devices import cpu_has_bf16
 from models.errors import AmbiguousLabels, ModelError, UnsupportedModel
+from models.manifest_fields import Last
 from models.voice_model import WAVLM_BASE, VoiceSpoofModel
+from models.window_rule import WindowRule
 from tests.models.checkpoints import (
     TINY_WAVE,
     options,
@@ -314,3 +316,40 @@ def test_full_size(pooled_base: tuple[Path, NDArray[np.float32]], precision: str
     np.testing.assert_allclose(scores, expected, atol=FULL_SIZE_TOLERANCE[precision])
     assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(scores[:1], detector.score(items[:1]), atol=BATCH_TOLERANCE[precision])
+
+
+class _Lengths:
+    """An engine whose score tells how long an item was."""
+
+    name, device, precision, max_batch_size = "openvino", "cpu", "fp32", 4
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        return np.full(len(batch), batch.shape[1] / 100_000, np.float32)
+
+
+class TestRestOfAChunk:
+    """A manifest's window with `last` `as_is`: what is left of a chunk may be too short for the model."""
+
+    @staticmethod
+    def detector(samples: int, hop: int, last: Last = "as_is") -> VoiceSpoofModel:
+        info: Any = None
+        engine: Any = _Lengths()
+        return VoiceSpoofModel(engine, info, 400, rule=WindowRule(samples, hop, "as_is", last))
+
+    @pytest.mark.parametrize(
+        ("samples", "hop", "length", "score"),
+        [
+            (16_000, 16_000, 16_320, 0.16),  # 320 are left
+            (21_300, 21_300, 64_000, 0.213),  # 100 are left of a whole chunk
+            (16_000, 15_900, 32_150, 0.16),  # 350 are left behind the hop
+            (16_000, 16_000, 16_400, (0.16 + 0.004) / 2),  # just long enough
+        ],
+    )
+    def test_takes_no_other_part_with_it(self, samples: int, hop: int, length: int, score: float) -> None:
+        scores = self.detector(samples, hop).score([np.zeros(length, np.int16)])
+        assert scores == pytest.approx([score])
+
+    def test_alone_has_no_score(self) -> None:
+        scores = self.detector(16_000, 16_000).score([np.zeros(length, np.int16) for length in (399, 400)])
+        assert np.isnan(scores[0])
+        assert scores[1] == pytest.approx(0.004)
