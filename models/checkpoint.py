@@ -10,8 +10,10 @@ from typing import Any
 
 from models.adapters import Adapter, read_adapter
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
+from models.json_files import json_object
 from models.labels import SpoofRule
 from models.processor_defaults import default_processor
+from models.weight_files import SAFE, weight_files
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Checkpoint:
         folder: the folder itself.
         config: its `config.json`.
         processor: its preprocessor's settings.
-        weights: its weight files, sorted by name.
+        weights: the files that its weights are loaded from, sorted by name.
         assumed_processor: whether it holds no processor's settings, so that they are its family's usual ones.
         adapter: that is merged into its weights; None: they are served as they are.
     """
@@ -111,7 +113,7 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
     if base is not None:
         return _adapted(folder, read_checkpoint(base))
     assumed = False
-    config = _json(folder / "config.json")
+    config = _config(folder)
     if (stated := _processor(folder)) is not None:
         processor = stated
     elif usual := default_processor(config):
@@ -121,26 +123,22 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
             f"{folder.name} holds no preprocessor_config.json, so its preparation of input is unknown; copy that of "
             "the checkpoint that it was fine-tuned from into the folder"
         )
-    weights = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    if not weights:
-        raise UnsupportedModel(
-            f"{folder.name} holds no model.safetensors: copy the weights there, whole or in parts, or pytorch_model.bin"
-        )
+    weights = weight_files(folder)
     if assumed:
         logger.warning(
             "a checkpoint without preprocessor_config.json: its input is prepared as is usual in its family",
             extra={"model": folder.name, "processor": processor},
         )
-    return Checkpoint(folder, config, processor, tuple(weights), assumed_processor=assumed)
+    return Checkpoint(folder, config, processor, weights, assumed_processor=assumed)
 
 
 def _processor(folder: Path) -> dict[str, Any] | None:
     """The processor's settings in a folder, if it holds any."""
     if (folder / "preprocessor_config.json").is_file():
-        return _json(folder / "preprocessor_config.json")
+        return json_object(folder / "preprocessor_config.json")
     if not (folder / "processor_config.json").is_file():
         return None
-    both = _json(folder / "processor_config.json")
+    both = json_object(folder / "processor_config.json")
     found: dict[str, Any] = both.get("feature_extractor") or both.get("image_processor") or both
     return found
 
@@ -150,7 +148,7 @@ def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
     adapter = read_adapter(folder)
     config = dict(base.config)
     if (folder / "config.json").is_file():
-        config = _json(folder / "config.json")
+        config = _config(folder)
         if config.get("model_type") != base.model_type:
             raise CheckpointMismatch(
                 f"config.json of the adapter {folder.name} is of a {config.get('model_type')} model, and its base is a "
@@ -216,11 +214,11 @@ def weight_count(files: Sequence[Path]) -> int:
     return sum(map(parameter_count, files))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnsupportedModel(f"{path.name} of {path.parent.name} cannot be read: {error}; get it again") from error
-    if not isinstance(content, dict):
-        raise UnsupportedModel(f"{path.name} of {path.parent.name} holds no JSON object; get it again")
-    return content
+def _config(folder: Path) -> dict[str, Any]:
+    config = json_object(folder / "config.json")
+    if (named := config.get("transformers_weights")) is not None:
+        raise UnsupportedModel(
+            f"config.json of {folder.name} names its weights under transformers_weights, {named!r}: give that file "
+            f"the name {SAFE}, and remove the entry"
+        )
+    return config

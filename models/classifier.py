@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.checkpoint import Checkpoint
@@ -133,7 +132,7 @@ def _from_transformers(
         model, report = auto[task].from_pretrained(checkpoint.folder, **here, **loading, **changes)
         return model, report
     state: State = {}
-    for path in _complete(checkpoint.weights):
+    for path in checkpoint.weights:
         state |= read_state(path)
     config = transformers.AutoConfig.from_pretrained(described, **here, **changes)
     classes: Mapping[Task, Any] = {
@@ -171,11 +170,6 @@ def _load_own(
             "copy the one that it was saved with"
         ) from error
     return model, report
-
-
-def _complete(weights: Sequence[Path]) -> Sequence[Path]:
-    """The file that holds everything, or else the parts, without variants (`pytorch_model.fp16.bin`) beside it."""
-    return [path for path in weights if path.stem in ("model", "pytorch_model")] or weights
 
 
 def refuse_mismatch(

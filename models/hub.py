@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 _DESCRIPTION = ["config.json", "preprocessor_config.json", "processor_config.json", "calibration.json", "README.md"]
 _ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
 _SAFE_WEIGHTS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
+_ENOUGH = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 _PICKLED_WEIGHTS = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
 _WAYS_OUT = (
     "Ways out: give a folder that holds the checkpoint; start once on a machine that reaches the hub and copy its "
@@ -62,7 +63,8 @@ def _download(repository: str, revision: str, folder: Path) -> None:
     logger.info("downloading model", extra={"model": repository, "revision": revision})
     try:
         fetch(_DESCRIPTION + _ADAPTER + _SAFE_WEIGHTS)
-        if not any(folder.glob("*.safetensors")):
+        # What the patterns fetch besides may be variants, which are not loaded.
+        if not any((folder / name).is_file() for name in _ENOUGH):
             fetch(_PICKLED_WEIGHTS)
     except errors.GatedRepoError as error:
         raise ModelUnavailable(f"{repository} asks for consent or a token on the hub (set HF_TOKEN)") from error

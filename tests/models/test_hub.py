@@ -88,6 +88,13 @@ def test_pickled_weights_only_where_there_are_no_others(hub: Hub, repository: Pa
     assert _files(Path(path)) == ["README.md", "config.json", "preprocessor_config.json", "pytorch_model.bin"]
 
 
+def test_a_variant_is_no_reason_to_leave_the_weights_out(repository: Path, hub: Hub, tmp_path: Path) -> None:
+    (repository / "model.safetensors").rename(repository / "model-00001-of-00001.fp16.safetensors")
+    status, path = _save(tmp_path / "models", hub.url)
+    assert status == 0, path
+    assert "pytorch_model.bin" in _files(Path(path))
+
+
 def test_a_download_that_breaks_off_is_never_taken_for_whole(hub: Hub, tmp_path: Path) -> None:
     hub.torn.add("model.safetensors")
     status, message = _save(tmp_path / "models", hub.url)
