@@ -74,7 +74,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _scan(given: argparse.Namespace, console: Console) -> Progress:
-    keys = None if given.keys is None else _lines(given.keys)
+    keys = None if given.keys is None else listed_keys(given.keys)
     task: Any = given.task
     options = Options(
         given.source,
@@ -96,12 +96,20 @@ def _scan(given: argparse.Namespace, console: Console) -> Progress:
         return scan(options, settings, display.tell)
 
 
-def _lines(path: str) -> list[str]:
+def listed_keys(path: str) -> list[str]:
+    """The lines of a list of keys that are not blank; each ends in LF or CRLF.
+
+    Args:
+        path: of a UTF-8 file, with or without a byte order mark; `-`: standard input.
+
+    Raises:
+        WrongUse: it cannot be read.
+    """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read: {error}") from None
-    return [line for line in text.splitlines() if line.strip()]
+    return [line for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
 
 
 def _say(console: Console, text: str) -> None:

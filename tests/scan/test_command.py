@@ -1,10 +1,12 @@
 """The command line, as far as it does not need Ray."""
 
+import io
 from pathlib import Path
 
 import pytest
 
 from scan.__main__ import main
+from scan.command import listed_keys
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,12 @@ def test_help_names_the_other_command(arguments: list[str], capsys: pytest.Captu
         main(arguments)
     assert ended.value.code == 0
     assert "bonafide-scan" in capsys.readouterr().out
+
+
+def test_a_list_of_keys_has_one_on_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\ufeffa.wav\r\n\n \nb c .wav \n\u2028d\x0be.wav"
+    expected = ["a.wav", "b c .wav ", "\u2028d\x0be.wav"]
+    (tmp_path / "keys.txt").write_bytes(text.encode())
+    assert listed_keys(str(tmp_path / "keys.txt")) == expected
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8"))
+    assert listed_keys("-") == expected
