@@ -20,12 +20,13 @@ from bonafide.audio.reader import AudioLimits
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings
-from bonafide.errors import BonafideError, Internal, ObjectNotFound, Unavailable
+from bonafide.errors import BonafideError, Internal, InvalidRequest, Unavailable
 from bonafide.media_digest import digest_of
 from bonafide.media_format import media_format
 from models.configured import settings_for
 from models.info import ImageGeometry, Task
 from scan.items import Item, Whole, items_table, without_array
+from scan.names import is_escaped
 from scan.patience import pauses
 from scan.source import Entry, Source
 
@@ -149,8 +150,8 @@ class _Reader:
 
     async def _fetched(self, entry: Entry) -> tuple[Entry, bytearray]:
         """The object as it is now; a storage that does not answer is asked for as long as the job says."""
-        if not entry.etag:
-            raise ObjectNotFound(f"no object {entry.key!r}")
+        if is_escaped(entry.key):
+            raise InvalidRequest("the file's name is not UTF-8")
         retrying = AsyncRetrying(retry=retry_if_exception_type(Unavailable), **pauses(self._job.patience_s))
         return await retrying(self._read_now, entry)
 

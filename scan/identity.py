@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from bonafide.settings import Settings
 from models.info import ModelInfo, Task
+from scan.names import as_text
 from scan.source import Source
 
 _ALTERING: dict[Task, tuple[str, ...]] = {
@@ -20,7 +21,7 @@ _LOADING = ("engine", "precision", "engine_threads", "objects_dir", "models_dir"
 def identity(source: Source, info: ModelInfo, settings: Settings) -> dict[str, Any]:
     """As it stands in the manifest; JSON types alone."""
     values = settings.model_dump(mode="json", include=set(_altering(info.task)))
-    archive = source.bucket if source.folder is None else str(source.folder)
+    archive = source.bucket if source.folder is None else as_text(str(source.folder))
     altering = dict(sorted(values.items()))
     return {"archive": archive, "task": info.task, "model": info.fingerprint, "settings": altering}
 

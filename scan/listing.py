@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bonafide.settings import Settings
+from scan.names import as_text
 from scan.options import Options
 from scan.patience import patiently
 from scan.source import S3, Entry, Source, WrongUse
@@ -42,7 +43,7 @@ def _own_prefix(source: Source, out: str, settings: Settings) -> str | None:
         place = settings.objects_dir / out.removeprefix(S3) if out.startswith(S3) else Path(out)
         if not (place := place.resolve()).is_relative_to(source.folder):
             return None
-        own = place.relative_to(source.folder).as_posix().removeprefix(".")
+        own = as_text(place.relative_to(source.folder).as_posix().removeprefix("."))
     else:
         bucket, _, own = out.removeprefix(S3).partition("/")
         if not out.startswith(S3) or bucket != source.bucket:

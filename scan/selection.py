@@ -23,7 +23,7 @@ class Selection:
     sample: float = 1.0
 
     def takes(self, entry: Entry) -> bool:
-        """Whether an object belongs to the scan; one that is not there, which a list of keys names, has no time."""
+        """Whether an object belongs to the scan; one that cannot be looked up has no time."""
         if self.include and not any(fnmatch.fnmatchcase(entry.key, each) for each in self.include):
             return False
         if entry.etag and entry.modified < self.since:

@@ -3,22 +3,26 @@
 In: an address and the service's settings. Out: the objects below it as `Entry`s, and a store that reads them.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from minio.error import S3Error
 
-from bonafide.errors import Forbidden, ObjectNotFound
+from bonafide.errors import BonafideError, Unavailable
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.storage.folder import PlainFolder, described
 from bonafide.storage.minio import open_client
 from bonafide.storage.store import ObjectStore
+from scan.names import as_text, key_of_name
 
 S3 = "s3://"
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 class WrongUse(Exception):
@@ -29,8 +33,8 @@ class Entry(NamedTuple):
     """An object as the storage lists it.
 
     Attributes:
-        key: its name in the bucket, or its path below the folder.
-        etag: see `ObjectStat.etag`; empty: named in a list of keys, and not there.
+        key: its name in the bucket, or its path below the folder, see `scan.names`.
+        etag: see `ObjectStat.etag`; empty: it cannot be looked up, as what a list of keys names and is not there.
         size: bytes.
         modified: seconds since 1970.
     """
@@ -65,7 +69,7 @@ class Source:
             WrongUse: there is no such folder, or no bucket is named.
         """
         if not address.startswith(S3):
-            return cls(address, folder=_existing(Path(address)))
+            return cls(as_text(address), folder=_existing(Path(address)))
         bucket, _, prefix = address.removeprefix(S3).partition("/")
         if not bucket:
             raise WrongUse(f"{address}: name a bucket, as in s3://calls/2024/")
@@ -111,9 +115,8 @@ class Source:
             for name in names:
                 path = Path(parent, name)
                 key = path.relative_to(self.folder).as_posix()
-                if key.startswith(self.prefix) and path.is_file():
-                    found = described(path.stat())
-                    yield Entry(key, found.etag, found.size, found.modified)
+                if key.startswith(self.prefix) and (entry := _file(key_of_name(key), path)) is not None:
+                    yield entry
 
     async def look_up(self, keys: Iterable[str], store: ObjectStore, bucket: str) -> list[Entry]:
         """The objects of these names; one that cannot be looked up for what it is has no etag.
@@ -126,8 +129,10 @@ class Source:
     async def _entry(self, key: str, store: ObjectStore, bucket: str) -> Entry:
         try:
             stat = await store.stat(bucket, key)
-        except (ObjectNotFound, Forbidden):
-            return Entry(key, "", 0, 0.0)
+        except Unavailable:
+            raise
+        except BonafideError:  # the task that reads it is told so again, and says it
+            return _unknown(key_of_name(key))
         return Entry(key, stat.etag, stat.size, stat.modified)
 
     def key_of(self, line: str) -> str:
@@ -148,6 +153,26 @@ def _existing(folder: Path) -> Path:
     if not folder.is_dir():
         raise WrongUse(f"{folder} is no folder")
     return folder.resolve()
+
+
+def _file(key: str, path: Path) -> Entry | None:
+    """A file as the archive has it; None: it is none, or is gone."""
+    try:
+        status = path.stat()
+    except PermissionError:
+        return _unknown(key)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+    if not S_ISREG(status.st_mode):
+        return None
+    found = described(status)
+    return Entry(key, found.etag, found.size, found.modified)
+
+
+def _unknown(key: str) -> Entry:
+    return Entry(key, "", 0, 0.0)
 
 
 def _raised(error: OSError) -> None:

@@ -1,21 +1,28 @@
 """What a scan looks at: everything below its source or a list of keys, but never its own result."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from bonafide.errors import Unavailable
 from bonafide.settings import Settings
+from bonafide.storage.folder import PlainFolder
+from bonafide.storage.store import ObjectStat
 from scan.listing import listed
 from scan.options import Options
+from scan.patience import StorageGone
 from scan.selection import Selection
 from scan.source import Source, WrongUse
 
 SETTINGS = Settings()
 
 
-def keys(folder: Path, out: str, names: list[str] | None = None) -> list[tuple[str, bool]]:
+def keys(
+    folder: Path, out: str, names: list[str] | None = None, settings: Settings = SETTINGS
+) -> list[tuple[str, bool]]:
     options = Options(str(folder), out, "voice", Selection(), keys=names, patience_s=0.0)
-    found = listed(Source.at(str(folder), SETTINGS), options, SETTINGS)
+    found = listed(Source.at(str(folder), settings), options, settings)
     return sorted((each.key, bool(each.etag)) for each in found)
 
 
@@ -54,3 +61,85 @@ def test_listed_keys_are_looked_up_once_and_missing_ones_have_no_etag(archive: P
 def test_an_address_in_another_bucket_is_refused(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match="lies in another bucket"):
         keys(archive, str(tmp_path / "out"), ["s3://other/a.wav"])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["./a.wav", "/a.wav", "../x", "2024/../a.wav", "a\x07b", " ", "x" * 2_000, "n" * 300, "2024", "a.wav/b", "big.wav"],
+)
+def test_a_listed_key_that_cannot_be_read_takes_no_other_with_it(archive: Path, tmp_path: Path, odd: str) -> None:
+    (archive / "big.wav").write_bytes(b"-" * 1_001)
+    found = keys(archive, str(tmp_path / "out"), ["a.wav", odd], Settings(max_audio_bytes=1_000))
+    assert dict(found) == {"a.wav": True, odd: False}
+
+
+def test_a_storage_that_does_not_answer_is_no_property_of_a_key(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stat(self: PlainFolder, bucket: str, key: str) -> ObjectStat:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(PlainFolder, "stat", stat)
+    with pytest.raises(StorageGone, match="looking up keys"):
+        keys(archive, str(tmp_path / "out"), ["a.wav"])
+
+
+ODD_NAMES = {
+    b"caf\xe9.wav": r"./caf\xe9.wav",
+    rb"caf\xe9.wav": r"caf\xe9.wav",
+    b"caf\\xe9\xe9.wav": r"./caf\\xe9\xe9.wav",
+    b"caf\xe9\xe9.wav": r"./caf\xe9\xe9.wav",
+    "café.wav".encode(): "café.wav",
+    "café".encode() + b"\xe9.wav": r"./café\xe9.wav",
+    b"\xed\xb3\xa9.wav": r"./\xed\xb3\xa9.wav",
+    b"2024/caf\xe9.wav": r"2024/./caf\xe9.wav",
+    b"caf\xe9/a.wav": r"caf\xe9/./a.wav",
+}
+"""Names of files, and their keys."""
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_as_no_other_key_is(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    for name in ODD_NAMES:
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"-")
+    assert keys(folder, str(tmp_path / "out")) == sorted((key, True) for key in ODD_NAMES.values())
+
+
+def test_a_result_in_a_folder_of_such_a_name_is_no_part_of_its_archive(archive: Path) -> None:
+    out = archive / "caf\udce9"
+    (out / "recordings").mkdir(parents=True)
+    (out / "recordings" / "1.parquet").write_bytes(b"-")
+    (out / "manifest.json").write_bytes(b"-")
+    assert len(keys(archive, str(out))) == 4
+
+
+def test_so_is_a_listed_key(archive: Path, tmp_path: Path) -> None:
+    assert keys(archive, str(tmp_path / "out"), ["caf\udce9.wav"]) == [(r"./caf\xe9.wav", False)]
+
+
+def test_a_folder_of_such_a_name_has_its_bucket_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(b"-")
+    assert keys(folder, str(tmp_path / "out")) == [("a.wav", True)]
+    assert Source.at(str(folder), SETTINGS).bucket.endswith(r"/caf\xe9")
+
+
+def test_files_that_vanish_or_may_not_be_looked_at_end_no_listing(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def failing(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self.name == "a.wav":
+            raise FileNotFoundError(2, "gone")
+        if self.name == "b.wav":
+            raise PermissionError(13, "not for you")
+        return stat(self, follow_symlinks=follow_symlinks)
+
+    (archive / "link.wav").symlink_to("nowhere")
+    (archive / "loop.wav").symlink_to("loop.wav")
+    monkeypatch.setattr(Path, "stat", failing)
+    assert keys(archive, str(archive / "result")) == [("2024/b.wav", False), ("results.wav", True)]

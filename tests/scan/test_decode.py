@@ -1,0 +1,61 @@
+"""What a task says of objects that it cannot read, beside those that it can."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed (dependency group scan)")
+
+from bonafide.settings import Settings
+from scan.decode import DecodeJob, decoded
+from scan.items import Whole, entries_table
+from scan.listing import listed
+from scan.options import Options
+from scan.selection import Selection
+from scan.source import Source
+from tests.media import encode, speech_like
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "ok.wav").write_bytes(encode(speech_like(1), 16_000))
+    (folder / "big.wav").write_bytes(b"-" * 100_001)
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.wav")).write_bytes(b"-")
+    return folder
+
+
+def codes(archive: Path, names: list[str] | None) -> Iterator[tuple[str, str | None, str | None]]:
+    """Of each object: its key, and what is wrong with it."""
+    settings = Settings(max_audio_bytes=100_000)
+    source = Source.at(str(archive), settings)
+    options = Options(str(archive), str(archive.parent / "out"), "voice", Selection(), keys=names, patience_s=0.0)
+    entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
+    job = DecodeJob(source, "voice", (("max_audio_bytes", 100_000),), (), 0, 0.0)
+    for table in decoded(entries_table(0, entries), job):
+        for row in table.to_pylist():
+            if row["whole"] is not None:
+                whole = Whole.from_json(row["whole"])
+                yield whole.entry.key, whole.error_code, whole.error_message
+
+
+def test_each_listed_key_has_the_code_of_what_is_wrong_with_it(archive: Path) -> None:
+    names = ["ok.wav", "big.wav", "gone.wav", "./ok.wav", "../x", "x" * 2_000, "a\x07b"]
+    assert {key: code for key, code, _ in codes(archive, names)} == {
+        "ok.wav": None,
+        "big.wav": "too_large",
+        "gone.wav": "object_not_found",
+        **dict.fromkeys(names[3:], "invalid_request"),
+    }
+
+
+def test_a_file_whose_name_is_not_utf_8_is_told_as_such(archive: Path) -> None:
+    found = {key: (code, message) for key, code, message in codes(archive, None)}
+    assert found == {
+        "ok.wav": (None, None),
+        "big.wav": ("too_large", "the object has 100001 bytes, more than the limit of 100000"),
+        r"./caf\xe9.wav": ("invalid_request", "the file's name is not UTF-8"),
+    }
