@@ -163,7 +163,7 @@ class VoiceSpoofModel(Detector):
         Raises:
             InferenceFailed: the engine itself is broken.
         """
-        least = self._min_samples
+        least = self.info.min_samples
         parts = [self._rule.parts(window, least) if self._usable(window) else [window] for window in windows]
         scores = score_each(self._engine, [part for each in parts for part in each], self._fits)
         ends = np.cumsum([len(each) for each in parts])

@@ -3,6 +3,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -332,9 +333,9 @@ class TestRestOfAChunk:
 
     @staticmethod
     def detector(samples: int, hop: int, last: Last = "as_is") -> VoiceSpoofModel:
-        info: Any = None
+        info: Any = SimpleNamespace(min_samples=400)
         engine: Any = _Lengths()
-        return VoiceSpoofModel(engine, info, 400, rule=WindowRule(samples, hop, "as_is", last))
+        return VoiceSpoofModel(engine, info, rule=WindowRule(samples, hop, "as_is", last))
 
     @pytest.mark.parametrize(
         ("samples", "hop", "length", "score"),
