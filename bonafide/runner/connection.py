@@ -39,10 +39,14 @@ async def connection_closed(url: str) -> None:
                 if answered:
                     writer.write(request)
                     answered = False
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_PERIOD_S):
+                period = asyncio.timeout(_PERIOD_S)
+                try:
+                    async with period:
                         while await reader.read(_READ_BYTES):
                             answered = True
                         return
+                except TimeoutError:
+                    if not period.expired():  # the kernel's: the host has vanished, and each read would raise it
+                        raise
     finally:
         writer.close()

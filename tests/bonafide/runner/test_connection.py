@@ -42,6 +42,16 @@ class Peer:
             each.close()
 
 
+class Unread:
+    """A stream to a peer that takes nothing."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 async def test_the_end_is_told_at_once_and_a_process_that_goes_on_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -78,6 +88,18 @@ async def test_one_that_does_not_answer_is_asked_once(monkeypatch: pytest.Monkey
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     assert received.count(b"GET /livez") == 1
+
+
+async def test_a_host_that_vanished_is_an_error_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = asyncio.StreamReader()
+    reader.set_exception(TimeoutError(110, "Connection timed out"))  # the kernel's, when nothing is acknowledged
+
+    async def connect(*_: object) -> tuple[asyncio.StreamReader, Unread]:
+        return reader, Unread()
+
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    with pytest.raises(TimeoutError, match="Connection timed out"):
+        await connection_closed("http://10.0.0.1:3000")
 
 
 async def test_nobody_there_is_an_error(tmp_path: Path) -> None:
