@@ -258,11 +258,14 @@ class Replicas:
             if time.monotonic() < self._next_find:
                 return
             self._finding = asyncio.create_task(self._reconcile())
-        await asyncio.wait((self._finding,), timeout=_FIND_PATIENCE_S)
-        if self._finding.done():
-            finding, self._finding = self._finding, None
+        finding = self._finding
+        await asyncio.wait((finding,), timeout=_FIND_PATIENCE_S)
+        if not finding.done():
+            return
+        if self._finding is finding:  # else another who waited for it was first
+            self._finding = None
             self._next_find = time.monotonic() + _FIND_PERIOD_S
-            finding.result()
+        finding.result()
 
     async def _reconcile(self) -> None:
         """Connects to new addresses and closes those that are gone. If resolution fails, the known ones stay."""

@@ -321,6 +321,18 @@ async def test_a_slow_name_service_delays_nobody(monkeypatch: pytest.MonkeyPatch
     await one.close()
 
 
+async def test_two_may_wait_for_the_same_addresses() -> None:
+    names = NameService("a")
+
+    async def find(url: str) -> list[str]:
+        await asyncio.sleep(0.02)
+        return await names.find(url)
+
+    one = Replicas("http://runner:3000", names.connect, find, names.closed)
+    assert await asyncio.gather(*(one.info() for _ in range(3))) == [INFO] * 3
+    await one.close()
+
+
 async def test_addresses() -> None:
     assert await addresses_of("tcp://127.0.0.1:4567") == ["tcp://127.0.0.1:4567"]
     assert await addresses_of("http://[::1]:80") == ["http://[::1]:80"]
