@@ -214,12 +214,9 @@ class Runner(Generic[T]):
         """Requests the runner's model description once, and updates `ready` and `info`."""
         try:
             info = ModelInfo.from_dict(await self._remote.info())
-        except (OSError, KeyError) as error:  # a runner of another release may omit a field
-            if self._info is not None or repr(error) != self._last_error:
-                level = logging.WARNING if self._info is not None else logging.INFO
-                logger.log(level, "runner does not answer", extra={"runner": self.name, "cause": repr(error)})
-            self._info, self._last_error = None, repr(error)
-            self._observer.replicas(self.name, 0)
+        # Whatever the error, the runner cannot be used now, and may be when it is asked again.
+        except Exception as error:
+            self._does_not_answer(error)
             return
         self._max_batch = info.max_batch_size
         self._batcher.resize(self._max_batch, BATCHES_AHEAD * max(1, self._remote.replicas))
@@ -233,6 +230,19 @@ class Runner(Generic[T]):
             )  # fmt: skip
         self._info = info
 
+    def _does_not_answer(self, error: Exception) -> None:
+        if self._info is not None or repr(error) != self._last_error:
+            expected = isinstance(error, OSError | KeyError)  # a runner of another release may omit a field
+            level = logging.INFO if self._info is None else logging.WARNING
+            logger.log(
+                level if expected else logging.ERROR,
+                "runner does not answer",
+                exc_info=None if expected else error,
+                extra={"runner": self.name, "cause": repr(error)},
+            )
+        self._info, self._last_error = None, repr(error)
+        self._observer.replicas(self.name, 0)
+
     async def close(self) -> None:
         """Closes the connections to the runner."""
         await self._remote.close()
@@ -240,15 +250,22 @@ class Runner(Generic[T]):
 
 async def watch(runners: Sequence[Runner[Any]], changed: Callable[[], Awaitable[None]]) -> None:
     """Probes each runner every second until cancelled, and awaits `changed` often: a probe may take seconds."""
-
-    async def probe(runner: Runner[Any]) -> None:
-        while True:
-            await runner.probe()
-            await asyncio.sleep(_PROBE_PERIOD_S)
-
     async with asyncio.TaskGroup() as tasks:
         for runner in runners:
-            tasks.create_task(probe(runner))
-        while True:
-            await changed()
-            await asyncio.sleep(_REPORT_PERIOD_S)
+            tasks.create_task(_repeat(runner.probe, _PROBE_PERIOD_S))
+        tasks.create_task(_repeat(changed, _REPORT_PERIOD_S))
+
+
+async def _repeat(step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+    """Awaits `step` again and again. An error does not end it, and is logged once while it stays the same."""
+    last = ""
+    while True:
+        try:
+            await step()
+            last = ""
+        # Whatever the error, without the watch the service would never be ready again.
+        except Exception as error:
+            if repr(error) != last:
+                logger.exception("the watch of the runners has failed, and goes on")
+            last = repr(error)
+        await asyncio.sleep(pause_s)

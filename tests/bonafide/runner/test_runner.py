@@ -132,7 +132,14 @@ async def test_another_model_than_the_calls_own_gives_it_no_scores() -> None:
     assert await runner.score([ITEM], Call.within(5), runner.info) == [1.0]
 
 
-@pytest.mark.parametrize("gone", [ConnectionError("nobody answers"), KeyError("what an older release does not tell")])
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ConnectionError("nobody answers"),
+        KeyError("what an older release does not tell"),
+        AttributeError("a bug of ours"),
+    ],
+)
 async def test_a_runner_that_is_gone_is_not_ready_until_it_answers_again(gone: Exception) -> None:
     class Gone(LocalRemote):
         gone: Exception | None = None
@@ -174,6 +181,41 @@ async def test_a_probe_that_hangs_delays_no_report_and_no_other_runner() -> None
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     assert watching.cancelled()
+
+
+async def test_the_watch_outlasts_any_error_and_logs_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(LocalRemote):
+        failing = True
+
+        async def info(self) -> dict[str, Any]:
+            if self.failing:
+                raise AttributeError("a bug of ours")
+            return await super().info()
+
+    remote = Failing()
+    runner = Runner("failing", remote, read=float, max_calls=1, observer=Recorder())
+    reports: list[bool] = []
+
+    async def changed() -> None:
+        reports.append(runner.ready)
+        if len(reports) < 3:
+            raise ValueError("a report that fails")
+
+    watching = asyncio.create_task(watch((runner,), changed))
+    async with asyncio.timeout(10):
+        while len(reports) < 4:
+            await asyncio.sleep(0.01)
+        remote.failing = False
+        while not reports[-1]:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert watching.cancelled()
+    failures = [record for record in caplog.records if record.exc_info]
+    assert sorted(str(record.exc_info[1]) for record in failures if record.exc_info) == [
+        "a bug of ours",
+        "a report that fails",
+    ]
 
 
 async def test_calls_go_on_with_the_model_that_they_began_with() -> None:
