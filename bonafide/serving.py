@@ -1,7 +1,7 @@
 """Everything that one service process serves: all transports, the private port, start and drain."""
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable
 
 from opentelemetry.trace import TracerProvider
@@ -22,6 +22,8 @@ from bonafide.runner.remote import Remote
 from bonafide.security.access import Access
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class Server:
@@ -131,11 +133,12 @@ class Server:
     async def stop(self) -> None:
         """Drains, and closes ports, connections and threads."""
         await self._begin_drain()
-        self._watching.cancel()
-        self._watching_shadows.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watching
-        await asyncio.gather(self._watching_shadows, return_exceptions=True)
+        watches = (self._watching, self._watching_shadows)
+        for each in watches:
+            each.cancel()
+        for ended in await asyncio.gather(*watches, return_exceptions=True):
+            if isinstance(ended, Exception):
+                logger.error("the watch of the runners had ended", exc_info=ended)
         if self._jobs is not None:
             await self._jobs.stop()
         self._http.app = None

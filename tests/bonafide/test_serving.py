@@ -1,0 +1,49 @@
+"""The transports around one application, in this process."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from bonafide import serving as module
+from bonafide.app import App
+from bonafide.serving import Server
+from bonafide.settings import Settings
+from tests.bonafide.fakes import LocalRemote
+
+
+def server() -> Server:
+    return Server(
+        Settings.model_validate({"grpc_ports": "0", "metrics_port": None, "drain_s": 0, "drain_notice_s": 0}),
+        voice=LocalRemote(),
+        face=LocalRemote(),
+        voice_shadow=None,
+        face_shadow=None,
+        voice_jobs=None,
+        face_jobs=None,
+        tracer_provider=TracerProvider(),
+        metrics=lambda: (b"", ""),
+    )
+
+
+async def test_the_stop_closes_everything_whatever_the_watch_ended_with(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[App] = []
+
+    async def ended(app: App, changed: Callable[[], Awaitable[None]]) -> None:
+        raise ExceptionGroup("errors in a group", [AttributeError("a bug of ours")])
+
+    async def close(app: App) -> None:
+        closed.append(app)
+        await really_close(app)
+
+    really_close = App.close
+    monkeypatch.setattr(App, "watch_runners", ended)
+    monkeypatch.setattr(App, "close", close)
+    monkeypatch.setattr(module, "drain_on_signal", lambda begin, limit_s: None)
+    running = server()
+    await running.start()
+    await running.stop()
+    assert len(closed) == 1
+    assert "the watch of the runners had ended" in caplog.messages
