@@ -13,10 +13,14 @@ logger = logging.getLogger(__name__)
 
 _MEMORY_BYTES = 64 * MIB
 _PREFIX = "bonafide:call:"
+_SHARED, _UNSHARED = b"s", b"u"
+"""Before each document in this process's own store: whether the shared one has it too."""
 
 
 class CallVerdicts:
     """JSON documents by call id. If the shared store fails, each process still has those of its own calls.
+
+    The shared store is asked first: a call's audio may have begun again at another process.
 
     Args:
         own: store of this process.
@@ -49,28 +53,40 @@ class CallVerdicts:
 
     async def put(self, call_id: str, document: bytes) -> None:
         """Stores the newest document of a call."""
-        await self._own.put_many([(_PREFIX + call_id, document)])
-        if self._shared is not None:
-            key = _PREFIX + call_id
-            try:
-                await self._shared.put_many(
-                    [(key, document if self._seal is None else self._seal.close(key, document))]
-                )
-            except StoreFailed as error:
-                _log("the verdict on a call is kept in this process only", error)
+        key = _PREFIX + call_id
+        await self._own.put_many([(key, _UNSHARED + document)])
+        if self._shared is None:
+            return
+        try:
+            await self._shared.put_many([(key, document if self._seal is None else self._seal.close(key, document))])
+        except StoreFailed as error:
+            _log("the verdict on a call is kept in this process only", error)
+        else:
+            await self._own.put_many([(key, _SHARED + document)])
 
     async def get(self, call_id: str) -> bytes | None:
         """The newest document of a call, or None."""
-        (document,) = await self._own.get_many([_PREFIX + call_id])
-        if document is None and self._shared is not None:
-            try:
-                (document,) = await self._shared.get_many([_PREFIX + call_id])
-            except StoreFailed as error:
-                _log("verdicts of other replicas cannot be read", error)
-            if document is not None and self._seal is not None:
-                opened = self._seal.open(_PREFIX + call_id, document)
-                document = None if opened is None else bytes(opened)
-        return document
+        key = _PREFIX + call_id
+        (own,) = await self._own.get_many([key])
+        if own is not None and own.startswith(_UNSHARED):  # the shared store has an older one, if any
+            return own.removeprefix(_UNSHARED)
+        if (document := await self._of_all_replicas(key)) is not None:
+            return document
+        return None if own is None else own.removeprefix(_SHARED)
+
+    async def _of_all_replicas(self, key: str) -> bytes | None:
+        """What the shared store has; None also where it fails."""
+        if self._shared is None:
+            return None
+        try:
+            (document,) = await self._shared.get_many([key])
+        except StoreFailed as error:
+            _log("verdicts of other replicas cannot be read", error)
+            return None
+        if document is None or self._seal is None:
+            return document
+        opened = self._seal.open(key, document)
+        return None if opened is None else bytes(opened)
 
     async def close(self) -> None:
         """Closes both stores."""

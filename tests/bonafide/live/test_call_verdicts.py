@@ -38,6 +38,28 @@ async def test_another_replica_knows_it_too(valkey_server: Server) -> None:
     await there.close()
 
 
+async def test_where_a_call_goes_on_elsewhere_the_newest_is_found_here_too() -> None:
+    store = MemoryKeyValue(10**6, 60)
+    here, there = over(store), over(store)
+    await here.put("CA1", b"of its first stream")
+    await there.put("CA1", b"of its second stream")
+    assert (await here.get("CA1"), await there.get("CA1")) == (b"of its second stream",) * 2
+
+
+async def test_what_could_not_be_shared_outlasts_what_was() -> None:
+    store = FailingStore(down=False)
+    here = over(store)
+    await here.put("CA1", b"in progress")
+    store.down = True
+    assert await here.get("CA1") == b"in progress"
+    await here.put("CA1", b"done")
+    store.down = False
+    assert await here.get("CA1") == b"done", "the shared store has only the one before"
+    await here.put("CA1", b"done again")
+    await over(store).put("CA1", b"of its second stream")
+    assert await here.get("CA1") == b"of its second stream"
+
+
 async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
     address = {"redis_host": f"127.0.0.1:{valkey_server.port}", "redis_timeout_s": 5}
     here, there, forger = (
