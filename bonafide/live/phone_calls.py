@@ -6,9 +6,10 @@ transports: they pass the function that encodes a verdict.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bonafide.live.call_verdicts import CallVerdicts
+from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary, running_summary
 from bonafide.live.webhook import Webhook
@@ -61,6 +62,7 @@ class PhoneCall:
 
     Attributes:
         stream_id: as given.
+        over: whether its last verdict is stored.
         notes: what was odd about the call's stream, as sentences; part of each verdict from then on.
     """
 
@@ -81,17 +83,23 @@ class PhoneCall:
         self._webhook = webhook
         self._encode = encode
         self._posted_label = NO_SPEECH
+        self.over = False
         self.notes: tuple[str, ...] = ()
 
     async def update(self) -> PhoneVerdict:
         """Stores the running verdict, and returns it; posts it when its label has changed."""
-        stream = self._stream
-        summary = running_summary(stream.session, stream.model, stream.channel_names)
-        return await self._store(self._verdict(summary, done=False))
+        return await self._store(self._verdict(self._running(), done=False))
 
     async def finish(self, summary: LiveSummary) -> PhoneVerdict:
         """Stores and posts the verdict on the whole call, and returns it."""
         return await self._store(self._verdict(summary, done=True))
+
+    async def break_off(self) -> PhoneVerdict:
+        """As `finish`, of a call whose rest cannot be judged: the running verdict is its last."""
+        return await self.finish(replace(self._running(), ending=Ending.ERROR))
+
+    def _running(self) -> LiveSummary:
+        return running_summary(self._stream.session, self._stream.model, self._stream.channel_names)
 
     async def _store(self, verdict: PhoneVerdict) -> PhoneVerdict:
         document = self._encode(verdict)
@@ -99,6 +107,7 @@ class PhoneCall:
         if self._webhook is not None and (verdict.done or verdict.label != self._posted_label):
             self._webhook.post(document)
         self._posted_label = verdict.label
+        self.over = verdict.done
         return verdict
 
     def _verdict(self, summary: LiveSummary, *, done: bool) -> PhoneVerdict:

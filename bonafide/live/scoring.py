@@ -72,6 +72,7 @@ class WindowScoring:
         settings: of the service.
         call: of the session.
         model_changed: is called when another model has taken the place of the session's.
+        slow_reader: takes the error of a client that does not read; where it returns, the jobs go on.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class WindowScoring:
         settings: Settings,
         call: Call,
         model_changed: Callable[[], None],
+        slow_reader: Callable[[SlowReader], None],
     ) -> None:
         self._session, self._runner, self._model = session, runner, runner.info
         self._observer, self._settings, self._call = observer, settings, call
         self._model_changed = model_changed
+        self._slow_reader = slow_reader
         self._room = WeightedSemaphore(_QUEUE_MS)
         self._jobs: asyncio.Queue[tuple[int, Job] | Ending] = asyncio.Queue()
         self._verdicts: list[LiveWindowVerdict] = []
@@ -111,8 +114,7 @@ class WindowScoring:
             trial: a second model's, which is given what was judged.
 
         Raises:
-            SlowReader: `send` took too long.
-            Exception: raised by `send`.
+            Exception: raised by `send`, or by `slow_reader`.
         """
         while not isinstance(item := await self._jobs.get(), Ending):
             weight, job = item
@@ -125,19 +127,15 @@ class WindowScoring:
         return item
 
     async def send(self, send: Send, output: object) -> None:
-        """Sends one output.
-
-        Raises:
-            SlowReader: it took too long.
-        """
+        """Sends one output, or tells that it took too long; raises as `run`."""
         timeout = asyncio.timeout(self._settings.live_send_timeout_s)
         try:
             async with timeout:
                 await send(output)
-        except TimeoutError as error:
-            if timeout.expired():
-                raise SlowReader("results are not read") from error
-            raise
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            self._slow_reader(SlowReader("results are not read"))
 
     async def _judge(self, job: Job, send: Send, trial: VoiceTrial) -> None:
         """Scores a job's windows; each group's results are sent at once, unless they belong in one output."""

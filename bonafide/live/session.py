@@ -27,12 +27,13 @@ _AS_DEFAULT = LiveConfig()
 
 
 class Ending(StrEnum):
-    """Why a session ended."""
+    """Why a session ended. Of those by an error only a phone call has a summary."""
 
     END = "end"
     IDLE = "idle"
     SESSION_LIMIT = "session_limit"
     GOING_AWAY = "going_away"
+    ERROR = "error"
 
 
 class LiveSession:

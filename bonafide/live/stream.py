@@ -6,7 +6,7 @@ outputs to the transport, which is an async generator of inputs and a function t
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import replace
@@ -24,7 +24,7 @@ from bonafide.evidence.judgement import Judgement, Records
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.limits import LiveConfig, LiveLimits
 from bonafide.live.messages import Audio, Flush, Input, Refused, Send
-from bonafide.live.scoring import Job, ReadyWindow, StreamObserver, WindowScoring
+from bonafide.live.scoring import Job, ReadyWindow, SlowReader, StreamObserver, WindowScoring
 from bonafide.live.session import Ending, LiveSession
 from bonafide.live.summary import LiveSummary, summary_of
 from bonafide.live.windows import LiveWindow
@@ -36,6 +36,8 @@ from bonafide.verdict import SpeechCheck, WindowScore, effective_threshold
 
 _PIECE_S = 1.0
 """Audio that is cut into windows at a time: a message may be long, and its windows may overlap."""
+Broken = Callable[[Exception], None]
+"""Takes the error that breaks a session; see `LiveStream.run`."""
 
 
 class LiveStream:
@@ -95,6 +97,7 @@ class LiveStream:
             settings=settings,
             call=call,
             model_changed=self.drain,
+            slow_reader=self._end_of_slow_reader,
         )
         self._pool = pool
         self._decoders = decoders
@@ -107,13 +110,22 @@ class LiveStream:
         self.channel_names = settings.channel_names
         self._shadow = shadow
         self._reading: asyncio.Task[None] | None = None
-        self._receiving = self._draining = False
+        self._receiving = False
+        self._ended_by: Ending | None = None
+        self._broken: Broken = _raised
 
     def drain(self) -> None:
         """Ends the session as if the client had ended it, with another reason."""
-        self._draining = True
+        self._end(Ending.GOING_AWAY)
+
+    def _end(self, reason: Ending) -> None:
+        self._ended_by = reason
         if self._receiving and self._reading is not None:
             self._reading.cancel()
+
+    def _end_of_slow_reader(self, error: SlowReader) -> None:
+        self._broken(error)
+        self._end(Ending.ERROR)
 
     def received(self, data: bytes | bytearray) -> None:
         """Takes note, for the record of the verdict, of bytes as they came, before they are decoded."""
@@ -152,17 +164,20 @@ class LiveStream:
             self._source.close()
             self._source = None
 
-    async def run(self, inputs: AsyncGenerator[Input, None], send: Send) -> LiveSummary:
+    async def run(self, inputs: AsyncGenerator[Input, None], send: Send, broken: Broken | None = None) -> LiveSummary:
         """Judges the input until it ends. The last output is the summary; only it covers the rest under a window.
 
         Args:
             inputs: the client's messages; their end is the end of the session.
             send: called with one output after the other.
+            broken: takes an error of `inputs`, and `SlowReader`. Where it returns, what had arrived is judged, and the
+                session ends by `Ending.ERROR`. None: the error is raised.
 
         Raises:
             SlowReader: `send` took too long.
-            Exception: raised by `inputs` or `send`; nothing more is judged.
+            Exception: raised by `inputs`, `send` or `broken`; nothing more is judged.
         """
+        self._broken = broken or _raised
         with follow(self._shadow, self.call) as trial:
             trial.answered(self.model, self.session.threshold)  # many clients leave without a summary
             return await self._run(inputs, send, trial)
@@ -192,17 +207,21 @@ class LiveStream:
                 except StopAsyncIteration:
                     ending = Ending.END
                     continue
+                except Exception as error:
+                    self._broken(error)
+                    ending = Ending.ERROR
+                    continue
                 if message is not None:
                     self.messages += 1
                     self.session.message_received(_now())
                     await self._take(message)
-                ending = Ending.GOING_AWAY if self._draining else self.session.overdue(_now())
+                ending = self._ended_by or self.session.overdue(_now())
         await self._queue_windows(_now(), self.session.finish(), together=True)
         self._scoring.end(ending)
 
     async def _next(self, inputs: AsyncGenerator[Input, None]) -> Input | None:
         """The next message, or None when the session is due to end."""
-        if self._draining:
+        if self._ended_by is not None:
             return None
         self._receiving = True
         timeout = asyncio.timeout_at(self.session.due_at)
@@ -214,7 +233,7 @@ class LiveStream:
                 return None
             raise
         except asyncio.CancelledError:
-            if self._draining:
+            if self._ended_by is not None:
                 return None
             raise
         finally:
@@ -302,6 +321,10 @@ def _pieces(blocks: Sequence[Block]) -> Iterator[Block]:
         step = max(1, round(_PIECE_S * block.rate))
         for start in range(0, len(block.samples), step):
             yield block.between(start, start + step)
+
+
+def _raised(error: Exception) -> None:
+    raise error
 
 
 def _now() -> float:

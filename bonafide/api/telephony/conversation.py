@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 from bonafide.api.telephony.call_verdict import call_verdict
@@ -71,38 +71,69 @@ class PhoneConversation:
         self._call: PhoneCall | None = None
         self._sending = asyncio.Lock()
         self._is_over = False
+        self._error: Exception | None = None
 
     async def run(self) -> LiveSummary:
-        """Serves the call to its end; one that is cut off has a verdict too.
+        """Serves the call to its end; one that is cut off, or that an error ends, has a verdict too.
 
         Raises:
             BonafideError: the call was refused, which the peer has been told as far as the protocol can.
         """
         try:
-            summary = await self._stream.run(self._inputs(), self._output)
+            summary = await self._judged()
         except BonafideError as error:
-            if not isinstance(error, SlowReader):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                        await self._send(self._protocol.refusal(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                    await self._send(self._protocol.refusal(error))
             raise
         with suppress(TimeoutError, BonafideError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._answer_until_closed()
         return summary
 
+    async def _judged(self) -> LiveSummary:
+        """Judges the call to its end, and raises the error that has ended it."""
+        try:
+            summary = await self._stream.run(self._inputs(), self._output, self._broken)
+            if self._error is not None:
+                raise self._error
+        except Exception:
+            if self._call is not None and not self._call.over:
+                await self._call.break_off()
+            raise
+        return summary
+
+    def _broken(self, error: Exception) -> None:
+        """What has come of a call is judged before the error is raised."""
+        if isinstance(error, SlowReader):
+            self._is_over = True  # nothing more is sent
+        if self._call is None:
+            raise error
+        self._error = self._error or error
+
     async def _inputs(self) -> AsyncGenerator[Input, None]:
+        """What has come, the rest of it, and then the error that ended it, if one did."""
+        failure: Exception | None = None
+        try:
+            async with aclosing(self._received()) as received:
+                async for found in received:
+                    yield found
+        except Exception as error:
+            failure = error
+        yield Audio(await self._intake.rest(), last=True)
+        if failure is not None:
+            raise failure
+
+    async def _received(self) -> AsyncGenerator[Input, None]:
         while not self._is_over:
             content = await self._wire.receive()
             self._is_over = content is None
             events = self._protocol.rest() if content is None else self._protocol.read(content)
             for event in events:
                 if isinstance(event, Ended):
-                    yield Audio(await self._intake.rest(), last=True)
                     return
                 if (found := await self._input(event)) is not None:
                     yield found
-        yield Audio(await self._intake.rest(), last=True)
 
     async def _input(self, event: Event) -> Input | None:
         match event:
@@ -153,11 +184,17 @@ class PhoneConversation:
             case WindowResults() if self._call is not None:
                 await self._tell(await self._call.update())
             case LiveSummary():
-                if self._call is not None:
-                    await self._tell(await self._call.finish(output))
-                await self._send(self._protocol.ending_message(output.ending))
+                await self._finish(output)
             case _ if callable(output):
                 await self._send(output)
+
+    async def _finish(self, summary: LiveSummary) -> None:
+        verdict = None if self._call is None else await self._call.finish(summary)
+        if self._error is not None:
+            return  # the peer is told the error instead
+        if verdict is not None:
+            await self._tell(verdict)
+        await self._send(self._protocol.ending_message(summary.ending))
 
     async def _tell(self, verdict: PhoneVerdict) -> None:
         await self._send(self._protocol.verdict_message(verdict))

@@ -16,7 +16,7 @@ from bonafide.decoders.processes import Template
 from bonafide.evidence.judgement import Records
 from bonafide.live.messages import Audio, Input
 from bonafide.live.registry import LiveSessions
-from bonafide.live.stream import LiveStream
+from bonafide.live.stream import Broken, LiveStream
 from bonafide.settings import Settings
 from bonafide.settings.group import MIB
 from bonafide.shadow.voice import VoiceShadow
@@ -70,15 +70,18 @@ class Conversation:
     Attributes:
         outputs: what was sent so far.
         hold: while it is clear, no output is received.
+
+    Args:
+        broken: as of `LiveStream.run`, if it is given.
     """
 
-    def __init__(self, stream: LiveStream) -> None:
+    def __init__(self, stream: LiveStream, *broken: Broken) -> None:
         self.stream = stream
         self._inputs: asyncio.Queue[Input | Exception | None] = asyncio.Queue()
         self.outputs: list[Any] = []
         self.hold = asyncio.Event()
         self.hold.set()
-        self.running = asyncio.create_task(stream.run(self._messages(), self._send))
+        self.running = asyncio.create_task(stream.run(self._messages(), self._send, *broken))
 
     def say(self, *inputs: Input | Exception) -> None:
         for each in inputs:
@@ -110,11 +113,11 @@ class Conversation:
 
 @asynccontextmanager
 async def conversation(
-    remote: LocalRemote, shadow: VoiceShadow | None = None, **limits: Any
+    remote: LocalRemote, shadow: VoiceShadow | None = None, broken: Broken | None = None, **limits: Any
 ) -> AsyncIterator[Conversation]:
     async with live_sessions(remote, shadow=shadow, **limits) as sessions:
         with sessions.open(Call.within(60)) as stream:
-            talk = Conversation(stream)
+            talk = Conversation(stream, *([broken] if broken else []))
             try:
                 yield talk
             finally:

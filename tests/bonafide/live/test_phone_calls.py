@@ -10,6 +10,7 @@ import pytest
 from bonafide.cache.memory import MemoryKeyValue
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
+from bonafide.live.session import Ending
 from bonafide.live.summary import LiveSummary
 from bonafide.live.webhook import Webhook
 from tests.bonafide.fakes import LocalRemote
@@ -104,6 +105,15 @@ async def test_verdicts_are_posted_when_the_label_changes_and_at_the_end() -> No
         await judged.hang_up()
         assert judged.posted() == [(False, "bonafide"), (False, "spoof"), (True, "spoof")]
         assert json.loads(judged.webhook.documents[-1]) == await judged.stored()
+
+
+async def test_a_call_whose_end_could_not_be_judged_ends_with_the_running_verdict() -> None:
+    async with phone_call() as judged:
+        running = await judged.judge(1.0, 8.0)
+        verdict = await judged.call.break_off()
+        assert (verdict.done, verdict.summary.ending) == (True, Ending.ERROR)
+        assert await judged.stored() == [True, *running[1:]]
+        assert judged.posted() == [(False, "spoof"), (True, "spoof")]
 
 
 async def test_without_a_webhook_verdicts_are_stored() -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bonafide.audio.mono import Block
-from bonafide.errors import Internal, ModelChanged, Unavailable
+from bonafide.errors import Internal, ModelChanged, TooLarge, Unavailable
 from bonafide.live.limits import LiveConfig
 from bonafide.live.messages import Audio, Flush, QueuedReply, Refused, WindowResults
 from bonafide.live.scoring import SlowReader
@@ -274,6 +274,31 @@ async def test_what_the_edge_raises_ends_the_session_at_once() -> None:
         with pytest.raises(ConnectionResetError):
             await ended(talk)
         assert talk.outputs == []
+
+
+async def test_where_an_error_may_not_end_judging_what_came_before_it_is_judged() -> None:
+    broken: list[Exception] = []
+    async with conversation(LocalRemote(), broken=broken.append) as talk:
+        talk.say(*[audio(0.5)] * 9, TooLarge("a message"), audio(0.5))
+        summary = await ended(talk)
+        assert [type(each) for each in broken] == [TooLarge]
+        assert (summary.ending, summary.audio_s, len(summary.windows)) == (Ending.ERROR, 9.0, 9)
+
+
+async def test_nor_a_client_who_does_not_read() -> None:
+    broken: list[Exception] = []
+
+    def gone(error: Exception) -> None:
+        broken.append(error)
+        talk.hold.set()
+
+    remote = LocalRemote()
+    async with conversation(remote, broken=gone, send_timeout_s=0.1) as talk:
+        talk.hold.clear()
+        talk.say(*[audio(0.5)] * 9)
+        summary = await ended(talk)
+        assert [type(each) for each in broken] == [SlowReader]
+        assert (summary.ending, summary.audio_s, len(summary.windows)) == (Ending.ERROR, 9.0, 9)
 
 
 async def test_the_summary_tells_where_to_listen_again() -> None:

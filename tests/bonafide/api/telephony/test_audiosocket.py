@@ -91,6 +91,14 @@ async def test_what_is_no_call_gets_an_error_message(stream: bytes) -> None:
         await server.until(lambda: server.sessions.active == 0)
 
 
+async def test_a_call_that_ends_by_an_error_has_the_verdict_on_what_came_before() -> None:
+    audio = b"".join(message(0x10, part) for part in pieces(pcm(5, 8_000), 320))
+    async with audiosocket_server() as server:
+        assert await spoken_to(server, NAME + audio + message(0x42, b"x")) == message(ERROR, b"\x10")
+        done = await verdict(server, str(CALL))
+    assert (done.reason, done.label, done.audio_seconds, len(done.windows)) == ("error", "spoof", 5.0, 2)
+
+
 async def test_an_id_that_does_not_come_holds_no_session_and_ends() -> None:
     async with audiosocket_server(Settings(http_header_timeout_s=0.2)) as server:
         assert await spoken_to(server, NAME[:10]) == message(ERROR, b"\x16")

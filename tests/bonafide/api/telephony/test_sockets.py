@@ -196,6 +196,39 @@ async def test_what_is_no_call_is_refused_in_the_protocols_own_form(
         await server.until(lambda: server.sessions.active == 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "call_id", "frames", "told"),
+    [
+        ("telnyx", CALL, [telnyx_start(), *(telnyx_media(n + 2, mulaw(1)) for n in range(5)), b"\x00"], None),
+        (
+            "vonage",
+            "abc-1",
+            [
+                '{"event": "websocket:connected", "content-type": "audio/l16;rate=8000", "call_id": "abc-1"}',
+                *pieces(pcm(5, 8_000), 8_000),
+                "not JSON",
+            ],
+            None,
+        ),
+        ("freeswitch?call_id=fs-3&sample_rate=8000", "fs-3", [*pieces(pcm(5, 8_000), 8_000), "x" * 2**21], "error"),
+        ("asterisk", "17.1", [PLAIN.format("slin"), *pieces(pcm(5, 8_000), 8_000), "no event"], "HANGUP"),
+        ("genesys", CONVERSATION, [Genesys().open(), *pieces(mulaw(5), 8_000), "{}"], "disconnect"),
+    ],
+)
+async def test_a_call_that_ends_by_an_error_has_the_verdict_on_what_came_before(
+    path: str, call_id: str, frames: list[str | bytes], told: str | None
+) -> None:
+    async with socket_server(settings=OPEN) as server:
+        async with socket(server, path) as found:
+            for frame in frames:
+                await found.send(frame)
+            code, reason, texts = await closed(found)
+            assert (code, reason) == (1008, "too_large" if "freeswitch" in path else "invalid_request")
+            assert told is None or told in texts[-1]
+        done = await verdict(server, call_id)
+    assert (done.reason, done.label, done.audio_seconds, len(done.windows)) == ("error", "spoof", 5.0, 2)
+
+
 async def test_an_address_that_cannot_be_read_is_refused_before_the_socket_opens() -> None:
     async with socket_server(settings=OPEN) as server:
         for query in ("call_id=a/b", "channels=3", "track=left", "call_id=a&call_id=b", "sample_rate=x"):

@@ -85,6 +85,20 @@ async def test_the_verdict_is_readable_while_the_call_lasts_and_after_it_breaks_
         assert (found.status, found.audio_seconds, len(found.windows)) == ("done", 4.5, 2)
 
 
+async def test_a_broken_frame_ends_the_call_with_the_verdict_on_what_came_before() -> None:
+    async with receiver() as told:
+        webhook = Webhook(told.url, "secret")
+        async with socket_server(webhook=webhook) as server:
+            async with call(server, CONNECTED, START, *spoken(9.0, 0.75), {"event": "media"}) as socket:
+                assert await closed(socket) == (1008, "invalid_request")
+            found = await verdict(server)
+        assert found is not None
+        assert (found.status, found.reason, found.audio_seconds, len(found.windows)) == ("done", "error", 9.0, 3)
+        await told.wait_for(2)
+        await webhook.close()
+        assert "done" in [CallVerdict.model_validate_json(body).status for body in told.bodies]
+
+
 async def test_marks_are_answered_once() -> None:
     async with socket_server() as server, call(server, CONNECTED, START) as socket:
         for _ in range(3):

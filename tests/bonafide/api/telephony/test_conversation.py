@@ -1,0 +1,110 @@
+"""How a call ends in the core of all exchanges, on a wire of this process."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bonafide.api.telephony.conversation import PhoneConversation
+from bonafide.api.telephony.events import Begin, Content, Event, Media, PhoneProtocol, SilentProtocol
+from bonafide.api.telephony.fields import address_of
+from bonafide.api.telephony.freeswitch import FreeSwitchProtocol
+from bonafide.app import App
+from bonafide.calls import Call
+from bonafide.errors import BonafideError, Unavailable
+from bonafide.evidence.judgement import Judgement
+from bonafide.live.call_verdicts import CallVerdicts
+from bonafide.live.scoring import SlowReader
+from bonafide.settings import Settings
+from tests.bonafide.api.telephony.exchanges import pcm, pieces
+from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.live.conversation import live_sessions
+from tests.bonafide.live.test_phone_calls import PostedDocuments
+
+
+class Wire:
+    """Brings some contents, and then nothing more; None: the peer ends the connection.
+
+    Attributes:
+        sent: what the peer has been told.
+        reads: while it is clear, the peer reads nothing.
+    """
+
+    def __init__(self, *contents: Content | None) -> None:
+        self._contents = list(contents)
+        self.sent: list[Content] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    async def receive(self) -> Content | None:
+        if not self._contents:
+            await asyncio.Event().wait()
+        return self._contents.pop(0)
+
+    async def send(self, content: Content) -> None:
+        await self.reads.wait()
+        self.sent.append(content)
+
+
+class FailingProtocol(SilentProtocol):
+    """Begins a call, takes one part of its audio, and has a bug."""
+
+    def read(self, content: Content) -> list[Event]:
+        if isinstance(content, str):
+            raise ZeroDivisionError
+        return [Begin("c-1", "", "pcm16", 8_000), Media(content)]
+
+
+class FullDisk:
+    """Keeps no record of any verdict."""
+
+    needs_media = signs = True
+
+    async def record(self, judgement: Judgement, call: Call) -> str:
+        raise Unavailable("the evidence of the verdict cannot be kept, try again later")
+
+
+async def served(
+    wire: Wire, error: type[Exception], protocol: PhoneProtocol | None = None, **options: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """Serves a call until this error ends it; returns its document, and the states that were posted."""
+    posted = PostedDocuments()
+    calls = CallVerdicts.from_settings(Settings())
+    app = cast(App, SimpleNamespace(calls=calls, webhook=posted))
+    async with live_sessions(LocalRemote(), **options) as sessions:
+        with sessions.open(Call.within(60)) as stream:
+            spoken = protocol or FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000")]))
+            conversation = PhoneConversation(wire, spoken, stream, app)
+            with pytest.raises(error):
+                await asyncio.wait_for(conversation.run(), 30)
+    document = await calls.get("c-1")
+    assert document is not None
+    await posted.close()
+    return json.loads(document), [json.loads(each)["status"] for each in posted.documents]
+
+
+def outcome(document: dict[str, Any]) -> tuple[str, str, str, float]:
+    return document["status"], document["reason"], document["label"], document["audio_seconds"]
+
+
+async def test_a_peer_that_does_not_read_ends_a_call_that_is_judged_all_the_same() -> None:
+    wire = Wire(*pieces(pcm(9, 8_000), 16_000))
+    wire.reads.clear()
+    document, posted = await served(wire, SlowReader, send_timeout_s=0.2)
+    assert outcome(document) == ("done", "error", "spoof", 9.0)
+    assert (len(document["windows"]), posted[-1], wire.sent) == (3, "done", [])
+
+
+async def test_so_does_a_bug_of_ours() -> None:
+    document, posted = await served(Wire(pcm(9, 8_000), "text"), ZeroDivisionError, FailingProtocol())
+    assert outcome(document) == ("done", "error", "spoof", 9.0)
+    assert (len(document["windows"]), posted[-1]) == (3, "done")
+
+
+async def test_where_the_last_verdict_may_not_be_given_the_running_one_stays() -> None:
+    wire = Wire(*pieces(pcm(9, 8_000), 16_000), None)
+    document, posted = await served(wire, BonafideError, records=FullDisk())
+    assert outcome(document) == ("done", "error", "spoof", 9.0)
+    assert ("evidence" in document, posted[-1]) == (False, "done")
