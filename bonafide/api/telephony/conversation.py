@@ -70,7 +70,7 @@ class PhoneConversation:
         self._intake = AudioInputDecoder(stream)
         self._call: PhoneCall | None = None
         self._sending = asyncio.Lock()
-        self._is_over = False
+        self._is_gone = False
         self._error: Exception | None = None
 
     async def run(self) -> LiveSummary:
@@ -106,7 +106,7 @@ class PhoneConversation:
     def _broken(self, error: Exception) -> None:
         """What has come of a call is judged before the error is raised."""
         if isinstance(error, SlowReader):
-            self._is_over = True  # nothing more is sent
+            self._is_gone = True  # for what is sent
         if self._call is None:
             raise error
         self._error = self._error or error
@@ -125,9 +125,11 @@ class PhoneConversation:
             raise failure
 
     async def _received(self) -> AsyncGenerator[Input, None]:
-        while not self._is_over:
+        is_over = False
+        while not is_over:
             content = await self._wire.receive()
-            self._is_over = content is None
+            is_over = content is None
+            self._is_gone |= is_over
             events = self._protocol.rest() if content is None else self._protocol.read(content)
             for event in events:
                 if isinstance(event, Ended):
@@ -204,18 +206,18 @@ class PhoneConversation:
         if make is None:
             return
         async with self._sending:
-            if self._is_over:
+            if self._is_gone:
                 return
             try:
                 await self._wire.send(make())
             except Gone:
-                self._is_over = True  # the verdict is stored and posted nevertheless
+                self._is_gone = True  # the verdict is stored and posted nevertheless
 
     async def _answer_until_closed(self) -> None:
         """Answers what the peer says last."""
-        while self._protocol.awaits_close and not self._is_over:
+        while self._protocol.awaits_close and not self._is_gone:
             content = await self._wire.receive()
-            self._is_over = content is None
+            self._is_gone = content is None
             if content is not None:
                 await self._answer(self._protocol.read(content))
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from bonafide.api.telephony.conversation import PhoneConversation
+from bonafide.api.telephony.conversation import Gone, PhoneConversation
 from bonafide.api.telephony.events import Begin, Content, Event, Media, PhoneProtocol, SilentProtocol
 from bonafide.api.telephony.fields import address_of
 from bonafide.api.telephony.freeswitch import FreeSwitchProtocol
@@ -48,6 +49,29 @@ class Wire:
         self.sent.append(content)
 
 
+class BrokenWire(Wire):
+    """Fails at the first verdict, before the peer's last words are read.
+
+    Attributes:
+        attempts: to send.
+    """
+
+    def __init__(self, *contents: Content | None) -> None:
+        super().__init__(*contents)
+        self.attempts = 0
+        self._broken = asyncio.Event()
+
+    async def receive(self) -> Content | None:
+        if len(self._contents) == 2:
+            await self._broken.wait()
+        return await super().receive()
+
+    async def send(self, content: Content) -> None:
+        self.attempts += 1
+        self._broken.set()
+        raise Gone
+
+
 class FailingProtocol(SilentProtocol):
     """Begins a call, takes one part of its audio, and has a bug."""
 
@@ -67,9 +91,9 @@ class FullDisk:
 
 
 async def served(
-    wire: Wire, error: type[Exception], protocol: PhoneProtocol | None = None, **options: Any
+    wire: Wire, error: type[Exception] | None, protocol: PhoneProtocol | None = None, **options: Any
 ) -> tuple[dict[str, Any], list[str]]:
-    """Serves a call until this error ends it; returns its document, and the states that were posted."""
+    """Serves a call until this error ends it, or its peer; returns its document, and the states that were posted."""
     posted = PostedDocuments()
     calls = CallVerdicts.from_settings(Settings())
     app = cast(App, SimpleNamespace(calls=calls, webhook=posted))
@@ -77,7 +101,7 @@ async def served(
         with sessions.open(Call.within(60)) as stream:
             spoken = protocol or FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000")]))
             conversation = PhoneConversation(wire, spoken, stream, app)
-            with pytest.raises(error):
+            with pytest.raises(error) if error else nullcontext():
                 await asyncio.wait_for(conversation.run(), 30)
     document = await calls.get("c-1")
     assert document is not None
@@ -108,3 +132,10 @@ async def test_where_the_last_verdict_may_not_be_given_the_running_one_stays() -
     document, posted = await served(wire, BonafideError, records=FullDisk())
     assert outcome(document) == ("done", "error", "spoof", 9.0)
     assert ("evidence" in document, posted[-1]) == (False, "done")
+
+
+async def test_a_peer_that_cannot_be_reached_is_told_nothing_more_and_what_it_has_sent_is_judged() -> None:
+    wire = BrokenWire(pcm(4, 8_000), pcm(9, 8_000), None)
+    document, _ = await served(wire, None)
+    assert outcome(document) == ("done", "end", "spoof", 13.0)
+    assert wire.attempts == 1
