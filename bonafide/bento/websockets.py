@@ -269,6 +269,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         await super().send(message)
         if self.close_sent:
+            self.handshake_complete = True  # by a refusal too, which uvicorn would log as an error
             self._go_on_if_room()
 
     def handle_ping(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from contextlib import AsyncExitStack, suppress
 
 import pytest
@@ -146,3 +147,17 @@ async def test_who_leaves_in_the_midst_leaves_nothing() -> None:
                 gone.socket.transport.abort()
         remote.open.set()
         await server.until(lambda: server.sessions.active == 0 and server.connections() == 0)
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_refused_handshake_is_no_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    async with socket_server() as server:
+        for path in ("/ws/nowhere", "/ws/detect?sample_rate=x"):
+            with pytest.raises(InvalidStatus):
+                async with client(f"ws://127.0.0.1:{server.port}{path}"):
+                    pass
+        await server.until(lambda: server.connections() == 0)
+    assert errors(caplog) == []
