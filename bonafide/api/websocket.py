@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -76,8 +77,8 @@ class WebSocketApi:
 
     async def unknown(self, websocket: WebSocket) -> None:
         """Answers that no socket is there; Starlette would say that it is forbidden."""
-        await websocket.send_denial_response(
-            PlainTextResponse(f"Not Found; sockets are at {DETECT_PATH}, without a slash behind it\n", 404)
+        await _deny(
+            websocket, PlainTextResponse(f"Not Found; sockets are at {DETECT_PATH}, without a slash behind it\n", 404)
         )
 
     async def _serve(self, websocket: WebSocket, method: str, conversation: MakeConversation) -> None:
@@ -93,10 +94,10 @@ class WebSocketApi:
                     require_own_page(websocket.headers, app.settings.allowed_origins)
                 with app.live.open(call, caller) as stream:
                     served = conversation(websocket, stream, app)
-                    await websocket.accept()
                     try:
+                        await _accept(websocket)
                         summary = await served.run()
-                        await websocket.close(*_CLOSE[summary.ending])
+                        await _close(websocket, summary.ending)
                     except WebSocketDisconnect:
                         pass  # the client closed the socket, or it was closed for a protocol error
         except BonafideError as error:
@@ -107,9 +108,28 @@ class WebSocketApi:
                 websocket.state.close_and_abort(INTERNAL if isinstance(error, Internal) else POLICY, reason)
 
 
+async def _accept(websocket: WebSocket) -> None:
+    """Raises WebSocketDisconnect when the client has left."""
+    try:
+        await websocket.accept()
+    except OSError as error:  # which Starlette translates for what is sent later
+        raise WebSocketDisconnect(1006) from error
+
+
+async def _close(websocket: WebSocket, ending: Ending) -> None:
+    """Closes a socket, unless the client was found to have left when something was sent."""
+    if websocket.application_state is WebSocketState.CONNECTED:
+        await websocket.close(*_CLOSE[ending])
+
+
 async def _refuse(websocket: WebSocket, error: BonafideError, call: Call, *, full: bool) -> None:
     """Rejects the handshake with the status of HTTP, but with 503 when no session could be opened."""
     response = refusal(error, call)
     if full:
         response.status_code = 503
-    await websocket.send_denial_response(response)
+    await _deny(websocket, response)
+
+
+async def _deny(websocket: WebSocket, response: Response) -> None:
+    with suppress(OSError):  # the client has left
+        await websocket.send_denial_response(response)

@@ -3,14 +3,19 @@
 import asyncio
 import json
 import logging
+import socket
+import struct
 from contextlib import AsyncExitStack, suppress
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bonafide.telemetry import CALLS
 from tests.bonafide.api.socket_messages import chunk, frame, raw_client
 from tests.bonafide.api.socket_server import client, socket_server
-from tests.bonafide.bento.edge_server import masked
+from tests.bonafide.api.telephony.exchanges import OPEN, pcm, pieces, verdict
+from tests.bonafide.api.telephony.exchanges import socket as phone
+from tests.bonafide.bento.edge_server import UPGRADE, masked
 from tests.bonafide.fakes import LocalRemote
 
 
@@ -149,8 +154,43 @@ async def test_who_leaves_in_the_midst_leaves_nothing() -> None:
         await server.until(lambda: server.sessions.active == 0 and server.connections() == 0)
 
 
+RESET = struct.pack("ii", 1, 0)
+"""Of `SO_LINGER`: a close resets the connection."""
+
+
+def bugs(method: str) -> float:
+    return next(
+        (
+            sample.value
+            for metric in CALLS.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+            and sample.labels == {"transport": "websocket", "method": method, "code": "internal"}
+        ),
+        0.0,
+    )
+
+
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("path", [b"ws/detect", b"ws/detect?sample_rate=x", b"ws/nowhere"])
+@pytest.mark.parametrize("reset", [False, True])
+async def test_who_leaves_during_the_handshake_is_no_bug(
+    path: bytes, reset: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = bugs("detect")
+    async with socket_server() as server:
+        for _ in range(10):
+            with socket.create_connection(("127.0.0.1", server.port)) as leaving:
+                if reset:
+                    leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                leaving.sendall(UPGRADE % path)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.2)
+        await server.until(lambda: server.sessions.active == 0 and server.connections() == 0)
+    assert (bugs("detect"), errors(caplog)) == (before, [])
 
 
 async def test_a_refused_handshake_is_no_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
@@ -161,3 +201,21 @@ async def test_a_refused_handshake_is_no_error_of_the_server(caplog: pytest.LogC
                     pass
         await server.until(lambda: server.connections() == 0)
     assert errors(caplog) == []
+
+
+async def test_nor_is_a_call_whose_socket_is_reset_before_its_verdict_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    before = bugs("freeswitch")
+    remote = LocalRemote()
+    async with socket_server(remote, settings=OPEN) as server:
+        remote.open.clear()
+        async with phone(server, "freeswitch?call_id=fs-1&sample_rate=16000") as leaving:
+            for part in pieces(pcm(40, 16_000), 32_000):  # more than is read while nothing is judged
+                await leaving.send(part)
+            await server.until(lambda: remote.calls > 0)
+            leaving.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            leaving.transport.abort()
+            await server.until(lambda: server.connections() == 0)
+            remote.open.set()
+        assert (await verdict(server, "fs-1")).reason == "end"
+        await server.until(lambda: server.sessions.active == 0)
+    assert (bugs("freeswitch"), errors(caplog)) == (before, [])
