@@ -81,10 +81,21 @@ class FailingProtocol(SilentProtocol):
         return [Begin("c-1", "", "pcm16", 8_000), Media(content)]
 
 
-class FullDisk:
-    """Keeps no record of any verdict."""
+class KeptVerdicts:
+    """Records the scores of verdicts."""
 
     needs_media = signs = True
+
+    def __init__(self) -> None:
+        self.scores: list[float | None] = []
+
+    async def record(self, judgement: Judgement, call: Call) -> str:
+        self.scores.append(judgement.score)
+        return "record"
+
+
+class FullDisk(KeptVerdicts):
+    """Keeps no record of any verdict."""
 
     async def record(self, judgement: Judgement, call: Call) -> str:
         raise Unavailable("the evidence of the verdict cannot be kept, try again later")
@@ -116,8 +127,10 @@ def outcome(document: dict[str, Any]) -> tuple[str, str, str, float]:
 async def test_a_peer_that_does_not_read_ends_a_call_that_is_judged_all_the_same() -> None:
     wire = Wire(*pieces(pcm(9, 8_000), 16_000))
     wire.reads.clear()
-    document, posted = await served(wire, SlowReader, send_timeout_s=0.2)
+    kept = KeptVerdicts()
+    document, posted = await served(wire, SlowReader, send_timeout_s=0.2, records=kept)
     assert outcome(document) == ("done", "error", "spoof", 9.0)
+    assert (kept.scores, document["evidence"]) == ([document["p_spoof"]], "record")
     assert (len(document["windows"]), posted[-1], wire.sent) == (3, "done", [])
 
 
