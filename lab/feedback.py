@@ -58,7 +58,7 @@ def export(told: Sequence[ToldVerdict], objects: Path | None, media: Path | None
     A file that several verdicts are on is one item, with the truth that was told last.
 
     Args:
-        told: verdicts on media of one task, oldest first.
+        told: verdicts on media of one task, in the order in which the truth was told.
         objects: folder laid out `bucket/key`; None: none.
         media: folder of copies, hashed; None: none.
         split: of all items; None: that of `split_of`.

@@ -77,7 +77,7 @@ _PRUNE_MOST = (
 )
 _TOLD = (
     "SELECT task, source, reference, sha256, label, score, request_id, task_id, truth, COALESCE(note, ''), codec "
-    "FROM bonafide_verdicts WHERE truth IS NOT NULL AND task = ? ORDER BY at, request_id"
+    "FROM bonafide_verdicts WHERE truth IS NOT NULL AND task = ? ORDER BY truth_at, at, request_id"
 )
 
 
@@ -104,7 +104,7 @@ class ToldVerdict:
 
 
 def told_verdicts(database: Database, task: str) -> list[ToldVerdict]:
-    """All verdicts on a task's media of which the truth was told, oldest first.
+    """All verdicts on a task's media of which the truth was told, in the order in which it was told.
 
     Raises:
         DatabaseFailed: it cannot be read.

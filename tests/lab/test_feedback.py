@@ -68,6 +68,17 @@ def test_the_manifest_is_read_as_any_other(database: Path, capsys: pytest.Captur
     assert "without a copy: 1" in said
 
 
+def test_of_a_file_the_truth_that_was_told_last_counts(database: Path) -> None:
+    async def tell_about_the_older_verdict() -> None:
+        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
+        await store.tell("object", "bonafide", "", "")
+        await store.close()
+
+    asyncio.run(tell_about_the_older_verdict())
+    spoofs = {trial.path.name: trial.spoof for trial in read_dataset(exported(database)).trials}
+    assert spoofs["a.wav"] is False
+
+
 def test_the_split_is_the_callers(database: Path) -> None:
     assert {trial.split for trial in read_dataset(exported(database, "--split", "dev")).trials} == {"dev"}
 

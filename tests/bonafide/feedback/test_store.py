@@ -148,6 +148,17 @@ async def test_a_request_id_that_comes_again_names_the_newer_verdict(feedback: F
     assert await feedback.tell("r-1", "bonafide", "", "") == "bonafide"
 
 
+async def test_verdicts_come_in_the_order_in_which_the_truth_was_told(feedback: Feedback, location: str) -> None:
+    now = time.time()
+    for number, request_id in enumerate(("monday", "tuesday", "wednesday")):
+        await feedback.keep(verdict(request_id, at=now - 10 + number))
+    for request_id in ("wednesday", "monday", "tuesday", "monday"):
+        await feedback.tell(request_id, "spoof", "", "")
+    with Database(location) as database:
+        told = [each.request_id for each in told_verdicts(database, "voice")]
+    assert told == ["wednesday", "tuesday", "monday"]
+
+
 @pytest.mark.parametrize("label", ["", "real", "SPOOF", "no_speech", "x" * 100_000, "';--"])
 async def test_other_labels_are_refused(feedback: Feedback, label: str) -> None:
     await feedback.keep(verdict("r-1"))
