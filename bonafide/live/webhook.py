@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from contextlib import suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import tenacity
@@ -17,9 +17,11 @@ logger = logging.getLogger(__name__)
 SIGNATURE_HEADER = "x-bonafide-signature"
 _ATTEMPTS = 5
 _FIRST_PAUSE_S = 0.5
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 10.0
+_CLOSE_S = 5.0
 _MAX_PENDING = 200
 _CONNECTIONS = 8
+_NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol)
 
 
 class _TransientFailure(Exception):
@@ -33,15 +35,20 @@ class Webhook:
         url: where to, unless a document has a URL of its own.
         secret: signs each document, so that the receiver can verify the sender; empty: unsigned.
         first_pause_s: before the second attempt; it doubles with each.
+        timeout_s: of an attempt, from its connection to the status of the answer.
     """
 
-    def __init__(self, url: str, secret: str, first_pause_s: float = _FIRST_PAUSE_S) -> None:
+    def __init__(
+        self, url: str, secret: str, first_pause_s: float = _FIRST_PAUSE_S, timeout_s: float = _TIMEOUT_S
+    ) -> None:
         self._url = url
         self._secret = secret.encode()
         self._pause = tenacity.wait_exponential(multiplier=first_pause_s)
+        self._timeout_s = timeout_s
+        self._places = asyncio.Semaphore(_CONNECTIONS)
         self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(_TIMEOUT_S, pool=None),
-            limits=httpx.Limits(max_connections=_CONNECTIONS),
+            timeout=httpx.Timeout(None),  # its limits are of single reads; see `_attempt`
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
         )
         self._pending: set[asyncio.Task[str]] = set()
@@ -62,16 +69,16 @@ class Webhook:
             return
         task = asyncio.create_task(self.deliver(document))
         self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+        task.add_done_callback(self._posted)
 
-    async def close(self, within_s: float = _TIMEOUT_S) -> None:
+    async def close(self, within_s: float = _CLOSE_S) -> None:
         """Waits for deliveries in progress, `within_s` seconds at most."""
         if self._pending:
             await asyncio.wait(self._pending, timeout=within_s)
-        for task in list(self._pending):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        if left := list(self._pending):
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
         await self._http.aclose()
 
     async def deliver(self, document: bytes, url: str = "") -> str:
@@ -94,19 +101,38 @@ class Webhook:
             status: int = await attempts(self._attempt, document, url or self._url)
         except _TransientFailure as error:
             return self._ended("failed", str(error))
+        except _NO_ADDRESS as error:
+            return self._ended("refused", type(error).__name__)
         return self._ended("delivered" if status < 400 else "refused", f"status {status}")
 
     async def _attempt(self, document: bytes, url: str) -> int:
-        headers = {"content-type": "application/json"}
+        try:
+            async with self._places, asyncio.timeout(self._timeout_s):
+                status = await self._status(document, url)
+        except _NO_ADDRESS:
+            raise
+        except (TimeoutError, httpx.HTTPError) as error:
+            raise _TransientFailure(type(error).__name__) from error
+        if status >= 500 or status == httpx.codes.TOO_MANY_REQUESTS:
+            raise _TransientFailure(f"status {status}")
+        return status
+
+    async def _status(self, document: bytes, url: str) -> int:
+        """Sends a document; of the answer only the head is read, so a connection serves one document."""
+        headers = {"content-type": "application/json", "connection": "close"}
         if self._secret:
             headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(self._secret, document, hashlib.sha256).hexdigest()
-        try:
-            answer = await self._http.post(url, content=document, headers=headers)
-        except httpx.TransportError as error:
-            raise _TransientFailure(type(error).__name__) from error
-        if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise _TransientFailure(f"status {answer.status_code}")
-        return answer.status_code
+        async with self._http.stream("POST", url, content=document, headers=headers) as answer:
+            return answer.status_code
+
+    def _posted(self, task: asyncio.Task[str]) -> None:
+        """Counts and logs a delivery that did not do so itself."""
+        self._pending.discard(task)
+        if task.cancelled():
+            self._ended("failed", "this process ends")
+        elif (error := task.exception()) is not None:
+            self._ended("failed", repr(error))
+            logger.error("a delivery has ended by a bug", exc_info=error)
 
     def _ended(self, outcome: str, cause: str = "") -> str:
         WEBHOOKS.labels(outcome).inc()

@@ -11,13 +11,15 @@ class Receiver:
     """What arrived.
 
     Attributes:
-        answers: status codes of its responses, one by one; then 200.
+        answers: status codes of its responses, or what is sent as it is, one by one; then 200.
+        pause_s: before each answer, and before each byte of what is sent as it is.
     """
 
     url: str = ""
     heads: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
+    answers: list[int | bytes] = field(default_factory=list)
+    pause_s: float = 0.0
     _talks: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = field(default_factory=dict)
 
     async def wait_for(self, count: int) -> None:
@@ -39,13 +41,24 @@ class Receiver:
                 length = next(int(line[15:]) for line in head.lower().splitlines() if line.startswith("content-length"))
                 self.bodies.append(await reader.readexactly(length))
                 self.heads.append(head)
-                status = self.answers.pop(0) if self.answers else 200
-                location = "location: http://127.0.0.1:1/\r\n" if status == 302 else ""
-                writer.write(f"HTTP/1.1 {status} X\r\n{location}content-length: 0\r\n\r\n".encode())
+                await self._answer(self.answers.pop(0) if self.answers else 200, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    async def _answer(self, answer: int | bytes, writer: asyncio.StreamWriter) -> None:
+        if isinstance(answer, int):
+            await asyncio.sleep(self.pause_s)
+            location = "location: http://127.0.0.1:1/\r\n" if answer == 302 else ""
+            writer.write(f"HTTP/1.1 {answer} X\r\n{location}content-length: 0\r\n\r\n".encode())
+        elif self.pause_s:
+            for byte in answer:
+                await asyncio.sleep(self.pause_s)
+                writer.write(bytes((byte,)))
+                await writer.drain()
+        else:
+            writer.write(answer)
 
 
 @asynccontextmanager
