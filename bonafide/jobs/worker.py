@@ -26,6 +26,7 @@ _MAX_RETRY_S = 15.0
 _LOOK_S = 5.0
 _PRUNE_EVERY_S = 60.0
 _CALLBACK_ROUNDS = 12
+_TOLD_AT_A_TIME = 8
 _TRANSIENT = (Unavailable, Overloaded)
 _FIELDS = {"voice": "verdict", "face": "photo"}
 """Where the verdict is in a result."""
@@ -95,6 +96,7 @@ class JobWorker:
         self._stopping = asyncio.Event()
         self._working: list[asyncio.Task[None]] = []
         self._others: list[asyncio.Task[None]] = []
+        self._telling: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begins to take items."""
@@ -114,6 +116,7 @@ class JobWorker:
         """Drains at once, and stops everything."""
         await self.drain(0.0)
         await _ended(self._others)
+        await _ended(list(self._telling.values()))
 
     async def _work(self) -> None:
         while not self._stopping.is_set():
@@ -202,18 +205,37 @@ class JobWorker:
             await asyncio.sleep(_LOOK_S)
 
     async def _tell(self) -> None:
+        """Takes callers who are to be told, some at a time: one who answers slowly holds up no other."""
         while True:
+            if len(self._telling) >= _TOLD_AT_A_TIME:
+                await asyncio.wait(self._telling.values(), return_when=asyncio.FIRST_COMPLETED)
             due = await self._asked(self._store.take_callback(self._callback_again_s))
             if due is None:
                 await asyncio.sleep(_IDLE_S)
                 continue
             job, attempt = due
-            outcome = await self._deliver(json.dumps(self._describe(job)).encode(), job.callback_url)
+            if job.job_id not in self._telling:
+                self._telling[job.job_id] = task = asyncio.create_task(self._tell_one(job, attempt))
+                task.add_done_callback(_require_life)
+
+    async def _tell_one(self, job: Job, attempt: int) -> None:
+        try:
+            outcome = await self._round(job)
             if outcome == "failed" and attempt < _CALLBACK_ROUNDS:
-                continue
+                return
             if outcome != "delivered":
                 logger.error("a caller was not told that its job is done", extra={"job": job.job_id, "cause": outcome})
             await self._asked(self._store.end_callback(job.job_id))
+        finally:
+            del self._telling[job.job_id]
+
+    async def _round(self, job: Job) -> str:
+        """The outcome of telling a caller; a bug of one job is a round that failed."""
+        try:
+            return await self._deliver(json.dumps(self._describe(job)).encode(), job.callback_url)
+        except Exception:
+            logger.exception("a caller cannot be told that its job is done", extra={"job": job.job_id})
+            return "failed"
 
     async def _asked(self, answer: Coroutine[Any, Any, T]) -> T | None:
         """The store's answer; None, after a pause, if it cannot be reached."""

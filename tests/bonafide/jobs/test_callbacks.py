@@ -10,8 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
+from bonafide.jobs import worker
 from bonafide.jobs.job import Job
 from bonafide.jobs.sqlite import SqliteJobs
+from bonafide.jobs.worker import Deliver
 from bonafide.live.webhook import Webhook
 from tests.bonafide.jobs.local_work import described, store_of, worker_of
 from tests.bonafide.live.receiver import receiver
@@ -20,6 +24,7 @@ from tests.servers import free_port
 SECRET = "a-secret-of-the-webhook"
 ATTEMPTS = 5
 """Of one round."""
+AT_A_TIME = 8
 
 
 async def created(store: SqliteJobs, url: str) -> Job:
@@ -28,14 +33,15 @@ async def created(store: SqliteJobs, url: str) -> Job:
 
 
 @asynccontextmanager
-async def working(store: SqliteJobs) -> AsyncIterator[None]:
+async def working(store: SqliteJobs, deliver: Deliver | None = None) -> AsyncIterator[None]:
+    """Args: deliver: tells callers; None: a webhook does."""
     webhook = Webhook("", SECRET, first_pause_s=0.001)
-    worker = worker_of(store, deliver=webhook.deliver)
-    worker.start()
+    telling = worker_of(store, deliver=deliver or webhook.deliver)
+    telling.start()
     try:
         yield
     finally:
-        await worker.stop()
+        await telling.stop()
         await webhook.close()
         await store.close()
 
@@ -55,7 +61,7 @@ async def told_all(store: SqliteJobs) -> None:
 async def test_a_whole_round_is_refused_and_the_next_is_signed_too(tmp_path: Path) -> None:
     store = store_of(tmp_path / "jobs.db")
     async with receiver() as told, working(store):
-        told.answers = [503] * ATTEMPTS + [200]
+        told.answers = [*[503] * ATTEMPTS, 200]
         job = await created(store, told.url)
         await told.wait_for(ATTEMPTS + 1)
         await told_all(store)
@@ -88,3 +94,65 @@ async def test_who_does_not_want_it_is_not_told_again(tmp_path: Path) -> None:
         await told.wait_for(1)
         await told_all(store)
         assert len(told.bodies) == 1
+
+
+async def test_a_bug_in_telling_one_caller_is_a_failed_round(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CALLBACK_ROUNDS", 3)
+    store, told = store_of(tmp_path / "jobs.db"), []
+
+    async def deliver(_document: bytes, url: str) -> str:
+        told.append(url)
+        if url == "bad":
+            raise RuntimeError("a bug")
+        return "delivered"
+
+    async with working(store, deliver):
+        await created(store, "bad")
+        await created(store, "good")
+        await told_all(store)
+    assert told.count("good") == 1
+    assert told.count("bad") == 3
+    assert "a bug" in caplog.text
+    assert "was not told" in caplog.text
+
+
+async def test_who_answers_slowly_holds_up_no_other(tmp_path: Path) -> None:
+    store, told, answered = store_of(tmp_path / "jobs.db"), asyncio.Event(), asyncio.Event()
+
+    async def deliver(_document: bytes, url: str) -> str:
+        if url == "slow":
+            await answered.wait()
+        else:
+            told.set()
+        return "delivered"
+
+    async with working(store, deliver):
+        await created(store, "slow")
+        await created(store, "quick")
+        async with asyncio.timeout(30):
+            await told.wait()
+        answered.set()
+        await told_all(store)
+
+
+async def test_so_many_callers_are_told_at_a_time(tmp_path: Path) -> None:
+    store, answered, telling = store_of(tmp_path / "jobs.db"), asyncio.Event(), set()
+
+    async def deliver(document: bytes, _url: str) -> str:
+        telling.add(document)
+        await answered.wait()
+        return "delivered"
+
+    async with working(store, deliver):
+        for _ in range(AT_A_TIME + 2):
+            await created(store, "slow")
+        async with asyncio.timeout(60):
+            while len(telling) < AT_A_TIME:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        assert len(telling) == AT_A_TIME
+        answered.set()
+        await told_all(store)
+        assert len(telling) == AT_A_TIME + 2
