@@ -18,6 +18,7 @@ from bonafide.storage.store import ObjectStore, check_location
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
+_URL = re.compile(r"[!-~]+", re.ASCII)
 _MAX_URL = 2048
 _PAGE = 1000
 """Keys listed at a time, and results read at a time."""
@@ -202,7 +203,7 @@ class Jobs:
             has_user = parts.username is not None or parts.password is not None
         except ValueError:
             raise InvalidRequest("callback_url must be a URL like https://app.example.com/jobs") from None
-        if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or has_user or parts.fragment:
+        if len(url) > _MAX_URL or not _URL.fullmatch(url) or has_user or parts.fragment:
             raise InvalidRequest("callback_url must be a URL like https://app.example.com/jobs")
         if f"{parts.scheme}://{parts.netloc}".lower() not in self._callbacks:
             raise Forbidden("callbacks may not go to this address; BONAFIDE_JOBS_CALLBACKS names those that may")

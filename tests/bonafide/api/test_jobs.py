@@ -120,6 +120,8 @@ async def test_a_key_that_is_not_there_is_a_result(client: httpx.AsyncClient, ap
             "invalid_request",
         ),
         ({"bucket": "calls", "keys": ["a"], "callback_url": "http://[::1/"}, 400, "invalid_request"),
+        ({"bucket": "calls", "keys": ["a"], "callback_url": " http://127.0.0.1:1/"}, 400, "invalid_request"),
+        ({"bucket": "calls", "keys": ["a"], "callback_url": "http://127.0.0.1:1/a b"}, 400, "invalid_request"),
         ({"bucket": "calls", "keys": ["a"], "callback_url": "file:///etc/passwd"}, 403, "forbidden"),
     ],
 )
