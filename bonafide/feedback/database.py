@@ -3,8 +3,12 @@
 A lost connection is opened again by the next statement.
 """
 
+import os
+import socket
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,13 +27,16 @@ class Database:
 
     Args:
         location: the file of SQLite, or a `postgresql://` URL.
+        limit_s: longest time of a transaction in PostgreSQL, longest wait for other writers of SQLite; None: none in
+            PostgreSQL, five seconds in SQLite.
 
     Raises:
         ValueError: a URL of another kind, or without the driver, the package `psycopg`.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, limit_s: float | None = None) -> None:
         self._location = location
+        self._limit_s = limit_s
         self._connection: Any = None
         self._failures: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
         self._mark = "?"
@@ -55,10 +62,11 @@ class Database:
         try:
             connection = self._connected()
             rows: list[Row] = []
-            for statement, parameters in statements:
-                cursor = connection.execute(statement.replace("?", self._mark), parameters)
-                rows = cursor.fetchall() if cursor.description else []
-            connection.commit()
+            with self._limited(connection):
+                for statement, parameters in statements:
+                    cursor = connection.execute(statement.replace("?", self._mark), parameters)
+                    rows = cursor.fetchall() if cursor.description else []
+                connection.commit()
         except self._failures as error:
             self.close()
             raise DatabaseFailed(type(error).__name__ + ("" if self.is_postgresql else f": {error}")) from None
@@ -84,12 +92,29 @@ class Database:
             self._connection = self._postgresql() if self.is_postgresql else self._sqlite()
         return self._connection
 
+    @contextmanager
+    def _limited(self, connection: Any) -> Iterator[None]:
+        """Bounds a transaction of PostgreSQL by its own limit, and by hanging up on a server that says nothing."""
+        if not self.is_postgresql or self._limit_s is None:
+            yield
+            return
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            timer = threading.Timer(self._limit_s, _hang_up, (line,))
+            timer.start()
+            try:
+                # Of this transaction alone: a pooler in between may give the connection to others.
+                connection.execute(f"SET LOCAL statement_timeout = {round(self._limit_s * 1000)}")
+                yield
+            finally:
+                timer.cancel()
+                timer.join()
+
     def _sqlite(self) -> Any:
         path = Path(self._location)
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
-        connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=self._limit_s or _BUSY_S, check_same_thread=False)
         # Readers and one writer at a time, of several processes; a loss of power may cost the last verdicts.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -99,3 +124,9 @@ class Database:
         import psycopg
 
         return psycopg.connect(self._location, connect_timeout=_CONNECT_S)
+
+
+def _hang_up(line: socket.socket) -> None:
+    """Who waits for an answer on this connection is told that it has ended."""
+    with suppress(OSError):  # it has ended already
+        line.shutdown(socket.SHUT_RDWR)
