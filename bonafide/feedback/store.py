@@ -18,7 +18,14 @@ T = TypeVar("T")
 LABELS = {"voice": ("bonafide", "spoof"), "face": ("live", "fake")}
 """What the truth may be, by task; the second is the attack."""
 MAX_NOTE = 1000
-_PRUNE_EVERY_S = 600.0
+_PATIENCE_S = 0.5
+"""How long an answer waits for its verdict to be kept, so that other processes find it, too."""
+_LIMIT_S = 5.0
+_CLOSE_S = 5.0
+_MAX_WAITING = 200
+_PRUNE_EVERY_S = 300.0
+_PRUNE_AT_A_TIME = 50_000
+"""More might take longer than the database may."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,11 @@ _KEEP = (
 )
 _FIND = "SELECT task, label FROM bonafide_verdicts WHERE caller = ? AND request_id = ? AND at >= ?"
 _TELL = "UPDATE bonafide_verdicts SET truth = ?, note = ?, truth_at = ? WHERE caller = ? AND request_id = ?"
-_PRUNE = "DELETE FROM bonafide_verdicts WHERE at < ?"
-_PRUNE_MOST = (
-    "DELETE FROM bonafide_verdicts WHERE at < (SELECT MIN(at) FROM (SELECT at FROM bonafide_verdicts "
-    "ORDER BY at DESC LIMIT ?) AS newest)"
-)
+_KEY = "caller, request_id"
+_DELETE = f"DELETE FROM bonafide_verdicts WHERE ({_KEY}) IN (SELECT {_KEY} FROM bonafide_verdicts"  # noqa: S608
+_PRUNE = f"{_DELETE} WHERE at < ? ORDER BY at LIMIT ?)"
+_BEYOND = "SELECT at FROM bonafide_verdicts ORDER BY at DESC LIMIT 1 OFFSET ?"
+_PRUNE_MOST = f"{_DELETE} WHERE at <= ({_BEYOND}) ORDER BY at LIMIT ?)"
 _TOLD = (
     "SELECT task, source, reference, sha256, label, score, request_id, task_id, truth, COALESCE(note, ''), codec "
     "FROM bonafide_verdicts WHERE truth IS NOT NULL AND task = ? ORDER BY truth_at, at, request_id"
@@ -114,7 +121,7 @@ def told_verdicts(database: Database, task: str) -> list[ToldVerdict]:
 
 
 class Feedback:
-    """Keeps verdicts, and takes the truth about them.
+    """Keeps verdicts, and takes the truth about them, in the order in which they come.
 
     Args:
         database: where.
@@ -128,8 +135,11 @@ class Feedback:
         self._keep_s = keep_s
         self._most = most
         self._failed = failed
-        self._pruned_at = 0.0
+        self._prune_at = 0.0
+        self._ask_at = 0.0
         self._is_made = False
+        self._is_failing = False
+        self._keeping: set[asyncio.Future[None]] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")
 
     @classmethod
@@ -141,17 +151,19 @@ class Feedback:
         """
         if settings.feedback_db is None:
             return None
-        database = Database(settings.feedback_db.get_secret_value())
+        database = Database(settings.feedback_db.get_secret_value(), limit_s=_LIMIT_S)
         keep_s = settings.feedback_keep_days * 24 * 3600
         return cls(database, keep_s=keep_s, most=settings.feedback_max_verdicts, failed=failed)
 
     async def keep(self, verdict: KeptVerdict) -> None:
-        """Keeps a verdict. One that cannot be kept is counted and logged; the answer does not depend on it."""
-        try:
-            await self._in_thread(lambda: self._keep(verdict))
-        except DatabaseFailed as error:
-            self._failed()
-            logger.warning("a verdict is not kept for feedback", extra={"cause": str(error)})
+        """Keeps a verdict, behind its answer if that takes long. One that cannot be kept is counted and logged."""
+        if len(self._keeping) >= _MAX_WAITING:
+            self._not_kept("too many verdicts wait")
+            return
+        keeping = self._in_thread(lambda: self._keep(verdict))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._kept)
+        await asyncio.wait({keeping}, timeout=_PATIENCE_S)
 
     async def tell(self, request_id: str, label: str, note: str, caller: str) -> str:
         """Puts the truth beside a verdict of this caller; told again, it replaces what was told before.
@@ -175,13 +187,48 @@ class Feedback:
             logger.warning("feedback cannot be kept", extra={"cause": str(error)})
             raise Unavailable("feedback cannot be kept now, try again later") from error
 
-    async def close(self) -> None:
-        """Waits for what is being kept, and closes the connection."""
-        await self._in_thread(self._database.close)
+    async def close(self, within_s: float = _CLOSE_S) -> None:
+        """Waits for what is being kept, `within_s` seconds at most, and closes the connection."""
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
+        await asyncio.wait({closing}, timeout=within_s)
+        for waiting in (*self._keeping, closing):
+            waiting.cancel()
         self._thread.shutdown(wait=False)
+        await asyncio.sleep(0)  # in which what was not kept is counted
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._asked, work)
+
+    def _kept(self, keeping: asyncio.Future[None]) -> None:
+        self._keeping.discard(keeping)
+        if keeping.cancelled():
+            self._not_kept("this process ends")
+        elif isinstance(error := keeping.exception(), DatabaseFailed):
+            self._not_kept(str(error))
+        elif error is not None:
+            self._failed()
+            logger.error("a verdict is not kept for feedback, by a bug", exc_info=error)
+        elif self._is_failing and not self._keeping:
+            self._is_failing = False
+            logger.warning("verdicts are kept for feedback again")
+
+    def _not_kept(self, cause: str) -> None:
+        self._failed()
+        if not self._is_failing:
+            self._is_failing = True
+            logger.warning("verdicts are not kept for feedback", extra={"cause": cause})
+
+    def _asked(self, work: Callable[[], T]) -> T:
+        """Asks the database; after a failure that took long not again for as long, since others wait behind it."""
+        began = time.monotonic()
+        if began < self._ask_at:
+            raise DatabaseFailed("it has failed, and is not asked again yet")
+        try:
+            return work()
+        except DatabaseFailed:
+            if (took := time.monotonic() - began) > _PATIENCE_S:
+                self._ask_at = began + 2 * took
+            raise
 
     def _keep(self, verdict: KeptVerdict) -> None:
         self._prepare()
@@ -204,6 +251,7 @@ class Feedback:
         if not self._is_made:
             self._database.execute((_SCHEMA, ()), (_INDEX, ()))
             self._is_made = True
-        if time.monotonic() >= self._pruned_at:
-            self._pruned_at = time.monotonic() + _PRUNE_EVERY_S
-            self._database.execute((_PRUNE, (time.time() - self._keep_s,)), (_PRUNE_MOST, (self._most,)))
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + _PRUNE_EVERY_S
+            old = (_PRUNE, (time.time() - self._keep_s, _PRUNE_AT_A_TIME))
+            self._database.execute(old, (_PRUNE_MOST, (self._most, _PRUNE_AT_A_TIME)))

@@ -1,6 +1,10 @@
 """`POST /feedback` and gRPC `Feedback`: the truth beside a verdict, by request id; errors of the one table."""
 
+import asyncio
 import hashlib
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -60,6 +64,18 @@ async def test_photos_are_kept_by_their_hash_too(client: httpx.AsyncClient, tmp_
     with Database(str(tmp_path / "feedback.db")) as database:
         (kept,) = told_verdicts(database, "voice")
     assert (kept.sha256, kept.codec, kept.source) == (hashlib.sha256(picture).hexdigest(), "jpeg", "photo")
+
+
+async def test_verdicts_are_answered_while_the_database_hangs(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    await client.post("/detect_audio", content=VOICE)
+    with closing(sqlite3.connect(tmp_path / "feedback.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        answers = await asyncio.gather(*[client.post("/detect_audio", content=VOICE) for _ in range(5)])
+        assert [answer.status_code for answer in answers] == [200] * 5
+        assert time.monotonic() - began < 4.0
+    newest = answers[-1].json()["request_id"]
+    assert (await client.post("/feedback", json={"request_id": newest, "label": "spoof"})).status_code == 200
 
 
 @pytest.mark.parametrize(

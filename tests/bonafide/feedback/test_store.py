@@ -1,15 +1,18 @@
 """The store on SQLite, and on a real PostgreSQL where its server and the driver are installed."""
 
 import asyncio
+import sqlite3
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
+from bonafide.feedback import store
 from bonafide.feedback.database import Database
 from bonafide.feedback.store import Feedback, KeptVerdict, told_verdicts
 
@@ -137,8 +140,8 @@ async def test_several_processes_write_to_one_database(location: str) -> None:
     await asyncio.gather(*[stores[n % 3].keep(verdict(f"r-{n}")) for n in range(60)])
     with Database(location) as database:
         assert database.execute(("SELECT COUNT(*) FROM bonafide_verdicts", ())) == [(61,)]
-    for store in stores:
-        await store.close()
+    for each in stores:
+        await each.close()
 
 
 async def test_a_database_that_fails_costs_no_verdict(tmp_path: Path) -> None:
@@ -154,6 +157,119 @@ async def test_a_database_that_fails_costs_no_verdict(tmp_path: Path) -> None:
     await feedback.keep(verdict("r-1"))
     assert await feedback.tell("r-1", "spoof", "", "") == "spoof"
     await feedback.close()
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A writer of the file `db` whose transaction lasts until it is closed."""
+    with Database(str(tmp_path / "db")) as database:
+        database.execute(("SELECT 1", ()))
+    with closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield writer
+
+
+def waiting_for(tmp_path: Path, limit_s: float, failures: list[int] | None = None) -> Feedback:
+    database = Database(str(tmp_path / "db"), limit_s=limit_s)
+    count = (lambda: None) if failures is None else (lambda: failures.append(1))
+    return Feedback(database, keep_s=1000.0, most=100, failed=count)
+
+
+async def test_answers_do_not_wait_for_a_database_that_hangs(tmp_path: Path, held: sqlite3.Connection) -> None:
+    failures: list[int] = []
+    feedback = waiting_for(tmp_path, 20.0, failures)
+    began = time.monotonic()
+    await asyncio.gather(*[feedback.keep(verdict(f"r-{n}")) for n in range(10)])
+    assert time.monotonic() - began < 10.0
+    told = asyncio.create_task(feedback.tell("r-9", "spoof", "", ""))
+    await asyncio.sleep(0.1)
+    held.close()
+    assert await told == "spoof"  # what was kept before is found
+    assert not failures
+    await feedback.close()
+
+
+async def test_an_outage_is_logged_once_and_each_verdict_counted(
+    tmp_path: Path, held: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[int] = []
+    feedback = waiting_for(tmp_path, 1.0, failures)
+    began = time.monotonic()
+    await asyncio.gather(*[feedback.keep(verdict(f"r-{n}")) for n in range(20)])
+    with pytest.raises(Unavailable):
+        await feedback.tell("r-0", "spoof", "", "")
+    assert time.monotonic() - began < 15.0
+    assert len(failures) == 20
+    assert caplog.text.count("not kept") == 1
+    held.close()
+    async with asyncio.timeout(30):
+        while "kept for feedback again" not in caplog.text:
+            await feedback.keep(verdict("later"))
+            await asyncio.sleep(0.1)
+    assert await feedback.tell("later", "spoof", "", "") == "spoof"
+    await feedback.close()
+
+
+async def test_verdicts_that_wait_are_bounded(
+    tmp_path: Path, held: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MAX_WAITING", 3)
+    failures: list[int] = []
+    feedback = waiting_for(tmp_path, 60.0, failures)
+    await asyncio.gather(*[feedback.keep(verdict(f"r-{n}")) for n in range(5)])
+    assert len(failures) == 2
+    held.close()
+    assert await feedback.tell("r-2", "spoof", "", "") == "spoof"
+    with pytest.raises(ObjectNotFound):
+        await feedback.tell("r-3", "spoof", "", "")
+    await feedback.close()
+
+
+async def test_leaving_does_not_wait_for_ever(tmp_path: Path, held: sqlite3.Connection) -> None:
+    failures: list[int] = []
+    feedback = waiting_for(tmp_path, 60.0, failures)
+    await asyncio.gather(*[feedback.keep(verdict(f"r-{n}")) for n in range(3)])
+    began = time.monotonic()
+    await feedback.close(within_s=0.1)
+    assert time.monotonic() - began < 30.0
+    assert len(failures) == 3
+
+
+async def test_what_waits_is_kept_before_leaving(tmp_path: Path, held: sqlite3.Connection) -> None:
+    feedback = waiting_for(tmp_path, 60.0)
+    await asyncio.gather(*[feedback.keep(verdict(f"r-{n}")) for n in range(3)])
+    leaving = asyncio.create_task(feedback.close(within_s=30.0))
+    await asyncio.sleep(0.1)
+    held.close()
+    await leaving
+    with Database(str(tmp_path / "db")) as database:
+        assert database.execute(("SELECT COUNT(*) FROM bonafide_verdicts", ())) == [(3,)]
+
+
+async def test_a_bug_costs_no_verdict_and_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[int] = []
+    feedback = waiting_for(tmp_path, 1.0, failures)
+    monkeypatch.setattr(feedback, "_prepare", None)
+    await feedback.keep(verdict("r-1"))
+    assert failures == [1]
+    assert "TypeError" in caplog.text
+    await feedback.close()
+
+
+async def test_much_that_is_too_old_is_let_go_bit_by_bit(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_PRUNE_AT_A_TIME", 2)
+    left = []
+    for most in (100, 1, 1, 1):
+        feedback = Feedback(Database(location), keep_s=1000.0, most=most, failed=lambda: None)
+        for number in range(5 if most == 100 else 0):
+            await feedback.keep(verdict(f"r-{number}", at=time.time() - 10 + number))
+        assert await feedback.tell("r-4", "spoof", "", "") == "spoof"
+        await feedback.close()
+        with Database(location) as database:
+            left += database.execute(("SELECT COUNT(*) FROM bonafide_verdicts", ()))
+    assert left == [(5,), (3,), (1,), (1,)]
 
 
 async def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:
