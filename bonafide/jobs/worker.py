@@ -238,12 +238,15 @@ class JobWorker:
             return "failed"
 
     async def _asked(self, answer: Coroutine[Any, Any, T]) -> T | None:
-        """The store's answer; None, after a pause, if it cannot be reached."""
+        """The store's answer; None, after a pause, if it cannot be reached, or by a bug, as of one job that it has."""
         try:
             return await answer
         except Unavailable:
-            await self._pause(_RETRY_S)
-            return None
+            pass
+        except Exception:
+            logger.exception("the store of jobs has failed")
+        await self._pause(_RETRY_S)
+        return None
 
     async def _pause(self, seconds: float, also: asyncio.Event | None = None) -> None:
         """Waits so long, or until this worker stops, or until `also` is set."""

@@ -6,7 +6,7 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -116,6 +116,29 @@ async def test_a_bug_in_telling_one_caller_is_a_failed_round(
     assert told.count("bad") == 3
     assert "a bug" in caplog.text
     assert "was not told" in caplog.text
+
+
+async def test_a_job_that_cannot_be_read_ends_no_work(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(tmp_path / "jobs.db")
+    for name in ("take", "take_callback", "waiting"):
+        monkeypatch.setattr(store, name, failing_once(getattr(store, name)))
+    async with receiver() as told, working(store):
+        await created(store, told.url)
+        await told.wait_for(1)
+    assert caplog.text.count("KeyError") >= 3
+
+
+def failing_once(method: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    failures = [KeyError("a field of another release")]
+
+    async def call(*arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return await method(*arguments)
+
+    return call
 
 
 async def test_who_answers_slowly_holds_up_no_other(tmp_path: Path) -> None:
