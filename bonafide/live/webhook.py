@@ -103,7 +103,7 @@ class Webhook:
             return self._ended("failed", str(error))
         except _NO_ADDRESS as error:
             return self._ended("refused", type(error).__name__)
-        return self._ended("delivered" if status < 400 else "refused", f"status {status}")
+        return self._ended("delivered" if status < 300 else "refused", f"status {status}")
 
     async def _attempt(self, document: bytes, url: str) -> int:
         try:

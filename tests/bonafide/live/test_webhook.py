@@ -53,6 +53,15 @@ async def test_it_tries_again_when_the_other_side_has_a_problem(answers: list[in
         assert len(told.bodies) == attempts
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(204, "delivered"), (302, "refused"), (410, "refused")])
+async def test_a_redirect_is_no_delivery(status: int, outcome: str) -> None:
+    async with receiver() as told:
+        told.answers = [status]
+        webhook = Webhook(told.url, "")
+        assert await webhook.deliver(b"{}") == outcome
+        await closed(webhook)
+
+
 async def test_nobody_there_ends_after_some_attempts(caplog: pytest.LogCaptureFixture) -> None:
     webhook = Webhook(f"http://127.0.0.1:{free_port()}/", "very-secret", first_pause_s=0.001)
     webhook.post(b"{}")
