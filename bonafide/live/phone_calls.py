@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bonafide.errors import BonafideError
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
@@ -85,6 +86,12 @@ class PhoneCall:
         self._posted_label = NO_SPEECH
         self.over = False
         self.notes: tuple[str, ...] = ()
+        self._left_out, self._first_cause = 0, ""
+
+    def leave_out(self, error: BonafideError) -> None:
+        """Takes note of a message's audio that is not judged, for each verdict from then on."""
+        self._left_out += 1
+        self._first_cause = self._first_cause or error.message
 
     async def update(self) -> PhoneVerdict:
         """Stores the running verdict, and returns it; posts it when its label has changed."""
@@ -111,6 +118,7 @@ class PhoneCall:
         return verdict
 
     def _verdict(self, summary: LiveSummary, *, done: bool) -> PhoneVerdict:
+        left_out = [f"messages not judged: {self._left_out}, the first: {self._first_cause}"] if self._left_out else []
         return PhoneVerdict(
             call_id=self._call_id,
             stream_id=self.stream_id,
@@ -118,5 +126,5 @@ class PhoneCall:
             summary=summary,
             request_id=self._stream.call.request_id,
             timestamp=time.time(),
-            notes=self.notes,
+            notes=(*self.notes, *left_out),
         )

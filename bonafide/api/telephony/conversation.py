@@ -21,7 +21,7 @@ from bonafide.api.telephony.events import (
 from bonafide.app import App
 from bonafide.errors import BonafideError, InvalidRequest
 from bonafide.live.input_decoder import AudioInputDecoder
-from bonafide.live.messages import Audio, Input, QueuedReply, WindowResults
+from bonafide.live.messages import Audio, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.scoring import SlowReader
 from bonafide.live.stream import LiveStream
@@ -185,6 +185,8 @@ class PhoneConversation:
         match output:
             case WindowResults() if self._call is not None:
                 await self._tell(await self._call.update())
+            case Refused(error) if self._call is not None:
+                self._call.leave_out(error)
             case LiveSummary():
                 await self._finish(output)
             case _ if callable(output):

@@ -152,3 +152,10 @@ async def test_a_peer_that_cannot_be_reached_is_told_nothing_more_and_what_it_ha
     document, _ = await served(wire, None)
     assert outcome(document) == ("done", "end", "spoof", 13.0)
     assert wire.attempts == 1
+
+
+async def test_audio_that_is_not_judged_is_told_in_the_verdict() -> None:
+    wire = Wire(pcm(9, 8_000), pcm(61, 8_000), pcm(4, 8_000), pcm(62, 8_000), None)
+    document, _ = await served(wire, None)
+    assert outcome(document) == ("done", "end", "spoof", 13.0)
+    assert "messages not judged: 2, the first: more than 60 s of audio in one message" in document["warnings"]
