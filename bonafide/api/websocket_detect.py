@@ -18,7 +18,7 @@ from bonafide.calls import printable_id
 from bonafide.channels import channel_name, windows_of
 from bonafide.errors import BonafideError, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
-from bonafide.live.messages import Audio, Flush, Input, QueuedReply, Refused, WindowResults
+from bonafide.live.messages import Audio, Failed, Flush, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
@@ -134,7 +134,7 @@ class DetectConversation:
         match output:
             case WindowResults():
                 return self._judged(output)
-            case Refused(error):
+            case Refused(error) | Failed(error):
                 return self._error(error)
             case LiveSummary():
                 return self._summary(output) if self._push or output.ending is Ending.END else None

@@ -61,6 +61,12 @@ class Refused(NamedTuple):
     error: BonafideError
 
 
+class Failed(NamedTuple):
+    """The model failed, and nothing of the session has a score: it ends without a summary, by this error."""
+
+    error: BonafideError
+
+
 Input = Audio | Flush | QueuedReply
 Send = Callable[[object], Awaitable[None]]
-"""Sends `WindowResults`, `Refused`, the output of a `QueuedReply`, and finally a `LiveSummary`."""
+"""Sends `WindowResults`, `Refused`, the output of a `QueuedReply`, and finally a `LiveSummary` or `Failed`."""

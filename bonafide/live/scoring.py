@@ -73,6 +73,9 @@ class WindowScoring:
         call: of the session.
         model_changed: is called when another model has taken the place of the session's.
         slow_reader: takes the error of a client that does not read; where it returns, the jobs go on.
+
+    Attributes:
+        failure: what the model failed by last; None: it gave a verdict on each window.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class WindowScoring:
         self._verdicts: list[LiveWindowVerdict] = []
         self._unjudged: list[WindowSpan] = []
         self._error: BonafideError | None = None
+        self.failure: BonafideError | None = None
 
     async def queue(self, job: Job) -> None:
         """Takes a job as soon as there is room for it."""
@@ -161,13 +165,16 @@ class WindowScoring:
         except BonafideError as error:
             if isinstance(error, ModelChanged):
                 self._model_changed()  # a session has one model and threshold; the next session has the new ones
-            self._error = error
-            self._unjudged += [span for span, _ in windows]
+            self._lose([span for span, _ in windows], error)
             return
         for (span, pcm), (score, speech_ratio, members) in zip(windows, scores, strict=True):
             if verdict := self._session.judge(span, score, speech_ratio, self._model.named(members)):
                 self._verdicts.append(verdict)
                 trial.judged(verdict, pcm)
             else:
-                self._error = Internal("the voice model gave no score")
-                self._unjudged.append(span)
+                self._lose([span], Internal("the voice model gave no score"))
+
+    def _lose(self, spans: list[WindowSpan], error: BonafideError) -> None:
+        self._error = self.failure = error
+        self._unjudged += spans
+        self._session.lose(spans, error)

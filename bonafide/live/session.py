@@ -15,7 +15,7 @@ from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.channels import windows_of
 from bonafide.decision import Band
-from bonafide.errors import InvalidRequest, TooLarge
+from bonafide.errors import BonafideError, InvalidRequest, TooLarge
 from bonafide.live.lanes import LaneCuts, LiveLanes
 from bonafide.live.limits import MIN_SECONDS, LiveConfig, LiveLimits, check_rate, check_samples
 from bonafide.live.running_verdict import RunningVerdict
@@ -24,6 +24,8 @@ from bonafide.verdict import SPOOF, SpeechCheck, WindowSpan, judge_window
 
 _MAX_RATE_CHANGES = 16
 _AS_DEFAULT = LiveConfig()
+_NAMED_LOST = 5
+"""Windows without a verdict that are named one by one."""
 
 
 class Ending(StrEnum):
@@ -52,6 +54,7 @@ class LiveSession:
         threshold: a score at or above it is labelled spoof.
         band: as given.
         prior_log_odds: as given.
+        lost: windows without a verdict, since the model failed on them.
         verdicts: of all windows judged so far, of all channels, in order.
         levels: what is odd about the windows so far.
         conditions: what weakens the verdict on each channel.
@@ -76,6 +79,8 @@ class LiveSession:
         self.prior_log_odds = prior_log_odds
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
+        self.lost: list[WindowSpan] = []
+        self._lost_by = ""
         self._limits = limits
         self._before_s = before_s
         self._least_s = least_s
@@ -242,6 +247,19 @@ class LiveSession:
         if self._lanes.cutting and self.waiting_s >= least_s:
             windows += self._windows([self._lanes.flush()])
         return windows
+
+    def lose(self, spans: Sequence[WindowSpan], error: BonafideError) -> None:
+        """Takes note of windows that have no verdict, and of what the model failed by."""
+        self.lost += spans
+        self._lost_by = error.message
+
+    def warnings(self) -> list[str]:
+        """Sentences about windows without a verdict, and about levels."""
+        if not self.lost:
+            return self.levels.sentences()
+        named = ", ".join(f"{span.start_s:g}-{span.end_s:g}" for span in self.lost[:_NAMED_LOST])
+        more = f" and {len(self.lost) - _NAMED_LOST} more" if len(self.lost) > _NAMED_LOST else ""
+        return [f"no score for the seconds {named}{more}: {self._lost_by}", *self.levels.sentences()]
 
     def judge(
         self, span: WindowSpan, score: float, speech_ratio: float, members: Mapping[str, float] | None = None

@@ -23,7 +23,7 @@ from bonafide.errors import BonafideError
 from bonafide.evidence.judgement import Judgement, Records
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.limits import LiveConfig, LiveLimits
-from bonafide.live.messages import Audio, Flush, Input, Refused, Send
+from bonafide.live.messages import Audio, Failed, Flush, Input, Refused, Send
 from bonafide.live.scoring import Job, ReadyWindow, SlowReader, StreamObserver, WindowScoring
 from bonafide.live.session import Ending, LiveSession
 from bonafide.live.summary import LiveSummary, summary_of
@@ -175,6 +175,7 @@ class LiveStream:
 
         Raises:
             SlowReader: `send` took too long.
+            BonafideError: the model failed, and nothing has a score.
             Exception: raised by `inputs`, `send` or `broken`; nothing more is judged.
         """
         self._broken = broken or _raised
@@ -291,6 +292,11 @@ class LiveStream:
         ending = await self._scoring.run(send, trial)
         self.end_source()
         summary = summary_of(self.session, ending, self.model, self._source_warnings, self.channel_names)
+        failure = self._scoring.failure
+        # Who comes again, as after `GOING_AWAY`, is judged then.
+        if summary.score is None and failure is not None and ending is not Ending.GOING_AWAY:
+            await self._scoring.send(send, Failed(failure))
+            raise failure
         summary = await self._recorded(summary)
         await self._scoring.send(send, summary)
         return summary

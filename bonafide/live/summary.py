@@ -85,7 +85,7 @@ def summary_of(
     windows = windows_of(session.verdicts, None if headline is None else headline.number)
     score = overall_score(windows)
     summary = _summary(session, headline, windows, score, label_of(score, session.threshold), ending, model)
-    warnings = tuple(dict.fromkeys([*source_warnings, *session.levels.sentences()]))
+    warnings = tuple(dict.fromkeys([*source_warnings, *session.warnings()]))
     return replace(summary, channels=channels, warnings=warnings, names=names)
 
 
@@ -100,7 +100,7 @@ def running_summary(session: LiveSession, model: ModelInfo, names: tuple[str, ..
     running = session.running
     windows = windows_of(session.verdicts, worst_now)
     summary = _summary(session, headline, windows, running.p_spoof, running.label, Ending.END, model)
-    return replace(summary, channels=channels, warnings=tuple(session.levels.sentences()), names=names)
+    return replace(summary, channels=channels, warnings=tuple(session.warnings()), names=names)
 
 
 def _running(session: LiveSession, verdict: ChannelVerdict) -> ChannelVerdict:

@@ -189,6 +189,13 @@ async def test_a_window_without_a_verdict_says_why_and_the_next_has_one(tmp_path
         assert len(last.summary.windows) == 1
 
 
+async def test_where_the_model_failed_on_all_there_is_a_status_and_no_summary(tmp_path: Path) -> None:
+    remote = LocalRemote()
+    async with calling(tmp_path, remote) as (_, stub):
+        remote.errors = [OSError("gone"), OSError("gone")]
+        assert (await refused(stub, heard(level(0.5, 0.5).tobytes()))).code() is Code.UNAVAILABLE
+
+
 async def test_a_full_house_and_a_callers_share(tmp_path: Path) -> None:
     key, line = new_key("bank")
     mine = (("x-api-key", key),)

@@ -224,6 +224,16 @@ async def test_a_model_that_fails_is_told_and_the_socket_stays_open() -> None:
         assert (await old.ask(chunk(0.5))).windows[0].sequence == 1
 
 
+async def test_where_the_model_failed_on_all_there_is_an_error_and_no_summary() -> None:
+    remote = LocalRemote()
+    async with socket_server(remote) as server, client(server.url) as old:
+        remote.errors = [OSError("gone"), OSError("gone")]
+        assert (await old.ask(chunk(0.5, 0.5))).type == "buffering"
+        answer = await old.ask(frame("end"))
+        assert (answer.type, answer.code) == ("error", "unavailable")
+        assert await old.closed() == (1008, "unavailable")
+
+
 async def test_the_service_has_its_own_defaults_of_windows() -> None:
     async with socket_server(chunk_s=2.0, overlap_s=1.0) as server, client(server.url) as old:
         assert (await old.ask(chunk(0.7, 1.0))).chunk_duration == 2.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bonafide.audio.mono import Block
 from bonafide.errors import Internal, ModelChanged, TooLarge, Unavailable
 from bonafide.live.limits import LiveConfig
-from bonafide.live.messages import Audio, Flush, QueuedReply, Refused, WindowResults
+from bonafide.live.messages import Audio, Failed, Flush, QueuedReply, Refused, WindowResults
 from bonafide.live.scoring import SlowReader
 from bonafide.live.session import Ending
 from bonafide.live.summary import LiveSummary
@@ -168,6 +168,31 @@ async def test_windows_that_get_no_score_are_named_and_the_next_ones_get_theirs(
         assert isinstance(first.error, Unavailable)
         assert [each.index for each in second.verdicts] == [2]
         assert (summary.audio_s, summary.judged_s) == (3.0, 1.0)
+
+
+async def test_seconds_without_a_score_are_named_in_the_summary_also_where_the_last_window_is_lost() -> None:
+    remote = LocalRemote()
+    async with conversation(remote) as talk:
+        talk.say(audio(0.4, 2.0, answer=True))
+        await talk.wait_for(lambda: bool(talk.outputs))
+        remote.errors = [OSError("gone"), OSError("gone")]
+        talk.say(audio(0.9, 0.5))
+        talk.end()
+        summary = await ended(talk)
+        assert (summary.label, summary.judged_s, summary.audio_s) == ("bonafide", 2.0, 2.5)
+        assert summary.warnings == ("no score for the seconds 1.5-2.5: the test model cannot be reached",)
+
+
+async def test_where_the_model_failed_and_nothing_has_a_score_there_is_no_verdict() -> None:
+    remote = LocalRemote()
+    async with conversation(remote) as talk:
+        remote.errors = [OSError("gone"), OSError("gone")]
+        talk.say(audio(0.9, 0.5))
+        talk.end()
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await asyncio.wait_for(talk.running, 30)
+        (output,) = talk.outputs
+        assert isinstance(output, Failed)
 
 
 async def test_a_window_the_model_cannot_judge_does_not_count() -> None:

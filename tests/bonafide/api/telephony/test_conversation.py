@@ -102,13 +102,17 @@ class FullDisk(KeptVerdicts):
 
 
 async def served(
-    wire: Wire, error: type[Exception] | None, protocol: PhoneProtocol | None = None, **options: Any
+    wire: Wire,
+    error: type[Exception] | None,
+    protocol: PhoneProtocol | None = None,
+    remote: LocalRemote | None = None,
+    **options: Any,
 ) -> tuple[dict[str, Any], list[str]]:
     """Serves a call until this error ends it, or its peer; returns its document, and the states that were posted."""
     posted = PostedDocuments()
     calls = CallVerdicts.from_settings(Settings())
     app = cast(App, SimpleNamespace(calls=calls, webhook=posted))
-    async with live_sessions(LocalRemote(), **options) as sessions:
+    async with live_sessions(remote or LocalRemote(), **options) as sessions:
         with sessions.open(Call.within(60)) as stream:
             spoken = protocol or FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000")]))
             conversation = PhoneConversation(wire, spoken, stream, app)
@@ -159,3 +163,12 @@ async def test_audio_that_is_not_judged_is_told_in_the_verdict() -> None:
     document, _ = await served(wire, None)
     assert outcome(document) == ("done", "end", "spoof", 13.0)
     assert "messages not judged: 2, the first: more than 60 s of audio in one message" in document["warnings"]
+
+
+async def test_a_call_that_the_model_failed_on_has_no_verdict_that_nobody_spoke() -> None:
+    remote, kept = LocalRemote(), KeptVerdicts()
+    remote.errors = [OSError("gone") for _ in range(10)]
+    document, posted = await served(Wire(pcm(2, 8_000), None), BonafideError, remote=remote, records=kept)
+    assert outcome(document) == ("done", "error", "no_speech", 2.0)
+    assert document["warnings"] == ["no score for the seconds 0-2: the test model cannot be reached"]
+    assert (kept.scores, posted[-1]) == ([], "done")
