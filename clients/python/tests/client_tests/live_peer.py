@@ -14,6 +14,8 @@ from websockets.http11 import Request, Response
 
 MODEL = {"name": "wavlm-peer", "version": "v1", "demo": True}
 THRESHOLD = 0.5
+REFUSALS = ("invalid_request", "unreadable_media", "too_large")
+"""Errors of audio that the service does not take; after the others it is kept, and not judged."""
 
 
 class LivePeer:
@@ -22,7 +24,7 @@ class LivePeer:
     Attributes:
         cuts: the n-th connection is torn after as many audio frames as the n-th number says, the last unanswered.
         refusals: HTTP answers to the next handshakes: status, error document or None, headers.
-        errors: codes of `error` answers to the next audio frames; the audio is kept.
+        errors: codes of `error` answers to the next audio frames; the audio is kept, unless it is one of `REFUSALS`.
         mute: audio is never answered.
         connections: frames of each connection, audio as bytes and the rest as objects.
         headers: of each handshake.
@@ -73,8 +75,10 @@ class LivePeer:
             if isinstance(frame, bytes) and self.mute:
                 continue
             if isinstance(frame, bytes) and self.errors:
-                state.hear(frame)
-                await connection.send(json.dumps(error(self.errors.pop(0))))
+                code = self.errors.pop(0)
+                if code not in REFUSALS:
+                    state.hear(frame)
+                await connection.send(json.dumps(error(code)))
                 continue
             await connection.send(json.dumps(state.answer(frames[-1])))
             if frames[-1] == {"type": "end"}:

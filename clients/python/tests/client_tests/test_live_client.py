@@ -26,7 +26,7 @@ from bonafide_client import (
     Unavailable,
 )
 
-from .live_peer import LivePeer
+from .live_peer import REFUSALS, LivePeer
 
 RATE = 8_000
 PATIENCE_S = 60
@@ -213,6 +213,26 @@ async def test_errors_of_the_service_are_errors_of_the_call(live: LivePeer) -> N
         window = await client.send_audio_chunk([0.5] * 4_000, RATE)
         assert window is not None
         assert window.end_s == 1.0
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_audio_that_was_refused_is_not_sent_again(live: LivePeer, code: str) -> None:
+    live.errors, live.cuts = [code], [3]
+    audio = ramp(2)
+    async with AudioDetectionClient(live.url) as client:
+        with pytest.raises(BonafideError) as caught:
+            await client.send_audio_chunk([0.95] * 4_800, RATE)
+        assert caught.value.code == code
+        assert await client.send_audio_chunk(audio[:4_000], RATE) is None
+        window = await client.send_audio_chunk(audio[4_000:], RATE)
+        assert window is not None
+        assert window.end_s == 2.0
+        summary = await client.end()
+    assert [frame for frame in live.connections[1] if isinstance(frame, bytes)] == [
+        audio[:4_000].tobytes(),
+        audio[4_000:].tobytes(),
+    ]
+    assert summary.audio_seconds == 2.0
 
 
 async def test_a_stream_goes_on_after_a_moment_that_was_not_judged(

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ..errors import BonafideError, Internal, InvalidRequest, TooLarge, from_code
+from ..errors import BonafideError, Internal, InvalidRequest, TooLarge, UnreadableMedia, from_code
 from . import convert
 from .results import LiveSummary, LiveWindow
 from .samples import SAMPLE_BYTES
@@ -20,6 +20,8 @@ Frame = str | bytes
 
 _KEPT_S = 30.0
 """Most audio that is kept to be sent again."""
+_NOT_TAKEN = (InvalidRequest, UnreadableMedia, TooLarge)
+"""Errors of audio that the service refused before it was part of the stream."""
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +143,7 @@ class LiveSession:
         error = from_code(*convert.error_fields(message))
         if request.kind in ("connect", "config"):
             raise error  # nobody asked for it, and nothing can go on
-        if request.audio and not isinstance(error, (InvalidRequest, TooLarge)):
+        if request.audio and not isinstance(error, _NOT_TAKEN):
             self._keep(request)  # heard, and not judged
         return Answer(request, error=error)
 
