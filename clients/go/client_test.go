@@ -160,6 +160,28 @@ func TestErrorsSayWhatTheServiceSaid(t *testing.T) {
 	}
 }
 
+// A recording of hours with overlapping chunks has an answer over 4 MiB, gRPC's own limit.
+func TestALargeAnswerArrives(t *testing.T) {
+	p := &peer{report: &audioanalyzer.AnalyzeAudioResponse{Label: strings.Repeat("x", 5<<20)}}
+	report, err := dial(t, serve(t, p, nil)).AnalyzeObject(t.Context(), "calls", "a.wav", "")
+	if err != nil || len(report.GetLabel()) != 5<<20 {
+		t.Error(err)
+	}
+}
+
+func TestAMessageOverALimitOfGRPCIsTooLargeAndNotTemporary(t *testing.T) {
+	p := &peer{report: &audioanalyzer.AnalyzeAudioResponse{Label: strings.Repeat("x", 5<<20)}}
+	limited := WithDialOptions(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1 << 20)))
+	_, received := dial(t, serve(t, p, nil), limited).AnalyzeObject(t.Context(), "calls", "a.wav", "")
+	_, sent := dial(t, serve(t, p, nil)).PredictLiveness(t.Context(), make([]byte, 5<<20))
+	for _, err := range []error{received, sent} {
+		var failed *Error
+		if !errors.As(err, &failed) || failed.Code != "too_large" || failed.Temporary() {
+			t.Errorf("%+v", err)
+		}
+	}
+}
+
 func TestAnUploadThatIsRefusedOnItsWaySaysWhy(t *testing.T) {
 	p := &peer{
 		failures: []error{status.Error(codes.InvalidArgument, "too large")},

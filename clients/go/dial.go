@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -107,6 +108,8 @@ func connect(target string, options []Option) (*grpc.ClientConn, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, PermitWithoutStream: true}),
 		grpc.WithUserAgent("bonafide-client-go"),
+		// gRPC takes 4 MiB by itself; the answer on hours of audio in overlapping chunks is larger.
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
 	}
 	if s.key != "" {
 		if strings.ContainsFunc(s.key, func(char rune) bool { return char <= ' ' || char > '~' }) {

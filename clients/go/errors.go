@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -11,11 +12,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+const codeTooLarge = "too_large"
+
 var errTorn = errors.New("the service ended the call without a verdict")
 
 // Error is what the service said when a call failed.
 type Error struct {
-	// Code is the service's word for what happened, such as "overloaded"; empty when the call did not reach it.
+	// Code is the service's word for what happened, such as "overloaded"; empty when the call did not reach it, but
+	// "too_large" when a message was over a limit of gRPC.
 	Code   string
 	Status codes.Code
 	// Message is written for people.
@@ -40,6 +44,9 @@ func (e *Error) GRPCStatus() *status.Status { return status.New(e.Status, e.Mess
 
 // Temporary tells whether the same call may succeed later.
 func (e *Error) Temporary() bool {
+	if e.Code == codeTooLarge {
+		return false
+	}
 	return e.Status == codes.Unavailable || e.Status == codes.ResourceExhausted || e.Status == codes.DeadlineExceeded
 }
 
@@ -59,6 +66,9 @@ func failure(err error, trailer metadata.MD) error {
 		Status:    said.Code(),
 		Message:   said.Message(),
 		RequestID: first("x-request-id"),
+	}
+	if failed.Code == "" && failed.Status == codes.ResourceExhausted && strings.Contains(failed.Message, "larger than max") {
+		failed.Code = codeTooLarge // said by gRPC itself
 	}
 	if seconds, err := strconv.ParseFloat(first("retry-after-s"), 64); err == nil {
 		failed.RetryAfter = time.Duration(seconds * float64(time.Second))

@@ -121,6 +121,10 @@ func (w *worker) keep(calling context.Context, claimed *task, log *slog.Logger) 
 
 // isFinal tells whether the recording itself is at fault. A wrong key or a bug of the service is not its fault.
 func isFinal(err error) bool {
+	var failed *bonafide.Error
+	if errors.As(err, &failed) && failed.Code == "too_large" {
+		return true // whatever its status: gRPC's own limits give ResourceExhausted
+	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.NotFound, codes.PermissionDenied:
 		return true

@@ -21,6 +21,9 @@ func TestOnlyTheRecordingsOwnFaultsAreFinal(t *testing.T) {
 			t.Errorf("%v: %v", code, got)
 		}
 	}
+	if !isFinal(&bonafide.Error{Code: "too_large", Status: codes.ResourceExhausted}) {
+		t.Error("a message over a limit of gRPC will never pass")
+	}
 	if isFinal(errors.New("no status at all")) {
 		t.Error("an error of unknown kind may pass")
 	}
