@@ -126,7 +126,7 @@ def from_status(
     message = details or status.name
     if not code and status is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         code = TooLarge.code  # said by gRPC, before the service saw the message: waiting will not help
-    return from_code(code, message, found.get("x-request-id", ""), status, _seconds(found.get("retry-after-s", "")))
+    return from_code(code, message, found.get("x-request-id", ""), status, seconds(found.get("retry-after-s", "")))
 
 
 def from_code(
@@ -147,7 +147,8 @@ def from_rpc(error: grpc.RpcError) -> BonafideError:
     return from_status(error.code(), error.details(), trailers)
 
 
-def _seconds(text: str) -> float | None:
+def seconds(text: str) -> float | None:
+    """How long a header asks to wait; None when it holds no time that can be waited."""
     try:
         value = float(text)
     except ValueError:

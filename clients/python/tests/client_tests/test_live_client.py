@@ -110,8 +110,8 @@ async def test_a_stream_yields_all_windows_to_its_end(live: LivePeer) -> None:
 async def test_wherever_connections_break_the_windows_are_the_same(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], cuts: list[int], overlap: float, seconds: float
 ) -> None:
-    monkeypatch.setattr("bonafide_client.live.channel._FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr("bonafide_client.live.channel._LONGEST_WAIT_S", 0.001)
+    monkeypatch.setattr("bonafide_client.live.reconnection._FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("bonafide_client.live.reconnection._LONGEST_WAIT_S", 0.001)
     audio = ramp(seconds)
     async with LivePeer().listening() as whole, LivePeer().listening() as torn:
         wanted = await streamed(whole, audio, sizes, overlap_duration=overlap)
@@ -160,6 +160,8 @@ async def test_a_fast_sender_waits_for_answers(live: LivePeer) -> None:
     ("refusal", "kind", "retry_after_s"),
     [
         ((HTTPStatus.SERVICE_UNAVAILABLE, FULL, {"Retry-After": "2"}), Overloaded, 2.0),
+        ((HTTPStatus.SERVICE_UNAVAILABLE, FULL, {"Retry-After": "inf"}), Overloaded, None),
+        ((HTTPStatus.SERVICE_UNAVAILABLE, FULL, {"Retry-After": "-1"}), Overloaded, None),
         ((HTTPStatus.TOO_MANY_REQUESTS, None, {}), Overloaded, None),
         ((HTTPStatus.UNAUTHORIZED, None, {}), Unauthenticated, None),
         ((HTTPStatus.FORBIDDEN, None, {}), Forbidden, None),

@@ -1,10 +1,8 @@
 """The WebSocket under a live session: opened with key and TLS, its refusals and closures told as our errors."""
 
-import asyncio
 import contextlib
 import json
 import os
-import random
 import ssl
 from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
@@ -23,13 +21,13 @@ from ..errors import (
     Unauthenticated,
     Unavailable,
     from_code,
+    seconds,
 )
 from ..version import __version__
 
 DEFAULT_URL = "ws://127.0.0.1:3000/ws/detect"
 
 _OPEN_S, _CLOSE_S = 10.0, 3.0
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 5.0
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """A summary lists every window of a session."""
 _STATUS: dict[int, type[BonafideError]] = {
@@ -87,25 +85,6 @@ class Channel:
         except (OSError, WebSocketException) as error:
             raise Unavailable(f"no connection to {self.url}: {error or type(error).__name__}") from error
 
-    async def reopen(self, within_s: float) -> ClientConnection:
-        """Connects, again and again with growing pauses, until `within_s` seconds have passed.
-
-        Raises:
-            BonafideError: why the last attempt failed, or one after which no other can succeed.
-        """
-        clock = asyncio.get_running_loop().time
-        end, wait_s = clock() + within_s, _FIRST_WAIT_S
-        while True:
-            # Clients of a service that restarts do not all come back in the same moment.
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-            try:
-                return await self.open()
-            except BonafideError as error:
-                if not error.retryable or clock() > end:
-                    raise
-                wait_s = max(wait_s, error.retry_after_s or 0.0)
-
 
 async def received(connection: ClientConnection) -> AsyncGenerator[str | bytes, None]:
     """What arrives, until the connection breaks in a way that another may mend.
@@ -137,10 +116,7 @@ def _refusal(error: InvalidStatus) -> BonafideError:
         code, message, request_id = told["code"], told["message"], told["request_id"]
     except (ValueError, LookupError, TypeError):
         code, message, request_id = "", f"the handshake was refused with HTTP status {status}", ""
-    try:
-        retry_after_s = float(headers.get("retry-after", ""))
-    except ValueError:
-        retry_after_s = None
+    retry_after_s = seconds(next(iter(headers.get_all("retry-after")), ""))
     if code:
         return from_code(code, message, request_id, retry_after_s=retry_after_s)
     return _STATUS.get(status, InvalidRequest)(message, retry_after_s=retry_after_s)

@@ -17,6 +17,7 @@ from ..connection import Tls
 from ..errors import BonafideError, Unavailable
 from .channel import Channel, received
 from .listening import Results
+from .reconnection import Reconnection
 from .results import LiveSummary, LiveWindow
 from .samples import SAMPLE_BYTES, Audio, float32_bytes
 from .session import Answer, Frame, LiveSession, Request
@@ -44,7 +45,7 @@ class AudioDetectionClient:
         overlap_duration: seconds that neighbouring windows share.
         channels: that are interleaved in the samples; with more than one, those of a file are sent as they are.
         channel_mode: which are judged: "auto" (those of a call apart), "mix", "separate", or the number of one.
-        reconnect_s: how long a lost service is looked for.
+        reconnect_s: how long a lost service is looked for, in all, until it judges audio again.
 
     Raises:
         ValueError: an address or a key that can never work.
@@ -78,7 +79,7 @@ class AudioDetectionClient:
             client_id or f"python-{uuid.uuid4().hex[:12]}",
             {name: value for name, value in windowing.items() if value is not None},
         )
-        self._reconnect_s = reconnect_s
+        self._reconnection = Reconnection(self._channel, reconnect_s)
         self._running: asyncio.Task[None] | None = None
         self._connection: ClientConnection | None = None
         self._outbox: asyncio.Queue[Frame] | None = None  # while connected
@@ -239,7 +240,7 @@ class AudioDetectionClient:
                 await self._serve(connection)
                 if self._end is None:
                     _log.warning("the connection to %s broke; connecting again", self._channel.url)
-                    connection = await self._channel.reopen(self._reconnect_s)
+                    connection = await self._reconnection.open()
                     _log.info("connected again; audio that was not judged yet is sent again")
         except BonafideError as error:
             self._stop(error, failed=True)
@@ -264,6 +265,8 @@ class AudioDetectionClient:
         if answer is None:
             return
         self._answered.set()
+        if answer.windows:
+            self._reconnection.judged()
         for results in self._results:
             results.add(answer.windows)
         if answer.summary is not None:
