@@ -16,13 +16,14 @@ from grpc_health.v1 import health_pb2
 from . import convert
 from .aio_jobs import AsyncJobs
 from .connection import AUDIO_TIMEOUT_S, FACE_TIMEOUT_S, STATUS_TIMEOUT_S, Connection, Tls
-from .errors import BonafideError, from_rpc, from_status
+from .errors import BonafideError, DeadlineExceeded, from_rpc, from_status
 from .media import Source, Upload, read_photo, stored
 from .proto import audio_analyzer_pb2 as audio
 from .proto import audio_analyzer_pb2_grpc as audio_grpc
 from .proto import liveness_api_pb2 as liveness
 from .proto import liveness_api_pb2_grpc as liveness_grpc
 from .results import AudioEvent, AudioReport, FaceReport, Health, ModelStatus, Progress
+from .threads import in_thread
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -122,8 +123,12 @@ class AsyncBonafideClient:
                 raise
 
     async def predict_liveness(self, source: Source, *, timeout_s: float | None = FACE_TIMEOUT_S) -> FaceReport:
-        """Judges a photo of a face."""
-        request = liveness.LivenessRequest(image_data=await asyncio.to_thread(read_photo, source))
+        """Judges a photo of a face; `timeout_s` counts for reading it too."""
+        try:
+            image = await asyncio.wait_for(in_thread(read_photo, source), timeout_s)
+        except asyncio.TimeoutError as error:  # noqa: UP041  # another class in Python 3.10
+            raise DeadlineExceeded(f"the photo could not be read within {timeout_s} s") from error
+        request = liveness.LivenessRequest(image_data=image)
         return await self._ask(self._face.PredictLiveness, request, convert.face_report, timeout_s)
 
     async def voice_status(self, *, timeout_s: float | None = STATUS_TIMEOUT_S) -> ModelStatus:

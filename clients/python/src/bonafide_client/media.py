@@ -1,6 +1,5 @@
 """Recordings and photos on their way out. A recording is read part by part and never held whole."""
 
-import asyncio
 import io
 import os
 import threading
@@ -14,6 +13,7 @@ from typing import BinaryIO, TypeAlias
 from .errors import TooLarge
 from .proto.audio_analyzer_pb2 import AnalyzeAudioRequest, AnalyzeUploadRequest
 from .results import AudioEvent, ChunkScore, Progress
+from .threads import in_thread
 
 PART_BYTES = 256 * 1024
 MAX_PHOTO_BYTES = 64 * 1024 * 1024
@@ -97,7 +97,7 @@ class Upload:
     async def aparts(self) -> AsyncIterator[AnalyzeUploadRequest]:
         """The parts, for the asyncio client; gRPC cancels the call when this raises."""
         try:
-            while part := await asyncio.to_thread(self._next_part):
+            while part := await in_thread(self._next_part):
                 yield part
                 self._report(sent=len(part.data))
         except Exception as error:
@@ -155,7 +155,7 @@ def stored(
 def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
     """The source as a file; what the caller opened stays open."""
     if isinstance(source, (str, os.PathLike)):
-        return Path(source).open("rb")
+        return Path(source).open("rb", buffering=0)  # a buffered pipe cannot be closed while a thread waits for it
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     return nullcontext(source)

@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from .command import COMMAND, environment
 from .peer import Peer
@@ -72,6 +75,52 @@ def test_ctrl_c_cancels_the_calls(address: str, peer: Peer, files: list[Path]) -
     assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
     assert len(peer.calls) == 2
     assert all(call.ended.wait(30) for call in peer.calls)
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[int, Path]]:
+    """A pipe that is open, brings little and then nothing more; its descriptor and its path."""
+    reader, writer = os.pipe()
+    os.write(writer, b"RIFF")
+    yield reader, Path(f"/dev/fd/{reader}")
+    os.close(reader)
+    os.close(writer)
+
+
+def started(*words: str | Path, stdin: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [COMMAND, *words], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+        pass_fds=[stdin],
+    )  # fmt: skip
+
+
+def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
+    """Exit code and stderr, soon."""
+    with process:
+        try:
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    return process.returncode, err.decode()
+
+
+@pytest.mark.parametrize("verb", ["audio", "face"])
+@pytest.mark.parametrize("by_path", [False, True])
+def test_ctrl_c_ends_it_while_a_pipe_is_silent(
+    address: str, silent: tuple[int, Path], verb: str, by_path: bool
+) -> None:
+    reader, path = silent
+    process = started(verb, path if by_path else "-", "--address", address, stdin=reader)
+    time.sleep(3)  # until it reads: nothing outside shows when
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("verb", ["audio", "face"])
+def test_the_time_limit_counts_while_a_pipe_is_silent(address: str, silent: tuple[int, Path], verb: str) -> None:
+    code, err = ended(started(verb, "-", "--timeout", "1", "--address", address, stdin=silent[0]))
+    assert code == 4, err
+    assert "deadline_exceeded" in err
 
 
 _SIGNALLED_ELSEWHERE = """

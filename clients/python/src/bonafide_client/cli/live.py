@@ -10,6 +10,7 @@ from dataclasses import asdict
 from ..errors import BonafideError
 from ..live import AudioDetectionClient, LiveSummary, file_blocks, microphone
 from ..live.sources import Block, file_channels
+from ..threads import in_thread
 from . import documents, render, render_live
 from .arguments import USAGE, LiveOptions, Options
 from .outcome import GENUINE, SPOOF, UNJUDGED, Outcome
@@ -56,7 +57,7 @@ async def _channels(live: LiveOptions) -> int:
     """How many are sent: unless a choice of them is made, one."""
     if live.file is None or live.channel_mode is None:
         return 1
-    return await asyncio.to_thread(file_channels, live.file)
+    return await in_thread(file_channels, live.file)
 
 
 def _failed(name: str, error: BonafideError | OSError, options: Options, out: Printer, err: Printer) -> int:

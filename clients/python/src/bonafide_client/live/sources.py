@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidRequest, Unavailable, UnreadableMedia
+from ..threads import in_thread
 from .samples import SAMPLE_BYTES
 
 Block = tuple[bytes, int]
@@ -39,7 +40,7 @@ async def file_blocks(
     clock = asyncio.get_running_loop().time
     start_s, played_s = clock(), 0.0
     try:
-        while block := await asyncio.to_thread(next, blocks, None):
+        while block := await in_thread(_next, blocks):
             yield block
             played_s += len(block[0]) / (SAMPLE_BYTES * channels) / block[1]
             if realtime:
@@ -95,6 +96,10 @@ async def microphone(sample_rate: int = 16_000, device: int | str | None = None)
         while heard.qsize() < _MOST_WAITING:
             yield await heard.get(), sample_rate
     raise Unavailable("the service takes audio too slowly: the microphone is a minute ahead")
+
+
+def _next(blocks: Iterator[Block]) -> Block | None:
+    return next(blocks, None)
 
 
 def _decoded(av: Any, path: str | PathLike[str], channels: int) -> Iterator[Block]:
