@@ -95,14 +95,16 @@ class FormFile:
             out, self._out = b"".join(self._out), []
             others += len(received) - len(out)
             if others > SPARE_BYTES:
-                raise TooLarge(f"the form has more than {SPARE_BYTES} bytes besides its file")
+                raise TooLarge(f"the form has more than {SPARE_BYTES} bytes besides its file, {self._known_by()}")
             if out:
                 yield out
         if not self._ended:
             raise InvalidRequest("the form is cut off")
         if not self._named:
-            what = "no file: a part with a filename" if self._file_field is None else f"no part {self._file_field!r}"
-            raise InvalidRequest(f"the form has {what}")
+            raise InvalidRequest(f"the form has no file: {self._known_by()}")
+
+    def _known_by(self) -> str:
+        return "a part with a filename" if self._file_field is None else f"the part {self._file_field!r}"
 
     def _begin(self) -> None:
         self._parts += 1

@@ -40,6 +40,7 @@ from bonafide.voice import report_of
 
 TIMEOUT_HEADER = "x-timeout-seconds"
 CHANNEL_HEADER, CHANNEL_QUERY = "x-channel-mode", "channel_mode"
+HOP_QUERY = "hop_seconds"
 _MAX_JSON_BYTES = 64 * 1024
 _CLIENT_CLOSED = 499
 _GOING_AWAY = "the service is going away"
@@ -124,10 +125,10 @@ class HttpApi:
     async def detect_audio(self, app: App, request: Request, call: Call) -> Message:
         """Judges the recording in the body."""
         _channel_mode(request)  # refused before the file is read
-        hop_s = checked_hop(_number(request, "hop_seconds"))
-        fields: dict[str, list[str]] = {CHANNEL_QUERY: []}
+        _hop(request)
+        fields: dict[str, list[str]] = {CHANNEL_QUERY: [], HOP_QUERY: []}
         async with file_in_body(request, app.budget, app.settings.max_audio_bytes, AUDIO_TYPES, fields) as data:
-            mode = _channel_mode(request, *fields[CHANNEL_QUERY])
+            mode, hop_s = _channel_mode(request, *fields[CHANNEL_QUERY]), _hop(request, *fields[HOP_QUERY])
             events = app.voice.analyze_bytes(data, call, hop_s=hop_s, mode=mode)
             report = await _while_connected(request, report_of(events))
         return messages.audio_response(report, call)
@@ -139,7 +140,8 @@ class HttpApi:
         call = call.of_task(wanted.task_id)
         bind_task(call.task_id)
         mode = _channel_mode(request, wanted.channel_mode)
-        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=wanted.hop_seconds, mode=mode)
+        hop_s = _hop(request, *([] if wanted.hop_seconds is None else [str(wanted.hop_seconds)]))
+        events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=hop_s, mode=mode)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
     async def predict_liveness(self, app: App, request: Request, call: Call) -> Message:
@@ -319,20 +321,20 @@ def _channel_mode(request: Request, *in_body: str) -> ChannelMode:
     return ChannelMode.parse(named.pop() if named else "")
 
 
-def _number(request: Request, name: str) -> float | None:
-    """A number in the address of a request; None: it is not there.
+def _hop(request: Request, *in_body: str) -> float:
+    """Seconds between the starts of two windows, from the query or the body; without them, that of windows in a row.
 
     Raises:
-        InvalidRequest: something else, or more than once.
+        InvalidRequest: no number, none that is allowed, or they contradict each other.
     """
-    found = request.query_params.getlist(name)
-    if not found:
-        return None
+    given = [*request.query_params.getlist(HOP_QUERY), *in_body]
     try:
-        (text,) = found
-        return float(text)
+        wanted = {float(text) for text in given}
     except ValueError:
-        raise InvalidRequest(f"{name} must be one number") from None
+        raise InvalidRequest(f"{HOP_QUERY} must be one number") from None
+    if len(wanted) > 1:
+        raise InvalidRequest(f"the request names several values of {HOP_QUERY}")
+    return checked_hop(wanted.pop() if wanted else None)
 
 
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:

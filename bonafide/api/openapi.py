@@ -77,17 +77,17 @@ _FILE = {
     "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _BYTES}}},
     "application/json": {"schema": EncodedFile.model_json_schema()},
 }
+_HOP = {"type": "number", "minimum": MIN_HOP_SECONDS, "maximum": WINDOW_SECONDS}
 _RECORDING = {
     **_FILE,
     "multipart/form-data": {
         "schema": {
             "type": "object",
             "required": ["file"],
-            "properties": {"file": _BYTES, "channel_mode": {"type": "string"}},
+            "properties": {"file": _BYTES, "channel_mode": {"type": "string"}, "hop_seconds": _HOP},
         }
     },
 }
-_HOP = {"type": "number", "minimum": MIN_HOP_SECONDS, "maximum": WINDOW_SECONDS}
 _HOP_IN_QUERY = {
     "name": "hop_seconds",
     "in": "query",

@@ -172,10 +172,12 @@ class Feedback:
             The verdict's label.
 
         Raises:
-            InvalidRequest: the label is none of the task's, or the note is too long.
+            InvalidRequest: a field is empty, the label is none of the task's, or the note is too long.
             ObjectNotFound: no verdict of this caller with this request id is kept.
             Unavailable: the database fails.
         """
+        if not request_id or not label:
+            raise InvalidRequest("request_id and label must both be set")
         if len(note) > MAX_NOTE:
             raise InvalidRequest(f"a note has at most {MAX_NOTE} characters")
         if not request_id.isprintable():  # no call has such an id, and PostgreSQL takes not every character

@@ -48,8 +48,9 @@ class JobRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Differs when anything but the idempotency key does."""
-        wanted = [self.bucket, list(self.keys), self.prefix, self.callback_url, self.priority]
+        """Differs when the job would, by whatever words it is asked for; the idempotency key does not count."""
+        keys = list(dict.fromkeys(self.keys))
+        wanted = [self.bucket, keys, self.prefix, self.callback_url, _priority(self.priority)]
         if _task(self.task) != "voice":  # what jobs of recordings are known by is older than tasks
             wanted.append(self.task)
         return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()

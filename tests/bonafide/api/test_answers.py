@@ -179,7 +179,9 @@ async def test_a_hop_through_every_door_of_recordings(tmp_path: Path) -> None:
         plain = (await client.post("/analyze_audio", json=body)).json()
         documents = [
             (await client.post("/analyze_audio", json={**body, "hop_seconds": 2})).json(),
+            (await client.post("/analyze_audio?hop_seconds=2", json=body)).json(),
             (await client.post("/detect_audio?hop_seconds=2.0", content=data)).json(),
+            (await client.post("/detect_audio", files={"file": ("a.wav", data)}, data={"hop_seconds": "2"})).json(),
         ]
         request = audio.AnalyzeAudioRequest(**STORED, hop_seconds=2)
         streamed = [event async for event in voice.AnalyzeAudioStream(request)]
@@ -299,6 +301,10 @@ async def test_a_wrong_hop_is_an_invalid_request_at_every_door(hop: float, tmp_p
         for answer in (
             await client.post("/analyze_audio", json={"bucket": "calls", "key": "a.wav", "hop_seconds": hop}),
             await client.post(f"/detect_audio?hop_seconds={hop}", content=spoken(0.1)),
+            await client.post(
+                "/detect_audio?hop_seconds=2", files={"file": ("a.wav", spoken(0.1))}, data={"hop_seconds": "1"}
+            ),
+            await client.post("/detect_audio", files={"file": ("a.wav", spoken(0.1))}, data={"hop_seconds": f"{hop}"}),
         ):
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
             assert "hop_seconds" in answer.json()["error"]["message"]

@@ -112,7 +112,7 @@ async def test_what_httpx_sends_for_a_file(client: httpx.AsyncClient) -> None:
         (form(file(VOICE), file(VOICE, "second")), (400, "invalid_request"), "several"),
         (form(*[FIELD] * 200), (400, "invalid_request"), "parts"),
         (form(file(f"\r\n--{BOUNDARY}x".encode() * 200)), (400, "invalid_request"), "parts"),
-        (form(part(b"x" * 70_000, NAMED), file(VOICE)), (413, "too_large"), "besides"),
+        (form(part(b"x" * 70_000, NAMED), file(VOICE)), (413, "too_large"), "besides its file, a part with a filename"),
         (form(part(b"", "X: " + "x" * 10_000)), (400, "invalid_request"), "not the form"),
         (form(file(b"x" * 2_000_001)), (413, "too_large"), "limit"),
         (form(EMPTY), (422, "unreadable_media"), ""),

@@ -141,6 +141,8 @@ async def test_an_idempotency_key_makes_one_job(client: httpx.AsyncClient) -> No
     wanted = {"bucket": "calls", "keys": ["a"], "idempotency_key": "k"}
     first, second = [(await client.post("/jobs", json=wanted)).json() for _ in range(2)]
     assert first == second
+    for same in ({"priority": "normal", "task": "voice"}, {"keys": ["a", "a"]}):
+        assert (await client.post("/jobs", json={**wanted, **same})).json() == first
     other = await client.post("/jobs", json={**wanted, "keys": ["b"]})
     assert (other.status_code, other.json()["error"]["code"]) == (400, "invalid_request")
 

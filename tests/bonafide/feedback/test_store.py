@@ -110,7 +110,13 @@ async def test_a_note_is_bounded(feedback: Feedback) -> None:
         await feedback.tell("r-1", "spoof", "x" * 1001, "")
 
 
-@pytest.mark.parametrize("name", ["unknown", "", "\0", "x" * 10_000, "' OR 1=1 --"])
+@pytest.mark.parametrize("given", [("", "spoof"), ("r-1", ""), ("", "")])
+async def test_both_fields_are_needed(feedback: Feedback, given: tuple[str, str]) -> None:
+    with pytest.raises(InvalidRequest, match="must both be set"):
+        await feedback.tell(*given, "", "")
+
+
+@pytest.mark.parametrize("name", ["unknown", "\0", "x" * 10_000, "' OR 1=1 --"])
 async def test_an_unknown_request_id_is_not_found(feedback: Feedback, name: str) -> None:
     await feedback.keep(verdict("r-1"))
     with pytest.raises(ObjectNotFound):
