@@ -171,6 +171,41 @@ def test_what_would_not_be_safe_or_would_not_work_does_not_install(options: list
     assert why in refused.stderr
 
 
+NUMBERS = """
+image: {tag: 20240601}
+models: {download: true, voice: example/model, converter: {imageTag: 20240602}}
+settings:
+  BONAFIDE_MAX_INFLIGHT_BYTES: 268435456
+  BONAFIDE_MAX_AUDIO_BYTES: 1000000
+  BONAFIDE_CALL_TIMEOUT_S: 0.5
+  BONAFIDE_GRPC_PORTS: [50051, 50052]
+  BONAFIDE_CHANNEL_NAMES: [agent, caller]
+  BONAFIDE_FACE_CROP: true
+  BONAFIDE_KEYS: "1000000"
+"""
+AS_TEXT = {
+    "BONAFIDE_MAX_INFLIGHT_BYTES": "268435456",
+    "BONAFIDE_MAX_AUDIO_BYTES": "1000000",
+    "BONAFIDE_CALL_TIMEOUT_S": "0.5",
+    "BONAFIDE_GRPC_PORTS": "50051,50052",
+    "BONAFIDE_CHANNEL_NAMES": "agent,caller",
+    "BONAFIDE_FACE_CROP": "true",
+    "BONAFIDE_KEYS": "1000000",
+}
+
+
+def test_numbers_and_lists_of_a_values_file_are_as_they_were_written(tmp_path: Path) -> None:
+    (tmp_path / "numbers.yaml").write_text(NUMBERS)
+    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "numbers.yaml"))
+    assert AS_TEXT.items() <= environment(pod_of(manifests, "release-bonafide")["containers"][0]).items()
+    pod = pod_of(manifests, "release-bonafide-voice")
+    (convert,), (runner,) = pod["initContainers"], pod["containers"]
+    for container in (convert, runner):
+        read = ("BONAFIDE_MAX_INFLIGHT_BYTES", "BONAFIDE_MAX_AUDIO_BYTES", "BONAFIDE_CALL_TIMEOUT_S")
+        assert {name: environment(container)[name] for name in read} == {name: AS_TEXT[name] for name in read}
+    assert (runner["image"], convert["image"]) == ("bonafide:20240601", "bonafide:20240602")
+
+
 def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:
     manifests = rendered(CHART / "ci" / "production.yaml")
     deployments, scalers = of_kind(manifests, "Deployment"), of_kind(manifests, "HorizontalPodAutoscaler")

@@ -126,6 +126,20 @@ def test_keys_come_from_a_secret_and_stand_in_no_argument(manifests: list[Manife
     assert not re.search("(?i)secret|access.key|password", ray_job(manifests)["spec"]["entrypoint"])
 
 
+def test_numbers_of_a_values_file_are_as_they_were_written(tmp_path: Path) -> None:
+    (tmp_path / "numbers.yaml").write_text(
+        "settings: {BONAFIDE_MAX_AUDIO_BYTES: 268435456}\n"
+        "scan: {imageTag: 20240601, options: [--limit, 2000000], deadlineSeconds: 1000000, ttlSeconds: 2000000}\n"
+    )
+    manifests = rendered(*LEAST, "--values", str(tmp_path / "numbers.yaml"))
+    spec = ray_job(manifests)["spec"]
+    assert shlex.split(spec["entrypoint"])[-2:] == ["--limit", "2000000"]
+    assert (spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (1_000_000, 2_000_000)
+    for container in containers(manifests).values():
+        assert environment(container)["BONAFIDE_MAX_AUDIO_BYTES"] == "268435456"
+        assert container["image"] == "bonafide:20240601"
+
+
 def test_the_command_is_quoted_for_the_shell() -> None:
 
     options = ["--set-json", 'scan.options=["--include", "*.wav; rm -rf $HOME `x` it\'s \\"q\\"", "--sample", 0.5]']

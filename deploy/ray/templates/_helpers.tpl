@@ -44,7 +44,7 @@ app.kubernetes.io/part-of: bonafide
 {{/* The image with Ray; that of the service has none. */}}
 {{- define "scan.image" -}}
 {{- $gpu := (get .Values .Values.scan.task).gpu.enabled -}}
-{{ .Values.image.repository }}:{{ .Values.scan.imageTag | default (printf "%s-%s" .Chart.AppVersion (ternary "scan-cuda" "scan" $gpu)) }}
+{{ .Values.image.repository }}:{{ include "bonafide.text" (.Values.scan.imageTag | default (printf "%s-%s" .Chart.AppVersion (ternary "scan-cuda" "scan" $gpu))) }}
 {{- end }}
 
 {{/* The claim with the models; empty: there is none. */}}
@@ -62,7 +62,7 @@ app.kubernetes.io/part-of: bonafide
 {{/* The command that the driver runs, each argument quoted for the shell. */}}
 {{- define "scan.entrypoint" -}}
 {{- $arguments := concat (list "python" "-m" "scan" .Values.scan.source "--out" .Values.scan.out "--task" .Values.scan.task "--address" "auto") .Values.scan.options -}}
-{{- range $index, $argument := $arguments }}{{ if $index }} {{ end }}'{{ $argument | toString | replace "'" "'\\''" }}'{{ end -}}
+{{- range $index, $argument := $arguments }}{{ if $index }} {{ end }}'{{ include "bonafide.text" $argument | replace "'" "'\\''" }}'{{ end -}}
 {{- end }}
 
 {{- define "scan.env" -}}
@@ -78,10 +78,7 @@ app.kubernetes.io/part-of: bonafide
 -}}
 {{- if .Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- with .Values.minio.allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
-{{- range $name, $value := merge (dict) .Values.settings $own }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
+{{- include "bonafide.variables" (merge (dict) .Values.settings $own) }}
 - name: MINIO_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ required "minio.existingSecret holds the keys" .Values.minio.existingSecret }}, key: access-key}}
 - name: MINIO_SECRET_KEY

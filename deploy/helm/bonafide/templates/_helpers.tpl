@@ -2,6 +2,27 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
+{{/* A value as text. Helm reads the numbers of values files as floats, whose text from a million on is 1e+06; the parts of a list are joined by commas. */}}
+{{- define "bonafide.text" -}}
+{{- if kindIs "slice" . -}}
+{{- range $index, $part := . }}{{ if $index }},{{ end }}{{ include "bonafide.text" $part }}{{ end -}}
+{{- else if not (kindIs "float64" .) -}}
+{{ toString . }}
+{{- else if and (eq (floor .) .) (lt . 9e18) (gt . -9e18) -}}
+{{ int64 . }}
+{{- else -}}
+{{ toString . }}
+{{- end -}}
+{{- end }}
+
+{{/* The variables of a container, by name. */}}
+{{- define "bonafide.variables" -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  value: {{ include "bonafide.text" $value | quote }}
+{{- end }}
+{{- end }}
+
 {{/* What a component's pods are found by: (root, component). */}}
 {{- define "bonafide.selector" -}}
 app.kubernetes.io/name: bonafide
@@ -37,12 +58,12 @@ voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.ena
 {{- end }}
 
 {{- define "bonafide.image" -}}
-{{ .root.Values.image.repository }}:{{ .values.imageTag | default .root.Values.image.tag | default (printf "%s-cpu" .root.Chart.AppVersion) }}
+{{ .root.Values.image.repository }}:{{ include "bonafide.text" (.values.imageTag | default .root.Values.image.tag | default (printf "%s-cpu" .root.Chart.AppVersion)) }}
 {{- end }}
 
 {{/* The image that converts models: it has torch. */}}
 {{- define "bonafide.converterImage" -}}
-{{ .Values.image.repository }}:{{ .Values.models.converter.imageTag | default (printf "%s-cuda" .Chart.AppVersion) }}
+{{ .Values.image.repository }}:{{ include "bonafide.text" (.Values.models.converter.imageTag | default (printf "%s-cuda" .Chart.AppVersion)) }}
 {{- end }}
 
 {{/* What is done before a runner starts: (root, component, values). Empty: nothing; else fetch or convert. */}}
@@ -168,10 +189,7 @@ capabilities: {drop: [ALL]}
   {{- $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" -}}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}
-{{- range $name, $value := merge (dict) .root.Values.settings $own }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
+{{- include "bonafide.variables" (merge (dict) .root.Values.settings $own) }}
 {{- with .root.Values.security.runnerTokenSecret }}
 - name: BONAFIDE_RUNNER_TOKEN
   valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
