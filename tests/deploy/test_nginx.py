@@ -13,10 +13,12 @@ import httpx
 import pytest
 
 from bonafide.api.form_file import SPARE_BYTES
+from bonafide.api.http_jobs import MAX_BODY_BYTES
+from bonafide.jobs.key_list import most_bytes
 from bonafide.settings import Settings
 from bonafide.settings.group import MIB
 from bonafide_client import AsyncBonafideClient, AudioDetectionClient, Tls
-from scripts.local_service import LocalService, free_ports
+from scripts.local_service import ROOT, LocalService, free_ports
 from tests.deploy.tools import DEPLOY, installed, output
 from tests.media import encode, speech_like
 
@@ -95,11 +97,23 @@ def test_body_limits_are_those_of_the_service() -> None:
     largest = {
         "detect_audio": settings.max_audio_bytes + SPARE_BYTES,
         "predict_liveness": settings.max_image_bytes * 3 // 2 + SPARE_BYTES,  # as JSON
+        "jobs": max(MAX_BODY_BYTES, most_bytes(settings.jobs_max_keys)) + SPARE_BYTES,  # JSON, or a list in a form
     }
     for route, size in largest.items():
         found = re.search(rf"location = /{route} .*\n\s+client_max_body_size (\d+)m;", CONFIGURATION)
         assert found is not None
         assert (int(found[1]) - 1) * MIB < size <= int(found[1]) * MIB
+
+
+def test_grpc_of_every_service_is_passed_on() -> None:
+    services = {"grpc.health.v1.Health"}
+    for path in (ROOT / "proto").glob("*.proto"):
+        text = path.read_text(encoding="utf-8")
+        (package,) = re.findall(r"^package (\S+);", text, re.MULTILINE)
+        services |= {f"{package}.{name}" for name in re.findall(r"^service (\w+)", text, re.MULTILINE)}
+    location = re.search(r"location ~ \^/\((.*)\)/ \{(?:(?!\}).|\n)*?grpc_pass ", CONFIGURATION)
+    assert location is not None
+    assert {each.replace("\\.", ".") for each in location[1].split("|")} == services
 
 
 @pytest.mark.deploy
@@ -145,3 +159,5 @@ async def test_what_is_too_large_ends_at_the_proxy(proxy: Proxy) -> None:
     async with httpx.AsyncClient(base_url=proxy.url, verify=proxy.tls, timeout=60) as http:
         assert (await http.post("/predict_liveness", content=b"x" * (17 * MIB))).status_code == 413
         assert (await http.post("/analyze_audio", content=b"x" * 100_000)).status_code == 413
+        assert (await http.post("/jobs", content=b"x" * (18 * MIB))).status_code == 413
+        assert (await http.post("/jobs", content=b"x" * (15 * MIB))).status_code != 413
