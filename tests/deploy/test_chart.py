@@ -1,5 +1,6 @@
 """The Helm chart, rendered by the real Helm for several installations."""
 
+import os
 import subprocess
 import warnings
 from pathlib import Path
@@ -9,6 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from bonafide.environment import read_settings
+from bonafide.settings import Settings
 from tests.deploy.test_monitoring import asked_for, known
 from tests.deploy.tools import DEPLOY, built, output, setting_variables
 
@@ -29,6 +32,18 @@ def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
 
 def environment(container: Manifest) -> dict[str, str]:
     return {each["name"]: each.get("value", "from a secret") for each in container["env"]}
+
+
+def read_in(container: Manifest, patch: pytest.MonkeyPatch, **from_secrets: str) -> Settings:
+    """The settings as the process in a container reads them; a container with `envFrom` has `from_secrets` too."""
+    with patch.context() as patched:
+        for name in os.environ:
+            if name.startswith(("BONAFIDE_", "REDIS_", "MINIO_")):
+                patched.delenv(name)
+        given = {each["name"]: each.get("value", "a secret of some length") for each in container["env"]}
+        for name, value in (given | (from_secrets if "envFrom" in container else {})).items():
+            patched.setenv(name, value)
+        return read_settings()
 
 
 def validate(manifest: Manifest, version: str) -> None:
@@ -204,6 +219,51 @@ def test_numbers_and_lists_of_a_values_file_are_as_they_were_written(tmp_path: P
         read = ("BONAFIDE_MAX_INFLIGHT_BYTES", "BONAFIDE_MAX_AUDIO_BYTES", "BONAFIDE_CALL_TIMEOUT_S")
         assert {name: environment(container)[name] for name in read} == {name: AS_TEXT[name] for name in read}
     assert (runner["image"], convert["image"]) == ("bonafide:20240601", "bonafide:20240602")
+
+
+OF_THE_SERVICE = """
+redis: {host: redis}
+minio: {endpoint: "minio:9000", existingSecret: minio}
+security: {tlsSecret: tls}
+models: {download: true, voice: example/model, face: example/model}
+envFrom: [{secretRef: {name: more}}]
+settings:
+  BONAFIDE_WORKERS: 2
+  BONAFIDE_TLS_CLIENT_CA: /etc/ca.crt
+  BONAFIDE_GENESYS: true
+  BONAFIDE_GENESYS_API_KEY: key
+  BONAFIDE_TWILIO_URL: wss://calls.example/ws/twilio
+  BONAFIDE_EVIDENCE_LOG: /tmp/evidence
+  BONAFIDE_MIN_SPEECH_RATIO: 0.3
+  BONAFIDE_CALL_TIMEOUT_S: 90
+"""
+FROM_SECRETS = {
+    "BONAFIDE_GENESYS_CLIENT_SECRET": "MDEyMzQ1Njc4OWFiY2RlZg==",
+    "BONAFIDE_TWILIO_AUTH_TOKEN": "token",
+    "BONAFIDE_EVIDENCE_KEY": "/tmp/key",
+}
+
+
+@pytest.mark.parametrize("jobs", [False, True])
+def test_settings_of_the_service_let_runners_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, jobs: bool
+) -> None:
+    more = "  BONAFIDE_JOBS: true\n  BONAFIDE_JOBS_PHOTOS: true\njobs: {enabled: true}\nphotojobs: {enabled: true}\n"
+    (tmp_path / "values.yaml").write_text(OF_THE_SERVICE + (more if jobs else ""))
+    deployments = of_kind(
+        rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml")), "Deployment"
+    )
+    assert len(deployments) == (5 if jobs else 3)
+    for name, deployment in deployments.items():
+        pod = deployment["spec"]["template"]["spec"]
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            settings = read_in(container, monkeypatch, **FROM_SECRETS)
+            assert settings.min_speech_ratio == 0.3
+            assert settings.call_timeout_s == 90
+            assert settings.workers == (2 if name == "release-bonafide" else 1)
+        (container,) = pod["containers"]
+        judges_jobs = name in ("release-bonafide", "release-bonafide-jobs", "release-bonafide-photojobs")
+        assert read_in(container, monkeypatch, **FROM_SECRETS).jobs == (jobs and judges_jobs)
 
 
 def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:

@@ -17,7 +17,7 @@ import yaml
 from scan.command import add_options
 from scripts.local_service import ROOT
 from tests.deploy.test_chart import CHART as SERVICE_CHART
-from tests.deploy.test_chart import Manifest, environment, of_kind
+from tests.deploy.test_chart import OF_THE_SERVICE, Manifest, environment, of_kind, read_in
 from tests.deploy.test_chart import rendered as service_rendered
 from tests.deploy.tools import DEPLOY, built, output, setting_variables
 
@@ -138,6 +138,14 @@ def test_numbers_of_a_values_file_are_as_they_were_written(tmp_path: Path) -> No
     for container in containers(manifests).values():
         assert environment(container)["BONAFIDE_MAX_AUDIO_BYTES"] == "268435456"
         assert container["image"] == "bonafide:20240601"
+
+
+def test_settings_of_the_service_let_a_scan_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "service.yaml").write_text(OF_THE_SERVICE + "  BONAFIDE_JOBS_PHOTOS: true\n")
+    options = ("--set=models.voice=bundled", "--values", str(tmp_path / "service.yaml"))
+    for container in containers(rendered(*LEAST, *options)).values():
+        settings = read_in(container, monkeypatch)
+        assert (settings.workers, settings.min_speech_ratio, settings.minio_endpoint) == (1, 0.3, "m:9000")
 
 
 def test_the_command_is_quoted_for_the_shell() -> None:

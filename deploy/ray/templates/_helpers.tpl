@@ -78,7 +78,7 @@ app.kubernetes.io/part-of: bonafide
 -}}
 {{- if .Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- with .Values.minio.allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
-{{- include "bonafide.variables" (merge (dict) .Values.settings $own) }}
+{{- include "bonafide.variables" (dict "settings" .Values.settings "own" $own "without" (include "bonafide.ofTheService" .)) }}
 - name: MINIO_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ required "minio.existingSecret holds the keys" .Values.minio.existingSecret }}, key: access-key}}
 - name: MINIO_SECRET_KEY

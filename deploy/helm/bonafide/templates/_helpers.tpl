@@ -15,9 +15,18 @@
 {{- end -}}
 {{- end }}
 
-{{/* The variables of a container, by name. */}}
+{{/* Settings that only the service reads, as a pattern of their names: what they need in turn only the service is given. */}}
+{{- define "bonafide.ofTheService" -}}
+(?i)^(REDIS_.+|BONAFIDE_(WORKERS|JOBS(_.+)?|KEYS(_FILE)?|TLS_.+|METRICS_.+|OPERATOR_.+|REDIS_.+|CACHE_.+|GRPC_.+|WEBHOOK_.+|TWILIO_.+|GENESYS(_.+)?|AUDIOSOCKET_.+|EVIDENCE_.+|FEEDBACK_.+))$
+{{- end }}
+
+{{/* The variables of a container: (settings, own, without). `own` are those of the chart, over which settings go; `without` is a pattern of settings that it does not get. */}}
 {{- define "bonafide.variables" -}}
-{{- range $name, $value := . }}
+{{- $given := dict -}}
+{{- range $name, $value := .settings -}}
+{{- if not (and $.without (regexMatch $.without $name)) }}{{ $_ := set $given $name $value }}{{ end -}}
+{{- end -}}
+{{- range $name, $value := merge $given .own }}
 - name: {{ $name }}
   value: {{ include "bonafide.text" $value | quote }}
 {{- end }}
@@ -189,7 +198,9 @@ capabilities: {drop: [ALL]}
   {{- $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" -}}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}
-{{- include "bonafide.variables" (merge (dict) .root.Values.settings $own) }}
+{{- $without := "" -}}
+{{- if ne .component "service" }}{{ $without = printf "%s|(?i)^MINIO_" (include "bonafide.ofTheService" .) }}{{ end -}}
+{{- include "bonafide.variables" (dict "settings" .root.Values.settings "own" $own "without" $without) }}
 {{- with .root.Values.security.runnerTokenSecret }}
 - name: BONAFIDE_RUNNER_TOKEN
   valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
