@@ -266,6 +266,22 @@ def test_settings_of_the_service_let_runners_start(
         assert read_in(container, monkeypatch, **FROM_SECRETS).jobs == (jobs and judges_jobs)
 
 
+def test_our_redis_asks_for_the_password_that_the_service_has() -> None:
+    defaults, secret = CHART / "ci" / "defaults.yaml", {"secretKeyRef": {"name": "cache", "key": "password"}}
+    manifests = rendered(defaults, "--set", "redis.enabled=true,redis.existingSecret=cache")
+    (service,), (redis,) = (pod_of(manifests, f"release-bonafide{each}")["containers"] for each in ("", "-redis"))
+    (sent,) = [each["valueFrom"] for each in service["env"] if each["name"] == "REDIS_PASSWORD"]
+    wanted = {each["name"]: each["valueFrom"] for each in redis["env"]}
+    assert sent == secret
+    assert wanted == {"REDISCLI_AUTH": secret}, "the probes' redis-cli reads it there"
+    assert redis["args"][-2:] == ["--requirepass", "$(REDISCLI_AUTH)"]
+    for manifest in manifests:
+        validate(manifest, "1.34")
+    (redis,) = pod_of(rendered(defaults, "--set", "redis.enabled=true"), "release-bonafide-redis")["containers"]
+    assert "env" not in redis
+    assert "--requirepass" not in redis["args"]
+
+
 def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:
     manifests = rendered(CHART / "ci" / "production.yaml")
     deployments, scalers = of_kind(manifests, "Deployment"), of_kind(manifests, "HorizontalPodAutoscaler")
