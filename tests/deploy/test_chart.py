@@ -91,6 +91,47 @@ def test_a_pod_may_stay_for_its_drain(drain: int, wanted: int) -> None:
         assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"), [("600", 620), ('"600"', 620), ("0", 20), ("0.5", 21), ('""', 40), ("null", 620)]
+)
+def test_a_pod_may_stay_for_a_drain_of_the_settings(tmp_path: Path, given: str, wanted: int) -> None:
+    (tmp_path / "values.yaml").write_text(f"drainSeconds: 600\nsettings: {{BONAFIDE_DRAIN_S: {given}}}\n")
+    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml"))
+    for deployment in of_kind(manifests, "Deployment").values():
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] == wanted
+        set_to = environment(pod["containers"][0])["BONAFIDE_DRAIN_S"]
+        assert set_to == ("600" if given == "null" else given.strip('"'))
+        assert float(set_to or Settings.model_fields["drain_s"].default) + 5 + 15 <= wanted
+
+
+def test_other_settings_leave_the_drain_to_the_chart() -> None:
+    pod = pod_of(rendered(CHART / "ci" / "production.yaml"), "release-bonafide")
+    assert pod["terminationGracePeriodSeconds"] == 60 + 5 + 15
+    assert environment(pod["containers"][0])["BONAFIDE_DRAIN_S"] == "60"
+
+
+def test_settings_win_over_the_chart_also_where_they_are_zero_false_or_empty(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(
+        "models: {download: true}\n"
+        "minio: {endpoint: 'm:9000', existingSecret: minio, allowedBuckets: [calls]}\n"
+        "settings:\n"
+        "  BONAFIDE_GRPC_MAX_CONNECTION_AGE_S: 0\n"
+        "  MINIO_SECURE: false\n"
+        "  BONAFIDE_ALLOWED_BUCKETS: ''\n"
+        "  BONAFIDE_ALLOW_PUBLIC: false\n"
+        "  BONAFIDE_OFFLINE: false\n"
+    )
+    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml"))
+    service, voice = (
+        environment(pod_of(manifests, f"release-bonafide{each}")["containers"][0]) for each in ("", "-voice")
+    )
+    assert service["BONAFIDE_GRPC_MAX_CONNECTION_AGE_S"] == "0"
+    assert service["MINIO_SECURE"] == service["BONAFIDE_ALLOW_PUBLIC"] == voice["BONAFIDE_OFFLINE"] == "false"
+    assert service["BONAFIDE_ALLOWED_BUCKETS"] == ""
+    assert voice["BONAFIDE_ALLOW_PUBLIC"] == "true", "a runner would not start: the network policy keeps others out"
+
+
 def test_only_the_service_reaches_the_runners(values: Path) -> None:
     manifests = rendered(values)
     policies = of_kind(manifests, "NetworkPolicy")

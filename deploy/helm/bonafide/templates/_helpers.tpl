@@ -22,11 +22,13 @@
 
 {{/* The variables of a container: (settings, own, without). `own` are those of the chart, over which settings go; `without` is a pattern of settings that it does not get. */}}
 {{- define "bonafide.variables" -}}
-{{- $given := dict -}}
+{{- /* Not with merge, which takes 0, false and an empty text for values that are not set. */ -}}
+{{- $all := deepCopy .own -}}
 {{- range $name, $value := .settings -}}
-{{- if not (and $.without (regexMatch $.without $name)) }}{{ $_ := set $given $name $value }}{{ end -}}
+{{- $isGiven := not (or (kindIs "invalid" $value) (and $.without (regexMatch $.without $name))) -}}
+{{- if $isGiven }}{{ $_ := set $all $name $value }}{{ end -}}
 {{- end -}}
-{{- range $name, $value := merge $given .own }}
+{{- range $name, $value := $all }}
 - name: {{ $name }}
   value: {{ include "bonafide.text" $value | quote }}
 {{- end }}
@@ -105,7 +107,13 @@ capabilities: {drop: [ALL]}
 
 {{/* Seconds from the deletion of a pod to its end: the door, the drain, and leaving. */}}
 {{- define "bonafide.gracePeriod" -}}
-{{ add .Values.preStopSeconds .Values.drainSeconds 15 }}
+{{- $drain := .Values.drainSeconds -}}
+{{- with .Values.settings -}}
+{{- if not (kindIs "invalid" .BONAFIDE_DRAIN_S) }}{{ $drain = .BONAFIDE_DRAIN_S }}{{ end -}}
+{{- end -}}
+{{- /* An empty variable is not set for the service, whose own default is 20. */ -}}
+{{- if eq (toString $drain) "" }}{{ $drain = 20 }}{{ end -}}
+{{ add .Values.preStopSeconds (ceil (float64 $drain)) 15 }}
 {{- end }}
 
 {{/* What is refused: callers that nobody decided on, and what would not work. */}}
@@ -199,7 +207,7 @@ capabilities: {drop: [ALL]}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}
 {{- $without := "" -}}
-{{- if ne .component "service" }}{{ $without = printf "%s|(?i)^MINIO_" (include "bonafide.ofTheService" .) }}{{ end -}}
+{{- if ne .component "service" }}{{ $without = printf "%s|(?i)^(MINIO_.+|BONAFIDE_ALLOW_PUBLIC)$" (include "bonafide.ofTheService" .) }}{{ end -}}
 {{- include "bonafide.variables" (dict "settings" .root.Values.settings "own" $own "without" $without) }}
 {{- with .root.Values.security.runnerTokenSecret }}
 - name: BONAFIDE_RUNNER_TOKEN
