@@ -323,6 +323,34 @@ def test_our_redis_asks_for_the_password_that_the_service_has() -> None:
     assert "--requirepass" not in redis["args"]
 
 
+@pytest.mark.parametrize("least", ["1", "0", "50%"])
+@pytest.mark.parametrize("component", ["service", "voice", "face"])
+def test_a_budget_has_one_of_both_bounds(component: str, least: str) -> None:
+    manifests = rendered(
+        CHART / "ci" / "defaults.yaml", "--set", f"{component}.podDisruptionBudget.minAvailable={least}"
+    )
+    budgets = of_kind(manifests, "PodDisruptionBudget")
+    name = "release-bonafide" + ("" if component == "service" else f"-{component}")
+    assert len(budgets) == 3
+    for each, budget in budgets.items():
+        bounds = {key: value for key, value in budget["spec"].items() if key != "selector"}
+        wanted = {"minAvailable": least if "%" in least else int(least)} if each == name else {"maxUnavailable": 1}
+        assert bounds == wanted
+        validate(budget, "1.34")
+
+
+@pytest.mark.parametrize("component", ["service", "voice", "face", "jobs", "photojobs"])
+def test_pods_that_are_recreated_have_no_bounds_of_a_rolling_update(component: str) -> None:
+    deployments = of_kind(rendered(WITH_JOBS, "--set", f"{component}.strategy.type=Recreate"), "Deployment")
+    name = "release-bonafide" + ("" if component == "service" else f"-{component}")
+    for each, deployment in deployments.items():
+        strategy = deployment["spec"]["strategy"]
+        if each == name:
+            assert strategy == {"type": "Recreate"}
+        else:
+            assert strategy.keys() == {"type", "rollingUpdate"}
+
+
 def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:
     manifests = rendered(CHART / "ci" / "production.yaml")
     deployments, scalers = of_kind(manifests, "Deployment"), of_kind(manifests, "HorizontalPodAutoscaler")
