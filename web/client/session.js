@@ -9,7 +9,8 @@ import { BonafideError } from "./errors.js";
 import { isBinary, toBytes, toText } from "./samples.js";
 import { summaryAfter } from "./summary.js";
 const KEPT_SECONDS = 30;
-const NOT_HEARD = new Set(["invalid_request", "too_large"]);
+/** With these a frame is refused before anything of it is buffered. */
+const NOT_HEARD = new Set(["invalid_request", "too_large", "unreadable_media"]);
 const FITTING = {
     connect: ["connected"],
     config: ["config_updated"],

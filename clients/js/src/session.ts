@@ -51,7 +51,8 @@ export interface Answer {
 }
 
 const KEPT_SECONDS = 30;
-const NOT_HEARD = new Set(["invalid_request", "too_large"]);
+/** With these a frame is refused before anything of it is buffered. */
+const NOT_HEARD = new Set(["invalid_request", "too_large", "unreadable_media"]);
 const FITTING: Record<Request["kind"], readonly string[]> = {
   connect: ["connected"],
   config: ["config_updated"],

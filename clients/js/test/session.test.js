@@ -133,6 +133,22 @@ test("what was not judged for an error is kept, what was refused is not", () => 
   assert.equal(judgedLater.windows.at(-1).end_time_seconds, 5.4);
 });
 
+test("refused audio is not sent again", () => {
+  for (const code of ["invalid_request", "too_large", "unreadable_media"]) {
+    const session = new LiveSession("test", {});
+    session.opened();
+    session.received('{"type": "connected"}');
+    const say = (samples) => session.ask({ kind: "audio", audio: { samples, rate: RATE, encoding: "float32" } });
+    say(Float32Array.of(NaN));
+    session.received('{"type": "config_updated", "config": {"overlap_duration": 0}}');
+    assert.equal(session.received(JSON.stringify({ type: "error", code, message: "refused" })).error.code, code);
+    say(Float32Array.of(0.5));
+    session.received('{"type": "buffering"}');
+    const again = session.opened().filter((frame) => typeof frame !== "string").map((frame) => [...new Float32Array(frame)]);
+    assert.deepEqual(again, [[0.5]], code);
+  }
+});
+
 test("an answer that no service gives is refused", () => {
   for (const message of [{ type: "summary" }, { type: "error", code: "internal", message: "" }]) {
     const session = new LiveSession("test", {});
