@@ -113,9 +113,15 @@ export class AudioDetectionClient {
     }
     /** Watches for an answer, if one is awaited. */
     expect() {
-        if (!this.session.waiting.length)
-            return;
+        if (this.session.waiting.length)
+            this.startWatch();
+    }
+    startWatch() {
         this.watch ??= setTimeout(() => this.drop("no answer came for long"), this.options.answerMs ?? 30_000);
+    }
+    stopWatch() {
+        clearTimeout(this.watch);
+        this.watch = undefined;
     }
     open() {
         const Socket = this.options.WebSocket ?? globalThis.WebSocket;
@@ -126,10 +132,14 @@ export class AudioDetectionClient {
         const socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);
         this.socket = socket;
         socket.binaryType = "arraybuffer";
-        socket.onopen = () => this.send(this.session.opened());
+        socket.onopen = () => {
+            this.stopWatch();
+            this.send(this.session.opened());
+        };
         socket.onmessage = ({ data }) => this.take(String(data));
         socket.onclose = ({ code, reason }) => this.lost(code, reason);
         socket.onerror = () => this.drop(""); // Node 20 says no more when it cannot connect
+        this.startWatch(); // a server may take the connection and never answer the handshake
     }
     take(text) {
         let answer;
@@ -142,15 +152,17 @@ export class AudioDetectionClient {
         }
         if (!answer)
             return;
-        clearTimeout(this.watch);
-        this.watch = undefined;
+        this.stopWatch();
         this.expect();
+        // Not once `connected`: the audio may be what breaks each connection.
+        if (answer.detection || !this.session.waiting.length) {
+            this.waitMs = FIRST_WAIT_MS;
+            this.lostAt = 0;
+        }
         this.deliver(answer);
     }
     deliver({ request, connected, detection, summary, error }) {
         if (connected) {
-            this.waitMs = FIRST_WAIT_MS;
-            this.lostAt = 0;
             this.become("connected");
             this.greeted?.(connected);
         }
@@ -169,13 +181,13 @@ export class AudioDetectionClient {
         const socket = this.socket;
         if (!socket)
             return;
-        socket.onopen = socket.onclose = socket.onerror = socket.onmessage = null;
+        socket.onopen = socket.onclose = socket.onmessage = null;
+        socket.onerror = () => { }; // `ws` throws what nobody takes, and closing a handshake is an error to it
         socket.close();
         this.lost(1006, reason);
     }
     lost(code, reason) {
-        clearTimeout(this.watch);
-        this.watch = undefined;
+        this.stopWatch();
         this.socket = null;
         if (this.ended)
             return;
@@ -197,7 +209,7 @@ export class AudioDetectionClient {
             return;
         this.ended = reason;
         clearTimeout(this.retry);
-        clearTimeout(this.watch);
+        this.stopWatch();
         if (failed)
             this.told(reason);
         this.refused?.(reason);

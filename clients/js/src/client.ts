@@ -32,7 +32,7 @@ export interface Options {
   channelMode?: string | number;
   /** How long a lost service is looked for, in milliseconds; default a minute. */
   reconnectMs?: number;
-  /** How long an answer may take before the connection counts as broken; default 30 s. */
+  /** How long an answer, that to the handshake too, may take before the connection counts as broken; default 30 s. */
   answerMs?: number;
   /** Most seconds of audio without an answer; more is refused as `overloaded`. Default 30. */
   mostAhead?: number;
@@ -156,8 +156,16 @@ export class AudioDetectionClient {
 
   /** Watches for an answer, if one is awaited. */
   private expect(): void {
-    if (!this.session.waiting.length) return;
+    if (this.session.waiting.length) this.startWatch();
+  }
+
+  private startWatch(): void {
     this.watch ??= setTimeout(() => this.drop("no answer came for long"), this.options.answerMs ?? 30_000);
+  }
+
+  private stopWatch(): void {
+    clearTimeout(this.watch);
+    this.watch = undefined;
   }
 
   private open(): void {
@@ -169,10 +177,14 @@ export class AudioDetectionClient {
     const socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);
     this.socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.send(this.session.opened());
+    socket.onopen = () => {
+      this.stopWatch();
+      this.send(this.session.opened());
+    };
     socket.onmessage = ({ data }) => this.take(String(data));
     socket.onclose = ({ code, reason }) => this.lost(code, reason);
     socket.onerror = () => this.drop(""); // Node 20 says no more when it cannot connect
+    this.startWatch(); // a server may take the connection and never answer the handshake
   }
 
   private take(text: string): void {
@@ -184,16 +196,18 @@ export class AudioDetectionClient {
       return this.finish(told, true);
     }
     if (!answer) return;
-    clearTimeout(this.watch);
-    this.watch = undefined;
+    this.stopWatch();
     this.expect();
+    // Not once `connected`: the audio may be what breaks each connection.
+    if (answer.detection || !this.session.waiting.length) {
+      this.waitMs = FIRST_WAIT_MS;
+      this.lostAt = 0;
+    }
     this.deliver(answer);
   }
 
   private deliver({ request, connected, detection, summary, error }: Answer): void {
     if (connected) {
-      this.waitMs = FIRST_WAIT_MS;
-      this.lostAt = 0;
       this.become("connected");
       this.greeted?.(connected);
     }
@@ -209,14 +223,14 @@ export class AudioDetectionClient {
   private drop(reason: string): void {
     const socket = this.socket;
     if (!socket) return;
-    socket.onopen = socket.onclose = socket.onerror = socket.onmessage = null;
+    socket.onopen = socket.onclose = socket.onmessage = null;
+    socket.onerror = () => {}; // `ws` throws what nobody takes, and closing a handshake is an error to it
     socket.close();
     this.lost(1006, reason);
   }
 
   private lost(code: number, reason: string): void {
-    clearTimeout(this.watch);
-    this.watch = undefined;
+    this.stopWatch();
     this.socket = null;
     if (this.ended) return;
     this.lostAt ||= Date.now();
@@ -237,7 +251,7 @@ export class AudioDetectionClient {
     if (this.ended) return;
     this.ended = reason;
     clearTimeout(this.retry);
-    clearTimeout(this.watch);
+    this.stopWatch();
     if (failed) this.told(reason);
     this.refused?.(reason);
     for (const request of this.session.waiting) request.fail?.(reason);

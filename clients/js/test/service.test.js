@@ -166,3 +166,80 @@ test("silence of the other side counts as a broken connection", async () => {
   await assert.rejects(client.flush(), { code: "unavailable" });
   assert.ok(Mute.made > 1);
 });
+
+/** A socket that opens at once; `answer` gives the answer to each frame, or null to break the connection at it. */
+function peer(answer) {
+  return class Peer {
+    static made = 0;
+    readyState = 0;
+    constructor() {
+      const number = ++Peer.made;
+      this.answer = (frame) => answer(frame, number);
+      setTimeout(() => {
+        this.readyState = 1;
+        this.onopen?.();
+      });
+    }
+    send(frame) {
+      const message = this.answer(frame);
+      setTimeout(() => {
+        if (message) return this.onmessage?.({ data: JSON.stringify(message) });
+        this.readyState = 3;
+        this.onclose?.({ code: 1011, reason: "" });
+      });
+    }
+    close() {}
+  };
+}
+
+const HEARD = { connect: { type: "connected" }, config: { type: "config_updated", config: { overlap_duration: 0 } } };
+
+test("a service that breaks each connection at the audio is given up", { timeout: 10_000 }, async (context) => {
+  const Peer = peer((frame) => (typeof frame === "string" ? HEARD[JSON.parse(frame).type] : null));
+  const client = new AudioDetectionClient("ws://peer", { WebSocket: Peer, reconnectMs: 1_000 });
+  context.after(() => client.disconnect());
+  await client.connect();
+  await assert.rejects(client.sendAudioChunk([0, 0]), { code: "unavailable" });
+  assert.equal(client.state, "ended");
+  assert.ok(Peer.made > 2 && Peer.made < 8, `${Peer.made} connections`);
+});
+
+test("once audio is answered again, a lost service is looked for anew", { timeout: 10_000 }, async () => {
+  let breaking = 0;
+  const Peer = peer((frame) => {
+    if (typeof frame === "string") return HEARD[JSON.parse(frame).type];
+    return breaking-- > 0 ? null : { type: "buffering" };
+  });
+  const client = new AudioDetectionClient("ws://peer", { WebSocket: Peer, reconnectMs: 1_000 });
+  await client.connect();
+  for (let round = 0; round < 3; round++) {
+    breaking = 1;
+    assert.equal(await client.sendAudioChunk([0, 0]), null);
+    await new Promise((resolve) => setTimeout(resolve, 600)); // more than reconnectMs in all
+  }
+  client.disconnect();
+});
+
+test("a handshake that nobody answers counts as a broken connection", { timeout: 10_000 }, async (context) => {
+  const held = new Set();
+  const server = createServer((socket) => held.add(socket.on("error", () => {})));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const client = new AudioDetectionClient(`ws://127.0.0.1:${server.address().port}/`, { answerMs: 200 });
+  context.after(() => {
+    held.forEach((socket) => socket.destroy());
+    server.close();
+  });
+  await assert.rejects(client.connect(), { code: "unavailable" });
+
+  class Hangs extends peer((frame) => HEARD[JSON.parse(frame).type]) {
+    constructor() {
+      super();
+      if (Hangs.made > 1) Object.defineProperty(this, "onopen", { get: () => undefined, set: () => {} });
+      else setTimeout(() => this.onclose({ code: 1006, reason: "" }), 50);
+    }
+  }
+  const later = new AudioDetectionClient("ws://hangs", { WebSocket: Hangs, answerMs: 100, reconnectMs: 500 });
+  await later.connect();
+  await new Promise((resolve) => (later.onStateChange = (state) => state === "ended" && resolve()));
+  assert.ok(Hangs.made > 2);
+});
