@@ -60,20 +60,29 @@ function over(windows, summary) {
         ...(Object.keys(members).length && { member_scores: members }),
     };
 }
+/** Seconds; windows with a smaller gap between them are adjacent, as for the service. */
+const NEIGHBOURS_S = 0.01;
+/** Runs of windows labelled spoof: a pause within one belongs to it, a bona fide window or a gap in time ends it. */
 function stretches(heard) {
-    const groups = [];
-    heard.forEach((one, index) => {
-        if (one.window.label !== "spoof")
-            return;
-        if (heard[index - 1]?.window.label === "spoof")
-            groups.at(-1)?.push(one);
-        else
-            groups.push([one]);
-    });
-    return groups.map((group) => ({
-        start_time_seconds: group[0].window.start_time_seconds,
-        end_time_seconds: group.at(-1).window.end_time_seconds,
-        p_spoof: mean(group) ?? 0,
+    const runs = [];
+    let running = false;
+    let end = 0;
+    for (const one of heard) {
+        const { label, start_time_seconds, end_time_seconds } = one.window;
+        running &&= label !== "bonafide" && start_time_seconds < end + NEIGHBOURS_S;
+        if (label === "spoof") {
+            if (running)
+                runs.at(-1).push(one);
+            else
+                runs.push([one]);
+            running = true;
+        }
+        end = end_time_seconds;
+    }
+    return runs.map((run) => ({
+        start_time_seconds: run[0].window.start_time_seconds,
+        end_time_seconds: run.at(-1).window.end_time_seconds,
+        p_spoof: mean(run) ?? 0,
     }));
 }
 function mean(heard) {

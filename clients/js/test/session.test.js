@@ -127,6 +127,18 @@ test("the summary of a resumed stream covers all of it", () => {
   assert.equal(summary.suspicious[0].end_time_seconds, 5.4);
 });
 
+test("a pause within a suspicious stretch belongs to it, a window that is missing ends it", () => {
+  const found = (...windows) => {
+    const whole = summaryAfter(windows.slice(0, 1), { threshold: 0.5, windows: windows.slice(1) });
+    return whole.suspicious.map(({ start_time_seconds, end_time_seconds }) => [start_time_seconds, end_time_seconds]);
+  };
+  const pause = (sequence) => ({ ...placed(sequence, null), label: "no_speech", speech_ratio: 0 });
+  const [spoof, real] = [(sequence) => placed(sequence, 0.9), (sequence) => placed(sequence, 0.1)];
+  assert.deepEqual(found(spoof(0), pause(1), spoof(2), pause(3)), [[0, 3]]);
+  assert.deepEqual(found(spoof(0), real(1), pause(2), spoof(3)), [[0, 1], [3, 4]]);
+  assert.deepEqual(found(spoof(0), spoof(2), spoof(3)), [[0, 1], [2, 4]]);
+});
+
 test("what was not judged for an error is kept, what was refused is not", () => {
   const judgedLater = stream(500, [6], {}, ["unavailable", "overloaded"]);
   assert.deepEqual(judgedLater.errors.map((error) => [error.code, error.retryable]), [["unavailable", true], ["overloaded", true]]);
