@@ -1,11 +1,18 @@
 """The Kotlin client, compiled with Maven, against the running service and over a connection that breaks."""
 
 import asyncio
+import json
 import re
 import shutil
+import socket
+import struct
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from bonafide_client import AudioDetectionClient, file_blocks
 from scripts.local_service import ROOT, LocalService
@@ -28,6 +35,61 @@ async def maven(*arguments: str) -> str:
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
     return out.decode()
+
+
+Answers = Callable[[ServerConnection, int, bytes], Awaitable[str]]
+
+
+@asynccontextmanager
+async def peer(answer: Answers) -> AsyncIterator[tuple[str, list[int]]]:
+    """A service's address, and how many samples each connection brought; `answer` gets its number and the audio."""
+    samples: list[int] = []
+
+    async def handle(connection: ServerConnection) -> None:
+        number = len(samples)
+        samples.append(0)
+        async for frame in connection:
+            if isinstance(frame, bytes):
+                samples[number] += len(frame) // 4
+                await connection.send(await answer(connection, number, frame))
+                continue
+            kinds = {"connect": "connected", "config": "config_updated", "end": "summary"}
+            kind = kinds[json.loads(frame)["type"]]
+            summary = {"label": "no_speech", "p_spoof": None, "audio_seconds": 0.0} if kind == "summary" else {}
+            await connection.send(json.dumps({"type": kind, **summary}))
+
+    async with serve(handle, "127.0.0.1", 0, max_size=None, close_timeout=0.1) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/detect", samples
+
+
+def silence(path: Path, seconds: float, rate: int) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(bytes(2 * round(seconds * rate)))
+    return path
+
+
+BUFFERING = '{"type": "buffering"}'
+
+
+@pytest.mark.slow
+async def test_a_connection_that_breaks_while_it_closes_is_opened_again_once(tmp_path: Path) -> None:
+    async def answer(connection: ServerConnection, number: int, frame: bytes) -> str:
+        if number == 0:
+            connection.transport.write(bytes([0x88, 2, 0x03, 0xE9]))  # 1001, and then a reset
+            plain = connection.transport.get_extra_info("socket")
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.transport.abort()
+        return BUFFERING
+
+    recording = silence(tmp_path / "silence.wav", 2, 16_000)
+    async with peer(answer) as (url, samples):
+        out = await maven("compile", "exec:java", f"-Dexec.args={url} {recording}")
+    assert "summary" in out
+    assert len(samples) == 2
+    assert samples[1] == 32_000
 
 
 @pytest.mark.slow

@@ -268,7 +268,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
         }
         // Clients of a service that restarts do not all come back in the same moment.
         queue.asyncAfter(deadline: .now() + pause * Double.random(in: 0.5...1)) { [weak self] in
-            guard let self, !self.isOver else { return }
+            guard let self, !self.isOver, self.socket == nil else { return }
             self.open()
         }
         pause = min(2 * pause, Self.longestPause)

@@ -153,7 +153,8 @@ class AudioDetectionClient(
 
     /** A connection stands: continues where the last one broke. */
     @Synchronized
-    private fun opened() {
+    private fun opened(over: WebSocket) {
+        if (isOver || over !== socket) return
         isOpen = true
         startSeconds = nextSeconds
         firstSequence = nextSequence
@@ -185,7 +186,8 @@ class AudioDetectionClient(
     }
 
     @Synchronized
-    private fun received(message: JSONObject) {
+    private fun received(from: WebSocket, message: JSONObject) {
+        if (from !== socket) return
         when (message.getString("type")) {
             "connected" -> {
                 lostAt = 0
@@ -248,6 +250,7 @@ class AudioDetectionClient(
     @Synchronized
     private fun lost(from: WebSocket, isFinal: Boolean, why: String) {
         if (isOver || from !== socket) return
+        socket = null // OkHttp may tell of one connection's end twice
         isOpen = false
         val now = System.currentTimeMillis()
         if (lostAt == 0L) lostAt = now
@@ -263,13 +266,13 @@ class AudioDetectionClient(
 
     @Synchronized
     private fun reopen() {
-        if (!isOver) open()
+        if (!isOver && socket == null) open()
     }
 
     private inner class Listener : WebSocketListener() {
-        override fun onOpen(webSocket: WebSocket, response: Response) = opened()
+        override fun onOpen(webSocket: WebSocket, response: Response) = opened(webSocket)
 
-        override fun onMessage(webSocket: WebSocket, text: String) = received(JSONObject(text))
+        override fun onMessage(webSocket: WebSocket, text: String) = received(webSocket, JSONObject(text))
 
         override fun onClosing(webSocket: WebSocket, code: Int, reason: String) {
             webSocket.close(1000, null)
