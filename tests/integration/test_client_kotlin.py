@@ -93,6 +93,26 @@ async def test_a_connection_that_breaks_while_it_closes_is_opened_again_once(tmp
 
 
 @pytest.mark.slow
+async def test_refused_audio_is_not_sent_again(tmp_path: Path) -> None:
+    frames: list[list[int]] = [[], []]
+
+    async def answer(connection: ServerConnection, number: int, frame: bytes) -> str:
+        frames[number].append(len(frame) // 4)
+        if number == 0 and len(frames[0]) == 7:
+            connection.transport.abort()
+        refused = number == 0 and len(frames[0]) == 3
+        return '{"type": "error", "code": "unreadable_media", "message": "NaN"}' if refused else BUFFERING
+
+    rate = 1_000_000  # so that a chunk is longer than a frame
+    recording = silence(tmp_path / "silence.wav", 0.6, rate)
+    async with peer(answer) as (url, samples):
+        await maven("compile", "exec:java", f"-Dexec.args={url} {recording}")
+    assert frames[0][:4] == [65_536, 34_464, 65_536, 34_464]
+    assert max(frames[1]) <= 65_536
+    assert samples[1] == 600_000 - 65_536
+
+
+@pytest.mark.slow
 @pytest.mark.beside
 async def test_a_stream_goes_on_over_a_connection_that_breaks(service: LocalService, tmp_path: Path) -> None:
     recording = tmp_path / "voice.wav"

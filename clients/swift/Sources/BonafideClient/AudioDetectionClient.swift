@@ -63,6 +63,12 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private static let longestPause = 5.0
     private static let keptSeconds = 30
     private static let frameSamples = 65_536
+    /// Exactly one of them for each frame.
+    private static let answers: Set<String> = [
+        "connected", "config_updated", "buffering", "detection_result", "summary", "error",
+    ]
+    /// With these a frame is refused before anything of it is buffered.
+    private static let notHeard: Set<String> = ["invalid_request", "too_large", "unreadable_media"]
     /// Closures after which the same would only happen again.
     private static let finalClosures: Set<UInt16> = [1000, 1002, 1003, 1007, 1008, 1009]
 
@@ -85,6 +91,8 @@ public final class AudioDetectionClient: WebSocketDelegate {
     /// Audio from where the next window begins, and where that is in the stream.
     private var unjudged: [Float] = []
     private var next = 0.0
+    /// The frames that await their answer, which come in order: how many samples each holds, 0 for text.
+    private var unanswered: [Int] = []
     /// What this connection counts from.
     private var start = 0.0
     private var firstSequence = 0
@@ -130,7 +138,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
         forget(unjudged.count / channels - Self.keptSeconds * sampleRate)
         guard isOpen else { return }
         if isFirst { configure() }
-        sendAudio(samples[...])
+        sendAudio(samples)
     }
 
     /// Judges the rest, ends the session, and asks for the summary.
@@ -179,12 +187,10 @@ public final class AudioDetectionClient: WebSocketDelegate {
         isOpen = true
         start = next
         firstSequence = nextSequence
+        unanswered = []
         send("connect", ["client_id": clientId])
         if sampleRate != 0 { configure() }
-        let most = Self.frameSamples - Self.frameSamples % channels
-        for from in stride(from: 0, to: unjudged.count, by: most) {
-            sendAudio(unjudged[from..<min(from + most, unjudged.count)])
-        }
+        sendAudio(unjudged)
         if isEnding { send("end") }
     }
 
@@ -197,17 +203,24 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private func send(_ type: String, _ fields: [String: Any] = [:]) {
         let message = fields.merging(["type": type]) { _, new in new }
         guard let data = try? JSONSerialization.data(withJSONObject: message) else { return }
+        unanswered.append(0)
         socket?.write(string: String(decoding: data, as: UTF8.self))
     }
 
-    private func sendAudio(_ samples: ArraySlice<Float>) {
-        let words = samples.map { $0.bitPattern.littleEndian }
-        socket?.write(data: words.withUnsafeBufferPointer { Data(buffer: $0) })
+    private func sendAudio(_ samples: [Float]) {
+        let most = Self.frameSamples - Self.frameSamples % channels
+        for from in stride(from: 0, to: samples.count, by: most) {
+            let words = samples[from..<min(from + most, samples.count)].map { $0.bitPattern.littleEndian }
+            unanswered.append(words.count)
+            socket?.write(data: words.withUnsafeBufferPointer { Data(buffer: $0) })
+        }
     }
 
     private func received(_ text: String) {
         guard let message = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] else { return }
-        switch message["type"] as? String {
+        guard let type = message["type"] as? String, Self.answers.contains(type) else { return }
+        let samples = unanswered.isEmpty ? 0 : unanswered.removeFirst()
+        switch type {
         case "connected":
             lostAt = nil
             pause = Self.firstPause
@@ -224,10 +237,17 @@ public final class AudioDetectionClient: WebSocketDelegate {
             ))
         case "error":
             let code = message["code"] as? String ?? "internal"
+            if Self.notHeard.contains(code) { refused(samples) }
             onError(BonafideError(code: code, message: message["message"] as? String ?? ""), false)
         default:
             break
         }
+    }
+
+    /// Drops the samples of a frame of which the service has buffered nothing.
+    private func refused(_ samples: Int) {
+        let end = max(0, unjudged.count - unanswered.reduce(0, +))
+        unjudged.removeSubrange(max(0, end - samples)..<end)
     }
 
     private func judged(_ window: [String: Any]) {

@@ -104,6 +104,9 @@ class AudioDetectionClient(
     private var unjudged = FloatArray(0)
     private var nextSeconds = 0.0
 
+    /** The frames that await their answer, which come in order: how many samples each holds, 0 for text. */
+    private val unanswered = ArrayDeque<Int>()
+
     /** What this connection counts from. */
     private var startSeconds = 0.0
     private var firstSequence = 0L
@@ -158,12 +161,10 @@ class AudioDetectionClient(
         isOpen = true
         startSeconds = nextSeconds
         firstSequence = nextSequence
+        unanswered.clear()
         sendText("connect", "client_id" to clientId)
         if (sampleRate != 0) configure()
-        val most = FRAME_SAMPLES - FRAME_SAMPLES % channels
-        for (start in unjudged.indices step most) {
-            sendAudio(unjudged.copyOfRange(start, minOf(start + most, unjudged.size)))
-        }
+        sendAudio(unjudged)
         if (isEnding) sendText("end")
     }
 
@@ -176,19 +177,29 @@ class AudioDetectionClient(
     }
 
     private fun sendText(type: String, vararg fields: Pair<String, Any>) {
+        unanswered += 0
         socket?.send(JSONObject(mapOf("type" to type) + fields).toString())
     }
 
     private fun sendAudio(samples: FloatArray) {
-        val bytes = ByteBuffer.allocate(4 * samples.size).order(ByteOrder.LITTLE_ENDIAN)
-        samples.forEach(bytes::putFloat)
-        socket?.send(bytes.array().toByteString())
+        val most = FRAME_SAMPLES - FRAME_SAMPLES % channels
+        for (start in samples.indices step most) {
+            val end = minOf(start + most, samples.size)
+            val bytes = ByteBuffer.allocate(4 * (end - start)).order(ByteOrder.LITTLE_ENDIAN)
+            for (index in start until end) bytes.putFloat(samples[index])
+            unanswered += end - start
+            socket?.send(bytes.array().toByteString())
+        }
     }
 
     @Synchronized
     private fun received(from: WebSocket, message: JSONObject) {
         if (from !== socket) return
-        when (message.getString("type")) {
+        val type = message.getString("type")
+        if (type !in ANSWERS) return
+        val samples = unanswered.removeFirstOrNull() ?: 0
+        if (type == "error" && message.getString("code") in NOT_HEARD) refused(samples)
+        when (type) {
             "connected" -> {
                 lostAt = 0
                 pauseMillis = FIRST_PAUSE_MILLIS
@@ -197,6 +208,13 @@ class AudioDetectionClient(
             "summary" -> summed(message)
             "error" -> onError(BonafideException(message.getString("code"), message.getString("message")), false)
         }
+    }
+
+    /** Drops the samples of a frame of which the service has buffered nothing. */
+    private fun refused(samples: Int) {
+        val end = maxOf(0, unjudged.size - unanswered.sum())
+        val start = maxOf(0, end - samples)
+        unjudged = unjudged.copyOfRange(0, start) + unjudged.copyOfRange(end, unjudged.size)
     }
 
     private fun judged(window: JSONObject) {
@@ -291,6 +309,12 @@ class AudioDetectionClient(
         const val LONGEST_PAUSE_MILLIS = 5_000L
         const val KEPT_SECONDS = 30
         const val FRAME_SAMPLES = 65_536
+
+        /** Exactly one of them for each frame. */
+        val ANSWERS = setOf("connected", "config_updated", "buffering", "detection_result", "summary", "error")
+
+        /** With these a frame is refused before anything of it is buffered. */
+        val NOT_HEARD = setOf("invalid_request", "too_large", "unreadable_media")
 
         /** Closures after which the same would only happen again. */
         val FINAL_CLOSURES = setOf(1000, 1002, 1003, 1007, 1008, 1009)
