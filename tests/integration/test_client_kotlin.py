@@ -113,6 +113,24 @@ async def test_refused_audio_is_not_sent_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+async def test_pauses_grow_while_audio_is_what_breaks_each_connection(
+    tmp_path: Path,
+) -> None:
+    async def answer(connection: ServerConnection, number: int, frame: bytes) -> str:
+        times.append(asyncio.get_running_loop().time())
+        if number < 5:
+            connection.transport.abort()
+        return BUFFERING
+
+    times: list[float] = []
+    recording = silence(tmp_path / "silence.wav", 0.5, 16_000)
+    async with peer(answer) as (url, samples):
+        await maven("compile", "exec:java", f"-Dexec.args={url} {recording}")
+    assert len(samples) == 6
+    assert times[-1] - times[0] > (0.25 + 0.5 + 1 + 2 + 4) / 2
+
+
+@pytest.mark.slow
 @pytest.mark.beside
 async def test_a_stream_goes_on_over_a_connection_that_breaks(service: LocalService, tmp_path: Path) -> None:
     recording = tmp_path / "voice.wav"

@@ -220,10 +220,12 @@ public final class AudioDetectionClient: WebSocketDelegate {
         guard let message = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] else { return }
         guard let type = message["type"] as? String, Self.answers.contains(type) else { return }
         let samples = unanswered.isEmpty ? 0 : unanswered.removeFirst()
-        switch type {
-        case "connected":
+        // Not once `connected`: the audio may be what breaks each connection.
+        if type == "detection_result" || unanswered.isEmpty {
             lostAt = nil
             pause = Self.firstPause
+        }
+        switch type {
         case "detection_result":
             for window in message["windows"] as? [[String: Any]] ?? [] { judged(window) }
         case "summary":

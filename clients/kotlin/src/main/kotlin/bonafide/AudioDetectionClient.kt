@@ -199,11 +199,12 @@ class AudioDetectionClient(
         if (type !in ANSWERS) return
         val samples = unanswered.removeFirstOrNull() ?: 0
         if (type == "error" && message.getString("code") in NOT_HEARD) refused(samples)
+        // Not once `connected`: the audio may be what breaks each connection.
+        if (type == "detection_result" || unanswered.isEmpty()) {
+            lostAt = 0
+            pauseMillis = FIRST_PAUSE_MILLIS
+        }
         when (type) {
-            "connected" -> {
-                lostAt = 0
-                pauseMillis = FIRST_PAUSE_MILLIS
-            }
             "detection_result" -> message.getJSONArray("windows").forEach { judged(it as JSONObject) }
             "summary" -> summed(message)
             "error" -> onError(BonafideException(message.getString("code"), message.getString("message")), false)
