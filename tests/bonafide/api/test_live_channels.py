@@ -167,10 +167,10 @@ async def test_windows_without_a_verdict_are_named_by_their_channel(tmp_path: Pa
         assert (await fork.ask(data)).message.startswith("no verdict on the windows 0 of channel 0, 0 of channel 1: ")
     async with calling(tmp_path, remote) as (_, stub):
         remote.errors = [OSError("gone")] * 2
-        events = []
+        answers = aiter(stub.AnalyzeLive(iter([config(encoding="pcm16", channels=2), heard(data)])))
+        events = [await anext(answers) for _ in range(2)]
         with pytest.raises(grpc.aio.AioRpcError, match="cannot be reached"):  # nothing has a score
-            async for event in stub.AnalyzeLive(iter([config(encoding="pcm16", channels=2), heard(data)])):
-                events.append(event)
+            await anext(answers)
         assert [(each.window.channel, bool(each.window.error_message)) for each in events] == [
             ("0", True),
             ("1", True),
