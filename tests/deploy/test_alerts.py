@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.test_chart import CHART, of_kind, rendered
+from tests.deploy.chart import CHART, of_kind, rendered
 from tests.deploy.tools import installed, output
 
 

@@ -1,55 +1,16 @@
 """The Helm chart, rendered by the real Helm for several installations."""
 
-import os
 import subprocess
-import warnings
 from pathlib import Path
-from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
-from bonafide.environment import read_settings
-from bonafide.settings import Settings
+from tests.deploy.chart import CHART, WITH_JOBS, Manifest, environment, of_kind, pod_of, rendered, validate
 from tests.deploy.test_monitoring import asked_for, known
-from tests.deploy.tools import DEPLOY, built, output, setting_variables
+from tests.deploy.tools import built, output, setting_variables
 
-CHART = DEPLOY / "helm" / "bonafide"
-WITH_JOBS = CHART / "ci" / "jobs.yaml"
 INSTALLATIONS = sorted((CHART / "ci").glob("*.yaml"), key=lambda path: path.name)
-Manifest = dict[str, Any]
-
-
-def rendered(values: Path, *options: str) -> list[Manifest]:
-    text = output(built("helm.sh"), "template", "release", CHART, "--namespace", "fraud", "--values", values, *options)
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
-
-
-def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
-    return {manifest["metadata"]["name"]: manifest for manifest in manifests if manifest["kind"] == kind}
-
-
-def environment(container: Manifest) -> dict[str, str]:
-    return {each["name"]: each.get("value", "from a secret") for each in container["env"]}
-
-
-def read_in(container: Manifest, patch: pytest.MonkeyPatch, **from_secrets: str) -> Settings:
-    """The settings as the process in a container reads them; a container with `envFrom` has `from_secrets` too."""
-    with patch.context() as patched:
-        for name in os.environ:
-            if name.startswith(("BONAFIDE_", "REDIS_", "MINIO_")):
-                patched.delenv(name)
-        given = {each["name"]: each.get("value", "a secret of some length") for each in container["env"]}
-        for name, value in (given | (from_secrets if "envFrom" in container else {})).items():
-            patched.setenv(name, value)
-        return read_settings()
-
-
-def validate(manifest: Manifest, version: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the validator's own, about its resolver
-        kubernetes_validate.validate(manifest, version, strict=True)
 
 
 @pytest.fixture(params=INSTALLATIONS, ids=lambda path: path.stem)
@@ -78,58 +39,6 @@ def test_every_variable_is_a_setting(values: Path) -> None:
         pod = deployment["spec"]["template"]["spec"]
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
             assert set(environment(container)) <= known if "env" in container else True
-
-
-@pytest.mark.parametrize(("drain", "wanted"), [(20, 40), (600, 620)])
-def test_a_pod_may_stay_for_its_drain(drain: int, wanted: int) -> None:
-    for name in ("release-bonafide", "release-bonafide-voice", "release-bonafide-face"):
-        manifests = rendered(CHART / "ci" / "defaults.yaml", "--set", f"drainSeconds={drain}")
-        pod = of_kind(manifests, "Deployment")[name]["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
-        assert pod["terminationGracePeriodSeconds"] == wanted
-        assert environment(container)["BONAFIDE_DRAIN_S"] == str(drain)
-        assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
-
-
-@pytest.mark.parametrize(
-    ("given", "wanted"), [("600", 620), ('"600"', 620), ("0", 20), ("0.5", 21), ('""', 40), ("null", 620)]
-)
-def test_a_pod_may_stay_for_a_drain_of_the_settings(tmp_path: Path, given: str, wanted: int) -> None:
-    (tmp_path / "values.yaml").write_text(f"drainSeconds: 600\nsettings: {{BONAFIDE_DRAIN_S: {given}}}\n")
-    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml"))
-    for deployment in of_kind(manifests, "Deployment").values():
-        pod = deployment["spec"]["template"]["spec"]
-        assert pod["terminationGracePeriodSeconds"] == wanted
-        set_to = environment(pod["containers"][0])["BONAFIDE_DRAIN_S"]
-        assert set_to == ("600" if given == "null" else given.strip('"'))
-        assert float(set_to or Settings.model_fields["drain_s"].default) + 5 + 15 <= wanted
-
-
-def test_other_settings_leave_the_drain_to_the_chart() -> None:
-    pod = pod_of(rendered(CHART / "ci" / "production.yaml"), "release-bonafide")
-    assert pod["terminationGracePeriodSeconds"] == 60 + 5 + 15
-    assert environment(pod["containers"][0])["BONAFIDE_DRAIN_S"] == "60"
-
-
-def test_settings_win_over_the_chart_also_where_they_are_zero_false_or_empty(tmp_path: Path) -> None:
-    (tmp_path / "values.yaml").write_text(
-        "models: {download: true}\n"
-        "minio: {endpoint: 'm:9000', existingSecret: minio, allowedBuckets: [calls]}\n"
-        "settings:\n"
-        "  BONAFIDE_GRPC_MAX_CONNECTION_AGE_S: 0\n"
-        "  MINIO_SECURE: false\n"
-        "  BONAFIDE_ALLOWED_BUCKETS: ''\n"
-        "  BONAFIDE_ALLOW_PUBLIC: false\n"
-        "  BONAFIDE_OFFLINE: false\n"
-    )
-    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml"))
-    service, voice = (
-        environment(pod_of(manifests, f"release-bonafide{each}")["containers"][0]) for each in ("", "-voice")
-    )
-    assert service["BONAFIDE_GRPC_MAX_CONNECTION_AGE_S"] == "0"
-    assert service["MINIO_SECURE"] == service["BONAFIDE_ALLOW_PUBLIC"] == voice["BONAFIDE_OFFLINE"] == "false"
-    assert service["BONAFIDE_ALLOWED_BUCKETS"] == ""
-    assert voice["BONAFIDE_ALLOW_PUBLIC"] == "true", "a runner would not start: the network policy keeps others out"
 
 
 def test_only_the_service_reaches_the_runners(values: Path) -> None:
@@ -225,86 +134,6 @@ def test_what_would_not_be_safe_or_would_not_work_does_not_install(options: list
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
     assert why in refused.stderr
-
-
-NUMBERS = """
-image: {tag: 20240601}
-models: {download: true, voice: example/model, converter: {imageTag: 20240602}}
-settings:
-  BONAFIDE_MAX_INFLIGHT_BYTES: 268435456
-  BONAFIDE_MAX_AUDIO_BYTES: 1000000
-  BONAFIDE_CALL_TIMEOUT_S: 0.5
-  BONAFIDE_GRPC_PORTS: [50051, 50052]
-  BONAFIDE_CHANNEL_NAMES: [agent, caller]
-  BONAFIDE_FACE_CROP: true
-  BONAFIDE_KEYS: "1000000"
-"""
-AS_TEXT = {
-    "BONAFIDE_MAX_INFLIGHT_BYTES": "268435456",
-    "BONAFIDE_MAX_AUDIO_BYTES": "1000000",
-    "BONAFIDE_CALL_TIMEOUT_S": "0.5",
-    "BONAFIDE_GRPC_PORTS": "50051,50052",
-    "BONAFIDE_CHANNEL_NAMES": "agent,caller",
-    "BONAFIDE_FACE_CROP": "true",
-    "BONAFIDE_KEYS": "1000000",
-}
-
-
-def test_numbers_and_lists_of_a_values_file_are_as_they_were_written(tmp_path: Path) -> None:
-    (tmp_path / "numbers.yaml").write_text(NUMBERS)
-    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "numbers.yaml"))
-    assert AS_TEXT.items() <= environment(pod_of(manifests, "release-bonafide")["containers"][0]).items()
-    pod = pod_of(manifests, "release-bonafide-voice")
-    (convert,), (runner,) = pod["initContainers"], pod["containers"]
-    for container in (convert, runner):
-        read = ("BONAFIDE_MAX_INFLIGHT_BYTES", "BONAFIDE_MAX_AUDIO_BYTES", "BONAFIDE_CALL_TIMEOUT_S")
-        assert {name: environment(container)[name] for name in read} == {name: AS_TEXT[name] for name in read}
-    assert (runner["image"], convert["image"]) == ("bonafide:20240601", "bonafide:20240602")
-
-
-OF_THE_SERVICE = """
-redis: {host: redis}
-minio: {endpoint: "minio:9000", existingSecret: minio}
-security: {tlsSecret: tls}
-models: {download: true, voice: example/model, face: example/model}
-envFrom: [{secretRef: {name: more}}]
-settings:
-  BONAFIDE_WORKERS: 2
-  BONAFIDE_TLS_CLIENT_CA: /etc/ca.crt
-  BONAFIDE_GENESYS: true
-  BONAFIDE_GENESYS_API_KEY: key
-  BONAFIDE_TWILIO_URL: wss://calls.example/ws/twilio
-  BONAFIDE_EVIDENCE_LOG: /tmp/evidence
-  BONAFIDE_MIN_SPEECH_RATIO: 0.3
-  BONAFIDE_CALL_TIMEOUT_S: 90
-"""
-FROM_SECRETS = {
-    "BONAFIDE_GENESYS_CLIENT_SECRET": "MDEyMzQ1Njc4OWFiY2RlZg==",
-    "BONAFIDE_TWILIO_AUTH_TOKEN": "token",
-    "BONAFIDE_EVIDENCE_KEY": "/tmp/key",
-}
-
-
-@pytest.mark.parametrize("jobs", [False, True])
-def test_settings_of_the_service_let_runners_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, jobs: bool
-) -> None:
-    more = "  BONAFIDE_JOBS: true\n  BONAFIDE_JOBS_PHOTOS: true\njobs: {enabled: true}\nphotojobs: {enabled: true}\n"
-    (tmp_path / "values.yaml").write_text(OF_THE_SERVICE + (more if jobs else ""))
-    deployments = of_kind(
-        rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml")), "Deployment"
-    )
-    assert len(deployments) == (5 if jobs else 3)
-    for name, deployment in deployments.items():
-        pod = deployment["spec"]["template"]["spec"]
-        for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            settings = read_in(container, monkeypatch, **FROM_SECRETS)
-            assert settings.min_speech_ratio == 0.3
-            assert settings.call_timeout_s == 90
-            assert settings.workers == (2 if name == "release-bonafide" else 1)
-        (container,) = pod["containers"]
-        judges_jobs = name in ("release-bonafide", "release-bonafide-jobs", "release-bonafide-photojobs")
-        assert read_in(container, monkeypatch, **FROM_SECRETS).jobs == (jobs and judges_jobs)
 
 
 def test_our_redis_asks_for_the_password_that_the_service_has() -> None:
@@ -454,11 +283,6 @@ def test_audiosocket_has_a_port_only_where_it_is_enabled() -> None:
     assert sorted(networks.values(), key=str) == ["10.0.0.5,10.1.0.0/16", None, None]
     ports = [port["port"] for each in of_kind(manifests, "Service").values() for port in each["spec"]["ports"]]
     assert ports.count(9092) == 1
-
-
-def pod_of(manifests: list[Manifest], name: str) -> Manifest:
-    pod: Manifest = of_kind(manifests, "Deployment")[name]["spec"]["template"]["spec"]
-    return pod
 
 
 @pytest.mark.parametrize(

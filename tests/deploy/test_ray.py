@@ -16,9 +16,9 @@ import yaml
 
 from scan.command import add_options
 from scripts.local_service import ROOT
-from tests.deploy.test_chart import CHART as SERVICE_CHART
-from tests.deploy.test_chart import OF_THE_SERVICE, Manifest, environment, of_kind, read_in
-from tests.deploy.test_chart import rendered as service_rendered
+from tests.deploy.chart import CHART as SERVICE_CHART
+from tests.deploy.chart import OF_THE_SERVICE, Manifest, environment, of_kind, read_in
+from tests.deploy.chart import rendered as service_rendered
 from tests.deploy.tools import DEPLOY, built, output, setting_variables
 
 CHART = DEPLOY / "ray"
