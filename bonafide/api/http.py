@@ -140,7 +140,7 @@ class HttpApi:
         call = call.of_task(wanted.task_id)
         bind_task(call.task_id)
         mode = _channel_mode(request, wanted.channel_mode)
-        hop_s = _hop(request, *([] if wanted.hop_seconds is None else [str(wanted.hop_seconds)]))
+        hop_s = _hop(request, wanted.hop_seconds)
         events = app.voice.analyze_object(wanted.bucket, wanted.key, call, hop_s=hop_s, mode=mode)
         return messages.audio_response(await _while_connected(request, report_of(events)), call)
 
@@ -321,7 +321,7 @@ def _channel_mode(request: Request, *in_body: str) -> ChannelMode:
     return ChannelMode.parse(named.pop() if named else "")
 
 
-def _hop(request: Request, *in_body: str) -> float:
+def _hop(request: Request, *in_body: str | float | None) -> float:
     """Seconds between the starts of two windows, from the query or the body; without them, that of windows in a row.
 
     Raises:
@@ -329,7 +329,7 @@ def _hop(request: Request, *in_body: str) -> float:
     """
     given = [*request.query_params.getlist(HOP_QUERY), *in_body]
     try:
-        wanted = {float(text) for text in given}
+        wanted = {float(each) for each in given if each is not None}
     except ValueError:
         raise InvalidRequest(f"{HOP_QUERY} must be one number") from None
     if len(wanted) > 1:

@@ -73,9 +73,6 @@ class WindowScoring:
         call: of the session.
         model_changed: is called when another model has taken the place of the session's.
         slow_reader: takes the error of a client that does not read; where it returns, the jobs go on.
-
-    Attributes:
-        failure: what the model failed by last; None: it gave a verdict on each window.
     """
 
     def __init__(
@@ -98,7 +95,6 @@ class WindowScoring:
         self._verdicts: list[LiveWindowVerdict] = []
         self._unjudged: list[WindowSpan] = []
         self._error: BonafideError | None = None
-        self.failure: BonafideError | None = None
 
     async def queue(self, job: Job) -> None:
         """Takes a job as soon as there is room for it."""
@@ -175,6 +171,6 @@ class WindowScoring:
                 self._lose([span], Internal("the voice model gave no score"))
 
     def _lose(self, spans: list[WindowSpan], error: BonafideError) -> None:
-        self._error = self.failure = error
+        self._error = error
         self._unjudged += spans
         self._session.lose(spans, error)

@@ -54,7 +54,7 @@ class LiveSession:
         threshold: a score at or above it is labelled spoof.
         band: as given.
         prior_log_odds: as given.
-        lost: windows without a verdict, since the model failed on them.
+        failure: what the model failed by last; None: it gave a verdict on each window.
         verdicts: of all windows judged so far, of all channels, in order.
         levels: what is odd about the windows so far.
         conditions: what weakens the verdict on each channel.
@@ -79,8 +79,8 @@ class LiveSession:
         self.prior_log_odds = prior_log_odds
         self.threshold = threshold
         self.verdicts: list[LiveWindowVerdict] = []
-        self.lost: list[WindowSpan] = []
-        self._lost_by = ""
+        self.failure: BonafideError | None = None
+        self._lost: list[WindowSpan] = []
         self._limits = limits
         self._before_s = before_s
         self._least_s = least_s
@@ -250,16 +250,16 @@ class LiveSession:
 
     def lose(self, spans: Sequence[WindowSpan], error: BonafideError) -> None:
         """Takes note of windows that have no verdict, and of what the model failed by."""
-        self.lost += spans
-        self._lost_by = error.message
+        self._lost += spans
+        self.failure = error
 
     def warnings(self) -> list[str]:
         """Sentences about windows without a verdict, and about levels."""
-        if not self.lost:
+        if self.failure is None:
             return self.levels.sentences()
-        named = ", ".join(f"{span.start_s:g}-{span.end_s:g}" for span in self.lost[:_NAMED_LOST])
-        more = f" and {len(self.lost) - _NAMED_LOST} more" if len(self.lost) > _NAMED_LOST else ""
-        return [f"no score for the seconds {named}{more}: {self._lost_by}", *self.levels.sentences()]
+        named = ", ".join(f"{span.start_s:g}-{span.end_s:g}" for span in self._lost[:_NAMED_LOST])
+        more = f" and {len(self._lost) - _NAMED_LOST} more" if len(self._lost) > _NAMED_LOST else ""
+        return [f"no score for the seconds {named}{more}: {self.failure.message}", *self.levels.sentences()]
 
     def judge(
         self, span: WindowSpan, score: float, speech_ratio: float, members: Mapping[str, float] | None = None

@@ -292,7 +292,7 @@ class LiveStream:
         ending = await self._scoring.run(send, trial)
         self.end_source()
         summary = summary_of(self.session, ending, self.model, self._source_warnings, self.channel_names)
-        failure = self._scoring.failure
+        failure = self.session.failure
         # Who comes again, as after `GOING_AWAY`, is judged then.
         if summary.score is None and failure is not None and ending is not Ending.GOING_AWAY:
             await self._scoring.send(send, Failed(failure))

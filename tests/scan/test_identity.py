@@ -9,26 +9,11 @@ import pytest
 from bonafide.photo.quality import QualityLimits
 from bonafide.settings import Settings
 from models.configured import settings_for
-from models.info import ModelInfo, Task
+from models.info import Task
 from scan.identity import identity, passed_on
 from scan.source import Source
+from tests.bonafide.fakes import MODEL
 
-FACE = ModelInfo(
-    task="face",
-    name="a model",
-    version="1",
-    architecture="some",
-    reference="a-model",
-    local_path="a-model",
-    demo=False,
-    labels=("live", "spoof"),
-    spoof_index=1,
-    engine="openvino",
-    device="cpu",
-    precision="fp32",
-    max_batch_size=1,
-)
-INFO: dict[Task, ModelInfo] = {"face": FACE, "voice": replace(FACE, task="voice")}
 OTHERS: dict[Task, dict[str, Any]] = {
     "voice": {
         "voice_threshold": 0.4,
@@ -51,7 +36,7 @@ OTHERS: dict[Task, dict[str, Any]] = {
 
 
 def stated(task: Task, settings: Settings) -> dict[str, Any]:
-    found: dict[str, Any] = identity(Source("calls"), INFO[task], settings)["settings"]
+    found: dict[str, Any] = identity(Source("calls"), replace(MODEL, task=task), settings)["settings"]
     return found
 
 
