@@ -163,3 +163,43 @@ def test_a_reader_that_goes_away_is_no_verdict(address: str, peer: Peer, tmp_pat
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(30) == -signal.SIGPIPE
+
+
+_BROKEN_INSIDE = """
+import os, sys
+from bonafide_client import cli
+
+def main():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        os.write(writer, b"x")
+    except BrokenPipeError:
+        return 0
+
+cli.main = main
+sys.exit(cli.command())
+"""
+
+
+def test_a_pipe_of_a_library_that_breaks_does_not_end_it() -> None:
+    """As gRPC's own, by which its threads wake the event loop, may while both end."""
+    assert subprocess.run([sys.executable, "-c", _BROKEN_INSIDE], env=environment(), check=False).returncode == 0
+
+
+@pytest.mark.parametrize("options", [["--json"], []])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_whoever_does_not_read_ends_it_as_every_other_program(
+    address: str, tmp_path: Path, options: list[str], stream: str
+) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"x")
+    files = [str(path)] * 50 if stream == "stdout" else [str(tmp_path / "none.wav")] * 50
+    reader, writer = os.pipe()
+    os.close(reader)
+    out, err = (writer if each == stream else subprocess.DEVNULL for each in ("stdout", "stderr"))
+    process = subprocess.Popen(
+        [COMMAND, "audio", *files, *options, "--address", address], stdout=out, stderr=err, env=environment()
+    )
+    os.close(writer)
+    assert process.wait(30) == -signal.SIGPIPE

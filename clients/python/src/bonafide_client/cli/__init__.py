@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from .arguments import Options, parse
 from .outcome import UNANSWERED
+from .printer import readers_may_leave
 from .run import run
 
 INTERRUPTED = 130
@@ -17,17 +18,18 @@ INTERRUPTED = 130
 
 def command() -> int:
     """The entry point of the process; returns its exit code."""
-    if hasattr(signal, "SIGPIPE"):
-        # `bonafide ... | head` ends as every other program does; rich would exit with 1, which means spoof.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may not fit the terminal's encoding
-    try:
-        return main()
-    except Exception:  # Python itself would exit with 1, which means spoof
-        traceback.print_exc()
-        return UNANSWERED
+    with readers_may_leave():
+        try:
+            return main()
+        except Exception:  # Python itself would exit with 1, which means spoof
+            traceback.print_exc()
+            return UNANSWERED
+        finally:
+            sys.stdout.flush()
+    raise AssertionError("whoever does not read has ended the process")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

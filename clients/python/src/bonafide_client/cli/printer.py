@@ -1,11 +1,43 @@
 """Where results and errors are printed: colours and bars for a terminal, plain ASCII text elsewhere."""
 
 import json
-from typing import Any, TextIO
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO
 
 from rich.console import Console, RenderableType
 
+from .outcome import UNANSWERED
+
 _PLAIN_WIDTH = 160
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """What is printed in the block, by `bonafide ... | head`, ends the process as it does every other program.
+
+    Python's exit code would be 1, which means spoof. SIGPIPE is not simply left to end the process: it would for the
+    pipes of libraries too.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _end()
+
+
+def _end() -> NoReturn:
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    raise SystemExit(UNANSWERED)
+
+
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """See rich, which would exit with 1."""
+        _end()
 
 
 class Printer:
@@ -13,7 +45,7 @@ class Printer:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.console = Console(
+        self.console = _Output(
             file=stream,
             highlight=False,
             markup=False,
@@ -29,5 +61,6 @@ class Printer:
 
     def document(self, fields: dict[str, Any]) -> None:
         """Prints one JSON document in one line, at once, for a reader at the other end of a pipe."""
-        self._stream.write(json.dumps(fields, allow_nan=False) + "\n")
-        self._stream.flush()
+        with readers_may_leave():
+            self._stream.write(json.dumps(fields, allow_nan=False) + "\n")
+            self._stream.flush()
