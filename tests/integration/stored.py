@@ -12,8 +12,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
+from bonafide_client import AsyncBonafideClient
 from scripts.local_service import LocalService, running
 from tests.integration.tiny_models import tiny_models
+from tests.integration.waiting import until
 from tests.proxy import Proxy, proxy_to
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, start_minio, start_valkey
 
@@ -71,6 +73,19 @@ class StoredService:
             await self.metric("bonafide_chunks_total", source="runner"),
             await self.metric("bonafide_chunks_total", source="cache"),
         )
+
+    async def remembers(self, client: AsyncBonafideClient, key: str, chunks: int) -> None:
+        """Returns when the scores of all chunks of an object that was judged are in the cache.
+
+        One that stalls on a busy machine is not asked for some seconds, and misses what came then.
+        """
+
+        async def remembered() -> bool:
+            before = await self.chunks()
+            await client.analyze_object(BUCKET, key)
+            return await self.chunks() - before == Chunks(runner=0, cache=chunks)
+
+        await until(remembered, 60)
 
     async def metric(self, name: str, **labels: str) -> float:
         """A number of `/metrics`; 0 for what was never counted."""

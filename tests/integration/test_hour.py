@@ -14,8 +14,8 @@ import pytest
 from bonafide_client import AsyncBonafideClient, AudioReport
 from scripts.local_service import LocalService
 from tests.integration.processes import process_of
-from tests.integration.stored import BUCKET, Chunks, StoredService
-from tests.integration.waiting import Stopwatch, until, wait_active
+from tests.integration.stored import BUCKET, StoredService
+from tests.integration.waiting import Stopwatch, wait_active
 from tests.media import encode, encode_image, photo, speech_like
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside]
@@ -123,14 +123,7 @@ async def test_an_hour_in_minio(stored: StoredService, hour: bytes) -> None:
         check(first)
         assert max(waits) < PROMPT_S, f"small calls took {max(waits):.1f} s at worst"
         assert growth() < 2 * len(hour) + GROWTH, f"grown by {growth() / MIB:.0f} MiB"
-
-        async def remembered() -> bool:
-            """A cache that stalls on a busy machine is not asked for some seconds, and misses what came then."""
-            before = await stored.chunks()
-            await client.analyze_object(BUCKET, "hour.mp3")
-            return await stored.chunks() - before == Chunks(runner=0, cache=CHUNKS)
-
-        await until(remembered, 60)
+        await stored.remembers(client, "hour.mp3", CHUNKS)
         sent = stored.downloads.sent
         async with highest_memory(process_of(stored.service, "Bonafide")) as growth:
             again = await client.analyze_object(BUCKET, "hour.mp3")

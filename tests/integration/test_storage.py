@@ -55,6 +55,7 @@ async def test_a_repeated_call_downloads_and_scores_nothing(stored: StoredServic
     assert await stored.chunks() - chunks == Chunks(runner=11, cache=0)
     assert stored.downloads.sent - sent > len(recording)
 
+    await stored.remembers(client, "repeated.wav", 11)
     chunks, sent = await stored.chunks(), stored.downloads.sent
     again = await client.analyze_object(BUCKET, "repeated.wav")
     assert await stored.chunks() - chunks == Chunks(runner=0, cache=11)
@@ -68,6 +69,7 @@ async def test_scores_that_are_lost_are_made_again_without_a_download(
 ) -> None:
     stored.put(encode(speech_like(41, seed=2), 16_000), "rescored.wav")
     first = await client.analyze_object(BUCKET, "rescored.wav")
+    await stored.remembers(client, "rescored.wav", 11)
     for pattern, lost in ((f"{SCORES}:3", 1), (f"{SCORES}:[57]", 2), (SCORES, 11)):
         stored.forget(pattern)
         chunks, sent = await stored.chunks(), stored.downloads.sent
@@ -83,6 +85,7 @@ async def test_windows_that_are_lost_are_downloaded_again_but_scored_ones_are_no
     recording = encode(speech_like(41, seed=3), 16_000)
     stored.put(recording, "refetched.wav")
     first = await client.analyze_object(BUCKET, "refetched.wav")
+    await stored.remembers(client, "refetched.wav", 11)
     stored.forget(WINDOWS)
     stored.forget(f"{SCORES}:9")
     chunks, sent = await stored.chunks(), stored.downloads.sent
@@ -177,6 +180,7 @@ async def test_a_repeated_call_knows_the_speech_from_the_cache(
 ) -> None:
     stored.put(encode(np.concatenate([spoken(6, seed=32), SILENCE]), 16_000), "pauses.wav")
     first = await client.analyze_object(BUCKET, "pauses.wav")
+    await stored.remembers(client, "pauses.wav", 4)
     before = await stored.chunks()
     events = [event async for event in client.iter_object(BUCKET, "pauses.wav")]
     assert (await stored.chunks() - before).runner == 0
