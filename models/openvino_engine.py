@@ -88,6 +88,8 @@ def cpu_settings(precision: Precision, threads: int) -> dict[Any, Any]:
         properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
         properties.hint.inference_precision: "bf16" if precision == "bf16" else "f32",
         properties.inference_num_threads: threads or usable_cpus(),
+        # OpenVINO would hold its threads to the first CPUs, where those of all other processes on the machine are too.
+        properties.hint.enable_cpu_pinning: False,
     }
 
 

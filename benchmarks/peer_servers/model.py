@@ -53,6 +53,7 @@ class Model:
             properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
             properties.hint.inference_precision: facts["precision"],
             properties.inference_num_threads: facts["threads"],
+            properties.hint.enable_cpu_pinning: False,
         }
         self._request = openvino.Core().compile_model(facts["path"], "CPU", settings).create_infer_request()
 

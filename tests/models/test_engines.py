@@ -2,6 +2,8 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,30 @@ def test_threads_are_set(tiny_voice: Path, workspace: Path) -> None:
     engine = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino", threads=1))._engine
     assert isinstance(engine, openvino_engine.OpenVINOEngine)
     assert engine._compiled.get_property(properties.inference_num_threads) == 1
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this process may use one CPU only")
+def test_a_model_runs_wherever_there_is_room(tiny_voice: Path, workspace: Path) -> None:
+    """Two processes of one thread each would share the first CPU, and all replicas of a machine its first ones."""
+    model = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino", threads=1))
+    allowed = os.sched_getaffinity(0)
+    this_thread = threading.get_native_id()
+    seen: list[set[int]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(os.sched_getaffinity(this_thread))
+            time.sleep(1e-4)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for _ in range(50):
+        model.score(windows())
+    done.set()
+    watching.join()
+    assert len(seen) > 10
+    assert all(each == allowed for each in seen)
 
 
 @needs_bf16
