@@ -14,13 +14,16 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
-def table(items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats]) -> list[str]:
+def table(
+    items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats], less: float
+) -> list[str]:
     """Rows of a Markdown table. The earlier model itself has learned from all sites, the branch from the others alone.
 
     Args:
         items: of each window: the development split's, and modern ones of the train split.
         own: the earlier model's logits of spoof, (windows,).
         logits_without: the branch's, (windows,), learned without these sites.
+        less: by how many deviations the earlier model's logit counts less than the branch's.
     """
     dev = np.array([item.split == "dev" for item in items])
     modern = np.array([is_modern(item) for item in items])
@@ -39,8 +42,8 @@ def table(items: Sequence[Item], own: Floats, logits_without: Callable[[frozense
     for name in ("earlier score", "branch", "both"):
         cells = []
         for branch, among in columns.values():
-            scales = [_scaled(each, dev & real) for each in (own, branch)]
-            scores = {"earlier score": own, "branch": branch, "both": np.logaddexp(*scales)}[name]
+            earlier, added = (_scaled(each, dev & real) for each in (own, branch))
+            scores = {"earlier score": own, "branch": branch, "both": np.logaddexp(earlier - less, added)}[name]
             rate = eer(scores[among], ~real[among], family_weights(attack[among].tolist()))
             cells.append(f"{100 * rate:.1f} %")
         rows.append(f"| {name} | {' | '.join(cells)} |")

@@ -64,13 +64,14 @@ def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) ->
 
 
 @torch.no_grad()
-def joined(first: WavLMForStatistics, branches: Branches, windows: Shown) -> WavLMForStatistics:
+def joined(first: WavLMForStatistics, branches: Branches, windows: Shown, less: float) -> WavLMForStatistics:
     """The model with the branches, both logits in deviations from their mean over real speech.
 
     Args:
         first: without branches.
         branches: judged.
         windows: of `shown`.
+        less: what is taken off the model's own logit then.
     """
     settings = first.config.to_dict() | {f"{name}_channels": each.channels for name, each in branches.named.items()}
     model = WavLMForStatistics(WavLMConfig(**settings))
@@ -84,6 +85,7 @@ def joined(first: WavLMForStatistics, branches: Branches, windows: Shown) -> Wav
     side[SPOOF_CLASS] = 0.5
     model.classifier.bias.sub_(side * float(own.mean())).div_(float(own.std()))
     model.classifier.weight.div_(float(own.std()))
+    model.classifier.bias.sub_(side * less)
     model.train(False)
     return model
 
@@ -130,23 +132,23 @@ def main() -> None:
     heard = recorded(settings, items, arguments.out, arguments.convolutions)
     first = milder_on_calls(arguments.first, heard, Offset(**settings["calls"]), arguments.out)
     windows = shown(first, heard.branches, items)
-    plan = Judging(**settings["judging"])
+    plan, less = Judging(**settings["judging"]), float(settings["earlier_less"])
     if arguments.table:
 
         def logits_without(sites: frozenset[str]) -> Floats:
             judge(heard, windows, plan, sites)
             return heard.branches.logits(windows.averages)
 
-        lines = branch_table.table(windows.items, windows.own, logits_without)
+        lines = branch_table.table(windows.items, windows.own, logits_without, less)
         judge(heard, windows, plan)
         lines += [
             "",
-            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branches, windows)),
+            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branches, windows, less)),
         ]
         print("\n".join(lines))  # noqa: T201  # the output
         return
     judge(heard, windows, plan)
-    voice_model.save(joined(first, heard.branches, windows), arguments.out / "model")
+    voice_model.save(joined(first, heard.branches, windows, less), arguments.out / "model")
 
 
 if __name__ == "__main__":

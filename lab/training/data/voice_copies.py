@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from lab.line.samples import RATE, Samples, resample
-from lab.training.data.fargan import fargan_copy
 from lab.training.data.hifi_gan import hifi_gan_copy
 from lab.training.data.lyra import neural_copy
 from lab.training.data.voice_audio import WINDOW, decode, load, save
@@ -125,8 +124,8 @@ def psola(samples: Samples, rng: np.random.Generator) -> Samples:
     return _fit(changed.values[0])
 
 
-NEURAL: dict[str, Attack] = {"fargan": fargan_copy, "hifi-gan": hifi_gan_copy, "lyra": neural_copy}
-"""Networks: of this decade, as the others are not. All but HiFi-GAN need more than packages, see their modules."""
+NEURAL: dict[str, Attack] = {"hifi-gan": hifi_gan_copy, "lyra": neural_copy}
+"""Networks: of this decade, as the others are not. Lyra's weights lie beside the packages, see its module."""
 COPIES: dict[str, Attack] = {
     "world": world,
     "griffin-lim": griffin_lim,

@@ -33,7 +33,7 @@ def test_each_column_has_its_windows_and_the_branch_has_not_learned_from_its_sit
         asked.append(sites)
         return (5.0 * modern + noise).astype(np.float32)
 
-    rows = branch_table.table(items, (5.0 * old + noise).astype(np.float32), logits_without)
+    rows = branch_table.table(items, (5.0 * old + noise).astype(np.float32), logits_without, 0.5)
     assert rows[0] == "| judged by | e1tts | old families | lyra |"
     assert asked == [FOLDS["e1tts"], frozenset()]
     earlier, branch, both = (row.split(" | ")[1:] for row in rows[2:])

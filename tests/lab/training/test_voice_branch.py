@@ -58,9 +58,9 @@ def test_the_odds_of_both_add_up_in_deviations_of_real_speech(first: WavLMForSta
     averages = branches.averages(samples.numpy())
     windows = Shown(real, rng.normal(3, 2, 6).astype(np.float32), averages)
     own, added = first(samples).logits, branches.logits(averages)
-    one = (own[:, 1] - own[:, 0] - windows.own.mean()) / windows.own.std()
+    one = (own[:, 1] - own[:, 0] - windows.own.mean()) / windows.own.std() - 0.5
     other = torch.from_numpy((added - added.mean()) / added.std())
-    found = voice_branch.joined(first, branches, windows)(samples).logits
+    found = voice_branch.joined(first, branches, windows, 0.5)(samples).logits
     torch.testing.assert_close(found[:, 1] - found[:, 0], torch.logaddexp(one, other), atol=1e-2, rtol=1e-2)
 
 
