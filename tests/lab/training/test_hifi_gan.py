@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lab.training.data.hifi_gan import HifiGan, log_mel
+from lab.training.data.hifi_gan import HifiGan, _resampled, log_mel
 
 RATE = 22_050
 
@@ -65,3 +65,11 @@ def test_the_spectrogram_has_a_frame_every_256_samples_up_to_8_khz() -> None:
     # Louder is more, and silence has a floor.
     assert float(log_mel(torch.zeros(RATE)).max()) < -11
     assert float(low.max()) > 0
+
+
+def test_resampling_leaves_no_trace_below_8_khz() -> None:
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 64_000).astype(np.float32))
+    back = _resampled(_resampled(noise, 16_000, RATE), RATE, 16_000)[:64_000]
+    power = [torch.fft.rfft(each).abs().square().view(-1)[:32_000].reshape(160, 200).mean(1) for each in (noise, back)]
+    lost = 10 * (power[0] / power[1]).log10()
+    assert float(lost[:158].abs().max()) < 0.5  # bands of 50 Hz, up to 7.9 kHz
