@@ -45,7 +45,7 @@ FOLDS: Mapping[str, frozenset[str]] = {
 MODERN_FAMILIES = MODERN_VOICES | NEURAL.keys()
 """Those of packages that speak and copy by networks."""
 OLD = "old"
-"""The families of the dev split that speak and copy from packages, judged by the regression on all sites."""
+"""The other families of the dev split, which come from packages, judged by the regression on all sites."""
 _BATCH = 4
 _FIT_STEPS = 60
 _STEADY = 1e-2

