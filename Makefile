@@ -3,7 +3,7 @@ export PYTHON ?= python3
 UV := scripts/uv.sh
 BIN := .venv/bin
 DRAIN_S ?= 20
-WORKERS ?= 4
+WORKERS ?= 3
 VARIANT ?= cpu
 # Compiled modules are kept, whatever the environment says: tests start some hundred processes, each of which would
 # compile all that it imports.
@@ -30,7 +30,7 @@ setup: .venv/ready ## Set up .venv from the lock file
 	ln -sf ../../scripts/bonafide-scan $(BIN)/bonafide-scan
 	touch $@
 
-# What most test processes import, compiled once: four workers that begin together would each compile it all.
+# What most test processes import, compiled once: workers that begin together would each compile it all.
 COMPILED := torch scipy numpy sympy bentoml opentelemetry openvino PIL pydantic hypothesis _pytest
 .venv/compiled: .venv/ready
 	cd .venv/lib/python3.11/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED)
@@ -48,7 +48,7 @@ bento: setup ## Build the Bento (VARIANT=cpu|cuda|scan|scan-cuda); VOICE= and FA
 image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both|scan|scan-cuda, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
-# Four workers for two cores, as many a test waits. Tests that hold a running service to times run alone, at the end.
+# Three workers for two cores, since many a test waits, and each imports all of them first. Tests that hold a running service to times run alone, at the end.
 define run_tests
 @began=$$(date +%s); \
 $(PYTEST) -m "$(1)" --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder && \
