@@ -1,40 +1,60 @@
 """A DINOv2 whose patches are embedded by convolutions: what a screen or a print leaves in a photo is fine and local.
 
 A network of inverted residuals (Sandler et al., "MobileNetV2", arXiv:1801.04381) stands in place of the one convolution
-that cuts the patches out (Xiao et al., "Early Convolutions Help Transformers See Better", arXiv:2106.14881). The
-folder is in transformers' format; its `config.json` names this class under `architectures`.
+that cuts the patches out (Xiao et al., "Early Convolutions Help Transformers See Better", arXiv:2106.14881).
+Branches of convolutions alone may stand beside it. The folder is in transformers' format; its `config.json` names this
+class under `architectures`.
 """
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2ForImageClassification
+from transformers.modeling_outputs import ImageClassifierOutput
 
 from models.config_numbers import checked
+from models.crop_branch import CropBranch, together
 
 _MAX_STAGES = 6
 _MAX_BLOCKS = 12
 _MAX_EXPANSION = 8
 _MAX_POOLING = 8
+_MAX_BRANCHES = 4
 
 
 class Dinov2WithConvolutions(Dinov2ForImageClassification):  # type: ignore[no-untyped-call]
-    """Photos -> stem -> DINOv2's layers -> classifier.
+    """Photos -> stem -> DINOv2's layers -> classifier, and the branches' log odds added.
 
     Args:
         config: of DINOv2, with `stem_channels`, of each stage, `stem_blocks`, how many inverted residuals each has,
             `stem_expansion`, by how much these widen, and `stem_pooling`, the side of the squares of pixels that are
             averaged first. Each stage halves the edges, and together they make patches of `patch_size` pixels.
+            `branch_edges`: of the middle that each branch is given, in pixels; without it there are none.
 
     Raises:
-        ValueError: the stem is none, or leads to other patches; a configuration may say anything.
+        ValueError: the stem is none, or leads to other patches, or a branch would see more than there is; a
+            configuration may say anything.
     """
 
     def __init__(self, config: Dinov2Config) -> None:
         super().__init__(config)
-        self.loss_type = "ForImageClassification"  # which transformers reads from the names of its own classes
         self.dinov2.embeddings.patch_embeddings = ConvolutionalStem(config)  # type: ignore[assignment]
+        edges = getattr(config, "branch_edges", None)
+        largest = cast("int", config.image_size)
+        self.branches = nn.ModuleList(
+            [] if edges is None else map(CropBranch, checked("branch_edges", edges, _MAX_BRANCHES, largest))
+        )
         self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **_: object) -> ImageClassifierOutput:
+        """(n, 3, height, width), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
+        logits = super().forward(pixel_values).logits
+        if self.branches:
+            half = together(torch.stack([branch(pixel_values) for branch in self.branches])) / 2
+            logits = logits.float() + torch.stack([-half, half], 1)
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return ImageClassifierOutput(loss=loss, logits=logits)
 
 
 class ConvolutionalStem(nn.Module):

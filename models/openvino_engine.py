@@ -39,6 +39,7 @@ _USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CP
 _LOGIC = (
     "branch.py",
     "convolutional_dinov2.py",
+    "crop_branch.py",
     "graph.py",
     "openvino_engine.py",
     "pooled_wavlm.py",

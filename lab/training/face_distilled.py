@@ -25,12 +25,12 @@ from torch.nn import functional
 from lab.metrics import eer
 from lab.training.data.face_crops import Crops, read_crops
 from lab.training.data.packages import atomic, data_dir
+from lab.training.face_batches import drawn, order_of
 from lab.training.face_distilled_model import FaceTraining, Judged
 from lab.training.face_export import export
 from lab.training.face_hints import Standard, targets
 from lab.training.face_pair import Opinion, PublishedPair
-from lab.training.face_variation import varied
-from lab.training.face_views import FACE_FACTOR, SIDE, Views, as_cut, for_pair, moved
+from lab.training.face_views import FACE_FACTOR, SIDE, Views, as_cut, for_pair
 from lab.training.recipe import read_recipe
 from models.convolutional_dinov2 import Dinov2WithConvolutions
 
@@ -115,17 +115,11 @@ class Scales(NamedTuple):
 
 
 def batch_of(crops: Crops, places: NDArray[np.int64], pair: Pair, recipe: Recipe, rng: np.random.Generator) -> Batch:
-    """Faces moved and varied, the first of them laid over each other; the pair is asked about the outcome."""
-    views = moved(crops.pictures[places], crops.boxes[places], rng)
-    wide = varied(views.wide, rng)
-    spoof = torch.from_numpy(crops.spoof[places].astype(np.float32))
-    if blended := round(recipe.blended * len(places)):
-        share = torch.from_numpy(rng.uniform(0.2, 0.8, (blended, 1, 1, 1)).astype(np.float32))
-        wide[:blended] = share * wide[:blended] + (1 - share) * wide[:blended].roll(1, 0)
-        spoof[:blended] = -1
-    pictures = torch.round(wide * 255)
-    opinion = pair.judge(*for_pair(Views(pictures / 255, views.near)))
-    return Batch(pictures.permute(0, 2, 3, 1).to(torch.uint8), views.near, spoof, opinion)
+    """Faces as `face_batches.drawn` draws them; the pair is asked about the very pixels."""
+    faces = drawn(crops, places, recipe.blended, rng)
+    opinion = pair.judge(*for_pair(Views(faces.pictures, faces.near)))
+    pictures = torch.round(faces.pictures * 255).permute(0, 2, 3, 1).to(torch.uint8)
+    return Batch(pictures, faces.near, faces.spoof, opinion)
 
 
 def loss(judged: Judged, hints: Sequence[Tensor], batch: Batch, scales: Scales, recipe: Recipe) -> Tensor:
@@ -225,12 +219,8 @@ class Training:
         return found.item()
 
     def _batch(self, step: int) -> Batch:
-        """Each epoch has an order of its own, and each step draws of its own, which a resumed training finds again."""
-        size = self._recipe.batch_size
-        epoch, place = divmod(step, len(self._crops.spoof) // size)
-        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._crops.spoof))
-        rng = np.random.default_rng([self._recipe.seed, epoch, place])
-        return batch_of(self._crops, order[place * size :][:size], self._pair, self._recipe, rng)
+        places, rng = order_of(self._recipe.seed, step, len(self._crops.spoof), self._recipe.batch_size)
+        return batch_of(self._crops, places, self._pair, self._recipe, rng)
 
     def _average(self, mean: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
         """The running mean with one more weight, of fewer of them at the start, when they change most."""

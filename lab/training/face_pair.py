@@ -17,7 +17,7 @@ WIDTH: Final = 256
 """Numbers of both networks together that their last layers see."""
 STAGES: Final = ("/conv_3/", "/conv_4/", "/conv_5/")
 """Of each network, whose maps are read: 64 channels of 20 x 20, 128 of 10 x 10, 128 of 5 x 5."""
-_LIVE = 1
+LIVE: Final = 1
 _CLOSEST = 1e-3
 """No probability is nearer to 0 or 1: what a teacher is sure of, it need not be right about."""
 
@@ -52,7 +52,7 @@ class PublishedPair:
     def __init__(self, folder: Path, threads: int) -> None:
         core = openvino.Core()
         core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
-        self._networks = [core.compile_model(_with_maps(core, folder / name), "CPU") for name in NAMES]
+        self._networks = [core.compile_model(_with_maps(core, weights_at(folder, name)), "CPU") for name in NAMES]
 
     def judge(self, near: Tensor, wide: Tensor) -> Opinion:
         """Judges n faces.
@@ -68,15 +68,25 @@ class PublishedPair:
             ]
             for network, pictures in zip(self._networks, (near, wide), strict=True)
         )
-        live = (torch.softmax(first[0], 1)[:, _LIVE] + torch.softmax(second[0], 1)[:, _LIVE]) / 2
+        live = (torch.softmax(first[0], 1)[:, LIVE] + torch.softmax(second[0], 1)[:, LIVE]) / 2
         live = live.clamp(_CLOSEST, 1 - _CLOSEST)
         return Opinion(torch.log((1 - live) / live), torch.cat([first[1], second[1]], 1), first[2:], second[2:])
 
 
-def _with_maps(core: Any, path: Path) -> Any:
-    """A network that also gives what its last layer sees, and the sum at the end of each of its `STAGES`."""
+def weights_at(folder: Path, name: str) -> Path:
+    """A file of the pair's.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    path = folder / name
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the published pair's weights are needed")
+    return path
+
+
+def _with_maps(core: Any, path: Path) -> Any:
+    """A network that also gives what its last layer sees, and the sum at the end of each of its `STAGES`."""
     model = core.read_model(path)
     last = model.get_results()[0].input_value(0).get_node()
     sums = [node for node in model.get_ordered_ops() if node.get_friendly_name().endswith("/Add")]

@@ -10,6 +10,7 @@ import torch
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
 from models.convolutional_dinov2 import Dinov2WithConvolutions
+from models.crop_branch import together
 from models.errors import UnsupportedModel
 from models.face_model import FaceSpoofModel
 from tests.models.adapter_files import random_pairs, save_adapter
@@ -21,18 +22,28 @@ STEM = {"stem_pooling": 2, "stem_channels": [8, 8], "stem_blocks": [1, 2], "stem
 TINY = TINY_DINOV2 | STEM | {"image_size": 56, "patch_size": 8}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(folder: Path, **entries: Any) -> Path:
     made = save_face(
-        tmp_path_factory.mktemp("convolutions") / "model",
+        folder,
         ["live", "spoof"],
         model_class=Dinov2WithConvolutions,
         processor=BitImageProcessorPil(size={"height": 56, "width": 56}, do_center_crop=False),
         convolutions=True,
-        **TINY,
+        **(TINY | entries),
     )
     state(made, "preprocessor_config.json", face_factor=2.7)
     return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("convolutions") / "model")
+
+
+@pytest.fixture(scope="module")
+def branched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With two branches."""
+    return saved(tmp_path_factory.mktemp("branches") / "model", branch_edges=[38, 56])
 
 
 def state(folder: Path, file: str, **entries: Any) -> None:
@@ -41,7 +52,11 @@ def state(folder: Path, file: str, **entries: Any) -> None:
 
 
 @pytest.mark.parametrize(("engine", "precision"), ENGINES)
-def test_engines_agree_with_the_module(folder: Path, workspace: Path, engine: str, precision: str) -> None:
+@pytest.mark.parametrize("which", ["folder", "branched"])
+def test_engines_agree_with_the_module(
+    which: str, request: pytest.FixtureRequest, workspace: Path, engine: str, precision: str
+) -> None:
+    folder: Path = request.getfixturevalue(which)
     detector = FaceSpoofModel.load(str(folder), options(workspace, engine=engine, precision=precision))
     assert detector.info.architecture == "Dinov2WithConvolutions"
     assert detector.info.geometry is not None
@@ -56,6 +71,17 @@ def test_engines_agree_with_the_module(folder: Path, workspace: Path, engine: st
     assert expected.std() > 0.05
     alone = np.concatenate([detector.score([picture]) for picture in pictures])
     np.testing.assert_allclose(scores, alone, atol=BATCH_TOLERANCE[precision])
+
+
+def test_the_branches_log_odds_are_added(branched: Path) -> None:
+    model = Dinov2WithConvolutions.from_pretrained(branched).train(False)
+    pictures = torch.rand(2, 3, 56, 56, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        both = model(pictures).logits
+        branches = together(torch.stack([branch(pictures) for branch in model.branches]))
+        model.branches = torch.nn.ModuleList()
+        own = model(pictures).logits
+    torch.testing.assert_close(both[:, 1] - both[:, 0], own[:, 1] - own[:, 0] + branches)
 
 
 def test_it_is_tuned_by_the_loss_of_image_classifiers(folder: Path) -> None:
@@ -95,6 +121,9 @@ def test_an_adapter_of_it_is_merged(folder: Path, tmp_path: Path) -> None:
         ("stem_expansion", 9, "stem_expansion must be"),
         ("stem_pooling", 4, "patches of 16 pixels, not 8"),
         ("stem_pooling", True, "stem_pooling must be"),
+        ("branch_edges", [57], "branch_edges must be"),
+        ("branch_edges", [0.5], "branch_edges must be"),
+        ("branch_edges", [], "branch_edges must be"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_told(
