@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+from lab.training.face_branches import EDGES
 from lab.training.face_distilled import GEOMETRY, HERE, Recipe
 from lab.training.face_distilled_model import config
 from lab.training.recipe import read_recipe
@@ -24,6 +25,7 @@ def test_the_network_is_that_of_the_recipe() -> None:
     names = ["image_size", "patch_size", "hidden_size", "num_hidden_layers", "num_attention_heads"]
     names += ["stem_channels", "stem_blocks", "stem_expansion", "stem_pooling"]
     assert [written[name] for name in names] == [getattr(made, name) for name in names]
+    assert written["branch_edges"] == list(EDGES)
 
 
 def test_the_processor_file_says_what_training_did() -> None:
