@@ -48,7 +48,8 @@ bento: setup ## Build the Bento (VARIANT=cpu|cuda|scan|scan-cuda); VOICE= and FA
 image: setup ## Build the Bento and its image (VARIANT=cpu|cuda|both|scan|scan-cuda, VOICE, FACE; more: see scripts/image.sh)
 	VARIANT="$(VARIANT)" VOICE="$(VOICE)" FACE="$(FACE)" scripts/image.sh
 
-# Three workers for two cores, since many a test waits, and each imports all of them first. Tests that hold a running service to times run alone, at the end.
+# Three workers for two cores, since many a test waits, and each imports all of them first. Tests that hold a running
+# service to times run alone, at the end.
 define run_tests
 @began=$$(date +%s); \
 $(PYTEST) -m "$(1)" --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder && \
