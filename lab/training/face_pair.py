@@ -5,6 +5,7 @@ Its weights are read from a folder outside the project: `minifasnet-v2-2.7-80x80
 three classes, of which 1 is live.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -50,9 +51,7 @@ class PublishedPair:
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
-        core = openvino.Core()
-        core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
-        self._networks = [core.compile_model(_with_maps(core, weights_at(folder, name)), "CPU") for name in NAMES]
+        self._networks = networks(folder, threads, _with_maps)
 
     def judge(self, near: Tensor, wide: Tensor) -> Opinion:
         """Judges n faces.
@@ -73,21 +72,29 @@ class PublishedPair:
         return Opinion(torch.log((1 - live) / live), torch.cat([first[1], second[1]], 1), first[2:], second[2:])
 
 
-def weights_at(folder: Path, name: str) -> Path:
-    """A file of the pair's.
+def networks(folder: Path, threads: int, opened: Callable[[Any], Any]) -> list[Any]:
+    """Both networks, ready to compute in fp32.
+
+    Args:
+        folder: of their files.
+        threads: of the processor.
+        opened: adds outputs to a network that was read.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: a file is not there.
     """
-    path = folder / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the published pair's weights are needed")
-    return path
+    core = openvino.Core()
+    core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
+    found = []
+    for path in (folder / name for name in NAMES):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: the published pair's weights are needed")
+        found.append(core.compile_model(opened(core.read_model(path)), "CPU"))
+    return found
 
 
-def _with_maps(core: Any, path: Path) -> Any:
+def _with_maps(model: Any) -> Any:
     """A network that also gives what its last layer sees, and the sum at the end of each of its `STAGES`."""
-    model = core.read_model(path)
     last = model.get_results()[0].input_value(0).get_node()
     sums = [node for node in model.get_ordered_ops() if node.get_friendly_name().endswith("/Add")]
     ends = [[node for node in sums if node.get_friendly_name().startswith(stage)][-1] for stage in STAGES]

@@ -6,11 +6,10 @@ Its weights are read as in `face_pair.py`, and none are kept.
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import openvino  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-from lab.training.face_pair import LIVE, NAMES, weights_at
+from lab.training.face_pair import LIVE, networks
 
 _ENDS: Final = (
     "/conv2_dw/prelu/PRelu",
@@ -50,9 +49,7 @@ class PairSteps:
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
-        core = openvino.Core()
-        core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
-        self._networks = [core.compile_model(_opened(core, weights_at(folder, name)), "CPU") for name in NAMES]
+        self._networks = networks(folder, threads, _opened)
 
     def of(self, near: Tensor, wide: Tensor) -> list[Steps]:
         """What both see of n faces, given as to `PublishedPair.judge`."""
@@ -62,8 +59,8 @@ class PairSteps:
         ]
 
 
-def _opened(core: Any, path: Path) -> Any:
-    model = core.read_model(path)
+def _opened(model: Any) -> Any:
+    """A network that also gives what it sees at each of `_ENDS`."""
     named = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     model.add_outputs([named[end].output(0) for end in _ENDS])
     return model
