@@ -1,6 +1,6 @@
 """A DINOv2 whose patches are embedded by convolutions: what a screen or a print leaves in a photo is fine and local.
 
-A network of inverted residuals (Sandler et al., "MobileNetV2", arXiv:1801.04381) stands in place of the one convolution
+A network of inverted residuals (`inverted_residual.py`) stands in place of the one convolution
 that cuts the patches out (Xiao et al., "Early Convolutions Help Transformers See Better", arXiv:2106.14881).
 Branches of convolutions alone may stand beside it. The folder is in transformers' format; its `config.json` names this
 class under `architectures`.
@@ -15,6 +15,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 from models.config_numbers import checked
 from models.crop_branch import CropBranch, together
+from models.inverted_residual import Residual, convolution
 
 _MAX_STAGES = 6
 _MAX_BLOCKS = 12
@@ -84,7 +85,9 @@ class ConvolutionalStem(nn.Module):
             for index in range(count):
                 stride = 1 if index else 2
                 layers.append(
-                    _Residual(before, after, expansion, stride) if layers else _convolution(before, after, 3, 2)
+                    Residual(before, after, expansion * before, stride, _relu)
+                    if layers
+                    else convolution(before, after, 3, _relu, 2)
                 )
                 before = after
         self.stages = nn.Sequential(*layers)
@@ -97,28 +100,5 @@ class ConvolutionalStem(nn.Module):
         return embedded.flatten(2).transpose(1, 2)
 
 
-class _Residual(nn.Module):
-    """Widened, filtered channel by channel, narrowed; the input is added where it has the same shape."""
-
-    def __init__(self, before: int, after: int, expansion: int, stride: int) -> None:
-        super().__init__()
-        wide = expansion * before
-        self.adds = stride == 1 and before == after
-        self.layers = nn.Sequential(
-            _convolution(before, wide, 1),
-            _convolution(wide, wide, 3, stride, groups=wide),
-            nn.Conv2d(wide, after, 1, bias=False),
-            nn.BatchNorm2d(after),
-        )
-
-    def forward(self, values: Tensor) -> Tensor:
-        found: Tensor = self.layers(values)
-        return values + found if self.adds else found
-
-
-def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(),
-    )
+def _relu(_channels: int) -> nn.Module:
+    return nn.ReLU()

@@ -1,14 +1,15 @@
 """What stands beside a face model's layers: convolutions on the middle of its picture, and one logit of spoof.
 
-Inverted residuals (Sandler et al., "MobileNetV2", arXiv:1801.04381) with PReLUs, as in networks for faces (Chen et al.,
-"MobileFaceNets", arXiv:1804.07573); the last of each stage weighs its channels (Hu et al., "Squeeze-and-Excitation
-Networks", arXiv:1709.01507).
+Inverted residuals with PReLUs, as in networks for faces (Chen et al., "MobileFaceNets", arXiv:1804.07573); the last of
+each stage weighs its channels.
 """
 
 from typing import Final
 
 import torch
 from torch import Tensor, nn
+
+from models.inverted_residual import Residual, convolution
 
 SIDE: Final = 80
 """Pixels of the edges of what a branch is given."""
@@ -19,7 +20,6 @@ _BLOCKS: Final = (
 )
 """Channels before, after and between, the stride, and whether channels are weighed, of each inverted residual."""
 _FIRST, _LAST, _SEEN = 32, 512, 128
-_SQUEEZED = 32
 _EDGE = SIDE // 16
 """Of the last maps."""
 _CLOSEST = 1e-3
@@ -37,17 +37,20 @@ class CropBranch(nn.Module):
         super().__init__()
         self.edge = edge
         first = nn.Sequential(
-            _convolution(3, 2 * _FIRST, 3, 2),
-            _convolution(2 * _FIRST, 2 * _FIRST, 3, groups=2 * _FIRST),
-            _convolution(2 * _FIRST, _FIRST, 1),
+            convolution(3, 2 * _FIRST, 3, nn.PReLU, 2),
+            convolution(2 * _FIRST, 2 * _FIRST, 3, nn.PReLU, groups=2 * _FIRST),
+            convolution(2 * _FIRST, _FIRST, 1, nn.PReLU),
         )
         wide = _BLOCKS[-1][1]
         last = nn.Sequential(
-            _convolution(wide, _LAST, 1),
+            convolution(wide, _LAST, 1, nn.PReLU),
             nn.Conv2d(_LAST, _LAST, _EDGE, groups=_LAST, bias=False),
             nn.BatchNorm2d(_LAST),
         )
-        residuals = [Residual(*block) for block in _BLOCKS]
+        residuals = [
+            Residual(before, after, between, stride, nn.PReLU, weighs=weighs)
+            for before, after, between, stride, weighs in _BLOCKS
+        ]
         seen = nn.Sequential(nn.Flatten(), nn.Linear(_LAST, _SEEN))
         judge = nn.Sequential(nn.BatchNorm1d(_SEEN), nn.Linear(_SEEN, 1))
         self.blocks = nn.ModuleList([first, *residuals, last, seen, judge])
@@ -58,32 +61,6 @@ class CropBranch(nn.Module):
         for block in self.blocks:
             values = block(values)
         return values.float().squeeze(1)
-
-
-class Residual(nn.Module):
-    """Widened, filtered channel by channel, narrowed; the input is added where it has the same shape.
-
-    Attributes:
-        adds: whether it is.
-    """
-
-    def __init__(self, before: int, after: int, wide: int, stride: int, weighs: bool) -> None:
-        super().__init__()
-        self.adds = stride == 1 and before == after
-        self.layers = nn.Sequential(
-            _convolution(before, wide, 1),
-            _convolution(wide, wide, 3, stride, groups=wide),
-            nn.Conv2d(wide, after, 1, bias=False),
-            nn.BatchNorm2d(after),
-        )
-        self.weights = _weights(after) if weighs else None
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(n, before, height, width) -> (n, after, ...), `stride` times smaller."""
-        found: Tensor = self.layers(values)
-        if self.weights is not None:
-            found = found * self.weights(found)
-        return values + found if self.adds else found
 
 
 def middle(pictures: Tensor, edge: int) -> Tensor:
@@ -118,21 +95,3 @@ def together(logits: Tensor) -> Tensor:
     # Of both classes' probabilities: in bf16 there is nothing between 0.996 and 1.
     spoof, live = (torch.sigmoid(side).mean(0) + _CLOSEST for side in (logits, -logits))
     return torch.log(spoof) - torch.log(live)
-
-
-def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(after),
-        nn.PReLU(after),
-    )
-
-
-def _weights(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.AdaptiveAvgPool2d(1),
-        nn.Conv2d(channels, _SQUEEZED, 1),
-        nn.ReLU(),
-        nn.Conv2d(_SQUEEZED, channels, 1),
-        nn.Sigmoid(),
-    )

@@ -41,6 +41,7 @@ _LOGIC = (
     "convolutional_dinov2.py",
     "crop_branch.py",
     "graph.py",
+    "inverted_residual.py",
     "openvino_engine.py",
     "pooled_wavlm.py",
     "power_branch.py",

@@ -24,15 +24,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.metrics import eer
+from lab.training.averaging import decaying, running_mean
 from lab.training.data.face_crops import Crops, read_crops
 from lab.training.face_batches import drawn, order_of
 from lab.training.face_distilled import GEOMETRY
 from lab.training.face_export import export
 from lab.training.face_steps import PairSteps, Steps
-from lab.training.face_views import FACE_FACTOR, NEAR_FACTOR, SIDE
+from lab.training.face_views import FACE_FACTOR, NEAR_FACTOR, SIDE, as_planes
 from lab.training.recipe import read_recipe
 from models.convolutional_dinov2 import Dinov2WithConvolutions
-from models.crop_branch import CropBranch, Residual, middle, together
+from models.crop_branch import CropBranch, middle, together
+from models.inverted_residual import Residual
 from models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,6 @@ _MEAN, _STD = (torch.tensor(each).view(1, 3, 1, 1) for each in (IMAGENET_MEAN, I
 _LEAST_RATE = 0.05
 _WARMUP = 30
 """Steps."""
-_SETTLED = 20
-"""Steps after which the running mean is of half of them."""
 _SAMPLED = 6
 """Batches over which the ends of blocks are standardised."""
 _AT_ONCE = 64
@@ -139,11 +139,8 @@ class Teaching:
         seen = list(zip(*(teach(self._pictures(step)) for step in range(_SAMPLED)), strict=True))
         self._spreads = [spreads_of(branch, each) for branch, each in zip(self._own(), seen, strict=True)]
         self._dev_odds = torch.cat([odds_of(teach(part)) for part in self._parts_of_dev()])
-        self.mean = torch.optim.swa_utils.AveragedModel(self.branches, avg_fn=self._average, use_buffers=True)
-        decayed = [weight for weight in self.branches.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.branches.parameters() if weight.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(groups)
+        self.mean = running_mean(self.branches, recipe.averaging)
+        self._optimizer = torch.optim.AdamW(decaying(self.branches, recipe.weight_decay))
 
     def run(self) -> list[CropBranch]:
         """Teaches to the end, and returns the running mean of the branches."""
@@ -209,10 +206,7 @@ class Teaching:
 
     def _parts_of_dev(self) -> list[Tensor]:
         pictures = self._dev.pictures
-        return [
-            torch.from_numpy(np.array(pictures[at : at + _AT_ONCE])).permute(0, 3, 1, 2).to(torch.float32) / 255
-            for at in range(0, len(pictures), _AT_ONCE)
-        ]
+        return [as_planes(pictures[at : at + _AT_ONCE]) for at in range(0, len(pictures), _AT_ONCE)]
 
     def _judged_dev(self) -> Tensor:
         branches = self._own(self.mean.train(False).module)
@@ -223,11 +217,6 @@ class Teaching:
                     for part in self._parts_of_dev()
                 ]
             )
-
-    def _average(self, mean: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
-        """The running mean with one more weight, of fewer of them at the start, when they change most."""
-        share = min(self._recipe.averaging, int(count) / (int(count) + _SETTLED))
-        return mean * share + weight * (1 - share) if mean.is_floating_point() else weight
 
 
 def odds_of(seen: Sequence[Steps]) -> Tensor:

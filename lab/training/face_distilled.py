@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.metrics import eer
+from lab.training.averaging import decaying, running_mean
 from lab.training.data.face_crops import Crops, read_crops
 from lab.training.data.packages import atomic, data_dir
 from lab.training.face_batches import drawn, order_of
@@ -41,8 +42,6 @@ GEOMETRY = {"face_factor": FACE_FACTOR, "size": {"height": SIDE, "width": SIDE},
 """Of a crop, as the processor's file states it."""
 _SURE = 6.0
 """Log odds beyond which the pair is not followed."""
-_SETTLED = 20
-"""Steps after which the running mean is of half of them."""
 _LOG_ODDS = 0.05
 """What the difference of log odds weighs beside that of probabilities."""
 _SAMPLED = 8
@@ -152,11 +151,8 @@ class Training:
         self._scales = Scales.of([self._batch(step).opinion for step in range(_SAMPLED)])
         self._dev_fake = torch.cat([opinion.fake for opinion in self._opinions_on_dev()])
         self.model = FaceTraining(asdict(recipe))
-        self.mean = torch.optim.swa_utils.AveragedModel(self.model, avg_fn=self._average, use_buffers=True)
-        decayed = [weight for weight in self.model.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.model.parameters() if weight.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        self.mean = running_mean(self.model, recipe.averaging)
+        self._optimizer = torch.optim.AdamW(decaying(self.model, recipe.weight_decay), lr=recipe.learning_rate)
         self.steps = round(recipe.epochs * len(crops.spoof) / recipe.batch_size)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self.step = 0
@@ -221,11 +217,6 @@ class Training:
     def _batch(self, step: int) -> Batch:
         places, rng = order_of(self._recipe.seed, step, len(self._crops.spoof), self._recipe.batch_size)
         return batch_of(self._crops, places, self._pair, self._recipe, rng)
-
-    def _average(self, mean: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
-        """The running mean with one more weight, of fewer of them at the start, when they change most."""
-        share = min(self._recipe.averaging, int(count) / (int(count) + _SETTLED))
-        return mean * share + weight * (1 - share) if mean.is_floating_point() else weight
 
     def _rate(self, step: int) -> float:
         """Share of the learning rate: a rise, then half a cosine to zero."""

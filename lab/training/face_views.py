@@ -40,7 +40,7 @@ def as_cut(pictures: NDArray[np.uint8], boxes: NDArray[np.int16]) -> Views:
         boxes: of the face in each, (n, 4).
     """
     near = [around_face(_box(box), NEAR_FACTOR, (SIDE, SIDE)) for box in boxes]
-    return Views(_planes(pictures), torch.tensor(near, dtype=torch.float32))
+    return Views(as_planes(pictures), torch.tensor(near, dtype=torch.float32))
 
 
 def moved(pictures: NDArray[np.uint8], boxes: NDArray[np.int16], rng: np.random.Generator) -> Views:
@@ -58,7 +58,7 @@ def moved(pictures: NDArray[np.uint8], boxes: NDArray[np.int16], rng: np.random.
         for factor in (FACE_FACTOR, NEAR_FACTOR)
     )
     start, edges = wide[:, :2].repeat(1, 2), (wide[:, 2:] - wide[:, :2]).repeat(1, 2)
-    views, within = cut(_planes(pictures), wide, SIDE), (near - start) / edges * SIDE
+    views, within = cut(as_planes(pictures), wide, SIDE), (near - start) / edges * SIDE
     mirrored = torch.from_numpy(rng.random(len(pictures)) < 0.5)
     views[mirrored] = views[mirrored].flip(3)
     within[mirrored] = torch.stack([SIDE - within[:, 2], within[:, 1], SIDE - within[:, 0], within[:, 3]], 1)[mirrored]
@@ -100,5 +100,6 @@ def _box(numbers: NDArray[np.int16] | NDArray[np.float64]) -> Box:
     return left, top, right, bottom
 
 
-def _planes(pictures: NDArray[np.uint8]) -> Tensor:
+def as_planes(pictures: NDArray[np.uint8]) -> Tensor:
+    """uint8 (n, height, width, 3) -> float32 (n, 3, height, width), 0..1."""
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).to(torch.float32) / 255

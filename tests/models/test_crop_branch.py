@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.crop_branch import SIDE, CropBranch, Residual, middle, together
+from models.crop_branch import SIDE, CropBranch, middle, together
 
 
 def test_the_middle_is_what_lies_around_the_centre() -> None:
@@ -31,17 +31,6 @@ def test_only_the_middle_decides() -> None:
     assert first.shape == (2,)
     torch.testing.assert_close(first, second)
     assert not torch.allclose(first, third)
-
-
-@pytest.mark.parametrize(("before", "after", "stride", "adds"), [(8, 8, 1, True), (8, 8, 2, False), (8, 12, 1, False)])
-def test_the_input_is_added_where_it_has_the_same_shape(before: int, after: int, stride: int, adds: bool) -> None:
-    residual = Residual(before, after, 16, stride, weighs=True).train(False)
-    for weight in residual.layers[-1].parameters():
-        torch.nn.init.zeros_(weight)
-    values = torch.rand(1, before, 8, 8)
-    found = residual(values)
-    assert found.shape == (1, after, 8 // stride, 8 // stride)
-    torch.testing.assert_close(found, values if adds else torch.zeros_like(found))
 
 
 def test_branches_are_put_together_by_their_mean_probability() -> None:
