@@ -56,7 +56,7 @@ async def table(rounds: int) -> list[list[str]]:
         pool = DecoderPool.from_settings(settings)
         in_thread, in_process = ThreadRecordings(threads), ProcessRecordings(pool)
         photos = ThreadPhotos(PhotoReader.from_settings(settings), threads)
-        other_photos = ProcessPhotos.from_settings(pool, threads, settings)
+        other_photos = ProcessPhotos.from_settings(pool, settings)
 
         async def other_process() -> None:
             pool.close_idle()

@@ -91,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = settings_for("face", engine_threads=1)
     detector = FaceSpoofModel.load("bundled", load_options("face", settings))
-    finder = FaceDetector(1)
+    finder = FaceDetector()
     rows = [row("", jpeg(scale), finder, detector, rounds) for scale in SCALES]
     rows.append(row(", far", jpeg(SCALES[1], wall=True), finder, detector, rounds))
     print(f"{machine()}; model in {detector.info.engine}, {detector.info.precision}")

@@ -66,7 +66,7 @@ def judged(detector: FaceSpoofModel, reader: PhotoReader, trials: Sequence[Trial
 
 def values(detector: FaceSpoofModel, trials: Sequence[Trial]) -> list[list[str]]:
     """Rows: percentiles of what has a limit, over the photos in which a face is found."""
-    finder, geometry = FaceDetector.of_process(1), detector.info.geometry
+    finder, geometry = FaceDetector.of_process(), detector.info.geometry
     assert geometry is not None
     measured = []
     for trial in trials:

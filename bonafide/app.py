@@ -85,7 +85,7 @@ class App:
         )
         self.shadows = Shadows(settings, voice_shadow, face_shadow, measurements)
         self.budget = ByteBudget(settings.max_inflight_bytes)
-        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="faces")
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="digests")
         self.decoders = DecoderPool.from_settings(settings)
         self._store = open_store(settings)
         redis_breaker = CircuitBreaker(settings.redis_timeout_s, on_failed_probe=measurements.cache_failed)
@@ -114,7 +114,7 @@ class App:
         )
         self.face = judgement(
             runner=self.face_runner,
-            photos=ProcessPhotos.from_settings(self.decoders, self._pool, settings),
+            photos=ProcessPhotos.from_settings(self.decoders, settings),
             shadow=self.shadows.face,
         )
         self.job_work: JobWork | None = None

@@ -1,7 +1,6 @@
 """What judges the recordings and photos of jobs in a service process: nothing of it is needed by calls."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bonafide.audio.reader import window_weight
@@ -88,13 +87,12 @@ class JobWork:
         self.runners: dict[str, Runner[Any]] = {"voice_jobs": recordings}
         self.voice = analysis(runner=recordings, budget=budget, decoder=ProcessRecordings(self._decoders))
         self.photos: StoredPhotos | None = None
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="job-faces")
         if settings.jobs_photos and face is not None:
             photos: Runner[PhotoScore] = Runner(
                 "face_jobs", face, read=PhotoScore.of, max_calls=calls, observer=measurements
             )
             self.runners["face_jobs"] = photos
-            judged = judgement(runner=photos, photos=ProcessPhotos.from_settings(self._decoders, self._pool, settings))
+            judged = judgement(runner=photos, photos=ProcessPhotos.from_settings(self._decoders, settings))
             self.photos = StoredPhotos(judged, store, budget, settings.max_image_bytes)
 
     @property
@@ -113,10 +111,9 @@ class JobWork:
         return self.photos
 
     async def close(self) -> None:
-        """Closes connections, threads and decoding processes."""
+        """Closes connections and decoding processes."""
         await self.webhook.close()
         for runner in self.runners.values():
             await runner.close()
         await self.jobs.store.close()
         self._decoders.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -82,7 +81,7 @@ class _Reader:
         pool = DecoderPool.from_settings(self._settings, slots=1)
         pool.start()
         self._recordings = ProcessRecordings(pool)
-        self._photos = ProcessPhotos.from_settings(pool, ThreadPoolExecutor(1), self._settings)
+        self._photos = ProcessPhotos.from_settings(pool, self._settings)
 
     def read(self, entries: pa.Table) -> Iterator[pa.Table]:
         tables = self._tables(entries)

@@ -26,8 +26,8 @@ from bonafide.decoders.recordings import WindowStream
 from bonafide.errors import BonafideError
 from bonafide.face import FaceJudgement
 from bonafide.photo.faces import Face
+from bonafide.photo.preparation import Photo
 from bonafide.photo.quality import Reason
-from bonafide.photo.reader import Photo
 from bonafide.runner.remote import RunnerResult
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings

@@ -12,14 +12,14 @@ TRAINING = {"torch", "torchaudio", "transformers", "scipy"}
 CLIENTS = {"redis", "minio", "cryptography", "psycopg"}
 """For those whose settings name such a server, or a key that signs."""
 ONE_KIND = {"openvino", "av", "PIL", "grpc"}
-"""For runners, or for the service."""
+"""For runners, or for the service and its decoding processes."""
 
 
 @pytest.mark.parametrize(
     ("process", "modules", "absent"),
     [
         ("supervisor", "service", TRAINING | CLIENTS | ONE_KIND),
-        ("service", "service, bonafide.serving", TRAINING | CLIENTS),
+        ("service", "service, bonafide.serving", TRAINING | CLIENTS | {"openvino", "ai_edge_litert"}),
         ("runner", "service, models.configured, models.face_model", TRAINING | CLIENTS | {"av", "grpc"}),
     ],
 )

@@ -1,7 +1,7 @@
-"""Encoding of windows and pixels between processes."""
+"""Encoding of windows and photos between processes."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from math import prod
 from typing import Any
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from bonafide.audio.channel_mode import MIX, ChannelMode
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import Window
+from bonafide.photo.faces import Face
+from bonafide.photo.preparation import Photo
+from bonafide.photo.quality import Reason
 
 _PLAIN = tuple(field.name for field in fields(Window) if field.name != "pcm")
 
@@ -80,12 +83,22 @@ def _block(samples: NDArray[np.float32], place: Sequence[int]) -> Block:
     return Block(of_each[0], rate, channels, apart, None if parted_at < 0 else parted_at)
 
 
-def unpacked_pixels(shape: Sequence[int], payload: bytes | bytearray) -> NDArray[np.uint8]:
-    """Decodes a picture, uint8 `(height, width, 3)`, or the values of several, `(n,)`.
+def packed_photo(photo: Photo) -> tuple[dict[str, Any], bytes]:
+    """The shape of the pixels, the reason and the faces; and the pixels."""
+    faces = [asdict(face) for face in photo.faces]
+    return {"shape": photo.pixels.shape, "reason": photo.reason, "faces": faces}, photo.pixels.tobytes()
+
+
+def unpacked_photo(header: Mapping[str, Any], payload: bytes | bytearray) -> Photo:
+    """Decodes a photo; its pixels, uint8 `(height, width, 3)`, or `(n,)` of several pictures, are those of the payload.
 
     Raises:
-        ValueError: the bytes do not fit the shape.
+        ValueError: the bytes do not fit the shape, or there is no such reason.
+        KeyError: metadata are missing.
+        TypeError: a face has other fields.
     """
+    shape, reason = header["shape"], header["reason"]
     if (len(shape), *shape[2:]) not in {(3, 3), (1,)} or min(shape) < 1 or prod(shape) != len(payload):
         raise ValueError("the pixels do not fit their shape")
-    return np.frombuffer(payload, np.uint8).reshape(tuple(shape))
+    pixels = np.frombuffer(payload, np.uint8).reshape(tuple(shape))
+    return Photo(pixels, None if reason is None else Reason(reason), tuple(Face(**face) for face in header["faces"]))

@@ -30,11 +30,12 @@ class CpuBound:
     Args:
         file_bytes: size of the file.
         windows: most windows of one step.
+        readings: how often one step may read the file.
     """
 
-    def __init__(self, file_bytes: int, windows: int = 0) -> None:
+    def __init__(self, file_bytes: int, windows: int = 0, readings: int = 1) -> None:
         mib = file_bytes / _MIB
-        self._step_s = _STEP_CPU_S + mib * _STEP_CPU_S_PER_MIB + windows * _STEP_CPU_S_PER_WINDOW
+        self._step_s = readings * (_STEP_CPU_S + mib * _STEP_CPU_S_PER_MIB) + windows * _STEP_CPU_S_PER_WINDOW
         self._job_s = _JOB_CPU_S + mib * _JOB_CPU_S_PER_MIB
         self._began = time.process_time()
 

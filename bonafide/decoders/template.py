@@ -10,17 +10,21 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from bonafide.decoders import group_signals
 from bonafide.decoders.worker import serve
 from bonafide.parent import end_with_parent
+from bonafide.photo.face_detector import FaceDetector
 
 
 def main() -> None:
     """Forks until the service closes its end."""
     control = socket.socket(fileno=int(sys.argv[1]))
     group_signals.ignore()
+    with _quiet():  # LiteRT tells how it computes, in a line that is no JSON
+        FaceDetector.of_process()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     gc.freeze()
     while True:
@@ -41,6 +45,20 @@ def main() -> None:
                 socket.send_fds(connection, [b"\0"], [handle])
             finally:
                 os.close(handle)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing reaches the log; what is raised is told after it."""
+    log = sys.stderr.fileno()
+    kept, nowhere = os.dup(log), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, log)
+        yield
+    finally:
+        os.dup2(kept, log)
+        os.close(kept)
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.codec_reader import CodecReader
 from bonafide.audio.container_reader import ContainerReader
@@ -18,11 +16,10 @@ from bonafide.decoders import codec
 from bonafide.decoders.frames import Frame, packed, read_frame
 from bonafide.decoders.limits import CpuBound, bound_memory
 from bonafide.errors import BonafideError, UnreadableMedia
-from bonafide.photo.faces import Face, letterboxed
+from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.image import ImageLimits
-from bonafide.photo.preparation import prepared_for_all
 from bonafide.photo.quality import QualityLimits
-from bonafide.photo.reduced import ReducedPhoto
+from bonafide.photo.reader import PhotoReader
 from models.info import ImageGeometry
 
 Reply = tuple[dict[str, Any], bytes | memoryview]
@@ -113,31 +110,24 @@ class AudioJob:
 
 
 class PhotoJob:
-    """A photo: its size and the face detector's input, then the model's input."""
+    """A photo; one reply has the model's input, the faces and the reason not to rely on the verdict."""
 
     def __init__(self, frame: Frame) -> None:
-        self._bound = CpuBound(len(frame.payload))
-        self._bound.begin_step()
+        CpuBound(len(frame.payload), readings=2).begin_step()  # a second time where a face is small
         header = frame.header
-        self._geometries = [ImageGeometry.from_dict(each) for each in header["geometries"]]
-        self._quality = QualityLimits(**header["quality"])
-        self._crop_margin: float | None = header["crop_margin"]
-        limits = ImageLimits(**header["limits"])
-        self._photo = ReducedPhoto(
-            bytes(frame.payload), limits, self._geometries, self._crop_margin, self._quality.min_pixels
+        reader = PhotoReader(
+            limits=ImageLimits(**header["limits"]),
+            quality=QualityLimits(**header["quality"]),
+            crop_margin=header["crop_margin"],
+            finder=FaceDetector.of_process(),
         )
+        geometries = [ImageGeometry.from_dict(each) for each in header["geometries"]]
+        self._photo = reader.read(bytes(frame.payload), *geometries)
 
-    def answer(self, frame: Frame) -> Reply:
-        """`side`: the photo in a square of that many pixels; else the pixels for the model."""
-        self._bound.begin_step()
-        header = frame.header
-        if "side" in header:
-            image = self._photo.image
-            return {"size": image.size}, letterboxed(image, header["side"]).tobytes()
-        faces = tuple(Face(**face) for face in header["faces"])
-        self._photo.enlarge_for(faces)
-        pixels, reason = prepared_for_all(self._photo.image, faces, self._geometries, self._quality, self._crop_margin)
-        return {"end": True, "shape": pixels.shape, "reason": reason}, np.ascontiguousarray(pixels).tobytes()
+    def answer(self, _: Frame) -> Reply:
+        """See `bonafide.photo.reader.Photo`."""
+        header, pixels = codec.packed_photo(self._photo)
+        return {"end": True, **header}, pixels
 
 
 class ContainerJob:

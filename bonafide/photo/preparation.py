@@ -4,6 +4,7 @@ Also how small a photo may be decoded without a difference to any of it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,21 @@ from bonafide.photo.faces import FAR_SIDE, LOOKED_AT_GAP, Box, Face
 from bonafide.photo.image import REDUCING_GAP, Size, prepare
 from bonafide.photo.quality import LIGHT_SIDE, QualityLimits, Reason, reason_against
 from models.info import ImageGeometry
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that can be judged.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), as the model takes it; of several pictures see `prepared_for_all`.
+        reason: why the verdict should not be relied on, or None.
+        faces: all that were found in the picture, the largest first.
+    """
+
+    pixels: NDArray[np.uint8]
+    reason: Reason | None
+    faces: tuple[Face, ...]
 
 
 def prepared(
@@ -46,7 +62,7 @@ def prepared_for_all(
     geometries: Sequence[ImageGeometry],
     quality: QualityLimits,
     crop_margin: float | None,
-) -> tuple[NDArray[np.uint8], Reason | None]:
+) -> Photo:
     """As `prepared`, for each of these geometries: one picture, or the values of several one after the other, `(n,)`.
 
     A face is small only if it is for all of them: a model may be given wide crops, and another beside it the face.
@@ -54,9 +70,8 @@ def prepared_for_all(
     views = [prepared(picture, faces, geometry, quality, crop_margin) for geometry in geometries]
     pictures = [pixels for pixels, _ in views]
     reason = next((reason for _, reason in views if reason is not Reason.SMALL_FACE), Reason.SMALL_FACE)
-    if len(pictures) == 1:
-        return pictures[0], reason
-    return np.concatenate([pixels.ravel() for pixels in pictures]), reason
+    pixels = pictures[0] if len(pictures) == 1 else np.concatenate([each.ravel() for each in pictures])
+    return Photo(pixels, reason, tuple(faces))
 
 
 def possible_reduction(

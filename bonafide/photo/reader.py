@@ -3,35 +3,15 @@
 bytes -> RGB, upright -> faces -> the whole picture, or the largest face -> resized and cropped for the model
 """
 
-from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.faces import Face
 from bonafide.photo.image import ImageLimits
-from bonafide.photo.preparation import prepared_for_all
-from bonafide.photo.quality import QualityLimits, Reason
+from bonafide.photo.preparation import Photo, prepared_for_all
+from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reduced import ReducedPhoto
 from bonafide.settings import Settings
 from models.info import ImageGeometry
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photo that can be judged.
-
-    Attributes:
-        pixels: uint8 (height, width, 3), as the model takes it; of several pictures see `prepared_for_all`.
-        reason: why the verdict should not be relied on, or None.
-        faces: all that were found in the picture, the largest first.
-    """
-
-    pixels: NDArray[np.uint8]
-    reason: Reason | None
-    faces: tuple[Face, ...]
 
 
 class PhotoReader:
@@ -54,12 +34,12 @@ class PhotoReader:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """A reader built from the settings, for the decoding threads."""
+        """A reader built from the settings."""
         return cls(
             limits=ImageLimits.from_settings(settings),
             quality=QualityLimits.from_settings(settings),
             crop_margin=settings.face_crop_margin if settings.face_crop else None,
-            finder=FaceDetector.of_process(settings.decode_threads),
+            finder=FaceDetector.of_process(),
         )
 
     @property
@@ -77,4 +57,4 @@ class PhotoReader:
         picture = ReducedPhoto(data, self._limits, geometries, self._crop_margin, self._quality.min_pixels)
         faces = self._finder.find(picture.image)
         picture.enlarge_for(faces)
-        return Photo(*prepared_for_all(picture.image, faces, geometries, self._quality, self._crop_margin), faces)
+        return prepared_for_all(picture.image, faces, geometries, self._quality, self._crop_margin)

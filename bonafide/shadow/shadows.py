@@ -1,6 +1,5 @@
 """The second models of one service process, built once from the settings and closed once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from bonafide.audio.reader import window_weight
@@ -43,7 +42,6 @@ class Shadows:
         self._settings = settings
         self._observer = observer
         # Apart from those of callers, whose photos never wait for these.
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._decoders = DecoderPool.from_settings(settings, slots=1)
         if voice is not None:
             self.voice = VoiceShadow(
@@ -56,7 +54,7 @@ class Shadows:
             self.face = FaceShadow(
                 self._compared("face", settings.face_shadow_share),
                 self._runner("face", face, read=lambda numbers: PhotoScore.of(numbers).fake),
-                ProcessPhotos.from_settings(self._decoders, self._threads, settings),
+                ProcessPhotos.from_settings(self._decoders, settings),
                 threshold=settings.face_threshold,
                 timeout_s=settings.call_timeout_s,
             )
@@ -83,13 +81,12 @@ class Shadows:
             await watch(list(self.runners.values()), _nothing)
 
     async def close(self) -> None:
-        """Drops the comparisons that wait, and closes connections, threads and decoding processes."""
+        """Drops the comparisons that wait, and closes connections and decoding processes."""
         for comparisons in self._comparisons:
             await comparisons.close()
         for runner in self.runners.values():
             await runner.close()
         self._decoders.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def _nothing() -> None:

@@ -11,8 +11,9 @@ from bonafide.calls import Call
 from bonafide.decoders.photos import ThreadPhotos
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
 from bonafide.face import FaceJudgement
+from bonafide.photo.preparation import Photo
 from bonafide.photo.quality import Reason
-from bonafide.photo.reader import Photo, PhotoReader
+from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore
 from models.info import ImageGeometry

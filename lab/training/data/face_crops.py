@@ -101,7 +101,7 @@ def cut(image: Image.Image, factor: float, side: int) -> tuple[NDArray[np.uint8]
     Returns:
         uint8 (side, side, 3), and the face's box in it, as `Crops.boxes`.
     """
-    faces = FaceDetector.of_process(1).find(image)
+    faces = FaceDetector.of_process().find(image)
     face = faces[0].box(image.size) if faces else (0, 0, *image.size)
     around = around_face(face, factor, image.size)
     part = image if around == (0, 0, *image.size) else image.crop(around)

@@ -7,7 +7,6 @@ and photographed alike.
 
 import io
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -204,10 +203,5 @@ def _view(
 
 def _face(picture: Plane) -> Face | None:
     """The largest face, if there is one."""
-    found = _detector().find(Image.fromarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)))
+    found = FaceDetector.of_process().find(Image.fromarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)))
     return found[0] if found else None
-
-
-@cache
-def _detector() -> FaceDetector:
-    return FaceDetector(1)

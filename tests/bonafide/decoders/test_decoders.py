@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -119,9 +118,8 @@ async def test_a_process_reads_joined_files_and_gaps_as_a_thread_does() -> None:
 async def test_a_process_gives_the_same_photo_as_a_thread(picture: Image.Image, crop: bool) -> None:
     settings = Settings(decode_threads=2, face_crop=crop)
     expected = PhotoReader.from_settings(settings).read(encode_image(picture), GEOMETRY)
-    with ThreadPoolExecutor(1) as threads:
-        async with decoders() as pool:
-            found = await ProcessPhotos.from_settings(pool, threads, settings).read(encode_image(picture), GEOMETRY)
+    async with decoders() as pool:
+        found = await ProcessPhotos.from_settings(pool, settings).read(encode_image(picture), GEOMETRY)
     assert (found.reason, found.faces) == (expected.reason, expected.faces)
     assert np.array_equal(found.pixels, expected.pixels)
 
@@ -130,10 +128,9 @@ async def test_a_process_gives_an_ensemble_the_same_pictures_as_a_thread() -> No
     settings = Settings(decode_threads=2)
     geometries = [GEOMETRY, replace(GEOMETRY, face_factor=2.7, antialias=False, resample=2)]
     expected = PhotoReader.from_settings(settings).read(encode_image(portrait()), *geometries)
-    with ThreadPoolExecutor(1) as threads:
-        async with decoders() as pool:
-            photos = ProcessPhotos.from_settings(pool, threads, settings)
-            found = await photos.read(encode_image(portrait()), *geometries)
+    async with decoders() as pool:
+        photos = ProcessPhotos.from_settings(pool, settings)
+        found = await photos.read(encode_image(portrait()), *geometries)
     assert found.pixels.ndim == 1
     assert np.array_equal(found.pixels, expected.pixels)
 
@@ -151,10 +148,9 @@ async def test_errors_are_those_of_the_readers_and_the_process_goes_on() -> None
             await windows_of(recordings, data, AudioLimits(2**20, 5.0, 2, 48_000))
         with pytest.raises(TooLarge, match="10 are accepted"):
             await windows_of(recordings, data, AudioLimits(10, 5.0, 2, 48_000))
-        with ThreadPoolExecutor(1) as threads:
-            photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
-            with pytest.raises(UnreadableMedia, match="SVG"):
-                await photos.read(b"<svg>", GEOMETRY)
+        photos = ProcessPhotos.from_settings(pool, SETTINGS)
+        with pytest.raises(UnreadableMedia, match="SVG"):
+            await photos.read(b"<svg>", GEOMETRY)
         assert processes() == before
 
 
@@ -175,9 +171,8 @@ async def test_a_recording_that_was_handed_over_is_not_held_twice(seconds: float
 
 async def test_a_photo_that_was_handed_over_is_not_held_twice() -> None:
     given = bytearray(encode_image(portrait()))
-    with ThreadPoolExecutor(1) as threads:
-        async with decoders() as pool:
-            found = await ProcessPhotos.from_settings(pool, threads, SETTINGS).read(given, GEOMETRY)
+    async with decoders() as pool:
+        found = await ProcessPhotos.from_settings(pool, SETTINGS).read(given, GEOMETRY)
     assert len(found.faces) == 1
     assert not given
 
@@ -276,46 +271,43 @@ async def test_short_recordings_share_as_many_processes_as_work() -> None:
 
 async def test_memory_is_bounded() -> None:
     pool = DecoderPool(2, 40_000_000, Template.of_process())
-    with ThreadPoolExecutor(1) as threads:
-        photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
-        with pytest.raises(UnreadableMedia):
-            await photos.read(encode_image(Image.new("RGB", (6_000, 6_000)), "PNG"), GEOMETRY)
-        assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
+    photos = ProcessPhotos.from_settings(pool, SETTINGS)
+    with pytest.raises(UnreadableMedia):
+        await photos.read(encode_image(Image.new("RGB", (6_000, 6_000)), "PNG"), GEOMETRY)
+    assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
     pool.close()
 
 
 async def test_a_transparent_photo_takes_the_memory_of_two() -> None:
     data = encode_image(Image.new("RGBA", (4_000, 4_000), (10, 20, 30, 128)), "PNG")
     pool = DecoderPool(2, int(2.6 * 4 * 4_000 * 4_000), Template.of_process())
-    with ThreadPoolExecutor(1) as threads:
-        photos = ProcessPhotos.from_settings(pool, threads, SETTINGS)
-        assert not (await photos.read(data, GEOMETRY)).faces
+    photos = ProcessPhotos.from_settings(pool, SETTINGS)
+    assert not (await photos.read(data, GEOMETRY)).faces
     pool.close()
 
 
 async def test_eight_bombs_of_one_caller_do_not_delay_another() -> None:
     data, picture = encode(speech_like(4.0), 16_000), encode_image(portrait())
     waits = []
-    with ThreadPoolExecutor(2) as threads:
-        async with decoders() as pool:
-            recordings, photos = ProcessRecordings(pool), ProcessPhotos.from_settings(pool, threads, SETTINGS)
-            await windows_of(recordings, data)
-            set_caller("mallory")
-            bombs: list[asyncio.Task[object]] = []
-            for _ in range(4):
-                bombs.append(asyncio.create_task(windows_of(recordings, laced_matroska(14_000))))
-                bombs.append(asyncio.create_task(photos.read(bmp_of_runs(), GEOMETRY)))
-            set_caller("alice")
-            await asyncio.sleep(0.2)
-            for _ in range(20):
-                for call in (windows_of(recordings, data), photos.read(picture, GEOMETRY)):
-                    began = time.monotonic()
-                    await call
-                    waits.append(time.monotonic() - began)
-            assert not any(bomb.done() for bomb in bombs)
-            for bomb in bombs:
-                bomb.cancel()
-            await asyncio.gather(*bombs, return_exceptions=True)
+    async with decoders() as pool:
+        recordings, photos = ProcessRecordings(pool), ProcessPhotos.from_settings(pool, SETTINGS)
+        await windows_of(recordings, data)
+        set_caller("mallory")
+        bombs: list[asyncio.Task[object]] = []
+        for _ in range(4):
+            bombs.append(asyncio.create_task(windows_of(recordings, laced_matroska(14_000))))
+            bombs.append(asyncio.create_task(photos.read(bmp_of_runs(), GEOMETRY)))
+        set_caller("alice")
+        await asyncio.sleep(0.2)
+        for _ in range(20):
+            for call in (windows_of(recordings, data), photos.read(picture, GEOMETRY)):
+                began = time.monotonic()
+                await call
+                waits.append(time.monotonic() - began)
+        assert not any(bomb.done() for bomb in bombs)
+        for bomb in bombs:
+            bomb.cancel()
+        await asyncio.gather(*bombs, return_exceptions=True)
     assert max(waits) < 1
 
 

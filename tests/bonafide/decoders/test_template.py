@@ -20,3 +20,11 @@ async def test_a_signal_to_the_whole_group_as_it_starts(name: str) -> None:
         await worker.started()
         worker.kill()
         assert template.pid == pid
+
+
+async def test_nothing_but_failures_reaches_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    with closing(Template()) as template:
+        worker = Worker(template.fork())
+        await worker.started()
+        worker.kill()
+    assert capfd.readouterr() == ("", "")

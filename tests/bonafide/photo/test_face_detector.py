@@ -16,7 +16,7 @@ from tests.portraits import FACE, black, blurred_face, dark_face, no_face, portr
 
 
 def found(picture: Image.Image) -> tuple[Face, ...]:
-    return FaceDetector.of_process(2).find(picture)
+    return FaceDetector.of_process().find(picture)
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -32,7 +32,7 @@ def jpeg(picture: Image.Image, width: int, **options: object) -> bytes:
 
 
 def finder() -> FaceDetector:
-    return FaceDetector.of_process(1)
+    return FaceDetector.of_process()
 
 
 def reader(crop_margin: float | None) -> PhotoReader:

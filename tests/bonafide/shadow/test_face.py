@@ -14,7 +14,8 @@ from bonafide.decoders.frames import Media
 from bonafide.decoders.photos import ThreadPhotos
 from bonafide.errors import UnreadableMedia
 from bonafide.face import FaceJudgement
-from bonafide.photo.reader import Photo, PhotoReader
+from bonafide.photo.preparation import Photo
+from bonafide.photo.reader import PhotoReader
 from bonafide.settings import Settings
 from bonafide.shadow.comparisons import Comparisons
 from bonafide.shadow.face import FaceShadow
