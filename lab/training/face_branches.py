@@ -49,6 +49,8 @@ _WARMUP = 30
 _SAMPLED = 6
 """Batches over which the ends of blocks are standardised."""
 _AT_ONCE = 64
+_LEAST_PROBABILITY = 1e-4
+"""Of the teacher's, in its log odds."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Recipe:
     weight_decay: float
     averaging: float
     ends: float
+    odds: float
     eval_steps: int
     earlier_share: float
 
@@ -83,17 +86,21 @@ def prepared(pictures: Tensor) -> Tensor:
     return (pictures - _MEAN) / _STD
 
 
-def block_losses(branch: CropBranch, pictures: Tensor, steps: Steps, spreads: Sequence[Tensor]) -> list[Tensor]:
+def block_losses(
+    branch: CropBranch, pictures: Tensor, steps: Steps, spreads: Sequence[Tensor], odds: float
+) -> list[Tensor]:
     """How far each block is from its teacher, given what that one was given; the last one's is of its verdict."""
     given = [middle(prepared(pictures), branch.edge), *steps.ends]
     found = [block(values) for block, values in zip(branch.blocks, given, strict=True)]
     far = [
         ((own - end) / spread).square().mean() for own, end, spread in zip(found[:-1], steps.ends, spreads, strict=True)
     ]
-    return [*far, _verdict_loss(found[-1].squeeze(1), steps)]
+    return [*far, _verdict_loss(found[-1].squeeze(1), steps, odds)]
 
 
-def whole_loss(branch: CropBranch, pictures: Tensor, steps: Steps, spreads: Sequence[Tensor], ends: float) -> Tensor:
+def whole_loss(
+    branch: CropBranch, pictures: Tensor, steps: Steps, spreads: Sequence[Tensor], ends: float, odds: float
+) -> Tensor:
     """How far the branch is from its teacher, given the picture alone, a scalar."""
     values = middle(prepared(pictures), branch.edge)
     far = values.new_zeros(())
@@ -101,13 +108,14 @@ def whole_loss(branch: CropBranch, pictures: Tensor, steps: Steps, spreads: Sequ
         values = block(values)
         off = (values - end) / spread
         far = far + functional.smooth_l1_loss(off, torch.zeros_like(off))
-    return _verdict_loss(branch.blocks[-1](values).squeeze(1), steps) + ends * far
+    return _verdict_loss(branch.blocks[-1](values).squeeze(1), steps, odds) + ends * far
 
 
-def _verdict_loss(logits: Tensor, steps: Steps) -> Tensor:
-    """The divergence from the teacher's probability: zero where both are the same."""
+def _verdict_loss(logits: Tensor, steps: Steps, odds: float) -> Tensor:
+    """The divergence from the teacher's probability, and the distance from its log odds."""
     entropy = functional.binary_cross_entropy(steps.fake, steps.fake)
-    return functional.binary_cross_entropy_with_logits(logits, steps.fake) - entropy
+    divergence = functional.binary_cross_entropy_with_logits(logits, steps.fake) - entropy
+    return divergence + odds * functional.smooth_l1_loss(logits, torch.logit(steps.fake, _LEAST_PROBABILITY))
 
 
 def spreads_of(branch: CropBranch, seen: Sequence[Steps]) -> list[Tensor]:
@@ -130,12 +138,20 @@ class Teaching:
         crops: of the training split.
         dev: of the dev split.
         teach: the pair.
+        begun: branches to go on with, which change; None: new ones.
     """
 
-    def __init__(self, recipe: Recipe, crops: Crops, dev: Crops, teach: Teacher) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        crops: Crops,
+        dev: Crops,
+        teach: Teacher,
+        begun: Sequence[CropBranch] | None = None,
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self._recipe, self._crops, self._dev, self._teach = recipe, crops, dev, teach
-        self.branches = nn.ModuleList(map(CropBranch, EDGES))
+        self.branches = nn.ModuleList(begun or map(CropBranch, EDGES))
         seen = list(zip(*(teach(self._pictures(step)) for step in range(_SAMPLED)), strict=True))
         self._spreads = [spreads_of(branch, each) for branch, each in zip(self._own(), seen, strict=True)]
         self._dev_odds = torch.cat([odds_of(teach(part)) for part in self._parts_of_dev()])
@@ -168,7 +184,8 @@ class Teaching:
             for name in sorted(set(self._dev.simulator.tolist()))
             for chosen in [self._dev.simulator == name]
         ]
-        return f"rank correlation with the pair {rank:.2f}, dev EER {', '.join(errors)}"
+        spread = float(odds.std() / self._dev_odds.numpy().std())
+        return f"rank correlation with the pair {rank:.2f}, deviation {spread:.2f} of its, dev EER {', '.join(errors)}"
 
     def _one_step(self, step: int) -> float:
         recipe = self._recipe
@@ -186,9 +203,9 @@ class Teaching:
         found = torch.zeros(())
         for branch, steps, spreads in zip(self._own(), self._teach(pictures), self._spreads, strict=True):
             if by_block:
-                found = found + torch.stack(block_losses(branch, pictures, steps, spreads)).sum()
+                found = found + torch.stack(block_losses(branch, pictures, steps, spreads, recipe.odds)).sum()
             else:
-                found = found + whole_loss(branch, pictures, steps, spreads, recipe.ends)
+                found = found + whole_loss(branch, pictures, steps, spreads, recipe.ends, recipe.odds)
         self._optimizer.zero_grad()
         found.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.branches.parameters(), 5.0)
@@ -224,6 +241,12 @@ def odds_of(seen: Sequence[Steps]) -> Tensor:
     return together(torch.stack([torch.logit(steps.fake, 1e-7) for steps in seen]))
 
 
+def branches_of(folder: Path) -> list[CropBranch]:
+    """The branches of the model in a folder."""
+    model = Dinov2WithConvolutions.from_pretrained(folder, local_files_only=True)
+    return [branch for branch in model.branches if isinstance(branch, CropBranch)]
+
+
 def joined(folder: Path, branches: Sequence[CropBranch], earlier_share: float) -> Dinov2WithConvolutions:
     """The model in a folder, without branches of its own, with these beside it.
 
@@ -248,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--config", type=Path, default=HERE / "face-branches.yaml", help="the recipe (%(default)s)")
     parser.add_argument("--first", type=Path, required=True, help="folder of the model that gets branches")
+    parser.add_argument("--branches", type=Path, help="folder of a model whose branches are gone on with (new ones)")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the published pair's ONNX files")
     parser.add_argument("--output", type=Path, required=True, help="folder for the finished model")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch (%(default)s)")
@@ -258,7 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{options.first} has branches already")
     recipe = read_recipe(options.config, Recipe)
     pair = PairSteps(options.weights, options.threads)
-    teaching = Teaching(recipe, read_crops("train"), read_crops("dev"), teacher(pair))
+    begun = None if options.branches is None else branches_of(options.branches)
+    teaching = Teaching(recipe, read_crops("train"), read_crops("dev"), teacher(pair), begun)
     export(joined(options.first, teaching.run(), recipe.earlier_share), GEOMETRY, options.output)
 
 

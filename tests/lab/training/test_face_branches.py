@@ -65,11 +65,11 @@ def test_who_sees_what_its_teacher_sees_loses_nothing(model: CropBranch) -> None
     steps = steps_of(model, pictures)
     spreads = spreads_of(model, [steps])
     with torch.no_grad():
-        assert max(block_losses(model, pictures, steps, spreads)) < 1e-6
-        assert float(whole_loss(model, pictures, steps, spreads, 1.0)) < 1e-6
+        assert max(block_losses(model, pictures, steps, spreads, 0.1)) < 1e-6
+        assert float(whole_loss(model, pictures, steps, spreads, 1.0, 0.1)) < 1e-6
         other = CropBranch(model.edge).train(False)
-        assert min(block_losses(other, pictures, steps, spreads)) > 1e-4
-        assert float(whole_loss(other, pictures, steps, spreads, 1.0)) > 0.1
+        assert min(block_losses(other, pictures, steps, spreads, 0.1)) > 1e-4
+        assert float(whole_loss(other, pictures, steps, spreads, 1.0, 0.1)) > 0.1
 
 
 def test_a_block_is_given_what_its_teachers_block_was_given(model: CropBranch) -> None:
@@ -82,7 +82,7 @@ def test_a_block_is_given_what_its_teachers_block_was_given(model: CropBranch) -
     broken.train(False)
     with torch.no_grad():
         next(broken.blocks[3].parameters()).zero_()
-        losses = block_losses(broken, pictures, steps, spreads)
+        losses = block_losses(broken, pictures, steps, spreads, 0.1)
     assert [place for place, loss in enumerate(losses) if loss > 1e-6] == [3]
 
 
@@ -93,6 +93,9 @@ def test_the_published_pair_teaches(tmp_path: Path) -> None:
     branches = teaching.run()
     assert all(not torch.equal(*pair) for pair in zip(before, teaching.branches.parameters(), strict=True))
     assert "rank correlation with the pair" in teaching.dev_figures()
+
+    on = Teaching(recipe(), crops(16, 1), crops(8, 2, SIDE), teacher(PairSteps(WEIGHTS, 1)), branches)
+    assert on.dev_figures() == teaching.dev_figures()
 
     first = Dinov2WithConvolutions.from_pretrained(saved(tmp_path / "first", image_size=SIDE)).train(False)
     both = joined(tmp_path / "first", branches, 0.5)
