@@ -101,6 +101,7 @@ class Template:
                     [sys.executable, "-P", "-m", "bonafide.decoders.template", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL if sys.stderr is None else None,  # a service may be started without one
                     pass_fds=(theirs.fileno(),),
                     env=_environment(),
                 )

@@ -40,3 +40,13 @@ def test_a_crash_of_what_is_quiet_reaches_the_log() -> None:
     ended = subprocess.run([sys.executable, "-c", crash], cwd=ROOT, check=False, capture_output=True, text=True)
     assert ended.returncode == -signal.SIGABRT
     assert ended.stderr.startswith("Fatal Python error: Aborted")
+
+
+def test_a_service_without_a_log_can_decode() -> None:
+    service = (
+        "import asyncio\n"
+        "from bonafide.decoders.processes import Template, Worker\n"
+        "asyncio.run(Worker(Template.of_process().fork()).started())\n"
+    )
+    command = ["bash", "-c", 'exec "$@" 2>&-', "bash", sys.executable, "-c", service]
+    assert subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode == 0
