@@ -53,7 +53,7 @@ class Template:
     @classmethod
     @cache
     def of_process(cls) -> "Template":
-        """One for this process: it takes a second to start, and 60 MB."""
+        """One for this process: it takes a second to start, and 100 MB."""
         return cls()
 
     @property
