@@ -6,7 +6,7 @@ sessions), `runner` (admission, batching, replicas), `decoders` (processes that 
 (composition), `voice` and `face` (use cases), `recordings`, `records` (what becomes of a verdict), `verdict`,
 `decision`, `telemetry`, `byte_budget`, `calls`, `weighted_semaphore`, `errors`, `settings`.
 
-Imports no torch and loads no spoof model; `photo.face_detector` runs a small network of its own with OpenVINO.
+Imports no torch and loads no spoof model; `photo.face_detector` runs a small network of its own with LiteRT.
 tests/test_rooms.py checks which package may import which.
 """
 

@@ -17,6 +17,7 @@ from bonafide.api.websocket import WebSocketApi
 from bonafide.app import App
 from bonafide.bento.shutdown import drain_on_signal
 from bonafide.bento.startup import refusal_to_start
+from bonafide.errors import Unavailable
 from bonafide.jobs.worker import JobWorker
 from bonafide.runner.remote import Remote
 from bonafide.security.access import Access
@@ -90,8 +91,10 @@ class Server:
         """Opens gRPC and the private port beside BentoML's HTTP, on the same event loop, and begins to take calls.
 
         Raises:
-            SystemExit: a port is taken.
+            SystemExit: no decoding process can be started, or a port is taken.
         """
+        with refusal_to_start(Unavailable):
+            await self._app.decoders.start()
         self._grpc = GrpcServer(self._app, self._tracer_provider, self._tls)
         with refusal_to_start(RuntimeError):
             await self._grpc.start()
@@ -105,7 +108,6 @@ class Server:
                 await self._audiosocket.start(
                     self._settings.audiosocket_host, self._settings.audiosocket_port, shared=self._settings.workers > 1
                 )
-        self._app.decoders.start()
         self._http.app = self._app
         self._watching = asyncio.create_task(self._app.watch_runners(self._grpc.report_health))
         self._watching_shadows = asyncio.create_task(self._app.shadows.watch())

@@ -79,7 +79,7 @@ class _Reader:
         self._loop = asyncio.new_event_loop()
         self._store, self._bucket = job.source.open(self._settings)
         pool = DecoderPool.from_settings(self._settings, slots=1)
-        pool.start()
+        self._loop.run_until_complete(pool.start())
         self._recordings = ProcessRecordings(pool)
         self._photos = ProcessPhotos.from_settings(pool, self._settings)
 

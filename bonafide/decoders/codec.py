@@ -1,7 +1,7 @@
 """Encoding of windows and photos between processes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from math import prod
 from typing import Any
 
@@ -93,12 +93,15 @@ def unpacked_photo(header: Mapping[str, Any], payload: bytes | bytearray) -> Pho
     """Decodes a photo; its pixels, uint8 `(height, width, 3)`, or `(n,)` of several pictures, are those of the payload.
 
     Raises:
-        ValueError: the bytes do not fit the shape, or there is no such reason.
+        ValueError: the bytes do not fit the shape, a face is outside the picture, or there is no such reason.
         KeyError: metadata are missing.
-        TypeError: a face has other fields.
+        TypeError: a face has other fields, or what is no number.
     """
     shape, reason = header["shape"], header["reason"]
     if (len(shape), *shape[2:]) not in {(3, 3), (1,)} or min(shape) < 1 or prod(shape) != len(payload):
         raise ValueError("the pixels do not fit their shape")
     pixels = np.frombuffer(payload, np.uint8).reshape(tuple(shape))
-    return Photo(pixels, None if reason is None else Reason(reason), tuple(Face(**face) for face in header["faces"]))
+    faces = tuple(Face(**face) for face in header["faces"])
+    if not all(0 <= number < 1.001 for face in faces for number in astuple(face)):  # a mean may be rounded up
+        raise ValueError("a face cannot be where its numbers say")
+    return Photo(pixels, None if reason is None else Reason(reason), faces)

@@ -60,9 +60,13 @@ class DecoderPool:
         memory = _FIXED_MEMORY + files + _BYTES_PER_PIXEL * settings.max_image_pixels
         return cls(slots or settings.decode_threads, memory, template or Template.of_process())
 
-    def start(self) -> None:
-        """Starts the template, without waiting, so that the first file need not wait for it."""
-        self._template.start()
+    async def start(self) -> None:
+        """Starts the template and a first process, for which the first file need not wait.
+
+        Raises:
+            Unavailable: none can be started; the template has told why in the log.
+        """
+        self._idle.append(await self._begun())
 
     @asynccontextmanager
     async def job(self) -> AsyncIterator["Job"]:
@@ -76,7 +80,7 @@ class DecoderPool:
     def begin(self) -> "Job":
         """A process for a file, once it is asked something; `end` must be called."""
         return Job(
-            self._worker,
+            self._begun,
             self._slots.hold,
             self._handing_over,
             self._memory,
@@ -98,6 +102,12 @@ class DecoderPool:
         """Ends the idle processes; the next file gets a new one."""
         while self._idle:
             self._end(self._idle.pop())
+
+    async def _begun(self) -> Worker:
+        try:
+            return await self._worker()
+        except (OSError, WorkerLost) as error:
+            raise Unavailable("no decoding process could be started") from error
 
     async def _worker(self) -> Worker:
         while self._idle:
@@ -168,7 +178,7 @@ class Job:
         """
         try:
             if self.worker is None:
-                self.worker = await self._begun()
+                self.worker = await self._find()
             async with self._handing_over if len(payload) > _SMALL_FILE else nullcontext():
                 await self.worker.send({**header, "memory": self._memory}, payload)
             answer = await self.worker.answer(most_bytes=most_bytes)
@@ -182,9 +192,3 @@ class Job:
         if "bug" in answer.header:
             raise RuntimeError(f"a decoding process failed:\n{answer.header['bug']}")
         return answer
-
-    async def _begun(self) -> Worker:
-        try:
-            return await self._find()
-        except (OSError, WorkerLost) as error:
-            raise Unavailable("no decoding process could be started") from error

@@ -53,7 +53,7 @@ class Template:
     @classmethod
     @cache
     def of_process(cls) -> "Template":
-        """One for this process: it takes a second to start, and 60 MB."""
+        """One for this process: it takes a second to start, and 100 MB."""
         return cls()
 
     @property
@@ -101,6 +101,7 @@ class Template:
                     [sys.executable, "-P", "-m", "bonafide.decoders.template", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL if sys.stderr is None else None,  # a service may be started without one
                     pass_fds=(theirs.fileno(),),
                     env=_environment(),
                 )

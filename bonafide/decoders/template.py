@@ -5,6 +5,7 @@ new process serves. The first message on that connection is a handle (pidfd) to 
 ends in any way, FD is closed: this process ends, and its children with it.
 """
 
+import faulthandler
 import gc
 import os
 import signal
@@ -49,14 +50,16 @@ def main() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing reaches the log; what is raised is told after it."""
+    """Nothing reaches the log, except where a crash was; what is raised is told after it."""
     log = sys.stderr.fileno()
     kept, nowhere = os.dup(log), os.open(os.devnull, os.O_WRONLY)
+    faulthandler.enable(kept)
     try:
         os.dup2(nowhere, log)
         yield
     finally:
         os.dup2(kept, log)
+        faulthandler.disable()
         os.close(kept)
         os.close(nowhere)
 

@@ -1,5 +1,6 @@
 """The transports around one application, in this process."""
 
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -7,6 +8,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from bonafide import serving as module
 from bonafide.app import App
+from bonafide.decoders.processes import Template
 from bonafide.serving import Server
 from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
@@ -47,3 +49,15 @@ async def test_the_stop_closes_everything_whatever_the_watch_ended_with(
     await running.stop()
     assert len(closed) == 1
     assert "the watch of the runners had ended" in caplog.messages
+
+
+async def test_a_service_that_cannot_decode_refuses_to_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Template, "of_process", Template)
+    monkeypatch.setattr(module, "drain_on_signal", lambda begin, limit_s: None)
+    running = server()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SystemExit):
+        await running.start()
+    assert caplog.messages == ["cannot start: no decoding process could be started"]

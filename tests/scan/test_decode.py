@@ -1,13 +1,18 @@
 """What a task says of objects that it cannot read, beside those that it can."""
 
+import asyncio
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed (dependency group scan)")
 
+from bonafide.decoders.processes import Template
+from bonafide.errors import Unavailable
 from bonafide.settings import Settings
 from scan.decode import DecodeJob, decoded
 from scan.items import Whole, entries_table
@@ -59,3 +64,14 @@ def test_a_file_whose_name_is_not_utf_8_is_told_as_such(archive: Path) -> None:
         "big.wav": ("too_large", "the object has 100001 bytes, more than the limit of 100000"),
         r"./caf\xe9.wav": ("invalid_request", "the file's name is not UTF-8"),
     }
+
+
+def test_where_nothing_can_be_decoded_no_object_is_told_to_be_unreadable(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Template, "of_process", Template)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with closing(asyncio.new_event_loop()) as loop:
+        monkeypatch.setattr(asyncio, "new_event_loop", lambda: loop)
+        with pytest.raises(Unavailable, match="no decoding process"):
+            list(codes(archive, None))

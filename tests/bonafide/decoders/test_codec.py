@@ -1,4 +1,6 @@
 import json
+import math
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from bonafide.photo.preparation import Photo
 from bonafide.photo.quality import Reason
 
 FACES = (Face(0.1, 0.2, 0.3, 0.4, 0.9), Face(0.5, 0.5, 0.1, 0.1, 0.8))
+FIELDS = tuple(asdict(FACES[0]))
+WRONG = (-0.1, 1.1, math.inf, math.nan)
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 3), (5,)])
@@ -31,9 +35,10 @@ def test_a_photo_comes_back_as_it_was(shape: tuple[int, ...], reason: Reason | N
         ({"shape": [-4, -6, 3]}, 72),
         ({"shape": [0]}, 0),
         ({"reason": "ugly"}, 72),
+        *(({"faces": [asdict(replace(FACES[0], **{name: number}))]}, 72) for name in FIELDS for number in WRONG),
     ],
 )
 def test_what_does_not_fit_is_refused(changed: dict[str, Any], size: int) -> None:
     header = {"shape": [4, 6, 3], "reason": None, "faces": []} | changed
-    with pytest.raises(ValueError, match=r"do not fit|not a valid Reason"):
+    with pytest.raises(ValueError, match=r"do not fit|not a valid Reason|cannot be where"):
         unpacked_photo(header, bytes(size))
