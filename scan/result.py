@@ -7,6 +7,7 @@ manifest is replaced as a whole. Rows that no longer hold are taken out of their
 import io
 import json
 import logging
+import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 TRANSIENT = frozenset({"unavailable", "overloaded", "deadline_exceeded"})
 """Error codes that say nothing of the object: it is judged again when the scan goes on."""
 _REPLACED = "manifest.replaced.json"
+_OWN = re.compile(r"[0-9a-f]{32}\.parquet|\.[a-z0-9_]{8}\.part")
+"""Names of what a scan writes into its folders, and of what `FolderPlace` leaves there when it is killed."""
 
 
 class TakenOver(Exception):
@@ -137,12 +140,15 @@ class Result:
         self._put()
 
     def tidy(self) -> None:
-        """Removes files that no longer count: of a scan that was killed, and of rows that were replaced."""
+        """Removes files that no longer count: of a scan that was killed, and of rows that were replaced.
+
+        What no scan has written stays: the folders of a result may have been somebody's before.
+        """
         self._require_own()
         known = {name for part in self._parts for name in (part.recordings, part.windows)}
         for folder in (RECORDINGS_FOLDER, WINDOWS_FOLDER):
             for name in self._place.names(folder):
-                if name not in known:
+                if name not in known and _OWN.fullmatch(name.removeprefix(f"{folder}/")):
                     self._place.remove(name)
         self._place.remove(_REPLACED)
 
