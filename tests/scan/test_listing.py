@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,37 @@ def test_a_result_below_its_archive_is_no_part_of_it(archive: Path) -> None:
     assert [key for key, _ in keys(archive, str(archive / "result"))] == ["2024/b.wav", "a.wav", "results.wav"]
 
 
+def test_so_is_one_in_a_hidden_folder_and_no_other_in_its_place(archive: Path) -> None:
+    (archive / "result").rename(archive / ".result")
+    (archive / "result").mkdir()
+    (archive / "result" / "c.wav").write_bytes(b"-")
+    expected = ["2024/b.wav", "a.wav", "result/c.wav", "results.wav"]
+    assert [key for key, _ in keys(archive, str(archive / ".result"))] == expected
+
+
 def test_a_result_may_not_lie_where_the_archive_does(archive: Path) -> None:
     with pytest.raises(WrongUse, match="is the archive itself"):
         keys(archive, str(archive))
+
+
+@pytest.mark.parametrize("name", ["recordings", "windows", "recordings/2024"])
+def test_nor_may_its_files(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(WrongUse, match="would have its files in the archive"):
+        keys(tmp_path / name, str(tmp_path))
+
+
+@pytest.mark.parametrize("out", ["s3://calls/2024", "s3://calls/2024/03", "s3://calls/2024/03/", "s3://calls/"])
+@pytest.mark.parametrize("endpoint", [None, "127.0.0.1:1"])
+def test_nor_may_it_hold_the_part_of_a_bucket_that_is_the_archive(
+    out: str, endpoint: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "calls").mkdir()
+    access: dict[str, Any] = {"minio_access_key": "a", "minio_secret_key": "s"} if endpoint else {}
+    settings = Settings(objects_dir=tmp_path, minio_endpoint=endpoint, **access)
+    options = Options("s3://calls/2024/03/", out, "voice", Selection(), patience_s=0.0)
+    with pytest.raises(WrongUse, match="or holds it"):
+        listed(Source.at(options.source, settings), options, settings)
 
 
 def test_listed_keys_are_looked_up_once_and_missing_ones_have_no_etag(archive: Path, tmp_path: Path) -> None:
