@@ -32,6 +32,13 @@ def test_wrong_use_is_told_in_a_sentence(
     assert "Traceback" not in told
 
 
+def test_a_refused_scan_leaves_nothing_in_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
+    monkeypatch.chdir(tmp_path)
+    assert main([".", "--out", "."]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
