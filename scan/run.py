@@ -49,7 +49,7 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
     place = place_at(options.out, settings, options.patience_s)
     # Before the result is opened, which takes it over and writes its manifest.
     entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
-    with session(options.address, cpus):
+    with session(options.address, cpus, options.scorers, options.gpus):
         needs: dict[str, Any] = {"num_cpus": cpus, "num_gpus": options.gpus}
         described: Any = ray.remote(described_model).options(**needs).remote(options.task, given)
         info = ModelInfo.from_dict(ray.get(described))
