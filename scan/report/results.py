@@ -59,7 +59,7 @@ def batches(
                 if sum(map(len, held)) >= rows:
                     yield from _joined(held)
                     held = []
-        except (pa.ArrowException, KeyError) as error:
+        except (pa.ArrowException, KeyError, OSError) as error:  # the last of what is damaged within
             raise WrongUse(f"{name} is no table of a scan: {error}") from error
     yield from _joined(held)
 
