@@ -205,12 +205,15 @@ def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.
     """A file of a part.
 
     Raises:
-        WrongUse: it is gone.
+        WrongUse: it is gone, or damaged.
     """
     content = place.read(name)
     if content is None:
         raise WrongUse(f"{name} is gone, which the manifest names")
-    return pq.read_table(io.BytesIO(content), columns=columns)
+    try:
+        return pq.read_table(io.BytesIO(content), columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise WrongUse(f"{name} is no table of a scan: {error}") from error
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -94,3 +94,15 @@ def test_of_two_scans_the_later_one_writes(tmp_path: Path) -> None:
     with pytest.raises(TakenOver):
         first.add([row("a")], [])
     assert keys(place) == ["a"]
+
+
+@pytest.mark.parametrize("begin", [b"PAR1", b""])
+def test_a_damaged_file_of_a_part_is_said(begin: bytes, tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    Result(place, SCAN).add([row("a")], [])
+    (name,) = place.names("recordings")
+    content = place.read(name)
+    assert content is not None
+    place.write(name, begin + b"\0" * 200 + content[200:] if begin else b"torn")
+    with pytest.raises(WrongUse, match="is no table of a scan"):
+        Result(place, SCAN).finished()
