@@ -137,6 +137,16 @@ def test_a_long_recording_has_a_bounded_strip_that_shows_its_highest_scores(tmp_
     assert [(cell.start_s, cell.score) for cell in strip if cell.score != 0.1] == [(774 * 4, 0.99)]
 
 
+def test_a_strip_holds_the_windows_after_those_that_have_no_score(tmp_path: Path) -> None:
+    row = recording("long", score=0.4, windows=360)
+    made = windows(row, [0.1] * 360 + [0.99])
+    del made[5]
+    (strip,) = read(written(tmp_path, [row], made)).strips.of("long").values()
+    assert len(strip) == 180
+    assert sum(cell.windows for cell in strip) == 360
+    assert (strip[-1].end_s, strip[-1].score) == (361 * 4, 0.99)
+
+
 def test_more_sources_than_are_kept_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [recording(f"{number}/x", modified=recording("")["modified"]) for number in range(20)]
     monkeypatch.setattr("scan.report.counts.Groups.__init__.__defaults__", (5,))
