@@ -106,7 +106,7 @@ class Gathered:
         self.modified.add(rows["modified"])
         self.scanned.add(rows["scanned_at"])
         self.size += pc.sum(rows["size"]).as_py() or 0
-        self.uncalibrated += pc.sum(pc.invert(rows["calibrated"])).as_py() or 0
+        self.uncalibrated += pc.sum(pc.and_(pc.is_valid(rows["score"]), pc.invert(rows["calibrated"]))).as_py() or 0
         self._most.add(rows.select([*_KEPT, PART]))
 
 

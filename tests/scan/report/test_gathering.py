@@ -147,6 +147,11 @@ def test_a_strip_holds_the_windows_after_those_that_have_no_score(tmp_path: Path
     assert (strip[-1].end_s, strip[-1].score) == (361 * 4, 0.99)
 
 
+def test_only_scores_are_uncalibrated(tmp_path: Path) -> None:
+    silent = recording("b", label="no_speech", score=None, calibrated=False)
+    assert read(written(tmp_path, [recording("a", calibrated=False), silent, failed("c")])).uncalibrated == 1
+
+
 def test_more_sources_than_are_kept_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [recording(f"{number}/x", modified=recording("")["modified"]) for number in range(20)]
     monkeypatch.setattr("scan.report.counts.Groups.__init__.__defaults__", (5,))
