@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scan.places import FolderPlace
-from scan.report import gathering
+from scan.report import gathering, tables
 from scan.report.counts import Groups
 from scan.report.gathering import Gathered, gathered
 from scan.report.histograms import BINS
@@ -150,6 +151,14 @@ def test_a_strip_holds_the_windows_after_those_that_have_no_score(tmp_path: Path
 def test_only_scores_are_uncalibrated(tmp_path: Path) -> None:
     silent = recording("b", label="no_speech", score=None, calibrated=False)
     assert read(written(tmp_path, [recording("a", calibrated=False), silent, failed("c")])).uncalibrated == 1
+
+
+def test_a_listed_key_that_is_not_there_has_no_time(tmp_path: Path) -> None:
+    gone = failed("gone", "object_not_found", etag="", size=0, modified=datetime(1970, 1, 1, tzinfo=UTC))
+    row = recording("a")
+    found = read(written(tmp_path, [gone, row]))
+    assert (found.modified.first, found.modified.last) == (row["modified"], row["modified"])
+    assert [(day, counts.rows) for day, counts in tables.days(found)] == [("(not known)", 1), ("2024-03-01", 1)]
 
 
 def test_more_sources_than_are_kept_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
