@@ -128,7 +128,9 @@ class Gathered:
 
 def sources(keys: Any, depth: int) -> Any:
     """The first `depth` folders of each key, strings (rows,); `NO_FOLDER` of a key that has fewer."""
-    found = pc.extract_regex(keys, pattern=rf"(?s)^(?P<source>[^/]*(?:/[^/]*){{{depth - 1}}})/")
+    # A segment but `.`, which is no folder, see `scan.names`.
+    folder = r"(?:[^/.]|[^/]{2,}|)"
+    found = pc.extract_regex(keys, pattern=rf"^(?P<source>{folder}(?:/{folder}){{{depth - 1}}})/")
     return pc.fill_null(pc.struct_field(found, "source"), NO_FOLDER)
 
 

@@ -161,6 +161,19 @@ def test_a_listed_key_that_is_not_there_has_no_time(tmp_path: Path) -> None:
     assert [(day, counts.rows) for day, counts in tables.days(found)] == [("(not known)", 1), ("2024-03-01", 1)]
 
 
+@pytest.mark.parametrize(
+    ("key", "depth", "source"),
+    [
+        (r"./caf\xe9.wav", 1, "(no folder)"),
+        (r"2024/./caf\xe9.wav", 1, "2024"),
+        (r"2024/./caf\xe9.wav", 2, "(no folder)"),
+        (r"2024/03/./caf\xe9.wav", 2, "2024/03"),
+    ],
+)
+def test_a_key_of_a_name_that_is_not_utf_8_is_of_its_folder(key: str, depth: int, source: str, tmp_path: Path) -> None:
+    assert list(read(written(tmp_path, [recording(key)]), source_depth=depth).sources.counts) == [source]
+
+
 def test_more_sources_than_are_kept_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [recording(f"{number}/x", modified=recording("")["modified"]) for number in range(20)]
     monkeypatch.setattr("scan.report.counts.Groups.__init__.__defaults__", (5,))
