@@ -1,5 +1,6 @@
 """Storage that is gone for minutes is waited for: an action is tried again until it succeeds, or patience ends."""
 
+import errno
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,6 +17,16 @@ T = TypeVar("T")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 _FAILURES = (MinioException, HTTPError, OSError, ParseError, Unavailable)
 _FINAL_STATUSES = range(400, 429)
+_FINAL_ERRORS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
 
 
 class StorageGone(Exception):
@@ -63,4 +74,4 @@ def _is_final(error: Exception) -> bool:
     """Whether the storage has answered, and will not answer otherwise."""
     if isinstance(error, S3Error):
         return error.response.status in _FINAL_STATUSES and error.code != "RequestTimeout"
-    return isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError)
+    return isinstance(error, OSError) and error.errno in _FINAL_ERRORS
