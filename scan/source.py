@@ -90,7 +90,7 @@ class Source:
         """All of its objects, in no order.
 
         Raises:
-            WrongUse: there is no such bucket.
+            WrongUse: there is no such bucket, or a folder may not be listed.
             MinioException, HTTPError, OSError: the storage cannot be listed.
         """
         return self._files() if self.folder is not None else self._objects(settings)
@@ -111,12 +111,18 @@ class Source:
 
     def _files(self) -> Iterator[Entry]:
         assert self.folder is not None  # noqa: S101
-        for parent, _, names in os.walk(self.folder, onerror=_raised):
+        for parent, _, names in os.walk(self.folder, onerror=self._not_listed):
             for name in names:
                 path = Path(parent, name)
                 key = path.relative_to(self.folder).as_posix()
                 if key.startswith(self.prefix) and (entry := _file(key_of_name(key), path)) is not None:
                     yield entry
+
+    def _not_listed(self, error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise WrongUse(f"{error.filename} may not be listed") from error
+        if error.errno not in _ABSENT or Path(error.filename) == self.folder:
+            raise error
 
     async def look_up(self, keys: Iterable[str], store: ObjectStore, bucket: str) -> list[Entry]:
         """The objects of these names; one that cannot be looked up for what it is has no etag.
@@ -173,7 +179,3 @@ def _file(key: str, path: Path) -> Entry | None:
 
 def _unknown(key: str) -> Entry:
     return Entry(key, "", 0, 0.0)
-
-
-def _raised(error: OSError) -> None:
-    raise error

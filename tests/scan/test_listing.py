@@ -172,3 +172,34 @@ def test_files_that_vanish_or_may_not_be_looked_at_end_no_listing(
     (archive / "loop.wav").symlink_to("loop.wav")
     monkeypatch.setattr(Path, "stat", failing)
     assert keys(archive, str(archive / "result")) == [("2024/b.wav", False), ("results.wav", True)]
+
+
+def failing_in(folder: Path, error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a folder one that cannot be listed."""
+    scandir = os.scandir
+
+    def failing(path: Any = ".") -> Any:
+        if Path(path) == folder:
+            raise OSError(error.errno, error.strerror, str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+
+
+def test_a_folder_that_vanishes_ends_no_listing(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_in(archive / "2024", FileNotFoundError(2, "gone"), monkeypatch)
+    assert [key for key, _ in keys(archive, str(archive / "result"))] == ["a.wav", "results.wav"]
+
+
+def test_an_archive_that_vanishes_does(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_in(archive, FileNotFoundError(2, "gone"), monkeypatch)
+    with pytest.raises(StorageGone, match="listing the archive: gone"):
+        keys(archive, str(archive / "result"))
+
+
+def test_a_folder_that_may_not_be_listed_is_named(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_in(archive / "2024", PermissionError(13, "Permission denied"), monkeypatch)
+    with pytest.raises(WrongUse, match="2024 may not be listed"):
+        keys(archive, str(archive / "result"))
