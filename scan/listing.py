@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bonafide.settings import Settings
 from scan.names import as_text
 from scan.options import Options
-from scan.patience import patiently
+from scan.patience import patiently, patiently_awaited
 from scan.schema import RECORDINGS_FOLDER, WINDOWS_FOLDER
 from scan.source import S3, Entry, Source, WrongUse
 
@@ -24,18 +25,21 @@ def listed(source: Source, options: Options, settings: Settings) -> Iterator[Ent
         found = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
     else:
         keys = list(dict.fromkeys(source.key_of(line) for line in options.keys))
-        found = patiently(
-            lambda: asyncio.run(_looked_up(source, keys, settings)), options.patience_s, "looking up keys"
-        )
+        found = asyncio.run(_looked_up(source, keys, settings, options.patience_s))
     return (entry for entry in found if own is None or not entry.key.startswith(own))
 
 
-async def _looked_up(source: Source, keys: list[str], settings: Settings) -> list[Entry]:
+async def _looked_up(source: Source, keys: list[str], settings: Settings, patience_s: float) -> list[Entry]:
     store, bucket = source.open(settings)
+    found = []
     try:
-        return await source.look_up(keys, store, bucket)
+        for key in keys:
+            found.append(
+                await patiently_awaited(partial(source.look_up, key, store, bucket), patience_s, "looking up keys")
+            )
     finally:
         await store.close()
+    return found
 
 
 def _own_prefix(source: Source, out: str, settings: Settings) -> str | None:

@@ -5,7 +5,7 @@ In: an address and the service's settings. Out: the objects below it as `Entry`s
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -124,15 +124,12 @@ class Source:
         if error.errno not in _ABSENT or Path(error.filename) == self.folder:
             raise error
 
-    async def look_up(self, keys: Iterable[str], store: ObjectStore, bucket: str) -> list[Entry]:
-        """The objects of these names; one that cannot be looked up for what it is has no etag.
+    async def look_up(self, key: str, store: ObjectStore, bucket: str) -> Entry:
+        """The object of this name; one that cannot be looked up for what it is has no etag.
 
         Raises:
             Unavailable: the storage does not answer.
         """
-        return [await self._entry(key, store, bucket) for key in keys]
-
-    async def _entry(self, key: str, store: ObjectStore, bucket: str) -> Entry:
         try:
             stat = await store.stat(bucket, key)
         except Unavailable:

@@ -203,3 +203,20 @@ def test_a_folder_that_may_not_be_listed_is_named(
     failing_in(archive / "2024", PermissionError(13, "Permission denied"), monkeypatch)
     with pytest.raises(WrongUse, match="2024 may not be listed"):
         keys(archive, str(archive / "result"))
+
+
+def test_each_listed_key_is_waited_for_by_itself(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def stat(self: PlainFolder, bucket: str, key: str) -> ObjectStat:
+        asked.append(key)
+        if asked.count(key) == 1:
+            raise Unavailable("gone")
+        return ObjectStat("id", 1, etag="e")
+
+    monkeypatch.setattr(PlainFolder, "stat", stat)
+    options = Options(str(archive), str(tmp_path / "out"), "voice", Selection(), keys=["a", "b", "c"], patience_s=0.9)
+    assert len(list(listed(Source.at(str(archive), SETTINGS), options, SETTINGS))) == 3
+    assert asked == ["a", "a", "b", "b", "c", "c"]
