@@ -106,10 +106,12 @@ def listed_keys(path: str) -> list[str]:
         WrongUse: it cannot be read.
     """
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        # Its bytes: as text, standard input is read in the locale's encoding, and CR ends a line.
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        lines = content.decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read: {error}") from None
-    return [line for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
+    return [line.removesuffix("\r") for line in lines if line.strip()]
 
 
 def _say(console: Console, text: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from scan.__main__ import main
 from scan.command import listed_keys
+from scan.source import WrongUse
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,16 @@ def test_help_names_the_other_command(arguments: list[str], capsys: pytest.Captu
 
 
 def test_a_list_of_keys_has_one_on_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "\ufeffa.wav\r\n\n \nb c .wav \n\u2028d\x0be.wav"
-    expected = ["a.wav", "b c .wav ", "\u2028d\x0be.wav"]
+    text = "\ufeffa.wav\r\n\n \nb c .wav \n\u2028d\x0be.wav\nf\rg.wav"
+    expected = ["a.wav", "b c .wav ", "\u2028d\x0be.wav", "f\rg.wav"]
     (tmp_path / "keys.txt").write_bytes(text.encode())
     assert listed_keys(str(tmp_path / "keys.txt")) == expected
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8"))
-    assert listed_keys("-") == expected
+    for locale in ("utf-8", "latin-1"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), locale))
+        assert listed_keys("-") == expected
+
+
+def test_a_list_of_keys_in_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.wav"), "utf-8", "surrogateescape"))
+    with pytest.raises(WrongUse, match="- cannot be read"):
+        listed_keys("-")
