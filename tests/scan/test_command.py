@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scan import command
 from scan.__main__ import main
 from scan.command import listed_keys
 from scan.source import WrongUse
@@ -79,3 +80,14 @@ def test_a_list_of_keys_in_another_encoding_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.wav"), "utf-8", "surrogateescape"))
     with pytest.raises(WrongUse, match="- cannot be read"):
         listed_keys("-")
+
+
+def test_an_interrupted_scan_says_so_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_scan", interrupted)
+    assert main([".", "--out", "out"]) == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on\n"
