@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from urllib3.exceptions import HTTPError
 
 from bonafide.errors import Unavailable
+from scan.source import WrongUse
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -63,12 +64,13 @@ def patiently(action: Callable[[], T], patience_s: float, what: str) -> T:
     """The result of `action`, which is repeated while the storage fails.
 
     Raises:
-        StorageGone: it failed for `patience_s` seconds, or refuses.
+        StorageGone: it failed for `patience_s` seconds.
+        WrongUse: it refuses, which no waiting changes.
     """
     try:
         return Retrying(**_repeating(patience_s, what))(action)
     except _FAILURES as error:
-        raise StorageGone(f"{what}: {described(error)}") from error
+        raise _ended(what, error) from error
 
 
 async def patiently_awaited(action: Callable[[], Awaitable[T]], patience_s: float, what: str) -> T:
@@ -76,7 +78,7 @@ async def patiently_awaited(action: Callable[[], Awaitable[T]], patience_s: floa
     try:
         return await AsyncRetrying(**_repeating(patience_s, what))(action)
     except _FAILURES as error:
-        raise StorageGone(f"{what}: {described(error)}") from error
+        raise _ended(what, error) from error
 
 
 def _repeating(patience_s: float, what: str) -> dict[str, Any]:
@@ -87,6 +89,10 @@ def _repeating(patience_s: float, what: str) -> dict[str, Any]:
 
     passing = retry_if_exception(lambda error: isinstance(error, _FAILURES) and not _is_final(error))
     return {"retry": passing, "before_sleep": tell, **pauses(patience_s)}
+
+
+def _ended(what: str, error: Exception) -> Exception:
+    return (WrongUse if _is_final(error) else StorageGone)(f"{what}: {described(error)}")
 
 
 def described(error: Exception) -> str:

@@ -17,7 +17,10 @@ _ABSENT = {"NoSuchKey", "NoSuchBucket"}
 
 
 class Place(Protocol):
-    """Files by their paths. Each method waits for a storage that is gone, and raises `StorageGone` at last."""
+    """Files by their paths. Each method waits for a storage that is gone, and raises `StorageGone` at last.
+
+    Of one that refuses it raises `WrongUse` at once.
+    """
 
     def read(self, name: str) -> bytes | None:
         """A file; None: there is none."""

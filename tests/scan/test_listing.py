@@ -193,7 +193,7 @@ def test_a_folder_that_vanishes_ends_no_listing(archive: Path, tmp_path: Path, m
 
 def test_an_archive_that_vanishes_does(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing_in(archive, FileNotFoundError(2, "gone"), monkeypatch)
-    with pytest.raises(StorageGone, match="listing the archive: gone"):
+    with pytest.raises(WrongUse, match="listing the archive: gone"):
         keys(archive, str(archive / "result"))
 
 
