@@ -68,6 +68,8 @@ class Source:
         Raises:
             WrongUse: there is no such folder, or no bucket is named.
         """
+        if not address:
+            raise WrongUse("an archive's address is empty: name a folder, or s3://BUCKET/PREFIX")
         if not address.startswith(S3):
             return cls(as_text(address), folder=_existing(Path(address)))
         bucket, _, prefix = address.removeprefix(S3).partition("/")

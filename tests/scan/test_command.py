@@ -16,6 +16,9 @@ from scan.source import WrongUse
     [
         (["nowhere", "--out", "out"], "nowhere is no folder"),
         (["s3://", "--out", "out"], "name a bucket"),
+        (["", "--out", "out"], "an archive's address is empty"),
+        ([".", "--out", ""], "a result's address is empty"),
+        (["report", ""], "a result's address is empty"),
         ([".", "--out", "out", "--keys", "nowhere.txt"], "nowhere.txt cannot be read"),
     ],
 )
