@@ -188,8 +188,10 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
         return None
     try:
         found: dict[str, Any] = json.loads(content)
-        supported = found["format"] == MANIFEST_FORMAT
-    except (ValueError, KeyError, TypeError):
+        if supported := found["format"] == MANIFEST_FORMAT:
+            found["scan"].get("archive")
+            parts_of(found)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
     if not supported:
         raise WrongUse(f"{MANIFEST} there has format {found['format']}; this release reads {MANIFEST_FORMAT}")

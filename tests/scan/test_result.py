@@ -106,3 +106,11 @@ def test_a_damaged_file_of_a_part_is_said(begin: bytes, tmp_path: Path) -> None:
     place.write(name, begin + b"\0" * 200 + content[200:] if begin else b"torn")
     with pytest.raises(WrongUse, match="is no table of a scan"):
         Result(place, SCAN).finished()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', '{"format": 1, "scan": [], "parts": []}'])
+def test_what_is_no_manifest_is_said(content: str, tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    place.write("manifest.json", content.encode())
+    with pytest.raises(WrongUse, match="there is no manifest of a scan"):
+        Result(place, SCAN)
