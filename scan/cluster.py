@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any, cast
 
 # Before Ray is imported: it reports home otherwise, and its core writes warnings that are for its own developers.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -12,6 +13,8 @@ os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 import ray
 from ray._private import services
 from ray.data import DataContext
+
+from scan.source import WrongUse
 
 _EMBEDDED = {
     # Reports and statistics for a dashboard, which there is none of.
@@ -25,22 +28,29 @@ _BLOCK_BYTES = 16 * 1024 * 1024
 
 
 @contextlib.contextmanager
-def session(address: str | None, cpus: int) -> Iterator[None]:
+def session(address: str | None, cpus: int, scorers: int = 1, gpus: float = 0.0) -> Iterator[None]:
     """Ray for the block.
 
     Args:
         address: of a cluster; None: this machine.
-        cpus: of this machine.
+        cpus: of this machine, which each scorer uses all of.
+        scorers: actors that hold a model.
+        gpus: of each of them.
+
+    Raises:
+        WrongUse: there is no such cluster, or this machine has fewer GPUs.
     """
+    if gpus > 1 and gpus % 1:
+        raise WrongUse(f"a scorer cannot have {gpus:g} GPUs: a share of one, or whole ones")
     if address is None:
         # Ray takes the machine's outer address in the place of loopback, and would listen on all interfaces.
         services.resolve_ip_for_localhost = lambda host: host
         for name, value in _EMBEDDED.items():
             os.environ.setdefault(name, value)
-        # Twice the CPUs: decoding has its own share beside the engine, which uses them all.
+        # More than there are: decoding has its own share beside the engines, which use them all.
         ray.init(
             address="local",
-            num_cpus=2 * cpus,
+            num_cpus=(scorers + 1) * cpus,
             object_store_memory=_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
@@ -49,8 +59,13 @@ def session(address: str | None, cpus: int) -> Iterator[None]:
         )
         _end_spectators()
     else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, SystemExit) as error:  # the last by Ray's core, after two minutes
+            raise WrongUse(f"no Ray was reached at {address}: {error}") from error
     try:
+        if address is None:
+            _require_gpus(scorers, gpus)
         context = DataContext.get_current()
         context.enable_progress_bars = False
         context.target_max_block_size = _BLOCK_BYTES
@@ -58,6 +73,23 @@ def session(address: str | None, cpus: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def scorers_on(there: float, gpus: float) -> int:
+    """How many scorers fit on some GPUs; one that has a share of a GPU has it of a single one.
+
+    Args:
+        there: GPUs.
+        gpus: of each scorer, more than 0.
+    """
+    return int(there) * int(1 / gpus) if gpus <= 1 else int(there // gpus)
+
+
+def _require_gpus(scorers: int, gpus: float) -> None:
+    """Raises `WrongUse` where Ray would wait without end: this machine gets no more GPUs, as a cluster may."""
+    there = cast(Any, ray).cluster_resources().get("GPU", 0.0)
+    if gpus and scorers_on(there, gpus) < scorers:
+        raise WrongUse(f"{scorers} scorers of {gpus:g} GPUs each need more than the {there:g} of this machine")
 
 
 def _end_spectators() -> None:

@@ -1,6 +1,7 @@
 """`bonafide-scan SOURCE --out RESULT`: judges an archive, and goes on where a killed scan has stopped."""
 
 import argparse
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ EPILOG = """\
 ./report. Models, limits and thresholds are the service's settings. The exit status is 0 when all is judged, 1 when the
 same command has to go on, 2 for wrong use. docs/scan.md has more.
 """
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +68,9 @@ def run(given: argparse.Namespace) -> int:
     except (StorageGone, TakenOver, RayEnded) as error:
         _say(console, f"{error}; the same command goes on")
         return 1
+    except KeyboardInterrupt:
+        _say(console, "interrupted; the same command goes on")
+        return _INTERRUPTED
     if progress.finished:
         return 0
     left = progress.total - progress.done + progress.passing
@@ -106,10 +111,12 @@ def listed_keys(path: str) -> list[str]:
         WrongUse: it cannot be read.
     """
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        # Its bytes: as text, standard input is read in the locale's encoding, and CR ends a line.
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        lines = content.decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read: {error}") from None
-    return [line for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
+    return [line.removesuffix("\r") for line in lines if line.strip()]
 
 
 def _say(console: Console, text: str) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bonafide.settings import Settings
 from scan.names import as_text
 from scan.options import Options
-from scan.patience import patiently
+from scan.patience import patiently, patiently_awaited
+from scan.schema import RECORDINGS_FOLDER, WINDOWS_FOLDER
 from scan.source import S3, Entry, Source, WrongUse
 
 
@@ -23,31 +25,37 @@ def listed(source: Source, options: Options, settings: Settings) -> Iterator[Ent
         found = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
     else:
         keys = list(dict.fromkeys(source.key_of(line) for line in options.keys))
-        found = patiently(
-            lambda: asyncio.run(_looked_up(source, keys, settings)), options.patience_s, "looking up keys"
-        )
+        found = asyncio.run(_looked_up(source, keys, settings, options.patience_s))
     return (entry for entry in found if own is None or not entry.key.startswith(own))
 
 
-async def _looked_up(source: Source, keys: list[str], settings: Settings) -> list[Entry]:
+async def _looked_up(source: Source, keys: list[str], settings: Settings, patience_s: float) -> list[Entry]:
     store, bucket = source.open(settings)
+    found = []
     try:
-        return await source.look_up(keys, store, bucket)
+        for key in keys:
+            found.append(
+                await patiently_awaited(partial(source.look_up, key, store, bucket), patience_s, "looking up keys")
+            )
     finally:
         await store.close()
+    return found
 
 
 def _own_prefix(source: Source, out: str, settings: Settings) -> str | None:
     """What the keys of the result's own files begin with, where it lies in the archive."""
     if source.folder is not None:
-        place = settings.objects_dir / out.removeprefix(S3) if out.startswith(S3) else Path(out)
-        if not (place := place.resolve()).is_relative_to(source.folder):
+        place = (settings.objects_dir / out.removeprefix(S3) if out.startswith(S3) else Path(out)).resolve()
+        if any(source.folder.is_relative_to(place / each) for each in (RECORDINGS_FOLDER, WINDOWS_FOLDER)):
+            raise WrongUse(f"a result in {out} would have its files in the archive: name another place")
+        if not place.is_relative_to(source.folder):
             return None
-        own = as_text(place.relative_to(source.folder).as_posix().removeprefix("."))
+        own = "" if place == source.folder else as_text(place.relative_to(source.folder).as_posix())
     else:
         bucket, _, own = out.removeprefix(S3).partition("/")
         if not out.startswith(S3) or bucket != source.bucket:
             return None
-    if not (own := own.strip("/")):
-        raise WrongUse(f"{out} is the archive itself: name a place below it, or another one")
+    own = own.strip("/")
+    if not own or f"{source.prefix}/".startswith(f"{own}/"):
+        raise WrongUse(f"{out} is the archive itself, or holds it: name a place below it, or another one")
     return f"{own}/"

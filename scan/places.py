@@ -17,7 +17,10 @@ _ABSENT = {"NoSuchKey", "NoSuchBucket"}
 
 
 class Place(Protocol):
-    """Files by their paths. Each method waits for a storage that is gone, and raises `StorageGone` at last."""
+    """Files by their paths. Each method waits for a storage that is gone, and raises `StorageGone` at last.
+
+    Of one that refuses it raises `WrongUse` at once.
+    """
 
     def read(self, name: str) -> bytes | None:
         """A file; None: there is none."""
@@ -152,8 +155,10 @@ def place_at(address: str, settings: Settings, patience_s: float) -> Place:
     """The place at `s3://BUCKET/PREFIX`, or a folder; without an endpoint, buckets are folders below `objects_dir`.
 
     Raises:
-        WrongUse: no bucket is named.
+        WrongUse: no folder or bucket is named.
     """
+    if not address:
+        raise WrongUse("a result's address is empty: name a folder, or s3://BUCKET/PREFIX")
     if not address.startswith("s3://"):
         return FolderPlace(Path(address), patience_s)
     bucket, _, prefix = address.removeprefix("s3://").partition("/")

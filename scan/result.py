@@ -7,6 +7,7 @@ manifest is replaced as a whole. Rows that no longer hold are taken out of their
 import io
 import json
 import logging
+import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 TRANSIENT = frozenset({"unavailable", "overloaded", "deadline_exceeded"})
 """Error codes that say nothing of the object: it is judged again when the scan goes on."""
 _REPLACED = "manifest.replaced.json"
+_OWN = re.compile(r"[0-9a-f]{32}\.parquet|\.[a-z0-9_]{8}\.part")
+"""Names of what a scan writes into its folders, and of what `FolderPlace` leaves there when it is killed."""
 
 
 class TakenOver(Exception):
@@ -137,12 +140,15 @@ class Result:
         self._put()
 
     def tidy(self) -> None:
-        """Removes files that no longer count: of a scan that was killed, and of rows that were replaced."""
+        """Removes files that no longer count: of a scan that was killed, and of rows that were replaced.
+
+        What no scan has written stays: the folders of a result may have been somebody's before.
+        """
         self._require_own()
         known = {name for part in self._parts for name in (part.recordings, part.windows)}
         for folder in (RECORDINGS_FOLDER, WINDOWS_FOLDER):
             for name in self._place.names(folder):
-                if name not in known:
+                if name not in known and _OWN.fullmatch(name.removeprefix(f"{folder}/")):
                     self._place.remove(name)
         self._place.remove(_REPLACED)
 
@@ -182,8 +188,10 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
         return None
     try:
         found: dict[str, Any] = json.loads(content)
-        supported = found["format"] == MANIFEST_FORMAT
-    except (ValueError, KeyError, TypeError):
+        if supported := found["format"] == MANIFEST_FORMAT:
+            found["scan"].get("archive")
+            parts_of(found)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
     if not supported:
         raise WrongUse(f"{MANIFEST} there has format {found['format']}; this release reads {MANIFEST_FORMAT}")
@@ -199,12 +207,15 @@ def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.
     """A file of a part.
 
     Raises:
-        WrongUse: it is gone.
+        WrongUse: it is gone, or damaged.
     """
     content = place.read(name)
     if content is None:
         raise WrongUse(f"{name} is gone, which the manifest names")
-    return pq.read_table(io.BytesIO(content), columns=columns)
+    try:
+        return pq.read_table(io.BytesIO(content), columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise WrongUse(f"{name} is no table of a scan: {error}") from error
 
 
 def _parquet(table: pa.Table) -> bytes:

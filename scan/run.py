@@ -47,13 +47,14 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
     """
     source, cpus, given = Source.at(options.source, settings), usable_cpus(), passed_on(settings)
     place = place_at(options.out, settings, options.patience_s)
-    with session(options.address, cpus):
+    # Before the result is opened, which takes it over and writes its manifest.
+    entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
+    with session(options.address, cpus, options.scorers, options.gpus):
         needs: dict[str, Any] = {"num_cpus": cpus, "num_gpus": options.gpus}
         described: Any = ray.remote(described_model).options(**needs).remote(options.task, given)
         info = ModelInfo.from_dict(ray.get(described))
         result = Result(place, identity(source, info, settings))
         finished = result.finished(retry_errors=options.retry_errors)
-        entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
         todo = [entry for entry in entries if finished.get(entry.key) != entry.etag]
         result.forget([entry.key for entry in todo if entry.key in finished])
         progress = Progress(total=len(todo), skipped=len(entries) - len(todo))

@@ -5,7 +5,7 @@ In: an address and the service's settings. Out: the objects below it as `Entry`s
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -68,6 +68,8 @@ class Source:
         Raises:
             WrongUse: there is no such folder, or no bucket is named.
         """
+        if not address:
+            raise WrongUse("an archive's address is empty: name a folder, or s3://BUCKET/PREFIX")
         if not address.startswith(S3):
             return cls(as_text(address), folder=_existing(Path(address)))
         bucket, _, prefix = address.removeprefix(S3).partition("/")
@@ -90,7 +92,7 @@ class Source:
         """All of its objects, in no order.
 
         Raises:
-            WrongUse: there is no such bucket.
+            WrongUse: there is no such bucket, or a folder may not be listed.
             MinioException, HTTPError, OSError: the storage cannot be listed.
         """
         return self._files() if self.folder is not None else self._objects(settings)
@@ -111,22 +113,25 @@ class Source:
 
     def _files(self) -> Iterator[Entry]:
         assert self.folder is not None  # noqa: S101
-        for parent, _, names in os.walk(self.folder, onerror=_raised):
+        for parent, _, names in os.walk(self.folder, onerror=self._not_listed):
             for name in names:
                 path = Path(parent, name)
                 key = path.relative_to(self.folder).as_posix()
                 if key.startswith(self.prefix) and (entry := _file(key_of_name(key), path)) is not None:
                     yield entry
 
-    async def look_up(self, keys: Iterable[str], store: ObjectStore, bucket: str) -> list[Entry]:
-        """The objects of these names; one that cannot be looked up for what it is has no etag.
+    def _not_listed(self, error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise WrongUse(f"{error.filename} may not be listed") from error
+        if error.errno not in _ABSENT or Path(error.filename) == self.folder:
+            raise error
+
+    async def look_up(self, key: str, store: ObjectStore, bucket: str) -> Entry:
+        """The object of this name; one that cannot be looked up for what it is has no etag.
 
         Raises:
             Unavailable: the storage does not answer.
         """
-        return [await self._entry(key, store, bucket) for key in keys]
-
-    async def _entry(self, key: str, store: ObjectStore, bucket: str) -> Entry:
         try:
             stat = await store.stat(bucket, key)
         except Unavailable:
@@ -173,7 +178,3 @@ def _file(key: str, path: Path) -> Entry | None:
 
 def _unknown(key: str) -> Entry:
     return Entry(key, "", 0, 0.0)
-
-
-def _raised(error: OSError) -> None:
-    raise error

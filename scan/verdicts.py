@@ -37,6 +37,10 @@ from models.info import ModelInfo
 from scan.items import Whole
 
 _CALL_S = 3600.0
+_FIRST_S, _LAST_S = (
+    datetime(1, 1, 1, tzinfo=UTC).timestamp(),
+    datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp(),
+)
 _AT_ONCE = 1 << 20
 """Windows of one request: everything is there already."""
 
@@ -181,7 +185,7 @@ class Verdicts:
             "key": entry.key,
             "etag": entry.etag,
             "size": entry.size,
-            "modified": datetime.fromtimestamp(entry.modified, UTC),
+            "modified": _time(entry.modified),
             "content_id": whole.content_id,
             "task": info.task,
             "codec": whole.codec,
@@ -270,6 +274,11 @@ class Verdicts:
 def scored_item(about: str, judged: str) -> ScoredItem:
     """Reads a row of `scan.items.SCORED`."""
     return ScoredItem(json.loads(about), json.loads(judged))
+
+
+def _time(seconds: float) -> datetime:
+    """A time since 1970; the first or the last that `datetime` has of one beyond, which file systems may hold."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST_S), _LAST_S), UTC)
 
 
 def _number(index: int) -> NDArray[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bonafide.environment import WrongSettings, read_settings
 from scan.arguments import number
+from scan.names import as_text
 from scan.patience import StorageGone
 from scan.places import FolderPlace, place_at
 from scan.report.csv_files import write_csv
@@ -40,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
         found = gathered(place, top=options.top, source_depth=options.source_depth)
         page = rendered(found, name=options.results).encode("utf-8", "backslashreplace")
         FolderPlace(options.out.parent, patience_s=0.0).write(options.out.name, page)
-    except (WrongUse, StorageGone, WrongSettings) as error:
+        paths = [options.out]
+        if options.csv:
+            paths += write_csv(options.csv, for_csv(found))
+    except (WrongUse, StorageGone, WrongSettings, OSError) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
-    paths = [options.out]
-    if options.csv:
-        paths += write_csv(options.csv, for_csv(found))
-    sys.stdout.writelines(f"{path}\n" for path in paths)
+    sys.stdout.writelines(f"{as_text(str(path))}\n" for path in paths)
     return 0

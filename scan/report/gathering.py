@@ -18,6 +18,7 @@ from scan.report.suspicious import MostSuspicious
 
 NO_FOLDER = "(no folder)"
 NOT_READ = "(not read)"
+NO_TIME = "(not known)"
 _BATCH = 32_768
 _KEPT = (
     "key",
@@ -38,7 +39,19 @@ _KEPT = (
     "model_name",
     "model_version",
 )
-_COUNTED = ("key", "modified", "task", "codec", "seconds", "size", "score", "threshold", "scanned_at", "calibrated")
+_COUNTED = (
+    "key",
+    "etag",
+    "modified",
+    "task",
+    "codec",
+    "seconds",
+    "size",
+    "score",
+    "threshold",
+    "scanned_at",
+    "calibrated",
+)
 _COLUMNS = {*_COUNTED, *_KEPT, *outcomes.COLUMNS, *remarks.COLUMNS, *histograms.COLUMNS}
 _WINDOW_COLUMNS = ("key", "channel", "index", "start", "end", "score")
 
@@ -64,8 +77,8 @@ class Gathered:
 
     Attributes:
         archive: what was scanned, as the scan calls it.
-        tasks, days, sources, codecs: counts of outcomes by task, by day of the object's last change (UTC), by the first
-            folders of its key, and by codec.
+        tasks, days, sources, codecs: counts of outcomes by task, by day of the object's last change (UTC; None: not
+            known), by the first folders of its key, and by codec.
         histograms: scores by model.
         remarks: conditions, warnings, reasons, errors.
         suspicious: rows of the most suspicious recordings and photos.
@@ -93,7 +106,10 @@ class Gathered:
     def add(self, rows: pa.RecordBatch) -> None:
         """Adds a batch of the table of recordings, with the numbers of their parts."""
         outcome = outcomes.outcomes(rows)
-        days = pc.cast(pc.floor_temporal(rows["modified"], unit="day"), pa.date32())
+        # What could not be looked up has no etag, and no time either.
+        unknown = pc.equal(rows["etag"], "")
+        modified = pc.if_else(unknown, pa.scalar(None, rows["modified"].type), rows["modified"])
+        days = pc.cast(pc.floor_temporal(modified, unit="day"), pa.date32())
         for groups, values in (
             (self.tasks, rows["task"]),
             (self.days, days),
@@ -103,16 +119,18 @@ class Gathered:
             groups.add(values, outcome, rows["partially_spoofed"], rows["seconds"])
         self.histograms.add(rows)
         self.remarks.add(rows, outcome)
-        self.modified.add(rows["modified"])
+        self.modified.add(modified)
         self.scanned.add(rows["scanned_at"])
         self.size += pc.sum(rows["size"]).as_py() or 0
-        self.uncalibrated += pc.sum(pc.invert(rows["calibrated"])).as_py() or 0
+        self.uncalibrated += pc.sum(pc.and_(pc.is_valid(rows["score"]), pc.invert(rows["calibrated"]))).as_py() or 0
         self._most.add(rows.select([*_KEPT, PART]))
 
 
 def sources(keys: Any, depth: int) -> Any:
     """The first `depth` folders of each key, strings (rows,); `NO_FOLDER` of a key that has fewer."""
-    found = pc.extract_regex(keys, pattern=rf"(?s)^(?P<source>[^/]*(?:/[^/]*){{{depth - 1}}})/")
+    # A segment but `.`, which is no folder, see `scan.names`.
+    folder = r"(?:[^/.]|[^/]{2,}|)"
+    found = pc.extract_regex(keys, pattern=rf"^(?P<source>{folder}(?:/{folder}){{{depth - 1}}})/")
     return pc.fill_null(pc.struct_field(found, "source"), NO_FOLDER)
 
 
@@ -142,6 +160,8 @@ def gathered(place: Place, *, top: int, source_depth: int = 1) -> Gathered:
     return found
 
 
-def day_text(day: date | str) -> str:
+def day_text(day: date | str | None) -> str:
     """A day as ISO 8601, or the name of what is counted together."""
+    if day is None:
+        return NO_TIME
     return day if isinstance(day, str) else day.isoformat()

@@ -30,10 +30,7 @@ def opened(place: Place) -> tuple[list[Part], str]:
     manifest = read_manifest(place)
     if manifest is None:
         raise WrongUse(f"no {MANIFEST} there: no result of a scan")
-    try:
-        return parts_of(manifest), str(manifest["scan"].get("archive") or "")
-    except (KeyError, TypeError, AttributeError):
-        raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
+    return parts_of(manifest), str(manifest["scan"].get("archive") or "")
 
 
 def batches(
@@ -59,7 +56,7 @@ def batches(
                 if sum(map(len, held)) >= rows:
                     yield from _joined(held)
                     held = []
-        except (pa.ArrowException, KeyError) as error:
+        except (pa.ArrowException, KeyError, OSError) as error:  # the last of what is damaged within
             raise WrongUse(f"{name} is no table of a scan: {error}") from error
     yield from _joined(held)
 

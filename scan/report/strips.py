@@ -59,10 +59,11 @@ class Strips:
         if window["channel"] not in channels and len(channels) >= MAX_STRIPS:
             return
         cells = channels.setdefault(window["channel"], {})
-        place = window["index"] // self.per_cell[key]
+        # The last one has the rest: where windows are missing, indices go beyond their number.
+        place = min(window["index"] // self.per_cell[key], MAX_CELLS - 1)
         if place in cells:
             cells[place].add(start, end, score)
-        elif place < MAX_CELLS:
+        else:
             cells[place] = Cell(start, end, score)
 
     def of(self, key: str) -> dict[str | None, list[Cell]]:

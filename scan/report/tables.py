@@ -65,6 +65,14 @@ _MODEL = (
     Column("model_fingerprint", "Fingerprint", "text"),
 )
 _BINS = (Column("from", "From", "score"), Column("to", "To", "score"), Column("scores", "Scores", "count"))
+_STRETCHES = (Column("start", "From", "seconds"), Column("end", "To", "seconds"), Column("score", "Score", "score"))
+_STRIPS = (
+    Column("channel", "Channel", "text"),
+    Column("start", "From", "seconds"),
+    Column("end", "To", "seconds"),
+    Column("windows", "Windows", "count"),
+    Column("score", "Highest score", "score"),
+)
 
 
 def _values(counts: Counts) -> tuple[Value, ...]:
@@ -215,39 +223,29 @@ def _suspicious(row: dict[str, Any]) -> tuple[Value, ...]:
 
 def stretches_of(row: dict[str, Any]) -> Table:
     """The suspicious stretches of one recording."""
-    columns = (Column("start", "From", "seconds"), Column("end", "To", "seconds"), Column("score", "Score", "score"))
     rows: list[tuple[Value, ...]] = [(each["start"], each["end"], each["score"]) for each in row["suspicious"] or ()]
-    return Table("stretches", "Suspicious stretches", columns, rows)
+    return Table("stretches", "Suspicious stretches", _STRETCHES, rows)
 
 
 def strip_of(found: Gathered, key: str) -> Table:
     """The cells of one recording's strips."""
-    columns = (
-        Column("channel", "Channel", "text"),
-        Column("start", "From", "seconds"),
-        Column("end", "To", "seconds"),
-        Column("windows", "Windows", "count"),
-        Column("score", "Highest score", "score"),
-    )
     rows: list[tuple[Value, ...]] = []
     for channel, cells in found.strips.of(key).items():
         rows += [(channel, cell.start_s, cell.end_s, cell.windows, cell.score) for cell in cells]
-    return Table("strips", "Windows", columns, rows)
+    return Table("strips", "Windows", _STRIPS, rows)
 
 
-def _of_all(found: Gathered, tables: Iterable[Table]) -> Table:
+def _of_all(found: Gathered, name: str, columns: tuple[Column, ...], tables: Iterable[Table]) -> Table:
     """One table of those of each of the most suspicious, with its key before each row."""
-    made = list(tables)
     rows: list[tuple[Value, ...]] = []
-    for row, table in zip(found.suspicious, made, strict=True):
+    for row, table in zip(found.suspicious, tables, strict=True):
         rows += [(row["key"], *values) for values in table.rows]
-    return Table(made[0].name, "", (Column("key", "Key", "text"), *made[0].columns), rows)
+    return Table(name, "", (Column("key", "Key", "text"), *columns), rows)
 
 
 def for_csv(found: Gathered) -> Iterator[Table]:
-    """All tables, each of which becomes a file."""
+    """All tables, each of which becomes a file, empty ones too: an older file would be taken for a new one."""
     for table in (by_task, by_day, by_source, by_codec, models, _all_histograms, remarks, errors, suspicious):
         yield table(found)
-    if found.suspicious:
-        yield _of_all(found, map(stretches_of, found.suspicious))
-        yield _of_all(found, (strip_of(found, row["key"]) for row in found.suspicious))
+    yield _of_all(found, "stretches", _STRETCHES, map(stretches_of, found.suspicious))
+    yield _of_all(found, "strips", _STRIPS, (strip_of(found, row["key"]) for row in found.suspicious))

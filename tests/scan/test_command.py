@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from scan import command
 from scan.__main__ import main
 from scan.command import listed_keys
+from scan.source import WrongUse
 
 
 @pytest.mark.parametrize(
@@ -14,6 +16,9 @@ from scan.command import listed_keys
     [
         (["nowhere", "--out", "out"], "nowhere is no folder"),
         (["s3://", "--out", "out"], "name a bucket"),
+        (["", "--out", "out"], "an archive's address is empty"),
+        ([".", "--out", ""], "a result's address is empty"),
+        (["report", ""], "a result's address is empty"),
         ([".", "--out", "out", "--keys", "nowhere.txt"], "nowhere.txt cannot be read"),
     ],
 )
@@ -30,6 +35,13 @@ def test_wrong_use_is_told_in_a_sentence(
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
+
+
+def test_a_refused_scan_leaves_nothing_in_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
+    monkeypatch.chdir(tmp_path)
+    assert main([".", "--out", "."]) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -58,9 +70,27 @@ def test_help_names_the_other_command(arguments: list[str], capsys: pytest.Captu
 
 
 def test_a_list_of_keys_has_one_on_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "\ufeffa.wav\r\n\n \nb c .wav \n\u2028d\x0be.wav"
-    expected = ["a.wav", "b c .wav ", "\u2028d\x0be.wav"]
+    text = "\ufeffa.wav\r\n\n \nb c .wav \n\u2028d\x0be.wav\nf\rg.wav"
+    expected = ["a.wav", "b c .wav ", "\u2028d\x0be.wav", "f\rg.wav"]
     (tmp_path / "keys.txt").write_bytes(text.encode())
     assert listed_keys(str(tmp_path / "keys.txt")) == expected
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8"))
-    assert listed_keys("-") == expected
+    for locale in ("utf-8", "latin-1"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), locale))
+        assert listed_keys("-") == expected
+
+
+def test_a_list_of_keys_in_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.wav"), "utf-8", "surrogateescape"))
+    with pytest.raises(WrongUse, match="- cannot be read"):
+        listed_keys("-")
+
+
+def test_an_interrupted_scan_says_so_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_scan", interrupted)
+    assert main([".", "--out", "out"]) == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on\n"

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,37 @@ def test_a_result_below_its_archive_is_no_part_of_it(archive: Path) -> None:
     assert [key for key, _ in keys(archive, str(archive / "result"))] == ["2024/b.wav", "a.wav", "results.wav"]
 
 
+def test_so_is_one_in_a_hidden_folder_and_no_other_in_its_place(archive: Path) -> None:
+    (archive / "result").rename(archive / ".result")
+    (archive / "result").mkdir()
+    (archive / "result" / "c.wav").write_bytes(b"-")
+    expected = ["2024/b.wav", "a.wav", "result/c.wav", "results.wav"]
+    assert [key for key, _ in keys(archive, str(archive / ".result"))] == expected
+
+
 def test_a_result_may_not_lie_where_the_archive_does(archive: Path) -> None:
     with pytest.raises(WrongUse, match="is the archive itself"):
         keys(archive, str(archive))
+
+
+@pytest.mark.parametrize("name", ["recordings", "windows", "recordings/2024"])
+def test_nor_may_its_files(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(WrongUse, match="would have its files in the archive"):
+        keys(tmp_path / name, str(tmp_path))
+
+
+@pytest.mark.parametrize("out", ["s3://calls/2024", "s3://calls/2024/03", "s3://calls/2024/03/", "s3://calls/"])
+@pytest.mark.parametrize("endpoint", [None, "127.0.0.1:1"])
+def test_nor_may_it_hold_the_part_of_a_bucket_that_is_the_archive(
+    out: str, endpoint: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "calls").mkdir()
+    access: dict[str, Any] = {"minio_access_key": "a", "minio_secret_key": "s"} if endpoint else {}
+    settings = Settings(objects_dir=tmp_path, minio_endpoint=endpoint, **access)
+    options = Options("s3://calls/2024/03/", out, "voice", Selection(), patience_s=0.0)
+    with pytest.raises(WrongUse, match="or holds it"):
+        listed(Source.at(options.source, settings), options, settings)
 
 
 def test_listed_keys_are_looked_up_once_and_missing_ones_have_no_etag(archive: Path, tmp_path: Path) -> None:
@@ -143,3 +172,51 @@ def test_files_that_vanish_or_may_not_be_looked_at_end_no_listing(
     (archive / "loop.wav").symlink_to("loop.wav")
     monkeypatch.setattr(Path, "stat", failing)
     assert keys(archive, str(archive / "result")) == [("2024/b.wav", False), ("results.wav", True)]
+
+
+def failing_in(folder: Path, error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a folder one that cannot be listed."""
+    scandir = os.scandir
+
+    def failing(path: Any = ".") -> Any:
+        if Path(path) == folder:
+            raise OSError(error.errno, error.strerror, str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+
+
+def test_a_folder_that_vanishes_ends_no_listing(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_in(archive / "2024", FileNotFoundError(2, "gone"), monkeypatch)
+    assert [key for key, _ in keys(archive, str(archive / "result"))] == ["a.wav", "results.wav"]
+
+
+def test_an_archive_that_vanishes_does(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_in(archive, FileNotFoundError(2, "gone"), monkeypatch)
+    with pytest.raises(WrongUse, match="listing the archive: gone"):
+        keys(archive, str(archive / "result"))
+
+
+def test_a_folder_that_may_not_be_listed_is_named(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_in(archive / "2024", PermissionError(13, "Permission denied"), monkeypatch)
+    with pytest.raises(WrongUse, match="2024 may not be listed"):
+        keys(archive, str(archive / "result"))
+
+
+def test_each_listed_key_is_waited_for_by_itself(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def stat(self: PlainFolder, bucket: str, key: str) -> ObjectStat:
+        asked.append(key)
+        if asked.count(key) == 1:
+            raise Unavailable("gone")
+        return ObjectStat("id", 1, etag="e")
+
+    monkeypatch.setattr(PlainFolder, "stat", stat)
+    options = Options(str(archive), str(tmp_path / "out"), "voice", Selection(), keys=["a", "b", "c"], patience_s=0.9)
+    assert len(list(listed(Source.at(str(archive), SETTINGS), options, SETTINGS))) == 3
+    assert asked == ["a", "a", "b", "b", "c", "c"]

@@ -51,14 +51,25 @@ def test_rows_that_no_longer_hold_leave_the_result(tmp_path: Path) -> None:
     assert len(list((tmp_path / "recordings").iterdir())) == len(list((tmp_path / "windows").iterdir())) == 2
 
 
-def test_a_file_that_no_manifest_names_does_not_count_and_is_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [f"{'0f' * 16}.parquet", ".k3x_9abc.part"])
+def test_a_file_that_no_manifest_names_does_not_count_and_is_removed(name: str, tmp_path: Path) -> None:
     place = FolderPlace(tmp_path, 0)
     result = Result(place, SCAN)
     result.add([row("a")], [])
-    place.write("recordings/half.parquet", b"PAR1 and no more")
+    place.write(f"recordings/{name}", b"PAR1 and no more")
     assert keys(place) == ["a"]
     result.tidy()
-    assert not (tmp_path / "recordings/half.parquet").exists()
+    assert not (tmp_path / "recordings" / name).exists()
+
+
+@pytest.mark.parametrize("name", ["call.wav", "table.parquet", "2024/call.wav", f"2024/{'0f' * 16}.parquet"])
+def test_what_no_scan_has_written_is_left_alone(name: str, tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    place.write(f"recordings/{name}", b"somebody else's")
+    result = Result(place, SCAN)
+    result.add([row("a")], [])
+    result.tidy()
+    assert place.read(f"recordings/{name}") == b"somebody else's"
 
 
 def test_another_model_begins_anew(tmp_path: Path) -> None:
@@ -83,3 +94,23 @@ def test_of_two_scans_the_later_one_writes(tmp_path: Path) -> None:
     with pytest.raises(TakenOver):
         first.add([row("a")], [])
     assert keys(place) == ["a"]
+
+
+@pytest.mark.parametrize("begin", [b"PAR1", b""])
+def test_a_damaged_file_of_a_part_is_said(begin: bytes, tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    Result(place, SCAN).add([row("a")], [])
+    (name,) = place.names("recordings")
+    content = place.read(name)
+    assert content is not None
+    place.write(name, begin + b"\0" * 200 + content[200:] if begin else b"torn")
+    with pytest.raises(WrongUse, match="is no table of a scan"):
+        Result(place, SCAN).finished()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', '{"format": 1, "scan": [], "parts": []}'])
+def test_what_is_no_manifest_is_said(content: str, tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    place.write("manifest.json", content.encode())
+    with pytest.raises(WrongUse, match="there is no manifest of a scan"):
+        Result(place, SCAN)

@@ -70,6 +70,29 @@ def test_no_text_is_a_formula(key: str, tmp_path: Path) -> None:
     assert [row["example_key"] for row in read(tmp_path / "csv" / "errors.csv")] == [f"'{key}"]
 
 
+def test_tables_that_cannot_be_written_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(tmp_path / "results", [recording("a")])
+    (tmp_path / "csv").write_bytes(b"a file")
+    assert report(folder, "--out", tmp_path / "report.html", "--csv", tmp_path / "csv") == 2
+    assert "File exists" in capsys.readouterr().err
+
+
+def test_tables_of_an_earlier_report_do_not_stay_beside_new_ones(tmp_path: Path) -> None:
+    high = recording("a", score=0.9, label="spoof", suspicious=[{"start": 0.0, "end": 4.0, "score": 0.9}], windows=1)
+    folder = written(tmp_path / "results", [high], windows(high, [0.9]))
+    assert report(folder, "--out", tmp_path / "report.html", "--csv", tmp_path / "csv") == 0
+    first = {path.name: path.read_text().split()[0] for path in (tmp_path / "csv").iterdir()}
+    assert report(folder, "--out", tmp_path / "report.html", "--csv", tmp_path / "csv", "--top", "0") == 0
+    assert {path.name: path.read_text().split()[0] for path in (tmp_path / "csv").iterdir()} == first
+    assert [read(tmp_path / "csv" / f"{name}.csv") for name in ("suspicious", "stretches", "strips")] == [[], [], []]
+
+
+def test_a_report_whose_name_is_not_utf_8_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(tmp_path / "results", [recording("a")])
+    assert report(folder, "--out", tmp_path / "caf\udce9.html") == 0
+    assert capsys.readouterr().out == f"{tmp_path}/caf\\xe9.html\n"
+
+
 def test_no_suspicious_recordings_are_asked_for(tmp_path: Path) -> None:
     folder = written(tmp_path / "results", [recording("a")])
     assert report(folder, "--out", tmp_path / "report.html", "--top", "0") == 0
@@ -102,6 +125,16 @@ def test_what_is_no_result_is_said(
     assert report(tmp_path, "--out", tmp_path / "report.html") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_damaged_table_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(tmp_path / "results", [recording(str(number)) for number in range(500)])
+    table = folder / "recordings" / "0.parquet"
+    content = bytearray(table.read_bytes())
+    content[40:400] = bytes(360)
+    table.write_bytes(content)
+    assert report(folder, "--out", tmp_path / "report.html") == 2
+    assert "recordings/0.parquet is no table of a scan" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scan.places import FolderPlace
-from scan.report import gathering
+from scan.report import gathering, tables
 from scan.report.counts import Groups
 from scan.report.gathering import Gathered, gathered
 from scan.report.histograms import BINS
@@ -135,6 +136,42 @@ def test_a_long_recording_has_a_bounded_strip_that_shows_its_highest_scores(tmp_
     assert sum(cell.windows for cell in strip) == 1000
     assert (strip[0].start_s, strip[-1].end_s) == (0, 4000)
     assert [(cell.start_s, cell.score) for cell in strip if cell.score != 0.1] == [(774 * 4, 0.99)]
+
+
+def test_a_strip_holds_the_windows_after_those_that_have_no_score(tmp_path: Path) -> None:
+    row = recording("long", score=0.4, windows=360)
+    made = windows(row, [0.1] * 360 + [0.99])
+    del made[5]
+    (strip,) = read(written(tmp_path, [row], made)).strips.of("long").values()
+    assert len(strip) == 180
+    assert sum(cell.windows for cell in strip) == 360
+    assert (strip[-1].end_s, strip[-1].score) == (361 * 4, 0.99)
+
+
+def test_only_scores_are_uncalibrated(tmp_path: Path) -> None:
+    silent = recording("b", label="no_speech", score=None, calibrated=False)
+    assert read(written(tmp_path, [recording("a", calibrated=False), silent, failed("c")])).uncalibrated == 1
+
+
+def test_a_listed_key_that_is_not_there_has_no_time(tmp_path: Path) -> None:
+    gone = failed("gone", "object_not_found", etag="", size=0, modified=datetime(1970, 1, 1, tzinfo=UTC))
+    row = recording("a")
+    found = read(written(tmp_path, [gone, row]))
+    assert (found.modified.first, found.modified.last) == (row["modified"], row["modified"])
+    assert [(day, counts.rows) for day, counts in tables.days(found)] == [("(not known)", 1), ("2024-03-01", 1)]
+
+
+@pytest.mark.parametrize(
+    ("key", "depth", "source"),
+    [
+        (r"./caf\xe9.wav", 1, "(no folder)"),
+        (r"2024/./caf\xe9.wav", 1, "2024"),
+        (r"2024/./caf\xe9.wav", 2, "(no folder)"),
+        (r"2024/03/./caf\xe9.wav", 2, "2024/03"),
+    ],
+)
+def test_a_key_of_a_name_that_is_not_utf_8_is_of_its_folder(key: str, depth: int, source: str, tmp_path: Path) -> None:
+    assert list(read(written(tmp_path, [recording(key)]), source_depth=depth).sources.counts) == [source]
 
 
 def test_more_sources_than_are_kept_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

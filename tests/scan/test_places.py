@@ -1,0 +1,16 @@
+"""Folders as places of results."""
+
+from pathlib import Path
+
+import pytest
+
+from scan.places import FolderPlace
+from scan.source import WrongUse
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(("folder", "message"), [("file", "File exists"), ("n" * 300, "File name too long")])
+def test_a_folder_that_cannot_be_one_is_not_waited_for(folder: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"-")
+    with pytest.raises(WrongUse, match=f"writing manifest.json: .*{message}"):
+        FolderPlace(tmp_path / folder, 600.0).write("manifest.json", b"{}")
