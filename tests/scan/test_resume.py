@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -207,7 +208,7 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
             assert not alive, [_title(each) for each in alive]
         before = results.committed()
         assert A_FEW < before < RECORDINGS
-        results.place.write("recordings/half.parquet", b"PAR1 and no more")
+        results.place.write(f"recordings/{uuid.uuid4().hex}.parquet", b"PAR1 and no more")
         old = {row["key"]: (row["etag"], row["scanned_at"]) for row in results.table("recordings")}
         changed, content = min(old), recording(RECORDINGS)
         minio_client(minio).put_object(BUCKET, changed, io.BytesIO(content), len(content))
