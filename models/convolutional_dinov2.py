@@ -25,7 +25,10 @@ _MAX_BRANCHES = 4
 
 
 class Dinov2WithConvolutions(Dinov2ForImageClassification):  # type: ignore[no-untyped-call]
-    """Photos -> stem -> DINOv2's layers -> classifier, and the branches' log odds added.
+    """Photos -> stem -> DINOv2's layers -> classifier, and the branches beside it.
+
+    Where there are branches, the log odds of spoof are theirs, less the logarithm of the classifier's probability of
+    live: a trace of an attack that it sees counts, and that it sees none counts for nothing.
 
     Args:
         config: of DINOv2, with `stem_channels`, of each stage, `stem_blocks`, how many inverted residuals each has,
@@ -52,8 +55,10 @@ class Dinov2WithConvolutions(Dinov2ForImageClassification):  # type: ignore[no-u
         """(n, 3, height, width), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
         logits = super().forward(pixel_values).logits
         if self.branches:
-            half = together(torch.stack([branch(pixel_values) for branch in self.branches])) / 2
-            logits = logits.float() + torch.stack([-half, half], 1)
+            logits = logits.float()
+            seen = nn.functional.softplus(logits[:, 1] - logits[:, 0])
+            half = (together(torch.stack([branch(pixel_values) for branch in self.branches])) + seen) / 2
+            logits = torch.stack([-half, half], 1)
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return ImageClassifierOutput(loss=loss, logits=logits)
 

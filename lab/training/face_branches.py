@@ -69,7 +69,7 @@ class Recipe:
     ends: float
     odds: float
     eval_steps: int
-    earlier_share: float
+    earlier_less: float
 
 
 Teacher = Callable[[Tensor], list[Steps]]
@@ -247,20 +247,19 @@ def branches_of(folder: Path) -> list[CropBranch]:
     return [branch for branch in model.branches if isinstance(branch, CropBranch)]
 
 
-def joined(folder: Path, branches: Sequence[CropBranch], earlier_share: float) -> Dinov2WithConvolutions:
+def joined(folder: Path, branches: Sequence[CropBranch], earlier_less: float) -> Dinov2WithConvolutions:
     """The model in a folder, without branches of its own, with these beside it.
 
     Args:
         folder: of a `Dinov2WithConvolutions`.
         branches: taught.
-        earlier_share: what its own log odds weigh.
+        earlier_less: what is taken off its own log odds.
     """
     model = Dinov2WithConvolutions.from_pretrained(folder, local_files_only=True)
     model.config.branch_edges = [branch.edge for branch in branches]
     model.branches = nn.ModuleList(branches)
     with torch.no_grad():
-        for weight in model.classifier.parameters():
-            weight.mul_(earlier_share)
+        model.classifier.get_parameter("bias").add_(torch.tensor([earlier_less, -earlier_less]) / 2)
     return model
 
 
@@ -284,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pair = PairSteps(options.weights, options.threads)
     begun = None if options.branches is None else branches_of(options.branches)
     teaching = Teaching(recipe, read_crops("train"), read_crops("dev"), teacher(pair), begun)
-    export(joined(options.first, teaching.run(), recipe.earlier_share), GEOMETRY, options.output)
+    export(joined(options.first, teaching.run(), recipe.earlier_less), GEOMETRY, options.output)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,10 @@ def save_face(
         with torch.no_grad():
             model.train()(processor(photos(), return_tensors="pt")["pixel_values"])
     model.eval()
+    branches = getattr(model, "branches", None)
+    model.branches = nn.ModuleList()
     spread(model, model.classifier, processor(photos(), return_tensors="pt")["pixel_values"])
+    model.branches = branches
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
