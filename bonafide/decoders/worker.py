@@ -125,7 +125,7 @@ class PhotoJob:
         self._photo = reader.read(bytes(frame.payload), *geometries)
 
     def answer(self, _: Frame) -> Reply:
-        """See `bonafide.photo.reader.Photo`."""
+        """See `bonafide.photo.preparation.Photo`."""
         header, pixels = codec.packed_photo(self._photo)
         return {"end": True, **header}, pixels
 
