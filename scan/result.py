@@ -84,6 +84,10 @@ class Result:
                 self.replaced = sum(part.rows for part in self._parts)
                 if self._parts:
                     place.write(_REPLACED, json.dumps(found, indent=1).encode())
+                    logger.warning(
+                        "%d rows there are of another model or other settings; they go when this scan ends",
+                        self.replaced,
+                    )
                 self._parts = []
         self._put()
 

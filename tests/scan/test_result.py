@@ -72,12 +72,15 @@ def test_what_no_scan_has_written_is_left_alone(name: str, tmp_path: Path) -> No
     assert place.read(f"recordings/{name}") == b"somebody else's"
 
 
-def test_another_model_begins_anew(tmp_path: Path) -> None:
+def test_another_model_begins_anew_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     place = FolderPlace(tmp_path, 0)
     Result(place, SCAN).add([row("a")], [])
+    Result(place, SCAN)
+    assert not caplog.messages
     other = Result(place, {**SCAN, "model": "m2"})
     assert other.replaced == 1
     assert other.finished() == {}
+    assert caplog.messages == ["1 rows there are of another model or other settings; they go when this scan ends"]
 
 
 def test_another_archive_is_refused(tmp_path: Path) -> None:
