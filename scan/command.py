@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patience", type=number(float, 0, 86_400), default=600.0, metavar="S",
                         help="seconds to wait for a storage that does not answer (%(default)s)")  # fmt: skip
     parser.add_argument("--commit", type=number(float, 0, 86_400), default=30.0, metavar="S",
-                        help="seconds after which verdicts are written with the next that comes (%(default)s)")  # fmt: skip
+                        help="seconds between writes of verdicts, at least (%(default)s)")  # fmt: skip
     parser.add_argument("--retry-errors", action="store_true", help="judge again what has an error in the result")
 
 
