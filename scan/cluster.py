@@ -64,7 +64,7 @@ def session(address: str | None, cpus: int, scorers: int = 1, gpus: float = 0.0)
         except (ConnectionError, ValueError, SystemExit) as error:  # the last by Ray's core, after two minutes
             raise WrongUse(f"no Ray was reached at {address}: {error}") from error
     try:
-        if address is None:
+        if address is None and gpus:
             _require_gpus(scorers, gpus)
         context = DataContext.get_current()
         context.enable_progress_bars = False
@@ -88,7 +88,7 @@ def scorers_on(there: float, gpus: float) -> int:
 def _require_gpus(scorers: int, gpus: float) -> None:
     """Raises `WrongUse` where Ray would wait without end: this machine gets no more GPUs, as a cluster may."""
     there = cast(Any, ray).cluster_resources().get("GPU", 0.0)
-    if gpus and scorers_on(there, gpus) < scorers:
+    if scorers_on(there, gpus) < scorers:
         raise WrongUse(f"{scorers} scorers of {gpus:g} GPUs each need more than the {there:g} of this machine")
 
 

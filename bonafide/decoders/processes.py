@@ -62,11 +62,6 @@ class Template:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def start(self) -> None:
-        """Starts the process unless it runs; does not wait until it is ready."""
-        with self._lock:
-            self._running()
-
     def fork(self) -> socket.socket:
         """A connection to a new process, or to one that will be as soon as the template is ready."""
         ours, theirs = socket.socketpair()

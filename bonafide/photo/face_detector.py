@@ -26,13 +26,12 @@ _NEAR = 0.25
 
 
 class FaceDetector:
-    """Finds faces; may be used by several threads, one at a time."""
+    """Finds faces; may be used by several threads, each network by one at a time."""
 
     def __init__(self) -> None:
         # Measured on photos of rooms and tables: above these, the first finds a face in 1 of 70, the second in none.
         self._near = _BlazeFace("short_range", side=NEAR_SIDE, grids=((16, 2), (8, 6)), surer=0.75)
         self._far = _BlazeFace("full_range", side=FAR_SIDE, grids=((48, 1),), surer=0.6)
-        self._turn = Lock()
 
     @classmethod
     @cache
@@ -46,11 +45,10 @@ class FaceDetector:
         Args:
             photo: upright, of mode RGB and any size.
         """
-        with self._turn:
-            boxes, confidences = self._near.find(photo)
-            near = (boxes[:, 2:] - boxes[:, :2]) * photo.size > _NEAR * max(photo.size)
-            if not np.any(near):
-                boxes, confidences = map(np.concatenate, zip((boxes, confidences), self._far.find(photo), strict=True))
+        boxes, confidences = self._near.find(photo)
+        near = (boxes[:, 2:] - boxes[:, :2]) * photo.size > _NEAR * max(photo.size)
+        if not np.any(near):
+            boxes, confidences = map(np.concatenate, zip((boxes, confidences), self._far.find(photo), strict=True))
         return tuple(sorted(_distinct(boxes, confidences), key=lambda face: face.area, reverse=True))
 
 
@@ -70,6 +68,7 @@ class _BlazeFace:
         self._network.allocate_tensors()
         self._input = self._network.get_input_details()[0]["index"]
         self._outputs = [output["index"] for output in self._network.get_output_details()]
+        self._turn = Lock()
         self._side = side
         self._surer = surer
         self._anchors = np.concatenate([_cell_centres(cells, repeats) for cells, repeats in grids]) * side
@@ -78,9 +77,11 @@ class _BlazeFace:
         """Boxes around faces, many around each."""
         left, top, width, height = placement(photo.size, self._side)
         square = letterboxed(photo, self._side)
-        self._network.set_tensor(self._input, square.astype(np.float32)[None] / 127.5 - 1.0)
-        self._network.invoke()
-        boxes, logits = map(self._network.get_tensor, self._outputs)
+        network_input = square.astype(np.float32)[None] / 127.5 - 1.0
+        with self._turn:
+            self._network.set_tensor(self._input, network_input)
+            self._network.invoke()
+            boxes, logits = map(self._network.get_tensor, self._outputs)
         confidences = 1.0 / (1.0 + np.exp(-np.clip(logits[0, :, 0], -80.0, 80.0)))
         found = confidences > self._surer
         middles = boxes[0, found, :2] + self._anchors[found]

@@ -153,7 +153,7 @@ class Teaching:
         self._recipe, self._crops, self._dev, self._teach = recipe, crops, dev, teach
         self.branches = nn.ModuleList(begun or map(CropBranch, EDGES))
         seen = list(zip(*(teach(self._pictures(step)) for step in range(_SAMPLED)), strict=True))
-        self._spreads = [spreads_of(branch, each) for branch, each in zip(self._own(), seen, strict=True)]
+        self._spreads = [spreads_of(branch, each) for branch, each in zip(_branches(self.branches), seen, strict=True)]
         self._dev_odds = torch.cat([odds_of(teach(part)) for part in self._parts_of_dev()])
         self.mean = running_mean(self.branches, recipe.averaging)
         self._optimizer = torch.optim.AdamW(decaying(self.branches, recipe.weight_decay))
@@ -172,7 +172,7 @@ class Teaching:
                     step + 1, steps, float(np.mean(losses)), self.dev_figures(), timedelta(seconds=round(left)),
                 )  # fmt: skip
                 losses = []
-        return self._own(self.mean.module)
+        return _branches(self.mean.module)
 
     def dev_figures(self) -> str:
         """How closely the mean follows the pair on dev crops, and both EERs by simulator, as text."""
@@ -201,7 +201,7 @@ class Teaching:
             group["lr"] = peak * min(1.0, (step - first + 1) / _WARMUP) * share
         pictures = self._pictures(step)
         found = torch.zeros(())
-        for branch, steps, spreads in zip(self._own(), self._teach(pictures), self._spreads, strict=True):
+        for branch, steps, spreads in zip(_branches(self.branches), self._teach(pictures), self._spreads, strict=True):
             if by_block:
                 found = found + torch.stack(block_losses(branch, pictures, steps, spreads, recipe.odds)).sum()
             else:
@@ -218,15 +218,12 @@ class Teaching:
         places, rng = order_of(self._recipe.seed, step, len(self._crops.spoof), size)
         return drawn(self._crops, places, self._recipe.blended, rng).pictures
 
-    def _own(self, among: nn.Module | None = None) -> list[CropBranch]:
-        return [each for each in (among or self.branches).children() if isinstance(each, CropBranch)]
-
     def _parts_of_dev(self) -> list[Tensor]:
         pictures = self._dev.pictures
         return [as_planes(pictures[at : at + _AT_ONCE]) for at in range(0, len(pictures), _AT_ONCE)]
 
     def _judged_dev(self) -> Tensor:
-        branches = self._own(self.mean.train(False).module)
+        branches = _branches(self.mean.train(False).module)
         with torch.inference_mode():
             return torch.cat(
                 [
@@ -243,8 +240,11 @@ def odds_of(seen: Sequence[Steps]) -> Tensor:
 
 def branches_of(folder: Path) -> list[CropBranch]:
     """The branches of the model in a folder."""
-    model = Dinov2WithConvolutions.from_pretrained(folder, local_files_only=True)
-    return [branch for branch in model.branches if isinstance(branch, CropBranch)]
+    return _branches(Dinov2WithConvolutions.from_pretrained(folder, local_files_only=True).branches)
+
+
+def _branches(among: nn.Module) -> list[CropBranch]:
+    return [each for each in among.children() if isinstance(each, CropBranch)]
 
 
 def joined(folder: Path, branches: Sequence[CropBranch], earlier_less: float) -> Dinov2WithConvolutions:

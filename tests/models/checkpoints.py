@@ -150,8 +150,8 @@ def save_face(
         with torch.no_grad():
             model.train()(processor(photos(), return_tensors="pt")["pixel_values"])
     model.eval()
-    branches = getattr(model, "branches", None)
-    model.branches = nn.ModuleList()
+    # The classifier's own logits are spread: beside branches the model's are not linear in them.
+    branches, model.branches = getattr(model, "branches", nn.ModuleList()), nn.ModuleList()
     spread(model, model.classifier, processor(photos(), return_tensors="pt")["pixel_values"])
     model.branches = branches
     model.save_pretrained(folder)

@@ -17,11 +17,10 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 async def test_a_signal_to_the_whole_group_as_it_starts(name: str) -> None:
     with closing(Template()) as template:
-        template.start()
+        worker = Worker(template.fork())
         pid = template.pid
         assert pid is not None
         os.kill(pid, getattr(signal, name))
-        worker = Worker(template.fork())
         await worker.started()
         worker.kill()
         assert template.pid == pid
