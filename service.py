@@ -3,6 +3,10 @@
 `bentoml serve` in this folder starts all three, each in a process of its own.
 """
 
+from bonafide.bento.environment import note_of, prepare_environment
+
+prepare_environment()  # before prometheus_client is imported: it looks there whether it counts in several processes
+
 import asyncio
 import logging
 import time
@@ -21,7 +25,6 @@ from bonafide.api.security import KeyGate
 from bonafide.api.telephony.paths import query_key_paths, signed_paths
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
-from bonafide.bento.environment import note_of, prepare_environment
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
@@ -76,8 +79,11 @@ if SETTINGS.audiosocket_port:
     SHARED_PORTS.append((SETTINGS.audiosocket_host, (SETTINGS.audiosocket_port,)))
 RUNNER_TOKEN = SETTINGS.runner_token.get_secret_value()
 
-prepare_environment()
-secure_supervisor(RUNNER_TOKEN, SHARED_PORTS if SETTINGS.workers > 1 else ())
+secure_supervisor(
+    RUNNER_TOKEN,
+    shared=SHARED_PORTS if SETTINGS.workers > 1 else (),
+    forked=__name__ if DEVICE == "cpu" else None,  # CUDA, which was looked for, does not outlive a fork
+)
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()

@@ -38,14 +38,14 @@ class Memory:
 def process_of(service: LocalService, name: str) -> psutil.Process | None:
     """The server that BentoML calls `name`, as soon as it exists."""
     for child in psutil.Process(service.process.pid).children():
-        if _service_name(child) == name:
+        if service_name(child) == name:
             return child
     return None
 
 
 def listening_port(process: psutil.Process) -> int | None:
     """Where a server listens; BentoML hands all of its sockets to all of its children, so by descriptor."""
-    command = process.cmdline()
+    command = _words(process)
     if "--fd" not in command:
         return None
     descriptor = int(command[command.index("--fd") + 1])
@@ -105,15 +105,20 @@ class CpuByKind:
 def _kind(process: psutil.Process) -> str:
     ours = {name: kind for kind, name in SERVERS.items()}
     try:
-        return ours.get(_service_name(process), DECODING)
+        return ours.get(service_name(process), DECODING)
     except psutil.NoSuchProcess:  # only decoding processes are replaced while others go on
         return DECODING
 
 
-def _service_name(process: psutil.Process) -> str:
+def service_name(process: psutil.Process) -> str:
     """What BentoML calls it; empty: no server of BentoML's."""
-    command = process.cmdline()
+    command = _words(process)
     return command[command.index("--service-name") + 1] if "--service-name" in command else ""
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Of its command line; a forked process has written it as one argument."""
+    return " ".join(process.cmdline()).split()
 
 
 def _memory(process: psutil.Process) -> Memory:

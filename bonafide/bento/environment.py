@@ -15,16 +15,24 @@ DEFAULTS = {
     "BENTOML_DO_NOT_TRACK": "True",
 }
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
 
 def prepare_environment() -> None:
-    """Sets what is not set. Must run when `service.py` is loaded, before BentoML's supervisor reads it."""
+    """Sets what is not set.
+
+    Must run when `service.py` is loaded, before BentoML's supervisor reads it, and before anything imports
+    `prometheus_client`, which counts for several processes only if it finds the folder then.
+    """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if METRICS_FOLDER not in os.environ:
         # BentoML would use one folder for all services of a user, and empty it whenever one of them starts.
-        folder = tempfile.mkdtemp(prefix="bonafide-metrics-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        BentoMLContainer.prometheus_multiproc_dir.set(folder)
+        os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="bonafide-metrics-")
+        atexit.register(shutil.rmtree, os.environ[METRICS_FOLDER], ignore_errors=True)
+    folder = Path(os.environ[METRICS_FOLDER])
+    folder.mkdir(parents=True, exist_ok=True)
+    BentoMLContainer.prometheus_multiproc_dir.set(str(folder))
 
 
 def note_of(name: str) -> Path | None:
@@ -36,5 +44,5 @@ def note_of(name: str) -> Path | None:
     Returns:
         None: this process was not started by BentoML.
     """
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # BentoML empties it at each start, and tells all its processes
+    folder = os.environ.get(METRICS_FOLDER)  # BentoML empties it at each start, and tells all its processes
     return Path(folder) / f"{name}.json" if folder else None

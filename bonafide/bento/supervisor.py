@@ -16,13 +16,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
+import circus.arbiter
 import circus.process
 import psutil
 from bentoml._internal.utils.circus import Arbiter
 
 from bonafide.addresses import join_address
+from bonafide.bento.forking import Program, fork, is_server
 from bonafide.bento.ports import reserve
 from bonafide.parent import end_with_parent
 
@@ -43,6 +46,7 @@ _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
 _arbiter_stop = Arbiter.stop
 _manage_watchers = Arbiter.manage_watchers
+_set_title = circus.arbiter._setproctitle
 
 
 class Watcher(Protocol):
@@ -61,15 +65,18 @@ Listeners = tuple[str, tuple[int, ...]]
 """An address and its ports."""
 
 
-def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = ()) -> None:
+def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forked: str | None = None) -> None:
     """Corrects every arbiter that this process makes later. Must run when `service.py` is loaded.
 
     Args:
         runner_token: the configured one; empty: an arbiter that starts service and runners together makes one for them.
         shared: addresses and ports on which the processes of the service listen together, see `ports.reserve`.
+        forked: name of the module with the service, whose processes are then forked from this one, except where
+            changed code is loaded anew (`--reload`); None: new interpreters, as CUDA needs them.
     """
 
     def init(self: Arbiter, watchers: list[Watcher], *args: Any, **options: Any) -> None:
+        circus.process.Popen = partial(_start_process, None if options.get("plugins") else forked)
         if not runner_token:
             share_token(watchers)
         ours = {"check_delay": CHECK_S, **control_endpoints(bool(options.get("plugins")))}
@@ -84,7 +91,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = ()) -> No
     Arbiter.start = start  # type: ignore[method-assign]
     Arbiter.stop = _stop_when_idle  # type: ignore[method-assign]
     Arbiter.manage_watchers = _check_unless_busy
-    circus.process.Popen = _start_process
+    circus.arbiter._setproctitle = _keep_title
 
 
 @contextmanager
@@ -104,7 +111,9 @@ def _starts_service(arbiter: Arbiter) -> bool:
     return any(_SERVICE_NAME in (watcher.args or ()) for watcher in arbiter.watchers)
 
 
-def _start_process(*arguments: Any, preexec_fn: Callable[[], None], **options: Any) -> psutil.Popen:
+def _start_process(
+    forked: str | None, command: Sequence[str], *, preexec_fn: Callable[[], None], **options: Any
+) -> psutil.Process:
     """As circus' own, and the process ends with this one. The thread that starts it is the arbiter's, which stays."""
     supervisor = os.getpid()
 
@@ -112,7 +121,13 @@ def _start_process(*arguments: Any, preexec_fn: Callable[[], None], **options: A
         preexec_fn()
         end_with_parent(supervisor)
 
-    return psutil.Popen(*arguments, **{**options, "preexec_fn": prepare})
+    if forked and is_server(command) and threading.current_thread() is threading.main_thread():
+        return fork(Program(command, options["env"], options["cwd"], forked), prepare)
+    return psutil.Popen(command, preexec_fn=prepare, **options)
+
+
+def _keep_title(_title: str) -> None:
+    """Nothing, where circus would call this process `circusd`: its processes look for BentoML's name."""
 
 
 def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:

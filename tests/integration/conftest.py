@@ -18,6 +18,7 @@ __all__ = ["locked", "minio_server", "published_service", "stored", "valkey_serv
 
 SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
+RUNNER_TOKEN = "a-token-of-the-runners"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,6 +60,7 @@ def service(
         "BONAFIDE_WEBHOOK_URL": f"http://127.0.0.1:{webhook_port}/verdicts",
         "BONAFIDE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "BONAFIDE_AUDIOSOCKET_PORT": str(audiosocket_port),
+        "BONAFIDE_RUNNER_TOKEN": RUNNER_TOKEN,
     }
     with running(tmp_path_factory.mktemp("service") / "log", webhook) as service:
         yield service

@@ -20,11 +20,12 @@ from _bentoml_impl.client import RemoteProxy
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from bonafide.bento.supervisor import TOKEN_VARIABLE
+from bonafide.bento.environment import METRICS_FOLDER
 from bonafide.runner.remote import TOKEN_HEADER
 from bonafide.settings import Settings
 from bonafide_client import AsyncBonafideClient, Overloaded, Unavailable
 from scripts.local_service import LocalService, start
+from tests.integration.conftest import RUNNER_TOKEN
 from tests.integration.locked import LockedService
 from tests.integration.logs import assert_told, tracebacks
 from tests.integration.processes import listening_port, process_of
@@ -52,12 +53,14 @@ async def test_bentoml_serves_websockets_with_our_settings(service: LocalService
 @asynccontextmanager
 async def client_of_voice_runner(service: LocalService) -> AsyncIterator[Any]:
     """BentoML's own, as the service has it."""
-    from service import WavLMRunner
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(METRICS_FOLDER, str(service.log.parent))  # or services that are started later had ours
+        from service import WavLMRunner
 
     WavLMRunner.inject_config()  # type: ignore[attr-defined]  # the decorator made it a Service
     runner = process_of(service, "WavLMRunner")
     proxy = RemoteProxy(f"tcp://127.0.0.1:{listening_port(runner)}", service=WavLMRunner).to_async
-    proxy.default_headers[TOKEN_HEADER] = runner.environ()[TOKEN_VARIABLE]
+    proxy.default_headers[TOKEN_HEADER] = RUNNER_TOKEN
     async with proxy as remote:
         yield remote
     await asyncio.sleep(0.1)  # aiohttp closes its connections a moment later
@@ -121,6 +124,12 @@ async def test_overload_is_a_quick_refusal(service: LocalService, client: AsyncB
     assert all(answer.retry_after_s is not None and answer.retry_after_s >= 1 for answer in refused)
     others = [answer for answer in answers if not isinstance(answer, Overloaded)]
     assert all(not isinstance(answer, BaseException) for answer in others)
+
+
+@pytest.mark.parametrize("name", ["WavLMRunner", "DINOv2Runner", "Bonafide"])
+def test_processes_are_forked_from_the_supervisor(service: LocalService, name: str) -> None:
+    flags = int(Path(f"/proc/{process_of(service, name).pid}/stat").read_text().rpartition(")")[2].split()[6])
+    assert flags & 0x40, "PF_FORKNOEXEC: it was started as a new interpreter"
 
 
 async def test_a_dead_runner_is_told_at_once_and_comes_back(

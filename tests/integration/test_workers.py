@@ -22,6 +22,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from benchmarks.processes import service_name
 from bonafide.api.telephony.audiosocket import HANGUP, ID, message
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import LocalService, free_ports, start
@@ -143,7 +144,7 @@ def test_a_second_service_does_not_share_its_ports(workers: Workers, tmp_path: P
 
 def processes(service: LocalService) -> list[psutil.Process]:
     children = psutil.Process(service.process.pid).children()
-    return [each for each in children if "Bonafide" in each.cmdline() and "--service-name" in each.cmdline()]
+    return [each for each in children if service_name(each) == "Bonafide"]
 
 
 def connections_of(service: LocalService, port: int) -> Counter[int]:

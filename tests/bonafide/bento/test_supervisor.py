@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import circus.arbiter
 import circus.process
 import psutil
 import pytest
@@ -17,6 +18,7 @@ from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_stan
 from bentoml.serving import create_watcher
 
 from bonafide.bento import supervisor
+from bonafide.bento.forking import WORKER
 from bonafide.bento.supervisor import CHECK_S, TOKEN_VARIABLE, control_endpoints, secure_supervisor
 from bonafide.settings import Settings
 from scripts.local_service import ROOT
@@ -29,6 +31,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Arbiter, "start", supervisor._arbiter_start)
     monkeypatch.setattr(Arbiter, "stop", supervisor._arbiter_stop)
     monkeypatch.setattr(Arbiter, "manage_watchers", supervisor._manage_watchers)
+    monkeypatch.setattr(circus.arbiter, "_setproctitle", supervisor._set_title)
     monkeypatch.setattr(circus.process, "Popen", psutil.Popen)
 
 
@@ -125,17 +128,40 @@ create_standalone_arbiter([create_watcher(name, ["-c", child], env={}) for name 
     assert not alive
 
 
+def test_code_that_may_change_is_run_by_new_interpreters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(supervisor, "fork", lambda *_: pytest.fail("it was forked"))
+    secure_supervisor("", forked="service")
+    create_standalone_arbiter(watchers("service"), plugins=[{"use": "circus.plugins.CircusPlugin"}])
+    command = [sys.executable, "-m", WORKER, "--help"]
+    started = circus.process.Popen(command, preexec_fn=lambda: None, env=dict(os.environ), cwd=str(tmp_path))
+    assert started.wait(60) == 0
+
+
+def test_the_supervisor_keeps_its_name() -> None:
+    program = """
+import psutil
+from bentoml._internal.utils.circus import create_standalone_arbiter
+from bentoml.serving import create_watcher
+from bonafide.bento.supervisor import secure_supervisor
+secure_supervisor("")
+arbiter = create_standalone_arbiter([create_watcher("a", ["-c", "pass"], env={})])
+arbiter.start(lambda _: (print(psutil.Process().cmdline()[-1]), arbiter.stop()))
+"""
+    command = [sys.executable, "-c", program, "bentoml"]
+    assert subprocess.check_output(command, cwd=ROOT, text=True, timeout=60).splitlines()[-1] == "bentoml"
+
+
 def starting_slowly(monkeypatch: pytest.MonkeyPatch, each_s: float) -> tuple[Any, list[Any]]:
     """An arbiter that has begun to start three processes, and their watchers."""
     secure_supervisor("")
 
-    def slowly(*arguments: Any, **options: Any) -> psutil.Popen:
+    def slowly(*arguments: Any, **options: Any) -> psutil.Process:
         time.sleep(each_s)
-        return supervisor._start_process(*arguments, **options)
+        return supervisor._start_process(None, *arguments, **options)
 
-    monkeypatch.setattr(circus.process, "Popen", slowly)
     sleeping = [create_watcher(name, ["-c", "import time; time.sleep(60)"], env={}) for name in "abc"]
     arbiter = create_standalone_arbiter(sleeping, threaded=True)
+    monkeypatch.setattr(circus.process, "Popen", slowly)
     arbiter.start()
     return arbiter, sleeping
 
