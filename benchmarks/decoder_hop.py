@@ -17,6 +17,7 @@ from bonafide.decoders.photos import ProcessPhotos, ThreadPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.recordings import ProcessRecordings, RecordingDecoder, ThreadRecordings
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 from tests.media import encode, speech_like
@@ -55,8 +56,8 @@ async def table(rounds: int) -> list[list[str]]:
     with ThreadPoolExecutor(1) as threads:
         pool = DecoderPool.from_settings(settings)
         in_thread, in_process = ThreadRecordings(threads), ProcessRecordings(pool)
-        photos = ThreadPhotos(PhotoReader.from_settings(settings), threads)
-        other_photos = ProcessPhotos.from_settings(pool, settings)
+        photos = ThreadPhotos(PhotoReader(PhotoRules.from_settings(settings)), threads)
+        other_photos = ProcessPhotos(pool, PhotoRules.from_settings(settings))
 
         async def other_process() -> None:
             pool.close_idle()

@@ -7,6 +7,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from PIL import Image
 from benchmarks.tables import machine, markdown_table
 from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.faces import Face
-from bonafide.photo.image import ImageLimits, read_image
+from bonafide.photo.image import read_image
 from bonafide.photo.preparation import prepared
-from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reduced import ReducedPhoto
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from models.configured import load_options, settings_for
 from models.face_model import FaceSpoofModel
@@ -53,31 +54,28 @@ def jpeg(scale: float, wall: bool = False) -> bytes:
     return out.getvalue()
 
 
-def decoded(
-    data: bytes, limits: ImageLimits, geometry: ImageGeometry, quality: QualityLimits, faces: Sequence[Face]
-) -> Image.Image:
+def decoded(data: bytes, rules: PhotoRules, geometry: ImageGeometry, faces: Sequence[Face]) -> Image.Image:
     """As the service does it: a second time where its face is small."""
-    photo = ReducedPhoto(data, limits, [geometry], None, quality.min_pixels)
+    photo = ReducedPhoto(data, rules, [geometry])
     photo.enlarge_for(faces)
     return photo.image
 
 
 def row(name: str, data: bytes, finder: FaceDetector, detector: FaceSpoofModel, rounds: int) -> list[str]:
     """One photo: its pixels, and the cost of each step."""
-    settings = Settings()
-    limits, quality = ImageLimits.from_settings(settings), QualityLimits.from_settings(settings)
+    rules = replace(PhotoRules.from_settings(Settings()), crop_margin=None)
     geometry = detector.info.geometry
     assert geometry is not None
-    full = read_image(data, limits)
+    full = read_image(data, rules.limits)
     faces = finder.find(full)
     assert len(faces) == 1
-    photo = decoded(data, limits, geometry, quality, faces)
-    pixels, _ = prepared(photo, faces, geometry, quality, None)
+    photo = decoded(data, rules, geometry, faces)
+    pixels, _ = prepared(photo, faces, geometry, rules.quality, None)
     steps: list[Callable[[], object]] = [
-        lambda: read_image(data, limits),
-        lambda: decoded(data, limits, geometry, quality, faces),
+        lambda: read_image(data, rules.limits),
+        lambda: decoded(data, rules, geometry, faces),
         lambda: finder.find(photo),
-        lambda: prepared(photo, faces, geometry, quality, None),
+        lambda: prepared(photo, faces, geometry, rules.quality, None),
         lambda: detector.score([pixels]),
     ]
     return [f"{full.width} x {full.height}{name}", *(milliseconds(step, rounds) for step in steps)]

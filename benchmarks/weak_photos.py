@@ -17,6 +17,7 @@ from benchmarks.tables import markdown_table
 from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.quality import Reason, brightness, luminance, seen_pixels, sharpness
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.trials import Trial, chosen_split
 from lab.metrics import Ranking, equal_error_rate
@@ -107,7 +108,7 @@ def main() -> None:
             rows = values(detector, [trial for trial in trials if trial.spoof == flag])
             print(markdown_table([name, *(f"{share} %" for share in PERCENTILES)], rows))
         return
-    reader = PhotoReader.from_settings(settings)
+    reader = PhotoReader(PhotoRules.from_settings(settings))
     rows = [[name, *judged(detector, reader, trials, change)] for name, change in CONDITIONS.items()]
     print(f"live / attack photos, {len(trials)} in all; EER of {detector.info.name}, crop: {settings.face_crop}")
     print(markdown_table(["photo", "EER", "no reason", *Reason], rows))

@@ -22,6 +22,7 @@ from bonafide.jobs.jobs import Jobs
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.registry import LiveSessions
 from bonafide.live.webhook import Webhook
+from bonafide.photo.rules import PhotoRules
 from bonafide.records import VerdictRecords
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner, watch
@@ -114,7 +115,7 @@ class App:
         )
         self.face = judgement(
             runner=self.face_runner,
-            photos=ProcessPhotos.from_settings(self.decoders, settings),
+            photos=ProcessPhotos(self.decoders, PhotoRules.from_settings(settings)),
             shadow=self.shadows.face,
         )
         self.job_work: JobWork | None = None

@@ -15,6 +15,7 @@ from bonafide.jobs.job import TASKS
 from bonafide.jobs.jobs import Jobs
 from bonafide.jobs.opening import open_jobs
 from bonafide.live.webhook import Webhook
+from bonafide.photo.rules import PhotoRules
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
@@ -92,7 +93,7 @@ class JobWork:
                 "face_jobs", face, read=PhotoScore.of, max_calls=calls, observer=measurements
             )
             self.runners["face_jobs"] = photos
-            judged = judgement(runner=photos, photos=ProcessPhotos.from_settings(self._decoders, settings))
+            judged = judgement(runner=photos, photos=ProcessPhotos(self._decoders, PhotoRules.from_settings(settings)))
             self.photos = StoredPhotos(judged, store, budget, settings.max_image_bytes)
 
     @property

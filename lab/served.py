@@ -15,6 +15,7 @@ from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, leas
 from bonafide.channels import channel_verdicts, windows_of, worst
 from bonafide.errors import BonafideError
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from bonafide.verdict import (
     SpeechCheck,
@@ -61,7 +62,7 @@ class MediaReader:
         mode: ChannelMode = AUTO,
     ) -> None:
         self._settings = settings
-        self._photos = PhotoReader.from_settings(settings) if geometries else None
+        self._photos = PhotoReader(PhotoRules.from_settings(settings)) if geometries else None
         self._geometries = geometries
         self._line = line
         self._before = before

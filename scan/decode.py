@@ -22,6 +22,7 @@ from bonafide.decoders.recordings import ProcessRecordings
 from bonafide.errors import BonafideError, Internal, InvalidRequest, Unavailable
 from bonafide.media_digest import digest_of
 from bonafide.media_format import media_format
+from bonafide.photo.rules import PhotoRules
 from models.configured import settings_for
 from models.info import ImageGeometry, Task
 from scan.items import Item, Whole, items_table, without_array
@@ -81,7 +82,7 @@ class _Reader:
         pool = DecoderPool.from_settings(self._settings, slots=1)
         self._loop.run_until_complete(pool.start())
         self._recordings = ProcessRecordings(pool)
-        self._photos = ProcessPhotos.from_settings(pool, self._settings)
+        self._photos = ProcessPhotos(pool, PhotoRules.from_settings(self._settings))
 
     def read(self, entries: pa.Table) -> Iterator[pa.Table]:
         tables = self._tables(entries)

@@ -3,16 +3,14 @@
 import asyncio
 from concurrent.futures import Executor
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from bonafide.decoders.codec import unpacked_photo
 from bonafide.decoders.frames import Media
 from bonafide.decoders.pool import DecoderPool
 from bonafide.errors import TooLarge
-from bonafide.photo.image import ImageLimits
 from bonafide.photo.preparation import Photo
-from bonafide.photo.quality import QualityLimits
-from bonafide.settings import Settings
+from bonafide.photo.rules import PhotoRules
 from models.info import ImageGeometry
 
 if TYPE_CHECKING:
@@ -38,40 +36,19 @@ class ProcessPhotos:
 
     Args:
         pool: provides the processes.
-        limits: of what is read.
-        quality: limits beyond which there is a reason.
-        crop_margin: see `PhotoReader`.
+        rules: by which photos are read.
     """
 
-    def __init__(
-        self, pool: DecoderPool, *, limits: ImageLimits, quality: QualityLimits, crop_margin: float | None
-    ) -> None:
+    def __init__(self, pool: DecoderPool, rules: PhotoRules) -> None:
         self._pool = pool
-        self._limits = limits
-        self._quality = quality
-        self._crop_margin = crop_margin
-
-    @classmethod
-    def from_settings(cls, pool: DecoderPool, settings: Settings) -> Self:
-        """Built from the settings."""
-        return cls(
-            pool,
-            limits=ImageLimits.from_settings(settings),
-            quality=QualityLimits.from_settings(settings),
-            crop_margin=settings.face_crop_margin if settings.face_crop else None,
-        )
+        self._max_bytes = rules.limits.max_bytes
+        self._rules = rules.to_dict()
 
     async def read(self, data: Media, *geometries: ImageGeometry) -> Photo:
         """See `PhotoDecoder`."""
-        if len(data) > self._limits.max_bytes:
-            raise TooLarge(f"a photo of {len(data)} bytes; at most {self._limits.max_bytes} are accepted")
-        request = {
-            "do": "photo",
-            "limits": asdict(self._limits),
-            "geometries": [asdict(each) for each in geometries],
-            "quality": asdict(self._quality),
-            "crop_margin": self._crop_margin,
-        }
+        if len(data) > self._max_bytes:
+            raise TooLarge(f"a photo of {len(data)} bytes; at most {self._max_bytes} are accepted")
+        request = {"do": "photo", "rules": self._rules, "geometries": [asdict(each) for each in geometries]}
         async with self._pool.job() as job, job.slot():
             answer = await job.ask(request, data, most_bytes=_MAX_MODEL_BYTES)
         return unpacked_photo(answer.header, answer.payload)

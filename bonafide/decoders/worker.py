@@ -16,10 +16,8 @@ from bonafide.decoders import codec
 from bonafide.decoders.frames import Frame, packed, read_frame
 from bonafide.decoders.limits import CpuBound, bound_memory
 from bonafide.errors import BonafideError, UnreadableMedia
-from bonafide.photo.face_detector import FaceDetector
-from bonafide.photo.image import ImageLimits
-from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from models.info import ImageGeometry
 
 Reply = tuple[dict[str, Any], bytes | memoryview]
@@ -114,14 +112,8 @@ class PhotoJob:
 
     def __init__(self, frame: Frame) -> None:
         CpuBound(len(frame.payload), readings=2).begin_step()  # a second time where a face is small
-        header = frame.header
-        reader = PhotoReader(
-            limits=ImageLimits(**header["limits"]),
-            quality=QualityLimits(**header["quality"]),
-            crop_margin=header["crop_margin"],
-            finder=FaceDetector.of_process(),
-        )
-        geometries = [ImageGeometry.from_dict(each) for each in header["geometries"]]
+        reader = PhotoReader(PhotoRules.from_dict(frame.header["rules"]))
+        geometries = [ImageGeometry.from_dict(each) for each in frame.header["geometries"]]
         self._photo = reader.read(bytes(frame.payload), *geometries)
 
     def answer(self, _: Frame) -> Reply:

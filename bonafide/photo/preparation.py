@@ -45,7 +45,7 @@ def prepared(
         faces: all that were found in it, the largest first.
         geometry: how it is prepared.
         quality: from where on there is a reason.
-        crop_margin: see `PhotoReader`; a model with a factor of its own is given what it was trained with.
+        crop_margin: see `PhotoRules`; a model with a factor of its own is given what it was trained with.
     """
     judged = (0, 0, *picture.size)
     if faces and geometry.face_factor is not None:
@@ -87,7 +87,7 @@ def possible_reduction(
         size: width and height of the photo.
         faces: all that were found in it, the largest first; none while they are not known.
         geometry: how it is prepared.
-        crop_margin: see `PhotoReader`.
+        crop_margin: see `PhotoRules`.
         min_pixels: see `QualityLimits`; of a model with a factor of its own they are pixels of the photo.
     """
     reads_single_pixels = not geometry.antialias or geometry.resample == Image.Resampling.NEAREST

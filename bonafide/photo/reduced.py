@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from PIL import Image
 
 from bonafide.photo.faces import Face
-from bonafide.photo.image import ImageLimits, Size, read_reduced
+from bonafide.photo.image import Size, read_reduced
 from bonafide.photo.preparation import possible_reduction
+from bonafide.photo.rules import PhotoRules
 from models.info import ImageGeometry
 
 
@@ -15,10 +16,8 @@ class ReducedPhoto:
 
     Args:
         data: the file.
-        limits: of what is read.
+        rules: by which it is read.
         geometries: how it is prepared, for each model that judges it.
-        crop_margin: see `PhotoReader`.
-        min_pixels: see `QualityLimits`.
 
     Attributes:
         image: upright, of mode RGB.
@@ -28,19 +27,10 @@ class ReducedPhoto:
         TooLarge: likewise.
     """
 
-    def __init__(
-        self,
-        data: bytes,
-        limits: ImageLimits,
-        geometries: Sequence[ImageGeometry],
-        crop_margin: float | None,
-        min_pixels: float,
-    ) -> None:
+    def __init__(self, data: bytes, rules: PhotoRules, geometries: Sequence[ImageGeometry]) -> None:
         self._data = data
-        self._limits = limits
+        self._rules = rules
         self._geometries = geometries
-        self._crop_margin = crop_margin
-        self._min_pixels = min_pixels
         self.image, self._reduction = self._decoded(())
 
     def enlarge_for(self, faces: Sequence[Face]) -> None:
@@ -53,9 +43,8 @@ class ReducedPhoto:
         return self.image.width * self._reduction, self.image.height * self._reduction
 
     def _decoded(self, faces: Sequence[Face]) -> tuple[Image.Image, int]:
-        return read_reduced(self._data, self._limits, lambda size: self._possible(size, faces))
+        return read_reduced(self._data, self._rules.limits, lambda size: self._possible(size, faces))
 
     def _possible(self, size: Size, faces: Sequence[Face]) -> int:
-        return min(
-            possible_reduction(size, faces, each, self._crop_margin, self._min_pixels) for each in self._geometries
-        )
+        margin, least = self._rules.crop_margin, self._rules.quality.min_pixels
+        return min(possible_reduction(size, faces, each, margin, least) for each in self._geometries)

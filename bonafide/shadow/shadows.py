@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from bonafide.audio.reader import window_weight
 from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
+from bonafide.photo.rules import PhotoRules
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner, RunnerObserver, watch
 from bonafide.settings import Settings
@@ -54,7 +55,7 @@ class Shadows:
             self.face = FaceShadow(
                 self._compared("face", settings.face_shadow_share),
                 self._runner("face", face, read=lambda numbers: PhotoScore.of(numbers).fake),
-                ProcessPhotos.from_settings(self._decoders, settings),
+                ProcessPhotos(self._decoders, PhotoRules.from_settings(settings)),
                 threshold=settings.face_threshold,
                 timeout_s=settings.call_timeout_s,
             )

@@ -14,6 +14,7 @@ from bonafide.face import FaceJudgement
 from bonafide.photo.preparation import Photo
 from bonafide.photo.quality import Reason
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore
 from models.info import ImageGeometry
@@ -24,7 +25,7 @@ from tests.portraits import no_face, portrait
 
 @cache
 def reader() -> PhotoReader:
-    return PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0))
+    return PhotoReader(PhotoRules.from_settings(Settings(decode_threads=2, face_min_pixels=0)))
 
 
 async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from models.face_model import FaceSpoofModel
 from tests.models.checkpoints import options
@@ -23,7 +24,7 @@ def test_the_live_sample_is_live_and_the_attack_fake_with_room_to_spare(
     geometry, threshold = detector.info.geometry, detector.info.threshold
     assert geometry is not None
     assert threshold is not None
-    reader = PhotoReader.from_settings(Settings(decode_threads=1))
+    reader = PhotoReader(PhotoRules.from_settings(Settings(decode_threads=1)))
     photos = [reader.read((SAMPLES / name).read_bytes(), geometry).pixels for name in ("face.jpg", "face_spoof.jpg")]
     live, fake = detector.score(photos)
     assert live < threshold - ROOM

@@ -24,6 +24,7 @@ from bonafide.decoders.processes import Template
 from bonafide.decoders.recordings import ProcessRecordings, RecordingDecoder
 from bonafide.errors import TooLarge, Unavailable, UnreadableMedia
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
 from models.info import ImageGeometry
@@ -117,9 +118,9 @@ async def test_a_process_reads_joined_files_and_gaps_as_a_thread_does() -> None:
 @pytest.mark.parametrize("crop", [False, True])
 async def test_a_process_gives_the_same_photo_as_a_thread(picture: Image.Image, crop: bool) -> None:
     settings = Settings(decode_threads=2, face_crop=crop)
-    expected = PhotoReader.from_settings(settings).read(encode_image(picture), GEOMETRY)
+    expected = PhotoReader(PhotoRules.from_settings(settings)).read(encode_image(picture), GEOMETRY)
     async with decoders() as pool:
-        found = await ProcessPhotos.from_settings(pool, settings).read(encode_image(picture), GEOMETRY)
+        found = await ProcessPhotos(pool, PhotoRules.from_settings(settings)).read(encode_image(picture), GEOMETRY)
     assert (found.reason, found.faces) == (expected.reason, expected.faces)
     assert np.array_equal(found.pixels, expected.pixels)
 
@@ -127,9 +128,9 @@ async def test_a_process_gives_the_same_photo_as_a_thread(picture: Image.Image, 
 async def test_a_process_gives_an_ensemble_the_same_pictures_as_a_thread() -> None:
     settings = Settings(decode_threads=2)
     geometries = [GEOMETRY, replace(GEOMETRY, face_factor=2.7, antialias=False, resample=2)]
-    expected = PhotoReader.from_settings(settings).read(encode_image(portrait()), *geometries)
+    expected = PhotoReader(PhotoRules.from_settings(settings)).read(encode_image(portrait()), *geometries)
     async with decoders() as pool:
-        photos = ProcessPhotos.from_settings(pool, settings)
+        photos = ProcessPhotos(pool, PhotoRules.from_settings(settings))
         found = await photos.read(encode_image(portrait()), *geometries)
     assert found.pixels.ndim == 1
     assert np.array_equal(found.pixels, expected.pixels)
@@ -148,7 +149,7 @@ async def test_errors_are_those_of_the_readers_and_the_process_goes_on() -> None
             await windows_of(recordings, data, AudioLimits(2**20, 5.0, 2, 48_000))
         with pytest.raises(TooLarge, match="10 are accepted"):
             await windows_of(recordings, data, AudioLimits(10, 5.0, 2, 48_000))
-        photos = ProcessPhotos.from_settings(pool, SETTINGS)
+        photos = ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS))
         with pytest.raises(UnreadableMedia, match="SVG"):
             await photos.read(b"<svg>", GEOMETRY)
         assert processes() == before
@@ -172,7 +173,7 @@ async def test_a_recording_that_was_handed_over_is_not_held_twice(seconds: float
 async def test_a_photo_that_was_handed_over_is_not_held_twice() -> None:
     given = bytearray(encode_image(portrait()))
     async with decoders() as pool:
-        found = await ProcessPhotos.from_settings(pool, SETTINGS).read(given, GEOMETRY)
+        found = await ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS)).read(given, GEOMETRY)
     assert len(found.faces) == 1
     assert not given
 
@@ -271,7 +272,7 @@ async def test_short_recordings_share_as_many_processes_as_work() -> None:
 
 async def test_memory_is_bounded() -> None:
     pool = DecoderPool(2, 40_000_000, Template.of_process())
-    photos = ProcessPhotos.from_settings(pool, SETTINGS)
+    photos = ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS))
     with pytest.raises(UnreadableMedia):
         await photos.read(encode_image(Image.new("RGB", (6_000, 6_000)), "PNG"), GEOMETRY)
     assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
@@ -281,7 +282,7 @@ async def test_memory_is_bounded() -> None:
 async def test_a_transparent_photo_takes_the_memory_of_two() -> None:
     data = encode_image(Image.new("RGBA", (4_000, 4_000), (10, 20, 30, 128)), "PNG")
     pool = DecoderPool(2, int(2.6 * 4 * 4_000 * 4_000), Template.of_process())
-    photos = ProcessPhotos.from_settings(pool, SETTINGS)
+    photos = ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS))
     assert not (await photos.read(data, GEOMETRY)).faces
     pool.close()
 
@@ -290,7 +291,7 @@ async def test_eight_bombs_of_one_caller_do_not_delay_another() -> None:
     data, picture = encode(speech_like(4.0), 16_000), encode_image(portrait())
     waits = []
     async with decoders() as pool:
-        recordings, photos = ProcessRecordings(pool), ProcessPhotos.from_settings(pool, SETTINGS)
+        recordings, photos = ProcessRecordings(pool), ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS))
         await windows_of(recordings, data)
         set_caller("mallory")
         bombs: list[asyncio.Task[object]] = []

@@ -12,7 +12,7 @@ from bonafide.photo.quality import Reason
 from bonafide.photo.reduced import ReducedPhoto
 from models.info import ImageGeometry
 from tests.bonafide.photo.test_reader import png, reader
-from tests.bonafide.photo.test_reduced import LIMITS
+from tests.bonafide.photo.test_reduced import rules
 from tests.media import encode_image
 from tests.portraits import no_face, portrait, two_faces
 
@@ -99,5 +99,5 @@ def test_a_model_of_few_pixels_does_not_make_every_face_small(factors: list[floa
 def test_a_photo_is_decoded_as_large_as_the_most_demanding_member_needs() -> None:
     data = encode_image(portrait().resize((3200, 3200)), "JPEG")
     small, large = (ImageGeometry(None, side, side, None, None, 2) for side in (80, 500))
-    sizes = [ReducedPhoto(data, LIMITS, given, None, 48.0).image.width for given in ([small], [large], [small, large])]
+    sizes = [ReducedPhoto(data, rules(None), given).image.width for given in ([small], [large], [small, large])]
     assert sizes[0] < sizes[1] == sizes[2]

@@ -13,6 +13,7 @@ from bonafide.photo.faces import Box
 from bonafide.photo.image import prepare
 from bonafide.photo.preparation import with_margin
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from models.info import ImageGeometry
 from tests.media import encode_image
@@ -22,7 +23,7 @@ GEOMETRY = ImageGeometry(224, None, None, 192, 192, 3)
 
 
 def reader(**given: Any) -> PhotoReader:
-    return PhotoReader.from_settings(Settings(decode_threads=2, **given))
+    return PhotoReader(PhotoRules.from_settings(Settings(decode_threads=2, **given)))
 
 
 def png(picture: Image.Image) -> bytes:

@@ -12,6 +12,7 @@ from bonafide.photo.preparation import around_face, possible_reduction, prepared
 from bonafide.photo.quality import QualityLimits
 from bonafide.photo.reader import PhotoReader
 from bonafide.photo.reduced import ReducedPhoto
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from models.configured import load_options
 from models.face_model import FaceSpoofModel
@@ -35,8 +36,12 @@ def finder() -> FaceDetector:
     return FaceDetector.of_process()
 
 
+def rules(crop_margin: float | None) -> PhotoRules:
+    return PhotoRules(LIMITS, QUALITY, crop_margin)
+
+
 def reader(crop_margin: float | None) -> PhotoReader:
-    return PhotoReader(limits=LIMITS, quality=QUALITY, crop_margin=crop_margin, finder=finder())
+    return PhotoReader(rules(crop_margin))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_a_face_that_a_model_cuts_out_itself_is_nearly_the_same(width: int) -> N
     """The cut moves by a fraction of the model's pixels."""
     geometry = ImageGeometry(None, 192, 192, None, None, 3, face_factor=2.0)
     data = jpeg(portrait(), width)
-    photo = ReducedPhoto(data, LIMITS, [geometry], None, QUALITY.min_pixels)
+    photo = ReducedPhoto(data, rules(None), [geometry])
     assert photo.image.width < width
     got = reader(None).read(data, geometry)
     full = read_image(data, LIMITS)
@@ -78,18 +83,18 @@ def test_a_face_that_a_model_cuts_out_itself_is_nearly_the_same(width: int) -> N
 def test_what_a_model_cuts_out_itself_is_decoded_large_enough() -> None:
     geometry = ImageGeometry(None, 192, 192, None, None, 3, face_factor=2.0)
     data = jpeg(small_face(0.3), 3200)
-    photo = ReducedPhoto(data, LIMITS, [geometry], None, QUALITY.min_pixels)
+    photo = ReducedPhoto(data, rules(None), [geometry])
     faces = finder().find(photo.image)
     photo.enlarge_for(faces)
     left, top, right, bottom = around_face(faces[0].box(photo.image.size), 2.0, photo.image.size)
     assert min(right - left, bottom - top) >= REDUCING_GAP * 192 or photo.image.width == 3200
-    many = ReducedPhoto(data, LIMITS, [geometry], None, min_pixels=1e6)
+    many = ReducedPhoto(data, PhotoRules(LIMITS, replace(QUALITY, min_pixels=1e6), None), [geometry])
     many.enlarge_for(faces)
     assert many.image.width == 3200
 
 
 def test_a_large_photo_is_decoded_small() -> None:
-    photo = ReducedPhoto(jpeg(portrait(), 3200), LIMITS, [GEOMETRY], None, QUALITY.min_pixels)
+    photo = ReducedPhoto(jpeg(portrait(), 3200), rules(None), [GEOMETRY])
     assert photo.image.size == (800, 1000)
     photo.enlarge_for(finder().find(photo.image))
     assert photo.image.size == (800, 1000)
@@ -97,7 +102,7 @@ def test_a_large_photo_is_decoded_small() -> None:
 
 def test_a_small_face_is_decoded_large() -> None:
     data = jpeg(small_face(0.3), 3200)
-    photo = ReducedPhoto(data, LIMITS, [GEOMETRY], None, QUALITY.min_pixels)
+    photo = ReducedPhoto(data, rules(None), [GEOMETRY])
     assert photo.image.width < 3200 / 2
     faces = finder().find(photo.image)
     photo.enlarge_for(faces)

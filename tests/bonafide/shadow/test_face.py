@@ -16,6 +16,7 @@ from bonafide.errors import UnreadableMedia
 from bonafide.face import FaceJudgement
 from bonafide.photo.preparation import Photo
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from bonafide.shadow.comparisons import Comparisons
 from bonafide.shadow.face import FaceShadow
@@ -32,7 +33,9 @@ class Emptying:
     """Decodes as the service does: the caller's bytes are gone afterwards."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._photos = ThreadPhotos(PhotoReader.from_settings(Settings(decode_threads=2, face_min_pixels=0)), pool)
+        self._photos = ThreadPhotos(
+            PhotoReader(PhotoRules.from_settings(Settings(decode_threads=2, face_min_pixels=0))), pool
+        )
         self.read_for: list[ImageGeometry] = []
 
     async def read(self, data: Media, *geometries: ImageGeometry) -> Photo:

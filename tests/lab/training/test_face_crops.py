@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from bonafide.photo.reader import PhotoReader
+from bonafide.photo.rules import PhotoRules
 from bonafide.settings import Settings
 from lab.training.data import face_crops
 from lab.training.data.face import SIMULATORS, folder
@@ -20,7 +21,7 @@ from tests.portraits import no_face, portrait, small_face
 
 @pytest.mark.parametrize("photo", [portrait(), no_face(), small_face()], ids=["portrait", "no face", "small face"])
 def test_a_face_is_cut_as_the_service_cuts_it(photo: Image.Image) -> None:
-    reader = PhotoReader.from_settings(Settings(decode_threads=1))
+    reader = PhotoReader(PhotoRules.from_settings(Settings(decode_threads=1)))
     geometry = ImageGeometry(None, SIDE, SIDE, None, None, 3, face_factor=FACE_FACTOR)
     picture, _ = cut(photo, FACE_FACTOR, SIDE)
     assert np.array_equal(reader.read(encode_image(photo, "PNG"), geometry).pixels, picture)
