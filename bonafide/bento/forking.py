@@ -87,7 +87,8 @@ def fork(program: Program, prepare: Callable[[], None]) -> Forked:
     """
     for each in COMMON:
         importlib.import_module(each)
-    gc.freeze()  # or the first collection in each process would write to all that they share
+    if not gc.get_freeze_count():
+        gc.freeze()  # or the first collection in each process would write to all that they share
     if sys.stdout is not None:
         sys.stdout.flush()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
