@@ -92,10 +92,12 @@ def fork(program: Program, prepare: Callable[[], None]) -> Forked:
     if sys.stdout is not None:
         sys.stdout.flush()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    child = os.fork()
-    if child == 0:
-        _become(program, prepare, blocked)
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    try:
+        child = os.fork()
+        if child == 0:
+            _become(program, prepare, blocked)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return Forked(child)
 
 
