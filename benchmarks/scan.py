@@ -34,8 +34,9 @@ from benchmarks.memory import CpuMeter
 from benchmarks.random_models import save_wavlm_base
 from benchmarks.tables import load_average, machine, markdown_table, say
 from bonafide.settings import Settings
+from scan.manifest import read_manifest
 from scan.places import BucketPlace
-from scan.result import parts_of, read_manifest, read_table
+from scan.result import read_table
 from tests.servers import ACCESS_KEY, ROOT, SECRET_KEY, Server, minio_client, minio_settings, start_minio
 
 BUCKET = "archive"
@@ -187,7 +188,7 @@ def judged(place: BucketPlace, expected: int | None = None) -> Judged:
         RuntimeError: a key has no row, or several.
     """
     manifest = read_manifest(place)
-    parts = [] if manifest is None else parts_of(manifest)
+    parts = () if manifest is None else manifest.parts
     rows = [
         row
         for part in parts

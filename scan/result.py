@@ -10,15 +10,15 @@ import logging
 import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scan.manifest import Manifest, Part, read_manifest
 from scan.places import Place
-from scan.schema import MANIFEST, MANIFEST_FORMAT, RECORDINGS, RECORDINGS_FOLDER, WINDOWS, WINDOWS_FOLDER
+from scan.schema import MANIFEST, RECORDINGS, RECORDINGS_FOLDER, WINDOWS, WINDOWS_FOLDER
 from scan.source import WrongUse
 
 logger = logging.getLogger(__name__)
@@ -32,23 +32,6 @@ _OWN = re.compile(r"[0-9a-f]{32}\.parquet|\.[a-z0-9_]{8}\.part")
 
 class TakenOver(Exception):
     """Another scan writes to the same result since this one began."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Two files that are committed together.
-
-    Attributes:
-        recordings: path of the rows of recordings.
-        windows: path of those of their windows.
-        rows: of recordings.
-        window_rows: of windows.
-    """
-
-    recordings: str
-    windows: str
-    rows: int
-    window_rows: int
 
 
 class Result:
@@ -71,24 +54,24 @@ class Result:
         self._scan = json.loads(json.dumps(scan))
         self._writer = uuid.uuid4().hex
         found = read_manifest(place)
-        self._parts: list[Part] = []
+        self._parts: Sequence[Part] = ()
         self.replaced = 0
         if found is not None:
             for name in ("archive", "task"):
-                if found["scan"].get(name) != self._scan.get(name):
+                if found.scan.get(name) != self._scan.get(name):
                     raise WrongUse(
-                        f"the result there is of {name} {found['scan'].get(name)!r}, not {self._scan.get(name)!r}"
+                        f"the result there is of {name} {found.scan.get(name)!r}, not {self._scan.get(name)!r}"
                     )
-            self._parts = parts_of(found)
-            if found["scan"] != self._scan:
+            self._parts = found.parts
+            if found.scan != self._scan:
                 self.replaced = sum(part.rows for part in self._parts)
                 if self._parts:
-                    place.write(_REPLACED, json.dumps(found, indent=1).encode())
+                    place.write(_REPLACED, found.to_json())
                     logger.warning(
                         "%d rows there are of another model or other settings; they go when this scan ends",
                         self.replaced,
                     )
-                self._parts = []
+                self._parts = ()
         self._put()
 
     @property
@@ -168,43 +151,11 @@ class Result:
 
     def _require_own(self) -> None:
         found = read_manifest(self._place)
-        if found is None or found.get("writer") != self._writer:
+        if found is None or found.writer != self._writer:
             raise TakenOver("another scan has begun to write to this result; this one ends")
 
     def _put(self) -> None:
-        manifest = {
-            "format": MANIFEST_FORMAT,
-            "scan": self._scan,
-            "writer": self._writer,
-            "parts": [asdict(part) for part in self._parts],
-        }
-        self._place.write(MANIFEST, json.dumps(manifest, indent=1).encode())
-
-
-def read_manifest(place: Place) -> dict[str, Any] | None:
-    """The manifest of a result; None: there is no result.
-
-    Raises:
-        WrongUse: it is of a later release, or no manifest.
-    """
-    content = place.read(MANIFEST)
-    if content is None:
-        return None
-    try:
-        found: dict[str, Any] = json.loads(content)
-        if supported := found["format"] == MANIFEST_FORMAT:
-            found["scan"].get("archive")
-            parts_of(found)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
-    if not supported:
-        raise WrongUse(f"{MANIFEST} there has format {found['format']}; this release reads {MANIFEST_FORMAT}")
-    return found
-
-
-def parts_of(manifest: Mapping[str, Any]) -> list[Part]:
-    """The parts that a manifest names."""
-    return [Part(each["recordings"], each["windows"], each["rows"], each["window_rows"]) for each in manifest["parts"]]
+        self._place.write(MANIFEST, Manifest(self._scan, self._writer, tuple(self._parts)).to_json())
 
 
 def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scan.manifest import Part, read_manifest
 from scan.places import Place
-from scan.result import Part, parts_of, read_manifest
 from scan.schema import MANIFEST
 from scan.source import WrongUse
 
@@ -30,7 +30,7 @@ def opened(place: Place) -> tuple[list[Part], str]:
     manifest = read_manifest(place)
     if manifest is None:
         raise WrongUse(f"no {MANIFEST} there: no result of a scan")
-    return parts_of(manifest), str(manifest["scan"].get("archive") or "")
+    return list(manifest.parts), str(manifest.scan.get("archive") or "")
 
 
 def batches(

@@ -13,8 +13,9 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
 
+from scan.manifest import read_manifest
 from scan.places import FolderPlace
-from scan.result import parts_of, read_manifest, read_table
+from scan.result import read_table
 from scripts.local_service import ROOT, LocalService
 from tests.media import encode, speech_like
 
@@ -31,7 +32,7 @@ def table(out: Path, which: str) -> list[dict[str, Any]]:
     place = FolderPlace(out, 0)
     manifest = read_manifest(place)
     assert manifest is not None
-    return [row for part in parts_of(manifest) for row in read_table(place, getattr(part, which)).to_pylist()]
+    return [row for part in manifest.parts for row in read_table(place, getattr(part, which)).to_pylist()]
 
 
 LONG_S = 600

@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed (dependency group scan)")
 
+from scan.manifest import read_manifest
 from scan.places import FolderPlace
-from scan.result import Result, TakenOver, parts_of, read_manifest, read_table
+from scan.result import Result, TakenOver, read_table
 from scan.source import WrongUse
 
 SCAN: dict[str, Any] = {"archive": "calls", "task": "voice", "model": "m1"}
@@ -27,7 +28,7 @@ def row(key: str, etag: str = "e", error: str | None = None) -> dict[str, Any]:
 def keys(place: FolderPlace) -> list[str]:
     manifest = read_manifest(place)
     assert manifest is not None
-    return sorted(key for part in parts_of(manifest) for key in read_table(place, part.recordings)["key"].to_pylist())
+    return sorted(key for part in manifest.parts for key in read_table(place, part.recordings)["key"].to_pylist())
 
 
 def test_what_was_committed_is_there_for_the_next_scan(tmp_path: Path) -> None:
@@ -109,11 +110,3 @@ def test_a_damaged_file_of_a_part_is_said(begin: bytes, tmp_path: Path) -> None:
     place.write(name, begin + b"\0" * 200 + content[200:] if begin else b"torn")
     with pytest.raises(WrongUse, match="is no table of a scan"):
         Result(place, SCAN).finished()
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', '{"format": 1, "scan": [], "parts": []}'])
-def test_what_is_no_manifest_is_said(content: str, tmp_path: Path) -> None:
-    place = FolderPlace(tmp_path, 0)
-    place.write("manifest.json", content.encode())
-    with pytest.raises(WrongUse, match="there is no manifest of a scan"):
-        Result(place, SCAN)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
 
+from scan.manifest import Part, read_manifest
 from scan.places import BucketPlace
-from scan.result import Part, parts_of, read_manifest, read_table
+from scan.result import read_table
 from scan.source import Source, WrongUse
 from tests.integration.tiny_models import tiny_models
 from tests.media import encode, speech_like
@@ -150,9 +151,9 @@ class Results:
     def __init__(self, minio: Server) -> None:
         self.place = BucketPlace(BUCKET, RESULT, minio_settings(minio.address), 0.0)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> Sequence[Part]:
         manifest = read_manifest(self.place)
-        return [] if manifest is None else parts_of(manifest)
+        return () if manifest is None else manifest.parts
 
     def committed(self) -> int:
         return sum(part.rows for part in self.parts())
