@@ -4,9 +4,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
 from bonafide.api.form_file import SPARE_BYTES, FormFile
@@ -24,18 +24,34 @@ _FORM_FIELDS = "application/x-www-form-urlencoded"
 _FORM_TEXT = re.compile(rb"[!-<>-~]*=[!-~]*")
 _LOOKED_AT = 64 * 1024
 _UTF8_BOM = b"\xef\xbb\xbf"
+_MOST_OF_A_NAME = 100
+"""Characters of a caller's field in a message."""
 
-Document = TypeVar("Document", bound=BaseModel)
+
+class JsonBody(BaseModel):
+    """A JSON body: a field of another type or name is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_one_unknown(cls, document: Any) -> Any:
+        """Keeps the first unknown field alone: pydantic describes each, for seconds where a body has a million."""
+        if not isinstance(document, dict):
+            return document
+        unknown = next((name for name in document if name not in cls.model_fields), None)
+        return {name: value for name, value in document.items() if name in cls.model_fields or name == unknown}
+
+
+Document = TypeVar("Document", bound=JsonBody)
 
 
 class CallerGone(asyncio.CancelledError):
     """The caller closed the connection; its work is cancelled."""
 
 
-class EncodedFile(BaseModel):
+class EncodedFile(JsonBody):
     """A file as JSON."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     data: str
 
@@ -156,7 +172,7 @@ def read_fields(kind: type[Document], fields: dict[str, list[str]]) -> Document:
 
 def _invalid(error: ValidationError) -> InvalidRequest:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"])) or "the body"
+    where = ".".join(map(str, first["loc"]))[:_MOST_OF_A_NAME] or "the body"
     return InvalidRequest(f"{where}: {first['msg']}")
 
 

@@ -19,7 +19,7 @@ from bonafide.api.grpc_health import Health
 from bonafide.api.grpc_intake import STREAM_BYTES, Intake, IntakeInterceptor
 from bonafide.api.grpc_jobs import JOBS_SERVICE, JobsServicer
 from bonafide.api.grpc_live import analyze_live
-from bonafide.api.grpc_security import KeyInterceptor, server_credentials
+from bonafide.api.grpc_security import KeyInterceptor, keep_metadata_from_log, server_credentials
 from bonafide.api.grpc_servicer import Servicer
 from bonafide.api.predictions import PredictionsInterceptor
 from bonafide.app import App
@@ -182,6 +182,7 @@ class GrpcServer:
     """
 
     def __init__(self, app: App, tracer_provider: TracerProvider | None = None, tls: ServerTls | None = None) -> None:
+        keep_metadata_from_log()
         settings = app.settings
         largest = max(settings.max_image_bytes, _PART_BYTES) + _SPARE_BYTES
         received = 2 * largest  # what is over the limit, but not far, is told so with our own status

@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bonafide.api import http_jobs, messages
-from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, body, file_in_body, read_json
+from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, JsonBody, body, file_in_body, read_json
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.security import KEYS_PATH
@@ -51,10 +51,8 @@ Limit = Callable[[Settings], float]
 """Maximum seconds of a call to a route."""
 
 
-class StoredRecording(BaseModel):
+class StoredRecording(JsonBody):
     """Body of `/analyze_audio`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
@@ -63,10 +61,8 @@ class StoredRecording(BaseModel):
     hop_seconds: float | None = None
 
 
-class Truth(BaseModel):
+class Truth(JsonBody):
     """Body of `/feedback`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     request_id: str = Field(min_length=1)
     label: str = Field(min_length=1)

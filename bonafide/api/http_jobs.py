@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from bonafide.api.bodies import body, file_in_form, is_form, read_fields, read_json
+from bonafide.api.bodies import JsonBody, body, file_in_form, is_form, read_fields, read_json
 from bonafide.api.form_file import FormFile
 from bonafide.api.job_messages import job_json
 from bonafide.app import App
@@ -26,13 +26,11 @@ _MOST_OF_A_FIELD = 4096
 _JSON_LINES = "application/x-ndjson"
 
 
-class WantedJob(BaseModel):
+class WantedJob(JsonBody):
     """Body of `POST /jobs`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
     bucket: str = Field(min_length=1)
-    keys: list[str] = []
+    keys: list[str] = Field([], fail_fast=True)
     prefix: str | None = None
     callback_url: str = ""
     idempotency_key: str = ""

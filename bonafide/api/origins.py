@@ -43,7 +43,14 @@ class AllowedPages(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_methods=("GET", "POST"),
-            allow_headers=("authorization", "x-api-key", "x-request-id", "x-timeout-seconds", "traceparent"),
+            allow_headers=(
+                "authorization",
+                "x-api-key",
+                "x-request-id",
+                "x-timeout-seconds",
+                "x-channel-mode",
+                "traceparent",
+            ),
             expose_headers=("x-request-id", "retry-after"),
             allow_private_network=True,  # a service on loopback may be named by its operator too
         )

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from bonafide.api.bodies import EncodedFile, JsonBody, read_json
 from bonafide.api.form_file import FormFile
+from bonafide.api.http_jobs import WantedJob
 from bonafide.app import App
-from bonafide.errors import BonafideError
+from bonafide.errors import BonafideError, InvalidRequest
 from tests.media import encode_image, photo, wav
 
 VOICE = wav(np.full(80_000, 1000, np.int16), 16_000)
@@ -178,6 +181,25 @@ async def test_base64_in_json(client: httpx.AsyncClient, prefix: str, bom: bytes
 )
 async def test_json_that_holds_no_file(client: httpx.AsyncClient, content: bytes, expected: tuple[int, str]) -> None:
     assert refusal(await post(client, content, "application/json"))[:2] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "message"),
+    [
+        (EncodedFile, {"data": ""} | dict.fromkeys("abc", 1), "a: Extra inputs are not permitted"),
+        (WantedJob, {"bucket": "b", "keys": [1, 2, 3]}, "keys.0: Input should be a valid string"),
+        (EncodedFile, {"data": "", "a" * 1000: 1}, "a" * 100 + ": Extra inputs are not permitted"),
+    ],
+)
+def test_of_what_is_wrong_in_json_only_the_first_is_described(
+    kind: type[JsonBody], document: dict[str, Any], message: str
+) -> None:
+    # Of a body of 4 MB all would take most of a minute, in which nobody else is answered.
+    with pytest.raises(InvalidRequest) as refused:
+        read_json(kind, json.dumps(document).encode())
+    assert refused.value.message == message
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 1
 
 
 async def test_json_holds_no_more_than_its_bound_whatever_the_file_may_have(

@@ -20,6 +20,7 @@ from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
+from tests.bonafide.api.http2 import PREFACE, empty_call, frame
 from tests.bonafide.fakes import LocalRemote
 from tests.grpc_refusal import refusal
 from tests.media import encode_image, photo
@@ -305,21 +306,10 @@ async def test_all_services_have_their_health_in_a_list(tmp_path: Path) -> None:
 @asynccontextmanager
 async def never_reading_watch(port: int) -> AsyncIterator[None]:
     """A Health/Watch over an HTTP/2 connection that grants the server not one byte for its answers."""
-
-    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-        return struct.pack("!I", len(payload))[1:] + bytes((kind, flags)) + struct.pack("!I", stream) + payload
-
-    def header(name: str, value: str) -> bytes:
-        """A literal of HPACK that is never indexed."""
-        return b"\x10" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode()
-
-    headers = {":method": "POST", ":scheme": "http", ":path": WATCH, ":authority": "localhost", "te": "trailers"}
-    headers["content-type"] = "application/grpc"
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    writer.write(PREFACE)
     writer.write(frame(4, 0, 0, struct.pack("!HI", 4, 0)))  # SETTINGS_INITIAL_WINDOW_SIZE
-    writer.write(frame(1, 4, 1, b"".join(header(*each) for each in headers.items())))
-    writer.write(frame(0, 1, 1, bytes(5)))  # an empty message
+    writer.write(empty_call(WATCH))
     await writer.drain()
     await asyncio.sleep(0.3)
     try:

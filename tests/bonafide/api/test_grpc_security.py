@@ -1,5 +1,7 @@
 """The interceptor and the certificates, through a real gRPC server and real connections."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from bonafide.security.tls import ServerTls
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness
+from tests.bonafide.api.http2 import PREFACE, empty_call, frame
 from tests.bonafide.fakes import LocalRemote
 from tests.certificates import Authority, Certificate
 from tests.grpc_refusal import refusal
@@ -149,3 +152,18 @@ async def test_mutual_tls_with_files_that_are_replaced(app: App, tmp_path: Path)
         callers_authority.write_bytes(new.cert.read_bytes())
         assert (await status(port, new.cert, stranger)).is_loaded
         assert (await refusal(status(port, new.cert, caller))).code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_key_beside_a_byte_that_is_not_utf_8_is_not_logged(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    app.access = Access(KeyStore(LINE))
+    pasted = f"{KEY}\xa0".encode("latin-1")  # with a no-break space behind it
+    async with serving(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(PREFACE + frame(4, 0, 0))
+        writer.write(empty_call("/liveness.LivenessService/GetModelStatus", more={"x-api-key": pasted}))
+        async with asyncio.timeout(10):
+            await reader.readuntil(b"loaded")
+        writer.close()
+        await writer.wait_closed()
+    assert KEY not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -76,7 +76,7 @@ async def test_preflights_of_allowed_pages_are_answered(http: httpx.AsyncClient,
     asked = {
         "origin": origin,
         "access-control-request-method": "GET" if route == "/stats" else "POST",
-        "access-control-request-headers": "authorization,content-type,x-timeout-seconds",
+        "access-control-request-headers": "authorization,content-type,x-timeout-seconds,x-channel-mode",
         "access-control-request-private-network": "true",
     }
     answer = await http.options(route, headers=asked)

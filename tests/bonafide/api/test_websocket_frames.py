@@ -5,7 +5,7 @@ import re
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from bonafide.api import websocket_replies as replies
 from bonafide.api import websocket_requests as requests
@@ -96,3 +96,10 @@ def test_old_clients_send_more_than_we_know() -> None:
     )
     assert isinstance(chunk, requests.AudioChunk)
     assert chunk.sample_rate == 16_000
+
+
+def test_of_an_array_only_the_first_wrong_number_is_described() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        requests.read_message('{"type": "audio_chunk", "audio_data": ["a", "b", "c"]}')
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 2  # it is no text either
