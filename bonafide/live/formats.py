@@ -4,11 +4,11 @@ Raw bytes may be split anywhere, within a sample too; containers and codecs with
 `decoders.containers`.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bonafide.base64_text import decode_base64
 from bonafide.errors import InvalidRequest
@@ -16,7 +16,7 @@ from bonafide.errors import InvalidRequest
 RawEncoding = Literal["float32", "pcm16", "l16", "mulaw", "alaw"]
 
 _PCM16_SCALE = 32_768
-_NUMBERS: TypeAdapter[list[float]] = TypeAdapter(list[float])
+_NUMBERS: TypeAdapter[list[float]] = TypeAdapter(Annotated[list[float], Field(fail_fast=True)])
 _NAMES: dict[str, RawEncoding] = {
     **dict.fromkeys(("float32", "f32le", "pcm_f32le"), "float32"),
     **dict.fromkeys(("pcm16", "int16", "s16le", "pcm_s16le", "linear16"), "pcm16"),

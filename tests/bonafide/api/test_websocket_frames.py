@@ -5,7 +5,7 @@ import re
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from bonafide.api import websocket_replies as replies
 from bonafide.api import websocket_requests as requests
@@ -88,6 +88,13 @@ def test_every_option_is_explained(name: str) -> None:
 def test_what_cannot_be_read_is_told(text: str, told: str) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(told)):
         requests.read_message(text)
+
+
+def test_an_array_of_wrong_items_is_refused_by_the_first() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        requests.read_message(json.dumps({"type": "audio_chunk", "audio_data": [{}] * 1_000}))
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 2  # no string, and no number
 
 
 def test_old_clients_send_more_than_we_know() -> None:

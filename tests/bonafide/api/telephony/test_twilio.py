@@ -162,6 +162,15 @@ def test_events_that_may_come_one_day_are_skipped() -> None:
         read_phone_message("hello")
 
 
+def test_a_list_of_wrong_tracks_is_refused_by_the_first() -> None:
+    frame = start()
+    frame["start"]["tracks"] = [{}] * 1_000
+    with pytest.raises(InvalidRequest) as refused:
+        read_phone_message(json.dumps(frame))
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 1
+
+
 async def test_the_webhook_is_told_when_the_verdict_changes_and_at_the_end() -> None:
     async with receiver() as told:
         webhook = Webhook(told.url, "secret")
