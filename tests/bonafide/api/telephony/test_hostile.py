@@ -19,7 +19,7 @@ from bonafide.api.telephony.reorder import Reorder
 from bonafide.api.telephony.telnyx import MOST_WAITING, TelnyxProtocol
 from bonafide.api.telephony.twilio import TwilioProtocol
 from bonafide.api.telephony.vonage import VonageProtocol
-from bonafide.errors import BonafideError, Unauthenticated
+from bonafide.errors import BonafideError, InvalidRequest, Unauthenticated
 from tests.bonafide.api.telephony.exchanges import Genesys, telnyx_media, telnyx_start
 from tests.bonafide.api.telephony.test_genesys_signature import HEADERS, SETTINGS
 
@@ -107,6 +107,12 @@ def test_anything(name: str, frames: list[Content]) -> None:
     for frame in frames:
         read(protocol, frame)
     list(protocol.rest())
+
+
+def test_half_a_surrogate_pair_is_no_json() -> None:
+    started = {"event": "MEDIA_START", "format": "ulaw", "channel_id": "c-1", "connection_id": "\ud800"}
+    with pytest.raises(InvalidRequest, match="no JSON"):
+        list(AsteriskProtocol(Address()).read(json.dumps(started)))
 
 
 @settings(max_examples=60, deadline=None)
