@@ -32,7 +32,7 @@ class WantedJob(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     bucket: str = Field(min_length=1)
-    keys: list[str] = []
+    keys: list[str] = Field([], fail_fast=True)  # a million wrong keys would be a million errors
     prefix: str | None = None
     callback_url: str = ""
     idempotency_key: str = ""
