@@ -113,11 +113,15 @@ class PhoneConversation:
 
     async def _inputs(self) -> AsyncGenerator[Input, None]:
         while (content := await self._wire.receive()) is not None:
+            is_heard = False
             for event in self._protocol.read(content):
                 if isinstance(event, Ended):
                     return
                 if (found := await self._input(event)) is not None:
+                    is_heard = True
                     yield found
+            if not is_heard:  # such as the other track: the exchange is there all the same
+                yield _KEEPALIVE
         self._is_gone = True
 
     async def _rest(self) -> AsyncGenerator[Input, None]:

@@ -138,6 +138,15 @@ async def test_of_one_track_the_other_is_not_judged() -> None:
         assert found.p_spoof == pytest.approx(1.0)
 
 
+async def test_a_call_of_which_only_the_other_track_speaks_is_not_idle() -> None:
+    async with socket_server(idle_s=0.6) as server, call(server, CONNECTED, START) as socket:
+        for number in range(6):
+            await socket.send(json.dumps(media(number, LOUD * FRAME_BYTES, "outbound")))
+            await asyncio.sleep(0.2)
+        await socket.send(json.dumps(STOP))
+        assert await closed(socket) == (1000, "")
+
+
 @pytest.mark.parametrize(
     "frames",
     [
