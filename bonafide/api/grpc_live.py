@@ -83,6 +83,8 @@ async def analyze_live(
                         yield Flush()
                     case _:
                         raise InvalidRequest("a message is a config, audio or flush")
+
+        async def rest() -> AsyncGenerator[Input, None]:
             yield Audio(await intake.rest(), last=True)
 
         async def send(output: object) -> None:
@@ -106,7 +108,7 @@ async def analyze_live(
                     await writer.write(audio.LiveAudioEvent(summary=_summary(output, call)))
 
         try:
-            summary = await stream.run(inputs(), send)
+            summary = await stream.run(inputs(), send, rest)
         except Exception as error:
             # Wrong input may come while an event is on its way, and gRPC ends no call during a write.
             if not await writer.settles(_SETTLE_S):

@@ -30,7 +30,7 @@ class WantedJob(JsonBody):
     """Body of `POST /jobs`."""
 
     bucket: str = Field(min_length=1)
-    keys: list[str] = Field([], fail_fast=True)
+    keys: list[str] = Field([], fail_fast=True)  # a million wrong keys would be a million errors
     prefix: str | None = None
     callback_url: str = ""
     idempotency_key: str = ""

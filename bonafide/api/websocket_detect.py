@@ -51,7 +51,7 @@ class DetectConversation:
 
     async def run(self) -> LiveSummary:
         """See `Conversation`."""
-        return await self._stream.run(self._inputs(), self._send)
+        return await self._stream.run(self._inputs(), self._send, self._rest)
 
     async def _inputs(self) -> AsyncGenerator[Input, None]:
         while True:
@@ -67,7 +67,6 @@ class DetectConversation:
                     raise TooLarge(f"a message may have at most {self._max_bytes} bytes")
                 message = requests.read_message(text)
                 if isinstance(message, requests.End):
-                    yield Audio(await self._intake.rest(), last=True)
                     return
                 yield await self._input(message)
             except BonafideError as error:
@@ -75,6 +74,9 @@ class DetectConversation:
                     continue
                 reply = self._error(error)
                 yield QueuedReply(lambda reply=reply: reply)  # type: ignore[misc]
+
+    async def _rest(self) -> AsyncGenerator[Input, None]:
+        yield Audio(await self._intake.rest(), last=True)
 
     async def _input(self, message: requests.ClientMessage) -> Input:
         match message:

@@ -33,7 +33,7 @@ class AudioChunk(_FromClient):
     """
 
     type: Literal["audio_chunk"]
-    audio_data: str | Annotated[list[float], Field(fail_fast=True)]
+    audio_data: str | Annotated[list[float], Field(fail_fast=True)]  # a million wrong items would be a million errors
     sample_rate: int | None = None
     encoding: str | None = None
 

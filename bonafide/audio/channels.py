@@ -61,7 +61,8 @@ class Downmix:
 
     def feed(self, sound: NDArray[np.float32]) -> Mixed:
         """Takes finite samples (channels, n) of any n and returns what they complete."""
-        self._waiting.append(sound)
+        if sound.shape[1]:  # else what waits would grow with blocks of nothing
+            self._waiting.append(sound)
         self._waiting_samples += sound.shape[1]
         if self._waiting_samples < self._cell:
             return self._nothing()

@@ -36,6 +36,8 @@ from bonafide.verdict import SpeechCheck, WindowScore, effective_threshold
 
 _PIECE_S = 1.0
 """Audio that is cut into windows at a time: a message may be long, and its windows may overlap."""
+Rest = Callable[[], AsyncGenerator[Input, None]]
+"""Gives what a transport still holds of what had arrived; see `LiveStream.run`."""
 Broken = Callable[[Exception], None]
 """Takes the error that breaks a session; see `LiveStream.run`."""
 
@@ -164,12 +166,15 @@ class LiveStream:
             self._source.close()
             self._source = None
 
-    async def run(self, inputs: AsyncGenerator[Input, None], send: Send, broken: Broken | None = None) -> LiveSummary:
+    async def run(
+        self, inputs: AsyncGenerator[Input, None], send: Send, rest: Rest, broken: Broken | None = None
+    ) -> LiveSummary:
         """Judges the input until it ends. The last output is the summary; only it covers the rest under a window.
 
         Args:
             inputs: the client's messages; their end is the end of the session.
             send: called with one output after the other.
+            rest: what was held back of the messages, whoever ends the session; asked for once, after `inputs`.
             broken: takes an error of `inputs`, and `SlowReader`. Where it returns, what had arrived is judged, and the
                 session ends by `Ending.ERROR`. None: the error is raised.
 
@@ -181,10 +186,10 @@ class LiveStream:
         self._broken = broken or _raised
         with follow(self._shadow, self.call) as trial:
             trial.answered(self.model, self.session.threshold)  # many clients leave without a summary
-            return await self._run(inputs, send, trial)
+            return await self._run(inputs, send, rest, trial)
 
-    async def _run(self, inputs: AsyncGenerator[Input, None], send: Send, trial: VoiceTrial) -> LiveSummary:
-        self._reading = asyncio.create_task(self._read(inputs))
+    async def _run(self, inputs: AsyncGenerator[Input, None], send: Send, rest: Rest, trial: VoiceTrial) -> LiveSummary:
+        self._reading = asyncio.create_task(self._read(inputs, rest))
         writing = asyncio.create_task(self._write(send, trial))
         tasks = (self._reading, writing)
         try:
@@ -199,7 +204,7 @@ class LiveStream:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.end_source()
 
-    async def _read(self, inputs: AsyncGenerator[Input, None]) -> None:
+    async def _read(self, inputs: AsyncGenerator[Input, None], rest: Rest) -> None:
         ending: Ending | None = None
         async with aclosing(inputs):
             while ending is None:
@@ -217,6 +222,9 @@ class LiveStream:
                     self.session.message_received(_now())
                     await self._take(message)
                 ending = self._ended_by or self.session.overdue(_now())
+        async with aclosing(rest()) as left:
+            async for message in left:
+                await self._take(message)
         await self._queue_windows(_now(), self.session.finish(), together=True)
         self._scoring.end(ending)
 

@@ -161,11 +161,14 @@ async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def _require_network(writer: asyncio.StreamWriter, app: App) -> None:
-    """Raises Forbidden for a peer outside the configured networks."""
+    """Raises Forbidden for a peer outside the configured networks, InvalidRequest for one that has gone."""
     networks = app.settings.audiosocket_networks
     if not networks:
         return
-    peer = ipaddress.ip_address(str(writer.get_extra_info("peername")[0]).partition("%")[0])
+    address = writer.get_extra_info("peername")
+    if address is None:  # uvloop asks the system, which knows none of a connection that has been reset
+        raise InvalidRequest("the connection broke before the call's id")
+    peer = ipaddress.ip_address(str(address[0]).partition("%")[0])
     mapped = getattr(peer, "ipv4_mapped", None) or peer
     if not any(mapped in ipaddress.ip_network(network) for network in networks):
         raise Forbidden("this address may not call; BONAFIDE_AUDIOSOCKET_NETWORKS names those that may")

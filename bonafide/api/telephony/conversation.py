@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Protocol
 
 from bonafide.api.telephony.call_verdict import call_verdict
@@ -94,7 +94,7 @@ class PhoneConversation:
     async def _judged(self) -> LiveSummary:
         """Judges the call to its end, and raises the error that has ended it."""
         try:
-            summary = await self._stream.run(self._inputs(), self._output, self._broken)
+            summary = await self._stream.run(self._inputs(), self._output, self._rest, self._broken)
             if self._error is not None:
                 raise self._error
         except Exception:
@@ -112,30 +112,28 @@ class PhoneConversation:
         self._error = self._error or error
 
     async def _inputs(self) -> AsyncGenerator[Input, None]:
-        """What has come, the rest of it, and then the error that ended it, if one did."""
-        failure: Exception | None = None
-        try:
-            async with aclosing(self._received()) as received:
-                async for found in received:
-                    yield found
-        except Exception as error:
-            failure = error
-        yield Audio(await self._intake.rest(), last=True)
-        if failure is not None:
-            raise failure
-
-    async def _received(self) -> AsyncGenerator[Input, None]:
-        is_over = False
-        while not is_over:
-            content = await self._wire.receive()
-            is_over = content is None
-            self._is_gone |= is_over
-            events = self._protocol.rest() if content is None else self._protocol.read(content)
-            for event in events:
+        while (content := await self._wire.receive()) is not None:
+            is_heard = False
+            for event in self._protocol.read(content):
                 if isinstance(event, Ended):
                     return
                 if (found := await self._input(event)) is not None:
+                    is_heard = True
                     yield found
+            if not is_heard:  # such as the other track: the exchange is there all the same
+                yield _KEEPALIVE
+        self._is_gone = True
+
+    async def _rest(self) -> AsyncGenerator[Input, None]:
+        """What protocol and decoder hold back, also when the service ends the call."""
+        try:
+            for event in self._protocol.rest():
+                if (found := await self._input(event)) is not None:
+                    yield found
+        except BonafideError as error:  # the call has ended for a reason of its own
+            if self._call is not None:
+                self._call.leave_out(error)
+        yield Audio(await self._intake.rest(), last=True)
 
     async def _input(self, event: Event) -> Input | None:
         match event:

@@ -94,7 +94,7 @@ class PhoneProtocol(Protocol):
         """
 
     def rest(self) -> Iterable[Event]:
-        """What was held back, when the connection has ended without a last message."""
+        """What was held back, when the call has ended without a last message; nothing is held back afterwards."""
 
     def verdict_message(self, verdict: PhoneVerdict) -> Make | None:
         """The message that carries a verdict; None: the protocol has none."""

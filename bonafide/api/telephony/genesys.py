@@ -69,7 +69,8 @@ class GenesysProtocol:
         self._seq = self._clientseq = 0
         self._state: Literal["new", "probe", "open", "closing", "closed"] = "new"
         self._has_parted = False
-        self._discarded_s = 0.0
+        self._discarded_s: float | None = None
+        self._has_failed = False
 
     def read(self, content: Content) -> Iterator[Event]:
         """See `PhoneProtocol`."""
@@ -94,7 +95,8 @@ class GenesysProtocol:
             case "update":
                 yield Reply(lambda: self._text("updated", {}))
             case "error":
-                yield Notes(("the exchange reported an error",))
+                self._has_failed = True
+                yield self._notes()
             case _:  # paused, resumed, dtmf, and what may be added
                 yield Keepalive()
 
@@ -186,8 +188,16 @@ class GenesysProtocol:
             found = _DURATION.fullmatch(_Discarded.model_validate(parameters).discarded)
         except ValidationError as error:
             refuse(error, "parameters.")
-        self._discarded_s += float(found[1]) if found else 0.0
-        yield Notes((f"{self._discarded_s:.2f} s of the stream were discarded by the exchange",))
+        self._discarded_s = (self._discarded_s or 0.0) + (float(found[1]) if found else 0.0)
+        yield self._notes()
+
+    def _notes(self) -> Notes:
+        texts = []
+        if self._discarded_s is not None:
+            texts.append(f"{self._discarded_s:.2f} s of the stream were discarded by the exchange")
+        if self._has_failed:
+            texts.append("the exchange reported an error")
+        return Notes(tuple(texts))
 
     def _text(self, kind: str, parameters: dict[str, Any]) -> str:
         """A message of ours with the next number."""

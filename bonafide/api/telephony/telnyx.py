@@ -17,6 +17,8 @@ from bonafide.live.input_decoder import G711_RATE, Encoding
 
 MOST_WAITING = 50
 """Messages held back for an earlier one: a second of one track at the usual 20 ms."""
+MOST_WAITING_BYTES = 1024 * 1024
+"""That these may hold: two minutes. Each may be as large as a message of a socket."""
 _ENCODINGS: dict[str, Encoding] = {"PCMU": "mulaw", "PCMA": "alaw", "G722": "g722"}
 _Number = Annotated[int, Field(ge=0, lt=2**53)]
 
@@ -76,7 +78,7 @@ class TelnyxProtocol(SilentProtocol):
         self._mode = address.mode
         self._wants_both = address.track == "both"
         self._tracks: Tracks | None = None
-        self._order = Reorder[_Sent | None](MOST_WAITING)
+        self._order = Reorder[_Sent | None](MOST_WAITING, MOST_WAITING_BYTES)
         self._started = False
         self._told = (0, 0)
 
@@ -133,7 +135,7 @@ class TelnyxProtocol(SilentProtocol):
         if message.sequence_number is None:
             yield from self._due([sent])
         else:
-            yield from self._due(self._order.add(message.sequence_number, sent))
+            yield from self._due(self._order.add(message.sequence_number, sent, 0 if sent is None else len(sent.data)))
 
     def _due(self, messages: Iterable[_Sent | None]) -> Iterator[Event]:
         order = self._order

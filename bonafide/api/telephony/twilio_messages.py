@@ -19,7 +19,7 @@ class StartOfCall(Frame):
     """Identifies the call."""
 
     call_sid: str = Field(alias="callSid", pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    tracks: list[str] = Field(default_factory=list)
+    tracks: list[str] = Field(default_factory=list, fail_fast=True)
     media_format: MediaFormat = Field(alias="mediaFormat")
 
 

@@ -90,6 +90,13 @@ def test_what_cannot_be_read_is_told(text: str, told: str) -> None:
         requests.read_message(text)
 
 
+def test_an_array_of_wrong_items_is_refused_by_the_first() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        requests.read_message(json.dumps({"type": "audio_chunk", "audio_data": [{}] * 1_000}))
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 2  # no string, and no number
+
+
 def test_old_clients_send_more_than_we_know() -> None:
     chunk = requests.read_message(
         '{"type": "audio_chunk", "audio_data": "[0, 1]", "sample_rate": 16000.0, "timestamp": 1, "extra": {}}'

@@ -1,5 +1,6 @@
 """Channels become one: the mean where it keeps the sound, one channel where it would cancel it."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -77,3 +78,19 @@ def test_however_the_blocks_are_cut(cuts: tuple[int, ...], channels: int, seed: 
     random = np.random.default_rng(seed)
     sound = speech_like(3.0, RATE, channels, seed) * random.uniform(-1, 1, (channels, 1)).astype(np.float32)
     assert np.array_equal(mixed(sound, cuts)[0], mixed(sound)[0])
+
+
+def test_blocks_of_nothing_are_not_held() -> None:
+    downmix = Downmix(2, RATE)
+    sound = opposed()
+    tracemalloc.start()
+    try:
+        parts = [downmix.feed(sound[:, :100]).mono]
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(1_000):
+            downmix.feed(sound[:, 100:100])
+        assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    finally:
+        tracemalloc.stop()
+    parts += [downmix.feed(sound[:, 100:]).mono, downmix.flush().mono]
+    assert np.array_equal(np.concatenate(parts), mixed(sound)[0])

@@ -69,6 +69,7 @@ class Conversation:
 
     Attributes:
         outputs: what was sent so far.
+        rest: what the transport holds back until the end.
         hold: while it is clear, no output is received.
 
     Args:
@@ -79,9 +80,10 @@ class Conversation:
         self.stream = stream
         self._inputs: asyncio.Queue[Input | Exception | None] = asyncio.Queue()
         self.outputs: list[Any] = []
+        self.rest: list[Input] = []
         self.hold = asyncio.Event()
         self.hold.set()
-        self.running = asyncio.create_task(stream.run(self._messages(), self._send, *broken))
+        self.running = asyncio.create_task(stream.run(self._messages(), self._send, self._rest, *broken))
 
     def say(self, *inputs: Input | Exception) -> None:
         for each in inputs:
@@ -105,6 +107,10 @@ class Conversation:
             if isinstance(message, Exception):
                 raise message
             yield message
+
+    async def _rest(self) -> AsyncGenerator[Input, None]:
+        for each in self.rest:
+            yield each
 
     async def _send(self, output: object) -> None:
         await self.hold.wait()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from bonafide.errors import InvalidRequest
 from bonafide.live.formats import RawDecoder, RawEncoding, raw_encoding, text_samples
@@ -142,6 +143,13 @@ def test_no_samples(empty: str | list[float]) -> None:
 def test_what_is_no_audio_is_told(audio_data: str) -> None:
     with pytest.raises(InvalidRequest, match="audio_data"):
         text_samples(audio_data)
+
+
+def test_an_array_of_wrong_items_is_refused_by_the_first() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        text_samples("[" + ",".join(["{}"] * 1_000) + "]")
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 1
 
 
 @given(st.text() | st.lists(st.floats(allow_nan=True, allow_infinity=True)))

@@ -95,6 +95,17 @@ async def test_a_session_ends_when_its_model_is_replaced() -> None:
         assert summary.ending is Ending.GOING_AWAY
 
 
+async def test_what_a_transport_holds_back_is_judged_when_the_service_ends_a_session() -> None:
+    async with conversation(LocalRemote()) as talk:
+        talk.rest.append(Audio(audio(0.6, 0.5).blocks, last=True))
+        talk.say(audio(0.2, 1.0, answer=True))
+        await talk.wait_for(lambda: bool(talk.outputs))
+        talk.stream.drain()
+        summary = await ended(talk)
+        assert [each.end_s for each in summary.windows] == [1.0, 1.5]
+        assert (summary.ending, len(talk.outputs)) == (Ending.GOING_AWAY, 2)
+
+
 async def test_the_last_seconds_are_judged_when_a_session_ends() -> None:
     async with conversation(LocalRemote()) as talk:
         talk.say(audio(0.2, 0.6))

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import uuid
 from collections.abc import AsyncIterator
@@ -12,12 +14,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import uvloop
 
 from bonafide.api.telephony.audiosocket import DTMF, ERROR, HANGUP, ID, RATES, SILENCE, message
 from bonafide.api.telephony.audiosocket_server import AudioSocketServer
 from bonafide.app import App
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.settings import Settings
+from bonafide.telemetry import CALLS
 from tests.bonafide.api.socket_server import SocketServer
 from tests.bonafide.api.telephony.exchanges import pcm, pieces, verdict
 from tests.bonafide.fakes import LocalRemote
@@ -128,6 +132,24 @@ async def test_only_named_networks_may_call() -> None:
         assert await spoken_to(server, NAME) == message(ERROR, b"\x13")
     async with audiosocket_server(Settings(audiosocket_networks=("127.0.0.0/8",))) as server:
         assert await spoken_to(server, NAME, message(HANGUP)) == message(HANGUP)
+
+
+def test_a_connection_that_is_reset_at_once_is_no_bug_of_ours() -> None:
+    def ended() -> list[float]:
+        codes = ("invalid_request", "internal")
+        return [float(CALLS.labels("audiosocket", "audiosocket", code)._value.get()) for code in codes]
+
+    async def scanned() -> None:
+        async with audiosocket_server(Settings(audiosocket_networks=("127.0.0.0/8",))) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as scanner:
+                scanner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            async with asyncio.timeout(60):
+                while ended() == before:
+                    await asyncio.sleep(0.01)
+
+    before = ended()
+    uvloop.run(scanned())  # the loop of the service
+    assert ended() == [before[0] + 1, before[1]]
 
 
 async def test_connections_that_tell_no_call_are_bounded() -> None:

@@ -12,6 +12,7 @@ from bonafide.api.telephony.conversation import Gone, PhoneConversation
 from bonafide.api.telephony.events import Begin, Content, Event, Media, PhoneProtocol, SilentProtocol
 from bonafide.api.telephony.fields import address_of
 from bonafide.api.telephony.freeswitch import FreeSwitchProtocol
+from bonafide.api.telephony.telnyx import TelnyxProtocol
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, Unavailable
@@ -19,7 +20,7 @@ from bonafide.evidence.judgement import Judgement
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.scoring import SlowReader
 from bonafide.settings import Settings
-from tests.bonafide.api.telephony.exchanges import pcm, pieces
+from tests.bonafide.api.telephony.exchanges import mulaw, pcm, pieces, telnyx_media, telnyx_start
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import live_sessions
 from tests.bonafide.live.test_phone_calls import PostedDocuments
@@ -172,3 +173,25 @@ async def test_a_call_that_the_model_failed_on_has_no_verdict_that_nobody_spoke(
     assert outcome(document) == ("done", "error", "no_speech", 2.0)
     assert document["warnings"] == ["no score for the seconds 0-2: the test model cannot be reached"]
     assert (kept.scores, posted[-1]) == ([], "done")
+
+
+def telnyx_call() -> list[str]:
+    """A second in messages of 20 ms, of which the fourth is lost."""
+    start = json.loads(telnyx_start())
+    start["start"]["call_control_id"] = "c-1"
+    packets = pieces(mulaw(1), 160)
+    return [json.dumps(start), *(telnyx_media(number + 2, packets[number]) for number in range(50) if number != 3)]
+
+
+@pytest.mark.parametrize(("ending", "end"), [("end", [None]), ("idle", [])])
+async def test_what_waits_for_a_lost_message_is_judged_whoever_ends_the_call(ending: str, end: list[None]) -> None:
+    wire = Wire(*telnyx_call(), *end)
+    document, _ = await served(wire, None, TelnyxProtocol(address_of([])), idle_s=0.5)
+    assert outcome(document) == ("done", ending, "spoof", 0.98)
+    assert document["warnings"] == ["1 messages of the stream were lost, in 1 gaps"]
+
+
+async def test_what_waits_to_be_mixed_is_judged_when_the_service_ends_the_call() -> None:
+    protocol = FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000"), ("channels", "2")]))
+    document, _ = await served(Wire(pcm(4.5, 8_000, 2)[:-640]), None, protocol, idle_s=0.5)
+    assert outcome(document) == ("done", "idle", "spoof", 4.48)

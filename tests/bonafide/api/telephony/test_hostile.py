@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bonafide.api.telephony.asterisk import AsteriskProtocol
 from bonafide.api.telephony.audiosocket import RATES, AudioSocketProtocol, message
-from bonafide.api.telephony.events import Content, Event, Media, PhoneProtocol, Reply
+from bonafide.api.telephony.events import Content, Event, Media, Notes, PhoneProtocol, Reply
 from bonafide.api.telephony.fields import Address
 from bonafide.api.telephony.freeswitch import FreeSwitchProtocol
 from bonafide.api.telephony.genesys import GenesysProtocol
@@ -19,7 +19,7 @@ from bonafide.api.telephony.reorder import Reorder
 from bonafide.api.telephony.telnyx import MOST_WAITING, TelnyxProtocol
 from bonafide.api.telephony.twilio import TwilioProtocol
 from bonafide.api.telephony.vonage import VonageProtocol
-from bonafide.errors import BonafideError, Unauthenticated
+from bonafide.errors import BonafideError, InvalidRequest, Unauthenticated
 from tests.bonafide.api.telephony.exchanges import Genesys, telnyx_media, telnyx_start
 from tests.bonafide.api.telephony.test_genesys_signature import HEADERS, SETTINGS
 
@@ -109,6 +109,12 @@ def test_anything(name: str, frames: list[Content]) -> None:
     list(protocol.rest())
 
 
+def test_half_a_surrogate_pair_is_no_json() -> None:
+    started = {"event": "MEDIA_START", "format": "ulaw", "channel_id": "c-1", "connection_id": "\ud800"}
+    with pytest.raises(InvalidRequest, match="no JSON"):
+        list(AsteriskProtocol(Address()).read(json.dumps(started)))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     parameters=VALUES, kinds=st.lists(st.sampled_from(["open", "close", "ping", "discarded", "update", "error", "x"]))
@@ -140,10 +146,26 @@ def test_audiosocket_holds_no_more_than_one_message(stream: bytes, cuts: list[in
     assert apart == together or not together
 
 
+def test_large_messages_that_wait_for_a_lost_one_are_bounded_in_bytes() -> None:
+    protocol = TelnyxProtocol(Address())
+    read(protocol, telnyx_start())
+    events = [read(protocol, telnyx_media(number, bytes(300_000))) for number in range(3, 9)]
+    media = [[event for event in each if isinstance(event, Media)] for each in events]
+    assert list(map(len, media)) == [0, 0, 0, 4, 1, 1]
+
+
+def test_what_an_exchange_of_genesys_reports_stays_told() -> None:
+    protocol, client = GenesysProtocol(Address()), Genesys()
+    read(protocol, client.open())
+    read(protocol, client.message("discarded", discarded="PT1.5S"))
+    (notes,) = read(protocol, client.message("error", code=500))
+    assert notes == Notes(("1.50 s of the stream were discarded by the exchange", "the exchange reported an error"))
+
+
 @settings(max_examples=80, deadline=None)
 @given(numbers=st.lists(st.integers(0, 200), max_size=120))
 def test_reordering_is_in_order_without_repeats_and_bounded(numbers: list[int]) -> None:
-    order = Reorder[int](MOST_WAITING)
+    order = Reorder[int](MOST_WAITING, 2**20)
     order.start(-1)
     out: list[int] = []
     for number in numbers:

@@ -138,6 +138,15 @@ async def test_of_one_track_the_other_is_not_judged() -> None:
         assert found.p_spoof == pytest.approx(1.0)
 
 
+async def test_a_call_of_which_only_the_other_track_speaks_is_not_idle() -> None:
+    async with socket_server(idle_s=0.6) as server, call(server, CONNECTED, START) as socket:
+        for number in range(6):
+            await socket.send(json.dumps(media(number, LOUD * FRAME_BYTES, "outbound")))
+            await asyncio.sleep(0.2)
+        await socket.send(json.dumps(STOP))
+        assert await closed(socket) == (1000, "")
+
+
 @pytest.mark.parametrize(
     "frames",
     [
@@ -160,6 +169,15 @@ def test_events_that_may_come_one_day_are_skipped() -> None:
     assert read_phone_message('{"event": "hologram", "data": 1}') is None
     with pytest.raises(InvalidRequest):
         read_phone_message("hello")
+
+
+def test_a_list_of_wrong_tracks_is_refused_by_the_first() -> None:
+    frame = start()
+    frame["start"]["tracks"] = [{}] * 1_000
+    with pytest.raises(InvalidRequest) as refused:
+        read_phone_message(json.dumps(frame))
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert refused.value.__cause__.error_count() == 1
 
 
 async def test_the_webhook_is_told_when_the_verdict_changes_and_at_the_end() -> None:
