@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import circus.arbiter
@@ -25,7 +26,9 @@ import psutil
 from bentoml._internal.utils.circus import Arbiter
 
 from bonafide.addresses import join_address
+from bonafide.bento.environment import METRICS_FOLDER
 from bonafide.bento.forking import Program, fork, is_server
+from bonafide.bento.metrics import forget_ended
 from bonafide.bento.ports import reserve
 from bonafide.parent import end_with_parent
 
@@ -161,8 +164,15 @@ def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> 
 
 
 def _check_unless_busy(self: Arbiter) -> Any:
-    """As circus' own, but for a check that comes while processes are started or stopped: an error in the log there."""
-    return _manage_watchers(self) if self._exclusive_running_command is None else None
+    """As circus' own, but for a check that comes while processes are started or stopped: an error in the log there.
+
+    Also lets go of the gauges of processes that have ended, which nobody else does.
+    """
+    if self._exclusive_running_command is not None:
+        return None
+    for folder in {watcher.env[METRICS_FOLDER] for watcher in self.watchers if METRICS_FOLDER in watcher.env}:
+        forget_ended(Path(folder), {pid for watcher in self.watchers for pid in watcher.processes})
+    return _manage_watchers(self)
 
 
 def _stop_when_idle(self: Arbiter) -> Any:
