@@ -58,10 +58,14 @@ class Watcher(Protocol):
     Attributes:
         name: given by BentoML.
         env: the whole environment of its processes.
+        numprocesses: how many there are to be.
+        respawn: whether one that has ended is replaced.
     """
 
     name: str
     env: dict[str, str]
+    numprocesses: int
+    respawn: bool
 
 
 Listeners = tuple[str, tuple[int, ...]]
@@ -82,6 +86,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
         circus.process.Popen = partial(_start_process, None if options.get("plugins") else forked)
         if not runner_token:
             share_token(watchers)
+        replace_ended(watchers)
         ours = {"check_delay": CHECK_S, **control_endpoints(bool(options.get("plugins")))}
         _arbiter_init(self, watchers, *args, **{**options, **ours})
 
@@ -212,6 +217,17 @@ def control_endpoints(for_plugins: bool) -> dict[str, str]:
     folder = tempfile.mkdtemp(prefix="bonafide-control-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
+
+
+def replace_ended(watchers: Sequence[Watcher]) -> None:
+    """Has each process that ends replaced where there are others, also in a container, where BentoML replaces none.
+
+    There the end of a runner, also of a second model's, would end all; and one of several processes of the service
+    would stay away. A process that is alone ends its container, which is started again.
+    """
+    if sum(watcher.numprocesses for watcher in watchers) > 1:
+        for watcher in watchers:
+            watcher.respawn = True
 
 
 def share_token(watchers: Sequence[Watcher]) -> None:

@@ -87,6 +87,18 @@ def test_a_dead_process_is_replaced_at_once() -> None:
         arbiter.stop()
 
 
+@pytest.mark.parametrize(("numbers", "replaced"), [((1, 1), True), ((2,), True), ((1,), False)])
+def test_one_of_several_processes_is_replaced_in_a_container(
+    numbers: tuple[int, ...], replaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bentoml.serving.running_inside_container", lambda: True)
+    secure_supervisor("")
+    kinds = [create_watcher(f"kind {n}", ["-c", "pass"], numprocesses=number) for n, number in enumerate(numbers)]
+    assert not any(each.respawn for each in kinds)
+    create_standalone_arbiter(kinds)
+    assert [each.respawn for each in kinds] == [replaced] * len(kinds)
+
+
 def test_a_dead_process_has_no_gauges(tmp_path: Path) -> None:
     """Its open calls and sessions would stay in `/metrics` for ever."""
     secure_supervisor("")
