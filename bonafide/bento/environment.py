@@ -23,16 +23,34 @@ def prepare_environment() -> None:
 
     Must run when `service.py` is loaded, before BentoML's supervisor reads it, and before anything imports
     `prometheus_client`, which counts for several processes only if it finds the folder then.
+
+    Raises:
+        SystemExit: there can be no folder for metrics.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    try:
+        folder = _metrics_folder()
+    except OSError as error:
+        reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        raise SystemExit(f"Bonafide cannot start: no folder for metrics ({METRICS_FOLDER}): {reason}") from None
+    BentoMLContainer.prometheus_multiproc_dir.set(str(folder))
+
+
+def _metrics_folder() -> Path:
+    """The configured folder, or a new one that is removed at the exit.
+
+    Raises:
+        OSError: it cannot be made, or not be written to.
+    """
     if METRICS_FOLDER not in os.environ:
         # BentoML would use one folder for all services of a user, and empty it whenever one of them starts.
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="bonafide-metrics-")
         atexit.register(shutil.rmtree, os.environ[METRICS_FOLDER], ignore_errors=True)
     folder = Path(os.environ[METRICS_FOLDER])
     folder.mkdir(parents=True, exist_ok=True)
-    BentoMLContainer.prometheus_multiproc_dir.set(str(folder))
+    tempfile.TemporaryFile(dir=folder).close()
+    return folder
 
 
 def note_of(name: str) -> Path | None:

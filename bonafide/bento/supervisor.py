@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import circus.arbiter
@@ -25,7 +26,9 @@ import psutil
 from bentoml._internal.utils.circus import Arbiter
 
 from bonafide.addresses import join_address
+from bonafide.bento.environment import METRICS_FOLDER
 from bonafide.bento.forking import Program, fork, is_server
+from bonafide.bento.metrics import forget_ended
 from bonafide.bento.ports import reserve
 from bonafide.parent import end_with_parent
 
@@ -55,10 +58,14 @@ class Watcher(Protocol):
     Attributes:
         name: given by BentoML.
         env: the whole environment of its processes.
+        numprocesses: how many there are to be.
+        respawn: whether one that has ended is replaced.
     """
 
     name: str
     env: dict[str, str]
+    numprocesses: int
+    respawn: bool
 
 
 Listeners = tuple[str, tuple[int, ...]]
@@ -79,6 +86,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
         circus.process.Popen = partial(_start_process, None if options.get("plugins") else forked)
         if not runner_token:
             share_token(watchers)
+        replace_ended(watchers)
         ours = {"check_delay": CHECK_S, **control_endpoints(bool(options.get("plugins")))}
         _arbiter_init(self, watchers, *args, **{**options, **ours})
 
@@ -161,8 +169,15 @@ def _start_and_report(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> 
 
 
 def _check_unless_busy(self: Arbiter) -> Any:
-    """As circus' own, but for a check that comes while processes are started or stopped: an error in the log there."""
-    return _manage_watchers(self) if self._exclusive_running_command is None else None
+    """As circus' own, but for a check that comes while processes are started or stopped: an error in the log there.
+
+    Also lets go of the gauges of processes that have ended, which nobody else does.
+    """
+    if self._exclusive_running_command is not None:
+        return None
+    for folder in {watcher.env[METRICS_FOLDER] for watcher in self.watchers if METRICS_FOLDER in watcher.env}:
+        forget_ended(Path(folder), {pid for watcher in self.watchers for pid in watcher.processes})
+    return _manage_watchers(self)
 
 
 def _stop_when_idle(self: Arbiter) -> Any:
@@ -202,6 +217,17 @@ def control_endpoints(for_plugins: bool) -> dict[str, str]:
     folder = tempfile.mkdtemp(prefix="bonafide-control-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
+
+
+def replace_ended(watchers: Sequence[Watcher]) -> None:
+    """Has each process that ends replaced where there are others, also in a container, where BentoML replaces none.
+
+    There the end of a runner, also of a second model's, would end all; and one of several processes of the service
+    would stay away. A process that is alone ends its container, which is started again.
+    """
+    if sum(watcher.numprocesses for watcher in watchers) > 1:
+        for watcher in watchers:
+            watcher.respawn = True
 
 
 def share_token(watchers: Sequence[Watcher]) -> None:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_stan
 from bentoml.serving import create_watcher
 
 from bonafide.bento import supervisor
+from bonafide.bento.environment import METRICS_FOLDER
 from bonafide.bento.forking import WORKER
 from bonafide.bento.supervisor import CHECK_S, TOKEN_VARIABLE, control_endpoints, secure_supervisor
 from bonafide.settings import Settings
@@ -83,6 +85,42 @@ def test_a_dead_process_is_replaced_at_once() -> None:
         assert time.monotonic() - killed < 3
     finally:
         arbiter.stop()
+
+
+@pytest.mark.parametrize(("numbers", "replaced"), [((1, 1), True), ((2,), True), ((1,), False)])
+def test_one_of_several_processes_is_replaced_in_a_container(
+    numbers: tuple[int, ...], replaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bentoml.serving.running_inside_container", lambda: True)
+    secure_supervisor("")
+    kinds = [create_watcher(f"kind {n}", ["-c", "pass"], numprocesses=number) for n, number in enumerate(numbers)]
+    assert not any(each.respawn for each in kinds)
+    create_standalone_arbiter(kinds)
+    assert [each.respawn for each in kinds] == [replaced] * len(kinds)
+
+
+def test_a_dead_process_has_no_gauges(tmp_path: Path) -> None:
+    """Its open calls and sessions would stay in `/metrics` for ever."""
+    secure_supervisor("")
+    gauges = "import os, pathlib, time\n" + "\n".join(
+        f"pathlib.Path(f'{tmp_path}/{kind}_{{os.getpid()}}.db').touch()" for kind in ("counter", "gauge_livesum")
+    )
+    env = {METRICS_FOLDER: str(tmp_path)}
+    counting = create_watcher("service", ["-c", f"{gauges}\ntime.sleep(60)"], env=env)
+    arbiter = create_standalone_arbiter([counting], threaded=True)
+    arbiter.start()
+    try:
+        first = pid_of(counting, other_than=None)
+        wait_for(lambda: (tmp_path / f"gauge_livesum_{first}.db").exists())
+        os.kill(first, signal.SIGKILL)
+        second = pid_of(counting, other_than=first)
+        wait_for(lambda: not (tmp_path / f"gauge_livesum_{first}.db").exists())
+        wait_for(lambda: (tmp_path / f"gauge_livesum_{second}.db").exists())
+        time.sleep(2 * CHECK_S)
+    finally:
+        arbiter.stop()
+    kept = {f"counter_{first}.db", f"counter_{second}.db", f"gauge_livesum_{second}.db"}
+    assert {each.name for each in tmp_path.iterdir()} == kept
 
 
 def test_a_start_that_outlasts_a_check_is_no_error(
@@ -168,12 +206,15 @@ def starting_slowly(monkeypatch: pytest.MonkeyPatch, each_s: float) -> tuple[Any
 
 def pid_of(watcher: Any, other_than: int | None) -> int:
     """Of its process, as soon as it has another."""
+    wait_for(lambda: set(watcher.processes) - {other_than})
+    return int(*set(watcher.processes) - {other_than})
+
+
+def wait_for(happened: Callable[[], object]) -> None:
     end = time.monotonic() + 15
-    while time.monotonic() < end:
-        for pid in set(watcher.processes) - {other_than}:
-            return int(pid)
+    while not happened():
+        assert time.monotonic() < end
         time.sleep(0.05)
-    raise AssertionError("no process")
 
 
 def test_plugins_reach_it_through_a_folder_that_is_closed_to_others() -> None:
