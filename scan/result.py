@@ -54,7 +54,7 @@ class Result:
         self._scan = json.loads(json.dumps(scan))
         self._writer = uuid.uuid4().hex
         found = read_manifest(place)
-        self._parts: Sequence[Part] = ()
+        self._parts: tuple[Part, ...] = ()
         self.replaced = 0
         if found is not None:
             for name in ("archive", "task"):
@@ -107,7 +107,7 @@ class Result:
             elif kept.num_rows:
                 windows = self._read(part.windows)
                 parts.append(self._written(kept, windows.filter(pc.invert(pc.is_in(windows["key"], wanted)))))
-        self._parts = parts
+        self._parts = tuple(parts)
         self._put()
 
     def add(self, recordings: Sequence[Mapping[str, Any]], windows: Sequence[Mapping[str, Any]]) -> None:
@@ -123,7 +123,7 @@ class Result:
             pa.Table.from_pylist(list(recordings), RECORDINGS), pa.Table.from_pylist(list(windows), WINDOWS)
         )
         self._require_own()
-        self._parts = [*self._parts, part]
+        self._parts = (*self._parts, part)
         self._put()
 
     def tidy(self) -> None:
@@ -155,7 +155,7 @@ class Result:
             raise TakenOver("another scan has begun to write to this result; this one ends")
 
     def _put(self) -> None:
-        self._place.write(MANIFEST, Manifest(self._scan, self._writer, tuple(self._parts)).to_json())
+        self._place.write(MANIFEST, Manifest(self._scan, self._writer, self._parts).to_json())
 
 
 def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bonafide.errors import InvalidRequest
+from bonafide.live.formats import Numbers
 from bonafide.live.input_decoder import Encoding
 
 Results = Literal["reply", "push"]
@@ -33,7 +34,7 @@ class AudioChunk(_FromClient):
     """
 
     type: Literal["audio_chunk"]
-    audio_data: str | Annotated[list[float], Field(fail_fast=True)]  # a million wrong items would be a million errors
+    audio_data: str | Numbers
     sample_rate: int | None = None
     encoding: str | None = None
 

@@ -1,9 +1,11 @@
-"""Corrects BentoML's supervisor: no control ports, a token for the processes that it starts, exit status, no orphans.
+"""Corrects BentoML's supervisor: how its processes start and end, and who may tell it to.
 
 BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
 start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
 which systemd and Kubernetes take for an intended stop; a taken port is a traceback. When it is killed, its processes
 go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes.
+Each process is a new interpreter, for which `forking.py` has a cheaper way. In a container none is replaced, and what a
+process counted as open stays in `/metrics` after its end.
 """
 
 import atexit
@@ -49,7 +51,6 @@ _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
 _arbiter_stop = Arbiter.stop
 _manage_watchers = Arbiter.manage_watchers
-_set_title = circus.arbiter._setproctitle
 
 
 class Watcher(Protocol):

@@ -13,10 +13,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bonafide.base64_text import decode_base64
 from bonafide.errors import InvalidRequest
 
+Numbers = Annotated[list[float], Field(fail_fast=True)]
+"""Samples as text; of wrong ones the first is told, where a million may be sent."""
 RawEncoding = Literal["float32", "pcm16", "l16", "mulaw", "alaw"]
 
 _PCM16_SCALE = 32_768
-_NUMBERS: TypeAdapter[list[float]] = TypeAdapter(Annotated[list[float], Field(fail_fast=True)])
+_NUMBERS: TypeAdapter[list[float]] = TypeAdapter(Numbers)
 _NAMES: dict[str, RawEncoding] = {
     **dict.fromkeys(("float32", "f32le", "pcm_f32le"), "float32"),
     **dict.fromkeys(("pcm16", "int16", "s16le", "pcm_s16le", "linear16"), "pcm16"),

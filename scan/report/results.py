@@ -20,7 +20,7 @@ _AHEAD = 4
 """Files that are read before they are needed."""
 
 
-def opened(place: Place) -> tuple[list[Part], str]:
+def opened(place: Place) -> tuple[Sequence[Part], str]:
     """The parts of the result there, and the archive that it is of.
 
     Raises:
@@ -30,7 +30,7 @@ def opened(place: Place) -> tuple[list[Part], str]:
     manifest = read_manifest(place)
     if manifest is None:
         raise WrongUse(f"no {MANIFEST} there: no result of a scan")
-    return list(manifest.parts), str(manifest.scan.get("archive") or "")
+    return manifest.parts, str(manifest.scan.get("archive") or "")
 
 
 def batches(

@@ -29,7 +29,7 @@ GROWTH = 64 * MIB
 """Of the service's memory beside the recording itself: a few blocks and batches, buffers, the answer."""
 WINDOWS = UPLOADED_CHUNKS * 64_000 * 2
 """Bytes of the decoded upload; only a cache in memory may hold them."""
-PROMPT_S = 10.0
+PROMPT_S = 5.0
 """For a small call beside the long one, on a machine that is busy; alone it takes some 50 ms."""
 _fresh = count(1_000)
 

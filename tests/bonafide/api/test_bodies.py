@@ -188,6 +188,7 @@ async def test_json_that_holds_no_file(client: httpx.AsyncClient, content: bytes
     [
         (EncodedFile, {"data": ""} | dict.fromkeys("abc", 1), "a: Extra inputs are not permitted"),
         (WantedJob, {"bucket": "b", "keys": [1, 2, 3]}, "keys.0: Input should be a valid string"),
+        (WantedJob, {"bucket": "b", "keys": [{}] * 1_000}, "keys.0: Input should be a valid string"),
         (EncodedFile, {"data": "", "a" * 1000: 1}, "a" * 100 + ": Extra inputs are not permitted"),
     ],
 )

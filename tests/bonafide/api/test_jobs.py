@@ -13,14 +13,12 @@ import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from bonafide.api.bodies import read_json
 from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
-from bonafide.api.http_jobs import WantedJob
 from bonafide.app import App
-from bonafide.errors import InvalidRequest, Unavailable
+from bonafide.errors import Unavailable
 from bonafide.jobs.jobs import JobRequest
 from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
@@ -92,13 +90,6 @@ async def test_a_key_that_is_not_there_is_a_result(client: httpx.AsyncClient, ap
         assert (await ended(client, job["id"]))["failed"] == 1
     (missing,) = [each for each in await results(client, job["id"]) if "error" in each]
     assert (missing["key"], missing["error"]["code"], missing["index"]) == ("missing.wav", "object_not_found", 0)
-
-
-def test_a_list_of_wrong_keys_is_refused_by_the_first() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        read_json(WantedJob, json.dumps({"bucket": "calls", "keys": [{}] * 1_000}).encode())
-    assert isinstance(refused.value.__cause__, ValidationError)
-    assert refused.value.__cause__.error_count() == 1
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,10 @@ def test_what_cannot_be_read_is_told(text: str, told: str) -> None:
         requests.read_message(text)
 
 
-def test_an_array_of_wrong_items_is_refused_by_the_first() -> None:
+@pytest.mark.parametrize("item", [{}, "a"])
+def test_an_array_of_wrong_items_is_refused_by_the_first(item: object) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        requests.read_message(json.dumps({"type": "audio_chunk", "audio_data": [{}] * 1_000}))
+        requests.read_message(json.dumps({"type": "audio_chunk", "audio_data": [item] * 1_000}))
     assert isinstance(refused.value.__cause__, ValidationError)
     assert refused.value.__cause__.error_count() == 2  # no string, and no number
 
@@ -103,10 +104,3 @@ def test_old_clients_send_more_than_we_know() -> None:
     )
     assert isinstance(chunk, requests.AudioChunk)
     assert chunk.sample_rate == 16_000
-
-
-def test_of_an_array_only_the_first_wrong_number_is_described() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        requests.read_message('{"type": "audio_chunk", "audio_data": ["a", "b", "c"]}')
-    assert isinstance(refused.value.__cause__, ValidationError)
-    assert refused.value.__cause__.error_count() == 2  # it is no text either

@@ -39,12 +39,9 @@ asyncio.run(supervise())
 
 def forked(body: str, folder: Path, supervisor: str = "") -> tuple[list[str], str]:
     """What a supervisor and the process that it forks print, in which this is the server's `main(args)`; and errors."""
-    program = supervisor + SUPERVISOR.replace("BODY", body.strip().replace("\n", "\n    ")).replace(
-        "FOLDER", repr(str(folder))
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", supervisor + program], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    program = SUPERVISOR.replace("BODY", body.strip().replace("\n", "\n    ")).replace("FOLDER", repr(str(folder)))
+    command = [sys.executable, "-c", supervisor + program]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     *lines, last = ended.stdout.splitlines()
     assert last == "the supervisor ends"
@@ -112,7 +109,7 @@ log.configure_server_logging()
 logger = logging.getLogger("bonafide.any")
 logger.warning("of the supervisor")
 """
-    (first, *_, second, _), errors = forked(body, tmp_path, supervisor)
+    (first, _, second, _), errors = forked(body, tmp_path, supervisor)
     assert first.endswith("[WARNING] [] of the supervisor")
     assert second.endswith("[WARNING] [service:Any] of the process")
     assert not errors

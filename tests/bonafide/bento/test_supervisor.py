@@ -13,6 +13,7 @@ from typing import Any
 
 import circus.arbiter
 import circus.process
+import circus.util
 import psutil
 import pytest
 from bentoml._internal.utils.circus import Arbiter, ThreadedArbiter, create_standalone_arbiter
@@ -33,7 +34,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Arbiter, "start", supervisor._arbiter_start)
     monkeypatch.setattr(Arbiter, "stop", supervisor._arbiter_stop)
     monkeypatch.setattr(Arbiter, "manage_watchers", supervisor._manage_watchers)
-    monkeypatch.setattr(circus.arbiter, "_setproctitle", supervisor._set_title)
+    monkeypatch.setattr(circus.arbiter, "_setproctitle", circus.util._setproctitle)
     monkeypatch.setattr(circus.process, "Popen", psutil.Popen)
 
 
