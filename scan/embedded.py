@@ -6,6 +6,7 @@ Each that is started imports Ray, which takes one to three seconds of a core bef
 import logging
 import os
 import uuid
+from collections.abc import Iterator
 from typing import Any, cast
 
 import ray
@@ -25,16 +26,14 @@ _ENVIRONMENT = {
 }
 """The environment of Ray's processes, where it does not say otherwise."""
 _STORE_BYTES = 512 * 1024 * 1024
-_SPECTATORS = ("start_monitor", "start_log_monitor")
-"""What scales a cluster, and prints logs here."""
-_STATISTICS = ("register_dataset_to_stats_actor", "update_execution_metrics", "update_iteration_metrics")
 
 
 class _OneMachine:
     """What Ray Data takes for the cluster's autoscaler; the real one is an actor."""
 
     def __init__(self) -> None:
-        self._there = ExecutionResources.from_resource_dict(cast(Any, ray).cluster_resources())
+        there: dict[str, float] = cast(Any, ray).cluster_resources()
+        self._there = ExecutionResources.from_resource_dict(there)
 
     def try_trigger_scaling(self) -> None:
         """There is nothing to scale."""
@@ -42,7 +41,7 @@ class _OneMachine:
     def on_executor_shutdown(self) -> None:
         """Nothing was asked for."""
 
-    def get_total_resources(self) -> ExecutionResources:
+    def get_total_resources(self) -> Any:
         """Those of this machine, of which a scan has all."""
         return self._there
 
@@ -53,15 +52,8 @@ def start(cpus: int) -> None:
     Args:
         cpus: that its tasks and actors share.
     """
-    # Ray takes the machine's outer address in the place of loopback, and would listen on all interfaces.
-    services.resolve_ip_for_localhost = lambda host: host
-    for name in _SPECTATORS:
-        setattr(Node, name, _nothing)
-    Node.start_api_server = _no_dashboard
-    for name in _STATISTICS:
-        setattr(_StatsManager, name, staticmethod(_nothing))
-    _StatsManager.gen_dataset_id_from_stats_actor = staticmethod(lambda: uuid.uuid4().hex)
-    streaming_executor.create_cluster_autoscaler = lambda *_, **__: _OneMachine()
+    for owner, name, instead in _replaced():
+        setattr(owner, name, instead)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     ray.init(
@@ -75,14 +67,27 @@ def start(cpus: int) -> None:
     )
 
 
+def _replaced() -> Iterator[tuple[object, str, object]]:
+    """What of Ray something else stands in for: its owner, its name, and that."""
+    # Ray takes the machine's outer address in the place of loopback, and would listen on all interfaces.
+    yield services, "resolve_ip_for_localhost", lambda host: host
+    # What scales a cluster, prints logs here, and answers for a dashboard.
+    yield Node, "start_monitor", _nothing
+    yield Node, "start_log_monitor", _nothing
+    yield Node, "start_api_server", _no_dashboard
+    # Statistics, and a name from their actor.
+    yield _StatsManager, "register_dataset_to_stats_actor", staticmethod(_nothing)
+    yield _StatsManager, "update_execution_metrics", staticmethod(_nothing)
+    yield _StatsManager, "update_iteration_metrics", staticmethod(_nothing)
+    yield _StatsManager, "gen_dataset_id_from_stats_actor", staticmethod(lambda: uuid.uuid4().hex)
+    yield streaming_executor, "create_cluster_autoscaler", lambda *_, **__: _OneMachine()
+
+
 def _nothing(*_: object, **__: object) -> None:
-    """In the place of what starts `_SPECTATORS` or an actor for `_STATISTICS`."""
+    """Starts nothing, tells nobody."""
 
 
-def _no_dashboard(node: Node, **_: object) -> None:
-    """In the place of what starts a dashboard: an address where there is none, as Ray's agent asks for it until then.
-
-    That is each second, with a traceback in its log.
-    """
+def _no_dashboard(node: Any, **_: object) -> None:
+    """Names an address without a dashboard: Ray's agent asks each second for one, with a traceback in its log."""
     key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
     node.get_gcs_client().internal_kv_put(key, b"127.0.0.1:0", True, namespace)
