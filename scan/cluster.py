@@ -11,19 +11,11 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
-from ray._private import services
 from ray.data import DataContext
 
+from scan import embedded
 from scan.source import WrongUse
 
-_EMBEDDED = {
-    # Reports and statistics for a dashboard, which there is none of.
-    "RAY_enable_metrics_collection": "0",
-    "RAY_event_stats": "0",
-    "RAY_task_events_report_interval_ms": "0",
-}
-"""The environment of Ray's processes on this machine, where it does not say otherwise."""
-_STORE_BYTES = 512 * 1024 * 1024
 _BLOCK_BYTES = 16 * 1024 * 1024
 
 
@@ -43,21 +35,8 @@ def session(address: str | None, cpus: int, scorers: int = 1, gpus: float = 0.0)
     if gpus > 1 and gpus % 1:
         raise WrongUse(f"a scorer cannot have {gpus:g} GPUs: a share of one, or whole ones")
     if address is None:
-        # Ray takes the machine's outer address in the place of loopback, and would listen on all interfaces.
-        services.resolve_ip_for_localhost = lambda host: host
-        for name, value in _EMBEDDED.items():
-            os.environ.setdefault(name, value)
         # More than there are: decoding has its own share beside the engines, which use them all.
-        ray.init(
-            address="local",
-            num_cpus=(scorers + 1) * cpus,
-            object_store_memory=_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
-        )
-        _end_spectators()
+        embedded.start((scorers + 1) * cpus)
     else:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -90,12 +69,3 @@ def _require_gpus(scorers: int, gpus: float) -> None:
     there = cast(Any, ray).cluster_resources().get("GPU", 0.0)
     if scorers_on(there, gpus) < scorers:
         raise WrongUse(f"{scorers} scorers of {gpus:g} GPUs each need more than the {there:g} of this machine")
-
-
-def _end_spectators() -> None:
-    """Ends the processes that print logs here, scale a cluster, and answer for a dashboard: together 1% of a core."""
-    node = ray._private.worker._global_node
-    if node is not None:
-        node.kill_log_monitor(check_alive=False)
-        node.kill_monitor(check_alive=False)
-        node.kill_dashboard(check_alive=False)

@@ -79,7 +79,7 @@ def _scored(
         tables.append(entries_table(first, block))
         first += len(block)
     scored = (
-        ray.data.from_arrow(tables)
+        ray.data.from_blocks(tables)
         .map_batches(cast(Any, decoded), batch_size=None, batch_format="pyarrow", fn_kwargs={"job": job}, num_cpus=1)
         .map_batches(
             cast(Any, Scorer),

@@ -8,24 +8,28 @@ pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)"
 
 import ray
 
-from scan import cluster
+from scan import cluster, embedded
 from scan.source import WrongUse
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_all_scorers_of_one_machine_leave_room_for_decoding() -> None:
-    with cluster.session(None, 2, scorers=3):
-        assert cast(Any, ray).cluster_resources()["CPU"] == 8
+def test_scorers_leave_room_for_decoding_and_gpus_that_this_machine_lacks_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, there = embedded.start, {}
 
+    def started(cpus: int) -> None:
+        start(cpus)
+        there.update(cast(Any, ray).cluster_resources())
 
-@pytest.mark.slow
-def test_gpus_that_this_machine_lacks_are_not_waited_for() -> None:
+    monkeypatch.setattr(embedded, "start", started)
     with (
-        pytest.raises(WrongUse, match="1 scorers of 1000 GPUs each need more than the"),
-        cluster.session(None, 1, gpus=1000.0),
+        pytest.raises(WrongUse, match="3 scorers of 1000 GPUs each need more than the"),
+        cluster.session(None, 2, scorers=3, gpus=1000.0),
     ):
         pass
+    assert there["CPU"] == 8
     assert not ray.is_initialized()
 
 

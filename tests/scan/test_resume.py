@@ -40,7 +40,7 @@ DELAY_S = 0.02
 A_FEW = 16
 """More than what is scored at once."""
 MEGABYTE = 1_000_000
-_POLL_S = 0.3
+_POLL_S = 0.5
 """Each look walks through all processes of the machine."""
 
 
@@ -97,6 +97,17 @@ class Scan:
     def workers(self, name: str) -> list[psutil.Process]:
         """The workers of Ray that do this."""
         return [each for each in self.descendants() if name in _title(each)]
+
+    async def worker(self, name: str) -> psutil.Process:
+        """The first that is seen to do this."""
+        found: list[psutil.Process] = []
+
+        def seen() -> bool:
+            found.extend(self.workers(name))
+            return bool(found)
+
+        await self.until(seen)
+        return found[0]
 
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -198,8 +209,8 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
         with running(proxy.address, tmp_path) as scan:
             await scan.until(lambda: results.committed() > A_FEW)
             assert scan.listening() <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
-            assert not scan.workers("monitor.py")
-            assert not scan.workers("dashboard.py")
+            for spectator in ("monitor.py", "dashboard.py", "_StatsActor", "_AutoscalingCoordinatorActor"):
+                assert not scan.workers(spectator)
             # Ray's agents ask the dead driver's server for a minute before they end.
             left_behind = [each for each in scan.descendants() if "Agent" not in _title(each)]
             assert left_behind
@@ -216,11 +227,13 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
 
         # Then a worker that decodes, the one that scores, and the storage.
         with running(proxy.address, tmp_path) as scan:
-            await scan.until(lambda: bool(scan.workers("MapBatches(Scorer)")) and results.committed() == before - 1)
+            await scan.until(lambda: results.committed() == before - 1)
+            scorer = await scan.worker("MapBatches(Scorer)")
             began = proxy.sent
-            await scan.until(lambda: bool(scan.workers("MapBatches(decoded)")) and read(began, 1)())
-            scan.workers("MapBatches(decoded)")[0].send_signal(signal.SIGKILL)
-            scan.workers("MapBatches(Scorer)")[0].send_signal(signal.SIGKILL)
+            await scan.until(read(began, 1))
+            decoder = await scan.worker("MapBatches(decoded)")
+            decoder.send_signal(signal.SIGKILL)
+            scorer.send_signal(signal.SIGKILL)
             began = proxy.sent
             await scan.until(read(began, 1))
             minio.kill()
