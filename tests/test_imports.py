@@ -21,6 +21,7 @@ ONE_KIND = {"openvino", "av", "PIL", "grpc"}
         ("supervisor", "service", TRAINING | CLIENTS | ONE_KIND),
         ("service", "service, bonafide.serving", TRAINING | CLIENTS | {"openvino", "ai_edge_litert"}),
         ("runner", "service, models.configured, models.face_model", TRAINING | CLIENTS | {"av", "grpc"}),
+        ("decoder", "bonafide.decoders.template", TRAINING | CLIENTS | {"openvino", "grpc", "pydantic"}),
     ],
 )
 def test_a_process_imports_what_it_uses(process: str, modules: str, absent: set[str]) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from threading import Lock
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,11 @@ from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
-from bonafide.settings import Settings
 from bonafide.verdict import WindowSpan
 from models.info import ModelInfo
+
+if TYPE_CHECKING:  # decoding processes have no settings
+    from bonafide.settings import Settings
 
 __all__ = [
     "MIN_HOP_SECONDS",
@@ -69,7 +71,7 @@ class AudioLimits:
     max_sample_rate: int
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: "Settings") -> Self:
         """The limits that the settings name."""
         return cls(
             settings.max_audio_bytes,

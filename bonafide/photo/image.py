@@ -6,7 +6,7 @@ Only JPEG, PNG, WebP, BMP and the first frame of a GIF are opened; the size is c
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo.format import ACCEPTED, identify, stated_orientation
 from bonafide.photo.jpeg import END, structure
 from bonafide.photo.plain_bilinear import resized
-from bonafide.settings import Settings
 from models.info import ImageGeometry
+
+if TYPE_CHECKING:  # decoding processes have no settings
+    from bonafide.settings import Settings
 
 
 class _Jpeg(JpegImageFile):
@@ -86,7 +88,7 @@ class ImageLimits:
     max_pixels: int
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: "Settings") -> Self:
         """The limits that the settings name."""
         return cls(settings.max_image_bytes, settings.max_image_pixels)
 

@@ -6,15 +6,17 @@ The verdict is given anyway, with the reason.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from bonafide.photo.faces import LOOKED_AT_GAP, Box, Face
-from bonafide.settings import Settings
 from models.info import ImageGeometry
+
+if TYPE_CHECKING:  # decoding processes have no settings
+    from bonafide.settings import Settings
 
 LIGHT_SIDE = 64
 """Pixels of the square in which the light and the sharpness of every face are measured, whatever its size."""
@@ -40,7 +42,7 @@ class QualityLimits:
     min_sharpness: float
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: "Settings") -> Self:
         """The limits that the settings name."""
         return cls(
             several_share=settings.face_several_share,

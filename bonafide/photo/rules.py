@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bonafide.photo.image import ImageLimits
 from bonafide.photo.quality import QualityLimits
-from bonafide.settings import Settings
+
+if TYPE_CHECKING:  # decoding processes have no settings
+    from bonafide.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class PhotoRules:
     crop_margin: float | None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: "Settings") -> Self:
         """The rules that the settings name."""
         return cls(
             limits=ImageLimits.from_settings(settings),
