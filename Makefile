@@ -30,10 +30,12 @@ setup: .venv/ready ## Set up .venv from the lock file
 	ln -sf ../../scripts/bonafide-scan $(BIN)/bonafide-scan
 	touch $@
 
-# What most test processes import, compiled once: workers that begin together would each compile it all.
-COMPILED := torch scipy numpy sympy bentoml opentelemetry openvino PIL pydantic hypothesis _pytest
+# What test processes import, compiled once, in two halves: workers that begin together would each compile it all.
+IMPORT_ALL := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m scripts.import_all
 .venv/compiled: .venv/ready
-	cd .venv/lib/python3.11/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED)
+	$(IMPORT_ALL) lab models sklearn.metrics torchaudio & \
+	$(IMPORT_ALL) bonafide scan benchmarks scripts bonafide_client _pytest.pytester hypothesis playwright.sync_api xdist.plugin \
+	  && wait $$!
 	touch $@
 
 serve: setup ## Serve both detectors: HTTP on 3000, gRPC on 50051 and 50052

@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import gc
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish() -> Iterator[None]:
+    """Lets torch's loggers pass on what they log: pytest listens at the root then, not at 60 more for each test."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
+    return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -53,6 +53,7 @@ def start(cpus: int) -> None:
         cpus: that its tasks and actors share.
     """
     for owner, name, instead in _replaced():
+        getattr(owner, name)  # raises where another Ray has no such thing
         setattr(owner, name, instead)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -66,7 +66,9 @@ class Settings(
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Adds the YAML files; see pydantic-settings."""
-        sources = [init_settings, env_settings, dotenv_settings]
+        sources = [init_settings, env_settings]
+        if Path(".env").exists():  # it looks at each field, which takes as long as all other sources
+            sources.append(dotenv_settings)
         if path := os.environ.get("BONAFIDE_CONFIG"):
             if not Path(path).is_file():
                 raise FileNotFoundError(f"BONAFIDE_CONFIG names {path}, which is not a file")

@@ -21,15 +21,16 @@ def one_thread() -> None:
 @pytest.fixture(autouse=True)
 def audible_log() -> Iterator[None]:
     """Makes `caplog` capture `models` and `lab`, whatever a command line that ran in this process has set up."""
-    loggers = [logging.getLogger(name) for name in ("models", "lab")]
-    before = [(logger.level, logger.propagate) for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.NOTSET)
-        logger.propagate = True
+    _make_audible()
     yield
-    for logger, (level, propagate) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.propagate = propagate
+    _make_audible()
+
+
+def _make_audible() -> None:
+    for logger in map(logging.getLogger, ("models", "lab")):
+        if logger.level != logging.NOTSET:  # else 2,000 loggers would forget their levels, which takes a millisecond
+            logger.setLevel(logging.NOTSET)
+        logger.propagate = True
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """The command `bonafide` before a person: bars, colours, Ctrl-C, and a pipe whose reader goes away."""
 
+import fcntl
 import os
 import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +106,14 @@ def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
     return process.returncode, err.decode()
 
 
+def until_read(pipe: int) -> None:
+    """Returns when what the pipe brought has been read."""
+    end, waiting = time.monotonic() + 60, bytearray(4)
+    while fcntl.ioctl(pipe, termios.FIONREAD, waiting) == 0 and any(waiting):
+        assert time.monotonic() < end, "nothing reads the pipe"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("verb", ["audio", "face"])
 @pytest.mark.parametrize("by_path", [False, True])
 def test_ctrl_c_ends_it_while_a_pipe_is_silent(
@@ -111,7 +121,7 @@ def test_ctrl_c_ends_it_while_a_pipe_is_silent(
 ) -> None:
     reader, path = silent
     process = started(verb, path if by_path else "-", "--address", address, stdin=reader)
-    time.sleep(3)  # until it reads: nothing outside shows when
+    until_read(reader)
     process.send_signal(signal.SIGINT)
     assert ended(process) == (130, "interrupted\n")
 
