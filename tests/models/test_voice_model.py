@@ -320,7 +320,7 @@ def pooled_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray
 
 def _full_size_windows() -> list[NDArray[np.int16]]:
     """A full window, and a short one, which is repeated."""
-    return [windows()[0], windows(16_000)[1]]
+    return [windows()[0], windows(16_000)[4]]
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +8,8 @@ import torch
 
 from models.convert import main
 from models.errors import CheckpointMismatch, UnsupportedModel
-from models.heads import convert
 from models.heads.convert import Research, read_research, write_folder
-from models.heads.kinds import KIND_OF, KINDS, Kind, filled, recognised
+from models.heads.kinds import KIND_OF, KINDS, Kind, filled
 from models.heads.manifest import manifest
 from models.openvino_engine import openvino  # its import keeps the converter from reporting over the network
 from models.voice_model import VoiceSpoofModel
@@ -51,11 +49,7 @@ def test_the_command_writes_a_folder_with_the_same_scores_and_what_decides_one(
     """With windows of a quarter of their length, for time."""
     trained = read_research(checkpoint, licence="MIT").manifest["input"]["window"]
     assert trained == {"samples": 64_600, "short": "repeat", "last": "reach_back", "min_samples": 400}
-
-    def shorter(*given: Any) -> Kind:
-        return replace(recognised(*given), window_samples=16_150)
-
-    monkeypatch.setattr(convert, "recognised", shorter)
+    monkeypatch.setitem(KIND_OF, "aasist-l", replace(KIND_OF["aasist-l"], window_samples=16_150))
     out = tmp_path / "out"
     assert main([str(checkpoint), "--out", str(out), "--licence", "MIT"]) == 0
     assert "AASIST-L" in capsys.readouterr().out
