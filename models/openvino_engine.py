@@ -192,13 +192,30 @@ def traced(module: "nn.Module", example: "Tensor") -> openvino.Model:
     it was converted to on another one.
 
     Args:
-        module: of one input and one output.
+        module: of one input and one output. Its parameters have no gradient afterwards.
         example: an input; sizes that the module does not compute with may be others later.
     """
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # type: ignore[import-untyped]
 
-    decoder = TorchScriptPythonDecoder(module, example_input=example, trace_kwargs={"check_trace": False})
+    decoder = TorchScriptPythonDecoder(_whole(module), example_input=example, trace_kwargs={"check_trace": False})
     return openvino.convert_model(decoder, example_input=example)
+
+
+def _whole(module: "nn.Module") -> "nn.Module":
+    """A module of no parts that computes what `module` does, with its tensors as constants.
+
+    Torch copies each part of a module that it traces into a scripted one, and OpenVINO looks each tensor up through all
+    the parts around it: that takes longer than all else.
+    """
+    from torch import nn
+
+    class Whole(nn.Module):
+        def forward(self, raw: "Tensor") -> "Tensor":
+            computed: Tensor = module(raw)
+            return computed
+
+    module.requires_grad_(False)  # a trace has no constants that have gradients
+    return Whole().eval()
 
 
 def _not_converted(model: EngineModel, error: ModuleNotFoundError) -> NotConverted:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openvino  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from lab.training import distill_mos
 from lab.training.kept_rows import write_rows
 from lab.training.voice_recordings import FULL_SCALE
-from models.openvino_engine import traced
+from models.openvino_engine import openvino, traced
 from models.spectral_branch import HOP, SpectralBranch, compressed
 
 log = logging.getLogger(__name__)

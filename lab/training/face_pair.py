@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import openvino  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
+
+from models.openvino_engine import openvino
 
 NAMES: Final = ("minifasnet-v2-2.7-80x80.onnx", "minifasnet-v1se-4.0-80x80.onnx")
 WIDTH: Final = 256

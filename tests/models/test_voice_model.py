@@ -1,7 +1,7 @@
 import functools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from transformers import (
     HubertForSequenceClassification,
     Wav2Vec2Config,
     Wav2Vec2ForSequenceClassification,
+    WavLMConfig,
     WavLMForSequenceClassification,
     pipeline,
 )
@@ -22,10 +23,12 @@ from transformers import (
 from models.devices import cpu_has_bf16
 from models.errors import AmbiguousLabels, ModelError, UnsupportedModel
 from models.manifest_fields import Last
-from models.voice_model import WAVLM_BASE, VoiceSpoofModel
+from models.pooled_wavlm import PooledWavLM
+from models.voice_model import WAVLM_BASE, VoiceSpoofModel, _PthVoice
 from models.window_rule import WindowRule
 from tests.models.checkpoints import (
     TINY_WAVE,
+    PlainPooled,
     options,
     plain_pooled_scores,
     plain_voice_scores,
@@ -289,10 +292,27 @@ def test_a_saved_hub_model(tiny_voice: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(detector.score(windows()), expected, atol=TOLERANCE["fp32"])
 
 
+_TWO_LAYERS = {**WAVLM_BASE, "num_hidden_layers": 2}
+"""WavLM-base in all its widths; its other layers are as the second, which is given the first one's positions."""
+
+
+def _config(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != "model_type"}
+
+
+def test_a_bare_file_is_of_the_size_of_wavlm_base() -> None:
+    with torch.device("meta"):
+        plain = PlainPooled(WavLMConfig(**_config(WAVLM_BASE))).state_dict()
+        ours = PooledWavLM(WavLMConfig(**_PthVoice.config)).state_dict()
+    assert {key: tensor.shape for key, tensor in ours.items()} == {key: tensor.shape for key, tensor in plain.items()}
+    assert ours["linear.weight"].shape == (1, 768 * 128)
+    assert {key.split(".")[3] for key in ours if key.startswith("wavlm.encoder.layers.")} == set(map(str, range(12)))
+
+
 @pytest.fixture(scope="module")
 def pooled_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.float32]]:
-    """A file of WavLM-base with random weights, and the scores of its plain module for `_full_size_windows`."""
-    module = random_pooled(**{key: value for key, value in WAVLM_BASE.items() if key != "model_type"})
+    """A file of `_TWO_LAYERS` with random weights, and the scores of its plain module for `_full_size_windows`."""
+    module = random_pooled(**_config(_TWO_LAYERS))
     path = tmp_path_factory.mktemp("full-size") / "chk.pth"
     torch.save({"model_state_dict": module.state_dict()}, path)
     return path, plain_pooled_scores(module, [np.resize(item, 64_000) for item in _full_size_windows()])
@@ -300,13 +320,16 @@ def pooled_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray
 
 def _full_size_windows() -> list[NDArray[np.int16]]:
     """A full window, and a short one, which is repeated."""
-    return [windows()[0], windows(16_000)[1]]
+    return [windows()[0], windows(16_000)[4]]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", FULL_SIZE)
-def test_full_size(pooled_base: tuple[Path, NDArray[np.float32]], precision: str) -> None:
-    """A bare file, whose architecture is always WavLM-base, by OpenVINO; the tiny models cover torch."""
+def test_full_size(
+    pooled_base: tuple[Path, NDArray[np.float32]], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bare file by OpenVINO; the tiny models cover torch."""
+    monkeypatch.setattr(_PthVoice, "config", _TWO_LAYERS)
     path, expected = pooled_base
     detector = VoiceSpoofModel.load(
         str(path), options(path.parent, engine="openvino", precision=precision, max_batch=2)
