@@ -1,6 +1,5 @@
 """What the serving processes load: each module costs every start time, and torch costs seconds and memory."""
 
-import re
 import subprocess
 import sys
 
@@ -29,11 +28,3 @@ def test_a_process_imports_what_it_uses(process: str, modules: str, absent: set[
     look = f"import sys, {modules}; print(*sorted(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
     assert absent & set(ran.stdout.split()) == set(), process
-
-
-def test_openvino_is_imported_where_its_reports_are_prevented() -> None:
-    """A process that imports it otherwise first reports each conversion over the network, which takes seconds too."""
-    files = [path for folder in ("bonafide", "lab", "models", "scripts") for path in (ROOT / folder).rglob("*.py")]
-    imports = re.compile(r"^\s*(import|from) openvino\b", re.MULTILINE)
-    found = [path.relative_to(ROOT) for path in files if imports.search(path.read_text(encoding="utf-8"))]
-    assert [str(path) for path in found] == ["models/openvino_engine.py"]

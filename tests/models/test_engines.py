@@ -16,6 +16,7 @@ from models.devices import cpu_has_bf16, cpu_is_quicker_in_bf16, cuda_is_availab
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.graph import SpoofGraph
 from models.labels import SpoofRule
+from models.openvino_engine import openvino
 from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import options, windows
 
@@ -124,8 +125,6 @@ def test_a_conversion_that_computes_something_else_is_never_served(
 
 
 def test_threads_are_set(tiny_voice: Path, workspace: Path) -> None:
-    from openvino import properties  # type: ignore[import-untyped]
-
     if not cuda_is_available():
         before = torch.get_num_threads()
         torch.set_num_threads(2)
@@ -134,7 +133,7 @@ def test_threads_are_set(tiny_voice: Path, workspace: Path) -> None:
         torch.set_num_threads(before)
     engine = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino", threads=1))._engine
     assert isinstance(engine, openvino_engine.OpenVINOEngine)
-    assert engine._compiled.get_property(properties.inference_num_threads) == 1
+    assert engine._compiled.get_property(openvino.properties.inference_num_threads) == 1
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this process may use one CPU only")
@@ -163,13 +162,11 @@ def test_a_model_runs_wherever_there_is_room(tiny_voice: Path, workspace: Path) 
 
 @needs_bf16
 def test_reported_precision_is_what_runs(tiny_voice: Path, workspace: Path) -> None:
-    from openvino import properties
-
     for precision, name in (("fp32", "f32"), ("bf16", "bf16")):
         chosen = options(workspace, engine="openvino", precision=precision)
         engine = VoiceSpoofModel.load(str(tiny_voice), chosen)._engine
         assert isinstance(engine, openvino_engine.OpenVINOEngine)
-        assert engine._compiled.get_property(properties.hint.inference_precision).get_type_name() == name
+        assert engine._compiled.get_property(openvino.properties.hint.inference_precision).get_type_name() == name
 
 
 def test_ready_is_logged_with_what_runs(tiny_voice: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
