@@ -134,7 +134,9 @@ class AudioInputDecoder:
         if isinstance(self._decoder, RawDecoder):
             self._heard_in(self.encoding)
             return [self._mixed(self._decoder.feed(data))]
-        blocks = of_one_rate(await self._decoder.feed(data))
+        with self._stream.decoding():
+            blocks = await self._decoder.feed(data)
+        blocks = of_one_rate(blocks)
         self._stream.session.lossy |= self._decoder.lossy
         return blocks
 

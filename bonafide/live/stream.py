@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
 from bonafide.audio.codec_reader import Codec
@@ -111,8 +111,7 @@ class LiveStream:
         self.codec = "float32"
         self.channel_names = settings.channel_names
         self._shadow = shadow
-        self._reading: asyncio.Task[None] | None = None
-        self._receiving = False
+        self._receiving: asyncio.Timeout | None = None
         self._ended_by: Ending | None = None
         self._broken: Broken = _raised
 
@@ -122,8 +121,8 @@ class LiveStream:
 
     def _end(self, reason: Ending) -> None:
         self._ended_by = reason
-        if self._receiving and self._reading is not None:
-            self._reading.cancel()
+        if self._receiving is not None and not self._receiving.expired():
+            self._receiving.reschedule(_now())
 
     def _end_of_slow_reader(self, error: SlowReader) -> None:
         self._broken(error)
@@ -166,6 +165,20 @@ class LiveStream:
             self._source.close()
             self._source = None
 
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """For a block that decodes a message: it has arrived, so it is judged whatever ends the session meanwhile."""
+        timeout, self._receiving = self._receiving, None
+        if timeout is None:  # at the end nothing is received
+            yield
+            return
+        timeout.reschedule(None)
+        try:
+            yield
+        finally:
+            timeout.reschedule(self.session.due_at if self._ended_by is None else _now())
+            self._receiving = timeout
+
     async def run(
         self, inputs: AsyncGenerator[Input, None], send: Send, rest: Rest, broken: Broken | None = None
     ) -> LiveSummary:
@@ -189,9 +202,8 @@ class LiveStream:
             return await self._run(inputs, send, rest, trial)
 
     async def _run(self, inputs: AsyncGenerator[Input, None], send: Send, rest: Rest, trial: VoiceTrial) -> LiveSummary:
-        self._reading = asyncio.create_task(self._read(inputs, rest))
         writing = asyncio.create_task(self._write(send, trial))
-        tasks = (self._reading, writing)
+        tasks = (asyncio.create_task(self._read(inputs, rest)), writing)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in tasks:
@@ -232,21 +244,16 @@ class LiveStream:
         """The next message, or None when the session is due to end."""
         if self._ended_by is not None:
             return None
-        self._receiving = True
-        timeout = asyncio.timeout_at(self.session.due_at)
         try:
-            async with timeout:
+            async with asyncio.timeout_at(self.session.due_at) as timeout:
+                self._receiving = timeout
                 return await anext(inputs)
         except TimeoutError:
             if timeout.expired():
                 return None
             raise
-        except asyncio.CancelledError:
-            if self._ended_by is not None:
-                return None
-            raise
         finally:
-            self._receiving = False
+            self._receiving = None
 
     async def _take(self, message: Input) -> None:
         if isinstance(message, Audio):

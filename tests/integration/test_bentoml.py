@@ -115,7 +115,7 @@ async def test_a_burst_is_queued_not_refused(client: AsyncBonafideClient, face_j
 
 
 async def test_overload_is_a_quick_refusal(service: LocalService, client: AsyncBonafideClient) -> None:
-    recording = encode(speech_like(8), 16_000)
+    recording = encode(speech_like(3), 16_000)
     answers = await asyncio.gather(
         *(client.analyze_file(recording + bytes([index, 0])) for index in range(100)), return_exceptions=True
     )

@@ -1,6 +1,7 @@
 """One running live session: outputs in order, none lost, bounded waiting, and every way it can end."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
@@ -8,14 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bonafide.audio.mono import Block
+from bonafide.calls import Call
 from bonafide.errors import Internal, ModelChanged, TooLarge, Unavailable
+from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.limits import LiveConfig
-from bonafide.live.messages import Audio, Failed, Flush, QueuedReply, Refused, WindowResults
+from bonafide.live.messages import Audio, Failed, Flush, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.scoring import SlowReader
 from bonafide.live.session import Ending
 from bonafide.live.summary import LiveSummary
 from tests.bonafide.fakes import INFO, MEMBERS, LocalRemote
-from tests.bonafide.live.conversation import Conversation, audio, conversation, level
+from tests.bonafide.live.conversation import Conversation, audio, conversation, level, live_sessions
 from tests.media import encode, speech_like
 
 
@@ -104,6 +107,39 @@ async def test_what_a_transport_holds_back_is_judged_when_the_service_ends_a_ses
         summary = await ended(talk)
         assert [each.end_s for each in summary.windows] == [1.0, 1.5]
         assert (summary.ending, len(talk.outputs)) == (Ending.GOING_AWAY, 2)
+
+
+@pytest.mark.parametrize(("idle_s", "ending"), [(60.0, Ending.GOING_AWAY), (0.001, Ending.IDLE)])
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_message_that_is_being_decoded_when_a_session_ends_is_decoded(
+    idle_s: float, ending: Ending, heard: bool
+) -> None:
+    async with live_sessions(LocalRemote(), idle_s=idle_s) as sessions:
+        with sessions.open(Call.within(60)) as stream:
+            intake = AudioInputDecoder(stream)
+            intake.configure(encoding="container")
+            seconds: list[float] = []
+
+            async def inputs() -> AsyncGenerator[Input, None]:
+                if ending is Ending.GOING_AWAY:
+                    asyncio.get_running_loop().call_soon(stream.drain)
+                blocks = await intake.samples(encode(speech_like(1.0, 48_000), 48_000, "webm"))
+                seconds.append(sum(len(block.samples) / block.rate for block in blocks))
+                if heard:
+                    yield Audio(blocks)
+                await asyncio.Event().wait()
+
+            async def rest() -> AsyncGenerator[Input, None]:
+                yield Audio(await intake.rest(), last=True)
+
+            async def send(output: object) -> None:
+                pass
+
+            async with asyncio.timeout(30):
+                summary = await stream.run(inputs(), send, rest)
+            assert seconds == pytest.approx([1.0], abs=0.05)
+            assert summary.audio_s == pytest.approx(seconds[0] if heard else 0.0, abs=0.01)
+            assert summary.ending is ending
 
 
 async def test_the_last_seconds_are_judged_when_a_session_ends() -> None:
