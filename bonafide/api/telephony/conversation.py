@@ -1,8 +1,9 @@
 """The one core of all telephony: a protocol's events to a live session, its verdicts to the call and the protocol."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Protocol
 
 from bonafide.api.telephony.call_verdict import call_verdict
@@ -69,6 +70,7 @@ class PhoneConversation:
         self._app = app
         self._intake = AudioInputDecoder(stream)
         self._call: PhoneCall | None = None
+        self._events: Iterator[Event] = iter(())
         self._sending = asyncio.Lock()
         self._is_gone = False
         self._error: Exception | None = None
@@ -114,7 +116,8 @@ class PhoneConversation:
     async def _inputs(self) -> AsyncGenerator[Input, None]:
         while (content := await self._wire.receive()) is not None:
             is_heard = False
-            for event in self._protocol.read(content):
+            self._events = iter(self._protocol.read(content))
+            for event in self._events:
                 if isinstance(event, Ended):
                     return
                 if (found := await self._input(event)) is not None:
@@ -125,9 +128,9 @@ class PhoneConversation:
         self._is_gone = True
 
     async def _rest(self) -> AsyncGenerator[Input, None]:
-        """What protocol and decoder hold back, also when the service ends the call."""
+        """What the last message, protocol and decoder hold back, also when the service ends the call."""
         try:
-            for event in self._protocol.rest():
+            for event in chain(self._events, self._protocol.rest()):
                 if (found := await self._input(event)) is not None:
                     yield found
         except BonafideError as error:  # the call has ended for a reason of its own

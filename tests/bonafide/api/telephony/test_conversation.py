@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,6 +26,8 @@ from tests.bonafide.api.telephony.exchanges import mulaw, pcm, pieces, telnyx_me
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import live_sessions
 from tests.bonafide.live.test_phone_calls import PostedDocuments
+
+SESSION_S = 0.05
 
 
 class Wire:
@@ -80,6 +84,16 @@ class FailingProtocol(SilentProtocol):
         if isinstance(content, str):
             raise ZeroDivisionError
         return [Begin("c-1", "", "pcm16", 8_000), Media(content)]
+
+
+class LongMessage(SilentProtocol):
+    """Begins a call, and takes half of a message in more time than a session may last."""
+
+    def read(self, content: Content) -> Iterator[Event]:
+        assert isinstance(content, bytes)
+        yield Begin("c-1", "", "pcm16", 8_000)
+        time.sleep(2 * SESSION_S)
+        yield from (Media(piece) for piece in pieces(content, len(content) // 2))
 
 
 class KeptVerdicts:
@@ -189,6 +203,11 @@ async def test_what_waits_for_a_lost_message_is_judged_whoever_ends_the_call(end
     document, _ = await served(wire, None, TelnyxProtocol(address_of([])), idle_s=0.5)
     assert outcome(document) == ("done", ending, "spoof", 0.98)
     assert document["warnings"] == ["1 messages of the stream were lost, in 1 gaps"]
+
+
+async def test_the_rest_of_a_message_is_judged_when_the_service_ends_the_call() -> None:
+    document, _ = await served(Wire(pcm(2, 8_000)), None, LongMessage(), max_session_s=SESSION_S)
+    assert outcome(document) == ("done", "session_limit", "spoof", 2.0)
 
 
 async def test_what_waits_to_be_mixed_is_judged_when_the_service_ends_the_call() -> None:
