@@ -160,9 +160,8 @@ def test_a_malformed_line_is_counted(change: dict[str, Any]) -> None:
 
 def test_a_line_without_scores_is_counted() -> None:
     said = {"model": "a", "version": "1", "window_samples": None, "threshold": 0.5, "score": 0.1, "label": "live"}
-    line = {"message": "shadow", "task": "face", "request_id": "1"} | dict.fromkeys(
-        ("served", "shadow"), said | {"scores": []}
-    )
+    line: dict[str, Any] = {"message": "shadow", "task": "face", "request_id": "1"}
+    line |= dict.fromkeys(("served", "shadow"), said | {"scores": []})
     assert read_lines([json.dumps(line)]).unreadable == 1
 
 

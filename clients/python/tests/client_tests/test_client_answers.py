@@ -68,7 +68,7 @@ def test_a_photo_and_a_status() -> None:
 
 
 def test_a_state_that_is_newer_than_the_client() -> None:
-    assert convert.health(health_pb2.HealthCheckResponse(status=9)) == "UNKNOWN"  # type: ignore[arg-type]
+    assert convert.health(health_pb2.HealthCheckResponse(status=9)) == "UNKNOWN"
     assert convert.health(health_pb2.HealthCheckResponse(status=1)) == "SERVING"
     assert job(jobs_pb2.Job(state="expired", ended_at=1.0)).has_ended
     assert not job(jobs_pb2.Job(state="paused")).has_ended
