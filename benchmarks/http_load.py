@@ -77,5 +77,5 @@ class Caller:
         """Posts the body with this number."""
         try:
             await score_of(*self._to, number)
-        except (Refused, aiohttp.ClientError) as error:
-            self.failures.append(str(error))
+        except (Refused, aiohttp.ClientError, TimeoutError) as error:  # the last where a server never answers
+            self.failures.append(str(error) or type(error).__name__)

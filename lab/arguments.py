@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +43,30 @@ def probability(text: str) -> float:
     return value
 
 
+def positive(text: str) -> int:
+    """A number of things of the command line, 1 at least."""
+    return _at_least(1, int(text))
+
+
+def natural(text: str) -> int:
+    """A number of things of the command line that may be none, or the seed of a generator."""
+    return _at_least(0, int(text))
+
+
+def amount(text: str) -> float:
+    """A quantity of the command line, more than 0."""
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError("a number above 0")
+    return value
+
+
+def _at_least(least: int, value: int) -> int:
+    if value < least:
+        raise argparse.ArgumentTypeError(f"a whole number from {least} on")
+    return value
+
+
 def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
     """The model options of the command line, by the names of `models.configured.settings_for`."""
     given = {
@@ -66,7 +91,7 @@ def run(command: Callable[[], None], *, kept: str = "what is in the score file i
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
         command()
-    except (DataError, ModelError, WrongSettings) as error:
+    except (DataError, ModelError, WrongSettings, OSError) as error:  # the last: a full disk, a file of somebody else
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(WRONG_USE)
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ The service's log in, agreement, histograms of scores and the recordings or phot
 """
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -71,6 +72,8 @@ def _read(paths: Sequence[Path]) -> Log:
 
 def _lines(path: Path) -> Iterator[str]:
     if str(path) == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # as a file's
         yield from sys.stdin
         return
     with path.open(encoding="utf-8", errors="replace") as lines:

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from bonafide.audio.reader import checked_hop
 from bonafide.errors import InvalidRequest
-from lab.arguments import REFERENCES, new_parser, overrides, probability, run
+from lab.arguments import REFERENCES, new_parser, overrides, positive, probability, run
+from lab.atomic import atomic
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
 from lab.evaluation.report import DEFINITIONS, ScoredTrials, reason_counts, report
@@ -57,8 +58,10 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--limit", type=int, metavar="N", help="judge a random sample, the same every time")
     data.add_argument("--allow-missing", action="store_true", help="leave out files that do not exist")
     data.add_argument("--scores", type=Path, metavar="FILE", help="keep scores here, and resume a stopped run")
-    data.add_argument("--readers", type=int, default=2, metavar="N", help="threads that read files (%(default)s)")
-    data.add_argument("--batch", type=int, metavar="N", help="windows or photos per call; default: the engine's choice")
+    data.add_argument("--readers", type=positive, default=2, metavar="N", help="threads that read files (%(default)s)")
+    data.add_argument(
+        "--batch", type=positive, metavar="N", help="windows or photos per call; default: the engine's choice"
+    )
 
 
 def read_trials(arguments: argparse.Namespace, usual_split: str | None = None) -> tuple[Dataset, Task]:
@@ -217,7 +220,8 @@ def _write(document: dict[str, Any], judged: ScoredTrials, folder: Path) -> None
     from lab.evaluation.plots import det_curve, score_histogram  # matplotlib is slow to import, and needed only here
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with atomic(folder / "report.json") as fresh:
+        fresh.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     title = f"{document['model']['name']} {document['model']['version']}, {document['data']['kind']}"
     det_curve(judged, folder / "det.png", title=title)
     score_histogram(judged, document["threshold"]["value"], folder / "histogram.png", title=title)
@@ -248,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         "--unseen", default="", metavar="NAME,NAME", help="attacks that were not in training: figures of their own"
     )
     parser.add_argument("--balanced", action="store_true", help="weight every attack the same, not every item")
-    parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     return parser
 
 

@@ -176,7 +176,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = export(told, arguments.objects, arguments.media, split)
         if not found.items:
             raise DataError(f"of {len(told)} verdicts with the truth, the media of none were found")
-        write(found.items, arguments.out)
+        try:
+            write(found.items, arguments.out)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         console = Console(highlight=False, soft_wrap=True)
         spoofs = sum(item.label == SPOOF for item in found.items)
         console.print(f"written: {arguments.out}, {len(found.items)} files, {spoofs} of them spoof", markup=False)

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from lab.arguments import new_parser, overrides, run
+from lab.arguments import amount, natural, new_parser, overrides, positive, run
+from lab.atomic import atomic
 from lab.evaluate import DATA_FORMS
 from lab.evaluation.datasets import read_dataset
 from lab.evaluation.progress import progress
@@ -147,7 +148,8 @@ def _same_as_before(work: Path, facts: dict[str, Any]) -> None:
         logger.info("going on with the training in %s", work)
         return
     work.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with atomic(note) as fresh:
+        fresh.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _decoded(trials: Sequence[Trial], read: Any, folder: Path, readers: int) -> Decoded:
@@ -194,16 +196,18 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--dev", type=Path, metavar="DATA", help="list or folder of the dev split, if it is elsewhere")
     data.add_argument("--media", type=Path, metavar="DIR", help="folder of the files that a list names")
     data.add_argument("--allow-missing", action="store_true", help="leave out files that do not exist")
-    data.add_argument("--readers", type=int, default=2, metavar="N", help="threads that read files (%(default)s)")
+    data.add_argument("--readers", type=positive, default=2, metavar="N", help="threads that read files (%(default)s)")
     how = parser.add_argument_group("training")
-    how.add_argument("--epochs", type=float, default=3.0, metavar="N", help="times as many items as there are (3)")
-    how.add_argument("--steps", type=int, metavar="N", help="instead of --epochs")
-    how.add_argument("--batch", type=int, default=16, metavar="N", help="windows or photos per step (%(default)s)")
-    how.add_argument("--learning-rate", type=float, default=3e-5, metavar="R", help="peak (%(default)s)")
-    how.add_argument("--frozen", type=int, default=0, metavar="N", help="lowest layers that keep their weights (0)")
+    how.add_argument("--epochs", type=amount, default=3.0, metavar="N", help="times as many items as there are (3)")
+    how.add_argument("--steps", type=positive, metavar="N", help="instead of --epochs")
+    how.add_argument("--batch", type=positive, default=16, metavar="N", help="windows or photos per step (%(default)s)")
+    how.add_argument("--learning-rate", type=amount, default=3e-5, metavar="R", help="peak (%(default)s)")
+    how.add_argument("--frozen", type=natural, default=0, metavar="N", help="lowest layers that keep their weights (0)")
     how.add_argument("--vary", action="store_true", help="vary room, noise and line each time; photos: mirror")
-    how.add_argument("--looks", type=int, default=10, metavar="N", help="dev evaluations, each with a checkpoint (10)")
-    how.add_argument("--seed", type=int, default=1, metavar="N", help="(%(default)s)")
+    how.add_argument(
+        "--looks", type=positive, default=10, metavar="N", help="dev evaluations, each with a checkpoint (10)"
+    )
+    how.add_argument("--seed", type=natural, default=1, metavar="N", help="(%(default)s)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
     return parser
 

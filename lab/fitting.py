@@ -12,6 +12,8 @@ from models.calibration import Floats, logits
 
 Method = Literal["platt", "temperature", "none"]
 _MAX_STEPS = 100
+_LEAST_APART = 1e-6
+"""Of logits."""
 _TURNED_OVER = (
     "spoofs do not score higher than bona fide items here, and a calibration would turn the model over; "
     "see with `python -m lab.inspect` which class is read as spoof"
@@ -32,6 +34,10 @@ def fit(scores: ArrayLike, spoof: ArrayLike, method: Method) -> tuple[float, flo
     if method == "none":
         return 1.0, 0.0
     x = logits(scores)
+    truth = np.asarray(spoof, np.bool_)
+    # Scores that do not tell the classes apart fit any scale, or one that rounding has kept above 0.
+    if not x[truth].mean() - x[~truth].mean() > _LEAST_APART:
+        raise ValueError(_TURNED_OVER)
     columns = np.stack([x, np.ones_like(x)], 1)[:, : 2 if method == "platt" else 1]
     solution = _regression(columns, *_targets(spoof))
     scale, offset = float(solution[0]), float(solution[1]) if method == "platt" else 0.0
@@ -54,7 +60,7 @@ def fit_weights(members: ArrayLike, spoof: ArrayLike) -> tuple[tuple[float, ...]
     """
     x = logits(members)
     targets = _targets(spoof)
-    kept = list(range(x.shape[1]))
+    kept = np.flatnonzero(np.ptp(x, axis=0) > _LEAST_APART).tolist()  # one that always says the same has no weight
     while kept:
         solution = _regression(np.column_stack([x[:, kept], np.ones(len(x))]), *targets)
         lowest = int(np.argmin(solution[:-1]))

@@ -16,7 +16,7 @@ from bonafide.audio.conditions import MUSIC
 from bonafide.audio.music import MusicMeter
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
 from bonafide.errors import BonafideError
-from lab.arguments import run
+from lab.arguments import amount, natural, positive, run
 from lab.evaluation.condition_rules import measured
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.trials import DataError, Trial, chosen_split
@@ -161,13 +161,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--speech", type=Path, required=True, metavar="DATA", help="as of `python -m lab.evaluate`")
     parser.add_argument("--split", metavar="NAME", help="part of the data")
-    parser.add_argument("--limit", type=int, metavar="N", help="take a random sample, the same every time")
+    parser.add_argument("--limit", type=positive, metavar="N", help="take a random sample, the same every time")
     parser.add_argument("--music", type=Path, required=True, nargs="+", metavar="FOLDER", help="searched for files")
     parser.add_argument("--lines", default="", metavar="NAME,NAME", help="of `python -m lab.robustness`; default: all")
-    parser.add_argument("--each", type=int, default=3, metavar="N", help="pieces of a file (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=12.0, metavar="S", help="of a piece or a mix (%(default)s)")
+    parser.add_argument("--each", type=positive, default=3, metavar="N", help="pieces of a file (%(default)s)")
+    parser.add_argument("--seconds", type=amount, default=12.0, metavar="S", help="of a piece or a mix (%(default)s)")
     parser.add_argument("--ratios", type=_ratios, default=(10.0, 5.0, 0.0, -5.0), metavar="DB,DB", help="10,5,0,-5")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all choices (%(default)s)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of all choices (%(default)s)")
     return parser
 
 

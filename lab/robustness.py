@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.arguments import new_parser, overrides, probability, run
+from lab.arguments import new_parser, overrides, positive, probability, run
+from lab.atomic import atomic
 from lab.calibrate import share
 from lab.evaluate import (
     DATA_FORMS,
@@ -128,7 +129,8 @@ def _write(document: dict[str, Any], folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    (folder / "robustness.json").write_text(text, encoding="utf-8")
+    with atomic(folder / "robustness.json") as fresh:
+        fresh.write_text(text, encoding="utf-8")
     title = f"{document['model']['name']} {document['model']['version']}, {document['data']['kind']}"
     markdown = "\n\n".join([f"# {title}", table(document), " ".join(sentences(document))]) + "\n"
     (folder / "robustness.md").write_text(markdown, encoding="utf-8")
@@ -145,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "--bpcer", type=share, metavar="P", help="which a threshold has to keep; default: that of the clean files"
     )
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of noise, rooms and losses (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     return parser
 
 

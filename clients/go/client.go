@@ -133,8 +133,7 @@ func (c *Client) AnalyzeUpload(
 	if err != nil {
 		return nil, failure(err, nil)
 	}
-	// The service may end the call before it has everything; its reason is then in what is received.
-	if err := send(stream, recording, taskID, chosen(given)); err != nil && !errors.Is(err, io.EOF) {
+	if err := send(stream, recording, taskID, chosen(given)); err != nil {
 		return nil, err
 	}
 	for event, err := range received(stream) {
@@ -236,7 +235,8 @@ func received[Event any](stream receiver[Event]) iter.Seq2[Event, error] {
 	}
 }
 
-// send returns io.EOF when the service has ended the call, or what the recording's reader returned.
+// send returns what the recording's reader returned, if that is not its end. The service may end the call before it has
+// everything: its reason is then in what is received.
 func send(
 	stream grpc.BidiStreamingClient[audioanalyzer.AnalyzeUploadRequest, audioanalyzer.AnalyzeAudioEvent],
 	recording io.Reader,
@@ -244,20 +244,33 @@ func send(
 	how analysis,
 ) error {
 	for buffer := make([]byte, partBytes); ; {
-		n, err := io.ReadFull(recording, buffer)
+		n, err := fill(buffer, recording)
+		if err != nil && err != io.EOF {
+			return err
+		}
 		if n > 0 {
 			part := &audioanalyzer.AnalyzeUploadRequest{
 				Data: buffer[:n], TaskId: taskID, HopSeconds: how.hopSeconds, ChannelMode: how.channelMode,
 			}
-			if err := stream.Send(part); err != nil {
-				return err
+			if sent := stream.Send(part); errors.Is(sent, io.EOF) {
+				return nil
+			} else if sent != nil {
+				return failure(sent, nil)
 			}
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == io.EOF {
 			return stream.CloseSend()
 		}
-		if err != nil {
-			return err
-		}
 	}
+}
+
+// fill reads until the buffer is full or the reader ends. Unlike io.ReadFull it tells an end from io.ErrUnexpectedEOF,
+// which the body of a request returns whose sender has left: the beginning of a recording must not be judged as all of it.
+func fill(buffer []byte, from io.Reader) (n int, err error) {
+	for n < len(buffer) && err == nil {
+		var read int
+		read, err = from.Read(buffer[n:])
+		n += read
+	}
+	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,6 +202,28 @@ func TestARecordingThatCannotBeReadIsItsReadersError(t *testing.T) {
 	broken := errors.New("disk gone")
 	if _, err := client.AnalyzeUpload(t.Context(), iotest.ErrReader(broken), ""); !errors.Is(err, broken) {
 		t.Error(err)
+	}
+}
+
+func TestARecordingThatIsTornIsNotJudged(t *testing.T) {
+	client := dial(t, serve(t, &peer{}, nil))
+	// What net/http gives of a body whose sender left before its end.
+	torn := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	answer, err := client.AnalyzeUpload(t.Context(), torn, "")
+	if answer != nil || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v %v", answer, err)
+	}
+}
+
+func TestOnlyATimeThatCanBeWaitedIsOne(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"1.5": 1500 * time.Millisecond, "0": 0, "-3": 0, "NaN": 0, "inf": 0, "1e300": 0, "soon": 0,
+	} {
+		var failed *Error
+		err := failure(status.Error(codes.ResourceExhausted, "busy"), metadata.Pairs("retry-after-s", text))
+		if !errors.As(err, &failed) || failed.RetryAfter != want {
+			t.Errorf("%s: %v", text, failed.RetryAfter)
+		}
 	}
 }
 

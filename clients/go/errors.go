@@ -3,6 +3,7 @@ package bonafide
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +71,9 @@ func failure(err error, trailer metadata.MD) error {
 	if failed.Code == "" && failed.Status == codes.ResourceExhausted && strings.Contains(failed.Message, "larger than max") {
 		failed.Code = codeTooLarge // said by gRPC itself
 	}
-	if seconds, err := strconv.ParseFloat(first("retry-after-s"), 64); err == nil {
+	// NaN and what no Duration holds fail this.
+	seconds, err := strconv.ParseFloat(first("retry-after-s"), 64)
+	if err == nil && seconds >= 0 && seconds < math.MaxInt64/float64(time.Second) {
 		failed.RetryAfter = time.Duration(seconds * float64(time.Second))
 	}
 	return failed

@@ -49,7 +49,8 @@ func (c *Client) JobResults(ctx context.Context, id string, after uint32) iter.S
 func (c *Client) WaitJob(ctx context.Context, id string, every time.Duration) (*jobs.Job, error) {
 	for {
 		job, err := c.Job(ctx, id)
-		if err != nil || job.GetState() == "done" || job.GetState() == "cancelled" {
+		// A newer service may have more states in which a job has ended.
+		if err != nil || job.GetState() == "done" || job.GetState() == "cancelled" || job.EndedAt != nil {
 			return job, err
 		}
 		select {

@@ -67,7 +67,7 @@ def read_lines(lines: Iterable[str]) -> Log:
         try:
             if (found := _compared(line)) is not None:
                 compared.append(found)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             unreadable += 1
     return Log(compared, unreadable)
 
@@ -93,6 +93,8 @@ def _compared(line: str) -> Compared | None:
 
 
 def _said(fields: dict[str, Any]) -> Said:
+    if not fields["scores"]:
+        raise ValueError("no scores")
     samples = fields["window_samples"]
     return Said(
         (str(fields["model"]), str(fields["version"])),

@@ -17,7 +17,7 @@ from bonafide.audio.levels import model_input
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
 from bonafide.audio.windows import WindowCutter
 from bonafide.errors import BonafideError
-from lab.arguments import run
+from lab.arguments import positive, run
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
 from lab.evaluation.trials import chosen_split
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.evaluation.condition_rules", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DATA", help="as of `python -m lab.evaluate`")
     parser.add_argument("--split", metavar="NAME", help="part of the data")
-    parser.add_argument("--limit", type=int, metavar="N", help="measure a random sample, the same every time")
+    parser.add_argument("--limit", type=positive, metavar="N", help="measure a random sample, the same every time")
     parser.add_argument("--source", default="", metavar="TEXT", help="only of sources whose names begin so")
     arguments = parser.parse_args(argv)
 

@@ -2,7 +2,7 @@
 
 import csv
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def read_dataset(data: Path, media: Path | None = None, *, allow_missing: bool =
         allow_missing: leave trials out whose file does not exist.
 
     Raises:
-        DataError: its form is unknown, a line is invalid, or files are missing.
+        DataError: its form is unknown, a line is invalid, a file has both labels, or files are missing.
     """
     if data.is_dir():
         if (data / "meta.csv").is_file():
@@ -56,6 +56,7 @@ def read_dataset(data: Path, media: Path | None = None, *, allow_missing: bool =
         raise DataError(f"{data} is no text; --data takes {_FORMS}") from error
     if not dataset.trials:
         raise DataError(f"{data} is empty")
+    _check_truth(dataset)
     return _existing(dataset, allow_missing=allow_missing)
 
 
@@ -130,9 +131,22 @@ def _placed(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:
     return tuple(replace(trial, path=root / trial.path) for trial in trials)
 
 
-def _found_by_name(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:
-    """ASVspoof lists name files without folder and suffix; they are searched everywhere below `root`."""
-    files = {path.stem: path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES}
+def _found_by_name(trials: Iterable[Trial], root: Path) -> tuple[Trial, ...]:
+    """ASVspoof lists name files without folder and suffix; they are searched everywhere below `root`.
+
+    Raises:
+        DataError: two files have a name of the list, such as copies through a codec.
+    """
+    files: dict[str, Path] = {}
+    second: dict[str, Path] = {}
+    for path in root.rglob("*"):
+        if path.suffix.lower() in AUDIO_SUFFIXES and files.setdefault(path.stem, path) is not path:
+            second[path.stem] = path
+    trials = tuple(trials)
+    if doubtful := next((name for trial in trials if (name := trial.path.name) in second), None):
+        raise DataError(
+            f"{doubtful} may be {files[doubtful]} or {second[doubtful]}; name the folder of one of them with --media"
+        )
     return tuple(
         replace(trial, path=files.get(trial.path.name, root / trial.path.with_suffix(".flac"))) for trial in trials
     )
@@ -160,6 +174,14 @@ def _existing(dataset: Dataset, *, allow_missing: bool) -> Dataset:
     absent = set(missing)
     kept = tuple(trial for trial in dataset.trials if trial.path not in absent)
     return Dataset(f"{dataset.kind}, {len(missing)} files missing", kept)
+
+
+def _check_truth(dataset: Dataset) -> None:
+    """Raises `DataError` where the list contradicts itself."""
+    truth: dict[Path, bool] = {}
+    for trial in dataset.trials:
+        if truth.setdefault(trial.path, trial.spoof) != trial.spoof:
+            raise DataError(f"{trial.path} is listed as bona fide and as spoof")
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from lab.arguments import new_parser, overrides, run
+from lab.arguments import new_parser, overrides, positive, run
 from lab.evaluate import add_data_options, read_trials, score_trials
 from lab.evaluation.report import ScoredTrials, group
 from lab.evaluation.trials import BONAFIDE, DataError, Trial
@@ -136,9 +136,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = new_parser("lab.evaluation.pooling", __doc__ or "", _EPILOG)
     add_data_options(parser)
-    parser.add_argument("--windows", type=int, default=5, metavar="N", help="in a recording (%(default)s)")
-    parser.add_argument("--spoofed", type=int, default=1, metavar="N", help="of them, in the second set (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
+    parser.add_argument("--windows", type=positive, default=5, metavar="N", help="in a recording (%(default)s)")
+    parser.add_argument(
+        "--spoofed", type=positive, default=1, metavar="N", help="of them, in the second set (%(default)s)"
+    )
+    parser.add_argument("--rounds", type=positive, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     arguments = parser.parse_args(argv)
 
     def command() -> None:

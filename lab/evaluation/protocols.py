@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lab.evaluation.trials import BONAFIDE, UNNAMED_ATTACK, DataError, Trial
+from lab.training.data.manifest import named_once, table_reader
 
 CELEBA_ATTACKS = (
     "live", "photo", "poster", "a4", "face-mask", "upper-body-mask", "region-mask", "pc", "pad", "phone", "3d-mask",
@@ -74,14 +75,23 @@ def in_the_wild(path: Path) -> Iterator[Trial]:
     """The trials of In-the-Wild's `meta.csv`.
 
     Raises:
-        DataError: a label that is neither `bona-fide` nor `spoof`.
+        DataError: a label that is neither `bona-fide` nor `spoof`, or no table with each column once.
     """
     labels = {"bona-fide": BONAFIDE, "bonafide": BONAFIDE, "spoof": UNNAMED_ATTACK}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            if row["label"] not in labels:
-                raise DataError(f"{path}, line {number}: label {row['label']!r} is neither bona-fide nor spoof")
-            yield Trial(Path(row["file"]), labels[row["label"]], row["speaker"] or row["file"])
+        try:
+            reader = table_reader(file)
+            for row in reader:
+                if row["label"] not in labels:
+                    line = reader.line_num
+                    raise DataError(f"{path}, line {line}: label {row['label']!r} is neither bona-fide nor spoof")
+                if not row["file"]:
+                    raise DataError(f"{path}, line {reader.line_num}: it names no file")
+                yield Trial(Path(row["file"]), labels[row["label"]], row["speaker"] or row["file"])
+        except UnicodeDecodeError:
+            raise
+        except (ValueError, csv.Error) as error:
+            raise DataError(f"{path}: {error}") from error
 
 
 def celeba_list(path: Path) -> Iterator[Trial]:
@@ -103,9 +113,9 @@ def celeba_annotations(path: Path) -> Iterator[Trial]:
         DataError: an entry of another form, or whose attack and class contradict each other.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}") from error
+        entries = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=named_once)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON with each photo once: {error}") from error
     if not isinstance(entries, dict):
         raise DataError(f"{path} is no CelebA-Spoof list: it holds no JSON object of photos")
     for name, values in entries.items():

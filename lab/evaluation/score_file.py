@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,30 +109,41 @@ class ScoreFile:
         if known != model:
             raise DataError(f"{path} holds scores of {known}, not of {model}; name another one, or remove it")
         if not lines[-1].endswith(b"\n"):  # the last run was stopped within a line
+            os.truncate(path, sum(map(len, lines[:-1])))  # in place: nothing of what is kept is written again
+            if len(lines) == 1:
+                path.write_bytes(lines[0] + b"\n")
             lines.pop()
-            path.write_bytes(b"".join(lines))
-        for line in lines[1:]:
-            row = json.loads(line)
+        for number, line in enumerate(lines[1:], 2):
             try:
-                self._entries[row["path"]] = Scored(
-                    scores=_numbers(row["scores"]),
-                    seconds=tuple(row["seconds"]),
-                    speech_ratios=_numbers(row["speech"]),
-                    problem=row["problem"],
-                    reason=row["reason"],
-                    members=tuple(map(_numbers, row.get("members", ()))),
-                    channels=tuple(row.get("channels", ())),
-                )
+                row = json.loads(line)
+                name, stamp = row["path"], row["stamp"]
+                self._entries[name] = _scored(row)
+                self._stamps[name] = stamp
             except KeyError as error:
                 raise DataError(
                     f"{path} is of a release that told no {error}; name another one, or remove it"
                 ) from error
-            self._stamps[row["path"]] = row["stamp"]
+            except (ValueError, TypeError, AttributeError) as error:
+                raise DataError(
+                    f"{path}, line {number} is damaged; remove the line, and its file is scored again"
+                ) from error
 
     def _write(self, row: dict[str, Any]) -> None:
         assert self._file is not None  # noqa: S101
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
+
+
+def _scored(row: dict[str, Any]) -> Scored:
+    return Scored(
+        scores=_numbers(row["scores"]),
+        seconds=tuple(row["seconds"]),
+        speech_ratios=_numbers(row["speech"]),
+        problem=row["problem"],
+        reason=row["reason"],
+        members=tuple(map(_numbers, row.get("members", ()))),
+        channels=tuple(row.get("channels", ())),
+    )
 
 
 def _written(numbers: Sequence[float]) -> list[float | None]:

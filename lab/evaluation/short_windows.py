@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from lab.arguments import REFERENCES, new_parser, overrides, run
+from lab.arguments import REFERENCES, amount, new_parser, overrides, positive, run
 from lab.evaluate import DEFAULT_THRESHOLD
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
@@ -113,9 +113,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, metavar="REF", help=REFERENCES)
     parser.add_argument("--data", required=True, type=Path, metavar="DATA", help="as of lab.evaluate")
     parser.add_argument("--split", default="dev", metavar="NAME", help="part of the data (%(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="judge a random sample, the same every time")
-    parser.add_argument("--seconds", nargs="+", type=float, default=(1.0, 2.0, 4.0), metavar="S")
-    parser.add_argument("--rounds", type=int, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="judge a random sample, the same every time")
+    parser.add_argument("--seconds", nargs="+", type=amount, default=(1.0, 2.0, 4.0), metavar="S")
+    parser.add_argument("--rounds", type=positive, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     arguments = parser.parse_args(argv)
 
     def command() -> None:

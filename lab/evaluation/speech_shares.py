@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from lab.arguments import run
+from lab.evaluation.datasets import read_dataset
 from lab.evaluation.progress import progress
-from lab.evaluation.scoring import Part
+from lab.evaluation.scoring import Part, read_ahead
 from lab.evaluation.trials import AUDIO_SUFFIXES, DataError
 from lab.served import MediaReader, speech_ratios
-from lab.training.data import manifest
 from models.configured import load_options, settings_for
 from models.preprocessing import SAMPLE_RATE
 from models.speech import VoiceActivityDetector
@@ -30,10 +30,10 @@ def files(data: Path) -> Iterator[tuple[str, Path]]:
     """Source and path of each recording: of a manifest the bona fide ones, else all below a folder.
 
     Raises:
-        DataError: it is neither.
+        DataError: it is neither, or its files do not exist.
     """
     if data.suffix == ".jsonl" and data.is_file():
-        yield from ((item.source, item.path) for item in manifest.read(data) if item.label == manifest.BONAFIDE)
+        yield from ((trial.source, trial.path) for trial in read_dataset(data).trials if not trial.spoof)
     elif data.is_dir():
         paths = (path for path in sorted(data.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES)
         yield from ((data.name, path) for path in paths)
@@ -68,7 +68,7 @@ def table(ratios: dict[str, list[float]]) -> str:
         "|---" * (2 + len(RATIOS)) + "|",
     ]
     for source, found in ratios.items():
-        cells = [f"{100 * np.mean(np.asarray(found) < ratio):.1f} %" for ratio in RATIOS]
+        cells = [f"{100 * np.mean(np.asarray(found) < ratio):.1f} %" if found else "-" for ratio in RATIOS]
         lines.append(f"| {source} | {len(found)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -80,8 +80,9 @@ def measure(data: Sequence[Path], speech: VoiceActivityDetector) -> dict[str, li
     for each in data:
         recordings = list(files(each))
         with progress(str(each), len(recordings)) as advanced:
-            for source, path in recordings:
-                found[source] += speech_ratios(speech, read(path))
+            parts = read_ahead((path for _, path in recordings), read, threads=1)
+            for (source, _), file in zip(recordings, parts, strict=True):  # of one that is unreadable, no windows
+                found[source] += speech_ratios(speech, file.parts)
                 advanced(1)
         if each.suffix == ".jsonl":
             found["all of these"] = [ratio for source in dict(recordings) for ratio in found[source]]

@@ -22,10 +22,11 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lab.atomic import atomic
 from lab.metrics import eer
 from lab.training.averaging import decaying, running_mean
 from lab.training.data.face_crops import Crops, read_crops
-from lab.training.data.packages import atomic, data_dir
+from lab.training.data.packages import data_dir
 from lab.training.face_batches import drawn, order_of
 from lab.training.face_distilled_model import FaceTraining, Judged
 from lab.training.face_export import export

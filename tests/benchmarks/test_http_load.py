@@ -1,6 +1,9 @@
+import socket
+
+import aiohttp
 import pytest
 
-from benchmarks.http_load import Refused, Route, read_score
+from benchmarks.http_load import Caller, Refused, Route, read_score
 
 ROUTE = Route("/detect_audio", lambda answer: answer["score"])
 
@@ -24,3 +27,11 @@ def test_the_score_is_taken_from_the_answer() -> None:
 def test_an_answer_without_a_score_is_no_answer(status: int, text: str) -> None:
     with pytest.raises(Refused, match=f"/detect_audio answered {status}"):
         read_score(status, text, ROUTE)
+
+
+async def test_a_server_that_never_answers_is_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.05)) as session:
+            caller = Caller(session, f"http://127.0.0.1:{listening.getsockname()[1]}", ROUTE, "face")
+            await caller.call(0)
+    assert caller.failures == ["TimeoutError"]

@@ -128,6 +128,9 @@ def test_windows_without_speech_are_left_out_and_counted(
         (["--model", "{face}", "--data", "{photos}", "--spoof-label", "elephant"], "AmbiguousLabels"),
         (["--model", "{face}", "--data", "{photos}", "--split", "dev"], "no split 'dev'"),
         (["--model", "{face}", "--data", "{photos}", "--limit", "1"], "at least 2"),
+        (["--model", "{face}", "--data", "{photos}", "--readers", "0"], "argument --readers: a whole number from 1 on"),
+        (["--model", "{face}", "--data", "{photos}", "--rounds", "0"], "argument --rounds: a whole number from 1 on"),
+        (["--model", "{face}", "--data", "{photos}", "--scores", "{photos}"], "IsADirectoryError"),
         (
             ["--model", "{face}", "--data", "{photos}", "--level", "site"],
             "redraws sources, and 0 of them are named here",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-from lab.fitting import fit, fit_weights
+from lab.fitting import Method, fit, fit_weights
 from lab.metrics import cllr
 from models.calibration import Calibration, logits
 
@@ -63,6 +63,21 @@ def members_of(count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     side = np.where(spoof, 1.0, -1.0)
     odds = np.stack([rng.normal(side, 1.0), rng.normal(0.4 * side, 1.0), rng.normal(0.0, 1.0, count)], 1)
     return 1 / (1 + np.exp(-odds)), spoof
+
+
+@pytest.mark.parametrize("method", ["platt", "temperature"])
+@pytest.mark.parametrize("scores", [[0.5] * 4, [0.9] * 4, [0.2, 0.7, 0.2, 0.7]])
+def test_a_model_that_tells_nothing_apart_is_not_calibrated(scores: list[float], method: Method) -> None:
+    with pytest.raises(ValueError, match="do not score higher"):
+        fit(scores, [False, False, True, True], method)
+
+
+def test_a_member_that_always_says_the_same_gets_no_weight() -> None:
+    spoof = [False, False, True, True]
+    weights, _ = fit_weights([[0.9, 0.2], [0.9, 0.4], [0.9, 0.3], [0.9, 0.8]], spoof)
+    assert (weights[0], weights[1] > 0) == (0.0, True)
+    with pytest.raises(ValueError, match="do not score higher"):
+        fit_weights([[0.9]] * 4, spoof)
 
 
 def test_weights_agree_with_scikit_learn() -> None:

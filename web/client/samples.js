@@ -1,14 +1,22 @@
 /** Audio as callers have it, and as it travels. */
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/** A copy of the samples as floats. */
+/**
+ * A copy of the samples as floats.
+ * @throws RangeError bytes that are no whole number of samples, or integers whose scale nobody knows
+ */
 export function toFloats(samples) {
     if (samples instanceof Int16Array)
         return Float32Array.from(samples, (sample) => sample / 32768);
-    if (!(samples instanceof ArrayBuffer))
+    const isBytes = samples instanceof Uint8Array; // Node's Buffer too
+    if (!isBytes && !(samples instanceof ArrayBuffer)) {
+        const isFloat = samples instanceof Float32Array || samples instanceof Float64Array;
+        if (ArrayBuffer.isView(samples) && !isFloat)
+            throw new RangeError("floats, int16 or bytes of float32 are needed");
         return Float32Array.from(samples);
+    }
     if (samples.byteLength % 4)
         throw new RangeError(`${samples.byteLength} bytes are no whole number of float32 samples`);
-    const view = new DataView(samples);
+    const view = isBytes ? new DataView(samples.buffer, samples.byteOffset, samples.byteLength) : new DataView(samples);
     return Float32Array.from({ length: samples.byteLength / 4 }, (_, index) => view.getFloat32(4 * index, true));
 }
 const WIDTHS = { float32: 4, pcm16: 2, l16: 2, mulaw: 1, alaw: 1 };

@@ -174,7 +174,14 @@ export class AudioDetectionClient {
       return this.finish(new BonafideError("invalid_request", "no WebSocket here: give one in the options"), true);
     }
     const { apiKey } = this.options;
-    const socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);
+    let socket;
+    try {
+      socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);
+    } catch {
+      // What was thrown is not told: it quotes the key.
+      const why = "no address of a WebSocket, or the API key holds a character that cannot travel in a header";
+      return this.finish(new BonafideError("invalid_request", `${this.url}: ${why}`), true);
+    }
     this.socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {

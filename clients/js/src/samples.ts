@@ -1,7 +1,7 @@
 /** Audio as callers have it, and as it travels. */
 
 /** Mono samples: floats from -1 to 1, 16-bit integers, or the bytes of little-endian float32. */
-export type Samples = Float32Array | Int16Array | ArrayBuffer | readonly number[];
+export type Samples = Float32Array | Float64Array | Int16Array | ArrayBuffer | Uint8Array | readonly number[];
 
 /** What travels as binary frames: `l16` is `pcm16` in RTP's byte order, `mulaw` and `alaw` are G.711, a byte a sample. */
 export type BinaryEncoding = "float32" | "pcm16" | "l16" | "mulaw" | "alaw";
@@ -11,12 +11,20 @@ export type Encoding = BinaryEncoding | "base64" | "json";
 
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/** A copy of the samples as floats. */
+/**
+ * A copy of the samples as floats.
+ * @throws RangeError bytes that are no whole number of samples, or integers whose scale nobody knows
+ */
 export function toFloats(samples: Samples): Float32Array {
   if (samples instanceof Int16Array) return Float32Array.from(samples, (sample) => sample / 32768);
-  if (!(samples instanceof ArrayBuffer)) return Float32Array.from(samples);
+  const isBytes = samples instanceof Uint8Array; // Node's Buffer too
+  if (!isBytes && !(samples instanceof ArrayBuffer)) {
+    const isFloat = samples instanceof Float32Array || samples instanceof Float64Array;
+    if (ArrayBuffer.isView(samples) && !isFloat) throw new RangeError("floats, int16 or bytes of float32 are needed");
+    return Float32Array.from(samples);
+  }
   if (samples.byteLength % 4) throw new RangeError(`${samples.byteLength} bytes are no whole number of float32 samples`);
-  const view = new DataView(samples);
+  const view = isBytes ? new DataView(samples.buffer, samples.byteOffset, samples.byteLength) : new DataView(samples);
   return Float32Array.from({ length: samples.byteLength / 4 }, (_, index) => view.getFloat32(4 * index, true));
 }
 

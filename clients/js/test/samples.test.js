@@ -58,3 +58,14 @@ test("base64 is that of everybody", () => {
     assert.equal(toText(floats, "base64"), Buffer.from(toBytes(floats, "float32")).toString("base64"));
   }
 });
+
+test("bytes are those of float32, in a view too, and other integers are refused", () => {
+  const floats = Float32Array.of(0.5, -0.25, 1);
+  const bytes = new Uint8Array(floats.buffer, 4, 8);
+  assert.deepEqual([...toFloats(bytes)], [-0.25, 1]);
+  assert.deepEqual([...toFloats(Buffer.from(floats.buffer))], [0.5, -0.25, 1]);
+  assert.deepEqual([...toFloats(Float64Array.of(0.5))], [0.5]);
+  for (const wrong of [new Uint8Array(3), Int32Array.of(1), Uint16Array.of(1)]) {
+    assert.throws(() => toFloats(wrong), RangeError);
+  }
+});

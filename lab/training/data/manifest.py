@@ -5,10 +5,13 @@ Paths are kept relative to the manifest's folder where they are below it, so a d
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
+
+from lab.atomic import atomic
 
 Split = Literal["train", "dev", "test"]
 
@@ -51,14 +54,23 @@ class Item:
 
 
 def write(items: Iterable[Item], path: Path) -> None:
-    """Writes a manifest; `.csv` is written as CSV, anything else as JSON lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a manifest whole or not at all; `.csv` is written as CSV, anything else as JSON lines.
+
+    Raises:
+        ValueError: a name is not UTF-8, which CSV cannot hold.
+    """
     rows = [asdict(item) | {"path": _relative(item.path, path.parent)} for item in items]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix == ".csv":
+    is_table = path.suffix == ".csv"
+    # What is not UTF-8 in a file's name is a lone surrogate, whose escape JSON reads back.
+    errors = "strict" if is_table else "backslashreplace"
+    with atomic(path) as fresh, fresh.open("w", encoding="utf-8", errors=errors, newline="") as file:
+        if is_table:
             writer = csv.DictWriter(file, [field.name for field in fields(Item)])
             writer.writeheader()
-            writer.writerows(rows)
+            try:
+                writer.writerows(rows)
+            except UnicodeEncodeError as error:
+                raise ValueError(f"{path}: a file's name is not UTF-8, which a .jsonl manifest can hold") from error
         else:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
@@ -70,7 +82,7 @@ def read(path: Path) -> list[Item]:
         ValueError: A column or field is missing or unknown, or a value is invalid; the message names it.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a CSV with a byte order mark
-        rows = _table(path, file) if path.suffix == ".csv" else [json.loads(line) for line in file if line.strip()]
+        rows = _table(path, file) if path.suffix == ".csv" else _lines(path, file)
     items = []
     for number, row in enumerate(rows, 1):
         try:
@@ -101,18 +113,61 @@ def check_split(items: Sequence[Item], held_out: Iterable[str] = ()) -> None:
             raise ValueError(f"{item.path}: held-out attack {item.attack} is in {item.split}")
 
 
+def _lines(path: Path, file: TextIO) -> list[Any]:
+    rows = []
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line, object_pairs_hook=named_once))
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path}, line {number}: {error}") from error
+    return rows
+
+
 def _table(path: Path, file: TextIO) -> list[dict[Any, Any]]:
-    reader = csv.DictReader(file)
-    header = list(reader.fieldnames or ())
     try:
-        _check_names(header)
+        reader = table_reader(file)
+        _check_names(list(reader.fieldnames or ()))
+    except UnicodeDecodeError:
+        raise
     except ValueError as error:
         raise ValueError(f"{path}, its first line: {error}") from error
-    rows = list(reader)
+    rows: list[dict[Any, Any]] = []
+    try:
+        rows.extend(reader)
+    except csv.Error as error:
+        raise ValueError(f"{path}, row {len(rows) + 1}: {error}") from error
     for number, row in enumerate(rows, 1):
         if row.pop(None, None) is not None:  # where csv keeps the cells too many
-            raise ValueError(f"{path}, row {number}: it has more cells than the {len(header)} columns")
+            raise ValueError(f"{path}, row {number}: it has more cells than the {len(reader.fieldnames or ())} columns")
     return rows
+
+
+def table_reader(file: TextIO) -> "csv.DictReader[str]":
+    """The rows of a CSV file as dictionaries; a quote that is not closed is an error, and swallows no rows.
+
+    Raises:
+        ValueError: two columns have the same name, of which one would silently count, or the header is no CSV.
+    """
+    reader = csv.DictReader(file, strict=True)
+    try:
+        named_once([(name, None) for name in reader.fieldnames or ()])
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return reader
+
+
+def named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a dictionary.
+
+    Raises:
+        ValueError: a name occurs twice; the last value would silently count, and may be another label.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        raise ValueError(f"it has {', '.join(twice)} more than once")
+    return found
 
 
 def _check_fields(row: object) -> None:
@@ -121,6 +176,11 @@ def _check_fields(row: object) -> None:
     if row.get("label") == BONAFIDE and not row.get("attack"):
         row["attack"] = NO_ATTACK
     _check_names([name for name, value in row.items() if value is not None], [str(name) for name in row])
+    for name, value in row.items():
+        if type(value) is int:  # such as a speaker's number in JSON, which is the same as its text in CSV
+            row[name] = str(value)
+        elif not isinstance(value, str | None):
+            raise ValueError(f"its {name} is no text")
 
 
 def _check_names(given: Collection[str], all_names: Collection[str] | None = None) -> None:

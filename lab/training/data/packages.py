@@ -12,8 +12,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -177,18 +176,3 @@ def _unpack(archive: Path, folder: Path) -> None:
     else:
         with tarfile.open(archive) as bundle_tar:
             bundle_tar.extractall(folder, filter="data")
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path` that is renamed to `path` when the block succeeds.
-
-    Interrupted runs thus leave no partial file that a rerun would take for a finished one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import json
 import logging
 from dataclasses import replace
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,7 @@ def test_other_lines_are_passed_over(lines: list[str]) -> None:
         {"shadow": {"model": "a"}},
         {"scores": [float("nan")]},
         {"scores": [2.0]},
+        {"window_samples": float("inf")},
         {"scores": [0.1, 0.2]},
         {"score": "high"},
     ],
@@ -155,3 +156,17 @@ def test_a_malformed_line_is_counted(change: dict[str, Any]) -> None:
     line |= change if set(change) & set(line) else {"shadow": line["shadow"] | change}
     log = read_lines([json.dumps(line)])
     assert (log.compared, log.unreadable) == ([], 1)
+
+
+def test_a_line_without_scores_is_counted() -> None:
+    said = {"model": "a", "version": "1", "window_samples": None, "threshold": 0.5, "score": 0.1, "label": "live"}
+    line: dict[str, Any] = {"message": "shadow", "task": "face", "request_id": "1"}
+    line |= dict.fromkeys(("served", "shadow"), said | {"scores": []})
+    assert read_lines([json.dumps(line)]).unreadable == 1
+
+
+def test_standard_input_that_is_not_utf_8_is_read_as_a_file_is(
+    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"\xff\n" + log.read_bytes()), encoding="utf-8"))
+    assert document(["-"], capsys)["pairs"]

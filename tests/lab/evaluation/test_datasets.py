@@ -34,6 +34,22 @@ def test_media_folder_elsewhere_and_another_suffix(tmp_path: Path) -> None:
     assert read_dataset(protocol, tmp_path / "media").trials[0].path == tmp_path / "media/deep/DF_E_1.wav"
 
 
+def test_of_two_files_with_the_name_of_a_list_none_is_guessed(tmp_path: Path) -> None:
+    listed = tmp_path / "trial_metadata.txt"
+    listed.write_text("s a - A07 spoof\ns b - - bonafide\n")
+    touch(*(tmp_path / name for name in ("flac/a.flac", "flac/b.flac", "amr/a.wav", "amr/c.wav")))
+    with pytest.raises(DataError, match=r"a may be .*; name the folder of one of them with --media"):
+        read_dataset(listed)
+    assert [trial.path.name for trial in read_dataset(listed, tmp_path / "flac").trials] == ["a.flac", "b.flac"]
+
+
+def test_a_list_that_gives_a_file_both_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "meta.csv").write_text("file,speaker,label\n0.wav,A,spoof\n0.wav,A,bona-fide\n")
+    touch(tmp_path / "0.wav")
+    with pytest.raises(DataError, match=r"0\.wav is listed as bona fide and as spoof"):
+        read_dataset(tmp_path)
+
+
 def test_in_the_wild_by_folder_or_file(tmp_path: Path) -> None:
     touch(tmp_path / "0.wav")
     (tmp_path / "meta.csv").write_text("file,speaker,label\n0.wav,A,spoof\n")

@@ -97,6 +97,19 @@ def test_in_the_wild_with_an_unknown_label(tmp_path: Path) -> None:
         list(protocols.in_the_wild(written(tmp_path, "file,speaker,label\n0.wav,A,genuine\n")))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,speaker,label,label\n0.wav,A,spoof,bona-fide\n", "label more than once"),
+        ("label,speaker,file\nspoof,A\n", "line 2: it names no file"),
+        ('file,speaker,label\n0.wav,"A,spoof\n1.wav,B,spoof\n', "unexpected end"),
+    ],
+)
+def test_in_the_wild_of_another_form(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        list(protocols.in_the_wild(written(tmp_path, text)))
+
+
 def annotation(attack: int, spoof: int) -> list[int]:
     return [0] * 40 + [attack, 1, 1, spoof]
 
@@ -122,7 +135,7 @@ def test_celeba_annotations_that_contradict_themselves(tmp_path: Path, values: o
         list(protocols.celeba_annotations(written(tmp_path, json.dumps({"Data/test/1/live/1.png": values}))))
 
 
-@pytest.mark.parametrize("text", ["[]", "{"])
+@pytest.mark.parametrize("text", ["[]", "{", '{"live/1.png": [0], "live/1.png": [1]}'])
 def test_json_of_another_form(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"list\.txt"):
         list(protocols.celeba_annotations(written(tmp_path, text)))

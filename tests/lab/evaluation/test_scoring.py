@@ -112,6 +112,22 @@ def test_a_line_truncated_by_a_crash_is_scored_again(paths: list[Path], tmp_path
     assert all(json.loads(line) for line in file.read_text().splitlines())
 
 
+def test_a_run_that_was_stopped_behind_its_first_line_is_taken_up(tmp_path: Path) -> None:
+    file = tmp_path / "scores.jsonl"
+    file.write_text('{"model": "m"}')
+    for _ in range(2):
+        ScoreFile(file, "m").__exit__()
+    assert file.read_text() == '{"model": "m"}\n'
+
+
+@pytest.mark.parametrize("line", ["\0\0", "3", '{"path": "a", "stamp": [1, 2], "scores": 3}'])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "scores.jsonl"
+    file.write_text(f'{{"model": "m"}}\n{line}\n')
+    with pytest.raises(DataError, match="line 2 is damaged"):
+        ScoreFile(file, "m")
+
+
 def test_a_changed_file_is_scored_again(paths: list[Path], tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     with ScoreFile(file, "m") as kept:

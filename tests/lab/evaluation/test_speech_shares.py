@@ -30,11 +30,14 @@ def test_manifests_count_their_bona_fide_windows_and_folders_all(
     (tmp_path / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "music").mkdir()
     (tmp_path / "music" / "quiet.flac").write_bytes(encode(silence, 16_000, "flac"))
-    main([str(tmp_path / "manifest.jsonl"), str(tmp_path / "music")])
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "torn.wav").write_bytes(b"no recording")
+    main([str(tmp_path / "manifest.jsonl"), str(tmp_path / "music"), str(tmp_path / "broken")])
     shown = capsys.readouterr().out
     assert row(shown, "source-0") == row(shown, "source-1") == ["2", *["50.0 %"] * 4]
     assert row(shown, "all of these") == ["4", *["50.0 %"] * 4]
     assert row(shown, "music") == ["1", *["100.0 %"] * 4]
+    assert row(shown, "broken") == ["0", *["-"] * 4]
     assert "source-2" not in shown
     assert row(shown, "made-up noises and silence")[-1] == "100.0 %"
 
@@ -44,3 +47,7 @@ def test_what_is_no_data_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
         main([str(tmp_path / "absent.jsonl")])
     assert stopped.value.code == 2
     assert "neither a manifest" in capsys.readouterr().err
+    (tmp_path / "wrong.jsonl").write_text("{")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(tmp_path / "wrong.jsonl")])
+    assert stopped.value.code == 2

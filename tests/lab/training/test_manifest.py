@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,17 @@ def items(folder: Path) -> list[Item]:
 def test_what_was_written_is_read(tmp_path: Path, name: str) -> None:
     manifest.write(items(tmp_path), tmp_path / name)
     assert manifest.read(tmp_path / name) == items(tmp_path)
+
+
+def test_a_name_that_is_not_utf_8_comes_back(tmp_path: Path) -> None:
+    odd = [replace(items(tmp_path)[0], path=tmp_path / os.fsdecode(b"caf\xe9.wav"))]
+    manifest.write(odd, tmp_path / "m.jsonl")
+    assert manifest.read(tmp_path / "m.jsonl") == odd
+    manifest.write(items(tmp_path), tmp_path / "m.csv")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        manifest.write(odd, tmp_path / "m.csv")
+    assert manifest.read(tmp_path / "m.csv") == items(tmp_path), "what was there stays"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_moved_folder_still_finds_its_files(tmp_path: Path) -> None:
@@ -56,6 +68,16 @@ _ROW = {"path": "1.wav", "label": "bonafide", "subject": "ann", "source": "s", "
         ("m.jsonl", json.dumps(_ROW | {"colour": "red"}), "row 1: it has fields that are not known: colour"),
         ("m.jsonl", json.dumps(_ROW | {"label": "spoof"}), "row 1: it lacks attack; a row has path, label, subject"),
         ("m.jsonl", json.dumps(_ROW | {"label": "spoof", "attack": ""}), "'spoof' does not go with attack ''"),
+        ("m.csv", f"{','.join(_ROW)},attack,label\n1.wav,bonafide,ann,s,CC0,dev,-,spoof\n", "label more than once"),
+        (
+            "m.csv",
+            f'{",".join(_ROW)},attack,detail\n1.wav,bonafide,ann,s,CC0,dev,-,"open\n2.wav\n',
+            "row 1: unexpected",
+        ),
+        ("m.csv", f"{','.join(_ROW)},attack,detail\n{'x' * 140_000}\n", "row 1: field larger than field limit"),
+        ("m.jsonl", json.dumps(_ROW)[:-1] + ', "label": "spoof"}', "line 1: it has label more than once"),
+        ("m.jsonl", f"{json.dumps(_ROW)}\n{{", "line 2: Expecting"),
+        ("m.jsonl", json.dumps(_ROW | {"subject": ["ann"]}), "row 1: its subject is no text"),
     ],
 )
 def test_missing_and_extra_columns_get_a_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
@@ -78,6 +100,11 @@ def test_bona_fide_rows_may_leave_the_attack_empty(tmp_path: Path, name: str, co
     (tmp_path / name).write_text(content)
     (item,) = manifest.read(tmp_path / name)
     assert (item.attack, item.detail) == ("-", "")
+
+
+def test_a_number_in_json_is_its_text(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps(_ROW | {"subject": 7}))
+    assert manifest.read(tmp_path / "m.jsonl")[0].subject == "7"
 
 
 def test_a_subject_on_two_sides_is_refused(tmp_path: Path) -> None:

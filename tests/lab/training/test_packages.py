@@ -48,14 +48,3 @@ def test_missing_tools_come_with_the_line_that_brings_them() -> None:
     packages.require_tools({"sh": "dash"})
     with pytest.raises(FetchError, match="apt-get install --no-install-recommends one two"):
         packages.require_tools({"no-such-b": "two", "no-such-a": "one", "sh": "dash"})
-
-
-def test_an_interrupted_write_leaves_no_file(tmp_path: Path) -> None:
-    def stopped() -> None:
-        with packages.atomic(tmp_path / "x") as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stopped()
-    assert list(tmp_path.iterdir()) == []

@@ -2,12 +2,15 @@
 
 import argparse
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scan.places import FolderPlace
 from scan.report.command import add_options, run
+from scan.report.csv_files import write_csv
+from scan.report.tables import Column, Table
 from scan.result import Result
 from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, minio_server
@@ -61,6 +64,19 @@ def test_a_result_as_a_scan_writes_it(tmp_path: Path) -> None:
     assert report(tmp_path / "results", "--out", tmp_path / "report.html", "--csv", tmp_path / "csv") == 0
     assert [(row["rows"], row["errors"]) for row in read(tmp_path / "csv" / "tasks.csv")] == [("2", "1")]
     assert [row["score"] for row in read(tmp_path / "csv" / "strips.csv")] == ["0.9", "0.8"]
+
+
+def test_a_table_that_is_not_finished_leaves_the_older_one(tmp_path: Path) -> None:
+    def rows() -> Iterator[tuple[int]]:
+        yield (1,)
+        raise KeyboardInterrupt
+
+    column = Column("a", "A", "count")
+    write_csv(tmp_path, [Table("t", "", (column,), [(2,)])])
+    with pytest.raises(KeyboardInterrupt):
+        write_csv(tmp_path, [Table("t", "", (column,), rows())])  # type: ignore[arg-type]
+    assert read(tmp_path / "t.csv") == [{"a": "2"}]
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("key", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx"])

@@ -1,5 +1,6 @@
 """How the service is reached: address, TLS, key, retries, keepalive; the same for both clients."""
 
+import ipaddress
 import json
 import logging
 import os
@@ -124,6 +125,20 @@ class Connection:
         ]
 
 
+def is_local_host(host: str) -> bool:
+    """Whether a name or an address is this machine itself."""
+    try:
+        return host.casefold() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _is_local(address: str) -> bool:
-    host = address.rsplit("/", 1)[-1]
-    return address.startswith("unix:") or host.startswith(("localhost", "127.", "[::1]"))
+    if address.startswith("unix:"):
+        return True
+    target = address.rsplit("/", 1)[-1]
+    for scheme in ("dns:", "ipv4:", "ipv6:"):
+        target = target.removeprefix(scheme)
+    if target.startswith("["):
+        return is_local_host(target[1:].partition("]")[0])
+    return is_local_host(target.rpartition(":")[0] if target.count(":") == 1 else target)

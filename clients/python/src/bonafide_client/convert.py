@@ -139,8 +139,9 @@ def face_status(message: liveness.ModelStatusResponse) -> ModelStatus:
 
 
 def health(message: health_pb2.HealthCheckResponse) -> Health:
-    """The answer of the standard health service."""
-    return cast(Health, health_pb2.HealthCheckResponse.ServingStatus.Name(message.status))
+    """The answer of the standard health service; a state that is newer than this client is `UNKNOWN`."""
+    states = health_pb2.HealthCheckResponse.ServingStatus
+    return cast(Health, states.Name(message.status)) if message.status in states.values() else "UNKNOWN"
 
 
 def _status(

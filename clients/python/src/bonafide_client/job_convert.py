@@ -1,9 +1,10 @@
 """From the service's messages on jobs to results."""
 
 from .convert import audio_report, face_report
-from .errors import from_code
+from .errors import BonafideError, from_code
 from .job_results import Job, JobResult
 from .proto import jobs_pb2 as messages
+from .results import AudioReport, FaceReport
 
 
 def job(message: messages.Job) -> Job:
@@ -25,16 +26,16 @@ def job(message: messages.Job) -> Job:
 
 
 def job_result(message: messages.JobResult) -> JobResult:
-    """What became of one recording or photo.
-
-    Raises:
-        Internal: a verdict that no Bonafide service gives.
-    """
+    """What became of one recording or photo; a verdict that cannot be understood is an error of it alone."""
     if message.HasField("error"):
         error = message.error
         return JobResult(
             message.index, message.bucket, message.key, from_code(error.code, error.message, error.request_id)
         )
     photo = message.HasField("photo")
-    report = face_report(message.photo) if photo else audio_report(message.verdict)
-    return JobResult(message.index, message.bucket, message.key, report)
+    result: AudioReport | FaceReport | BonafideError
+    try:
+        result = face_report(message.photo) if photo else audio_report(message.verdict)
+    except BonafideError as problem:
+        result = problem
+    return JobResult(message.index, message.bucket, message.key, result)

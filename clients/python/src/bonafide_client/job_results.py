@@ -21,7 +21,7 @@ class Job:
     """How far a job is.
 
     Attributes:
-        state: "waiting", "running", "done" or "cancelled".
+        state: "waiting", "running", "done" or "cancelled"; a newer service may have more.
         total: recordings or photos; `done` of them have a verdict, `failed` an error instead.
         created_at: seconds since 1970, as the next two, which are None while they have not happened.
         task: "voice" for recordings, "face" for photos.
@@ -43,7 +43,7 @@ class Job:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more comes."""
-        return self.state in ("done", "cancelled")
+        return self.state in ("done", "cancelled") or self.ended_at is not None
 
 
 @dataclass(frozen=True)

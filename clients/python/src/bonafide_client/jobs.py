@@ -66,10 +66,17 @@ class Jobs:
         finally:
             call.cancel()
 
-    def wait(self, job_id: str, *, every_s: float = 1.0, on_progress: Callable[[Job], None] | None = None) -> Job:
-        """Returns the job when it has ended; asks every `every_s` seconds."""
+    def wait(
+        self,
+        job_id: str,
+        *,
+        every_s: float = 1.0,
+        on_progress: Callable[[Job], None] | None = None,
+        timeout_s: float | None = STATUS_TIMEOUT_S,
+    ) -> Job:
+        """Returns the job when it has ended; asks every `every_s` seconds, each time for `timeout_s` at most."""
         while True:
-            found = self.get(job_id)
+            found = self.get(job_id, timeout_s=timeout_s)
             if on_progress is not None:
                 on_progress(found)
             if found.has_ended:

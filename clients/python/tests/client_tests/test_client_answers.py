@@ -4,13 +4,16 @@ import math
 from typing import Any
 
 import pytest
+from grpc_health.v1 import health_pb2
 
 from bonafide_client import convert
 from bonafide_client.errors import Internal
+from bonafide_client.job_convert import job
 from bonafide_client.live import convert as live_convert
 from bonafide_client.live.results import JudgedWindow
 from bonafide_client.media import Upload, stored
 from bonafide_client.proto import audio_analyzer_pb2 as audio
+from bonafide_client.proto import jobs_pb2
 from bonafide_client.proto import liveness_api_pb2 as liveness
 
 SUMMARY: dict[str, Any] = {
@@ -62,6 +65,13 @@ def test_a_photo_and_a_status() -> None:
     assert convert.voice_status(status).uncertain == (0.2, 0.8)
     assert convert.voice_status(status).notice == "of its card"
     assert convert.voice_status(audio.VoiceModelStatusResponse()).uncertain is None
+
+
+def test_a_state_that_is_newer_than_the_client() -> None:
+    assert convert.health(health_pb2.HealthCheckResponse(status=9)) == "UNKNOWN"
+    assert convert.health(health_pb2.HealthCheckResponse(status=1)) == "SERVING"
+    assert job(jobs_pb2.Job(state="expired", ended_at=1.0)).has_ended
+    assert not job(jobs_pb2.Job(state="paused")).has_ended
 
 
 def test_a_hop_is_sent_once_and_only_where_it_is_given() -> None:

@@ -127,6 +127,16 @@ def test_a_live_verdict_not_to_rely_on_is_not_success(
     assert "(small_face)" in done.stdout
 
 
+@pytest.mark.parametrize(("scores", "code"), [([0.2], 3), ([0.9], 1)])
+def test_a_decision_that_is_uncertain_is_not_success(
+    address: str, peer: Peer, files: list[Path], scores: list[float], code: int
+) -> None:
+    peer.scores = [*scores]
+    peer.voice.decision = peer.face.decision = "uncertain"
+    assert main(["audio", str(files[0]), "--address", address]) == code
+    assert main(["face", str(files[0]), "--address", address]) == code
+
+
 def test_a_missing_file(address: str, files: list[Path]) -> None:
     done = bonafide("face", "none.jpg", files[0], "--address", address)
     assert done.returncode == 3

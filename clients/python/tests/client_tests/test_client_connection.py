@@ -164,7 +164,11 @@ def test_a_key_that_travels_in_the_clear_is_warned_of(caplog: pytest.LogCaptureF
         assert "unencrypted" in caplog.text
         assert "s3cret" not in caplog.text
         caplog.clear()
-        for local in ("localhost:1", "127.0.0.1:1", "[::1]:1", "unix:/run/bonafide.sock"):
+        for foreign in ("localhost.bank.example:1", "127.0.0.1.bank.example:1"):
+            BonafideClient(foreign, api_key="s3cret").close()
+        assert len(caplog.records) == 2
+        caplog.clear()
+        for local in ("localhost:1", "127.0.0.1:1", "[::1]:1", "unix:/run/bonafide.sock", "dns:///localhost:1"):
             BonafideClient(local, api_key="s3cret").close()
         BonafideClient("bank.example:50051", api_key="s3cret", tls=Tls()).close()
         assert not caplog.records

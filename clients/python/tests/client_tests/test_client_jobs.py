@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from bonafide_client import AsyncBonafideClient, BonafideClient, FaceReport, ObjectNotFound, UnreadableMedia
+from bonafide_client import AsyncBonafideClient, BonafideClient, FaceReport, Internal, ObjectNotFound, UnreadableMedia
 from bonafide_client.cli import main
 from bonafide_client.proto import audio_analyzer_pb2 as audio
 from bonafide_client.proto import jobs_pb2 as messages
@@ -25,6 +25,8 @@ class JobPeer(stubs.JobsServicer):
         self.asked = 0
         self.state = "waiting"
         self.photos: list[messages.JobResult] = []
+        self.torn = False
+        self.limits: list[float] = []
 
     def _job(self) -> messages.Job:
         judged = min(2, self.asked)
@@ -50,6 +52,7 @@ class JobPeer(stubs.JobsServicer):
             context.set_trailing_metadata((("bonafide-error-code", "object_not_found"),))
             context.abort(grpc.StatusCode.NOT_FOUND, "no job")
         self.asked += 1
+        self.limits.append(context.time_remaining())
         return self._job()
 
     def Cancel(self, request: messages.CancelJobRequest, context: Any) -> messages.Job:
@@ -65,6 +68,8 @@ class JobPeer(stubs.JobsServicer):
             ),
         ]
         yield from self.photos or found[request.after :]
+        if self.torn:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
 
 
 @pytest.fixture
@@ -179,7 +184,43 @@ def test_a_list_from_standard_input(
         assert (code, list(jobs_peer.wanted[0].keys)) == (0, keys)
 
 
-@pytest.mark.parametrize("words", [["create", "--bucket", "calls"], ["create", "a.wav"], ["status"], []])
+def test_a_spoof_is_found_although_the_results_break_off(
+    jobs_address: str, jobs_peer: JobPeer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs_peer.torn = True
+    assert main(["jobs", "results", "j1", "--address", jobs_address]) == 1
+    assert "j1: unavailable: gone" in capsys.readouterr().err
+    assert main(["jobs", "results", "j1", "--after", "1", "--address", jobs_address]) == 4
+
+
+def test_a_result_that_cannot_be_understood_is_an_error_of_it_alone(jobs_address: str, jobs_peer: JobPeer) -> None:
+    jobs_peer.photos = [
+        of_photo(success=True, predicted_class="replayed"),
+        of_photo(success=True, predicted_class="fake", confidence=0.9),
+    ]
+    with BonafideClient(jobs_address) as client:
+        strange, fake = client.jobs.results("j1")
+    assert isinstance(strange.result, Internal)
+    assert isinstance(fake.result, FaceReport)
+
+
+def test_whoever_waits_says_for_how_long_each_call(jobs_address: str, jobs_peer: JobPeer) -> None:
+    assert main(["jobs", "wait", "j1", "--timeout", "300", "--address", jobs_address]) == 3
+    assert min(jobs_peer.limits) > 200
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["create", "--bucket", "calls"],
+        ["create", "a.wav"],
+        ["create", "--bucket", "calls", "\udcff.wav"],
+        ["results", "j1", "--after", "-1"],
+        ["results", "j1", "--after", "4294967296"],
+        ["status"],
+        [],
+    ],
+)
 def test_wrong_command_lines(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["jobs", *words])

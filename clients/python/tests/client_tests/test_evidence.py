@@ -216,6 +216,7 @@ def test_scored_again(
     assert command("--rescore", "--address", address) == 5
     assert "windows differ" in capsys.readouterr().out
     assert command("--rescore", "--address", "127.0.0.1:1", "--timeout", "1") == 4
+    assert command("--rescore", "--address", "http://127.0.0.1:1") == 2
     peer.scores = [0.1, 0.6]
     (tmp_path / "call.jws").write_text(signer.record(MEDIA, hop_seconds=2.0))
     assert command("--rescore", "--address", address) == 0

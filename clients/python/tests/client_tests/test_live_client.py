@@ -283,3 +283,19 @@ async def test_mutual_tls(certificates: Path) -> None:
 def test_addresses_that_can_never_work(url: str) -> None:
     with pytest.raises(ValueError, match="no address of a WebSocket"):
         AudioDetectionClient(url)
+
+
+@pytest.mark.parametrize("port", [0, 99_999])
+def test_ports_that_can_never_work(port: int) -> None:
+    with pytest.raises(ValueError, match=r"[Pp]ort"):
+        AudioDetectionClient(f"ws://localhost:{port}/ws/detect")
+
+
+def test_tls_is_not_asked_for_in_vain(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="wss://"):
+        AudioDetectionClient("ws://bank.example/ws/detect", tls=Tls())
+    AudioDetectionClient("ws://localhost/ws/detect", api_key="s3cret")
+    assert not caplog.records
+    AudioDetectionClient("ws://localhost.bank.example/ws/detect", api_key="s3cret")
+    assert "unencrypted" in caplog.text
+    assert "s3cret" not in caplog.text

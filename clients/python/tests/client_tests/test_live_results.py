@@ -36,6 +36,11 @@ def test_a_pause_within_a_stretch_does_not_end_it_and_one_at_its_end_is_no_part_
     assert whole.suspicious == (Stretch(1.0, 4.0, pytest.approx(0.8)), Stretch(6.0, 7.0, 0.6))  # type: ignore[arg-type]
 
 
+def test_a_gap_in_time_ends_a_stretch_as_at_the_service() -> None:
+    whole = summary(window(3, 0.7)).after((window(0, 0.9), window(1, 0.9)))
+    assert [(stretch.start_s, stretch.end_s) for stretch in whole.suspicious] == [(0.0, 2.0), (3.0, 4.0)]
+
+
 def test_windows_weigh_their_seconds_of_speech() -> None:
     whole = summary(window(2, 0.9, speech_ratio=0.2)).after((window(0, 0.1, speech_ratio=0.6), window(1, None)))
     assert whole.score == pytest.approx((0.6 * 0.1 + 0.2 * 0.9) / 0.8)

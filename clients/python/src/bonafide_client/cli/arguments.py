@@ -23,7 +23,8 @@ exit codes, the first that applies:
     4  at least one file got no answer: service unreachable, overloaded, deadline
        passed, key refused, or a bug of the service; the same call may work later
     3  at least one file cannot be judged, or not all of it: unreadable, too large,
-       not found, not allowed, a photo without one clear face
+       not found, not allowed, a photo without one clear face, a decision that
+       is uncertain
     0  every file is bona fide or live (status: both models are ready)
 """
 _ENVIRONMENT = """\
@@ -183,6 +184,11 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error("the microphone has one channel: --channel-mode is for a FILE")
     if found.verb == "jobs" and found.action == "create" and bool(found.names) == (found.prefix is not None):
         parser.error("either KEYs or --prefix")
+    for word in _sent(found):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            parser.error(f"{word!a} is not UTF-8, as names at the service are")
     if found.bucket is None and found.names.count("-") > 1:
         parser.error("standard input (-) can be read only once")
     return Options(
@@ -206,6 +212,14 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         channel_mode=found.channel_mode or "auto",
         jobs=_jobs_options(found) if found.verb == "jobs" else None,
     )
+
+
+def _sent(found: argparse.Namespace) -> list[str]:
+    """The words that go to the service, unlike names of files, which may hold any bytes."""
+    words = [] if found.bucket is None else [found.bucket, *found.names]
+    if found.verb == "jobs":
+        words += [found.job_id, found.prefix or "", found.callback_url, found.idempotency_key]
+    return words
 
 
 def _jobs_options(found: argparse.Namespace) -> JobsOptions:
@@ -319,7 +333,7 @@ def _jobs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         parser = action(name, about, timeout_s)
         parser.add_argument("job_id", metavar="ID", help="that `create` printed")
         if name == "results":
-            parser.add_argument("--after", type=int, default=0, metavar="N", help="without the first N")
+            parser.add_argument("--after", type=_place, default=0, metavar="N", help="without the first N")
 
 
 def _verb(
@@ -378,6 +392,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _place(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of results")
     return value
 
 

@@ -33,13 +33,18 @@ async def jobs(client: AsyncBonafideClient, options: Options, wanted: JobsOption
             case "status":
                 found = await client.jobs.get(wanted.job_id, timeout_s=options.timeout_s)
     except BonafideError as error:
-        name = wanted.job_id or "job"
-        if options.json:
-            out.document({"id": wanted.job_id} | documents.error_document(error))
-        err.print(render.error(name, error))
-        return Outcome(name, None, error).exit_code
+        return _failed(error, options, wanted, out, err).exit_code
     _show(found, options, out)
     return GENUINE
+
+
+def _failed(error: BonafideError, options: Options, wanted: JobsOptions, out: Printer, err: Printer) -> Outcome:
+    """Prints why there is no more."""
+    name = wanted.job_id or "job"
+    if options.json:
+        out.document({"id": wanted.job_id} | documents.error_document(error))
+    err.print(render.error(name, error))
+    return Outcome(name, None, error)
 
 
 async def _create(
@@ -89,7 +94,7 @@ async def _wait(client: AsyncBonafideClient, options: Options, job_id: str, out:
     if shown:
         bar.start()
     try:
-        job = await client.jobs.wait(job_id, on_progress=show)
+        job = await client.jobs.wait(job_id, on_progress=show, timeout_s=options.timeout_s)
     finally:
         if shown:
             bar.stop()
@@ -101,17 +106,20 @@ async def _results(
     client: AsyncBonafideClient, options: Options, wanted: JobsOptions, out: Printer, err: Printer
 ) -> int:
     outcomes = []
-    async for each in client.jobs.results(wanted.job_id, after=wanted.after, timeout_s=options.timeout_s):
-        outcome = Outcome(each.key, each.bucket, each.result)
-        outcomes.append(outcome)
-        if options.json:
-            out.document(documents.outcome_document(outcome))
-        elif isinstance(each.result, BonafideError):
-            err.print(render.error(each.key, each.result))
-        elif isinstance(each.result, FaceReport):
-            out.print(render.face(each.key, each.result, blocks=out.blocks))
-        else:
-            out.print(render.audio(each.key, each.result, table=False, blocks=out.blocks))
+    try:
+        async for each in client.jobs.results(wanted.job_id, after=wanted.after, timeout_s=options.timeout_s):
+            outcome = Outcome(each.key, each.bucket, each.result)
+            outcomes.append(outcome)
+            if options.json:
+                out.document(documents.outcome_document(outcome))
+            elif isinstance(each.result, BonafideError):
+                err.print(render.error(each.key, each.result))
+            elif isinstance(each.result, FaceReport):
+                out.print(render.face(each.key, each.result, blocks=out.blocks))
+            else:
+                out.print(render.audio(each.key, each.result, table=False, blocks=out.blocks))
+    except BonafideError as error:  # a spoof that came before it is found all the same
+        outcomes.append(_failed(error, options, wanted, out, err))
     return exit_code(outcomes) if outcomes else GENUINE
 
 

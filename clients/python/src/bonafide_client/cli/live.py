@@ -50,7 +50,8 @@ async def listen(options: Options, live: LiveOptions) -> int:
         out.print(render_live.summary(name, summary))
         if not options.quiet:
             out.print(render.model(summary.model))
-    return _EXIT_CODES[summary.label]
+    code = _EXIT_CODES[summary.label]
+    return UNJUDGED if code == GENUINE and summary.decision == "uncertain" else code
 
 
 async def _channels(live: LiveOptions) -> int:

@@ -24,6 +24,8 @@ class Outcome:
         match self.result:
             case AudioReport(label="spoof") | FaceReport(label="fake"):
                 return SPOOF
+            case AudioReport(decision="uncertain") | FaceReport(decision="uncertain"):
+                return UNJUDGED
             case AudioReport(label="bonafide", error_message=""):
                 return GENUINE
             case FaceReport(label="live", reason=""):

@@ -67,7 +67,11 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
     if record.payload["source"] == "live":
         return DIFFERENT, {"error": {"code": "invalid_request", "message": "live audio cannot be scored again"}}
     try:
-        async with AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls) as client:
+        found_client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
+    except (OSError, ValueError) as error:
+        return USAGE, {"error": {"code": "invalid_request", "message": str(error)}}
+    try:
+        async with found_client as client:
             again: AudioReport | FaceReport
             if record.payload["task"] == "face":
                 again = await client.predict_liveness(wanted.file, timeout_s=options.timeout_s)
@@ -79,6 +83,8 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
                     wanted.file, hop_s=hop_s, channel_mode=mode, timeout_s=options.timeout_s
                 )
             found = difference(record, again)
+    except OSError as error:
+        return UNJUDGED, documents.error_document(error)
     except BonafideError as error:
         return UNANSWERED, documents.error_document(error)
     return (GENUINE if found.within(wanted.tolerance) else DIFFERENT), _document(found)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from ..connection import Tls
+from ..connection import Tls, is_local_host
 from ..errors import (
     BonafideError,
     Forbidden,
@@ -26,6 +27,8 @@ from ..errors import (
 from ..version import __version__
 
 DEFAULT_URL = "ws://127.0.0.1:3000/ws/detect"
+
+_log = logging.getLogger(__name__)
 
 _OPEN_S, _CLOSE_S = 10.0, 3.0
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -52,13 +55,19 @@ class Channel:
         parts = urlsplit(self.url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise ValueError(f"{self.url!r} is no address of a WebSocket; give one such as {DEFAULT_URL}")
+        if parts.port == 0:  # one beyond the range of ports is a ValueError by itself
+            raise ValueError(f"{self.url!r} has no port that can be called")
+        if tls is not None and parts.scheme == "ws":
+            raise ValueError(f"{self.url!r} is not encrypted, and TLS is asked for: give wss://")
         api_key = os.environ.get("BONAFIDE_API_KEY", "") if api_key is None else api_key
         if not all("!" <= char <= "~" for char in api_key):
             raise ValueError("the API key holds a character that cannot travel in a header")
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._ssl = tls_context(tls or Tls()) if parts.scheme == "wss" else None
         # An http_proxy in the environment is not meant for this machine itself.
-        self._local = parts.hostname == "localhost" or parts.hostname.startswith("127.") or parts.hostname == "::1"
+        self._local = is_local_host(parts.hostname)
+        if api_key and self._ssl is None and not self._local:
+            _log.warning("the API key travels to %s unencrypted; consider wss://", parts.hostname)
 
     async def open(self) -> ClientConnection:
         """Connects, once.

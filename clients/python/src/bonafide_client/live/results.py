@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Literal, TypeAlias
 
 from ..results import Decision, ModelIdentity, Stretch
+
+_NEIGHBOURS_S = 0.01
+"""Windows with a smaller gap between them are adjacent, as for the service."""
 
 LiveLabel: TypeAlias = Literal["spoof", "bonafide", "no_speech"]
 
@@ -190,9 +192,17 @@ def _member_means(weighted: Sequence[tuple[JudgedWindow, float]]) -> dict[str, f
 
 
 def _stretches(weighted: Iterable[tuple[JudgedWindow, float]]) -> Iterable[Stretch]:
-    spoken = (pair for pair in weighted if pair[0].label != "no_speech")  # a pause does not end a stretch
-    for is_spoof, neighbours in groupby(spoken, lambda pair: pair[0].is_spoof):
-        stretch = list(neighbours)
-        score = _mean(stretch)
-        if is_spoof and score is not None:
-            yield Stretch(stretch[0][0].start_s, stretch[-1][0].end_s, score)
+    """Runs of windows labelled spoof: a pause within one belongs to it, a bona fide window or a gap in time ends it."""
+    runs: list[list[tuple[JudgedWindow, float]]] = []
+    running, end_s = False, 0.0
+    for window, weight in weighted:
+        running = running and window.label != "bonafide" and window.start_s < end_s + _NEIGHBOURS_S
+        if window.is_spoof:
+            if not running:
+                runs.append([])
+            runs[-1].append((window, weight))
+            running = True
+        end_s = window.end_s
+    for run in runs:
+        if (score := _mean(run)) is not None:
+            yield Stretch(run[0][0].start_s, run[-1][0].end_s, score)
