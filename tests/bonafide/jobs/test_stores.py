@@ -355,6 +355,17 @@ async def test_a_job_that_expires_is_not_brought_back_by_its_callback(in_redis: 
     assert not await store._redis.exists(f"{PREFIX}callbacks")
 
 
+async def test_nothing_of_a_result_stays_in_the_files_of_sqlite(tmp_path: Path) -> None:
+    store = SqliteJobs(tmp_path / "jobs.db", lease_s=1, keep_s=0.0, most=3)
+    await created(store, 1)
+    await store.finish(await taken(store), Outcome(True, "a verdict on a voice"))
+    kept = [path for path in tmp_path.iterdir() if b"a verdict on a voice" in path.read_bytes()]
+    assert kept
+    await store.prune()
+    assert not [path for path in tmp_path.iterdir() if b"a verdict on a voice" in path.read_bytes()]
+    await store.close()
+
+
 async def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> None:
     store = SqliteJobs(tmp_path, lease_s=1, keep_s=1, most=1)
     with pytest.raises(Unavailable):
