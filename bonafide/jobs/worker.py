@@ -125,14 +125,18 @@ class JobWorker:
                 await self._pause(_IDLE_S, self._created)
                 self._created.clear()
                 continue
-            self._held.add(item)
-            try:
-                await self._finish(item, await self._outcome(item))
-            except asyncio.CancelledError:
-                await self._give_back(item)
-                raise
-            finally:
-                self._held.discard(item)
+            await self._asked(self._work_on(item))
+
+    async def _work_on(self, item: Item) -> None:
+        self._held.add(item)
+        try:
+            # A drain may have begun while it was taken.
+            await self._finish(item, None if self._stopping.is_set() else await self._outcome(item))
+        except asyncio.CancelledError:
+            await self._give_back(item)
+            raise
+        finally:
+            self._held.discard(item)
 
     async def _outcome(self, item: Item) -> Outcome | None:
         """The verdict on an item or the error instead; None: it is not wanted any more, or is to be given back."""
