@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.feedback import store
-from bonafide.feedback.database import Database
+from bonafide.feedback.database import Database, Row
 from bonafide.feedback.store import Feedback, KeptVerdict, told_verdicts
 
 VERDICT = KeptVerdict(
@@ -95,6 +95,40 @@ async def test_verdicts_come_in_the_order_in_which_the_truth_was_told(feedback: 
     with Database(location) as database:
         told = [each.request_id for each in told_verdicts(database, "voice")]
     assert told == ["wednesday", "tuesday", "monday"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("UPDATE bonafide_verdicts SET task = 'face', label = 'live'", InvalidRequest),
+        ("DELETE FROM bonafide_verdicts", ObjectNotFound),
+    ],
+)
+async def test_the_truth_is_not_put_beside_another_verdict_that_comes_meanwhile(
+    feedback: Feedback, location: str, change: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process keeps one of the other task under the same request id, or lets go of the first."""
+    await feedback.keep(verdict("r-1"))
+    with Database(location) as other:
+        execute = feedback._database.execute
+
+        def meanwhile(*statements: tuple[str, Sequence[object]]) -> list[Row]:
+            if statements[0][0].startswith("UPDATE"):
+                other.execute((change, ()))
+            return execute(*statements)
+
+        monkeypatch.setattr(feedback._database, "execute", meanwhile)
+        with pytest.raises(error):
+            await feedback.tell("r-1", "spoof", "", "")
+        assert not other.execute(("SELECT 1 FROM bonafide_verdicts WHERE truth IS NOT NULL", ()))
+
+
+async def test_a_truth_of_the_other_task_is_not_read_as_its_opposite(feedback: Feedback, location: str) -> None:
+    await feedback.keep(verdict("photo", task="face", label="live"))
+    with Database(location) as database:
+        database.execute(("UPDATE bonafide_verdicts SET truth = 'spoof', truth_at = 1", ()))
+        with pytest.raises(ValueError, match="photo is 'spoof'"):
+            told_verdicts(database, "face")
 
 
 @pytest.mark.parametrize("label", ["", "real", "SPOOF", "no_speech", "x" * 100_000, "';--"])
