@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -127,12 +128,22 @@ class RedisJobs:
             return None
         entry, index, key, tries = found
         args: list[str | int] = [job_id, _now_ms()]
-        if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
-            return None
-        caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
+        try:
+            if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
+                return None
+            caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
+        except Unavailable:
+            await self._put_back(job_id, entry, tries)
+            raise
         if caller is None:
             return None
         return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry, _task(task))
+
+    async def _put_back(self, job_id: str, entry: str, tries: int) -> None:
+        """Lets others take an entry at once, not counted as tried: a server without room reads it out, and no more."""
+        untried = {"idle": self._lease_ms, "retrycount": tries - 1}
+        with suppress(Unavailable, ResponseError):
+            await self._asked(self._redis.xclaim(_items(job_id), _GROUP, self._consumer, 0, [entry], **untried))
 
     async def _end_without_items(self, job_id: str, priority: Priority) -> None:
         """Ends a job whose stream is gone: it has ended since, is no longer kept, or the server has lost its items."""

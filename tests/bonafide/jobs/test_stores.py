@@ -15,6 +15,7 @@ from bonafide.jobs.job import Item, Job, Outcome, Priority
 from bonafide.jobs.redis_store import PREFIX, RedisJobs
 from bonafide.jobs.sqlite import SqliteJobs
 from bonafide.jobs.store import JobStore
+from bonafide.jobs.worker import MAX_TRIES
 from tests.servers import Server, free_port
 
 SHORT_S = 1.0
@@ -334,6 +335,20 @@ async def test_the_results_of_a_cancelled_job_in_redis_are_kept_as_long_as_it(
         assert await store._redis.pttl(f"{PREFIX}{name}:{made.job_id}") > 50_000
     (idempotency,) = await store._redis.keys(f"{PREFIX}idempotency:*")
     assert await store._redis.pttl(idempotency) > 50_000
+
+
+async def test_an_item_that_redis_has_no_room_to_give_is_not_tried(in_redis: Callable[[float], RedisJobs]) -> None:
+    store = in_redis(0.001)
+    await created(store, 1)
+    await store._redis.config_set("maxmemory", 1)
+    try:
+        for _ in range(MAX_TRIES + 1):
+            with pytest.raises(Unavailable):
+                await store.take()
+            await asyncio.sleep(0.005)
+    finally:
+        await store._redis.config_set("maxmemory", 0)
+    assert (await taken(store)).tries == 1
 
 
 async def test_a_job_that_expires_is_not_brought_back_by_its_callback(in_redis: Callable[[float], RedisJobs]) -> None:
