@@ -26,6 +26,7 @@ _MAX_WAITING = 200
 _PRUNE_EVERY_S = 300.0
 _PRUNE_AT_A_TIME = 50_000
 """More might take longer than the database may."""
+_LEAST_PRUNED = 1000
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class Feedback:
         self._most = most
         self._failed = failed
         self._prune_at = 0.0
+        self._prune_at_a_time = _PRUNE_AT_A_TIME
         self._ask_at = 0.0
         self._is_made = False
         self._is_failing = False
@@ -243,9 +245,11 @@ class Feedback:
     def _keep(self, verdict: KeptVerdict) -> None:
         self._prepare()
         self._database.execute((_KEEP, astuple(verdict)))
+        self._prune()
 
     def _tell(self, request_id: str, label: str, note: str, caller: str) -> str:
         self._prepare()
+        self._prune()
         now = time.time()
         kept = (caller, request_id, now - self._keep_s)
         for task in (task for task, labels in LABELS.items() if label in labels):
@@ -258,11 +262,20 @@ class Feedback:
         raise InvalidRequest(f"label must be {' or '.join(labels)} for this verdict")
 
     def _prepare(self) -> None:
-        """Makes the table once, and lets go of what is too old now and then."""
+        """Makes the table once."""
         if not self._is_made:
             self._database.execute((_SCHEMA, ()), (_INDEX, ()))
             self._is_made = True
-        if time.monotonic() >= self._prune_at:
-            self._prune_at = time.monotonic() + _PRUNE_EVERY_S
-            old = (_PRUNE, (time.time() - self._keep_s, _PRUNE_AT_A_TIME))
-            self._database.execute(old, (_PRUNE_MOST, (self._most, _PRUNE_AT_A_TIME)))
+
+    def _prune(self) -> None:
+        """Lets go of what is too old or too much now and then; of less next time, if the database did not manage."""
+        if time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + _PRUNE_EVERY_S
+        at_a_time = self._prune_at_a_time
+        try:
+            self._database.execute((_PRUNE, (time.time() - self._keep_s, at_a_time)))
+            self._database.execute((_PRUNE_MOST, (self._most, at_a_time)))
+        except DatabaseFailed as error:
+            self._prune_at_a_time = max(at_a_time // 2, _LEAST_PRUNED)
+            logger.warning("old verdicts are not let go of, and tried again later", extra={"cause": str(error)})

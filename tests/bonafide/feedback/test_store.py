@@ -13,7 +13,7 @@ import pytest
 
 from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.feedback import store
-from bonafide.feedback.database import Database, Row
+from bonafide.feedback.database import Database, DatabaseFailed, Row
 from bonafide.feedback.store import Feedback, KeptVerdict, told_verdicts
 
 VERDICT = KeptVerdict(
@@ -310,6 +310,29 @@ async def test_much_that_is_too_old_is_let_go_bit_by_bit(location: str, monkeypa
         with Database(location) as database:
             left += database.execute(("SELECT COUNT(*) FROM bonafide_verdicts", ()))
     assert left == [(5,), (3,), (1,), (1,)]
+
+
+async def test_verdicts_are_kept_while_old_ones_cannot_be_let_go_of(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_PRUNE_EVERY_S", 0.0)
+    database, lost, limits = Database(location), [], []
+    execute = database.execute
+
+    def slow(*statements: tuple[str, Sequence[object]]) -> list[Row]:
+        if statements[0][0].startswith("DELETE"):
+            limits.append(statements[0][1][-1])
+            raise DatabaseFailed("it takes too long")
+        return execute(*statements)
+
+    monkeypatch.setattr(database, "execute", slow)
+    feedback = Feedback(database, keep_s=1000.0, most=100, failed=lambda: lost.append(1))
+    for request_id in ("r-1", "r-2"):
+        await feedback.keep(verdict(request_id))
+        assert await feedback.tell(request_id, "spoof", "", "") == "spoof"
+    assert not lost
+    assert limits == [50_000, 25_000, 12_500, 6_250]
+    await feedback.close()
 
 
 async def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:
