@@ -141,9 +141,11 @@ class RedisJobs:
 
     async def _put_back(self, job_id: str, entry: str, tries: int) -> None:
         """Lets others take an entry at once, not counted as tried: a server without room reads it out, and no more."""
-        untried = {"idle": self._lease_ms, "retrycount": tries - 1}
+        untried = self._redis.xclaim(
+            _items(job_id), _GROUP, self._consumer, 0, [entry], idle=self._lease_ms, retrycount=tries - 1
+        )
         with suppress(Unavailable, ResponseError):
-            await self._asked(self._redis.xclaim(_items(job_id), _GROUP, self._consumer, 0, [entry], **untried))
+            await self._asked(untried)
 
     async def _end_without_items(self, job_id: str, priority: Priority) -> None:
         """Ends a job whose stream is gone: it has ended since, is no longer kept, or the server has lost its items."""
