@@ -42,8 +42,9 @@ async def test_results_that_a_bug_keeps_out_of_the_store_end_no_work(
     await store.close()
 
 
+@pytest.mark.parametrize("grace_s", [0.0, 20.0])
 async def test_what_is_taken_while_a_drain_begins_is_given_back_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, grace_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_of(tmp_path / "jobs.db")
     await created(store, 2)
@@ -59,8 +60,8 @@ async def test_what_is_taken_while_a_drain_begins_is_given_back_at_once(
     working = worker_of(store, stuck_from=0)
     working.start()
     await asked.wait()
-    draining = asyncio.create_task(working.drain(grace_s=20.0))
-    await asyncio.sleep(0)
+    draining = asyncio.create_task(working.drain(grace_s))
+    await asyncio.sleep(0.02)
     answered.set()
     async with asyncio.timeout(10):
         await draining
