@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BUSY_S = 10.0
+_EMPTY_LOG_MS = 100
 _WAITING, _TAKEN, _DONE, _FAILED = range(4)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -210,9 +211,17 @@ class SqliteJobs:
         await self._in_thread(self._empty_log)
 
     def _empty_log(self) -> None:
-        """Empties the write-ahead log, where what was overwritten in the file still stands."""
-        if self._connection is not None:
+        """Empties the write-ahead log, where what was overwritten in the file still stands.
+
+        It waits for readers, as those of a backup, and keeps writers out meanwhile: soon it is left to the next time.
+        """
+        if self._connection is None:
+            return
+        self._connection.execute(f"PRAGMA busy_timeout = {_EMPTY_LOG_MS}")
+        try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(_BUSY_S * 1000)}")
 
     async def close(self) -> None:
         """See `JobStore.close`."""

@@ -1,9 +1,11 @@
 """Both stores of jobs, on one contract."""
 
 import asyncio
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -378,6 +380,19 @@ async def test_nothing_of_a_result_stays_in_the_files_of_sqlite(tmp_path: Path) 
     assert kept
     await store.prune()
     assert not [path for path in tmp_path.iterdir() if b"a verdict on a voice" in path.read_bytes()]
+    await store.close()
+
+
+async def test_who_reads_the_file_for_long_holds_up_no_jobs(tmp_path: Path) -> None:
+    store = SqliteJobs(tmp_path / "jobs.db", lease_s=1, keep_s=60.0, most=3)
+    await created(store, 1)
+    with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as backup:
+        backup.execute("BEGIN")
+        backup.execute("SELECT * FROM jobs").fetchall()
+        await created(store, 1)
+        async with asyncio.timeout(5):
+            await store.prune()
+            await created(store, 1)
     await store.close()
 
 
