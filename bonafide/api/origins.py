@@ -42,7 +42,7 @@ class AllowedPages(CORSMiddleware):
         super().__init__(
             app,
             allow_origins=origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "DELETE"),  # the last ends jobs
             allow_headers=(
                 "authorization",
                 "x-api-key",

@@ -103,7 +103,7 @@ class Codec:
             # Of releases that measured no conditions there are three: the recording is then read anew.
             windows, seconds, warnings, conditions, *rest = json.loads(bytes(payload))
             lanes = tuple(Lane(channel, first, tuple(names)) for channel, first, names in (rest[0] if rest else ()))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         if not all(lane.is_sound for lane in lanes):
             return None

@@ -85,8 +85,13 @@ class EvidenceLog:
         if self._file is not None:
             with suppress(OSError):  # each record was synced, unless that was declined
                 os.fsync(self._file)
-            os.close(self._file)
-            self._file = None
+            self._let_go(self._file)
+
+    def _let_go(self, file: int) -> None:
+        """Closes a file. Whatever that reports, as NFS does late, its number may be another file's from now on."""
+        self._file = None
+        with suppress(OSError):
+            os.close(file)
 
     def _begin(self) -> None:
         """Begins a chain, with no file yet."""
@@ -127,6 +132,5 @@ class EvidenceLog:
             os.ftruncate(file, size)
             self._size = size
         except OSError:
-            os.close(file)
-            self._file = None
+            self._let_go(file)
             self._begin()

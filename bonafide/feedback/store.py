@@ -26,6 +26,7 @@ _MAX_WAITING = 200
 _PRUNE_EVERY_S = 300.0
 _PRUNE_AT_A_TIME = 50_000
 """More might take longer than the database may."""
+_LEAST_PRUNED = 1000
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,12 @@ _KEEP = (
     f"INSERT INTO bonafide_verdicts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608
     f"ON CONFLICT (caller, request_id) DO UPDATE SET {_UPDATED}, truth = NULL, note = NULL, truth_at = NULL"
 )
-_FIND = "SELECT task, label FROM bonafide_verdicts WHERE caller = ? AND request_id = ? AND at >= ?"
-_TELL = "UPDATE bonafide_verdicts SET truth = ?, note = ?, truth_at = ? WHERE caller = ? AND request_id = ?"
+_FIND = "SELECT task FROM bonafide_verdicts WHERE caller = ? AND request_id = ? AND at >= ?"
+# One statement: another process may put a newer verdict there, of the other task even, or let go of it.
+_TELL = (
+    "UPDATE bonafide_verdicts SET truth = ?, note = ?, truth_at = ? "
+    "WHERE caller = ? AND request_id = ? AND at >= ? AND task = ? RETURNING label"
+)
 _KEY = "caller, request_id"
 _DELETE = f"DELETE FROM bonafide_verdicts WHERE ({_KEY}) IN (SELECT {_KEY} FROM bonafide_verdicts"  # noqa: S608
 _PRUNE = f"{_DELETE} WHERE at < ? ORDER BY at LIMIT ?)"
@@ -115,9 +120,13 @@ def told_verdicts(database: Database, task: str) -> list[ToldVerdict]:
 
     Raises:
         DatabaseFailed: it cannot be read.
+        ValueError: a truth is none of the task's labels, so that it would be taken for the opposite of an attack.
     """
-    rows = database.execute((_SCHEMA, ()), (_TOLD, (task,)))
-    return [ToldVerdict(*row) for row in rows]
+    told = [ToldVerdict(*row) for row in database.execute((_SCHEMA, ()), (_TOLD, (task,)))]
+    for each in told:
+        if each.truth not in LABELS[task]:
+            raise ValueError(f"the truth of request {each.request_id} is {each.truth!r}, which is no label of a {task}")
+    return told
 
 
 class Feedback:
@@ -136,6 +145,7 @@ class Feedback:
         self._most = most
         self._failed = failed
         self._prune_at = 0.0
+        self._prune_at_a_time = _PRUNE_AT_A_TIME
         self._ask_at = 0.0
         self._is_made = False
         self._is_failing = False
@@ -235,25 +245,37 @@ class Feedback:
     def _keep(self, verdict: KeptVerdict) -> None:
         self._prepare()
         self._database.execute((_KEEP, astuple(verdict)))
+        self._prune()
 
     def _tell(self, request_id: str, label: str, note: str, caller: str) -> str:
         self._prepare()
+        self._prune()
         now = time.time()
-        found = self._database.execute((_FIND, (caller, request_id, now - self._keep_s)))
+        kept = (caller, request_id, now - self._keep_s)
+        for task in (task for task, labels in LABELS.items() if label in labels):
+            if told := self._database.execute((_TELL, (label, note, now, *kept, task))):
+                return str(told[0][0])
+        found = self._database.execute((_FIND, kept))
         if not found:
             raise ObjectNotFound("no verdict with this request id is kept")
-        task, verdict = found[0]
-        if label not in LABELS[task]:
-            raise InvalidRequest(f"label must be {' or '.join(LABELS[task])} for this verdict")
-        self._database.execute((_TELL, (label, note, now, caller, request_id)))
-        return str(verdict)
+        labels = LABELS[found[0][0]]
+        raise InvalidRequest(f"label must be {' or '.join(labels)} for this verdict")
 
     def _prepare(self) -> None:
-        """Makes the table once, and lets go of what is too old now and then."""
+        """Makes the table once."""
         if not self._is_made:
             self._database.execute((_SCHEMA, ()), (_INDEX, ()))
             self._is_made = True
-        if time.monotonic() >= self._prune_at:
-            self._prune_at = time.monotonic() + _PRUNE_EVERY_S
-            old = (_PRUNE, (time.time() - self._keep_s, _PRUNE_AT_A_TIME))
-            self._database.execute(old, (_PRUNE_MOST, (self._most, _PRUNE_AT_A_TIME)))
+
+    def _prune(self) -> None:
+        """Lets go of what is too old or too much now and then; of less next time, if the database did not manage."""
+        if time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + _PRUNE_EVERY_S
+        at_a_time = self._prune_at_a_time
+        try:
+            self._database.execute((_PRUNE, (time.time() - self._keep_s, at_a_time)))
+            self._database.execute((_PRUNE_MOST, (self._most, at_a_time)))
+        except DatabaseFailed as error:
+            self._prune_at_a_time = max(at_a_time // 2, _LEAST_PRUNED)
+            logger.warning("old verdicts are not let go of, and tried again later", extra={"cause": str(error)})

@@ -21,7 +21,9 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 _URL = re.compile(r"[!-~]+", re.ASCII)
 _MAX_URL = 2048
 _PAGE = 1000
-"""Keys listed at a time, and results read at a time."""
+"""Keys listed at a time."""
+_RESULTS_AT_ONCE = 100
+"""Those of long recordings are long: an hour has 900 windows."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Jobs:
         if not 0 <= after < 2**31:
             raise InvalidRequest("after must be the number of results to leave out, 0 or more")
         job = await self.get(job_id, caller)
-        while after < job.total and (page := await self.store.results(job_id, after, _PAGE)):
+        while after < job.total and (page := await self.store.results(job_id, after, _RESULTS_AT_ONCE)):
             yield page
             after += len(page)
 

@@ -61,13 +61,18 @@ return 1
 """Keeps the outcome of an item unless it has one: 1, else 0."""
 
 CANCEL = """
--- KEYS: job, items, open, caller's   ARGV: id, now, keep_ms
+-- KEYS: job, items, open, caller's, results   ARGV: id, now, keep_ms
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'waiting' and state ~= 'running' then
     return 0
 end
 redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[5], ARGV[3])
+local key = redis.call('HGET', KEYS[1], 'idempotency')
+if key ~= '' then
+    redis.call('PEXPIRE', key, ARGV[3])
+end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[1])
 redis.call('DEL', KEYS[2])
@@ -88,15 +93,23 @@ return 1
 """Notes that an item was taken, so that the other jobs come first next time: 0 when the job has ended."""
 
 CALLBACK = """
--- KEYS: callbacks   ARGV: now, again
+-- KEYS: callbacks   ARGV: now, again, what keys of jobs begin with
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)
 if #due == 0 then
-    return ''
+    return {}
+end
+local job = ARGV[3] .. due[1]
+if redis.call('EXISTS', job) == 0 then
+    redis.call('ZREM', KEYS[1], due[1])
+    return {}
 end
 redis.call('ZADD', KEYS[1], ARGV[2], due[1])
-return due[1]
+return {due[1], redis.call('HINCRBY', job, 'callback_tries', 1)}
 """
-"""The id of a job whose caller is to be told now, or ''; it is due again at the time `again`."""
+"""A job whose caller is to be told now, as its id and the number of this attempt; it is due again at the time `again`.
+
+Here, since a job that is no longer kept would come back as one number, which never goes.
+"""
 
 GIVE_BACK = """
 -- KEYS: items   ARGV: entry, index, key

@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -101,7 +102,7 @@ class RedisJobs:
         """See `JobStore.cancel`."""
         if (job := await self.get(job_id)) is None:
             return
-        keys = [_job(job_id), _items(job_id), _open(job.priority), _caller(job.caller)]
+        keys = [_job(job_id), _items(job_id), _open(job.priority), _caller(job.caller), _results(job_id)]
         await self._asked(self._cancel(keys=keys, args=[job_id, _now_ms(), self._keep_ms]))
 
     async def results(self, job_id: str, after: int, count: int) -> list[str]:
@@ -120,21 +121,39 @@ class RedisJobs:
     async def _take_of(self, job_id: str, priority: Priority) -> Item | None:
         try:
             found = await self._unread(job_id) or await self._left_behind(job_id)
-        except ResponseError:  # the stream is gone: the job has ended since, or is no longer kept
-            if (job := await self.get(job_id)) is None or job.state in ENDED:
-                await self._asked(self._redis.zrem(_open(priority), job_id))
-                return None
-            raise Unavailable("the items of a job cannot be read") from None
+        except ResponseError:
+            await self._end_without_items(job_id, priority)
+            return None
         if found is None:
             return None
         entry, index, key, tries = found
         args: list[str | int] = [job_id, _now_ms()]
-        if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
-            return None
-        caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
+        try:
+            if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
+                return None
+            caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
+        except Unavailable:
+            await self._put_back(job_id, entry, tries)
+            raise
         if caller is None:
             return None
         return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry, _task(task))
+
+    async def _put_back(self, job_id: str, entry: str, tries: int) -> None:
+        """Lets others take an entry at once, not counted as tried: a server without room reads it out, and no more."""
+        untried = self._redis.xclaim(
+            _items(job_id), _GROUP, self._consumer, 0, [entry], idle=self._lease_ms, retrycount=tries - 1
+        )
+        with suppress(Unavailable, ResponseError):
+            await self._asked(untried)
+
+    async def _end_without_items(self, job_id: str, priority: Priority) -> None:
+        """Ends a job whose stream is gone: it has ended since, is no longer kept, or the server has lost its items."""
+        job = await self.get(job_id)
+        if job is not None and job.state not in ENDED:
+            logger.error("a job ends, since Redis has lost its items", extra={"job": job_id})
+            await self.cancel(job_id)
+        await self._asked(self._redis.zrem(_open(priority), job_id))
 
     async def _unread(self, job_id: str) -> tuple[str, int, str, int] | None:
         """The next entry that nobody has read, as entry, index, key and tries."""
@@ -143,12 +162,16 @@ class RedisJobs:
 
     async def _left_behind(self, job_id: str) -> tuple[str, int, str, int] | None:
         """An entry that its worker has not renewed."""
-        items = _items(job_id)
-        claimed = await self._asked(
-            self._redis.xautoclaim(items, _GROUP, self._consumer, min_idle_time=self._lease_ms, count=1)
-        )
-        if (found := _entry(claimed[1], 1)) is None:
-            return None
+        items, after = _items(job_id), "0-0"
+        # The server looks at ten entries at a time, which may all be held.
+        while True:
+            claimed = await self._asked(
+                self._redis.xautoclaim(items, _GROUP, self._consumer, self._lease_ms, start_id=after, count=1)
+            )
+            if (found := _entry(claimed[1], 1)) is not None:
+                break
+            if (after := _text(claimed[0])) == "0-0":
+                return None
         entry, index, key, _ = found
         pending = await self._asked(self._redis.xpending_range(items, _GROUP, min=entry, max=entry, count=1))
         return entry, index, key, int(pending[0]["times_delivered"]) if pending else 1
@@ -196,13 +219,13 @@ class RedisJobs:
     async def take_callback(self, again_s: float) -> tuple[Job, int] | None:
         """See `JobStore.take_callback`."""
         now = _now_ms()
-        due = _text(await self._asked(self._callback(keys=[_CALLBACKS], args=[now, now + int(again_s * 1000)])))
-        if not due:
+        args: list[str | int] = [now, now + int(again_s * 1000), _job("")]
+        found = await self._asked(self._callback(keys=[_CALLBACKS], args=args))
+        if not found:
             return None
-        if (job := await self.get(due)) is None:
-            await self.end_callback(due)
-            return None
-        return job, int(await self._asked(self._redis.hincrby(_job(due), "callback_tries", 1)))
+        due, attempt = _text(found[0]), int(found[1])
+        job = await self.get(due)
+        return None if job is None else (job, attempt)
 
     async def end_callback(self, job_id: str) -> None:
         """See `JobStore.end_callback`."""

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BUSY_S = 10.0
+_EMPTY_LOG_MS = 100
 _WAITING, _TAKEN, _DONE, _FAILED = range(4)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -201,14 +203,25 @@ class SqliteJobs:
 
     async def prune(self) -> None:
         """See `JobStore.prune`."""
+        before = time.time() - self._keep_s
+        old = "SELECT id FROM jobs WHERE touched < ?"
+        found = await self._run(lambda database: database.execute(old, (before,)).fetchall())
+        for (job_id,) in found:  # one by one: others wait behind each
+            await self._run(partial(_forget, job_id=job_id, before=before))
+        await self._in_thread(self._empty_log)
 
-        def work(database: sqlite3.Connection) -> None:
-            old = "SELECT id FROM jobs WHERE touched < ?"
-            for (job_id,) in database.execute(old, (time.time() - self._keep_s,)).fetchall():
-                database.execute("DELETE FROM items WHERE job = ?", (job_id,))
-                database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+    def _empty_log(self) -> None:
+        """Empties the write-ahead log, where what was overwritten in the file still stands.
 
-        await self._run(work)
+        It waits for readers, as those of a backup, and keeps writers out meanwhile: soon it is left to the next time.
+        """
+        if self._connection is None:
+            return
+        self._connection.execute(f"PRAGMA busy_timeout = {_EMPTY_LOG_MS}")
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(_BUSY_S * 1000)}")
 
     async def close(self) -> None:
         """See `JobStore.close`."""
@@ -228,8 +241,11 @@ class SqliteJobs:
             with self._transaction() as database:
                 return work(database)
 
+        return await self._in_thread(transaction)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
             logger.warning("the file of jobs failed", extra={"cause": f"{type(error).__name__}: {error}"})
             raise Unavailable("jobs cannot be kept now, try again later") from error
@@ -241,10 +257,10 @@ class SqliteJobs:
         self._connection.execute("BEGIN IMMEDIATE")  # never a reader that fails when it wants to write
         try:
             yield self._connection
+            self._connection.commit()
         except BaseException:
             self._connection.rollback()
             raise
-        self._connection.commit()
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -262,6 +278,13 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _forget(database: sqlite3.Connection, job_id: str, before: float) -> None:
+    """Deletes a job unless something has happened to it since."""
+    deleted = database.execute("DELETE FROM jobs WHERE id = ? AND touched < ?", (job_id, before))
+    if deleted.rowcount:
+        database.execute("DELETE FROM items WHERE job = ?", (job_id,))
 
 
 def _add_tasks(connection: sqlite3.Connection) -> None:

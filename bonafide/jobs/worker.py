@@ -24,6 +24,7 @@ _IDLE_S = 1.0
 _RETRY_S = 1.0
 _MAX_RETRY_S = 15.0
 _LOOK_S = 5.0
+_LAST_TAKE_S = 1.0
 _PRUNE_EVERY_S = 60.0
 _CALLBACK_ROUNDS = 12
 _TOLD_AT_A_TIME = 8
@@ -120,19 +121,35 @@ class JobWorker:
 
     async def _work(self) -> None:
         while not self._stopping.is_set():
-            item = await self._asked(self._store.take())
+            item = await self._asked(self._taken())
             if item is None:
                 await self._pause(_IDLE_S, self._created)
                 self._created.clear()
                 continue
-            self._held.add(item)
-            try:
-                await self._finish(item, await self._outcome(item))
-            except asyncio.CancelledError:
-                await self._give_back(item)
-                raise
-            finally:
-                self._held.discard(item)
+            await self._asked(self._work_on(item))
+
+    async def _taken(self) -> Item | None:
+        """The next item. One that comes after this task was cancelled is given back, not left to its lease."""
+        taking = asyncio.create_task(self._store.take())
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                async with asyncio.timeout(_LAST_TAKE_S):
+                    if (item := await taking) is not None:
+                        await self._give_back(item)
+            raise
+
+    async def _work_on(self, item: Item) -> None:
+        self._held.add(item)
+        try:
+            # A drain may have begun while it was taken.
+            await self._finish(item, None if self._stopping.is_set() else await self._outcome(item))
+        except asyncio.CancelledError:
+            await self._give_back(item)
+            raise
+        finally:
+            self._held.discard(item)
 
     async def _outcome(self, item: Item) -> Outcome | None:
         """The verdict on an item or the error instead; None: it is not wanted any more, or is to be given back."""

@@ -147,15 +147,40 @@ def _keys(bucket: Path, prefix: str, stop: threading.Event) -> Iterator[str]:
         raise OSError(errno.ENOENT, "no such bucket")
     # Only the folder that the prefix names has such keys.
     begin = bucket / prefix.rpartition("/")[0]
-    if not begin.resolve().is_relative_to(bucket.resolve()):
+    try:
+        leads_out = not begin.resolve().is_relative_to(bucket.resolve())
+    except RuntimeError:  # a loop of links
         return
-    for folder, _, names in os.walk(begin):
-        if stop.is_set():
-            raise Stopped
+    if leads_out:
+        return
+    left_out = 0
+    for folder, _, names in os.walk(begin, onerror=_require_absent):
         for name in names:
+            if stop.is_set():
+                raise Stopped
             key = (Path(folder) / name).relative_to(bucket).as_posix()
-            if key.startswith(prefix) and key.isprintable():
+            if not key.startswith(prefix):
+                continue
+            if key.isprintable() or _is_key(key):
                 yield key
+            else:
+                left_out += 1
+    if left_out:
+        logger.warning("files below the objects folder are not listed, as their names are no keys: %d", left_out)
+
+
+def _require_absent(error: OSError) -> None:
+    """Of a folder that was removed meanwhile nothing is missing; of one that cannot be read all files would be."""
+    if error.errno not in {*_ABSENT, errno.ENAMETOOLONG}:
+        raise error
+
+
+def _is_key(text: str) -> bool:
+    try:
+        check_key(text)
+    except InvalidRequest:
+        return False
+    return True
 
 
 @contextmanager

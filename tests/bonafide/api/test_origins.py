@@ -71,11 +71,11 @@ async def http(app: App) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("origin", APP_ORIGINS)
-@pytest.mark.parametrize("route", ["/detect_audio", "/predict_liveness", "/analyze_audio", "/stats"])
+@pytest.mark.parametrize("route", ["/detect_audio", "/predict_liveness", "/analyze_audio", "/stats", "/jobs/1"])
 async def test_preflights_of_allowed_pages_are_answered(http: httpx.AsyncClient, origin: str, route: str) -> None:
     asked = {
         "origin": origin,
-        "access-control-request-method": "GET" if route == "/stats" else "POST",
+        "access-control-request-method": {"/stats": "GET", "/jobs/1": "DELETE"}.get(route, "POST"),
         "access-control-request-headers": "authorization,content-type,x-timeout-seconds,x-channel-mode",
         "access-control-request-private-network": "true",
     }

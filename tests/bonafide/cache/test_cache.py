@@ -270,7 +270,19 @@ def test_a_window_of_another_length_is_nothing() -> None:
         assert values.decode_window("key", values.encode_window("key", window(0, 0)), LENGTHS) is None
 
 
-@pytest.mark.parametrize("payload", ["{}", "[1]", '["1", 2.0, []]', "[1, NaN, []]", "[1, -1.0, []]", "[-1, 1.0, []]"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "{}",
+        "[1]",
+        '["1", 2.0, [], []]',
+        "[1, NaN, [], []]",
+        "[1, -1.0, [], []]",
+        "[-1, 1.0, [], []]",
+        "[1, 1.0, [], [], 1]",
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
 def test_facts_that_make_no_sense_are_nothing(payload: str) -> None:
     assert CODECS[0].decode_recording("key", Checksum().close("key", payload.encode())) is None
 

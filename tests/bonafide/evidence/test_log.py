@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import resource
@@ -70,6 +71,38 @@ def test_a_record_that_has_no_room_is_taken_back_and_the_chain_goes_on(tmp_path:
     assert (kept, len(lines)) == (3, 4)
     assert [line.split()[0] for line in lines] == ["0", "1", "2", "3"]
     assert lines[3].split()[1] == hashlib.sha256(lines[2].encode()).hexdigest()
+
+
+def test_a_file_whose_end_is_reported_as_an_error_is_not_written_to_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS does where a server has no room: every call fails, that which closes the file too."""
+    log = EvidenceLog(tmp_path, max_bytes=100_000, sync=False)
+    log.append(numbered)
+    closed: list[int] = []
+    close = os.close
+
+    def fails(*_arguments: object) -> int:
+        raise OSError(errno.EDQUOT, "no room")
+
+    def closes_and_fails(file: int) -> None:
+        closed.append(file)
+        close(file)
+        raise OSError(errno.EDQUOT, "no room")
+
+    with monkeypatch.context() as failing:
+        for name, action in {"write": fails, "ftruncate": fails, "close": closes_and_fails}.items():
+            failing.setattr(os, name, action)
+        with pytest.raises(OSError, match="no room"):
+            log.append(numbered)
+    assert len(closed) == 1
+    with (tmp_path / "other").open("wb") as other:  # has the number of the file that was closed
+        assert other.fileno() == closed[0]
+        kept = log.append(numbered)
+        log.close()
+    assert (tmp_path / "other").read_bytes() == b""
+    assert kept.split()[1:3] == ["0", FIRST]
+    assert kept in lines_of(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.feedback import store
-from bonafide.feedback.database import Database
+from bonafide.feedback.database import Database, DatabaseFailed, Row
 from bonafide.feedback.store import Feedback, KeptVerdict, told_verdicts
 
 VERDICT = KeptVerdict(
@@ -95,6 +95,40 @@ async def test_verdicts_come_in_the_order_in_which_the_truth_was_told(feedback: 
     with Database(location) as database:
         told = [each.request_id for each in told_verdicts(database, "voice")]
     assert told == ["wednesday", "tuesday", "monday"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("UPDATE bonafide_verdicts SET task = 'face', label = 'live'", InvalidRequest),
+        ("DELETE FROM bonafide_verdicts", ObjectNotFound),
+    ],
+)
+async def test_the_truth_is_not_put_beside_another_verdict_that_comes_meanwhile(
+    feedback: Feedback, location: str, change: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process keeps one of the other task under the same request id, or lets go of the first."""
+    await feedback.keep(verdict("r-1"))
+    with Database(location) as other:
+        execute = feedback._database.execute
+
+        def meanwhile(*statements: tuple[str, Sequence[object]]) -> list[Row]:
+            if statements[0][0].startswith("UPDATE"):
+                other.execute((change, ()))
+            return execute(*statements)
+
+        monkeypatch.setattr(feedback._database, "execute", meanwhile)
+        with pytest.raises(error):
+            await feedback.tell("r-1", "spoof", "", "")
+        assert not other.execute(("SELECT 1 FROM bonafide_verdicts WHERE truth IS NOT NULL", ()))
+
+
+async def test_a_truth_of_the_other_task_is_not_read_as_its_opposite(feedback: Feedback, location: str) -> None:
+    await feedback.keep(verdict("photo", task="face", label="live"))
+    with Database(location) as database:
+        database.execute(("UPDATE bonafide_verdicts SET truth = 'spoof', truth_at = 1", ()))
+        with pytest.raises(ValueError, match="photo is 'spoof'"):
+            told_verdicts(database, "face")
 
 
 @pytest.mark.parametrize("label", ["", "real", "SPOOF", "no_speech", "x" * 100_000, "';--"])
@@ -276,6 +310,29 @@ async def test_much_that_is_too_old_is_let_go_bit_by_bit(location: str, monkeypa
         with Database(location) as database:
             left += database.execute(("SELECT COUNT(*) FROM bonafide_verdicts", ()))
     assert left == [(5,), (3,), (1,), (1,)]
+
+
+async def test_verdicts_are_kept_while_old_ones_cannot_be_let_go_of(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_PRUNE_EVERY_S", 0.0)
+    database, lost, limits = Database(location), [], []
+    execute = database.execute
+
+    def slow(*statements: tuple[str, Sequence[object]]) -> list[Row]:
+        if statements[0][0].startswith("DELETE"):
+            limits.append(statements[0][1][-1])
+            raise DatabaseFailed("it takes too long")
+        return execute(*statements)
+
+    monkeypatch.setattr(database, "execute", slow)
+    feedback = Feedback(database, keep_s=1000.0, most=100, failed=lambda: lost.append(1))
+    for request_id in ("r-1", "r-2"):
+        await feedback.keep(verdict(request_id))
+        assert await feedback.tell(request_id, "spoof", "", "") == "spoof"
+    assert not lost
+    assert limits == [50_000, 25_000, 12_500, 6_250]
+    await feedback.close()
 
 
 async def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Nothing outside a bucket's folder can be read, whatever it contains and whatever changes meanwhile."""
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bonafide.errors import ObjectNotFound, Unavailable
+from bonafide.errors import Forbidden, ObjectNotFound, Unavailable
 from bonafide.settings import Settings
 from bonafide.storage.folder import FolderStore
 
@@ -169,3 +170,39 @@ async def test_listing_does_not_leave_the_bucket(root: Path, store: FolderStore)
     assert await store.keys("calls", "out/", "", 10) == []
     with pytest.raises(ObjectNotFound):
         await store.keys("other", "", "", 10)
+
+
+async def test_every_file_whose_name_is_a_key_is_listed(root: Path, store: FolderStore) -> None:
+    names = ["a\u00a0b.wav", "a\u202fb.wav", "a\u200cb.wav"]  # spaces and joiners that Python does not call printable
+    for name in names:
+        (root / "calls" / name).write_bytes(b"one")
+        assert (await store.stat("calls", name)).size == 3
+    (root / "calls" / "a\tb.wav").touch()
+    (root / "calls" / os.fsdecode(b"a\xffb.wav")).touch()
+    assert await store.keys("calls", "a", "", 10) == sorted(names)
+
+
+async def test_a_folder_that_cannot_be_read_is_told_and_not_left_out(
+    root: Path, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(cause: int) -> None:
+        def refused(path: str) -> object:
+            if os.fspath(path).endswith("day"):
+                raise OSError(cause, "refused")
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refused)
+
+    for cause, error in ((errno.EACCES, Forbidden), (errno.EIO, Unavailable)):
+        refuse(cause)
+        with pytest.raises(error):
+            await store.keys("calls", "", "", 10)
+    refuse(errno.ENOENT)
+    assert await store.keys("calls", "", "", 10) == []
+
+
+async def test_nothing_is_listed_below_a_loop_of_links(root: Path, store: FolderStore) -> None:
+    (root / "calls" / "loop").symlink_to("loop")
+    assert await store.keys("calls", "loop/", "", 10) == []
