@@ -37,13 +37,11 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_finish() -> Iterator[None]:
+def pytest_collection_finish() -> None:
     """Lets torch's loggers pass on what they log: pytest listens at the root then, not at 60 more for each test."""
     for name, logger in logging.root.manager.loggerDict.items():
         if name.startswith("torch") and isinstance(logger, logging.Logger):
             logger.propagate = True
-    return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,12 +45,17 @@ def probability(text: str) -> float:
 
 def positive(text: str) -> int:
     """A number of things of the command line, 1 at least."""
-    return _at_least(1, int(text))
+    return _at_least(1, text, "a whole number from 1 on")
 
 
 def natural(text: str) -> int:
-    """A number of things of the command line that may be none, or the seed of a generator."""
-    return _at_least(0, int(text))
+    """A number of things of the command line that may be none."""
+    return _at_least(0, text, "a whole number from 0 on")
+
+
+def seed(text: str) -> int:
+    """The seed of a generator, of the command line."""
+    return _at_least(0, text, "a seed is 0 or more")
 
 
 def amount(text: str) -> float:
@@ -61,9 +66,10 @@ def amount(text: str) -> float:
     return value
 
 
-def _at_least(least: int, value: int) -> int:
+def _at_least(least: int, text: str, needed: str) -> int:
+    value = int(text)
     if value < least:
-        raise argparse.ArgumentTypeError(f"a whole number from {least} on")
+        raise argparse.ArgumentTypeError(needed)
     return value
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab.arguments import probability, run
+from lab.arguments import natural, probability, run
 from lab.comparison.figures import DEFINITIONS, figures
 from lab.comparison.log import Log, read_lines
 from lab.comparison.table import show
@@ -98,16 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="T",
         help="of the shadow, may be repeated; default: as logged",
     )
-    parser.add_argument("--list", type=_count, default=20, metavar="N", help="items with another label (%(default)s)")
+    parser.add_argument("--list", type=natural, default=20, metavar="N", help="items with another label (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("a count is 0 or more")
-    return value
 
 
 def main(argv: Sequence[str] | None = None) -> None:

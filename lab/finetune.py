@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from lab.arguments import amount, natural, new_parser, overrides, positive, run
+from lab.arguments import amount, natural, new_parser, overrides, positive, run, seed
 from lab.atomic import atomic
 from lab.evaluate import DATA_FORMS
 from lab.evaluation.datasets import read_dataset
@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--looks", type=positive, default=10, metavar="N", help="dev evaluations, each with a checkpoint (10)"
     )
-    how.add_argument("--seed", type=natural, default=1, metavar="N", help="(%(default)s)")
+    how.add_argument("--seed", type=seed, default=1, metavar="N", help="(%(default)s)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
     return parser
 

@@ -16,7 +16,7 @@ from bonafide.audio.conditions import MUSIC
 from bonafide.audio.music import MusicMeter
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits
 from bonafide.errors import BonafideError
-from lab.arguments import amount, natural, positive, run
+from lab.arguments import amount, positive, run, seed
 from lab.evaluation.condition_rules import measured
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.trials import DataError, Trial, chosen_split
@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--each", type=positive, default=3, metavar="N", help="pieces of a file (%(default)s)")
     parser.add_argument("--seconds", type=amount, default=12.0, metavar="S", help="of a piece or a mix (%(default)s)")
     parser.add_argument("--ratios", type=_ratios, default=(10.0, 5.0, 0.0, -5.0), metavar="DB,DB", help="10,5,0,-5")
-    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of all choices (%(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of all choices (%(default)s)")
     return parser
 
 

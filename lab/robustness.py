@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.arguments import new_parser, overrides, positive, probability, run
+from lab.arguments import new_parser, overrides, positive, probability, run, seed
 from lab.atomic import atomic
 from lab.calibrate import share
 from lab.evaluate import (
@@ -146,16 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bpcer", type=share, metavar="P", help="which a threshold has to keep; default: that of the clean files"
     )
-    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of noise, rooms and losses (%(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of noise, rooms and losses (%(default)s)")
     parser.add_argument("--rounds", type=positive, default=1000, metavar="N", help="of the bootstrap (%(default)s)")
     return parser
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("a seed is 0 or more")
-    return value
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bonafide.audio.reader import AudioLimits
 from bonafide.errors import BonafideError
-from lab.arguments import amount, natural, new_parser, overrides, run
+from lab.arguments import amount, new_parser, overrides, run, seed
 from lab.evaluate import add_data_options, hop, read_trials
 from lab.evaluation.progress import progress
 from lab.evaluation.scoring import Unreadable
@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hops", type=_hops, default=(4.0, 2.0, 1.0, 0.5), metavar="S,S", help="default: 4,2,1,0.5")
     parser.add_argument("--parts", type=_lengths, default=(1.0, 2.0, 4.0, 8.0), metavar="S,S", help="default: 1,2,4,8")
     parser.add_argument("--seconds", type=amount, default=24.0, metavar="S", help="of a recording (%(default)s)")
-    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of places and choices (%(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of places and choices (%(default)s)")
     return parser
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -134,9 +134,9 @@ class JobWorker:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            with suppress(Exception):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_TAKE_S):
-                    if (item := await taking) is not None:
+                    if (item := await self._asked(taking)) is not None:
                         await self._give_back(item)
             raise
 
@@ -254,7 +254,7 @@ class JobWorker:
             logger.exception("a caller cannot be told that its job is done", extra={"job": job.job_id})
             return "failed"
 
-    async def _asked(self, answer: Coroutine[Any, Any, T]) -> T | None:
+    async def _asked(self, answer: Awaitable[T]) -> T | None:
         """The store's answer; None, after a pause, if it cannot be reached, or by a bug, as of one job that it has."""
         try:
             return await answer

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bonafide.settings.access import AccessSettings
 from bonafide.settings.cache import CacheSettings
 from bonafide.settings.calls import CallSettings
+from bonafide.settings.group import ENV_FILE
 from bonafide.settings.grpc import GrpcSettings
 from bonafide.settings.jobs import JobSettings
 from bonafide.settings.limits import LimitSettings
@@ -67,7 +68,7 @@ class Settings(
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Adds the YAML files; see pydantic-settings."""
         sources = [init_settings, env_settings]
-        if Path(".env").exists():  # it looks at each field, which takes as long as all other sources
+        if Path(ENV_FILE).exists():  # it looks at each field, which takes as long as all other sources
             sources.append(dotenv_settings)
         if path := os.environ.get("BONAFIDE_CONFIG"):
             if not Path(path).is_file():

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+ENV_FILE = ".env"
 
 
 class SettingsGroup(BaseSettings):
@@ -13,7 +14,7 @@ class SettingsGroup(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="BONAFIDE_",
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,

@@ -109,9 +109,10 @@ class ScoreFile:
         if known != model:
             raise DataError(f"{path} holds scores of {known}, not of {model}; name another one, or remove it")
         if not lines[-1].endswith(b"\n"):  # the last run was stopped within a line
-            os.truncate(path, sum(map(len, lines[:-1])))  # in place: nothing of what is kept is written again
-            if len(lines) == 1:
+            if len(lines) == 1:  # the first, of which only the end is missing
                 path.write_bytes(lines[0] + b"\n")
+            else:  # in place: nothing of what is kept is written again
+                os.truncate(path, sum(map(len, lines[:-1])))
             lines.pop()
         for number, line in enumerate(lines[1:], 2):
             try:

@@ -130,7 +130,7 @@ def _table(path: Path, file: TextIO) -> list[dict[Any, Any]]:
         _check_names(list(reader.fieldnames or ()))
     except UnicodeDecodeError:
         raise
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise ValueError(f"{path}, its first line: {error}") from error
     rows: list[dict[Any, Any]] = []
     try:
@@ -147,13 +147,11 @@ def table_reader(file: TextIO) -> "csv.DictReader[str]":
     """The rows of a CSV file as dictionaries; a quote that is not closed is an error, and swallows no rows.
 
     Raises:
-        ValueError: two columns have the same name, of which one would silently count, or the header is no CSV.
+        ValueError: two columns have the same name, of which one would silently count.
+        csv.Error: the header is no CSV.
     """
     reader = csv.DictReader(file, strict=True)
-    try:
-        named_once([(name, None) for name in reader.fieldnames or ()])
-    except csv.Error as error:
-        raise ValueError(str(error)) from error
+    named_once([(name, None) for name in reader.fieldnames or ()])
     return reader
 
 

@@ -67,11 +67,11 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
     if record.payload["source"] == "live":
         return DIFFERENT, {"error": {"code": "invalid_request", "message": "live audio cannot be scored again"}}
     try:
-        found_client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
+        client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
     except (OSError, ValueError) as error:
         return USAGE, {"error": {"code": "invalid_request", "message": str(error)}}
     try:
-        async with found_client as client:
+        async with client:
             again: AudioReport | FaceReport
             if record.payload["task"] == "face":
                 again = await client.predict_liveness(wanted.file, timeout_s=options.timeout_s)
