@@ -1,11 +1,16 @@
 """Selects the engine that runs a model: torch on CUDA, OpenVINO on a CPU."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from models.devices import cuda_is_available, driver_sees_a_device
 from models.engine import Engine, EngineModel
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.options import LoadOptions
+
+if TYPE_CHECKING:
+    from models.openvino_engine import OpenVINOEngine
+    from models.torch_engine import TorchEngine
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +23,8 @@ def open_engine(model: EngineModel, options: LoadOptions) -> Engine:
         ModelError: whatever `model.build` raises.
     """
     engine = _pick(model, options)
-    for size in model.sizes:
-        for count in sorted({1, engine.max_batch_size}):
-            engine.run(model.probe(count, size))
+    counts = sorted({1, engine.max_batch_size})
+    engine.warm_up(model.probe(count, size) for size in model.sizes for count in counts)
     logger.info(
         "engine ready",
         extra={"model": model.name, "engine": engine.name, "device": engine.device, "precision": engine.precision},
@@ -28,7 +32,7 @@ def open_engine(model: EngineModel, options: LoadOptions) -> Engine:
     return engine
 
 
-def _pick(model: EngineModel, options: LoadOptions) -> Engine:
+def _pick(model: EngineModel, options: LoadOptions) -> "OpenVINOEngine | TorchEngine":
     if model.converted is not None:
         return _for_converted(model, options)
     if options.engine == "torch" or (options.engine == "auto" and cuda_is_available()):
@@ -51,7 +55,7 @@ def _pick(model: EngineModel, options: LoadOptions) -> Engine:
         return _torch(model, options)
 
 
-def _for_converted(model: EngineModel, options: LoadOptions) -> Engine:
+def _for_converted(model: EngineModel, options: LoadOptions) -> "OpenVINOEngine":
     if options.engine == "torch":
         raise EngineUnavailable(
             f"BONAFIDE_ENGINE=torch, but {model.name} is converted for OpenVINO; use auto, or give its checkpoint"
@@ -67,7 +71,7 @@ def _for_converted(model: EngineModel, options: LoadOptions) -> Engine:
     return OpenVINOEngine(model, options)
 
 
-def _torch(model: EngineModel, options: LoadOptions) -> Engine:
+def _torch(model: EngineModel, options: LoadOptions) -> "TorchEngine":
     try:
         from models.torch_engine import TorchEngine
     except ModuleNotFoundError as error:

@@ -103,6 +103,7 @@ class OnnxEngine:
         if not np.abs(together - alone).max() <= _SAME:
             logger.warning("items of a batch change each other's scores: they are computed one by one")
             self._one_by_one = True
+        self._compiled.release_memory()
 
     def _computed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         outputs = self._request.infer([inputs])[self._output]

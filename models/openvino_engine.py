@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,11 @@ logger = logging.getLogger(__name__)
 
 _PROBABILITY_TOLERANCE = 1e-3
 """Largest difference to torch, both in fp32, that a fresh conversion may show; 1e-6 is usual."""
+KEPT_SHAPES = 256
+"""Of operations of one kind, how many are kept ready for shapes that they had before; 5,000 by default.
+
+Short windows have any length, and what is kept for one more takes up to 3 MB.
+"""
 _USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CPU"
 _LOGIC = (
     "branch.py",
@@ -83,6 +89,12 @@ class OpenVINOEngine:
             result: NDArray[np.float32] = self._request.infer([batch])[0].astype(np.float32)  # a copy: theirs is reused
             return result
 
+    def warm_up(self, batches: Iterable[NDArray[Any]]) -> None:
+        """Computes batches of shapes to come, then gives the memory for what is between input and output back."""
+        for batch in batches:
+            self.run(batch)
+        self._compiled.release_memory()
+
 
 def cpu_settings(precision: Precision, threads: int) -> dict[Any, Any]:
     """What a model is compiled with; `threads` of 0: all CPUs that this process may use."""
@@ -92,6 +104,7 @@ def cpu_settings(precision: Precision, threads: int) -> dict[Any, Any]:
         properties.inference_num_threads: threads or usable_cpus(),
         # OpenVINO would hold its threads to the first CPUs, where those of all other processes on the machine are too.
         properties.hint.enable_cpu_pinning: False,
+        "CPU_RUNTIME_CACHE_CAPACITY": KEPT_SHAPES,
     }
 
 

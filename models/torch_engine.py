@@ -1,6 +1,7 @@
 """The torch engine: CUDA in bf16, or a CPU. Weights are cast, never autocast, which on a CPU is many times slower."""
 
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ class TorchEngine:
             scores = self._graph(torch.from_numpy(batch).to(self.device))
             result: NDArray[np.float32] = scores.to("cpu", torch.float32).numpy()
             return result
+
+    def warm_up(self, batches: Iterable[NDArray[Any]]) -> None:
+        """Computes batches of shapes to come."""
+        for batch in batches:
+            self.run(batch)
 
 
 def _precision(device: Device, options: LoadOptions) -> Precision:

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,17 @@ def test_threads_are_set(tiny_voice: Path, workspace: Path) -> None:
     engine = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino", threads=1))._engine
     assert isinstance(engine, openvino_engine.OpenVINOEngine)
     assert engine._compiled.get_property(openvino.properties.inference_num_threads) == 1
+
+
+def test_after_warming_up_nothing_of_its_batches_is_held(tiny_voice: Path, workspace: Path) -> None:
+    engine = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino"))._engine
+    assert isinstance(engine, openvino_engine.OpenVINOEngine)
+    done: list[str] = []
+    compiled, run = engine._compiled, engine.run
+    engine._compiled = SimpleNamespace(release_memory=lambda: done.append("release") or compiled.release_memory())
+    engine.run = lambda batch: done.append("run") or run(batch)  # type: ignore[method-assign]
+    engine.warm_up(np.stack(windows()[:count]) for count in (1, 2))
+    assert done == ["run", "run", "release"]
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this process may use one CPU only")
