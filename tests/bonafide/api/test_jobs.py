@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
 
 from bonafide.api.grpc import GrpcServer
-from bonafide.api.http import HttpApi
+from bonafide.api.http import TIMEOUT_HEADER, HttpApi
 from bonafide.app import App
-from bonafide.errors import Unavailable
+from bonafide.errors import DeadlineExceeded, Unavailable
 from bonafide.jobs.jobs import JobRequest
 from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
@@ -178,6 +178,29 @@ async def test_wrong_places_in_the_results(client: httpx.AsyncClient, after: str
     job = (await client.post("/jobs", json={"bucket": "calls", "keys": ["a"]})).json()
     answer = await client.get(f"/jobs/{job['id']}/results?after={after}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+
+
+async def test_each_page_of_the_results_is_read_within_the_limit_of_the_call(
+    client: httpx.AsyncClient, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bonafide.jobs.jobs._RESULTS_AT_ONCE", 1)
+    job = (await client.post("/jobs", json={"bucket": "calls", "keys": ["a", "b"]})).json()
+    async with working(app):
+        await ended(client, job["id"])
+    store = app.require_jobs().store
+    read = store.results
+
+    async def stuck(job_id: str, after: int, count: int) -> list[str]:
+        if after:
+            await asyncio.Event().wait()
+        return await read(job_id, after, count)
+
+    monkeypatch.setattr(store, "results", stuck)
+    api = HttpApi()
+    api.app = app
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as strict:
+        with pytest.raises(DeadlineExceeded):  # the response has begun, and breaks off
+            await asyncio.wait_for(strict.get(f"/jobs/{job['id']}/results", headers={TIMEOUT_HEADER: "0.5"}), WITHIN_S)
 
 
 async def test_an_outage_is_waited_for(client: httpx.AsyncClient, app: App, remote: LocalRemote) -> None:
