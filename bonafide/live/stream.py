@@ -115,6 +115,11 @@ class LiveStream:
         self._ended_by: Ending | None = None
         self._broken: Broken = _raised
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the client's last message."""
+        return self.session.silent_s(_now())
+
     def drain(self) -> None:
         """Ends the session as if the client had ended it, with another reason."""
         self._end(Ending.GOING_AWAY)

@@ -17,6 +17,7 @@ from bonafide.api.telephony.events import (
     Media,
     Notes,
     PhoneProtocol,
+    Rate,
     Reply,
 )
 from bonafide.app import App
@@ -103,6 +104,9 @@ class PhoneConversation:
             if self._call is not None and not self._call.over:
                 await self._call.break_off()
             raise
+        finally:
+            if self._call is not None:
+                self._call.close()
         return summary
 
     def _broken(self, error: Exception) -> None:
@@ -142,6 +146,8 @@ class PhoneConversation:
         match event:
             case Begin():
                 await self._begin(event)
+            case Rate(hertz):
+                self._intake.configure(rate=hertz)
             case Media():
                 if self._call is None:
                     raise InvalidRequest("media came before the start of the call")

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from bonafide.cache.memory import MemoryKeyValue
+from bonafide.errors import InvalidRequest
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.session import Ending
+from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
 from bonafide.live.webhook import Webhook
 from tests.bonafide.fakes import LocalRemote
@@ -75,6 +77,37 @@ async def phone_call(*, webhook: bool = True) -> AsyncIterator[JudgedCall]:
         yield JudgedCall(live, call, verdicts, posted)
     await posted.close()
     await verdicts.close()
+
+
+def second_stream(first: JudgedCall, stream: LiveStream) -> PhoneCall:
+    return PhoneCall("CA1", "MZ2", stream=stream, verdicts=first.verdicts, webhook=first.webhook, encode=encoded)
+
+
+async def test_a_call_has_one_stream_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 60.0)  # a busy machine
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        with pytest.raises(InvalidRequest, match="another stream of this call"):
+            second_stream(first, other.stream)
+        await first.call.update()
+        first.call.close()
+        second_stream(first, other.stream)
+
+
+async def test_a_call_whose_stream_is_lost_goes_on_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        assert (await first.judge(0.75, 4.0))[1] == "spoof"
+        monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 0.0)
+        second = second_stream(first, other.stream)
+        monkeypatch.undo()
+        await second.update()
+        summary = await first.live.running
+        assert summary.ending is Ending.GOING_AWAY
+        await first.call.finish(summary)
+        assert first.posted()[-1] == (True, "spoof")
+        first.call.close()
+        assert (await first.stored())[:2] == [False, "no_speech"]  # of the second
+        with pytest.raises(InvalidRequest):
+            second_stream(first, first.live.stream)
 
 
 async def test_a_call_that_has_begun_has_a_verdict_and_posts_none() -> None:
