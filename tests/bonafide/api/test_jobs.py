@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -261,6 +262,20 @@ async def test_calls_do_not_wait_for_jobs(client: httpx.AsyncClient, app: App, t
             await asyncio.sleep(0.01)
         assert other.voice_runner.active_calls == 0
     await other.close()
+
+
+async def test_calls_do_not_wait_for_objects_of_jobs(client: httpx.AsyncClient, app: App) -> None:
+    over = threading.Event()
+    threads = app.require_jobs()._objects._threads  # type: ignore[attr-defined]
+    reading = [asyncio.create_task(threads.run(lambda _: over.wait(WITHIN_S))) for _ in range(20)]
+    await asyncio.sleep(0)
+    try:
+        wanted = {"bucket": "calls", "key": "day/20.wav"}
+        answer = await asyncio.wait_for(client.post("/analyze_audio", json=wanted), WITHIN_S / 2)
+        assert answer.status_code == 200
+    finally:
+        over.set()
+        await asyncio.gather(*reading)
 
 
 async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settings: Settings, app: App) -> None:
