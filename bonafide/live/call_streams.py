@@ -14,7 +14,7 @@ class CallStreams:
         self._streams: dict[str, LiveStream] = {}
 
     def begin(self, call_id: str, stream: LiveStream) -> None:
-        """Makes it the call's stream. One that is lost is ended for it.
+        """Makes it the call's stream, in the place of one that has ended, or is lost and ended now.
 
         Raises:
             InvalidRequest: the call has another stream, on which audio comes.

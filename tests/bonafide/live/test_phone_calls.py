@@ -1,6 +1,7 @@
 """Which verdict on a phone call is stored, and which ones are posted; without a socket."""
 
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -108,6 +109,28 @@ async def test_a_call_whose_stream_is_lost_goes_on_on_another(monkeypatch: pytes
         assert (await first.stored())[:2] == [False, "no_speech"]  # of the second
         with pytest.raises(InvalidRequest):
             second_stream(first, first.live.stream)
+
+
+async def test_a_call_may_come_again_while_what_came_before_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 60.0)
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        first.live.hold.clear()
+        first.live.say(audio(0.75, 4.0, answer=True))
+        first.live.end()
+        await first.live.wait_for(lambda: math.isinf(first.live.stream.silent_s))
+        second_stream(first, other.stream)
+        first.live.hold.set()
+        assert (await first.live.running).ending is Ending.END
+
+
+async def test_a_stream_of_which_too_much_waits_to_be_judged_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 1e-9)
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        first.live.hold.clear()
+        first.live.say(*(audio(0.75, 1.0, answer=True) for _ in range(30)))
+        await first.live.wait_for(lambda: first.live.unread < 20 and first.live.stream.silent_s == 0.0)
+        with pytest.raises(InvalidRequest):
+            second_stream(first, other.stream)
 
 
 async def test_a_call_that_has_begun_has_a_verdict_and_posts_none() -> None:
