@@ -109,9 +109,9 @@ class PhoneCall:
         """Stores and posts the verdict on the whole call, and returns it."""
         return await self._store(self._verdict(summary, done=True))
 
-    async def break_off(self) -> PhoneVerdict:
+    async def break_off(self, ending: Ending = Ending.ERROR) -> PhoneVerdict:
         """As `finish`, of a call whose rest cannot be judged: the running verdict is its last."""
-        return await self.finish(replace(self._running(), ending=Ending.ERROR))
+        return await self.finish(replace(self._running(), ending=ending))
 
     def _running(self) -> LiveSummary:
         return running_summary(self._stream.session, self._stream.model, self._stream.channel_names)

@@ -26,6 +26,7 @@ from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.messages import Audio, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.scoring import SlowReader
+from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
 from bonafide.telemetry import bind_task
@@ -100,9 +101,11 @@ class PhoneConversation:
             summary = await self._stream.run(self._inputs(), self._output, self._rest, self._broken)
             if self._error is not None:
                 raise self._error
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
             if self._call is not None and not self._call.over:
-                await self._call.break_off()
+                # A drain gives up on who is not judged in time.
+                is_cut = isinstance(error, asyncio.CancelledError)
+                await self._call.break_off(Ending.GOING_AWAY if is_cut else Ending.ERROR)
             raise
         finally:
             if self._call is not None:
