@@ -93,7 +93,6 @@ class App:
         self._cache = open_cache(settings, measurements.cache_failed, redis_breaker)
         analysis = partial(
             VoiceAnalysis,
-            store=self._store,
             cache=self._cache,
             pool=self._pool,
             limits=AudioLimits.from_settings(settings),
@@ -108,6 +107,7 @@ class App:
             runner=self.voice_runner,
             budget=self.budget,
             decoder=ProcessRecordings(self.decoders),
+            store=self._store,
             shadow=self.shadows.voice,
         )
         judgement = partial(
@@ -122,7 +122,6 @@ class App:
         if settings.jobs:
             self.job_work = JobWork(
                 settings,
-                self._store,
                 measurements,
                 voice=voice_jobs,
                 face=face_jobs,

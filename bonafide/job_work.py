@@ -19,7 +19,7 @@ from bonafide.photo.rules import PhotoRules
 from bonafide.runner.remote import Remote
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
-from bonafide.storage.store import ObjectStore
+from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
 from bonafide.verdict import PhotoScore, WindowScore
 from bonafide.voice import VoiceAnalysis
@@ -28,15 +28,14 @@ _LOWEST_PRIORITY = 19
 
 
 class JobWork:
-    """Jobs, with slots, bytes and decoding processes of their own, and models in processes of their own.
+    """Jobs, with slots, bytes, threads that read objects, and processes for decoding and models of their own.
 
     Args:
         settings: of the service.
-        store: where the objects are.
         measurements: of the service.
         voice: the replicas of the runner that judges recordings; None: there is none.
         face: likewise of photos, if jobs may be of photos.
-        analysis: `VoiceAnalysis` but for its runner, budget and decoder.
+        analysis: `VoiceAnalysis` but for its runner, budget, decoder and store.
         judgement: `FaceJudgement` but for its runner and reader of photos.
 
     Attributes:
@@ -53,7 +52,6 @@ class JobWork:
     def __init__(
         self,
         settings: Settings,
-        store: ObjectStore,
         measurements: Measurements,
         *,
         voice: Remote | None,
@@ -65,9 +63,10 @@ class JobWork:
             raise ValueError("BONAFIDE_JOBS is true, but there is no runner for jobs")
         if settings.jobs_photos and face is None:
             raise ValueError("BONAFIDE_JOBS_PHOTOS is true, but there is no runner for photos of jobs")
+        self._objects = open_store(settings)
         self.jobs = Jobs(
             open_jobs(settings),
-            store,
+            self._objects,
             allowed_buckets=settings.allowed_buckets,
             max_keys=settings.jobs_max_keys,
             callbacks=settings.jobs_callbacks,
@@ -86,7 +85,9 @@ class JobWork:
             weigh=window_weight,
         )
         self.runners: dict[str, Runner[Any]] = {"voice_jobs": recordings}
-        self.voice = analysis(runner=recordings, budget=budget, decoder=ProcessRecordings(self._decoders))
+        self.voice = analysis(
+            runner=recordings, budget=budget, decoder=ProcessRecordings(self._decoders), store=self._objects
+        )
         self.photos: StoredPhotos | None = None
         if settings.jobs_photos and face is not None:
             photos: Runner[PhotoScore] = Runner(
@@ -94,7 +95,7 @@ class JobWork:
             )
             self.runners["face_jobs"] = photos
             judged = judgement(runner=photos, photos=ProcessPhotos(self._decoders, PhotoRules.from_settings(settings)))
-            self.photos = StoredPhotos(judged, store, budget, settings.max_image_bytes)
+            self.photos = StoredPhotos(judged, self._objects, budget, settings.max_image_bytes)
 
     @property
     def ready(self) -> bool:
@@ -117,4 +118,5 @@ class JobWork:
         for runner in self.runners.values():
             await runner.close()
         await self.jobs.store.close()
+        await self._objects.close()
         self._decoders.close()

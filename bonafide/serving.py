@@ -111,6 +111,8 @@ class Server:
         self._http.app = self._app
         self._watching = asyncio.create_task(self._app.watch_runners(self._grpc.report_health))
         self._watching_shadows = asyncio.create_task(self._app.shadows.watch())
+        if self._app.feedback is not None:
+            self._app.feedback.start()
         if self._app.job_work is not None:
             self._jobs = job_worker(self._app, self._app.job_work)
             self._jobs.start()

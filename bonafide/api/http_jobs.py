@@ -69,9 +69,9 @@ async def cancel_job(app: App, request: Request, _call: Call) -> dict[str, Any]:
     return job_json(await app.require_jobs().cancel(request.path_params["job_id"], current_caller()))
 
 
-async def job_results(app: App, request: Request, _call: Call) -> Response:
-    """The results that are there, one JSON document a line."""
-    after = _after(request)
+async def job_results(app: App, request: Request, call: Call) -> Response:
+    """The results that are there, one JSON document a line. Each page of them may take as long as a call."""
+    after, limit_s = _after(request), call.remaining_s
     pages = app.require_jobs().results(request.path_params["job_id"], current_caller(), after)
     none: list[str] = []
     first = await anext(pages, none)  # whatever is wrong is told before the response begins
@@ -79,7 +79,10 @@ async def job_results(app: App, request: Request, _call: Call) -> Response:
     async def lines() -> AsyncIterator[str]:
         for document in first:
             yield f"{document}\n"
-        async for page in pages:
+        page = first
+        while page:  # behind the limit of the endpoint, which ends where the response begins
+            async with call.lasting(limit_s).time_limit():
+                page = await anext(pages, none)
             for document in page:
                 yield f"{document}\n"
 

@@ -1,5 +1,9 @@
-"""A key-value store in memory, bounded in bytes: expired items are evicted first, then the least recently used."""
+"""A key-value store in memory, bounded in bytes: expired items are evicted first, then the least recently used.
 
+Items expire while nobody calls, too: windows of voices are not to be held for longer than was said.
+"""
+
+import asyncio
 import sys
 import time
 from collections import OrderedDict
@@ -24,6 +28,7 @@ class MemoryKeyValue:
         self._clock = clock
         self._values: OrderedDict[str, bytes] = OrderedDict()  # least recently used first
         self._expiry: OrderedDict[str, float] = OrderedDict()  # oldest first
+        self._timer: asyncio.TimerHandle | None = None
         self.used_bytes = 0
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -36,9 +41,13 @@ class MemoryKeyValue:
         self._drop_outdated()
         for key, value in items:
             self._put(key, value)
+        self._set_timer()
 
     async def close(self) -> None:
         """Removes all items."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._values.clear()
         self._expiry.clear()
         self.used_bytes = 0
@@ -59,6 +68,17 @@ class MemoryKeyValue:
         self._values[key] = value
         self._expiry[key] = self._clock() + self._ttl_s
         self.used_bytes += cost
+
+    def _set_timer(self) -> None:
+        """For the oldest item, unless it is set."""
+        if self._timer is None and self._expiry:
+            left_s = next(iter(self._expiry.values())) - self._clock()
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, left_s), self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._drop_outdated()
+        self._set_timer()
 
     def _drop_outdated(self) -> None:
         now = self._clock()

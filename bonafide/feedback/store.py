@@ -150,6 +150,7 @@ class Feedback:
         self._is_made = False
         self._is_failing = False
         self._keeping: set[asyncio.Future[None]] = set()
+        self._pruning: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")
 
     @classmethod
@@ -164,6 +165,10 @@ class Feedback:
         database = Database(settings.feedback_db.get_secret_value(), limit_s=_LIMIT_S)
         keep_s = settings.feedback_keep_days * 24 * 3600
         return cls(database, keep_s=keep_s, most=settings.feedback_max_verdicts, failed=failed)
+
+    def start(self) -> None:
+        """Begins to let go of what is too old or too much, now and then also while no verdict comes."""
+        self._pruning = asyncio.create_task(self._prune_for_ever())
 
     async def keep(self, verdict: KeptVerdict) -> None:
         """Keeps a verdict, behind its answer if that takes long. One that cannot be kept is counted and logged."""
@@ -201,6 +206,8 @@ class Feedback:
 
     async def close(self, within_s: float = _CLOSE_S) -> None:
         """Waits for what is being kept, `within_s` seconds at most, and closes the connection."""
+        if self._pruning is not None:
+            self._pruning.cancel()
         closing = asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
         await asyncio.wait({closing}, timeout=within_s)
         for waiting in (*self._keeping, closing):
@@ -266,6 +273,20 @@ class Feedback:
         if not self._is_made:
             self._database.execute((_SCHEMA, ()), (_INDEX, ()))
             self._is_made = True
+
+    async def _prune_for_ever(self) -> None:
+        while True:
+            try:
+                await self._in_thread(self._prune_alone)
+            except DatabaseFailed as error:
+                logger.warning("old verdicts are not let go of, and tried again later", extra={"cause": str(error)})
+            except Exception:  # a bug here must not end it
+                logger.exception("old verdicts are not let go of, by a bug")
+            await asyncio.sleep(_PRUNE_EVERY_S)
+
+    def _prune_alone(self) -> None:
+        self._prepare()
+        self._prune()
 
     def _prune(self) -> None:
         """Lets go of what is too old or too much now and then; of less next time, if the database did not manage."""

@@ -50,7 +50,7 @@ end
 if redis.call('LLEN', KEYS[4]) == tonumber(redis.call('HGET', KEYS[1], 'total')) then
     redis.call('HSET', KEYS[1], 'state', 'done', 'ended', ARGV[6])
     redis.call('ZREM', KEYS[5], ARGV[1])
-    redis.call('SREM', KEYS[6], ARGV[1])
+    redis.pcall('SREM', KEYS[6], ARGV[1])
     redis.call('DEL', KEYS[2])
     if redis.call('HGET', KEYS[1], 'callback_url') ~= '' then
         redis.call('ZADD', KEYS[7], ARGV[6], ARGV[1])
@@ -58,7 +58,7 @@ if redis.call('LLEN', KEYS[4]) == tonumber(redis.call('HGET', KEYS[1], 'total'))
 end
 return 1
 """
-"""Keeps the outcome of an item unless it has one: 1, else 0."""
+"""Keeps the outcome of an item unless it has one: 1, else 0. Of its caller's set as `CANCEL`."""
 
 CANCEL = """
 -- KEYS: job, items, open, caller's, results   ARGV: id, now, keep_ms
@@ -74,10 +74,11 @@ if key ~= '' then
     redis.call('PEXPIRE', key, ARGV[3])
 end
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('SREM', KEYS[4], ARGV[1])
+redis.pcall('SREM', KEYS[4], ARGV[1])
 redis.call('DEL', KEYS[2])
 return 1
 """
+"""Ends a job, which does not depend on the set of its caller: somebody else may have put another value there."""
 
 TAKEN = """
 -- KEYS: job, open   ARGV: id, now
@@ -99,7 +100,7 @@ if #due == 0 then
     return {}
 end
 local job = ARGV[3] .. due[1]
-if redis.call('EXISTS', job) == 0 then
+if redis.call('TYPE', job).ok ~= 'hash' then
     redis.call('ZREM', KEYS[1], due[1])
     return {}
 end

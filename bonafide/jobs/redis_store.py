@@ -34,6 +34,10 @@ _UNCOMMITTED_MS = 3600_000
 """Items of a job whose creation was interrupted are gone after so long."""
 
 
+class _WrongType(Unavailable):
+    """A key is of another type than this store gave it. That is no outage: it stays so."""
+
+
 class RedisJobs:
     """A `JobStore` in Redis.
 
@@ -52,6 +56,7 @@ class RedisJobs:
         self._keep_ms = int(keep_s * 1000)
         self._most = most
         self._consumer = uuid.uuid4().hex
+        self._left_aside: set[str] = set()
         self._commit = self._redis.register_script(scripts.COMMIT)
         self._finish = self._redis.register_script(scripts.FINISH)
         self._cancel = self._redis.register_script(scripts.CANCEL)
@@ -95,7 +100,10 @@ class RedisJobs:
 
     async def get(self, job_id: str) -> Job | None:
         """See `JobStore.get`."""
-        fields = await self._asked(self._redis.hgetall(_job(job_id)))
+        try:
+            fields = await self._asked(self._redis.hgetall(_job(job_id)))
+        except _WrongType:  # whatever it is by now, the job is no longer kept
+            return None
         return _job_of(job_id, fields) if fields else None
 
     async def cancel(self, job_id: str) -> None:
@@ -113,17 +121,41 @@ class RedisJobs:
     async def take(self) -> Item | None:
         """See `JobStore.take`."""
         for priority in reversed(PRIORITIES):
-            for each in await self._asked(self._redis.zrange(_open(priority), 0, -1)):
-                if (item := await self._take_of(_text(each), priority)) is not None:
+            for job_id in await self._open_jobs(priority):
+                try:
+                    item = await self._take_of(job_id, priority)
+                except (KeyError, ValueError):  # of this job alone: the others go on
+                    self._leave_aside(job_id)
+                    continue
+                if item is not None:
                     return item
         return None
 
-    async def _take_of(self, job_id: str, priority: Priority) -> Item | None:
+    async def _open_jobs(self, priority: Priority) -> list[str]:
+        """Ids, that of which an item was taken longest ago first."""
         try:
-            found = await self._unread(job_id) or await self._left_behind(job_id)
+            return [_text(each) for each in await self._asked(self._redis.zrange(_open(priority), 0, -1))]
+        except _WrongType:  # the jobs of other priorities can be found
+            return []
+
+    async def _take_of(self, job_id: str, priority: Priority) -> Item | None:
+        """An item of one job, if it has one; a job that cannot go on ends."""
+        try:
+            return await self._taken_of(job_id, priority)
         except ResponseError:
-            await self._end_without_items(job_id, priority)
-            return None
+            await self._end_broken(job_id, priority, "Redis has lost its items")
+        except _WrongType:
+            await self._end_broken(job_id, priority, _OTHER_TYPE)
+        return None
+
+    def _leave_aside(self, job_id: str) -> None:
+        """Logs what in a job cannot be read, once: it is looked at again, since another release may have written it."""
+        if job_id not in self._left_aside:
+            self._left_aside.add(job_id)
+            logger.exception("an item of a job cannot be read and is left aside", extra={"job": job_id})
+
+    async def _taken_of(self, job_id: str, priority: Priority) -> Item | None:
+        found = await self._unread(job_id) or await self._left_behind(job_id)
         if found is None:
             return None
         entry, index, key, tries = found
@@ -132,12 +164,12 @@ class RedisJobs:
             if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
                 return None
             caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
-        except Unavailable:
+            if caller is None:
+                return None
+            return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry, _task(task))
+        except (Unavailable, ValueError):
             await self._put_back(job_id, entry, tries)
             raise
-        if caller is None:
-            return None
-        return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry, _task(task))
 
     async def _put_back(self, job_id: str, entry: str, tries: int) -> None:
         """Lets others take an entry at once, not counted as tried: a server without room reads it out, and no more."""
@@ -147,12 +179,14 @@ class RedisJobs:
         with suppress(Unavailable, ResponseError):
             await self._asked(untried)
 
-    async def _end_without_items(self, job_id: str, priority: Priority) -> None:
-        """Ends a job whose stream is gone: it has ended since, is no longer kept, or the server has lost its items."""
+    async def _end_broken(self, job_id: str, priority: Priority, cause: str) -> None:
+        """Ends a job that cannot go on, unless it has ended since or is no longer kept; it is not looked for again."""
         job = await self.get(job_id)
         if job is not None and job.state not in ENDED:
-            logger.error("a job ends, since Redis has lost its items", extra={"job": job_id})
+            logger.error("a job ends before its time", extra={"job": job_id, "cause": cause})
             await self.cancel(job_id)
+        elif job is None and cause == _OTHER_TYPE:
+            logger.error("a job is lost", extra={"job": job_id, "cause": cause})
         await self._asked(self._redis.zrem(_open(priority), job_id))
 
     async def _unread(self, job_id: str) -> tuple[str, int, str, int] | None:
@@ -195,7 +229,11 @@ class RedisJobs:
         keys = [_job(name), _items(name), _ended(name), _results(name), _open(job.priority), _caller(job.caller)]
         field = "done" if outcome.succeeded else "failed"
         args: list[str | int] = [name, item.index, field, outcome.document, item.ticket, _now_ms(), self._keep_ms]
-        return bool(await self._asked(self._finish(keys=[*keys, _CALLBACKS], args=args)))
+        try:
+            return bool(await self._asked(self._finish(keys=[*keys, _CALLBACKS], args=args)))
+        except _WrongType:
+            await self._end_broken(name, job.priority, _OTHER_TYPE)
+            return False
 
     async def give_back(self, item: Item) -> None:
         """See `JobStore.give_back`."""
@@ -209,9 +247,12 @@ class RedisJobs:
         """See `JobStore.waiting`."""
         total = 0
         for priority in PRIORITIES:
-            for each in await self._asked(self._redis.zrange(_open(priority), 0, -1)):
-                numbers = await self._asked(self._redis.hmget(_job(_text(each)), ["total", "done", "failed"]))
-                if numbers[0] is not None:
+            for job_id in await self._open_jobs(priority):
+                try:
+                    numbers = await self._asked(self._redis.hmget(_job(job_id), ["total", "done", "failed"]))
+                except _WrongType:
+                    continue
+                if None not in numbers:
                     whole, done, failed = map(int, numbers)
                     total += whole - done - failed
         return total
@@ -241,7 +282,7 @@ class RedisJobs:
     async def _forget_lost(self, caller: str) -> None:
         """Takes jobs that are no longer kept out of their caller's set, so that they do not count."""
         for each in await self._asked(self._redis.smembers(_caller(caller))):
-            if not await self._asked(self._redis.exists(_job(_text(each)))):
+            if _text(await self._asked(self._redis.type(_job(_text(each))))) != "hash":
                 await self._asked(self._redis.srem(_caller(caller), each))
 
     async def _asked(self, answer: Awaitable[Any]) -> Any:
@@ -249,24 +290,28 @@ class RedisJobs:
 
         Raises:
             Unavailable: there is none.
-            ResponseError: the server refuses the command.
+            ResponseError: the server has no such stream, or not the group of its readers.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await answer
         except ResponseError as error:
-            if str(error).startswith(("NOGROUP", "ERR no such key", "ERR The XGROUP")):
+            if str(error).startswith("NOGROUP"):
                 raise
-            raise self._failed(error) from error
+            # Servers before Redis 7 put what a script has failed of behind its name.
+            raise _failed(error, _WrongType if "WRONGTYPE" in str(error) else Unavailable) from error
         except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: Exception) -> Unavailable:
-        # Not the text: redis-py may put a command and so a caller's keys into it.
-        logger.warning("the store of jobs failed", extra={"cause": type(error).__name__})
-        return Unavailable("jobs cannot be kept now, try again later")
+            raise _failed(error) from error
 
 
+def _failed(error: Exception, kind: type[Unavailable] = Unavailable) -> Unavailable:
+    # Not the text: redis-py may put a command and so a caller's keys into it.
+    cause = "a key of another type" if kind is _WrongType else type(error).__name__
+    logger.warning("the store of jobs failed", extra={"cause": cause})
+    return kind("jobs cannot be kept now, try again later")
+
+
+_OTHER_TYPE = "one of its keys in Redis is of another type"
 _CALLBACKS = f"{PREFIX}callbacks"
 
 

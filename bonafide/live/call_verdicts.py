@@ -6,6 +6,7 @@ from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedS
 from bonafide.cache.key_value import KeyValueStore, StoreFailed
 from bonafide.cache.memory import MemoryKeyValue
 from bonafide.cache.seal import Seal, seal_of
+from bonafide.live.call_streams import CallStreams
 from bonafide.settings import Settings
 from bonafide.settings.group import MIB
 
@@ -26,12 +27,16 @@ class CallVerdicts:
         own: store of this process.
         shared: store of all replicas, if any; it bounds the time of its round trips.
         seal: authenticates what is shared; None: nothing does.
+
+    Attributes:
+        streams: which stream of a call its verdict is on.
     """
 
     def __init__(self, own: KeyValueStore, shared: KeyValueStore | None, seal: Seal | None = None) -> None:
         self._own = own
         self._shared = shared
         self._seal = seal
+        self.streams = CallStreams()
 
     @classmethod
     def from_settings(cls, settings: Settings, breaker: CircuitBreaker | None = None) -> "CallVerdicts":

@@ -61,6 +61,9 @@ class PhoneCall:
         webhook: receives verdicts; None: they are not posted.
         encode: makes the document that is stored and posted.
 
+    Raises:
+        InvalidRequest: another stream of this call is open.
+
     Attributes:
         stream_id: as given.
         over: whether its last verdict is stored.
@@ -87,6 +90,11 @@ class PhoneCall:
         self.over = False
         self.notes: tuple[str, ...] = ()
         self._left_out, self._first_cause = 0, ""
+        verdicts.streams.begin(call_id, stream)
+
+    def close(self) -> None:
+        """Nothing more is stored: another stream of the call may begin."""
+        self._verdicts.streams.end(self._call_id, self._stream)
 
     def leave_out(self, error: BonafideError) -> None:
         """Takes note of a message's audio that is not judged, for each verdict from then on."""
@@ -101,16 +109,17 @@ class PhoneCall:
         """Stores and posts the verdict on the whole call, and returns it."""
         return await self._store(self._verdict(summary, done=True))
 
-    async def break_off(self) -> PhoneVerdict:
+    async def break_off(self, ending: Ending = Ending.ERROR) -> PhoneVerdict:
         """As `finish`, of a call whose rest cannot be judged: the running verdict is its last."""
-        return await self.finish(replace(self._running(), ending=Ending.ERROR))
+        return await self.finish(replace(self._running(), ending=ending))
 
     def _running(self) -> LiveSummary:
         return running_summary(self._stream.session, self._stream.model, self._stream.channel_names)
 
     async def _store(self, verdict: PhoneVerdict) -> PhoneVerdict:
         document = self._encode(verdict)
-        await self._verdicts.put(self._call_id, document)
+        if self._verdicts.streams.is_current(self._call_id, self._stream):  # else the call goes on on another stream
+            await self._verdicts.put(self._call_id, document)
         if self._webhook is not None and (verdict.done or verdict.label != self._posted_label):
             self._webhook.post(document)
         self._posted_label = verdict.label

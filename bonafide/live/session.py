@@ -186,6 +186,10 @@ class LiveSession:
             return Ending.SESSION_LIMIT
         return Ending.IDLE if now - self._active_at >= self._limits.idle_s else None
 
+    def silent_s(self, now: float) -> float:
+        """Seconds since the last message, or since the session began."""
+        return now - self._active_at
+
     def message_received(self, now: float) -> None:
         """Records the arrival of a message."""
         self._active_at = now

@@ -5,6 +5,7 @@ outputs to the transport, which is an async generator of inputs and a function t
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -112,8 +113,16 @@ class LiveStream:
         self.channel_names = settings.channel_names
         self._shadow = shadow
         self._receiving: asyncio.Timeout | None = None
+        self._read_out = False
         self._ended_by: Ending | None = None
         self._broken: Broken = _raised
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds for which no message has come while one is waited for; for ever, once none is taken any more."""
+        if self._read_out:
+            return math.inf
+        return 0.0 if self._receiving is None else self.session.silent_s(_now())
 
     def drain(self) -> None:
         """Ends the session as if the client had ended it, with another reason."""
@@ -234,6 +243,7 @@ class LiveStream:
                     self.session.message_received(_now())
                     await self._take(message)
                 ending = self._ended_by or self.session.overdue(_now())
+        self._read_out = True
         async with aclosing(rest()) as left:
             async for message in left:
                 await self._take(message)

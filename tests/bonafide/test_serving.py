@@ -1,7 +1,9 @@
 """The transports around one application, in this process."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -14,9 +16,9 @@ from bonafide.settings import Settings
 from tests.bonafide.fakes import LocalRemote
 
 
-def server() -> Server:
+def server(**more: object) -> Server:
     return Server(
-        Settings.model_validate({"grpc_ports": "0", "metrics_port": None, "drain_s": 0, "drain_notice_s": 0}),
+        Settings.model_validate({"grpc_ports": "0", "metrics_port": None, "drain_s": 0, "drain_notice_s": 0, **more}),
         voice=LocalRemote(),
         face=LocalRemote(),
         voice_shadow=None,
@@ -49,6 +51,18 @@ async def test_the_stop_closes_everything_whatever_the_watch_ended_with(
     await running.stop()
     assert len(closed) == 1
     assert "the watch of the runners had ended" in caplog.messages
+
+
+async def test_a_service_that_nobody_calls_looks_for_old_verdicts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "drain_on_signal", lambda begin, limit_s: None)
+    running = server(feedback_db=str(tmp_path / "feedback.db"))
+    await running.start()
+    async with asyncio.timeout(30):
+        while not (tmp_path / "feedback.db").exists():
+            await asyncio.sleep(0.01)
+    await running.stop()
 
 
 async def test_a_service_that_cannot_decode_refuses_to_start(

@@ -6,7 +6,7 @@ The verdict is not sent on the connection: the protocol has no message for it.
 import uuid
 from collections.abc import Iterator
 
-from bonafide.api.telephony.events import Begin, Content, Ended, Event, Keepalive, Make, Media, SilentProtocol
+from bonafide.api.telephony.events import Begin, Content, Ended, Event, Keepalive, Make, Media, Rate, SilentProtocol
 from bonafide.errors import BonafideError, ErrorCode, InvalidRequest
 from bonafide.live.session import Ending
 
@@ -87,11 +87,11 @@ class AudioSocketProtocol(SilentProtocol):
             if self._call_id is not None:
                 raise InvalidRequest("a connection has one call")
             self._call_id = str(uuid.UUID(bytes=payload))
-            yield Keepalive()
+            yield Begin(self._call_id, "", "pcm16")
         elif kind in RATES:
             if self._kind is None:
                 self._kind = kind
-                yield Begin(self._call_id or "", "", "pcm16", RATES[kind])
+                yield Rate(RATES[kind])
             if self._kind != kind:
                 raise InvalidRequest("the sample rate changes within the call")
             yield Media(payload)

@@ -17,6 +17,7 @@ from bonafide.api.telephony.events import (
     Media,
     Notes,
     PhoneProtocol,
+    Rate,
     Reply,
 )
 from bonafide.app import App
@@ -25,6 +26,7 @@ from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.messages import Audio, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.scoring import SlowReader
+from bonafide.live.session import Ending
 from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
 from bonafide.telemetry import bind_task
@@ -99,10 +101,15 @@ class PhoneConversation:
             summary = await self._stream.run(self._inputs(), self._output, self._rest, self._broken)
             if self._error is not None:
                 raise self._error
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
             if self._call is not None and not self._call.over:
-                await self._call.break_off()
+                # A drain gives up on who is not judged in time.
+                is_cut = isinstance(error, asyncio.CancelledError)
+                await self._call.break_off(Ending.GOING_AWAY if is_cut else Ending.ERROR)
             raise
+        finally:
+            if self._call is not None:
+                self._call.close()
         return summary
 
     def _broken(self, error: Exception) -> None:
@@ -142,6 +149,8 @@ class PhoneConversation:
         match event:
             case Begin():
                 await self._begin(event)
+            case Rate(hertz):
+                self._intake.configure(rate=hertz)
             case Media():
                 if self._call is None:
                     raise InvalidRequest("media came before the start of the call")

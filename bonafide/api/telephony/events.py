@@ -44,6 +44,13 @@ class Begin:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """The rate in Hz of the media to come, from a protocol that tells it with the first of them."""
+
+    hertz: int
+
+
+@dataclass(frozen=True)
 class Media:
     """Bytes of the stream, in order."""
 
@@ -80,7 +87,7 @@ class Ended:
     """The call is over; what comes after is not read."""
 
 
-Event = Begin | Media | Reply | Notes | Keepalive | Ended
+Event = Begin | Rate | Media | Reply | Notes | Keepalive | Ended
 
 
 class PhoneProtocol(Protocol):

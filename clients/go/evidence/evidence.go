@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 )
 
 // Type is what the header of every record says.
@@ -152,20 +153,39 @@ func (r *Record) CheckMedia(media io.Reader) error {
 	return nil
 }
 
+// Unfinished is the finding of CheckLog that the chain ends with a record that is not complete, while everything else
+// is right: it is being written, or was cut off, by a loss of power or by somebody. Nothing of it is believed.
+type Unfinished struct {
+	Bytes int // of that record
+}
+
+func (u *Unfinished) Error() string {
+	return fmt.Sprintf("the log ends with %d bytes of a record that is not complete: it is being written, or was cut off, "+
+		"by a loss of power or by somebody", u.Bytes)
+}
+
+// The beginning of a record without all of its signature. Some file systems put zeros for what was not written.
+var cutOff = regexp.MustCompile(`^[\w-]*(\.[\w-]*(\.[\w-]{0,85})?)?\x00*$`)
+
 // CheckLog reads one chain of a log, its files one after the other, and fails when a line is no record, does not follow
-// the one before it, or when the record is not among them.
+// the one before it, or when the record is not among them. A last record that is not complete is *Unfinished.
 func (r *Record) CheckLog(log io.Reader, keys Keys) error {
 	lines := bufio.NewReaderSize(log, 64<<10)
 	var before *Place
 	var hash string
 	found := false
+	var unfinished error
 	for {
-		line, err := readLine(lines)
+		line, whole, err := readLine(lines)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return err
+		}
+		if !whole && cutOff.Match(line) {
+			unfinished = &Unfinished{Bytes: len(line)}
+			break
 		}
 		record, err := Verify(line, keys)
 		if err != nil {
@@ -187,24 +207,24 @@ func (r *Record) CheckLog(log io.Reader, keys Keys) error {
 	if !found {
 		return errors.New("the record is not in the log")
 	}
-	return nil
+	return unfinished
 }
 
-// readLine returns a line without its newline, and io.EOF after the last.
-func readLine(lines *bufio.Reader) ([]byte, error) {
+// readLine returns a line without its newline and whether it has one, as the last may not, and io.EOF after the last.
+func readLine(lines *bufio.Reader) ([]byte, bool, error) {
 	var line []byte
 	for {
 		piece, err := lines.ReadSlice('\n')
 		line = append(line, piece...)
 		switch {
 		case err == nil:
-			return line[:len(line)-1], nil
+			return line[:len(line)-1], true, nil
 		case errors.Is(err, io.EOF) && len(line) > 0:
-			return nil, errors.New("the log ends within a record")
+			return line, false, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
+			return nil, false, err
 		case len(line) > longestLine:
-			return nil, errors.New("a line of the log is too long")
+			return nil, false, errors.New("a line of the log is too long")
 		}
 	}
 }

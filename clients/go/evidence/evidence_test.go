@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -161,6 +162,28 @@ func TestRefusals(t *testing.T) {
 		}
 		if record.CheckLog(strings.NewReader(log), s.keys(t)) == nil {
 			t.Errorf("a log with %s was verified", name)
+		}
+	}
+	last := s.lines[2]
+	for _, cut := range []string{"e", last[:100], last[:len(last)-1], "\x00\x00", last[:100] + "\x00"} {
+		err := record.CheckLog(strings.NewReader(s.lines[0]+"\n"+s.lines[1]+"\n"+cut), s.keys(t))
+		if unfinished := (*Unfinished)(nil); !errors.As(err, &unfinished) || unfinished.Bytes != len(cut) {
+			t.Errorf("a log that ends with %d bytes of a record: %v", len(cut), err)
+		}
+	}
+	if err := record.CheckLog(strings.NewReader(s.lines[0]+"\n"+s.lines[1]), s.keys(t)); err != nil {
+		t.Errorf("a log without its last newline: %v", err)
+	}
+	for _, log := range []string{
+		s.lines[1][:90],
+		s.lines[0] + "\n" + s.lines[1] + "A",
+		s.lines[0] + "\n" + s.lines[1] + "\x00",
+		s.lines[0] + "\n" + s.lines[1][:90] + " ",
+		s.lines[0] + "\n" + s.lines[1][:90] + s.lines[1] + "\n" + last + "\n",
+	} {
+		err := record.CheckLog(strings.NewReader(log), s.keys(t))
+		if unfinished := (*Unfinished)(nil); err == nil || errors.As(err, &unfinished) {
+			t.Errorf("a log with another end was verified: %v", err)
 		}
 	}
 	for _, set := range []string{"", "{}", `{"keys":[]}`, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA"}]}`} {

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,9 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
 
 from bonafide.api.grpc import GrpcServer
-from bonafide.api.http import HttpApi
+from bonafide.api.http import TIMEOUT_HEADER, HttpApi
 from bonafide.app import App
-from bonafide.errors import Unavailable
+from bonafide.errors import DeadlineExceeded, Unavailable
 from bonafide.jobs.jobs import JobRequest
 from bonafide.security.caller import set_caller
 from bonafide.settings import Settings
@@ -180,6 +181,29 @@ async def test_wrong_places_in_the_results(client: httpx.AsyncClient, after: str
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
 
+async def test_each_page_of_the_results_is_read_within_the_limit_of_the_call(
+    client: httpx.AsyncClient, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bonafide.jobs.jobs._RESULTS_AT_ONCE", 1)
+    job = (await client.post("/jobs", json={"bucket": "calls", "keys": ["a", "b"]})).json()
+    async with working(app):
+        await ended(client, job["id"])
+    store = app.require_jobs().store
+    read = store.results
+
+    async def stuck(job_id: str, after: int, count: int) -> list[str]:
+        if after:
+            await asyncio.Event().wait()
+        return await read(job_id, after, count)
+
+    monkeypatch.setattr(store, "results", stuck)
+    api = HttpApi()
+    api.app = app
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as strict:
+        with pytest.raises(DeadlineExceeded):  # the response has begun, and breaks off
+            await asyncio.wait_for(strict.get(f"/jobs/{job['id']}/results", headers={TIMEOUT_HEADER: "0.5"}), WITHIN_S)
+
+
 async def test_an_outage_is_waited_for(client: httpx.AsyncClient, app: App, remote: LocalRemote) -> None:
     remote.errors = [Unavailable("gone"), Unavailable("gone")]
     job = (await client.post("/jobs", json={"bucket": "calls", "keys": ["day/20.wav"]})).json()
@@ -238,6 +262,20 @@ async def test_calls_do_not_wait_for_jobs(client: httpx.AsyncClient, app: App, t
             await asyncio.sleep(0.01)
         assert other.voice_runner.active_calls == 0
     await other.close()
+
+
+async def test_calls_do_not_wait_for_objects_of_jobs(client: httpx.AsyncClient, app: App) -> None:
+    over = threading.Event()
+    threads = app.require_jobs()._objects._threads  # type: ignore[attr-defined]
+    reading = [asyncio.create_task(threads.run(lambda _: over.wait(WITHIN_S))) for _ in range(20)]
+    await asyncio.sleep(0)
+    try:
+        wanted = {"bucket": "calls", "key": "day/20.wav"}
+        answer = await asyncio.wait_for(client.post("/analyze_audio", json=wanted), WITHIN_S / 2)
+        assert answer.status_code == 200
+    finally:
+        over.set()
+        await asyncio.gather(*reading)
 
 
 async def test_the_caller_is_told_when_a_job_is_done(remote: LocalRemote, settings: Settings, app: App) -> None:

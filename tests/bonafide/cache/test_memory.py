@@ -109,3 +109,16 @@ def test_whatever_happens_it_tells_the_last_value_or_nothing(operations: list[tu
         assert store.used_bytes == 0
 
     asyncio.run(run())
+
+
+async def test_items_expire_while_nobody_calls() -> None:
+    store = MemoryKeyValue(10**6, 0.05)
+    await store.put_many([("first", b"x")])
+    await asyncio.sleep(0.02)
+    await store.put_many([("second", b"y")])
+    async with asyncio.timeout(30):
+        while store.used_bytes:
+            await asyncio.sleep(0.01)
+    await store.put_many([("third", b"z")])
+    await store.close()
+    assert store.used_bytes == 0

@@ -174,6 +174,46 @@ async def test_what_is_too_old_or_too_much_is_let_go(location: str) -> None:
     await second.close()
 
 
+async def test_what_is_too_old_is_let_go_while_no_verdict_comes(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_PRUNE_EVERY_S", 0.02)
+    first = Feedback(Database(location), keep_s=1000.0, most=100, failed=lambda: None)
+    await first.keep(verdict("young"))
+    await first.close()
+    with Database(location) as database:
+
+        async def left(expected: list[Row]) -> None:
+            async with asyncio.timeout(30):
+                while database.execute(("SELECT request_id FROM bonafide_verdicts", ())) != expected:
+                    await asyncio.sleep(0.01)
+
+        age = "UPDATE bonafide_verdicts SET at = at - 2000"
+        database.execute((age, ()))
+        idle = Feedback(Database(location), keep_s=1000.0, most=100, failed=lambda: None)
+        idle.start()
+        await left([])
+        await idle.keep(verdict("young"))
+        await left([("young",)])
+        database.execute((age, ()))
+        await left([])
+        await idle.close()
+
+
+async def test_a_database_that_fails_at_the_start_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store, "_PRUNE_EVERY_S", 0.02)
+    (tmp_path / "folder").write_text("")
+    feedback = Feedback(Database(str(tmp_path / "folder" / "db")), keep_s=1000.0, most=100, failed=lambda: None)
+    feedback.start()
+    async with asyncio.timeout(30):
+        while "old verdicts are not let go of" not in caplog.text:
+            await asyncio.sleep(0.01)
+        (tmp_path / "folder").unlink()
+        while not (tmp_path / "folder" / "db").exists():
+            await asyncio.sleep(0.01)
+    await feedback.close()
+
+
 async def test_several_processes_write_to_one_database(location: str) -> None:
     stores = [Feedback(Database(location), keep_s=1000.0, most=1000, failed=lambda: None) for _ in range(3)]
     await stores[0].keep(verdict("first"))

@@ -131,3 +131,92 @@ async def test_nothing_stays_in_redis_without_a_time(valkey_server: Server) -> N
     assert all([await store._redis.ttl(key) > 0 for key in keys])
     await store._redis.flushdb()
     await store.close()
+
+
+@pytest.mark.parametrize("name", ["items", "job"])
+async def test_a_job_with_a_key_of_another_type_is_in_no_others_way(
+    in_redis: Callable[[float], RedisJobs], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = in_redis(30.0)
+    broken, other = await created(store, 2, priority="high"), await created(store, 2)
+    await store._redis.set(f"{PREFIX}{name}:{broken.job_id}", "x")
+    assert [(await taken(store)).job_id for _ in range(2)] == [other.job_id] * 2
+    assert await store.take() is None
+    assert await store.waiting() == 2
+    found = await store.get(broken.job_id)
+    assert (found.state if found else None) == ("cancelled" if name == "items" else None)
+    assert [getattr(each, "job", None) for each in caplog.records if each.levelname == "ERROR"] == [broken.job_id]
+
+
+@pytest.mark.parametrize("name", ["items", "ended", "results", "job"])
+async def test_an_outcome_that_a_key_of_another_type_refuses_is_not_tried_for_ever(
+    in_redis: Callable[[float], RedisJobs], name: str
+) -> None:
+    store = in_redis(30.0)
+    broken = await created(store, 2)
+    item = await taken(store)
+    await store._redis.delete(key := f"{PREFIX}{name}:{broken.job_id}")
+    await (store._redis.set(key, "x") if name == "job" else store._redis.hset(key, "x", "y"))
+    assert not await store.finish(item, verdict(item))
+    assert await store.take() is None
+    found = await store.get(broken.job_id)
+    assert (found.state if found else None) == (None if name == "job" else "cancelled")
+
+
+async def test_a_job_ends_though_the_set_of_its_caller_is_of_another_type(
+    in_redis: Callable[[float], RedisJobs],
+) -> None:
+    store = in_redis(30.0)
+    made = await created(store, 1, callback_url="https://a.example/x")
+    item = await taken(store)
+    await store._redis.set(f"{PREFIX}caller:ann", "x")
+    assert await store.finish(item, verdict(item))
+    told = await store.take_callback(60.0)
+    assert told is not None
+    assert (told[0].job_id, told[0].state) == (made.job_id, "done")
+
+
+async def test_nobody_is_told_of_a_job_whose_hash_was_overwritten(in_redis: Callable[[float], RedisJobs]) -> None:
+    store = in_redis(30.0)
+    made = await created(store, 1, callback_url="https://a.example/x")
+    item = await taken(store)
+    await store.finish(item, verdict(item))
+    await store._redis.set(f"{PREFIX}job:{made.job_id}", "x")
+    assert await store.take_callback(0.0) is None
+    assert not await store._redis.exists(f"{PREFIX}callbacks")
+
+
+async def test_a_job_whose_hash_was_overwritten_does_not_count(in_redis: Callable[[float], RedisJobs]) -> None:
+    store = in_redis(30.0)
+    made = [await created(store, 1) for _ in range(9)]  # as many as a caller may have
+    await store._redis.set(f"{PREFIX}job:{made[0].job_id}", "x")
+    await created(store, 1)
+
+
+async def test_jobs_of_other_priorities_go_on_where_the_index_of_one_is_of_another_type(
+    in_redis: Callable[[float], RedisJobs],
+) -> None:
+    store = in_redis(30.0)
+    made = await created(store, 1)
+    await store._redis.set(f"{PREFIX}open:high", "x")
+    assert (await taken(store)).job_id == made.job_id
+    assert await store.waiting() == 1
+
+
+async def test_an_item_that_cannot_be_read_is_in_no_others_way(
+    in_redis: Callable[[float], RedisJobs], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = in_redis(30.0)
+    strange, unknown, other = [await created(store, 1) for _ in range(3)]
+    await store._redis.delete(f"{PREFIX}items:{strange.job_id}")
+    await store._redis.xadd(f"{PREFIX}items:{strange.job_id}", {"x": "y"})
+    await store._redis.xgroup_create(f"{PREFIX}items:{strange.job_id}", "workers", id="0")
+    await store._redis.hset(f"{PREFIX}job:{unknown.job_id}", "task", "of a later release")
+    assert (await taken(store)).job_id == other.job_id
+    for _ in range(3):
+        assert await store.take() is None
+    logged = sorted(getattr(each, "job", "") for each in caplog.records if each.levelname == "ERROR")
+    assert logged == sorted([strange.job_id, unknown.job_id])
+    await store._redis.hset(f"{PREFIX}job:{unknown.job_id}", "task", "voice")  # as a later release takes it
+    again = await taken(store)
+    assert (again.job_id, again.tries) == (unknown.job_id, 1)

@@ -1,6 +1,7 @@
 """Which verdict on a phone call is stored, and which ones are posted; without a socket."""
 
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,9 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from bonafide.cache.memory import MemoryKeyValue
+from bonafide.errors import InvalidRequest
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.session import Ending
+from bonafide.live.stream import LiveStream
 from bonafide.live.summary import LiveSummary
 from bonafide.live.webhook import Webhook
 from tests.bonafide.fakes import LocalRemote
@@ -75,6 +78,59 @@ async def phone_call(*, webhook: bool = True) -> AsyncIterator[JudgedCall]:
         yield JudgedCall(live, call, verdicts, posted)
     await posted.close()
     await verdicts.close()
+
+
+def second_stream(first: JudgedCall, stream: LiveStream) -> PhoneCall:
+    return PhoneCall("CA1", "MZ2", stream=stream, verdicts=first.verdicts, webhook=first.webhook, encode=encoded)
+
+
+async def test_a_call_has_one_stream_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 60.0)  # a busy machine
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        with pytest.raises(InvalidRequest, match="another stream of this call"):
+            second_stream(first, other.stream)
+        await first.call.update()
+        first.call.close()
+        second_stream(first, other.stream)
+
+
+async def test_a_call_whose_stream_is_lost_goes_on_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        assert (await first.judge(0.75, 4.0))[1] == "spoof"
+        monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 0.0)
+        second = second_stream(first, other.stream)
+        monkeypatch.undo()
+        await second.update()
+        summary = await first.live.running
+        assert summary.ending is Ending.GOING_AWAY
+        await first.call.finish(summary)
+        assert first.posted()[-1] == (True, "spoof")
+        first.call.close()
+        assert (await first.stored())[:2] == [False, "no_speech"]  # of the second
+        with pytest.raises(InvalidRequest):
+            second_stream(first, first.live.stream)
+
+
+async def test_a_call_may_come_again_while_what_came_before_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 60.0)
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        first.live.hold.clear()
+        first.live.say(audio(0.75, 4.0, answer=True))
+        first.live.end()
+        await first.live.wait_for(lambda: math.isinf(first.live.stream.silent_s))
+        second_stream(first, other.stream)
+        first.live.hold.set()
+        assert (await first.live.running).ending is Ending.END
+
+
+async def test_a_stream_of_which_too_much_waits_to_be_judged_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 1e-9)
+    async with phone_call() as first, conversation(LocalRemote()) as other:
+        first.live.hold.clear()
+        first.live.say(*(audio(0.75, 1.0, answer=True) for _ in range(30)))
+        await first.live.wait_for(lambda: first.live.unread < 20 and first.live.stream.silent_s == 0.0)
+        with pytest.raises(InvalidRequest):
+            second_stream(first, other.stream)
 
 
 async def test_a_call_that_has_begun_has_a_verdict_and_posts_none() -> None:

@@ -49,6 +49,10 @@ func run(arguments []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, err)
 		return unreadable
 	}
+	if unfinished := (*evidence.Unfinished)(nil); errors.As(err, &unfinished) {
+		fmt.Fprintln(errOut, "warning:", err)
+		err = nil
+	}
 	if err != nil {
 		fmt.Fprintln(errOut, "refused:", err)
 		return refused

@@ -115,6 +115,46 @@ def test_a_chain_over_several_files_and_several_chains(signer: Signer, keys: Pub
     assert [(chain.name, chain.records) for chain in verify_log(folder, keys)] == [("c-1", 3), ("c-2", 1)]
 
 
+def test_a_record_that_was_cut_off_at_the_end_is_a_finding(signer: Signer, keys: PublicKeys, tmp_path: Path) -> None:
+    first, second, third = [signer.record(MEDIA) for _ in range(3)]
+    path = signer.write(tmp_path / "log")
+    kept = f"{first}\n{second}\n"
+    last = hashlib.sha256(second.encode()).hexdigest()
+    for cut in ("e", third[:100], third[:-60], third[:-1], "\0" * 9, third[:100] + "\0" * 9):
+        path.write_text(kept + cut)
+        (chain,) = verify_log(path.parent, keys, second.encode())
+        assert (chain.records, chain.last, chain.cut_bytes) == (2, last, len(cut))
+        with pytest.raises(EvidenceError, match="not in the log"):
+            verify_log(path.parent, keys, third.encode())
+    path.write_text(kept + third)  # all of it but the newline
+    (chain,) = verify_log(path.parent, keys, third.encode())
+    assert (chain.records, chain.cut_bytes) == (3, 0)
+    for changed_end in (third + "A", third + "\0", third[:-1] + "=", f"{third[:20]} ", second[:-9] + "." + third):
+        path.write_text(kept + changed_end)
+        with pytest.raises(EvidenceError, match="line 3"):
+            verify_log(path.parent, keys, first.encode())
+
+
+def test_what_was_cut_off_stands_at_the_end_of_a_chain_alone(signer: Signer, keys: PublicKeys, tmp_path: Path) -> None:
+    first, second, third = [signer.record(MEDIA) for _ in range(3)]
+    folder = tmp_path / "log"
+    folder.mkdir()
+    (folder / "c-1.000001.jws").write_text(f"{first}\n{second[:90]}")
+    (folder / "c-1.000002.jws").write_text(f"{third}\n")
+    with pytest.raises(EvidenceError, match="missing"):
+        verify_log(folder, keys)
+    (folder / "c-1.000002.jws").write_text(f"{second}\n{third}\n")
+    with pytest.raises(EvidenceError, match=r"000001.jws, line 2: it ends within a record, and others"):
+        verify_log(folder, keys)
+    (folder / "c-1.000001.jws").write_text(f"{first}\n{second}\n")
+    (folder / "c-1.000002.jws").write_text(third[:90])
+    other = signer.record(MEDIA, log={"chain": "c-2", "number": 0, "previous": "0" * 64})
+    (folder / "c-2.000001.jws").write_text(f"{other}\n")
+    (folder / "c-3.000001.jws").write_text(third[:80])
+    chains = [(chain.name, chain.records, chain.cut_bytes) for chain in verify_log(folder, keys)]
+    assert chains == [("c-1", 2, 90), ("c-2", 1, 0), ("c-3", 0, 80)]
+
+
 def _strange(signer: Signer) -> dict[str, str]:
     good = signer.record(MEDIA, logged=False)
     first, second, third = good.split(".")
@@ -180,6 +220,14 @@ def test_the_command(command: Callable[..., int], signer: Signer, tmp_path: Path
     assert "chain c-1, records 0 to 0" in said
     assert command("--json") == 0
     assert json.loads(capsys.readouterr().out)["record"]["request_id"] == "r-1"
+    log.write_text(log.read_text() + "eyJ")
+    (log.parent / "c-2.000001.jws").write_text("eyJ")
+    assert command("--log", str(log.parent), "--json") == 0
+    told = capsys.readouterr()
+    assert "chain c-1 ends with 3 bytes of a record that is not complete" in told.err
+    assert [chain["cut_bytes"] for chain in json.loads(told.out)["log"]] == [3, 3]
+    assert command("--log", str(log.parent)) == 0
+    assert "chain c-2, no complete record" in capsys.readouterr().out
     log.write_text("")
     assert command("--log", str(log)) == 1
     assert "not in the log" in capsys.readouterr().err

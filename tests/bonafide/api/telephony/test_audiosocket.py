@@ -1,6 +1,7 @@
 """AudioSocket through a real port: a call, its limits, and what is no call."""
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -101,6 +102,38 @@ async def test_a_call_that_ends_by_an_error_has_the_verdict_on_what_came_before(
         assert await spoken_to(server, NAME + audio + message(0x42, b"x")) == message(ERROR, b"\x10")
         done = await verdict(server, str(CALL))
     assert (done.reason, done.label, done.audio_seconds, len(done.windows)) == ("error", "spoof", 5.0, 2)
+
+
+@pytest.mark.parametrize(("last", "reason"), [(message(HANGUP), "end"), (b"", "end"), (message(0x42), "error")])
+async def test_a_call_that_ends_before_any_audio_has_a_verdict_too(last: bytes, reason: str) -> None:
+    async with audiosocket_server() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(NAME + message(SILENCE))
+        async with asyncio.timeout(60):
+            while (document := await server.calls.get(str(CALL))) is None:
+                await asyncio.sleep(0.01)
+        assert json.loads(document)["status"] == "in_progress"
+        writer.write(last)
+        writer.write_eof()
+        await reader.read()
+        await close(writer)
+        done = await verdict(server, str(CALL))
+    assert (done.label, done.audio_seconds, done.reason) == ("no_speech", 0.0, reason)
+
+
+async def test_a_second_connection_of_a_call_is_refused_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bonafide.live.call_streams.LOST_S", 60.0)  # a busy machine
+    async with audiosocket_server() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(NAME + b"".join(message(0x10, part) for part in pieces(pcm(5, 8_000), 320)))
+        await server.until(lambda: server.sessions.active == 1)
+        assert await spoken_to(server, NAME, message(HANGUP)) == message(ERROR, b"\x10")
+        writer.write(message(HANGUP))
+        assert await reader.read() == message(HANGUP)
+        await close(writer)
+        done = await verdict(server, str(CALL))
+        assert (done.label, done.audio_seconds, done.reason) == ("spoof", 5.0, "end")
+        assert await spoken_to(server, NAME, message(HANGUP)) == message(HANGUP)  # after its end it may come again
 
 
 async def test_an_id_that_does_not_come_holds_no_session_and_ends() -> None:

@@ -159,6 +159,27 @@ async def test_so_does_a_bug_of_ours() -> None:
     assert (len(document["windows"]), posted[-1]) == (3, "done")
 
 
+async def test_a_call_that_is_cut_off_as_the_process_ends_has_a_last_verdict() -> None:
+    remote, posted, calls = LocalRemote(), PostedDocuments(), CallVerdicts.from_settings(Settings())
+    app = cast(App, SimpleNamespace(calls=calls, webhook=posted))
+    wire = Wire(pcm(4, 8_000))
+    async with live_sessions(remote) as sessions:
+        with sessions.open(Call.within(60)) as stream:
+            spoken = FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000")]))
+            serving = asyncio.create_task(PhoneConversation(wire, spoken, stream, app).run())
+            async with asyncio.timeout(30):
+                while not wire.sent:
+                    await asyncio.sleep(0.01)
+            serving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await serving
+    document = await calls.get("c-1")
+    assert document is not None
+    assert outcome(json.loads(document)) == ("done", "going_away", "spoof", 4.0)
+    assert json.loads(posted.documents[-1])["status"] == "done"
+    await posted.close()
+
+
 async def test_where_the_last_verdict_may_not_be_given_the_running_one_stays() -> None:
     wire = Wire(*pieces(pcm(9, 8_000), 16_000), None)
     document, posted = await served(wire, BonafideError, records=FullDisk())

@@ -46,6 +46,13 @@ async def verify(options: Options, wanted: VerifyOptions) -> int:
     except OSError as error:
         err.print(Text(f"bonafide: error: {printable(str(error))}"))
         return UNJUDGED
+    for chain in chains:
+        if chain.cut_bytes:
+            text = (
+                f"chain {chain.name} ends with {chain.cut_bytes} bytes of a record that is not complete: it is being "
+            )
+            end = "written, or was cut off, by a loss of power or by somebody"
+            err.print(Text.assemble(("warning ", "bold yellow"), printable(text + end)))
     document: dict[str, Any] = {"file": str(wanted.file), "verified": True, "record": dict(record.payload)}
     if wanted.log is not None:
         document["log"] = [vars(chain) for chain in chains]
@@ -112,8 +119,9 @@ def _show(out: Printer, document: dict[str, Any], quiet: bool) -> None:
         out.print(Text(printable(f"{record['time']}  request {record['request_id']}")))
         out.print(Text(printable(f"{threshold} {model['name']} {model['fingerprint']}")))
         for chain in document.get("log", ()):
-            text = f"log: chain {chain['name']}, records {chain['first']} to {chain['first'] + chain['records'] - 1}"
-            out.print(Text(printable(text)))
+            last = chain["first"] + chain["records"] - 1
+            held = f"records {chain['first']} to {last}" if chain["records"] else "no complete record"
+            out.print(Text(printable(f"log: chain {chain['name']}, {held}")))
     if (again := document.get("again")) is None:
         return
     if "error" in again:
