@@ -8,13 +8,10 @@ Each process is a new interpreter, for which `forking.py` has a cheaper way. In 
 process counted as open stays in `/metrics` after its end.
 """
 
-import atexit
 import logging
 import os
 import secrets
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +28,7 @@ from bonafide.addresses import join_address
 from bonafide.bento.environment import METRICS_FOLDER
 from bonafide.bento.forking import Program, fork, is_server
 from bonafide.bento.metrics import forget_ended
+from bonafide.bento.own_folder import own_folder
 from bonafide.bento.ports import reserve
 from bonafide.parent import end_with_parent
 
@@ -215,8 +213,7 @@ def control_endpoints(for_plugins: bool) -> dict[str, str]:
     if not for_plugins:
         name = secrets.token_hex(8)
         return {"endpoint": f"inproc://{name}-control", "pubsub_endpoint": f"inproc://{name}-events"}
-    folder = tempfile.mkdtemp(prefix="bonafide-control-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = own_folder()
     return {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
 
 
