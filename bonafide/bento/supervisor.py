@@ -3,7 +3,8 @@
 BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
 start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
 which systemd and Kubernetes take for an intended stop; a taken port is a traceback. When it is killed, its processes
-go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes.
+go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes,
+or replaces them (SIGHUP), which may take the drain of each kind in turn.
 Each process is a new interpreter, for which `forking.py` has a cheaper way. In a container none is replaced, and what a
 process counted as open stays in `/metrics` after its end.
 """
@@ -44,6 +45,8 @@ CHECK_S = 0.5
 """How often the supervisor looks whether a process has died: BentoML's 10 s are most of a killed runner's absence."""
 
 _RETRY_S = 0.05
+_RELOAD = "arbiter_reload"
+"""circus' name of what it does at SIGHUP."""
 
 _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
@@ -59,12 +62,17 @@ class Watcher(Protocol):
         env: the whole environment of its processes.
         numprocesses: how many there are to be.
         respawn: whether one that has ended is replaced.
+        processes: those that run, by their ids.
     """
 
     name: str
     env: dict[str, str]
     numprocesses: int
     respawn: bool
+    processes: dict[int, Any]
+
+    def kill_processes(self) -> Any:
+        """Tells all of them to end, and returns a future of their ends."""
 
 
 Listeners = tuple[str, tuple[int, ...]]
@@ -172,7 +180,7 @@ def _check_unless_busy(self: Arbiter) -> Any:
 
     Also lets go of the gauges of processes that have ended, which nobody else does.
     """
-    if self._exclusive_running_command is not None:
+    if self._exclusive_running_command is not None or _is_ending(self.watchers):
         return None
     for folder in {watcher.env[METRICS_FOLDER] for watcher in self.watchers if METRICS_FOLDER in watcher.env}:
         forget_ended(Path(folder), {pid for watcher in self.watchers for pid in watcher.processes})
@@ -180,11 +188,33 @@ def _check_unless_busy(self: Arbiter) -> Any:
 
 
 def _stop_when_idle(self: Arbiter) -> Any:
-    """As BentoML's; while processes are started, where circus refuses to stop and forgets it, as soon as they are."""
-    if self._stopping or self._exclusive_running_command is None:
+    """As BentoML's; while processes are started, where circus refuses to stop and forgets it, as soon as they are.
+
+    While they are replaced, all are told to end at once, and the stop waits for them alone.
+    """
+    if self._exclusive_running_command == _RELOAD:
+        _end_replacement(self.watchers)
+    elif self._stopping or (self._exclusive_running_command is None and not _any_drains(self.watchers)):
         return _arbiter_stop(self)
     self.loop.call_later(_RETRY_S, _stop_when_idle, self)
     return None
+
+
+def _end_replacement(watchers: Sequence[Watcher]) -> None:
+    """Lets none of their processes be started any more, and tells those that run to end."""
+    for watcher in watchers:
+        watcher.numprocesses = 0
+        watcher.kill_processes()
+
+
+def _is_ending(watchers: Sequence[Watcher]) -> bool:
+    """Whether `_end_replacement` was called; processes that are gone then are no reason to end with an error."""
+    return not any(watcher.numprocesses for watcher in watchers)
+
+
+def _any_drains(watchers: Sequence[Watcher]) -> bool:
+    """Whether a process that was told to end has not ended."""
+    return any(process.stopping for watcher in watchers for process in watcher.processes.values())
 
 
 def _is_not_repeated(record: logging.LogRecord) -> bool:
