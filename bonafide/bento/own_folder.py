@@ -42,7 +42,7 @@ def _keep_locked(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, _LOCK)
-        if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+        if os.path.samestat(os.fstat(descriptor), folder.stat()):
             return True
     except (BlockingIOError, FileNotFoundError):
         pass

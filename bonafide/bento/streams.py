@@ -6,6 +6,7 @@ output lands in them, and BentoML's supervisor replaces them with /dev/null in t
 
 import os
 import sys
+from pathlib import Path
 
 _LAST = 2
 
@@ -17,4 +18,4 @@ def open_standard_streams() -> None:
     os.close(descriptor)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - stays open
