@@ -117,7 +117,7 @@ def test_grpc_of_every_service_is_passed_on() -> None:
 
 
 def test_a_stream_that_is_quiet_is_ended_by_the_service() -> None:
-    """nginx would end it without the status, and before `BONAFIDE_LIVE_IDLE_S` where that is raised."""
+    """A proxy would end it without the status, and before `BONAFIDE_LIVE_IDLE_S` where that is raised."""
     grpc = CONFIGURATION[CONFIGURATION.index("location ~ ^/(audioanalyzer") :].partition("}")[0]
     sockets = CONFIGURATION[CONFIGURATION.index("location = /ws/detect") :].partition("}")[0]
     for limit in (*re.findall(r"client_body_timeout (\d+)s", grpc), *re.findall(r"proxy_read_timeout (\d+)s", sockets)):
