@@ -100,7 +100,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
     Arbiter.__init__ = init  # type: ignore[method-assign]
 
     def start(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
-        with _reserved(shared if _starts_service(self) else ()):
+        with _reserved(self, shared if _starts_service(self) else ()):
             _start_and_report(self, cb)
 
     Arbiter.start = start  # type: ignore[method-assign]
@@ -110,13 +110,14 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
 
 
 @contextmanager
-def _reserved(shared: Sequence[Listeners]) -> Iterator[None]:
+def _reserved(arbiter: Arbiter, shared: Sequence[Listeners]) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for host, ports in shared:
                 for each in reserve(host, ports):
                     stack.enter_context(each)
         except OSError as error:
+            arbiter.exit_stack.close()
             raise SystemExit(f"Bonafide cannot start: {error.strerror}") from None
         yield
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -193,6 +194,18 @@ def test_code_that_may_change_is_run_by_new_interpreters(monkeypatch: pytest.Mon
     command = [sys.executable, "-m", WORKER, "--help"]
     started = circus.process.Popen(command, preexec_fn=lambda: None, env=dict(os.environ), cwd=str(tmp_path))
     assert started.wait(60) == 0
+
+
+def test_a_taken_port_leaves_nothing_of_bentoml_behind() -> None:
+    """Such as its folder for unix sockets."""
+    closed: list[bool] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        secure_supervisor("", shared=[("127.0.0.1", (taken.getsockname()[1],))])
+        arbiter = create_standalone_arbiter([create_watcher("service", ["Bonafide"], env={})])
+        arbiter.exit_stack.callback(closed.append, True)
+        with pytest.raises(SystemExit, match="cannot listen"):
+            arbiter.start()
+    assert closed == [True]
 
 
 def test_the_supervisor_keeps_its_name() -> None:
