@@ -1,3 +1,4 @@
+import fcntl
 import os
 import shutil
 import signal
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from bonafide.bento import own_folder as module
 from bonafide.bento.own_folder import PREFIX, own_folder
 from scripts.local_service import ROOT
 
@@ -88,11 +88,17 @@ def test_what_is_no_left_folder_of_this_user_stays(temporary: Path, monkeypatch:
 def test_one_that_another_process_takes_for_left_before_it_is_locked_is_made_again(
     moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attribute, function = {"opened": ("open", os.open), "locked": ("flock", module.fcntl.flock)}[moment]
-    target = {"opened": os, "locked": module.fcntl}[moment]
+    target: Any = {"opened": os, "locked": fcntl}[moment]
+    attribute = {"opened": "open", "locked": "flock"}[moment]
+    function = getattr(target, attribute)
     made: list[str] = []
     mkdtemp: Callable[..., str] = tempfile.mkdtemp
-    monkeypatch.setattr(tempfile, "mkdtemp", lambda **options: made.append(mkdtemp(**options)) or made[-1])
+
+    def noted(**options: Any) -> str:
+        made.append(mkdtemp(**options))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", noted)
 
     def after_it_was_removed(*arguments: Any) -> Any:
         monkeypatch.setattr(target, attribute, function)
