@@ -4,7 +4,9 @@
 """
 
 from bonafide.bento.environment import note_of, prepare_environment
+from bonafide.bento.streams import open_standard_streams
 
+open_standard_streams()  # before anything else is opened
 prepare_environment()  # before prometheus_client is imported: it looks there whether it counts in several processes
 
 import asyncio

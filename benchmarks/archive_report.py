@@ -61,7 +61,7 @@ def make(folder: Path, rows: int, parts: int) -> None:
     """Writes a result."""
     named = []
     for number in range(parts):
-        table = part(rows // parts, number)
+        table = part(rows * (number + 1) // parts - rows * number // parts, number)
         names = {"recordings": f"recordings/{number}.parquet", "windows": f"windows/{number}.parquet"}
         for name, written in (("recordings", table), ("windows", WINDOWS.empty_table())):
             (folder / name).mkdir(exist_ok=True)

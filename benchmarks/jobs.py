@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +108,20 @@ def _run(service: LocalService, chosen: argparse.Namespace) -> None:
     load = LiveLoad(chosen.sockets, run_in_s=2.0, seconds=chosen.seconds)
     measure(service, load, sounds)  # BentoML's batcher learns from its first dozens
     delays: dict[bool, list[list[float]]] = {False: [], True: []}
-    judged, spent = 0, 0.0
+    judged, failed, spent = 0, 0, 0.0
     for turn in range(chosen.turns):
         delays[False].append(measure(service, load, sounds).result.delays_s)
         job = json.loads(asked(service, "POST", "/jobs", {"bucket": _BUCKET, "prefix": f"turn{turn}/"}))
         began = time.monotonic()
         delays[True].append(measure(service, load, sounds).result.delays_s)
         found = job_of(service, job["id"])
-        judged, spent = judged + found["done"], spent + time.monotonic() - began
+        judged, failed, spent = judged + found["done"], failed + found["failed"], spent + time.monotonic() - began
         still = found["state"] == "running"
         asked(service, "DELETE", f"/jobs/{job['id']}")
         if not still:
             raise RuntimeError("the job ended before its turn")
+    if failed:
+        raise RuntimeError(f"{failed} recordings of the jobs were not judged")
     pooled = {busy: [delay for each in turns for delay in each] for busy, turns in delays.items()}
     p99 = {busy: percentile(each, 99) for busy, each in pooled.items()}
     rows = [
@@ -149,8 +152,11 @@ def killed(folder: Path, count: int) -> str:
         RuntimeError: the job failed, or a key has no verdict, or several.
     """
     write_recordings(folder / "whole", count, seed=0)
-    minio, valkey = start_minio(folder), start_valkey(folder)
-    try:
+    with ExitStack() as servers:
+        minio = start_minio(folder)
+        servers.callback(minio.stop)
+        valkey = start_valkey(folder)
+        servers.callback(valkey.stop)
         client = minio_client(minio)
         client.make_bucket(_BUCKET)
         for path in (folder / "whole").iterdir():
@@ -178,9 +184,6 @@ def killed(folder: Path, count: int) -> str:
         with running(folder / "second.log", env) as service:
             _until(service, job["id"], count)
             _check(service, job["id"], count)
-    finally:
-        minio.stop()
-        valkey.stop()
     return (
         f"All processes of the service were killed after {at_s:.0f} s with {kept} of {count} judged; started again, it "
         f"had judged all after {time.monotonic() - began:.0f} s, each key once."

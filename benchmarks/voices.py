@@ -8,6 +8,7 @@ import asyncio
 import base64
 import itertools
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ class LiveResult:
         lost: of these, windows without a verdict.
         wall_s: from the first message to the last summary.
         cpu_s: CPU time meanwhile, by process.
-        delays_s: from the last sample of a window to its result.
+        delays_s: from the last sample of a window to its result; of those that have none, without end.
     """
 
     expected: int
@@ -153,7 +154,9 @@ class _Session:
                 self._take(await self._socket.recv())
         await self._socket.send('{"type": "end"}')
         await (receiving or self._receive())
-        self._result.lost += self._load.windows - self._judged
+        missing = self._load.windows - self._judged
+        self._result.lost += missing
+        self._result.delays_s += [math.inf] * missing  # or a service that refuses would be a quick one
 
     async def _receive(self) -> None:
         while self._take(await self._socket.recv()) != "summary":

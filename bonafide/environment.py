@@ -69,11 +69,12 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 def _unknown(names: Iterable[str]) -> Iterator[str]:
     """Messages on `BONAFIDE_` names that nothing reads; a typo in a limit would otherwise disable it."""
-    known = {each for name, field in Settings.model_fields.items() for each in variables(name, field)} | _OTHERS
+    known = {each for name, field in Settings.model_fields.items() for each in variables(name, field)}
     for name in sorted(names):
-        upper = name.upper()  # the case of a name does not matter
-        if upper.startswith("BONAFIDE_") and upper not in known and not _SERVICE_LINK.search(upper):
-            yield _no_setting(name, known)
+        upper = name.upper()  # the case of a setting's name does not matter, that of the others does
+        is_known = upper in known or name in _OTHERS or _SERVICE_LINK.search(upper)
+        if upper.startswith("BONAFIDE_") and not is_known:
+            yield _no_setting(name, known | _OTHERS)
 
 
 def _unknown_in_files() -> Iterator[str]:
@@ -98,13 +99,17 @@ def _no_setting(name: str, known: Iterable[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.removeprefix("BONAFIDE_").lower()
+    return name.lower().removeprefix("bonafide_")
 
 
 def _contradictory(environment: Mapping[str, str]) -> Iterator[str]:
-    """Messages on settings that have two names and a different value under each."""
+    """Messages on settings that have two names, or are spelt in two ways, and a different value under each."""
+    spelt: dict[str, list[str]] = {}
+    for each, value in environment.items():
+        if value:
+            spelt.setdefault(each.upper(), []).append(each)
     for name, field in Settings.model_fields.items():
-        given = [each for each in variables(name, field) if environment.get(each)]
+        given = [each for variable in variables(name, field) for each in spelt.get(variable, ())]
         if len({_read(environment[each], field) for each in given}) > 1:
             yield f"{' and '.join(given)} are both set, and differ"
 

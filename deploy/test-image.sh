@@ -69,7 +69,7 @@ for variant in $variants; do
 
     echo "== what it holds"
     podman run --rm --no-healthcheck --entrypoint sh "localhost/$image" -c '
-        test "$(id -u)" = 1034
+        test "$(id -u)" = 1034 || { echo "it runs as user $(id -u)"; exit 1; }
         for compiler in cc gcc g++ c++ clang ld as make rustc go pip; do
             ! command -v "$compiler" || { echo "$compiler was left in the image"; exit 1; }
         done

@@ -1,12 +1,12 @@
 """Process environment that BentoML reads while it starts. A value that is set already wins."""
 
-import atexit
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
 from bentoml._internal.configuration.containers import BentoMLContainer
+
+from bonafide.bento.own_folder import own_folder
 
 DEFAULTS = {
     # A unix socket is removed as soon as SIGTERM arrives, and calls in flight to a runner fail with it.
@@ -38,15 +38,15 @@ def prepare_environment() -> None:
 
 
 def _metrics_folder() -> Path:
-    """The configured folder, or a new one that is removed at the exit.
+    """The configured folder, or a new one of this process.
 
     Raises:
         OSError: it cannot be made, or not be written to.
     """
-    if METRICS_FOLDER not in os.environ:
-        # BentoML would use one folder for all services of a user, and empty it whenever one of them starts.
-        os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="bonafide-metrics-")
-        atexit.register(shutil.rmtree, os.environ[METRICS_FOLDER], ignore_errors=True)
+    if not os.environ.get(METRICS_FOLDER):  # an empty name would be the working directory, which BentoML would empty
+        # BentoML would use one folder for all services of a user, and empty it whenever one of them starts. To empty it
+        # is to make it anew, so it lies in one that stays the same.
+        os.environ[METRICS_FOLDER] = str(own_folder() / "metrics")
     folder = Path(os.environ[METRICS_FOLDER])
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()

@@ -3,18 +3,16 @@
 BentoML gives its arbiter (circus) two TCP ports on loopback. The first accepts commands: any user of the machine could
 start programs as the user of the service. And it exits with status 0 also when one of its processes refused to start,
 which systemd and Kubernetes take for an intended stop; a taken port is a traceback. When it is killed, its processes
-go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes.
+go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes,
+or replaces them (SIGHUP), which may take the drain of each kind in turn.
 Each process is a new interpreter, for which `forking.py` has a cheaper way. In a container none is replaced, and what a
 process counted as open stays in `/metrics` after its end.
 """
 
-import atexit
 import logging
 import os
 import secrets
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +29,7 @@ from bonafide.addresses import join_address
 from bonafide.bento.environment import METRICS_FOLDER
 from bonafide.bento.forking import Program, fork, is_server
 from bonafide.bento.metrics import forget_ended
+from bonafide.bento.own_folder import own_folder
 from bonafide.bento.ports import reserve
 from bonafide.parent import end_with_parent
 
@@ -46,6 +45,8 @@ CHECK_S = 0.5
 """How often the supervisor looks whether a process has died: BentoML's 10 s are most of a killed runner's absence."""
 
 _RETRY_S = 0.05
+_RELOAD = "arbiter_reload"
+"""circus' name of what it does at SIGHUP."""
 
 _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
@@ -61,12 +62,17 @@ class Watcher(Protocol):
         env: the whole environment of its processes.
         numprocesses: how many there are to be.
         respawn: whether one that has ended is replaced.
+        processes: those that run, by their ids.
     """
 
     name: str
     env: dict[str, str]
     numprocesses: int
     respawn: bool
+    processes: dict[int, Any]
+
+    def kill_processes(self) -> Any:
+        """Tells all of them to end, and returns a future of their ends."""
 
 
 Listeners = tuple[str, tuple[int, ...]]
@@ -94,7 +100,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
     Arbiter.__init__ = init  # type: ignore[method-assign]
 
     def start(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
-        with _reserved(shared if _starts_service(self) else ()):
+        with _reserved(self, shared if _starts_service(self) else ()):
             _start_and_report(self, cb)
 
     Arbiter.start = start  # type: ignore[method-assign]
@@ -104,13 +110,14 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
 
 
 @contextmanager
-def _reserved(shared: Sequence[Listeners]) -> Iterator[None]:
+def _reserved(arbiter: Arbiter, shared: Sequence[Listeners]) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for host, ports in shared:
                 for each in reserve(host, ports):
                     stack.enter_context(each)
         except OSError as error:
+            arbiter.exit_stack.close()
             raise SystemExit(f"Bonafide cannot start: {error.strerror}") from None
         yield
 
@@ -174,7 +181,7 @@ def _check_unless_busy(self: Arbiter) -> Any:
 
     Also lets go of the gauges of processes that have ended, which nobody else does.
     """
-    if self._exclusive_running_command is not None:
+    if self._exclusive_running_command is not None or _is_ending(self.watchers):
         return None
     for folder in {watcher.env[METRICS_FOLDER] for watcher in self.watchers if METRICS_FOLDER in watcher.env}:
         forget_ended(Path(folder), {pid for watcher in self.watchers for pid in watcher.processes})
@@ -182,11 +189,33 @@ def _check_unless_busy(self: Arbiter) -> Any:
 
 
 def _stop_when_idle(self: Arbiter) -> Any:
-    """As BentoML's; while processes are started, where circus refuses to stop and forgets it, as soon as they are."""
-    if self._stopping or self._exclusive_running_command is None:
+    """As BentoML's; while processes are started, where circus refuses to stop and forgets it, as soon as they are.
+
+    While they are replaced, all are told to end at once, and the stop waits for them alone.
+    """
+    if self._exclusive_running_command == _RELOAD:
+        _end_replacement(self.watchers)
+    elif self._stopping or (self._exclusive_running_command is None and not _any_drains(self.watchers)):
         return _arbiter_stop(self)
     self.loop.call_later(_RETRY_S, _stop_when_idle, self)
     return None
+
+
+def _end_replacement(watchers: Sequence[Watcher]) -> None:
+    """Lets none of their processes be started any more, and tells those that run to end."""
+    for watcher in watchers:
+        watcher.numprocesses = 0
+        watcher.kill_processes()
+
+
+def _is_ending(watchers: Sequence[Watcher]) -> bool:
+    """Whether `_end_replacement` was called; processes that are gone then are no reason to end with an error."""
+    return not any(watcher.numprocesses for watcher in watchers)
+
+
+def _any_drains(watchers: Sequence[Watcher]) -> bool:
+    """Whether a process that was told to end has not ended."""
+    return any(process.stopping for watcher in watchers for process in watcher.processes.values())
 
 
 def _is_not_repeated(record: logging.LogRecord) -> bool:
@@ -215,8 +244,7 @@ def control_endpoints(for_plugins: bool) -> dict[str, str]:
     if not for_plugins:
         name = secrets.token_hex(8)
         return {"endpoint": f"inproc://{name}-control", "pubsub_endpoint": f"inproc://{name}-events"}
-    folder = tempfile.mkdtemp(prefix="bonafide-control-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = own_folder()
     return {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -58,7 +59,9 @@ async def test_a_window_without_a_verdict_is_lost() -> None:
         heard = await run_live_load(
             url, LiveLoad(2, chunk_s=0.25, run_in_s=0.0, seconds=0.75), [SOUND], lambda: {"client": 0.0}
         )
-    assert (heard.expected, heard.lost, len(heard.delays_s)) == (6, 2, 4)
+    assert (heard.expected, heard.lost, len(heard.delays_s)) == (6, 2, 6)
+    assert heard.delays_s.count(math.inf) == 2
+    assert Row(LiveLoad(2), heard, {}).p99_s == math.inf, "a service that refuses is no quick one"
 
 
 @pytest.mark.parametrize("protocol", ["base64", "json"])

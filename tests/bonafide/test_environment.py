@@ -195,6 +195,9 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
             "MINIO_SECURE is false, but MINIO_ENDPOINT begins with https://",
         ),
         ({"MINIO_SECURE": "true", "MINIO_USE_SSL": "0"}, "MINIO_SECURE and MINIO_USE_SSL are both set, and differ"),
+        ({"minio_secure": "true", "Minio_Use_SSL": "0"}, "minio_secure and Minio_Use_SSL are both set, and differ"),
+        ({"BONAFIDE_DRAIN_S": "20", "bonafide_drain_s": "600"}, "BONAFIDE_DRAIN_S and bonafide_drain_s are both set"),
+        ({"bonafide_config": "secret.yaml"}, "bonafide_config is no setting; did you mean BONAFIDE_CONFIG?"),
         (
             {"bonafide_allowed_bucket": "secret"},
             "bonafide_allowed_bucket is no setting; did you mean BONAFIDE_ALLOWED_BU",

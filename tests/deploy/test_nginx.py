@@ -116,6 +116,15 @@ def test_grpc_of_every_service_is_passed_on() -> None:
     assert {each.replace("\\.", ".") for each in location[1].split("|")} == services
 
 
+def test_a_stream_that_is_quiet_is_ended_by_the_service() -> None:
+    """A proxy would end it without the status, and before `BONAFIDE_LIVE_IDLE_S` where that is raised."""
+    grpc = CONFIGURATION[CONFIGURATION.index("location ~ ^/(audioanalyzer") :].partition("}")[0]
+    sockets = CONFIGURATION[CONFIGURATION.index("location = /ws/detect") :].partition("}")[0]
+    for limit in (*re.findall(r"client_body_timeout (\d+)s", grpc), *re.findall(r"proxy_read_timeout (\d+)s", sockets)):
+        assert int(limit) >= 10 * Settings().live_idle_s
+    assert grpc.count("client_body_timeout") == sockets.count("proxy_read_timeout") == 1
+
+
 @pytest.mark.deploy
 async def test_every_transport_through_nginx(
     proxy: Proxy, call_mp3: Path, face_jpg: Path, measured: Callable[[str, str], None]

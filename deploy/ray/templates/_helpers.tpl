@@ -17,7 +17,7 @@
 {{- if not (or .Values.networkPolicy.enabled .Values.networkPolicy.elsewhere) }}
 {{- fail "Ray runs what it is sent: networkPolicy.enabled, or networkPolicy.elsewhere=true if something else keeps others out" }}
 {{- end }}
-{{- $model := get .Values.models .Values.scan.task }}
+{{- $model := include "bonafide.reference" (dict "root" . "component" .Values.scan.task) }}
 {{- $bundled := or (eq $model "bundled") (hasPrefix "bento:" $model) }}
 {{- if not (or $bundled (include "scan.claim" .)) }}
 {{- fail (printf "the model %q has to lie on a volume that all pods share: models.volume, see docs/deploy.md" $model) }}
@@ -78,7 +78,7 @@ app.kubernetes.io/part-of: bonafide
 -}}
 {{- if .Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- with .Values.minio.allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
-{{- include "bonafide.variables" (dict "settings" .Values.settings "own" $own "without" (include "bonafide.ofTheService" .)) }}
+{{- include "bonafide.variables" (dict "root" . "own" $own "without" (printf "%s|%s" (include "bonafide.ofTheService" .) (include "bonafide.workedOut" .))) }}
 - name: MINIO_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ required "minio.existingSecret holds the keys" .Values.minio.existingSecret }}, key: access-key}}
 - name: MINIO_SECRET_KEY

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -144,6 +145,25 @@ def test_a_stop_while_processes_are_started_is_not_lost(monkeypatch: pytest.Monk
     assert not any(watcher.processes for watcher in sleeping)
 
 
+@pytest.mark.timeout(60)
+def test_a_stop_does_not_wait_for_a_reload(caplog: pytest.LogCaptureFixture) -> None:
+    secure_supervisor("")
+    drains = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), exit()))\ntime.sleep(60)"
+    kinds = [create_watcher(name, ["-c", drains], env={}) for name in "abc"]
+    arbiter = create_standalone_arbiter(kinds, threaded=True)
+    arbiter.start()
+    first = [psutil.Process(pid_of(watcher, other_than=None)) for watcher in kinds]
+    time.sleep(CHECK_S)  # they have their handlers
+    arbiter.loop.add_callback(arbiter.reload)
+    wait_for(lambda: sum(len(watcher.processes) for watcher in kinds) == 4)
+    began = time.monotonic()
+    arbiter.stop()
+    assert time.monotonic() - began < 4.5, "one after the other they take 6 s, and their successors 2 s"
+    assert not any(process.is_running() for process in first)
+    assert not any(watcher.processes for watcher in kinds)
+    assert not [record.getMessage() for record in caplog.records if record.name == "tornado.application"]
+
+
 def test_its_processes_end_with_it_when_it_is_killed() -> None:
     program = """
 from bentoml._internal.utils.circus import create_standalone_arbiter
@@ -174,6 +194,18 @@ def test_code_that_may_change_is_run_by_new_interpreters(monkeypatch: pytest.Mon
     command = [sys.executable, "-m", WORKER, "--help"]
     started = circus.process.Popen(command, preexec_fn=lambda: None, env=dict(os.environ), cwd=str(tmp_path))
     assert started.wait(60) == 0
+
+
+def test_a_taken_port_leaves_nothing_of_bentoml_behind() -> None:
+    """Such as its folder for unix sockets."""
+    closed: list[bool] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        secure_supervisor("", shared=[("127.0.0.1", (taken.getsockname()[1],))])
+        arbiter = create_standalone_arbiter([create_watcher("service", ["Bonafide"], env={})])
+        arbiter.exit_stack.callback(closed.append, True)
+        with pytest.raises(SystemExit, match="cannot listen"):
+            arbiter.start()
+    assert closed == [True]
 
 
 def test_the_supervisor_keeps_its_name() -> None:

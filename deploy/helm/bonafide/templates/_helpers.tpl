@@ -17,16 +17,37 @@
 
 {{/* Settings that only the service reads, as a pattern of their names: what they need in turn only the service is given. */}}
 {{- define "bonafide.ofTheService" -}}
-(?i)^(REDIS_.+|BONAFIDE_(WORKERS|JOBS(_.+)?|KEYS(_FILE)?|TLS_.+|METRICS_.+|OPERATOR_.+|REDIS_.+|CACHE_.+|GRPC_.+|WEBHOOK_.+|TWILIO_.+|GENESYS(_.+)?|AUDIOSOCKET_.+|EVIDENCE_.+|FEEDBACK_.+))$
+^(REDIS_.+|BONAFIDE_(WORKERS|JOBS(_.+)?|KEYS(_FILE)?|TLS_.+|METRICS_.+|OPERATOR_.+|REDIS_.+|CACHE_.+|GRPC_.+|WEBHOOK_.+|TWILIO_.+|GENESYS(_.+)?|AUDIOSOCKET_.+|EVIDENCE_.+|FEEDBACK_.+))$
 {{- end }}
 
-{{/* The variables of a container: (settings, own, without). `own` are those of the chart, over which settings go; `without` is a pattern of settings that it does not get. */}}
+{{/* The given settings as JSON, by the names that the chart knows: the service takes them in any case, and one of them by two names. */}}
+{{- define "bonafide.settings" -}}
+{{- $all := dict -}}
+{{- range $given, $value := .Values.settings -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $name := ternary (upper $given) $given (regexMatch "(?i)^(BONAFIDE|MINIO|REDIS)_" $given) -}}
+{{- if eq $name "MINIO_USE_SSL" }}{{ $name = "MINIO_SECURE" }}{{ end -}}
+{{- if hasKey $all $name }}{{ fail (printf "settings.%s is given twice, in another spelling" $name) }}{{ end -}}
+{{- $_ := set $all $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $all -}}
+{{- end }}
+
+{{/* Settings that runners are given as the chart has worked them out, as a pattern of their names. */}}
+{{- define "bonafide.workedOut" -}}
+^BONAFIDE_(VOICE|FACE)_MODEL$
+{{- end }}
+
+{{/* The variables of a container: (root, own, without). `own` are those of the chart, over which settings go; `without` is a pattern of settings that it does not get. */}}
 {{- define "bonafide.variables" -}}
 {{- /* Not with merge, which takes 0, false and an empty text for values that are not set. */ -}}
-{{- $all := deepCopy .own -}}
-{{- range $name, $value := .settings -}}
-{{- $isGiven := not (or (kindIs "invalid" $value) (and $.without (regexMatch $.without $name))) -}}
-{{- if $isGiven }}{{ $_ := set $all $name $value }}{{ end -}}
+{{- $all := dict -}}
+{{- range $name, $value := .own -}}
+{{- if not (kindIs "invalid" $value) }}{{ $_ := set $all $name $value }}{{ end -}}
+{{- end -}}
+{{- range $name, $value := include "bonafide.settings" .root | fromJson -}}
+{{- if not (and $.without (regexMatch $.without $name)) }}{{ $_ := set $all $name $value }}{{ end -}}
 {{- end -}}
 {{- range $name, $value := $all }}
 - name: {{ $name }}
@@ -65,7 +86,8 @@ voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.ena
 
 {{/* Whether jobs are kept in SQLite: yes, or empty. */}}
 {{- define "bonafide.jobsOnDisk" -}}
-{{- if and .Values.jobs.enabled (not .Values.redis.host) }}yes{{ end -}}
+{{- $settings := include "bonafide.settings" . | fromJson -}}
+{{- if and .Values.jobs.enabled (not (or .Values.redis.host $settings.REDIS_HOST $settings.REDIS_URL)) }}yes{{ end -}}
 {{- end }}
 
 {{- define "bonafide.image" -}}
@@ -77,10 +99,18 @@ voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.ena
 {{ .Values.image.repository }}:{{ include "bonafide.text" (.Values.models.converter.imageTag | default (printf "%s-cuda" .Chart.AppVersion)) }}
 {{- end }}
 
+{{/* The model that a runner was to have: (root, component). */}}
+{{- define "bonafide.reference" -}}
+{{- $task := include "bonafide.task" . -}}
+{{- $settings := include "bonafide.settings" .root | fromJson -}}
+{{- $name := printf "BONAFIDE_%s_MODEL" (upper $task) -}}
+{{ ternary (get $settings $name) (get .root.Values.models $task) (hasKey $settings $name) }}
+{{- end }}
+
 {{/* What is done before a runner starts: (root, component, values). Empty: nothing; else fetch or convert. */}}
 {{- define "bonafide.preparation" -}}
 {{- if and .root.Values.models.download (ne .component "service") -}}
-{{- $reference := get .root.Values.models (include "bonafide.task" .) -}}
+{{- $reference := include "bonafide.reference" . -}}
 {{- $isHubId := and (contains "/" $reference) (not (hasPrefix "/" $reference)) (not (hasPrefix "bento:" $reference)) -}}
 {{- if $isHubId }}{{ ternary "fetch" "convert" .values.gpu.enabled }}{{ end -}}
 {{- end -}}
@@ -89,8 +119,8 @@ voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.ena
 {{/* The model that a runner serves: (root, component, values). A converted one lies on the volume, by the release and by what it was made of. */}}
 {{- define "bonafide.model" -}}
 {{- $task := include "bonafide.task" . -}}
-{{- $reference := get .root.Values.models $task -}}
-{{- $spoof := get .root.Values.settings (printf "BONAFIDE_%s_SPOOF_LABEL" (upper $task)) -}}
+{{- $reference := include "bonafide.reference" . -}}
+{{- $spoof := get (include "bonafide.settings" .root | fromJson) (printf "BONAFIDE_%s_SPOOF_LABEL" (upper $task)) -}}
 {{- if eq (include "bonafide.preparation" .) "convert" -}}
 /var/lib/bonafide/converted/{{ .root.Chart.AppVersion }}/{{ $task }}/{{ regexReplaceAll "[^A-Za-z0-9._-]+" $reference "--" }}-{{ sha256sum (printf "%s %v" $reference $spoof) | trunc 8 }}
 {{- else -}}
@@ -107,12 +137,10 @@ capabilities: {drop: [ALL]}
 
 {{/* Seconds from the deletion of a pod to its end: the door, the drain, and leaving. */}}
 {{- define "bonafide.gracePeriod" -}}
-{{- $drain := .Values.drainSeconds -}}
-{{- with .Values.settings -}}
-{{- if not (kindIs "invalid" .BONAFIDE_DRAIN_S) }}{{ $drain = .BONAFIDE_DRAIN_S }}{{ end -}}
-{{- end -}}
-{{- /* An empty variable is not set for the service, whose own default is 20. */ -}}
-{{- if eq (toString $drain) "" }}{{ $drain = 20 }}{{ end -}}
+{{- $settings := include "bonafide.settings" . | fromJson -}}
+{{- $drain := ternary $settings.BONAFIDE_DRAIN_S .Values.drainSeconds (hasKey $settings "BONAFIDE_DRAIN_S") -}}
+{{- /* Neither given, or an empty variable, is not set for the service, whose own default is 20. */ -}}
+{{- if or (kindIs "invalid" $drain) (eq (toString $drain) "") }}{{ $drain = 20 }}{{ end -}}
 {{ add .Values.preStopSeconds (ceil (float64 $drain)) 15 }}
 {{- end }}
 
@@ -122,6 +150,7 @@ capabilities: {drop: [ALL]}
 {{- fail "audiosocket.enabled needs audiosocket.networks: its protocol has no keys" }}
 {{- end }}
 {{- include "bonafide.jobsChecked" . }}
+{{- include "bonafide.portsChecked" . }}
 {{- with .Values.security }}
 {{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
 {{- fail "set security.keysSecret, security.clientCaSecret or security.allowPublic=true: who may call has to be decided" }}
@@ -135,11 +164,22 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
+{{/* Probes, Services and policies have the ports of the image. */}}
+{{- define "bonafide.portsChecked" -}}
+{{- range $name, $value := include "bonafide.settings" . | fromJson -}}
+{{- $ports := get (dict "BONAFIDE_METRICS_PORT" "9090" "BONAFIDE_GRPC_PORTS" "50051 50052" "BONAFIDE_AUDIOSOCKET_PORT" "9092") $name -}}
+{{- if and $ports (ne (join " " (regexFindAll "[0-9]+" (include "bonafide.text" $value) -1)) $ports) -}}
+{{- fail (printf "settings.%s can be nothing but %s: probes, Services and policies have these ports" $name $ports) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "bonafide.jobsChecked" -}}
-{{- if and (hasKey .Values.settings "BONAFIDE_JOBS") (ne (lower (toString .Values.settings.BONAFIDE_JOBS)) (toString .Values.jobs.enabled)) }}
+{{- $settings := include "bonafide.settings" . | fromJson }}
+{{- if and (hasKey $settings "BONAFIDE_JOBS") (ne (lower (toString $settings.BONAFIDE_JOBS)) (toString .Values.jobs.enabled)) }}
 {{- fail "jobs.enabled, not settings.BONAFIDE_JOBS, decides on jobs: it starts their runner too" }}
 {{- end }}
-{{- if and (hasKey .Values.settings "BONAFIDE_JOBS_PHOTOS") (ne (lower (toString .Values.settings.BONAFIDE_JOBS_PHOTOS)) (toString .Values.photojobs.enabled)) }}
+{{- if and (hasKey $settings "BONAFIDE_JOBS_PHOTOS") (ne (lower (toString $settings.BONAFIDE_JOBS_PHOTOS)) (toString .Values.photojobs.enabled)) }}
 {{- fail "photojobs.enabled, not settings.BONAFIDE_JOBS_PHOTOS, decides on jobs of photos: it starts their runner too" }}
 {{- end }}
 {{- if and .Values.photojobs.enabled (not .Values.jobs.enabled) }}
@@ -207,8 +247,8 @@ capabilities: {drop: [ALL]}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}
 {{- $without := "" -}}
-{{- if ne .component "service" }}{{ $without = printf "%s|(?i)^(MINIO_.+|BONAFIDE_ALLOW_PUBLIC)$" (include "bonafide.ofTheService" .) }}{{ end -}}
-{{- include "bonafide.variables" (dict "settings" .root.Values.settings "own" $own "without" $without) }}
+{{- if ne .component "service" }}{{ $without = printf "%s|%s|^(MINIO_.+|BONAFIDE_ALLOW_PUBLIC)$" (include "bonafide.ofTheService" .) (include "bonafide.workedOut" .) }}{{ end -}}
+{{- include "bonafide.variables" (dict "root" .root "own" $own "without" $without) }}
 {{- with .root.Values.security.runnerTokenSecret }}
 - name: BONAFIDE_RUNNER_TOKEN
   valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
