@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models import engines, openvino_engine, torch_engine
 from models.devices import cpu_has_bf16, cpu_is_quicker_in_bf16, cuda_is_available
@@ -141,9 +142,18 @@ def test_after_warming_up_nothing_of_its_batches_is_held(tiny_voice: Path, works
     engine = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino"))._engine
     assert isinstance(engine, openvino_engine.OpenVINOEngine)
     done: list[str] = []
-    compiled, run = engine._compiled, engine.run
-    engine._compiled = SimpleNamespace(release_memory=lambda: done.append("release") or compiled.release_memory())
-    engine.run = lambda batch: done.append("run") or run(batch)  # type: ignore[method-assign]
+    compiled, computed = engine._compiled, engine.run
+
+    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+        done.append("run")
+        return computed(batch)
+
+    def release() -> None:
+        done.append("release")
+        compiled.release_memory()
+
+    engine.run = run  # type: ignore[method-assign]
+    engine._compiled = SimpleNamespace(release_memory=release)
     engine.warm_up(np.stack(windows()[:count]) for count in (1, 2))
     assert done == ["run", "run", "release"]
 
