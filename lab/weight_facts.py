@@ -63,8 +63,9 @@ def weight_facts(files: ModelFiles, task: Task, options: LoadOptions) -> WeightF
     if files.is_converted:
         found = read_converted(path)
         return WeightFacts([path / WEIGHTS], found.parameters, stated, spoof=spoof_in_words(found.labels, found.rule))
+    weights: Sequence[Path] = [path]
     if path.is_file():
-        weights, spoof = (path,), spoof_in_words((), SpoofRule(0))
+        spoof = spoof_in_words((), SpoofRule(0))
     else:
         checkpoint = read_checkpoint(path, files.base)
         weights, labels = checkpoint.files, checkpoint.id2label
