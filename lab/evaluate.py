@@ -15,7 +15,6 @@ from rich.console import Console
 from bonafide.audio.reader import checked_hop
 from bonafide.errors import InvalidRequest
 from lab.arguments import REFERENCES, new_parser, overrides, positive, probability, run
-from lab.atomic import atomic
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
 from lab.evaluation.report import DEFINITIONS, ScoredTrials, reason_counts, report
@@ -24,6 +23,7 @@ from lab.evaluation.scoring import score_files
 from lab.evaluation.table import show
 from lab.evaluation.trials import DataError, Dataset, Trial, chosen_split, task_of
 from lab.served import ServedModel
+from models.atomic import atomic
 from models.configured import settings_for
 from models.info import ModelInfo, Task
 

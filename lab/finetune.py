@@ -6,7 +6,6 @@ checkpoint, and the finished folder is evaluated on it once more by the engine t
 """
 
 import argparse
-import hashlib
 import json
 import logging
 import math
@@ -21,7 +20,6 @@ import torch
 from rich.console import Console
 
 from lab.arguments import amount, natural, new_parser, overrides, positive, run, seed
-from lab.atomic import atomic
 from lab.evaluate import DATA_FORMS
 from lab.evaluation.datasets import read_dataset
 from lab.evaluation.progress import progress
@@ -29,9 +27,10 @@ from lab.evaluation.trials import DataError, Dataset, Trial, task_of
 from lab.finetuning.base import Base, open_base
 from lab.finetuning.decoded import Decoded, decoded
 from lab.finetuning.folder import write_card, write_model
-from lab.finetuning.tuning import Plan, tune
+from lab.finetuning.tuning import LOWER_RATE, Plan, tune
 from lab.metrics import eer
-from lab.served import ServedModel, judged_reader
+from lab.resumed import begun_before, digest_of
+from lab.served import ServedModel, judged_reader, reading_identity
 from models.configured import load_options, settings_for
 from models.info import Task
 from models.tasks import guess_task
@@ -72,7 +71,13 @@ def finetune(arguments: argparse.Namespace) -> Path:
     settings = settings_for(base.task, **overrides(arguments))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    _same_as_before(work, {"base": base.version, "data": _fingerprint(trials), **_choices(arguments)})
+    reading = reading_identity(settings, base.geometry)
+    facts = {"base": base.version, "data": _fingerprint(trials), "reading": reading, **_choices(arguments)}
+    try:
+        if begun_before(work, facts):
+            logger.info("going on with the training in %s", work)
+    except ValueError as error:
+        raise DataError(str(error)) from error
     read = judged_reader(settings, base.geometry)
     train, dev = (_decoded(trials[split], read, work / split, arguments.readers) for split in ("train", "dev"))
     plan = _plan(arguments, len(train.trials))
@@ -85,8 +90,8 @@ def finetune(arguments: argparse.Namespace) -> Path:
         "dev EER of the checkpoint": f"{100 * tuned.dev_eer:.1f} %, at step {tuned.step} of {plan.steps}",
         "dev EER as served": f"{100 * _served_error(served, dev):.1f} % ({engine})",
     }
-    facts = {"data": arguments.data.name, **asdict(plan)}
-    write_card(finished, base, train=train, dev=dev, facts=facts, figures=figures)
+    how = {"data": arguments.data.name, **asdict(plan)}
+    write_card(finished, base, train=train, dev=dev, facts=how, figures=figures)
     finished.rename(out)
     shutil.rmtree(work)
     return out
@@ -128,28 +133,13 @@ def _choices(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fingerprint(trials: dict[str, tuple[Trial, ...]]) -> str:
-    """12 hex digits over the trials of both splits."""
-    rows = [[split, str(trial.path), trial.attack, trial.subject] for split, part in trials.items() for trial in part]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
-
-
-def _same_as_before(work: Path, facts: dict[str, Any]) -> None:
-    """Records the training in the folder, or checks that it is the one that was started there.
-
-    Raises:
-        DataError: it is another one.
-    """
-    note = work / "run.json"
-    if note.is_file():
-        begun = json.loads(note.read_text(encoding="utf-8"))
-        changed = sorted(name for name in facts if begun.get(name) != facts[name])
-        if changed:
-            raise DataError(f"{work} holds a training with another {', '.join(changed)}; go on with that, or remove it")
-        logger.info("going on with the training in %s", work)
-        return
-    work.mkdir(parents=True, exist_ok=True)
-    with atomic(note) as fresh:
-        fresh.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    """12 hex digits over the trials of both splits, and the size and time of their files."""
+    rows = [
+        [split, str(trial.path), trial.attack, trial.subject, (status := trial.path.stat()).st_size, status.st_mtime_ns]
+        for split, part in trials.items()
+        for trial in part
+    ]
+    return digest_of(json.dumps(rows).encode())
 
 
 def _decoded(trials: Sequence[Trial], read: Any, folder: Path, readers: int) -> Decoded:
@@ -183,7 +173,12 @@ def _served_error(served: ServedModel, dev: Decoded) -> float:
         for start in range(0, len(dev.trials), size):
             scores.append(served.detector.score(list(dev.arrays[start : start + size])))
             advanced(len(scores[-1]))
-    return eer(np.concatenate(scores), dev.spoof)
+    found = np.concatenate(scores)
+    if silent := int(np.isnan(found).sum()):
+        raise DataError(
+            f"as served, the tuned model gives no score to {silent} of {len(found)} dev items; {LOWER_RATE}"
+        )
+    return eer(found, dev.spoof)
 
 
 def _parser() -> argparse.ArgumentParser:

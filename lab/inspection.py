@@ -83,7 +83,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
             speech_core_ms = _median_ms(lambda count: finder.speech_ratios(windows[:count]), 1, clock=time.process_time)
     return Inspection(
         info=info,
-        spoof=facts.spoof or _spoof_in_words(info),
+        spoof=facts.spoof,
         parameters=facts.parameters,
         megabytes=sum(path.stat().st_size for path in facts.files) / 1e6,
         licence=facts.licence,
@@ -125,14 +125,6 @@ def _median_ms(score: Callable[[int], object], count: int, clock: Callable[[], f
         score(count)
         times.append(1000 * (clock() - began))
     return median(times)
-
-
-def _spoof_in_words(info: ModelInfo) -> str:
-    if info.spoof_index is None:
-        return f"everything but one of {', '.join(info.labels)}"
-    if not info.labels:
-        return "the only logit"
-    return f"{info.spoof_index}: {info.labels[info.spoof_index]}"
 
 
 def _assumptions(files: ModelFiles) -> list[str]:

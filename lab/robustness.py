@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 
 from lab.arguments import new_parser, overrides, positive, probability, run, seed
-from lab.atomic import atomic
 from lab.calibrate import share
 from lab.evaluate import (
     DATA_FORMS,
@@ -32,6 +31,7 @@ from lab.evaluation.trials import DataError, Trial
 from lab.line.conditions import Condition, conditions
 from lab.line.recording import Line
 from lab.served import ServedModel
+from models.atomic import atomic
 from models.configured import settings_for
 
 _EPILOG = f"""\

@@ -281,6 +281,13 @@ def judged_reader(settings: Settings, geometry: ImageGeometry | None) -> Reader:
     return judged
 
 
+def reading_identity(settings: Settings, geometry: ImageGeometry | None) -> str:
+    """Identifies everything in the settings that decides what `judged_reader` reads of a file."""
+    if geometry is not None:
+        return MediaReader(settings, (geometry,)).identity
+    return f"speech {settings.min_speech_ratio!r}; {AudioLimits.from_settings(settings)!r}"
+
+
 def speech_ratios(speech: VoiceActivityDetector, parts: Sequence[Part]) -> list[float]:
     """Share of each window that is speech, 0..1, as computed by the service."""
     ratios: list[float] = speech.speech_ratios([part.array for part in parts]).tolist()

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models import onnx_model
 from models.card import licence
 from models.catalog import ModelFiles
 from models.checkpoint import read_checkpoint
 from models.converted import WEIGHTS, read_converted
 from models.ensemble_members import MemberFiles, find_members
 from models.info import Task
+from models.labels import SpoofRule, spoof_in_words, spoof_rule
 from models.manifest_file import read_ensemble, read_manifest
 from models.onnx_graph import fitting_graph
-from models.onnx_model import spoof_in_words
 from models.options import LoadOptions
 from models.weights import parameter_count
 
@@ -28,7 +29,7 @@ class WeightFacts:
         parameters: numbers in them.
         licence: as the model card or the manifest states it; None: not stated.
         pickled: whether torch's restricted unpickler reads them.
-        spoof: which class means spoof, as the manifest has it; None: there is none.
+        spoof: which class means spoof, in words.
         unlicensed: members of an ensemble that state no licence.
     """
 
@@ -36,7 +37,7 @@ class WeightFacts:
     parameters: int
     licence: str | None
     pickled: bool = False
-    spoof: str | None = None
+    spoof: str = ""
     unlicensed: tuple[str, ...] = ()
 
 
@@ -57,13 +58,21 @@ def weight_facts(files: ModelFiles, task: Task, options: LoadOptions) -> WeightF
     if files.is_onnx:
         manifest = read_manifest(path)
         graph = fitting_graph(path, manifest)
-        return WeightFacts(graph.files, graph.parameters, manifest.licence, spoof=spoof_in_words(manifest))
+        return WeightFacts(graph.files, graph.parameters, manifest.licence, spoof=onnx_model.spoof_in_words(manifest))
     stated = licence(path.parent if path.is_file() else path)
     if files.is_converted:
-        return WeightFacts([path / WEIGHTS], read_converted(path).parameters, stated)
-    weights = [path] if path.is_file() else read_checkpoint(path, files.base).files
+        found = read_converted(path)
+        return WeightFacts([path / WEIGHTS], found.parameters, stated, spoof=spoof_in_words(found.labels, found.rule))
+    weights: Sequence[Path] = [path]
+    if path.is_file():
+        spoof = spoof_in_words((), SpoofRule(0))
+    else:
+        checkpoint = read_checkpoint(path, files.base)
+        weights, labels = checkpoint.files, checkpoint.id2label
+        rule = spoof_rule(labels, options.spoof_label, setting=f"BONAFIDE_{task.upper()}_SPOOF_LABEL")
+        spoof = spoof_in_words([labels[index] for index in sorted(labels)], rule)
     pickled = any(file.suffix in _PICKLED for file in weights)
-    return WeightFacts(weights, sum(map(parameter_count, weights)), stated, pickled)
+    return WeightFacts(weights, sum(map(parameter_count, weights)), stated, pickled, spoof)
 
 
 def _of_members(members: Sequence[MemberFiles], task: Task) -> WeightFacts:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import CheckpointMismatch, UnsupportedModel
+from models.json_files import named_once
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -131,7 +132,7 @@ def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         with path.open("rb") as stream:
-            config = json.loads(stream.read(_MAX_BYTES))
+            config = json.loads(stream.read(_MAX_BYTES), object_pairs_hook=named_once)
     except (OSError, ValueError, RecursionError) as error:
         raise UnsupportedModel(f"{CONFIG} of {folder.name} cannot be read: {error}; {_AGAIN}") from error
     if not isinstance(config, dict):

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.atomic import atomic
 from models.errors import UnsupportedModel
 from models.info import SCORE_BINS, ScoreCounts, score_bin
+from models.json_files import named_once
 
 Floats = NDArray[np.float64]
 SHARPEST = 1e-6
@@ -94,17 +96,17 @@ def read_calibration(model: Path, weights_version: str, members: int = 0) -> Cal
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once)
         numbers = {name: float(content[name]) for name in ("scale", "offset", "threshold")}
         found = Calibration(
             **numbers,
             weights_version=str(content["weights_version"]),
-            fitted=content["fitted"],
+            fitted=dict(content["fitted"]),
             weights=tuple(map(float, content.get("weights", ()))),
             scores=ScoreCounts.from_dict(content["scores"]) if content.get("scores") is not None else None,
             uncertain=_band(content.get("uncertain")),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UnsupportedModel(f"{path} cannot be read as a calibration ({error!r}); {_WAY_OUT}") from error
     if not all(map(math.isfinite, numbers.values())) or found.scale <= 0 or not 0 <= found.threshold <= 1:
         raise UnsupportedModel(f"{path} holds numbers that no calibration has: {numbers}; {_WAY_OUT}")
@@ -143,10 +145,8 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         **({"uncertain": list(calibration.uncertain)} if calibration.uncertain else {}),
         "fitted": dict(calibration.fitted),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    with atomic(path) as fresh:
+        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def score_counts(scores: ArrayLike, spoof: ArrayLike) -> ScoreCounts:

@@ -21,7 +21,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
         return {}
     try:
         facts = yaml.safe_load(text.removeprefix("---").split("\n---", 1)[0])
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # the second: a date like 2023-02-30, a number like 0x_
         return {}
     return facts if isinstance(facts, dict) else {}
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 20
 _MOST_CLASSES = 10_000
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,7 @@ class Checkpoint:
         Raises:
             AmbiguousLabels: `label2id` gives another order than `id2label`, or their number is none that can be.
         """
-        given = self.config.get("id2label") or dict(
-            enumerate(self.config.get("label_names") or ())
-        )  # the second: timm's
+        given = self.config.get("id2label") or _timm_names(self.config)
         if not given and "pretrained_cfg" in self.config:
             raise AmbiguousLabels(
                 "config.json of this timm model has no label_names; add them, in the order of its outputs"
@@ -89,14 +89,24 @@ class Checkpoint:
             if not isinstance(count, int) or not 0 < count <= _MOST_CLASSES:
                 raise AmbiguousLabels(f"the checkpoint has {count!r} classes without names: correct its config.json")
             return {index: f"LABEL_{index}" for index in range(count)}
-        labels = {int(index): str(label) for index, label in given.items()}
-        for label, index in (self.config.get("label2id") or {}).items():
-            if labels.get(int(index)) != label and label in labels.values():
+        labels = _numbered(given)
+        self._check_reverse(labels)
+        return labels
+
+    def _check_reverse(self, labels: Mapping[int, str]) -> None:
+        """Raises `AmbiguousLabels` unless `label2id` says of these names, in any case, what they say of themselves."""
+        reverse = self.config.get("label2id") or {}
+        if not isinstance(reverse, Mapping) or not all(map(_is_index, reverse.values())):
+            raise AmbiguousLabels(
+                f"label2id {reverse!r:.200} of the checkpoint gives no number for each name; correct its config.json"
+            )
+        names = {index: _plain(label) for index, label in labels.items()}
+        for label, index in reverse.items():
+            if names.get(int(index)) != _plain(label) and _plain(label) in names.values():
                 raise AmbiguousLabels(
-                    f"id2label {labels} and label2id {self.config['label2id']} of the checkpoint contradict "
+                    f"id2label {dict(labels)} and label2id {reverse} of the checkpoint contradict "
                     "each other; correct its config.json"
                 )
-        return labels
 
 
 def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
@@ -132,6 +142,38 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
     return Checkpoint(folder, config, processor, weights, assumed_processor=assumed)
 
 
+def _timm_names(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Class names of a timm model, as `id2label` has them."""
+    names = config.get("label_names") or []
+    if not isinstance(names, list):
+        raise AmbiguousLabels(f"label_names {names!r:.200} of the checkpoint is no list; correct its config.json")
+    return {str(index): name for index, name in enumerate(names)}
+
+
+def _numbered(given: Any) -> dict[int, str]:
+    """`id2label` by whole numbers.
+
+    Raises:
+        AmbiguousLabels: it is none, or gives a number twice, as "0" and "00" would.
+    """
+    if not isinstance(given, Mapping) or not all(map(_is_index, given)):
+        raise AmbiguousLabels(
+            f"id2label {given!r:.200} of the checkpoint gives no name for each number; correct its config.json"
+        )
+    labels = {int(index): str(label) for index, label in given.items()}
+    if len(labels) < len(given):
+        raise AmbiguousLabels(f"id2label {given!r:.200} of the checkpoint names a class twice; correct its config.json")
+    return labels
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, str) and _INDEX.fullmatch(value) is not None)
+
+
+def _plain(label: Any) -> str:
+    return str(label).strip().casefold()
+
+
 def _processor(folder: Path) -> dict[str, Any] | None:
     """The processor's settings in a folder, if it holds any."""
     if (folder / "preprocessor_config.json").is_file():
@@ -139,7 +181,9 @@ def _processor(folder: Path) -> dict[str, Any] | None:
     if not (folder / "processor_config.json").is_file():
         return None
     both = json_object(folder / "processor_config.json")
-    found: dict[str, Any] = both.get("feature_extractor") or both.get("image_processor") or both
+    found = both.get("feature_extractor") or both.get("image_processor") or both
+    if not isinstance(found, dict):
+        raise UnsupportedModel(f"processor_config.json of {folder.name} holds no settings of a processor; get it again")
     return found
 
 
@@ -220,5 +264,10 @@ def _config(folder: Path) -> dict[str, Any]:
         raise UnsupportedModel(
             f"config.json of {folder.name} names its weights under transformers_weights, {named!r}: give that file "
             f"the name {SAFE}, and remove the entry"
+        )
+    if (quantized := config.get("quantization_config")) is not None:
+        raise UnsupportedModel(
+            f"config.json of {folder.name} has a quantization_config, {quantized!r:.100}, and quantized weights are "
+            "not served: save the model in fp32, fp16 or bf16, without it"
         )
     return config

@@ -73,8 +73,13 @@ def load_unchecked(checkpoint: Checkpoint, task: Task, **config: Any) -> tuple["
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
+    from models.weights import require_real
+
     disable_progress_bar()  # type: ignore[no-untyped-call]
     name = checkpoint.name
+    for path in checkpoint.weights:
+        if path.suffix == ".safetensors":
+            require_real(path)
     try:
         model, report = _from_transformers(checkpoint, task, {**_classes(checkpoint), **config})
         brought: set[str] = set()

@@ -13,7 +13,7 @@ from models.errors import ModelError, UnsupportedModel
 from models.face_model import FaceSource, face_engine_model, face_source
 from models.folders import build_once
 from models.info import Task
-from models.openvino_engine import convert, kept_folder, toolchain
+from models.openvino_engine import convert, kept_folder, readable, toolchain
 from models.options import LoadOptions
 from models.speech import FOLDER as SPEECH_FOLDER
 from models.speech import speech_engine_model
@@ -134,7 +134,7 @@ def _described(files: ModelFiles, task: Task, options: LoadOptions) -> tuple[Con
 def _write(description: Converted, model: EngineModel, options: LoadOptions, folder: Path) -> None:
     """Writes the graph, as it was converted before if it was, and its description."""
     kept = model.converted or kept_folder(model, options)
-    if kept.is_dir():
+    if kept.is_dir() and readable(kept) is not None:
         for name in (GRAPH, WEIGHTS):
             shutil.copyfile(kept / name, folder / name)
     else:

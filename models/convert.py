@@ -19,6 +19,7 @@ from models.ensemble_fields import EnsembleManifest
 from models.ensemble_folder import convert_ensemble
 from models.errors import ModelError, NotConverted, UnsupportedModel
 from models.info import Task
+from models.labels import spoof_in_words
 from models.tasks import guess_task
 
 _EPILOG = """\
@@ -108,6 +109,11 @@ def _research(arguments: argparse.Namespace) -> str | None:
     kind = arguments.kind or kind_of(path)
     if kind is None:
         return None
+    if arguments.spoof_label is not None or arguments.task == "face":
+        raise UnsupportedModel(
+            f"{path.name} is a research detector of voices ({kind}), class 0 means spoof: leave out --spoof-label "
+            "and --task, or export it to ONNX with a manifest that says otherwise (docs/models.md)"
+        )
     if not arguments.licence:
         raise UnsupportedModel(f"{path.name} is a research detector ({kind}): state its weights' licence by --licence")
     research = read_research(path, kind, licence=arguments.licence)
@@ -126,13 +132,8 @@ def _told_of_members(manifest: EnsembleManifest, out: Path) -> str:
 
 
 def _told(converted: Converted, task: Task, out: Path) -> str:
-    if not converted.labels:
-        spoof = "its only logit means spoof"
-    elif converted.rule.inverted:
-        spoof = f"everything but {converted.labels[converted.rule.index]!r} means spoof"
-    else:
-        spoof = f"{converted.labels[converted.rule.index]!r} means spoof"
-    return f"{converted.name}, {spoof}; serve it with BONAFIDE_{task.upper()}_MODEL={out.resolve()}"
+    spoof = spoof_in_words(converted.labels, converted.rule)
+    return f"{converted.name}, spoof is {spoof}; serve it with BONAFIDE_{task.upper()}_MODEL={out.resolve()}"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.errors import CheckpointMismatch, UnsupportedModel
 from models.features.reading import Features
 from models.info import ImageGeometry, Task
+from models.json_files import named_once
 from models.labels import SpoofRule, spoof_rule
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def read_converted(folder: Path) -> Converted:
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES)
         # Looked at first, because another format may lack what is required here.
-        found = json.loads(content)
+        found = json.loads(content, object_pairs_hook=named_once)
         written = found.get("format") if isinstance(found, dict) else None
         if written != _FORMAT:
             raise UnsupportedModel(f"{path} has format {written!r}, and this release reads {_FORMAT}; {_AGAIN}")

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import CheckpointMismatch
 from models.info import Device, EngineName, Precision, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
 
     from models.graph import Graph
 
@@ -24,7 +24,7 @@ class Engine(Protocol):
     precision: Precision
     max_batch_size: int
 
-    def run(self, batch: NDArray[Any]) -> "NDArray[np.float32]":
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """The graph's output for each item: float32 `(n,)` for P(spoof), `(n, frames)` for speech.
 
         Args:
@@ -55,3 +55,16 @@ class EngineModel:
     input_shape: tuple[int, ...]
     task: Task
     converted: "Path | None" = None
+
+
+def require_numbers(name: str, outputs: NDArray[Any]) -> None:
+    """Refuses a model that computes NaN or infinity of a probe: it would judge nothing, call after call.
+
+    Raises:
+        CheckpointMismatch: it does.
+    """
+    if not np.isfinite(outputs).all():
+        raise CheckpointMismatch(
+            f"{name} computes no number of a valid input: its weights hold NaN or infinity; get the files again, or "
+            "take an earlier checkpoint of the training"
+        )

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from models.devices import cuda_is_available, driver_sees_a_device
-from models.engine import Engine, EngineModel
+from models.engine import Engine, EngineModel, require_numbers
 from models.errors import EngineUnavailable, UnsupportedModel
 from models.options import LoadOptions
 
@@ -20,11 +20,14 @@ def open_engine(model: EngineModel, options: LoadOptions) -> Engine:
 
     Raises:
         EngineUnavailable: the engine or precision that the options require is not available here.
+        CheckpointMismatch: it computes no numbers.
         ModelError: whatever `model.build` raises.
     """
     engine = _pick(model, options)
-    counts = sorted({1, engine.max_batch_size})
-    engine.warm_up(model.probe(count, size) for size in model.sizes for count in counts)
+    for size in model.sizes:
+        for count in sorted({1, engine.max_batch_size}):
+            require_numbers(model.name, engine.run(model.probe(count, size)))
+    engine.release_memory()
     logger.info(
         "engine ready",
         extra={"model": model.name, "engine": engine.name, "device": engine.device, "precision": engine.precision},

@@ -7,18 +7,22 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.atomic import atomic
 from models.calibration import calibration_path
 from models.catalog import ModelFiles
 from models.conversion import CARDS, FolderTaken, convert_files, copy_cards, write_speech
 from models.converted import DESCRIPTION, GRAPH, SPEECH, WEIGHTS
 from models.ensemble_fields import EnsembleManifest, EnsembleMember
 from models.ensemble_members import MemberFiles, find_members
+from models.face_model import face_source
 from models.folders import build_once
 from models.info import Task
 from models.manifest_file import read_ensemble, read_manifest
 from models.manifest_names import MANIFEST
 from models.onnx_graph import fitting_graph
+from models.onnx_model import refuse_label
 from models.options import LoadOptions
+from models.voice_model import voice_source
 
 
 def convert_ensemble(files: ModelFiles, task: Task, options: LoadOptions, out: Path) -> EnsembleManifest:
@@ -56,9 +60,8 @@ def convert_ensemble(files: ModelFiles, task: Task, options: LoadOptions, out: P
     if (calibration := calibration_path(files.path)).is_file():
         shutil.copyfile(calibration, calibration_path(out))
     copy_cards(files.path, out)
-    fresh = out / f".{MANIFEST}.new"
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(target)
+    with atomic(target) as fresh:
+        fresh.write_text(text, encoding="utf-8")
     return copied
 
 
@@ -79,9 +82,12 @@ def _taken(out: Path, text: str, members: int) -> bool:
 def _write_member(member: MemberFiles, task: Task, folder: Path) -> None:
     source = member.files.path
     if member.files.is_onnx:
+        refuse_label(member.files, member.options, setting="spoof_label")
         graph = fitting_graph(source, read_manifest(source))
         _copy(source, [source / MANIFEST, *graph.files], folder)
     elif member.files.is_converted:
+        # The copy is named without a spoof_label, which may only confirm what the graph was made for.
+        voice_source(member.files, member.options) if task == "voice" else face_source(member.files, member.options)
         _copy(source, [source / name for name in (DESCRIPTION, GRAPH, WEIGHTS)], folder)
     else:
         convert_files(member.files, task, member.options, folder)

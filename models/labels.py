@@ -116,6 +116,16 @@ def spoof_rule(
     return SpoofRule(bonafide[0], inverted=True)
 
 
+def spoof_in_words(labels: Sequence[str], rule: SpoofRule) -> str:
+    """Which class means spoof, by index and name; `labels` are empty for a single logit of spoof without a name."""
+    if not labels:
+        return "the only logit"
+    named = f"{rule.index}: {labels[rule.index]}"
+    if not rule.inverted:
+        return named
+    return f"everything but {named}" if len(labels) > 1 else f"the opposite of the only logit, {named}"
+
+
 def contradicted(labels: Sequence[str], spoof: Collection[int]) -> str | None:
     """What the class names say against the indices that are said to mean spoof, in words; None: nothing."""
     for index, label in enumerate(labels):

@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from models.ensemble_fields import EnsembleManifest
 from models.errors import BadManifest
+from models.json_files import named_once
 from models.manifest_fields import Manifest
 from models.manifest_names import ENSEMBLE, MANIFEST, UNKNOWN, WRITE_MANIFEST
 
@@ -66,7 +66,7 @@ def parse_manifest(content: bytes, name: str = MANIFEST) -> Manifest | EnsembleM
     if len(content) > _MAX_BYTES:
         raise BadManifest(f"{name} has more than {_MAX_BYTES} bytes; {WRITE_MANIFEST}")
     try:
-        found = json.loads(content, object_pairs_hook=_no_name_twice)
+        found = json.loads(content, object_pairs_hook=named_once)
     except (ValueError, RecursionError) as error:
         raise BadManifest(f"{name} is no JSON that can be read: {error}; correct it, or {WRITE_MANIFEST}") from error
     is_ensemble = isinstance(found, dict) and ENSEMBLE in found
@@ -85,14 +85,6 @@ def _content(path: Path) -> bytes:
             return stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise BadManifest(f"{path} cannot be read ({error.strerror or error}); {WRITE_MANIFEST}") from error
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the field {next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return found
 
 
 def _in_words(error: ValidationError) -> str:

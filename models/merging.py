@@ -12,6 +12,7 @@ from transformers.core_model_loading import WeightRenaming
 
 from models.adapters import MERGE, Adapter
 from models.errors import CheckpointMismatch
+from models.weights import require_real
 
 
 def merge(model: PreTrainedModel, adapter: Adapter) -> set[str]:
@@ -28,6 +29,7 @@ def merge(model: PreTrainedModel, adapter: Adapter) -> set[str]:
         CheckpointMismatch: the file is broken, or the adapter is for another model.
     """
     try:
+        require_real(adapter.weights)
         tensors = {key: tensor.to(torch.float32) for key, tensor in load_file(adapter.weights).items()}
     except (SafetensorError, OSError) as error:
         raise CheckpointMismatch(

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import BadManifest, UnsupportedModel
 from models.manifest_fields import Manifest, SamplesInput
 from models.manifest_names import IR, MANIFEST, ONNX, WRAP
 from models.onnx_file import check_onnx
 from models.openvino_engine import openvino
 
+_SHARED = 0.02
+"""By how much probabilities that classes share may miss 1, in bf16."""
 _FLOATS = ("f32", "f16", "f64")
 _MAX_DESCRIPTION_BYTES = 64 << 20
 """Of `model.xml`: some 400 KB are usual."""
@@ -124,6 +129,26 @@ def check_output(shape: tuple[int, ...], manifest: Manifest) -> None:
         raise _wrong("output.spoof", f"of {classes} classes, {list(indices)} cannot mean spoof")
     if manifest.output.labels is not None and len(manifest.output.labels) != classes:
         raise _wrong("output.labels", f"the output has {classes} classes")
+
+
+def check_shares(values: NDArray[Any], last: str, manifest: Manifest) -> None:
+    """Compares outputs `(n, classes)` with what `output.kind` says of them: logits may lie in 0..1 by chance.
+
+    Args:
+        values: of any input.
+        last: the operator that makes them.
+        manifest: what it says.
+
+    Raises:
+        BadManifest: they are called probabilities, and are none that classes share.
+    """
+    if manifest.output.kind != "probabilities" or not manifest.output.classes or last == "Sigmoid":
+        return
+    sums = values.astype(np.float64).sum(axis=1)
+    if np.isfinite(sums).all() and np.abs(sums - 1.0).max() > _SHARED:
+        raise _wrong(
+            "output.kind", f"probabilities, but those of the classes sum to {sums[0]:.3g}: logits, without a softmax"
+        )
 
 
 def dimensions(port: Any) -> tuple[int, ...]:

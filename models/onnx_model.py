@@ -17,7 +17,7 @@ from models.labels import SpoofRule
 from models.manifest_fields import Manifest, SamplesInput
 from models.manifest_file import read_manifest
 from models.onnx_engine import OnnxEngine
-from models.onnx_graph import check_output, fitting_graph
+from models.onnx_graph import check_output, check_shares, fitting_graph, last_operator
 from models.onnx_input import prepared_pictures, prepared_samples, spoof_probabilities
 from models.options import LoadOptions
 
@@ -56,10 +56,7 @@ def open_onnx(files: ModelFiles, task: Task, options: LoadOptions, *, setting: s
         raise UnsupportedModel(
             f"{files.reference!r} is a {manifest.task} model by its manifest, not for {task}s: give another"
         )
-    if options.spoof_label:
-        raise UnsupportedModel(
-            f"{setting} is set, but {files.reference!r} has a manifest that says what means spoof; unset it"
-        )
+    refuse_label(files, options, setting=setting)
     graph = fitting_graph(files.path, manifest)
     output, given = manifest.output, manifest.input
     outputs = 0
@@ -68,6 +65,7 @@ def open_onnx(files: ModelFiles, task: Task, options: LoadOptions, *, setting: s
         nonlocal outputs
         if values.shape[1] != outputs:  # what the graph left open
             check_output(values.shape, manifest)
+            check_shares(values, last_operator(graph.graph.outputs[graph.output]), manifest)
             outputs = values.shape[1]
         return spoof_probabilities(values, output)
 
@@ -99,6 +97,14 @@ def open_onnx(files: ModelFiles, task: Task, options: LoadOptions, *, setting: s
         name=f"{manifest.name}@{manifest.version}",
     )
     return OnnxModel(manifest, engine, calibration, info)
+
+
+def refuse_label(files: ModelFiles, options: LoadOptions, *, setting: str) -> None:
+    """Raises `UnsupportedModel` where options name the class that means spoof: the manifest alone does."""
+    if options.spoof_label:
+        raise UnsupportedModel(
+            f"{setting} is set, but {files.reference!r} has a manifest that says what means spoof; unset it"
+        )
 
 
 def labels_of(manifest: Manifest, classes: int) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from models.batch_sizes import batch_size
 from models.converted import GRAPH
 from models.cpus import usable_cpus
 from models.devices import cpu_has_bf16, cpu_is_quicker_in_bf16
-from models.engine import EngineModel
+from models.engine import EngineModel, require_numbers
 from models.errors import EngineUnavailable, NotConverted, UnsupportedModel
 from models.folders import build_once
 from models.info import Device, EngineName, Precision
@@ -43,19 +42,26 @@ Short windows have any length, and what is kept for one more takes up to 3 MB.
 """
 _USE_TORCH = "serve it by torch (BONAFIDE_ENGINE=torch), which is slower on a CPU"
 _LOGIC = (
+    "adapters.py",
     "branch.py",
+    "classifier.py",
     "convolutional_dinov2.py",
     "crop_branch.py",
+    "face_model.py",
     "graph.py",
     "inverted_residual.py",
+    "merging.py",
     "openvino_engine.py",
     "pooled_wavlm.py",
     "power_branch.py",
+    "preprocessing.py",
     "silero.py",
     "spectral_branch.py",
     "statistics_wavlm.py",
+    "voice_model.py",
+    "weights.py",
 )
-"""Source files that determine what a converted model computes."""
+"""Source files that determine what a converted model computes, and that a checkpoint's version does not tell."""
 
 
 class OpenVINOEngine:
@@ -89,10 +95,8 @@ class OpenVINOEngine:
             result: NDArray[np.float32] = self._request.infer([batch])[0].astype(np.float32)  # a copy: theirs is reused
             return result
 
-    def warm_up(self, batches: Iterable[NDArray[Any]]) -> None:
-        """Computes batches of shapes to come, then gives the memory for what is between input and output back."""
-        for batch in batches:
-            self.run(batch)
+    def release_memory(self) -> None:
+        """Gives back what batches took between input and output, until the next one takes as much as it needs."""
         self._compiled.release_memory()
 
 
@@ -128,15 +132,41 @@ def _converted(model: EngineModel, options: LoadOptions, core: openvino.Core) ->
     if model.converted is not None:
         return _read(model.converted, core)
     folder = kept_folder(model, options)
+    kept: list[openvino.Model] = []
+
+    def is_whole(folder: Path) -> bool:
+        if (found := readable(folder, core)) is not None:
+            kept.append(found)
+        return found is not None
+
     try:
-        build_once(folder, lambda fresh: convert(model, fresh, core))
+        build_once(folder, lambda fresh: convert(model, fresh, core), is_whole)
     except OSError as error:
         logger.warning("converted models cannot be kept: each start converts again", extra={"reason": str(error)})
+        return _converted_unkept(model, core)
+    return kept[0] if kept else _read(folder, core)
+
+
+def _converted_unkept(model: EngineModel, core: openvino.Core) -> openvino.Model:
+    try:
         with tempfile.TemporaryDirectory() as fresh:
             convert(model, Path(fresh), core)
             # Mapped weights stay readable after their file is gone.
             return core.read_model(Path(fresh) / GRAPH)
-    return _read(folder, core)
+    except OSError as error:
+        raise EngineUnavailable(
+            f"{model.name} cannot be converted: there is room for it neither below BONAFIDE_MODELS_DIR nor in the "
+            f"folder for temporary files ({error}); make room, and run this again"
+        ) from error
+
+
+def readable(folder: Path, core: openvino.Core | None = None) -> openvino.Model | None:
+    """The graph that is kept in a folder; None: it is torn, or OpenVINO does not read it any more."""
+    try:
+        return (core or openvino.Core()).read_model(folder / GRAPH)
+    except RuntimeError as error:
+        logger.warning("a kept model cannot be read, and is converted anew: %s: %s", folder, error)
+        return None
 
 
 def _read(folder: Path, core: openvino.Core) -> openvino.Model:
@@ -167,7 +197,9 @@ def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None)
 
     Raises:
         NotConverted: torch is not installed.
+        CheckpointMismatch: the model computes no numbers.
         UnsupportedModel: the graph cannot be converted, or computes other values when converted.
+        OSError: the folder cannot be written.
     """
     try:
         import torch
@@ -183,6 +215,7 @@ def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant; the comparison decides
         expected = graph(torch.from_numpy(compared_on)).numpy()
+        require_numbers(model.name, expected)
         try:
             converted = traced(graph, torch.from_numpy(traced_with))
             converted.reshape(list(model.input_shape))
@@ -195,7 +228,19 @@ def convert(model: EngineModel, folder: Path, core: openvino.Core | None = None)
         raise UnsupportedModel(
             f"OpenVINO computes {model.name} otherwise than torch: scores differ by {difference:.3g}; {_USE_TORCH}"
         )
-    openvino.save_model(converted, folder / GRAPH, compress_to_fp16=False)
+    save(converted, folder / GRAPH)
+
+
+def save(graph: openvino.Model, path: Path) -> None:
+    """Writes a graph in fp32: the file, and its weights beside it.
+
+    Raises:
+        OSError: they cannot be written, such as on a full disk.
+    """
+    try:
+        openvino.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of the C++ stream, without a reason
+        raise OSError(f"{path} cannot be written: is the disk full?") from error
 
 
 def traced(module: "nn.Module", example: "Tensor") -> openvino.Model:

@@ -45,6 +45,10 @@ _NEVER = ("do_pad", "do_flip_channel_order", "do_thumbnail", "do_align_long_axis
 _HARMLESS = {"Beit": ("do_reduce_labels",), "MobileViT": ("do_reduce_labels", "do_flip_channel_order")}
 """Of these, what is understood or concerns no pictures, by processor."""
 _CONVNEXT_SQUEEZES_FROM = 384
+_MOST_PIXELS = 4096
+_LARGEST = 1e30
+_PILLOW_FILTERS = range(6)
+"""Nearest, Lanczos, bilinear, bicubic, box, Hamming."""
 _TIMM_FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 
 
@@ -116,7 +120,7 @@ def image_preparation(processor: Mapping[str, Any]) -> ImagePreparation:
     mean, std = _mean_and_std(stem, settings)
     return ImagePreparation(
         geometry=_geometry(settings),
-        rescale=float(settings["rescale_factor"]) if settings["do_rescale"] else 1.0,
+        rescale=_above_0("rescale_factor", settings["rescale_factor"]) if settings["do_rescale"] else 1.0,
         mean=mean,
         std=std,
         bgr=stem == "MobileViT" and bool(settings["do_flip_channel_order"]),
@@ -130,12 +134,12 @@ def _mean_and_std(stem: str, settings: Mapping[str, Any]) -> tuple[tuple[float, 
     if stem == "MobileViT":  # it never normalises, whatever its file says
         return mean, std
     if settings["do_normalize"]:
-        mean, std = _per_channel(settings["image_mean"]), _per_channel(settings["image_std"])
+        mean, std = _per_channel(settings["image_mean"]), _spread(settings["image_std"])
     if stem == "EfficientNet":
         if settings["rescale_offset"] and settings["do_rescale"]:
             mean = tuple(value + 1.0 for value in mean)
         if settings["include_top"]:  # it divides once more
-            std = tuple(a * b for a, b in zip(std, _per_channel(settings["image_std"]), strict=True))
+            std = tuple(a * b for a, b in zip(std, _spread(settings["image_std"]), strict=True))
     return mean, std
 
 
@@ -151,7 +155,7 @@ def _of_convnext(settings: Mapping[str, Any]) -> dict[str, Any]:
     square = {"height": edge, "width": edge}
     if edge >= _CONVNEXT_SQUEEZES_FROM:
         return {"size": square}
-    larger = int(edge / float(settings["crop_pct"]))
+    larger = int(edge / _above_0("crop_pct", settings["crop_pct"]))
     return {"size": {"shortest_edge": larger}, "do_center_crop": True, "crop_size": square}
 
 
@@ -159,7 +163,10 @@ def _of_timm(config: Any) -> dict[str, Any]:
     """The `pretrained_cfg` of timm in the words of transformers' processors, as `timm.data` reads it."""
     if not isinstance(config, Mapping):
         raise _refused("the checkpoint holds no pretrained_cfg of timm, so its preparation of photos is unknown")
-    channels, height, width = config.get("input_size") or (3, 224, 224)
+    size = config.get("input_size") or (3, 224, 224)
+    if not isinstance(size, list | tuple) or len(size) != 3:
+        raise _refused(f"timm's input_size {size!r} is not supported")
+    channels, height, width = size[0], *(_pixels("input_size", edge) for edge in size[1:])
     mode, name = config.get("crop_mode") or "center", str(config.get("interpolation") or "bicubic")
     if channels != 3 or name not in _TIMM_FILTERS or mode not in ("center", "squash"):
         raise _refused(
@@ -167,7 +174,7 @@ def _of_timm(config: Any) -> dict[str, Any]:
             f"crop_mode {mode}) is not supported; supported are three channels, the crop modes center and squash, "
             f"and the filters {', '.join(_TIMM_FILTERS)}"
         )
-    share = float(config.get("crop_pct") or 0.875)
+    share = _above_0("crop_pct", config.get("crop_pct") or 0.875)
     larger = [math.floor(edge / share) for edge in (height, width)]
     if mode == "center" and height != width:
         raise _refused("timm's crop mode center is supported for squares only")
@@ -231,7 +238,7 @@ def _geometry(settings: Mapping[str, Any]) -> ImageGeometry:
         resize_width=resize_width,
         crop_height=crop_height,
         crop_width=crop_width,
-        resample=int(settings["resample"]),
+        resample=_resample(settings["resample"]),
         face_factor=_face_factor(settings.get("face_factor")),
         crop_half_to_even=bool(settings.get("crop_half_to_even", False)),
     )
@@ -255,25 +262,52 @@ def _face_factor(given: Any) -> float | None:
 def _resize(size: Any, *, square: bool) -> tuple[int | None, int | None, int | None]:
     """Shortest edge, height, width. A bare number, as old files have it, is a square only where that is the default."""
     if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
-        return int(size["shortest_edge"]), None, None
+        return _pixels("size", size["shortest_edge"]), None, None
     if isinstance(size, int) and not square:
-        return size, None, None
+        return _pixels("size", size), None, None
     return None, *_height_width(size)
 
 
 def _height_width(size: Any) -> tuple[int, int]:
     if isinstance(size, int):
-        return size, size
+        return _pixels("size", size), size
     if isinstance(size, Mapping) and set(size) == {"height", "width"}:
-        return int(size["height"]), int(size["width"])
+        return _pixels("height", size["height"]), _pixels("width", size["width"])
     raise _refused(f"the image processor's size {size!r} is not supported")
 
 
 def _per_channel(values: Any) -> tuple[float, ...]:
-    numbers = tuple(float(value) for value in values)
-    if len(numbers) != 3:
-        raise _refused("the image processor does not normalise three colour channels")
-    return numbers
+    if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_finite, values)):
+        raise _refused(f"the image processor does not normalise three colour channels, but by {values!r:.100}")
+    return tuple(float(value) for value in values)
+
+
+def _spread(values: Any) -> tuple[float, ...]:
+    """What channels are divided by: below 0 would turn a picture into its negative, 0 leaves nothing of it."""
+    return tuple(_above_0("image_std", value) for value in _per_channel(values))
+
+
+def _above_0(name: str, value: Any) -> float:
+    if not _is_finite(value) or not value > 0:
+        raise _refused(f"the image processor's {name} is {value!r:.100}, where a number above 0 is needed")
+    return float(value)
+
+
+def _pixels(name: str, value: Any) -> int:
+    if not _is_finite(value) or value != int(value) or not 0 < value <= _MOST_PIXELS:
+        raise _refused(f"the image processor's {name} is {value!r:.100}, where 1 to {_MOST_PIXELS} pixels are needed")
+    return int(value)
+
+
+def _resample(value: Any) -> int:
+    if not _is_finite(value) or value not in _PILLOW_FILTERS:
+        raise _refused(f"the image processor's resample is {value!r:.100}, which is no filter of Pillow's")
+    return int(value)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value of a JSON file is a number that single precision holds."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= _LARGEST
 
 
 def _refused(sentence: str) -> UnsupportedModel:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from models.atomic import atomic
 from models.errors import ModelBusy, ModelError, UnsupportedModel
 from models.info import ModelInfo
 
@@ -176,10 +177,9 @@ class ModelSlot:
     def _write_note(self, request: Request) -> None:
         if self._note is None:
             return
-        fresh = self._note.with_name(f"{self._note.name}.new")  # a process may be killed while it writes
         try:
-            fresh.write_text(json.dumps(request), encoding="utf-8")
-            fresh.replace(self._note)
+            with atomic(self._note) as fresh:  # a process may be killed while it writes
+                fresh.write_text(json.dumps(request), encoding="utf-8")
         except OSError as error:
             logger.warning("if this process dies, the next has the model of the settings", extra={"cause": repr(error)})
 

@@ -1,7 +1,6 @@
 """The torch engine: CUDA in bf16, or a CPU. Weights are cast, never autocast, which on a CPU is many times slower."""
 
 import threading
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,10 +42,8 @@ class TorchEngine:
             result: NDArray[np.float32] = scores.to("cpu", torch.float32).numpy()
             return result
 
-    def warm_up(self, batches: Iterable[NDArray[Any]]) -> None:
-        """Computes batches of shapes to come."""
-        for batch in batches:
-            self.run(batch)
+    def release_memory(self) -> None:
+        """Nothing: on a CPU torch holds none, and on CUDA the next batch would have to ask for it again."""
 
 
 def _precision(device: Device, options: LoadOptions) -> Precision:

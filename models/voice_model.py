@@ -311,12 +311,20 @@ def _rule(given: VoiceInput) -> WindowRule:
 
 
 def _receptive_field(config: Mapping[str, Any]) -> int:
-    """Samples that the convolutions need for a single frame."""
+    """Samples that the convolutions need for a single frame.
+
+    Raises:
+        UnsupportedModel: they are not described.
+    """
     samples = 1
-    layers = list(zip(config.get("conv_kernel", ()), config.get("conv_stride", ()), strict=True))
-    if not layers:
-        layers = list(zip(WAVLM_BASE["conv_kernel"], WAVLM_BASE["conv_stride"], strict=True))
-    for kernel, stride in reversed(layers):
+    kernels, strides = (config.get(name) or WAVLM_BASE[name] for name in ("conv_kernel", "conv_stride"))
+    listed = all(isinstance(each, list) and all(type(size) is int for size in each) for each in (kernels, strides))
+    if not listed or len(kernels) != len(strides):
+        raise UnsupportedModel(
+            f"conv_kernel {kernels!r:.100} and conv_stride {strides!r:.100} in config.json are no two lists of "
+            "numbers of one length: get it again"
+        )
+    for kernel, stride in reversed(list(zip(kernels, strides, strict=True))):
         samples = (samples - 1) * stride + kernel
     return samples
 

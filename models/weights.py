@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -62,6 +62,7 @@ def read_state(path: Path) -> State:
     """
     if path.suffix == ".safetensors":
         try:
+            require_real(path)
             return _unwrapped(load_file(path))
         except (SafetensorError, OSError) as error:
             raise CheckpointMismatch(
@@ -74,7 +75,25 @@ def read_state(path: Path) -> State:
         raise CheckpointMismatch(
             f"{path.name} holds no state dict, neither bare nor under model_state_dict; save model.state_dict()"
         )
+    _require_real(path, [str(key) for key, tensor in content.items() if not tensor.is_floating_point()])
     return _unwrapped(content)
+
+
+def require_real(path: Path) -> None:
+    """Refuses a safetensors file whose weights are whole or complex numbers: a cast makes others of quantized ones.
+
+    Raises:
+        CheckpointMismatch: they are, or the file is broken.
+    """
+    _require_real(path, [key for key, dtype in _headers(path, "get_dtype").items() if "F" not in dtype])
+
+
+def _require_real(path: Path, others: Sequence[str]) -> None:
+    if wrong := [key for key in others if key.endswith((".weight", ".bias"))]:
+        raise CheckpointMismatch(
+            f"{path.name} holds {wrong[0]} as whole or complex numbers, so it is quantized or broken: save the model "
+            "in fp32, fp16 or bf16"
+        )
 
 
 def needs_own_reading(files: Sequence[Path]) -> bool:
@@ -85,7 +104,7 @@ def needs_own_reading(files: Sequence[Path]) -> bool:
     """
     if any(path.suffix != ".safetensors" for path in files):
         return True
-    keys = [key for path in files for key in _shapes(path)]
+    keys = [key for path in files for key in _headers(path, "get_shape")]
     return _is_wrapped(keys)
 
 
@@ -96,15 +115,15 @@ def parameter_count(path: Path) -> int:
         CheckpointMismatch: see `read_state`.
     """
     if path.suffix == ".safetensors":
-        return sum(int(np.prod(shape)) for shape in _shapes(path).values())
+        return sum(int(np.prod(shape)) for shape in _headers(path, "get_shape").values())
     return sum(tensor.numel() for tensor in read_state(path).values())
 
 
-def _shapes(path: Path) -> dict[str, list[int]]:
-    """Shapes by key, from the file's header alone."""
+def _headers(path: Path, what: Literal["get_shape", "get_dtype"]) -> dict[str, Any]:
+    """Shapes or types by key, from the file's header alone."""
     try:
         with safe_open(path, "pt") as tensors:
-            return {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
+            return {key: getattr(tensors.get_slice(key), what)() for key in tensors.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointMismatch(f"the weights of {path.name} cannot be read: {error}; get the file again") from error
 

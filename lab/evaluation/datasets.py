@@ -123,7 +123,7 @@ def _folders(root: Path) -> Iterator[Trial]:
             if path.suffix.lower() not in AUDIO_SUFFIXES | PHOTO_SUFFIXES or not path.is_file():
                 continue
             below = path.relative_to(folder).parts
-            attack = below[0] if len(below) > 1 else UNNAMED_ATTACK
+            attack = below[0] if len(below) > 1 and below[0] != BONAFIDE else UNNAMED_ATTACK
             yield Trial(path, attack if is_spoof else BONAFIDE, subject=str(path))
 
 

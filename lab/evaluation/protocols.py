@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lab.evaluation.trials import BONAFIDE, UNNAMED_ATTACK, DataError, Trial
-from lab.training.data.manifest import named_once, table_reader
+from lab.training.data.manifest import table_reader
+from models.json_files import named_once
 
 CELEBA_ATTACKS = (
     "live", "photo", "poster", "a4", "face-mask", "upper-body-mask", "region-mask", "pc", "pad", "phone", "3d-mask",

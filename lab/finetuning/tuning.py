@@ -21,6 +21,7 @@ from models.devices import cuda_is_available
 from models.errors import EngineUnavailable
 
 Device = Literal["auto", "cpu", "cuda"]
+LOWER_RATE = "remove the folder of the training, and begin again with a lower --learning-rate"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> 
     Raises:
         EngineUnavailable: CUDA is requested and there is none.
         ModelError: the base's weights cannot be loaded.
-        DataError: there are fewer layers than are to be frozen.
+        DataError: there are fewer layers than are to be frozen, or the training diverges.
     """
     on_cuda = _on_cuda(plan.device)
     set_seed(plan.seed)
@@ -104,7 +105,7 @@ def tune(base: Base, train: Decoded, dev: Decoded, plan: Plan, folder: Path) -> 
         train_dataset=Examples(train, base.spoof, varied=plan.varied),
         eval_dataset=Examples(dev, base.spoof),
         data_collator=Collate(base.prepare, model.main_input_name),
-        compute_metrics=_dev_error(base.spoof),
+        compute_metrics=dev_error(base.spoof),
     )
     trainer.batches = Batches(train, plan.batch, plan.steps, plan.seed)
     best = loop.run(trainer, last)
@@ -151,9 +152,13 @@ class _Tuner(Trainer):
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
 
 
-def _dev_error(spoof: int) -> Callable[[EvalPrediction], dict[str, float]]:
+def dev_error(spoof: int) -> Callable[[EvalPrediction], dict[str, float]]:
+    """What measures predictions; it raises `DataError` where they are no numbers. `spoof` is that class's index."""
+
     def error(prediction: EvalPrediction) -> dict[str, float]:
         logits = np.asarray(prediction.predictions, np.float64)
+        if not np.isfinite(logits).all():
+            raise DataError(f"the training has diverged: the model computes no numbers any more; {LOWER_RATE}")
         truth = np.asarray(prediction.label_ids) == spoof
         return {"eer": eer(logits[:, spoof] - logits[:, 1 - spoof], truth)}
 

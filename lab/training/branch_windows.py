@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lab.resumed import begun_before, digest_of
 from lab.training import branch_teaching, plc_mos, voice_model, voice_recordings
 from lab.training.branch_teaching import Copying
 from lab.training.branches import Branches, even
+from lab.training.data import manifest
 from lab.training.data.manifest import NO_ATTACK, Item
 from lab.training.data.voice_audio import load
 from lab.training.voice_probe import is_modern
 from lab.training.voice_windows import normalise, spoof_logits
+from models.atomic import atomic
 from models.branch import Branch
 from models.graph import use_fused_attention
 from models.power_branch import PowerBranch
@@ -59,10 +62,19 @@ def recorded(
         convolutions: folder of a model with branches, whose convolutions are taken instead of taught.
 
     Raises:
-        ValueError: what a run before left there is of other settings.
+        ValueError: what a run before left there is of other settings, windows or convolutions.
     """
     train = [item for item in items if item.split == "train"]
     plan = settings["recording"]
+    taken_from = b"" if convolutions is None else (convolutions / "model.safetensors").read_bytes()
+    begun_before(
+        folder,
+        {
+            "data": manifest.digest(train),
+            "convolutions": digest_of(taken_from),
+            "settings": {name: settings[name] for name in ("seed", "channels", "teaching")} | {"fours": plan["fours"]},
+        },
+    )
     windows, numbers = voice_recordings.write(
         train, plan["fours"], settings["seed"], plan["workers"], folder / "windows.npy"
     )
@@ -111,14 +123,16 @@ def _kept(make: Callable[[], Branch], empty: Branch, windows: NDArray[np.int16],
     if not file.exists():
         made = make()
         even(made, windows)
-        torch.save({name: each.half() for name, each in made.state_dict().items()}, file)
+        with atomic(file) as fresh:
+            torch.save({name: each.half() for name, each in made.state_dict().items()}, fresh)
     empty.load_state_dict({name: each.float() for name, each in torch.load(file, weights_only=True).items()})
     return empty.train(False)
 
 
 def _kept_averages(branches: Branches, windows: NDArray[np.int16], file: Path) -> Floats:
     if not file.exists():
-        np.save(file, branches.averages(windows))
+        with atomic(file) as fresh:
+            np.save(fresh, branches.averages(windows))
     found: Floats = np.load(file)
     if found.shape != (len(windows), branches.width):
         raise ValueError(f"{file} has averages of other windows or branches, of shape {found.shape}: remove it")

@@ -22,8 +22,8 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lab.atomic import atomic
 from lab.metrics import eer
+from lab.resumed import begun_before, digest_of
 from lab.training.averaging import decaying, running_mean
 from lab.training.data.face_crops import Crops, read_crops
 from lab.training.data.packages import data_dir
@@ -34,6 +34,7 @@ from lab.training.face_hints import Standard, targets
 from lab.training.face_pair import Opinion, PublishedPair
 from lab.training.face_views import FACE_FACTOR, SIDE, Views, as_cut, for_pair
 from lab.training.recipe import read_recipe
+from models.atomic import atomic
 from models.convolutional_dinov2 import Dinov2WithConvolutions
 
 log = logging.getLogger(__name__)
@@ -159,7 +160,12 @@ class Training:
         self.step = 0
 
     def run(self) -> None:
-        """Trains to the end, from the last checkpoint on if there is one."""
+        """Trains to the end, from the last checkpoint on if there is one.
+
+        Raises:
+            ValueError: the checkpoint is of another recipe, or of other crops.
+        """
+        begun_before(self._work, {"recipe": asdict(self._recipe), "crops": self._crops_digest()})
         if (last := self._work / "checkpoint.pt").is_file():
             self._restore(torch.load(last, weights_only=True))
             log.info("from step %d on", self.step)
@@ -244,6 +250,15 @@ class Training:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         with atomic(self._work / "checkpoint.pt") as temporary:
             torch.save({**state, "step": self.step}, temporary)
+
+    def _crops_digest(self) -> str:
+        """Of what tells crops apart; of the pictures some, since all take too long."""
+        told = (
+            each
+            for crops in (self._crops, self._dev)
+            for each in (crops.boxes, crops.spoof, crops.attack, crops.pictures[:: max(1, len(crops.pictures) // 64)])
+        )
+        return digest_of(*(np.ascontiguousarray(each).tobytes() for each in told))
 
     def _restore(self, state: dict[str, dict[str, object]]) -> None:
         for name, part in self._parts().items():

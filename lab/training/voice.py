@@ -5,7 +5,8 @@
     python -m lab.training.voice --first models/bundled/voice --out trial/
                                              # begin with the layers of an earlier model
     python -m lab.training.voice --without github:e1tts/e1tts.github.io --out trial/
-                                             # the same without a site, which is the dev split then: for choices
+                                             # the same without a site, which is the dev split then: for choices;
+                                             # in a folder of its own in trial/, from the same recordings
 
 Reads the manifest, writes checkpoints and, at the end, the weights with the best dev error as a folder in
 transformers' format.
@@ -14,7 +15,7 @@ transformers' format.
 import argparse
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from transformers import (
 )
 
 from lab.metrics import eer, family_weights
+from lab.resumed import begun_before, digest_of
 from lab.training import loop, voice_front, voice_head, voice_model, voice_teacher
 from lab.training.data import manifest
 from lab.training.data.manifest import NO_ATTACK, Item
@@ -39,6 +41,7 @@ from lab.training.data.packages import data_dir
 from lab.training.data.voice_audio import load
 from lab.training.voice_features import FourFeatures, WindowFeatures, write_fours
 from lab.training.voice_windows import SPOOF_CLASS, fours, normalise, vary
+from models.folders import build_once
 from models.statistics_wavlm import WavLMForStatistics
 
 log = logging.getLogger(__name__)
@@ -90,7 +93,8 @@ def train(
         settings: The settings file as a mapping.
         data: The manifest.
         out: Folder for the results of each step: `written`, the teacher as a WavLM; `heard`, the fours; `start`, with
-            its head set; checkpoints; `model`, the finished one.
+            its head set; checkpoints; `model`, the finished one. The last three of a training without sources lie in
+            a folder of their own there, `without-` and a digest of them.
         without: Sources that are not trained on. If there are any, they and the bona fide windows of the dev split
             are looked at in place of the dev split.
         first: Folder of an earlier model, whose front and layers are the first ones; by default the teacher's.
@@ -99,24 +103,37 @@ def train(
         The folder of the finished model.
 
     Raises:
-        ValueError: Without the sources no four is left.
+        ValueError: There are no such sources, without them no four is left, or `out` holds a training of other
+            settings, data or sources.
     """
     plan = Schedule(**settings["training"])
     items = manifest.read(data)
     every, dev = ([item for item in items if item.split == split] for split in ("train", "dev"))
+    if unknown := set(without) - {item.source for item in every}:
+        raise ValueError(f"no item of the train split is of {', '.join(sorted(unknown))}")
     left_out = [item for item in every if item.source in without]
     if left_out:
         dev = left_out + [item for item in dev if item.attack == NO_ATTACK]
-    if not (out / _WRITTEN / "config.json").exists():
+    made_of = _facts(items, first)
+    heard_of = {"model": settings["model"], "seed": settings["seed"], "fours": plan.heard_fours}
+    begun_before(out / _HEARD, made_of | heard_of)
+    own = out / f"without-{digest_of(*(source.encode() for source in sorted(without)))}" if without else out
+    schedule = {name: value for name, value in settings["training"].items() if name != "loader_workers"}
+    begun_before(own, made_of | heard_of | {"training": schedule, "without": sorted(without)})
+
+    def write(folder: Path) -> None:
         earlier = None if first is None else voice_model.continued(settings["model"], first, settings["seed"])
-        voice_model.save(earlier or _written(settings, every), out / _WRITTEN)
+        voice_model.save(earlier or _written(settings, every), folder)
+
+    build_once(out / _WRITTEN, write)
     # Without a source, the fours that have a window of it are left out: what is heard serves both trainings.
     drawn = list(fours(every, plan.heard_fours, settings["seed"]))
     barred = {index for index, item in enumerate(every) if item.source in without}
     kept = [number for number, four in enumerate(drawn) if not barred & {index for index, _ in four}]
     if not kept:
         raise ValueError(f"without {', '.join(without)} nothing is left to learn from")
-    if not (out / _START / "config.json").exists():
+
+    def begin(folder: Path) -> None:
         # Loaded, so that all features come from the half-precision weights on disk.
         begun = voice_model.load(out / _WRITTEN)
         write_fours(begun, every, plan.heard_fours, settings["seed"], plan.loader_workers, out / _HEARD)
@@ -124,24 +141,31 @@ def train(
         heard = DataLoader(FourFeatures(out / _HEARD, plan.crop_frames, kept), batch_size=8)
         count, loss = voice_head.fit(begun, heard, plan.head_ridge, _own(first), plan.earlier_share)
         log.info("head set on %d windows, loss %.3f", count, loss)
-        voice_model.save(begun, out / _START)
-    model = voice_model.load(out / _START)
-    folder = out / "model"
+        voice_model.save(begun, folder)
+
+    model = voice_model.load(build_once(own / _START, begin))
+    folder = own / "model"
     if not plan.steps:
         voice_model.save(model, folder)
         return folder
     trainer = Trainer(
         model=voice_model.Layers(model, plan.head_dropout),
-        args=_arguments(plan, settings["seed"], out),
+        args=_arguments(plan, settings["seed"], own),
         train_dataset=FourFeatures(out / _HEARD, plan.crop_frames, kept),
         eval_dataset=WindowFeatures(model, dev),
         compute_metrics=_dev_metrics(dev),
     )
-    loop.run(trainer, loop.last_checkpoint(out))
+    loop.run(trainer, loop.last_checkpoint(own))
     voice_model.save(model, folder)
     result = {"dev_eer": trainer.state.best_metric, "step": trainer.state.best_global_step, "settings": settings}
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    (own / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     return folder
+
+
+def _facts(items: Sequence[Item], first: Path | None) -> dict[str, str]:
+    """What a training is made of besides its settings."""
+    weights = b"" if first is None else (first / "model.safetensors").read_bytes()
+    return {"data": manifest.digest(items), "first": digest_of(weights)}
 
 
 def _own(first: Path | None) -> voice_head.Line | None:

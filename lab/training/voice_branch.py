@@ -35,6 +35,7 @@ from lab.training.data.voice_audio import load
 from lab.training.voice_calls_offset import Offset
 from lab.training.voice_probe import is_modern
 from lab.training.voice_windows import SPOOF_CLASS
+from models.atomic import atomic
 from models.branch import Branch
 from models.statistics_wavlm import WavLMForStatistics
 
@@ -56,7 +57,8 @@ def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) ->
     kept = folder / f"statistics-{sha256((first / 'model.safetensors').read_bytes()).hexdigest()[:8]}.npy"
     if not kept.exists():
         seen = [voice_calls_offset.statistics(model, each) for each in (heard.windows, heard.calls)]
-        np.save(kept, torch.cat(seen).numpy())
+        with atomic(kept) as fresh:
+            np.save(fresh, torch.cat(seen).numpy())
     before, after = torch.from_numpy(np.load(kept)).chunk(2)
     real = torch.tensor([item.label != SPOOF for item in heard.items[: len(before)]])
     voice_calls_offset.install(model, before, after, real, plan)

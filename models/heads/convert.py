@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.engine import require_numbers
 from models.errors import UnsupportedModel
 from models.folders import build_once
 from models.heads.kinds import KIND_OF, Kind, filled, likely, recognised
 from models.heads.manifest import INPUT, OUTPUT, manifest
-from models.manifest_names import EXPORT
+from models.manifest_names import EXPORT, IR
 from models.weights import read_state
 
 _TOLERANCE = 1e-3
@@ -97,13 +98,14 @@ def write_folder(research: Research, out: Path) -> None:
 
 
 def _write_graph(research: Research, folder: Path) -> None:
-    from models.openvino_engine import openvino, traced  # without reports over the network
+    from models.openvino_engine import openvino, save, traced  # without reports over the network
 
     samples = research.kind.window_samples
     compared_on = _noise(3, samples)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant; the comparison decides
         expected = research.model(compared_on)
+        require_numbers(research.kind.title, expected.numpy())
         try:
             graph = traced(research.model, _noise(2, samples))
             graph.inputs[0].get_tensor().set_names({INPUT})
@@ -118,7 +120,7 @@ def _write_graph(research: Research, folder: Path) -> None:
         raise UnsupportedModel(
             f"OpenVINO computes {research.kind.title} otherwise than torch: logits differ by {difference:.3g}; {EXPORT}"
         )
-    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
+    save(graph, folder / IR)
 
 
 def _noise(count: int, samples: int) -> Tensor:

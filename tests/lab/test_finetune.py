@@ -1,6 +1,7 @@
 """Fine-tune, calibrate, evaluate, serve: one folder, the same scores everywhere, whichever class comes first."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from PIL import Image
 
 from lab import calibrate, evaluate, finetune
 from lab.inspection import inspect
+from lab.served import reading_identity
 from models.calibration import calibration_path, logits
+from models.configured import settings_for
 from scripts.local_service import running
 from tests.lab.finetuning.data import SAMPLES, photos, recordings
 from tests.lab.finetuning.test_base import bare_wavlm
@@ -159,3 +162,16 @@ def test_mistakes_are_told_in_a_sentence(
     with pytest.raises(SystemExit):
         finetune.main([*face, *train, *dev, *out, "--frozen", "1"])
     assert "holds a training with another frozen" in capsys.readouterr().err
+    # nor with photos that were put in the place of others
+    os.utime(next((data / "train").rglob("*.png")), (0, 0))
+    with pytest.raises(SystemExit):
+        finetune.main([*face, *train, *dev, *out, "--frozen", "9"])
+    assert "holds a training with another data" in capsys.readouterr().err
+
+
+def test_settings_that_decide_what_is_read_are_part_of_a_training() -> None:
+    read = {
+        reading_identity(settings_for("voice", **given), None)
+        for given in ({}, {"min_speech_ratio": 0.5}, {"max_audio_seconds": 10.0})
+    }
+    assert len(read) == 3

@@ -44,6 +44,8 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
         ({"offset": float("nan")}, "no calibration has"),
         ({"threshold": 1.5}, "no calibration has"),
         ({"scale": "much"}, "cannot be read"),
+        ({"offset": 10**400}, "cannot be read"),
+        ({"fitted": ["platt"]}, "cannot be read"),
         ({"weights_version": "another"}, "was fitted to version another"),
     ],
 )
@@ -55,7 +57,7 @@ def test_a_file_that_does_not_fit_is_refused(change: dict[str, object], message:
         read_calibration(tmp_path, "0123456789ab")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\x00", "[" * 100_000, '{"scale": 1, "scale": 2}'])
 def test_a_file_that_is_something_else_is_refused(content: str, tmp_path: Path) -> None:
     calibration_path(tmp_path).write_text(content)
     with pytest.raises(UnsupportedModel, match="cannot be read"):

@@ -75,10 +75,30 @@ class TestLabels:
         with pytest.raises(AmbiguousLabels, match="classes without names"):
             _ = read_checkpoint(folder).id2label
 
-    def test_two_orders_in_one_config_are_refused(self, folder: Path) -> None:
-        _edit(folder / "config.json", label2id={"spoof": 0, "bonafide": 1})
+    @pytest.mark.parametrize("label2id", [{"spoof": 0, "bonafide": 1}, {"Spoof": "0", " BonaFide": "1"}])
+    def test_two_orders_in_one_config_are_refused(self, folder: Path, label2id: dict[str, Any]) -> None:
+        _edit(folder / "config.json", label2id=label2id)
         with pytest.raises(AmbiguousLabels, match="contradict each other"):
             _ = read_checkpoint(folder).id2label
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            *({"id2label": each} for each in (["bonafide", "spoof"], True, {"a": "spoof"}, {"0": "x", "00": "spoof"})),
+            *({"label2id": each} for each in (["spoof"], {"0": "spoof"}, {"spoof": None}, {"spoof": 1.5})),
+            {"id2label": None, "label_names": True, "pretrained_cfg": {}},
+        ],
+    )
+    def test_classes_without_numbers_are_refused_in_a_sentence(self, folder: Path, given: dict[str, Any]) -> None:
+        _edit(folder / "config.json", **given)
+        with pytest.raises(AmbiguousLabels, match=r"correct its config\.json"):
+            _ = read_checkpoint(folder).id2label
+
+    def test_two_lists_of_names_in_one_config_are_refused(self, folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(path.read_text().rstrip().removesuffix("}") + ', "id2label": {"0": "spoof", "1": "bonafide"}}')
+        with pytest.raises(UnsupportedModel, match="'id2label' more than once"):
+            read_checkpoint(folder)
 
 
 class TestFiles:
@@ -109,7 +129,7 @@ class TestFiles:
         with pytest.raises(UnsupportedModel, match=name):
             read_checkpoint(folder)
 
-    @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
+    @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00", "[" * 100_000])
     def test_a_broken_description_is_named(self, folder: Path, content: str) -> None:
         (folder / "config.json").write_text(content)
         with pytest.raises(UnsupportedModel, match=r"config\.json of spoilt"):
@@ -126,6 +146,23 @@ class TestWeights:
     def test_half_precision_weights_are_computed_in_fp32(self, folder: Path) -> None:
         _edit_weights(folder, lambda tensors: tensors.update({key: value.half() for key, value in tensors.items()}))
         assert load_classifier(read_checkpoint(folder), "voice").dtype == torch.float32
+
+    @pytest.mark.parametrize("dtype", [torch.int8, torch.complex64])
+    def test_weights_that_a_cast_would_make_others_of_are_refused(self, folder: Path, dtype: torch.dtype) -> None:
+        _edit_weights(
+            folder, lambda tensors: tensors.update({"projector.weight": tensors["projector.weight"].to(dtype)})
+        )
+        with pytest.raises(CheckpointMismatch, match=r"projector\.weight as whole or complex numbers"):
+            load_classifier(read_checkpoint(folder), "voice")
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(CheckpointMismatch, match=r"projector\.weight as whole or complex numbers"):
+            load_classifier(read_checkpoint(folder), "voice")
+
+    def test_a_quantized_checkpoint_is_refused_by_its_name(self, folder: Path) -> None:
+        _edit(folder / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True})
+        with pytest.raises(UnsupportedModel, match=r"quantization_config, .*bitsandbytes"):
+            read_checkpoint(folder)
 
     def test_missing_keys_are_named_not_made_up(self, folder: Path) -> None:
         _edit_weights(folder, lambda tensors: tensors.pop("classifier.weight"))

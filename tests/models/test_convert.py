@@ -15,7 +15,7 @@ def test_it_writes_a_folder_and_says_how_to_serve_it(tmp_path: Path, capsys: pyt
     out = tmp_path / "new" / "out"
     assert main([str(folder), "--out", str(out)]) == 0
     told = capsys.readouterr().out
-    assert told == (f"{out}: faces, everything but 'live' means spoof; serve it with BONAFIDE_FACE_MODEL={out}\n")
+    assert told == f"{out}: faces, spoof is everything but 0: live; serve it with BONAFIDE_FACE_MODEL={out}\n"
     assert main([str(folder), "--out", str(out)]) == 0, "once more, as each start of a pod does"
     assert capsys.readouterr().out == told
 

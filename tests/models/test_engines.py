@@ -1,26 +1,29 @@
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from models import engines, openvino_engine, torch_engine
+from models.conversion import convert_model
 from models.devices import cpu_has_bf16, cpu_is_quicker_in_bf16, cuda_is_available
-from models.errors import EngineUnavailable, UnsupportedModel
+from models.errors import CheckpointMismatch, EngineUnavailable, UnsupportedModel
 from models.graph import SpoofGraph
 from models.labels import SpoofRule
 from models.openvino_engine import openvino
 from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import options, windows
+from tests.test_rooms import imports
 
 ROOT = Path(__file__).parents[2]
 needs_bf16 = pytest.mark.skipif(not cpu_has_bf16(), reason="this CPU has no bf16")
@@ -126,6 +129,74 @@ def test_a_conversion_that_computes_something_else_is_never_served(
         assert "torch takes its place" in caplog.text
 
 
+@pytest.mark.parametrize("engine", ["auto", "torch", "openvino"])
+def test_weights_that_are_no_numbers_are_refused_by_every_engine(
+    engine: str, tiny_voice: Path, workspace: Path, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(tiny_voice, tmp_path / "broken"))
+    tensors = load_file(broken / "model.safetensors")
+    tensors["classifier.weight"][0, 0] = torch.nan
+    save_file(tensors, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointMismatch, match="weights hold NaN"):
+        VoiceSpoofModel.load(str(broken), options(workspace, engine=engine))
+
+
+def test_a_kept_conversion_that_is_torn_is_made_anew_and_never_copied(tiny_voice: Path, tmp_path: Path) -> None:
+    chosen = options(tmp_path, engine="openvino", precision="fp32")
+    expected = VoiceSpoofModel.load(str(tiny_voice), chosen).score(windows(16_000))
+    (weights,) = (tmp_path / "compiled").glob("*/model.bin")
+    whole = weights.read_bytes()
+    for torn in (whole[: len(whole) // 2], b""):
+        weights.write_bytes(torn)
+        np.testing.assert_array_equal(VoiceSpoofModel.load(str(tiny_voice), chosen).score(windows(16_000)), expected)
+        assert weights.read_bytes() == whole
+    weights.write_bytes(whole[: len(whole) // 2])
+    convert_model(str(tiny_voice), "voice", chosen, tmp_path / "converted")
+    np.testing.assert_array_equal(
+        VoiceSpoofModel.load(str(tmp_path / "converted"), chosen).score(windows(16_000)), expected
+    )
+
+
+def test_a_full_disk_costs_time_and_where_nothing_is_free_it_is_told(
+    tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_model, compiled = openvino_engine.openvino.save_model, tmp_path / "compiled"
+
+    def full(model: Any, path: Path, **others: Any) -> None:
+        if path.is_relative_to(compiled) or everywhere:
+            raise RuntimeError("basic_ios::clear: iostream error")
+        save_model(model, path, **others)
+
+    everywhere = False
+    monkeypatch.setattr(openvino_engine.openvino, "save_model", full)
+    VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino", precision="fp32"))
+    assert "cannot be kept" in caplog.text
+    everywhere = True
+    with pytest.raises(EngineUnavailable, match="make room"):
+        VoiceSpoofModel.load(str(tiny_voice), options(tmp_path, engine="openvino", precision="fp32"))
+
+
+def test_kept_conversions_change_with_all_code_that_makes_them() -> None:
+    """What is imported from where graphs are built, but for what a checkpoint's version tells or no number rests on."""
+    folder = Path(openvino_engine.__file__).parent
+    told = {"checkpoint", "config_numbers", "errors", "info", "json_files", "labels", "printable", "processor_defaults"}
+    told |= {"manifest_fields", "manifest_file", "manifest_names", "weight_files", "__init__"}
+    around = {"batch_sizes", "calibration", "card", "catalog", "converted", "cpus", "detector", "devices", "engine"}
+    around |= {"engines", "folders", "hub", "options", "scoring", "source", "window_rule", "torch_engine", "onnx_model"}
+    around |= {"ensemble_fields", "features", "heads"}
+    reached, waiting = set[str](), {"face_model", "voice_model", "silero"}
+    while waiting:
+        reached |= waiting
+        found = {
+            name.split(".")[1]
+            for module in waiting
+            for name in imports(folder / f"{module}.py")
+            if name.startswith("models.") and "." in name
+        }
+        waiting = found - reached - told - around
+    assert {f"{name}.py" for name in reached} <= set(openvino_engine._LOGIC)
+
+
 def test_threads_are_set(tiny_voice: Path, workspace: Path) -> None:
     if not cuda_is_available():
         before = torch.get_num_threads()
@@ -138,24 +209,24 @@ def test_threads_are_set(tiny_voice: Path, workspace: Path) -> None:
     assert engine._compiled.get_property(openvino.properties.inference_num_threads) == 1
 
 
-def test_after_warming_up_nothing_of_its_batches_is_held(tiny_voice: Path, workspace: Path) -> None:
-    engine = VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino"))._engine
-    assert isinstance(engine, openvino_engine.OpenVINOEngine)
+def test_after_warming_up_nothing_of_its_batches_is_held(
+    tiny_voice: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[str] = []
-    compiled, computed = engine._compiled, engine.run
 
-    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
-        done.append("run")
-        return computed(batch)
+    class Watched(openvino_engine.OpenVINOEngine):
+        def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+            done.append("run")
+            return super().run(batch)
 
-    def release() -> None:
-        done.append("release")
-        compiled.release_memory()
+        def release_memory(self) -> None:
+            done.append("release")
+            super().release_memory()
 
-    engine.run = run  # type: ignore[method-assign]
-    engine._compiled = SimpleNamespace(release_memory=release)
-    engine.warm_up(np.stack(windows()[:count]) for count in (1, 2))
-    assert done == ["run", "run", "release"]
+    monkeypatch.setattr(openvino_engine, "OpenVINOEngine", Watched)
+    VoiceSpoofModel.load(str(tiny_voice), options(workspace, engine="openvino"))
+    assert done[0] == "run"
+    assert done.index("release") == len(done) - 1
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this process may use one CPU only")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.calibration import Calibration, calibration_path, write_calibration
+from models.conversion import convert_model
 from models.convert import main
 from models.detectors import load_detector
 from models.info import ModelInfo
@@ -83,6 +84,25 @@ def test_a_folder_of_something_else_is_left_alone(
     save_ensemble(ensemble, json.loads((ensemble / "bonafide.json").read_text()) | {"version": "2"})
     assert main([str(ensemble), "--out", str(out)]) == 1
     assert "holds something else" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("member", "label"), [("onnx", "0"), ("converted", "bonafide")])
+def test_a_label_that_a_member_does_not_take_is_refused_before_it_is_forgotten(
+    ensemble: Path,
+    workspace: Path,
+    tmp_path: Path,
+    tiny_voice: Path,
+    member: str,
+    label: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    convert_model(str(tiny_voice), "voice", options(workspace), ensemble / "converted")
+    labelled = [{"model": name, "spoof_label": label if name == member else None} for name in ("onnx", "converted")]
+    save_ensemble(ensemble, ensemble_manifest("voice", labelled))
+    assert main([str(ensemble), "--out", str(tmp_path / "out")]) == 1
+    assert f"member {member!r}: " in (said := capsys.readouterr().err)
+    assert "unset it" in said
+    assert not (tmp_path / "out" / "bonafide.json").exists()
 
 
 def test_another_model_in_a_members_place_is_told(

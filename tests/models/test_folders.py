@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -47,6 +48,30 @@ def test_a_failed_build_leaves_nothing_to_be_taken_for_whole(tmp_path: Path) -> 
         build_once(tmp_path / "x", fail)
     assert not (tmp_path / "x").exists()
     assert [path.name for path in tmp_path.iterdir()] == [".x.lock"]
+
+
+def test_what_is_not_whole_is_built_anew(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "torn").touch()
+    build_once(tmp_path / "x", lambda fresh: (fresh / "whole").touch(), lambda folder: (folder / "whole").exists())
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["whole"]
+
+
+def test_all_files_are_on_disk_before_the_folder_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[str] = set()
+
+    def fsync(descriptor: int) -> None:
+        assert not (tmp_path / "x").exists()
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    def build(fresh: Path) -> None:
+        (fresh / "deep").mkdir()
+        (fresh / "deep" / "file").touch()
+
+    build_once(tmp_path / "x", build)
+    assert {"deep", "file"} < synced
 
 
 def test_what_a_killed_process_left_behind_is_swept_away(tmp_path: Path) -> None:

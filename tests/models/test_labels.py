@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import AmbiguousLabels
-from models.labels import SpoofRule, contradicted, spoof_rule
+from models.labels import SpoofRule, contradicted, spoof_in_words, spoof_rule
 
 # Names as checkpoints in the wild have them, each with what it means.
 SPOOF_NAMES = [
@@ -301,3 +301,17 @@ class TestManyClasses:
 def test_indices_must_be_complete(labels: dict[int, str]) -> None:
     with pytest.raises(AmbiguousLabels, match="numbered from 0"):
         spoof_rule(labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "rule", "told"),
+    [
+        ([], SpoofRule(0), "the only logit"),
+        (["fake"], SpoofRule(0), "0: fake"),
+        (["real"], SpoofRule(0, inverted=True), "the opposite of the only logit, 0: real"),
+        (["live", "spoof"], SpoofRule(1), "1: spoof"),
+        (["print", "live", "replay"], SpoofRule(1, inverted=True), "everything but 1: live"),
+    ],
+)
+def test_which_class_means_spoof_is_told_by_its_name(labels: list[str], rule: SpoofRule, told: str) -> None:
+    assert spoof_in_words(labels, rule) == told

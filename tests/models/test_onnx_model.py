@@ -138,6 +138,14 @@ def test_outputs_are_read_as_the_manifest_says(
     np.testing.assert_allclose(detector.score(items), 1 / (1 + np.exp(-sign * energies)), atol=1e-5)
 
 
+def test_logits_that_lie_in_0_to_1_are_not_taken_for_probabilities(tmp_path: Path) -> None:
+    onnx = voice_onnx(weights=np.array([[0.9, 0.1]], np.float32))
+    with pytest.raises(BadManifest, match=r"output\.kind: probabilities, but those of the classes sum to 0"):
+        voice(tmp_path, voice_manifest(output={"kind": "probabilities"}), onnx)
+    apart = voice_onnx(weights=np.array([[4.0, 4.0]], np.float32), last="Sigmoid")  # of each class its own
+    voice(tmp_path / "apart", voice_manifest(output={"name": "last", "kind": "probabilities"}), apart)
+
+
 def test_a_picture_is_given_in_the_models_own_order_and_scale(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     pictures = [rng.integers(low, low + 60, (16, 24, 3), dtype=np.uint8) for low in (0, 90, 190)]

@@ -148,6 +148,21 @@ def test_older_and_newer_spellings(file: dict[str, Any], geometry: ImageGeometry
         {"do_pad": True},
         {"do_flip_channel_order": True},
         {"image_mean": [0.5]},
+        {"image_mean": 0.5},
+        {"image_mean": ["x", 0, 0]},
+        {"image_mean": [float("nan"), 0, 0]},
+        {"image_std": [0.2, 0, 0.2]},  # nothing would be left of green
+        {"image_std": [-0.2, -0.2, -0.2]},  # the negative of the picture
+        {"rescale_factor": "x"},
+        {"rescale_factor": 10**400},
+        {"resample": 77},
+        {"resample": []},
+        {"size": {"shortest_edge": "x"}},
+        {"crop_size": {"height": None, "width": 224}},
+        {"crop_size": {"height": float("inf"), "width": 224}},
+        {"image_processor_type": "TimmWrapperImageProcessor", "pretrained_cfg": {"input_size": [3, "x", 28]}},
+        {"image_processor_type": "TimmWrapperImageProcessor", "pretrained_cfg": {"input_size": 224}},
+        {"image_processor_type": "TimmWrapperImageProcessor", "pretrained_cfg": {"crop_pct": -1}},
     ],
 )
 def test_what_is_not_understood_is_refused(change: dict[str, Any]) -> None:

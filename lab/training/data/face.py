@@ -21,7 +21,6 @@ from typing import Final, Literal
 import numpy as np
 
 from bonafide.parent import end_with_parent
-from lab.atomic import atomic
 from lab.training.data import face_handheld, face_photo, face_sources, face_split
 from lab.training.data.face_attacks import PRINT, SCREEN, UNSEEN
 from lab.training.data.face_camera import Plane
@@ -29,6 +28,7 @@ from lab.training.data.face_photo import LIVE
 from lab.training.data.face_sources import Portrait
 from lab.training.data.manifest import Item, Split, check_split, write
 from lab.training.data.packages import data_dir
+from models.atomic import atomic
 
 log = logging.getLogger(__name__)
 

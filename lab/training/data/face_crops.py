@@ -21,11 +21,11 @@ from bonafide.parent import end_with_parent
 from bonafide.photo.face_detector import FaceDetector
 from bonafide.photo.image import prepare
 from bonafide.photo.preparation import around_face
-from lab.atomic import atomic
 from lab.training.data.face import SIMULATORS, folder
 from lab.training.data.manifest import SPOOF, Item, Split, read
 from lab.training.data.packages import data_dir
 from lab.training.face_views import FACE_FACTOR, SIDE
+from models.atomic import atomic
 from models.info import ImageGeometry
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,14 @@ Paths are kept relative to the manifest's folder where they are below it, so a d
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
-from lab.atomic import atomic
+from lab.resumed import digest_of
+from models.atomic import atomic
+from models.json_files import named_once
 
 Split = Literal["train", "dev", "test"]
 
@@ -94,6 +95,11 @@ def read(path: Path) -> list[Item]:
     return items
 
 
+def digest(items: Iterable[Item]) -> str:
+    """12 hex digits over rows, by which what was made of a manifest is told from what is made of another."""
+    return digest_of(*(json.dumps(asdict(item) | {"path": str(item.path)}).encode() for item in items))
+
+
 def check_split(items: Sequence[Item], held_out: Iterable[str] = ()) -> None:
     """Checks the two rules that every reported number depends on.
 
@@ -153,19 +159,6 @@ def table_reader(file: TextIO) -> "csv.DictReader[str]":
     reader = csv.DictReader(file, strict=True)
     named_once([(name, None) for name in reader.fieldnames or ()])
     return reader
-
-
-def named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as a dictionary.
-
-    Raises:
-        ValueError: a name occurs twice; the last value would silently count, and may be another label.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-        raise ValueError(f"it has {', '.join(twice)} more than once")
-    return found
 
 
 def _check_fields(row: object) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lab.atomic import atomic
 from lab.line.samples import RATE, Samples, resample
+from models.atomic import atomic
 
 WINDOW = 64_000
 

@@ -99,11 +99,12 @@ def test_a_byte_order_mark_before_a_list_is_no_part_of_it(tmp_path: Path) -> Non
 def test_folders(tmp_path: Path, names: tuple[str, str]) -> None:
     bonafide, spoof = (tmp_path / name for name in names)
     touch(bonafide / "deep/1.JPG", bonafide / "notes.txt", spoof / "2.png", spoof / "print/glossy/3.png")
+    touch(spoof / "-/0.png")  # which stands for bona fide elsewhere
     trials = read_dataset(tmp_path).trials
     assert [(trial.path.name, trial.attack) for trial in trials] == [
-        ("1.JPG", BONAFIDE), ("2.png", "unnamed"), ("3.png", "print"),
+        ("1.JPG", BONAFIDE), ("0.png", "unnamed"), ("2.png", "unnamed"), ("3.png", "print"),
     ]  # fmt: skip
-    assert len({trial.subject for trial in trials}) == 3
+    assert len({trial.subject for trial in trials}) == 4
 
 
 @pytest.mark.parametrize("names", [("live",), ("spoof",), ("live", "bonafide", "spoof"), ()])

@@ -100,7 +100,7 @@ def test_in_the_wild_with_an_unknown_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("file,speaker,label,label\n0.wav,A,spoof,bona-fide\n", "label more than once"),
+        ("file,speaker,label,label\n0.wav,A,spoof,bona-fide\n", "'label' more than once"),
         ("label,speaker,file\nspoof,A\n", "line 2: it names no file"),
         ('file,speaker,label\n0.wav,"A,spoof\n1.wav,B,spoof\n', "unexpected end"),
     ],

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel, TrainerState
+from transformers import EvalPrediction, PreTrainedModel, TrainerState
 
 from lab.evaluation.trials import BONAFIDE, DataError, Trial
 from lab.finetuning.base import Base, open_base
 from lab.finetuning.decoded import Decoded
-from lab.finetuning.tuning import Plan, freeze, tune
+from lab.finetuning.tuning import Plan, dev_error, freeze, tune
 from lab.training import loop
 from models.devices import cuda_is_available
 from models.errors import EngineUnavailable
@@ -87,3 +87,9 @@ def test_a_stopped_training_ends_as_one_that_was_not(face: Base, tmp_path: Path)
 def _stop(self: object, args: object, state: TrainerState, control: object, **_: object) -> None:
     if state.global_step == 4:
         raise KeyboardInterrupt
+
+
+def test_a_training_that_diverges_is_told_in_a_sentence() -> None:
+    prediction = EvalPrediction(np.array([[np.nan, 0.0], [0.0, 1.0]]), np.array([0, 1]))
+    with pytest.raises(DataError, match=r"has diverged.* lower --learning-rate"):
+        dev_error(1)(prediction)

@@ -73,6 +73,17 @@ def test_a_window_and_its_call_are_of_one_item(heard: Recorded) -> None:
     assert not np.array_equal(heard.averages[:half], heard.averages[half:])
 
 
+@pytest.mark.parametrize(
+    ("change", "told"), [({"seed": 2}, "settings"), ({"teaching": {"steps": 3}}, "settings"), ({}, "data")]
+)
+def test_windows_of_another_draw_are_refused(
+    change: dict[str, Any], told: str, items: list[Item], heard: Recorded, folder: Path
+) -> None:
+    others = items if change else items[1:]
+    with pytest.raises(ValueError, match=f"another {told}"):
+        recorded(SETTINGS | change, others, folder)
+
+
 def test_averages_of_other_branches_are_refused(items: list[Item], heard: Recorded, folder: Path) -> None:
     np.save(folder / "averages.npy", heard.averages[: len(heard.windows), 1:])
     with pytest.MonkeyPatch.context() as patched:

@@ -108,6 +108,15 @@ def test_the_score_is_both_judges_together(tiny: Recipe, tmp_path: Path) -> None
     torch.testing.assert_close(logits[:, 1] - logits[:, 0], 0.5 * judged.pair + 2 * judged.label, rtol=1e-4, atol=1e-4)
 
 
+def test_a_checkpoint_of_another_recipe_or_of_other_crops_is_refused(tiny: Recipe, tmp_path: Path) -> None:
+    learn, dev = crops(16, 1), crops(8, 2, SIDE)
+    Training(tiny, learn, dev, Brightness(), tmp_path).run()
+    with pytest.raises(ValueError, match="another recipe"):
+        Training(replace(tiny, label_share=0.0), learn, dev, Brightness(), tmp_path).run()
+    with pytest.raises(ValueError, match="another crops"):
+        Training(tiny, crops(16, 5), dev, Brightness(), tmp_path).run()
+
+
 @needs_weights
 def test_the_published_pair_teaches(tiny: Recipe, tmp_path: Path) -> None:
     training = Training(tiny, crops(16, 1), crops(8, 2, SIDE), PublishedPair(WEIGHTS, 1), tmp_path)

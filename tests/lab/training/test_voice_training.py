@@ -75,6 +75,27 @@ def test_a_source_that_every_four_needs_cannot_be_left_out(data: Path, tmp_path:
         voice.train(SETTINGS, data, tmp_path / "out", ["github:a/b"])
 
 
+def test_a_source_that_there_is_not_is_told(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no item of the train split is of github:a/c"):
+        voice.train(SETTINGS, data, tmp_path / "out", ["github:a/c"])
+
+
+@pytest.mark.slow
+def test_without_a_source_nothing_is_kept_of_a_training_that_had_it(data: Path, tmp_path: Path) -> None:
+    items = manifest.read(data)
+    spoken = next(item for item in items if item.attack == "espeak" and item.split == "train")
+    manifest.write([*items, replace(spoken, source="github:a/b", subject="trainw")], data)
+    voice_model.save(voice_model.build(SETTINGS["model"], seed=0), tmp_path / "out/written")
+    settings = {**SETTINGS, "training": SETTINGS["training"] | {"steps": 0, "heard_fours": 6}}
+    everything = voice.train(settings, data, tmp_path / "out")
+    less = voice.train(settings, data, tmp_path / "out", ["github:a/b"])
+    heads = [WavLMForStatistics.from_pretrained(folder).classifier.weight for folder in (everything, less)]
+    assert not torch.equal(*heads)
+    assert voice.train(settings, data, tmp_path / "out", ["github:a/b"]) == less
+    with pytest.raises(ValueError, match="with another seed"):
+        voice.train(settings | {"seed": 2}, data, tmp_path / "out")
+
+
 def test_an_earlier_models_layers_are_the_first_ones(tmp_path: Path) -> None:
     torch.manual_seed(3)
     earlier = WavLMForSequenceClassification(voice_model.config(SETTINGS["model"]))

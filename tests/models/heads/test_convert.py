@@ -103,6 +103,15 @@ def test_the_licence_is_stated_by_whoever_converts(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("option", [["--spoof-label", "1"], ["--task", "face"]])
+def test_what_would_be_ignored_is_refused(
+    option: list[str], checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoint), "--out", str(tmp_path / "out"), "--licence", "MIT", *option]) == 1
+    assert "class 0 means spoof: leave out --spoof-label" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_holds_something_is_left_alone(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UnsupportedModel, match="exists already"):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, by any number of processes at once. No dependencies."""
 
 import os
 from collections.abc import Iterator
