@@ -126,7 +126,7 @@ def _stretches(message: dict[str, Any], start_s: float) -> tuple[Stretch, ...]:
         Stretch(
             start_s + stretch["start_time_seconds"],
             start_s + stretch["end_time_seconds"],
-            float(stretch["p_spoof"]),
+            _probability(stretch["p_spoof"]),
         )
         for stretch in message["suspicious"]
     )
@@ -178,6 +178,12 @@ def _score(score: object) -> float | None:
     if isinstance(score, (int, float)) and 0 <= score <= 1:
         return float(score)
     raise ValueError(f"score {score!r}")
+
+
+def _probability(value: object) -> float:
+    if (score := _score(value)) is None:
+        raise ValueError("no score")
+    return score
 
 
 def _nonsense(what: str, why: Exception) -> Internal:
