@@ -12,7 +12,7 @@ from ..live import AudioDetectionClient, LiveSummary, file_blocks, microphone
 from ..live.sources import Block, file_channels
 from ..threads import in_thread
 from . import documents, render, render_live
-from .arguments import USAGE, LiveOptions, Options
+from .options import USAGE, LiveOptions, Options
 from .outcome import GENUINE, SPOOF, UNJUDGED, Outcome
 from .printer import Printer
 
