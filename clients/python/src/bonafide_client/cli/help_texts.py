@@ -8,9 +8,9 @@ exit codes, the first that applies:
     4  at least one file got no answer: service unreachable, overloaded, deadline
        passed, key refused, or a bug of the service; the same call may work later
     3  at least one file cannot be judged, or not all of it: unreadable, too large,
-       not found, not allowed, a photo without one clear face, a decision that
-       is uncertain
-    0  every file is bona fide or live (status: both models are ready)
+       not found, not allowed, without speech; or not relied on: partially spoofed,
+       a decision that is uncertain, a photo without one clear face
+    0  every file is bona fide or live, in all of it (status: both models are ready)
 """
 ENVIRONMENT = """\
 environment:
@@ -79,8 +79,9 @@ JOBS_EXIT_CODES = """\
 exit codes:
   130  interrupted; the job goes on
     2  the command line is wrong; nothing was asked
-    1  results: at least one spoof was found
+    1  results: at least one spoof or fake was found
     4  the service gave no answer; the same command may work later
-    3  the service refused; results, wait: at least one object has no verdict, or the job was cancelled
+    3  the service refused; results, wait: at least one object has no verdict, or the job was cancelled;
+       results: at least one verdict is not to be relied on, such as that on a partial spoof
     0  all else
 """
