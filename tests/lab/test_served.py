@@ -27,7 +27,7 @@ def test_a_wrong_setting_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("limit", ["max_audio_bytes", "max_audio_seconds", "max_audio_channels", "max_sample_rate"])
 def test_limits_decide_what_is_refused_and_no_score(limit: str) -> None:
-    usual, other = MediaReader(Settings()), MediaReader(Settings(**{limit: 9_000}))
+    usual, other = MediaReader(Settings()), MediaReader(Settings.model_validate({limit: 9_000}))
     assert usual.limits != other.limits
     assert usual.identity == other.identity
     assert usual.limits == MediaReader(Settings(max_image_bytes=9_000)).limits, "recordings have no pixels"
