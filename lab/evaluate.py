@@ -57,7 +57,9 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--split", metavar="NAME", help="part of the data, or `all`; needed where there are several")
     data.add_argument("--limit", type=int, metavar="N", help="judge a random sample, the same every time")
     data.add_argument("--allow-missing", action="store_true", help="leave out files that do not exist")
-    data.add_argument("--scores", type=Path, metavar="FILE", help="keep scores here, and resume a stopped run")
+    data.add_argument("--scores", type=Path, metavar="FILE",
+                      help="keep scores here, and resume a stopped run; what was refused is tried again when limits "
+                           "of the settings have changed")  # fmt: skip
     data.add_argument("--readers", type=positive, default=2, metavar="N", help="threads that read files (%(default)s)")
     data.add_argument(
         "--batch", type=positive, metavar="N", help="windows or photos per call; default: the engine's choice"
@@ -91,7 +93,7 @@ def score_trials(
     """Scores the trials as given by the options, with a progress bar of this title."""
     batch = arguments.batch or 4 * served.info.max_batch_size
     with (
-        ScoreFile(arguments.scores, served.identity) as kept,
+        ScoreFile(arguments.scores, served.identity, served.limits) as kept,
         progress(title or f"scoring with {served.info.name}", len(trials)) as advanced,
     ):
         return score_files(

@@ -50,6 +50,7 @@ class MediaReader:
 
     Attributes:
         identity: identifies its processing besides decoding; empty for recordings.
+        limits: identifies the limits beyond which a file is refused.
     """
 
     def __init__(
@@ -62,13 +63,15 @@ class MediaReader:
         mode: ChannelMode = AUTO,
     ) -> None:
         self._settings = settings
-        self._photos = PhotoReader(PhotoRules.from_settings(settings)) if geometries else None
+        rules = PhotoRules.from_settings(settings)
+        self._photos = PhotoReader(rules) if geometries else None
         self._geometries = geometries
         self._line = line
         self._before = before
         self._hop_s = hop_s
         self._mode = mode
         self.identity = "" if self._photos is None else self._photos.identity
+        self.limits = str(rules.limits if geometries else AudioLimits.from_settings(settings))
 
     def read(self, path: Path) -> list[Part]:
         """The windows of a recording, or a photo; may run on several threads at a time.
@@ -165,6 +168,11 @@ class ServedModel:
         read = self._reader.identity or f"soxr, speech {info.speech_version}, channels {AUTO}"
         found = f"{model}; {read}" + (f"; through {self._line.identity}" if self._line else "")
         return found if self._hop_s == WINDOW_SECONDS else f"{found}; every {self._hop_s!r} s"
+
+    @property
+    def limits(self) -> str:
+        """Identifies the limits beyond which a file is refused; scores do not depend on them."""
+        return self._reader.limits
 
     def score(self, parts: Sequence[Part]) -> list[WindowScore]:
         """P(spoof) of each part, NaN where there is none, its speech ratio, 0..1, and its members' scores.

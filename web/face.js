@@ -1,5 +1,6 @@
 /** The panel that judges photos of faces. */
 
+import { faceAnswer } from "./answers.js";
 import { Camera } from "./camera.js";
 import { acceptFiles, element, Verdict } from "./elements.js";
 import { predictLiveness } from "./service.js";
@@ -46,7 +47,7 @@ export class FacePanel {
     element("face-meter").hidden = true;
     this.#showPhoto(photo);
     try {
-      this.#answer(await predictLiveness(photo, signal));
+      this.#answer(faceAnswer(await predictLiveness(photo, signal)));
     } catch (error) {
       if (signal.aborted) return;
       this.verdict.show("unsure", errorWords(error));
@@ -92,10 +93,6 @@ export class FacePanel {
 
   /** @param {any} answer */
   #answer(answer) {
-    if (!answer.success) {
-      this.verdict.show("unsure", errorWords({ code: answer.error_code, message: answer.error_message }));
-      return;
-    }
     const [title, detail] = FACE_WORDS[answer.predicted_class];
     const reason = REASON_WORDS[answer.reason] ?? answer.reason;
     const fake = answer.probabilities.fake;

@@ -1,5 +1,6 @@
 /** The panel that judges voices: live from the microphone, or a recording as a whole. */
 
+import { voiceAnswer } from "./answers.js";
 import { AudioDetectionClient } from "./client/index.js";
 import { acceptFiles, element, Verdict } from "./elements.js";
 import { Lanes } from "./lanes.js";
@@ -23,6 +24,7 @@ export class VoicePanel {
     this.timeline = new Timeline(/** @type {HTMLCanvasElement} */ (element("timeline")), read);
     this.lanes = new Lanes(element("lanes"), read);
     this.player = new Player(element("play"), this.timeline);
+    /** Aborted once another recording is in the panel: nothing is shown any more. */
     this.asking = new AbortController();
     this.starting = false;
     /** @type {{client: AudioDetectionClient, microphone: Microphone, take: Take} | null} */
@@ -65,31 +67,39 @@ export class VoicePanel {
   /** Records, and asks window by window. */
   async start() {
     this.#clear("recording");
+    const { signal } = this.asking;
     this.timeline.live = true;
     this.verdict.show("", ["Listening …", "Waiting for the microphone."]);
     const client = new AudioDetectionClient(live.url, live.options());
     const take = new Take();
     client.onDetectionResult = (result) => {
+      if (signal.aborted) return; // another recording is in the panel by now
       this.#heard(result);
       this.#soFar(result.running);
     };
-    client.onStateChange = (state) => this.#changed(state);
+    client.onStateChange = (state) => signal.aborted || this.#changed(state);
     client.onError = (error) => console.warn(error.code, error.message);
     try {
       const hear = (/** @type {Float32Array} */ samples, /** @type {number} */ rate) => {
+        if (signal.aborted) return;
         take.push(samples, rate);
         this.#draw(samples, rate);
         client.sendAudioChunk(samples, rate, "pcm16").catch((error) => this.#failed(error));
       };
       await client.connect();
-      this.recording = { client, take, microphone: await Microphone.open(hear, () => this.stop()) };
+      const microphone = await Microphone.open(hear, () => this.stop());
+      if (signal.aborted) {
+        client.disconnect();
+        return void microphone.close();
+      }
+      this.recording = { client, take, microphone };
       this.#showRecording(true);
       const altered = this.recording.microphone.alterations.join(" and ");
       if (altered) this.note = `This browser insists on ${altered}, so the scores may mislead.`;
       this.verdict.show("", ["Listening …", this.note || "Speak, or hold a loudspeaker near."]);
     } catch (error) {
       client.disconnect();
-      this.#fail(error);
+      if (!signal.aborted) this.#fail(error);
     }
   }
 
@@ -97,20 +107,22 @@ export class VoicePanel {
   async stop() {
     if (!this.recording) return;
     const { client, microphone, take } = this.recording;
+    const { signal } = this.asking;
     this.recording = null;
     this.panel.dataset.phase = "judging";
     this.#showRecording(false);
     await microphone.close();
     const sound = take.wav();
-    if (sound) this.player.load(sound);
+    if (sound && !signal.aborted) this.player.load(sound);
     try {
       const summary = await client.end();
+      if (signal.aborted) return client.disconnect();
       // What was left at the end, less than a window, is judged in the summary only.
       for (const window of summary.windows.slice(this.timeline.windows.length)) this.#heard(window);
       const notes = [answerWords(summary), this.note, ...(summary.warnings ?? [])].filter(Boolean).join(" ");
       this.#verdict(summary.label, summary.p_spoof, summary.suspicious, notes);
     } catch (error) {
-      this.#fail(error);
+      if (!signal.aborted) this.#fail(error);
     }
     client.disconnect();
   }
@@ -127,8 +139,9 @@ export class VoicePanel {
     this.player.load(file);
     const drawn = this.#drawFile(file, signal);
     try {
-      const answer = await detectAudio(file, signal);
+      const answer = voiceAnswer(await detectAudio(file, signal));
       const sound = await drawn;
+      if (signal.aborted) return;
       for (const chunk of answer.chunks) this.#window(scored(chunk));
       this.threshold = answer.threshold;
       this.#apart(answer, sound);

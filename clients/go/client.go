@@ -3,7 +3,8 @@
 //	client, err := bonafide.Dial("dns:///bonafide:50051", bonafide.WithTLS(config), bonafide.WithKey(key))
 //	report, err := client.AnalyzeObject(ctx, "calls", "2026/a.wav", taskID)
 //
-// Answers are the messages of the wire contract. A call whose context has no deadline is given one. Calls that are
+// Answers are the messages of the wire contract; one that could be misread, with an unknown label or a score that is no
+// probability, is an *Error with the code "internal". A call whose context has no deadline is given one. Calls that are
 // safe to repeat are repeated for about three seconds while the service is unavailable; an upload is not.
 package bonafide
 
@@ -94,7 +95,14 @@ func chosen(given []AnalysisOption) analysis {
 func (c *Client) AnalyzeObject(
 	ctx context.Context, bucket, key, taskID string, given ...AnalysisOption,
 ) (*audioanalyzer.AnalyzeAudioResponse, error) {
-	return ask(ctx, AudioTimeout, c.audio.AnalyzeAudio, stored(bucket, key, taskID, given))
+	report, err := ask(ctx, AudioTimeout, c.audio.AnalyzeAudio, stored(bucket, key, taskID, given))
+	if err != nil {
+		return nil, err
+	}
+	if err := misreadReport(report); err != nil {
+		return nil, err
+	}
+	return report, nil
 }
 
 // StreamObject judges a stored recording and yields each chunk as it is scored, then the summary. The call starts with
@@ -111,7 +119,7 @@ func (c *Client) StreamObject(
 			return
 		}
 		complete := false
-		for event, err := range received(stream) {
+		for event, err := range received(stream, misreadEvent) {
 			complete = event.GetSummary() != nil
 			if !yield(event, err) || err != nil {
 				return
@@ -136,7 +144,7 @@ func (c *Client) AnalyzeUpload(
 	if err := send(stream, recording, taskID, chosen(given)); err != nil {
 		return nil, err
 	}
-	for event, err := range received(stream) {
+	for event, err := range received(stream, misreadEvent) {
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +158,10 @@ func (c *Client) AnalyzeUpload(
 // PredictLiveness judges a photo of a face. A photo that cannot be judged is an *Error.
 func (c *Client) PredictLiveness(ctx context.Context, photo []byte) (*liveness.LivenessResponse, error) {
 	answer, err := ask(ctx, FaceTimeout, c.face.PredictLiveness, &liveness.LivenessRequest{ImageData: photo})
-	if err == nil && !answer.GetSuccess() {
+	if err != nil {
+		return nil, err
+	}
+	if !answer.GetSuccess() {
 		return nil, &Error{
 			Code:      answer.GetErrorCode(),
 			Status:    codes.InvalidArgument,
@@ -158,7 +169,10 @@ func (c *Client) PredictLiveness(ctx context.Context, photo []byte) (*liveness.L
 			RequestID: answer.GetRequestId(),
 		}
 	}
-	return answer, err
+	if err := misreadPhoto(answer); err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 // VoiceStatus tells which voice model answers.
@@ -216,16 +230,21 @@ type receiver[Event any] interface {
 	Trailer() metadata.MD
 }
 
-// received yields what a stream brings until it ends; an error is the last thing it yields.
-func received[Event any](stream receiver[Event]) iter.Seq2[Event, error] {
+// received yields what a stream brings until it ends; an error is the last thing it yields. What is misread is one.
+func received[Event any](stream receiver[Event], misread func(Event) error) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		var none Event
 		for {
 			event, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
-				yield(event, failure(err, stream.Trailer()))
+				yield(none, failure(err, stream.Trailer()))
+				return
+			}
+			if err := misread(event); err != nil {
+				yield(none, err)
 				return
 			}
 			if !yield(event, nil) {

@@ -29,7 +29,7 @@ import (
 )
 
 func TestAnswers(t *testing.T) {
-	p := &peer{photo: &liveness.LivenessResponse{Success: true, IsLive: true}}
+	p := &peer{photo: &liveness.LivenessResponse{Success: true, IsLive: true, PredictedClass: "live"}}
 	client := dial(t, serve(t, p, nil))
 	ctx := t.Context()
 	if report, err := client.AnalyzeObject(ctx, "calls", "a.wav", "task"); err != nil || report.GetLabel() != "spoof" {
@@ -163,15 +163,15 @@ func TestErrorsSayWhatTheServiceSaid(t *testing.T) {
 
 // A recording of hours with overlapping chunks has an answer over 4 MiB, gRPC's own limit.
 func TestALargeAnswerArrives(t *testing.T) {
-	p := &peer{report: &audioanalyzer.AnalyzeAudioResponse{Label: strings.Repeat("x", 5<<20)}}
+	p := &peer{report: &audioanalyzer.AnalyzeAudioResponse{Label: "spoof", Evidence: strings.Repeat("x", 5<<20)}}
 	report, err := dial(t, serve(t, p, nil)).AnalyzeObject(t.Context(), "calls", "a.wav", "")
-	if err != nil || len(report.GetLabel()) != 5<<20 {
+	if err != nil || len(report.GetEvidence()) != 5<<20 {
 		t.Error(err)
 	}
 }
 
 func TestAMessageOverALimitOfGRPCIsTooLargeAndNotTemporary(t *testing.T) {
-	p := &peer{report: &audioanalyzer.AnalyzeAudioResponse{Label: strings.Repeat("x", 5<<20)}}
+	p := &peer{report: &audioanalyzer.AnalyzeAudioResponse{Label: "spoof", Evidence: strings.Repeat("x", 5<<20)}}
 	limited := WithDialOptions(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1 << 20)))
 	_, received := dial(t, serve(t, p, nil), limited).AnalyzeObject(t.Context(), "calls", "a.wav", "")
 	_, sent := dial(t, serve(t, p, nil)).PredictLiveness(t.Context(), make([]byte, 5<<20))
@@ -237,7 +237,7 @@ func TestAPhotoThatCannotBeJudgedIsAnError(t *testing.T) {
 }
 
 func TestDeadlines(t *testing.T) {
-	p := &peer{photo: &liveness.LivenessResponse{Success: true}}
+	p := &peer{photo: &liveness.LivenessResponse{Success: true, PredictedClass: "fake"}}
 	client := dial(t, serve(t, p, nil))
 	own, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 	defer cancel()

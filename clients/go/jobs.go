@@ -27,7 +27,8 @@ func (c *Client) CancelJob(ctx context.Context, id string) (*jobs.Job, error) {
 	return ask(ctx, StatusTimeout, c.jobs.Cancel, &jobs.CancelJobRequest{Id: id})
 }
 
-// JobResults yields the results that are there, in the order in which they came, without the first after.
+// JobResults yields the results that are there, in the order in which they came, without the first after. A verdict that
+// could be misread is an error of its result alone.
 func (c *Client) JobResults(ctx context.Context, id string, after uint32) iter.Seq2[*jobs.JobResult, error] {
 	return func(yield func(*jobs.JobResult, error) bool) {
 		ctx, cancel := within(ctx, AudioTimeout)
@@ -37,8 +38,12 @@ func (c *Client) JobResults(ctx context.Context, id string, after uint32) iter.S
 			yield(nil, failure(err, nil))
 			return
 		}
-		for result, err := range received(stream) {
-			if !yield(result, err) || err != nil {
+		for result, err := range received(stream, func(*jobs.JobResult) error { return nil }) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(understood(result), nil) {
 				return
 			}
 		}

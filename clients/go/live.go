@@ -12,16 +12,19 @@ import (
 // Live is speech that is judged while it is spoken. One goroutine may send while another reads the events.
 type Live struct {
 	stream grpc.BidiStreamingClient[audioanalyzer.LiveAudioRequest, audioanalyzer.LiveAudioEvent]
+	cancel context.CancelFunc
 }
 
 // Live begins; it lasts until End and the summary, and is broken off when the context is cancelled. It has no deadline
 // but the context's.
 func (c *Client) Live(ctx context.Context, config *audioanalyzer.LiveAudioConfig) (*Live, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	stream, err := c.audio.AnalyzeLive(ctx)
 	if err != nil {
+		cancel()
 		return nil, failure(err, nil)
 	}
-	live := &Live{stream}
+	live := &Live{stream, cancel}
 	return live, live.send(&audioanalyzer.LiveAudioRequest{
 		Message: &audioanalyzer.LiveAudioRequest_Config{Config: config},
 	})
@@ -43,6 +46,18 @@ func (l *Live) Flush() error {
 func (l *Live) End() error { return l.stream.CloseSend() }
 
 // Events yields each window as it is judged, then the summary. An error is the last thing it yields.
-func (l *Live) Events() iter.Seq2[*audioanalyzer.LiveAudioEvent, error] { return received(l.stream) }
+func (l *Live) Events() iter.Seq2[*audioanalyzer.LiveAudioEvent, error] {
+	return func(yield func(*audioanalyzer.LiveAudioEvent, error) bool) {
+		for event, err := range received(l.stream, misreadLive) {
+			if err != nil {
+				l.cancel() // the service may still go on, and whoever sends must learn that nobody listens
+			}
+			if !yield(event, err) {
+				return
+			}
+		}
+		l.cancel()
+	}
+}
 
 func (l *Live) send(request *audioanalyzer.LiveAudioRequest) error { return l.stream.Send(request) }

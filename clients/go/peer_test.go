@@ -1,6 +1,7 @@
 package bonafide
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -42,7 +43,9 @@ type peer struct {
 	modes    []string
 	torn     bool // streams end without a summary
 	photo    *liveness.LivenessResponse
-	report   *audioanalyzer.AnalyzeAudioResponse // on a stored recording; nil: summary()
+	report   *audioanalyzer.AnalyzeAudioResponse // on a recording; nil: spoof
+	window   *audioanalyzer.LiveWindow           // without its sequence; nil: bona fide
+	live     *audioanalyzer.LiveSummary          // nil: bona fide
 }
 
 func (p *peer) begin(ctx context.Context) error {
@@ -67,7 +70,10 @@ func (p *peer) calls() int {
 	return len(p.headers)
 }
 
-func summary() *audioanalyzer.AnalyzeAudioResponse {
+func (p *peer) summary() *audioanalyzer.AnalyzeAudioResponse {
+	if p.report != nil {
+		return p.report
+	}
 	return &audioanalyzer.AnalyzeAudioResponse{Label: "spoof", RequestId: "req-7"}
 }
 
@@ -75,21 +81,18 @@ func (p *peer) AnalyzeAudio(
 	ctx context.Context, request *audioanalyzer.AnalyzeAudioRequest,
 ) (*audioanalyzer.AnalyzeAudioResponse, error) {
 	p.modes = append(p.modes, request.GetChannelMode())
-	if p.report != nil {
-		return p.report, p.begin(ctx)
-	}
-	return summary(), p.begin(ctx)
+	return p.summary(), p.begin(ctx)
 }
 
 func (p *peer) events(send func(*audioanalyzer.AnalyzeAudioEvent) error) error {
 	chunk := &audioanalyzer.AnalyzeAudioEvent{
-		Event: &audioanalyzer.AnalyzeAudioEvent_Chunk{Chunk: &audioanalyzer.ChunkResult{ChunkId: "chunk_0"}},
+		Event: &audioanalyzer.AnalyzeAudioEvent_Chunk{Chunk: &audioanalyzer.ChunkResult{ChunkId: "chunk_0", Label: "spoof"}},
 	}
 	if err := send(chunk); err != nil || p.torn {
 		return err
 	}
 	return send(&audioanalyzer.AnalyzeAudioEvent{
-		Event: &audioanalyzer.AnalyzeAudioEvent_Summary{Summary: summary()},
+		Event: &audioanalyzer.AnalyzeAudioEvent_Summary{Summary: p.summary()},
 	})
 }
 
@@ -130,7 +133,7 @@ func (p *peer) AnalyzeLive(
 	for sequence := uint64(0); ; {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			end := &audioanalyzer.LiveSummary{Label: "bonafide", RequestId: "req-8"}
+			end := cmp.Or(p.live, &audioanalyzer.LiveSummary{Label: "bonafide", RequestId: "req-8"})
 			return stream.Send(&audioanalyzer.LiveAudioEvent{Event: &audioanalyzer.LiveAudioEvent_Summary{Summary: end}})
 		}
 		if err != nil {
@@ -139,7 +142,8 @@ func (p *peer) AnalyzeLive(
 		if request.GetAudio() == nil && request.GetFlush() == nil {
 			continue
 		}
-		window := &audioanalyzer.LiveWindow{Sequence: sequence}
+		window := cmp.Or(p.window, &audioanalyzer.LiveWindow{Label: "bonafide", RunningLabel: "bonafide"})
+		window.Sequence = sequence
 		sequence++
 		event := &audioanalyzer.LiveAudioEvent{Event: &audioanalyzer.LiveAudioEvent_Window{Window: window}}
 		if err := stream.Send(event); err != nil {

@@ -37,18 +37,21 @@ class Scored:
 class ScoreFile:
     """Scores by file. The first line identifies the model; a line per scored file follows, written at once.
 
-    A file that has changed since (its size or time) counts as not scored. Use it as a context manager.
+    A file that has changed since (its size or time) counts as not scored, and so does one that was refused under other
+    limits than the present ones. Use it as a context manager.
 
     Args:
         path: of the file; None: kept in memory only.
         model: identifies everything that a score depends on besides the file.
+        limits: identifies what decides which files are refused; scores do not depend on it.
 
     Raises:
         DataError: the file is of another model, or no score file at all.
     """
 
-    def __init__(self, path: Path | None, model: str) -> None:
+    def __init__(self, path: Path | None, model: str, limits: str = "") -> None:
         self._entries: dict[str, Scored] = {}
+        self._limits = limits
         self._stamps: dict[str, list[int]] = {}
         self._file: IO[str] | None = None
         if path is None:
@@ -95,6 +98,7 @@ class ScoreFile:
                     "speech": _written(scored.speech_ratios),
                     "problem": scored.problem,
                     "reason": scored.reason,
+                    **({"limits": self._limits} if scored.problem else {}),
                     **({"members": [_written(each) for each in scored.members]} if scored.members else {}),
                     **({"channels": scored.channels} if scored.channels else {}),
                 }
@@ -117,8 +121,10 @@ class ScoreFile:
         for number, line in enumerate(lines[1:], 2):
             try:
                 row = json.loads(line)
-                name, stamp = row["path"], row["stamp"]
-                self._entries[name] = _scored(row)
+                name, stamp, scored = row["path"], row["stamp"], _scored(row)
+                if scored.problem and row.get("limits") != self._limits:
+                    continue  # tried again; a later row tells what became of it
+                self._entries[name] = scored
                 self._stamps[name] = stamp
             except KeyError as error:
                 raise DataError(

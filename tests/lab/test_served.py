@@ -2,6 +2,8 @@
 
 import pytest
 
+from bonafide.settings import Settings
+from lab.served import MediaReader
 from models.configured import WrongSettings, reference_of, settings_for
 
 
@@ -21,3 +23,11 @@ def test_a_wrong_setting_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("BONAFIDE_VOICE_MODLE")
     with pytest.raises(WrongSettings, match="BONAFIDE_ENGINE_THREADS: Input should be greater"):
         settings_for("voice", engine_threads=-1)
+
+
+@pytest.mark.parametrize("limit", ["max_audio_bytes", "max_audio_seconds", "max_audio_channels", "max_sample_rate"])
+def test_limits_decide_what_is_refused_and_no_score(limit: str) -> None:
+    usual, other = MediaReader(Settings()), MediaReader(Settings.model_validate({limit: 9_000}))
+    assert usual.limits != other.limits
+    assert usual.identity == other.identity
+    assert usual.limits == MediaReader(Settings(max_image_bytes=9_000)).limits, "recordings have no pixels"

@@ -8,6 +8,7 @@
 import { BonafideError } from "./errors.js";
 import { isBinary, toBytes, toText } from "./samples.js";
 import { summaryAfter } from "./summary.js";
+import { checkDetection, checkSummary } from "./verdicts.js";
 const KEPT_SECONDS = 30;
 /** With these a frame is refused before anything of it is buffered. */
 const NOT_HEARD = new Set(["invalid_request", "too_large", "unreadable_media"]);
@@ -134,6 +135,7 @@ export class LiveSession {
         }
     }
     judged(request, message) {
+        checkDetection(message);
         const windows = message.windows.map((window) => this.placed(window));
         const last = windows.at(-1);
         if (!last)
@@ -146,6 +148,7 @@ export class LiveSession {
         return { ...message, windows, result: windows[shown] ?? last };
     }
     summed(message) {
+        checkSummary(message);
         const earlier = this.windows.filter(({ sequence }) => sequence < this.firstSequence);
         return summaryAfter(earlier, {
             ...message,

@@ -10,6 +10,7 @@ import { BonafideError } from "./errors.js";
 import type { Connected, DetectionMessage, DetectionResult, JudgedWindow, ServerMessage, Stretch, Summary } from "./messages.js";
 import { isBinary, toBytes, toText, type Encoding } from "./samples.js";
 import { summaryAfter } from "./summary.js";
+import { checkDetection, checkSummary } from "./verdicts.js";
 
 export type Frame = string | ArrayBuffer;
 
@@ -178,6 +179,7 @@ export class LiveSession {
   }
 
   private judged(request: Request, message: DetectionMessage): DetectionMessage {
+    checkDetection(message);
     const windows = message.windows.map((window) => this.placed(window));
     const last = windows.at(-1);
     if (!last) throw new BonafideError("internal", "the service sent a result without a window");
@@ -190,6 +192,7 @@ export class LiveSession {
   }
 
   private summed(message: Summary): Summary {
+    checkSummary(message);
     const earlier = this.windows.filter(({ sequence }) => sequence < this.firstSequence);
     return summaryAfter(earlier, {
       ...message,

@@ -42,9 +42,10 @@ class Service {
     while (this.buffer.length >= length) {
       const part = this.buffer.slice(0, length);
       const p_spoof = part.reduce((sum, sample) => sum + sample, 0) / length;
+      const label = p_spoof >= 0.5 ? "spoof" : "bonafide";
       windows.push({
         sequence: this.count++, start_time_seconds: this.start / RATE, end_time_seconds: (this.start + length) / RATE,
-        p_spoof, label: p_spoof >= 0.5 ? "spoof" : "bonafide", speech_ratio: 1,
+        p_spoof, label, speech_ratio: 1, running: { label, p_spoof },
       });
       const hop = whole ? length : length - this.overlap * RATE;
       this.buffer.splice(0, hop);
@@ -207,7 +208,7 @@ test("text after binary frames says that it holds float32", () => {
 function placed(sequence, p_spoof, channel) {
   const label = p_spoof >= 0.5 ? "spoof" : "bonafide";
   const place = { sequence, start_time_seconds: sequence, end_time_seconds: sequence + 1 };
-  return { ...place, p_spoof, label, speech_ratio: 1, ...(channel !== undefined && { channel }) };
+  return { ...place, p_spoof, label, speech_ratio: 1, running: { label, p_spoof }, ...(channel !== undefined && { channel }) };
 }
 
 test("audio of two channels is configured, and sent again from a whole frame", () => {

@@ -84,6 +84,42 @@ def test_a_stopped_run_is_taken_up(paths: list[Path], tmp_path: Path) -> None:
     assert third.batches == []
 
 
+def test_what_was_refused_is_tried_again_under_other_limits(paths: list[Path], tmp_path: Path) -> None:
+    file = tmp_path / "scores.jsonl"
+    asked: list[str] = []
+
+    def scored(limits: str, most: int) -> list[Scored]:
+        def limited(path: Path) -> list[Part]:
+            asked.append(path.name)
+            if len(path.read_bytes()) > most:
+                raise Unreadable(f"at most {most} bytes")
+            return read(path)
+
+        asked.clear()
+        with ScoreFile(file, "m", limits) as kept:
+            return score_files(
+                paths[:3], read=limited, model=Counting(), batch=4, threads=1, kept=kept, advanced=lambda count: None
+            )
+
+    assert [each.problem for each in scored("1 byte", 1)] == ["at most 1 bytes", "the recording is empty", ""]
+    assert scored("1 byte", 1)[0].problem == "at most 1 bytes"
+    assert asked == []
+    raised = scored("2 bytes", 2)
+    assert asked == ["0.wav", "1.wav"], "what has scores is not scored again"
+    assert [each.problem for each in raised] == ["", "the recording is empty", ""]
+    assert raised[0].scores == pytest.approx((0.1, 0.2))
+    scored("1 byte", 1)
+    assert asked == [], "what has scores keeps them under lower limits, under which the empty file was refused before"
+
+    # A release that did not tell the limits.
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps({k: row[k] for k in row if k != "limits"}) + "\n" for row in rows))
+    scored("1 byte", 1)
+    assert asked == ["1.wav"]
+    scored("1 byte", 1)
+    assert asked == []
+
+
 def test_a_reason_is_kept_with_the_scores(tmp_path: Path) -> None:
     def read_photo(path: Path) -> list[Part]:
         return [Part(np.array([path.read_bytes()[0]]), 1.0, "dark" if path.name == "0" else "")]

@@ -8,7 +8,7 @@ from typing import cast
 
 from grpc_health.v1 import health_pb2
 
-from .errors import Internal, from_code
+from .errors import NEWER_OR_NONE, Internal, from_code
 from .proto import audio_analyzer_pb2 as audio
 from .proto import liveness_api_pb2 as liveness
 from .results import (
@@ -251,4 +251,4 @@ def _short(value: float) -> float:
 
 
 def _nonsense(what: str, request_id: str) -> Internal:
-    return Internal(f"the service answered with {what}", request_id=request_id)
+    return Internal(f"the service answered with {what}: {NEWER_OR_NONE}", request_id=request_id)

@@ -6,6 +6,9 @@ from typing import ClassVar, cast
 
 import grpc
 
+NEWER_OR_NONE = "it is newer than this client, or no Bonafide service"
+"""What a service is whose answer cannot be understood."""
+
 
 class BonafideError(Exception):
     """Base of all errors that the service, or the way to it, can cause. `message` is safe to show."""

@@ -56,6 +56,26 @@ def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
         convert.audio_report(message(**fields))
 
 
+@pytest.mark.parametrize("label", ["", "real", "SPOOF"])
+def test_an_unknown_label_says_what_kind_of_service_answered(label: str) -> None:
+    live = {**SUMMARY, "label": label}
+    photo = liveness.LivenessResponse(success=True, is_live=True, predicted_class=label)
+    for read in (
+        lambda: convert.audio_report(audio.AnalyzeAudioResponse(label=label, score=0.25)),
+        lambda: convert.face_report(photo),
+        lambda: live_convert.summary(live, 0, 0.0),
+    ):
+        with pytest.raises(Internal, match="newer than this client, or no Bonafide service"):
+            read()
+
+
+@pytest.mark.parametrize("score", [None, 2, math.nan, "0.9"])
+def test_a_stretch_of_live_speech_has_a_probability(score: object) -> None:
+    stretch = {"start_time_seconds": 0.0, "end_time_seconds": 1.0, "p_spoof": score}
+    with pytest.raises(Internal, match="cannot be understood"):
+        live_convert.summary({**SUMMARY, "suspicious": [stretch]}, 0, 0.0)
+
+
 def test_a_photo_and_a_status() -> None:
     photo = liveness.LivenessResponse(success=True, is_live=True, predicted_class="live", decision="bonafide", llr=-2.0)
     assert (convert.face_report(photo).decision, convert.face_report(photo).llr) == ("bonafide", -2.0)

@@ -137,6 +137,16 @@ def test_a_decision_that_is_uncertain_is_not_success(
     assert main(["face", str(files[0]), "--address", address]) == code
 
 
+@pytest.mark.parametrize(("scores", "code"), [([0.1, 0.6], 3), ([0.9], 1)])
+def test_a_recording_that_is_spoofed_in_part_is_not_success(
+    address: str, peer: Peer, files: list[Path], scores: list[float], code: int
+) -> None:
+    peer.scores = [*scores]
+    peer.voice.partially_spoofed = True
+    assert main(["audio", str(files[0]), "--address", address]) == code
+    assert main(["audio", "--bucket", "calls", "k", "--address", address]) == code
+
+
 def test_a_missing_file(address: str, files: list[Path]) -> None:
     done = bonafide("face", "none.jpg", files[0], "--address", address)
     assert done.returncode == 3

@@ -1,54 +1,6 @@
 import Foundation
 import Starscream
 
-/// The verdict on one window. Sequence and times go on through reconnections.
-public struct DetectionResult {
-    public let sequence: Int
-    /// Seconds from the start of the stream.
-    public let start: Double
-    public let end: Double
-    /// `spoof`, `bonafide` or `no_speech`.
-    public let label: String
-    /// P(spoof), 0 to 1, whatever the label; nil when too little of the window is speech.
-    public let pSpoof: Double?
-    public let speechRatio: Double
-    /// The verdict so far; changes only when it has clearly crossed the threshold.
-    public let runningLabel: String
-    public let runningPSpoof: Double?
-    /// P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech.
-    public let memberScores: [String: Double]
-    /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
-    public let llr: Double?
-    /// Whose it is, by name, where channels are judged apart; else empty. Windows of several share a sequence and times.
-    public let channel: String
-}
-
-/// The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it.
-public struct Summary {
-    public let label: String
-    public let pSpoof: Double?
-    public let audioSeconds: Double
-    public let json: [String: Any]
-    /// The signed record of this verdict, a compact JWS; empty where the service keeps none.
-    public var evidence: String { json["evidence"] as? String ?? "" }
-    /// Whose verdict this is, where channels were judged apart: the worst one's, by name; else empty.
-    public var channel: String { json["channel"] as? String ?? "" }
-    /// `bonafide`, `spoof` or `uncertain`; nil unless the service has a band.
-    public let decision: String?
-    /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
-    public let llr: Double?
-    /// Bona fide by its mean, with suspicious stretches.
-    public let partiallySpoofed: Bool
-    /// What weakens the verdict, such as `narrow_band`.
-    public let conditions: [String]
-}
-
-/// `code` is the service's own, such as `overloaded`.
-public struct BonafideError: Error {
-    public let code: String
-    public let message: String
-}
-
 /// Judges speech while it is spoken: audio in, windows out to `onDetectionResult`. One client is one stream.
 ///
 /// A connection that breaks is opened again with growing pauses. Audio whose window has not come yet is kept, and sent
@@ -63,14 +15,27 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private static let longestPause = 5.0
     private static let keptSeconds = 30
     private static let frameSamples = 65_536
-    /// Exactly one of them for each frame.
-    private static let answers: Set<String> = [
-        "connected", "config_updated", "buffering", "detection_result", "summary", "error",
+    /// How long an answer, that to the handshake too, may take before the connection counts as broken.
+    private static let answerSeconds = 30.0
+    /// Exactly one answer comes for each frame, of one of these types or `error`.
+    private static let fitting: [String: Set<String>] = [
+        "connect": ["connected"], "config": ["config_updated"], "audio": ["buffering", "detection_result"],
+        "end": ["summary"],
     ]
+    private static let answers = fitting.values.reduce(into: Set(["error"])) { $0.formUnion($1) }
     /// With these a frame is refused before anything of it is buffered.
     private static let notHeard: Set<String> = ["invalid_request", "too_large", "unreadable_media"]
     /// Closures after which the same would only happen again.
-    private static let finalClosures: Set<UInt16> = [1000, 1002, 1003, 1007, 1008, 1009]
+    private static let finalClosures: [UInt16: String] = [
+        1000: "unavailable", 1002: "internal", 1003: "invalid_request", 1007: "invalid_request", 1008: "unavailable",
+        1009: "too_large",
+    ]
+    /// Refused handshakes; those that are not here will be refused again.
+    private static let statusCodes: [Int: String] = [
+        401: "unauthenticated", 403: "forbidden", 429: "overloaded", 502: "unavailable", 503: "unavailable",
+        504: "unavailable",
+    ]
+    private static let passing: Set<String> = ["overloaded", "unavailable", "deadline_exceeded"]
 
     private let url: URL
     private let apiKey: String?
@@ -85,14 +50,18 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private var isOpen = false
     private var isEnding = false
     private var isOver = false
-    private var lostAt: Date?
+    /// When the service was lost, by a clock that only goes forward; nil while it is there.
+    private var lostAt: DispatchTime?
+    private var watch: DispatchWorkItem?
     private var pause = AudioDetectionClient.firstPause
 
     /// Audio from where the next window begins, and where that is in the stream.
     private var unjudged: [Float] = []
     private var next = 0.0
-    /// The frames that await their answer, which come in order: how many samples each holds, 0 for text.
-    private var unanswered: [Int] = []
+    /// What neighbouring windows share, as the service is set.
+    private var overlap = 0.0
+    /// The frames that await their answer, which come in order, and how many samples each holds.
+    private var unanswered: [(kind: String, samples: Int)] = []
     /// What this connection counts from.
     private var start = 0.0
     private var firstSequence = 0
@@ -124,6 +93,8 @@ public final class AudioDetectionClient: WebSocketDelegate {
     }
 
     /// Sends samples from -1 to 1, interleaved if there are `channels`, at the same rate all along, 8,000 to 192,000.
+    ///
+    /// More than 30 s that await an answer are refused as `overloaded`: all of it is kept, to be sent again.
     public func sendAudioChunk(_ samples: [Float], sampleRate: Int = 16_000) throws {
         guard !isOver, !isEnding else { throw BonafideError(code: "unavailable", message: "the session has ended") }
         guard self.sampleRate == 0 || self.sampleRate == sampleRate else {
@@ -132,10 +103,17 @@ public final class AudioDetectionClient: WebSocketDelegate {
         guard samples.count % channels == 0 else {
             throw BonafideError(code: "invalid_request", message: "no whole number of samples for each channel")
         }
+        let most = Self.keptSeconds * sampleRate
+        let waiting = unanswered.reduce(0) { $0 + $1.samples }
+        guard (waiting + samples.count) / channels <= most else {
+            let message = "\(Self.keptSeconds) seconds of audio wait for an answer already"
+            throw BonafideError(code: "overloaded", message: message)
+        }
         let isFirst = self.sampleRate == 0
         self.sampleRate = sampleRate
+        // What is not answered is kept; what the service has heard and could not judge, or waits for it, only so long.
+        forget((unjudged.count - waiting + (isOpen ? 0 : samples.count)) / channels - most)
         unjudged += samples
-        forget(unjudged.count / channels - Self.keptSeconds * sampleRate)
         guard isOpen else { return }
         if isFirst { configure() }
         sendAudio(samples)
@@ -143,14 +121,14 @@ public final class AudioDetectionClient: WebSocketDelegate {
 
     /// Judges the rest, ends the session, and asks for the summary.
     public func end() {
+        guard !isEnding else { return }
         isEnding = true
         if isOpen { send("end") }
     }
 
     /// Closes the connection at once, without a summary.
     public func disconnect() {
-        isOver = true
-        socket?.disconnect()
+        finish()
     }
 
     public func didReceive(event: WebSocketEvent, client: WebSocketClient) {
@@ -161,11 +139,13 @@ public final class AudioDetectionClient: WebSocketDelegate {
         case .text(let text):
             received(text)
         case .disconnected(let reason, let code):
-            lost(isFinal: Self.finalClosures.contains(code), why: reason.isEmpty ? "closed with code \(code)" : reason)
+            let final = Self.finalClosures[code]
+            let why = reason.isEmpty ? "closed with code \(code)" : reason
+            lost(isFinal: final != nil, BonafideError(code: final ?? "unavailable", message: why))
         case .error(let error):
-            lost(isFinal: isRefusal(error), why: error.map { "\($0)" } ?? "the connection broke")
+            refused(by: error)
         case .cancelled, .peerClosed:
-            lost(isFinal: false, why: "the connection broke")
+            lost(isFinal: false, BonafideError(code: "unavailable", message: "the connection broke"))
         default:
             break
         }
@@ -180,10 +160,13 @@ public final class AudioDetectionClient: WebSocketDelegate {
         socket.callbackQueue = queue
         self.socket = socket
         socket.connect()
+        startWatch() // a server may take the connection and never answer the handshake
     }
 
     /// A connection stands: continues where the last one broke.
     private func opened() {
+        stopWatch()
+        guard !isOver else { return finish() } // `disconnect` came before the connection stood
         isOpen = true
         start = next
         firstSequence = nextSequence
@@ -203,71 +186,87 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private func send(_ type: String, _ fields: [String: Any] = [:]) {
         let message = fields.merging(["type": type]) { _, new in new }
         guard let data = try? JSONSerialization.data(withJSONObject: message) else { return }
-        unanswered.append(0)
+        unanswered.append((type, 0))
         socket?.write(string: String(decoding: data, as: UTF8.self))
+        startWatch()
     }
 
     private func sendAudio(_ samples: [Float]) {
         let most = Self.frameSamples - Self.frameSamples % channels
         for from in stride(from: 0, to: samples.count, by: most) {
             let words = samples[from..<min(from + most, samples.count)].map { $0.bitPattern.littleEndian }
-            unanswered.append(words.count)
+            unanswered.append(("audio", words.count))
             socket?.write(data: words.withUnsafeBufferPointer { Data(buffer: $0) })
+            startWatch()
         }
     }
 
+    /// Takes a message, and tells what it says when all of it is understood.
     private func received(_ text: String) {
-        guard let message = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] else { return }
-        guard let type = message["type"] as? String, Self.answers.contains(type) else { return }
-        let samples = unanswered.isEmpty ? 0 : unanswered.removeFirst()
+        guard !isOver else { return }
+        do {
+            try answered(text)()
+        } catch let error as BonafideError {
+            fail(error)
+        } catch {
+            fail(.nonsense("a message that cannot be understood"))
+        }
+    }
+
+    private func answered(_ text: String) throws -> () -> Void {
+        guard let message = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
+            let type = message["type"] as? String
+        else { throw BonafideError.nonsense("no message") }
+        guard Self.answers.contains(type) else { return {} }
+        guard !unanswered.isEmpty else { throw BonafideError.nonsense("\(type), and nothing was asked") }
+        let asked = unanswered.removeFirst()
+        stopWatch()
+        if !unanswered.isEmpty { startWatch() }
+        var tell: () -> Void = {}
+        if type == "error" {
+            let error = BonafideError(told: message)
+            if asked.kind == "connect" || asked.kind == "config" { throw error } // nothing can go on
+            if Self.notHeard.contains(error.code) { refused(asked.samples) }
+            tell = { self.onError(error, false) }
+        } else if Self.fitting[asked.kind]?.contains(type) != true {
+            throw BonafideError.nonsense("\(type) to \(asked.kind)")
+        }
+        switch type {
+        case "detection_result":
+            tell = try judged(message)
+        case "summary":
+            let summary = try Summary(message, origin: start)
+            finish()
+            tell = { self.onSummary(summary) }
+        case "config_updated":
+            overlap = (message["config"] as? [String: Any])?["overlap_duration"] as? Double ?? 0
+        default:
+            break
+        }
         // Not once `connected`: the audio may be what breaks each connection.
         if type == "detection_result" || unanswered.isEmpty {
             lostAt = nil
             pause = Self.firstPause
         }
-        switch type {
-        case "detection_result":
-            for window in message["windows"] as? [[String: Any]] ?? [] { judged(window) }
-        case "summary":
-            isOver = true
-            let seconds = start + (message["audio_seconds"] as? Double ?? 0)
-            onSummary(Summary(
-                label: message["label"] as? String ?? "", pSpoof: message["p_spoof"] as? Double, audioSeconds: seconds,
-                json: message, decision: message["decision"] as? String, llr: message["llr"] as? Double,
-                partiallySpoofed: message["partially_spoofed"] as? Bool ?? false,
-                conditions: message["conditions"] as? [String] ?? []
-            ))
-        case "error":
-            let code = message["code"] as? String ?? "internal"
-            if Self.notHeard.contains(code) { refused(samples) }
-            onError(BonafideError(code: code, message: message["message"] as? String ?? ""), false)
-        default:
-            break
-        }
+        return tell
     }
 
     /// Drops the samples of a frame of which the service has buffered nothing.
     private func refused(_ samples: Int) {
-        let end = max(0, unjudged.count - unanswered.reduce(0, +))
+        let end = max(0, unjudged.count - unanswered.reduce(0) { $0 + $1.samples })
         unjudged.removeSubrange(max(0, end - samples)..<end)
     }
 
-    private func judged(_ window: [String: Any]) {
-        guard let sequence = window["sequence"] as? Int, let from = window["start_time_seconds"] as? Double,
-            let to = window["end_time_seconds"] as? Double, let label = window["label"] as? String,
-            let running = window["running"] as? [String: Any], let runningLabel = running["label"] as? String
-        else { return onError(BonafideError(code: "internal", message: "no window of a Bonafide service"), false) }
-        let result = DetectionResult(
-            sequence: firstSequence + sequence, start: start + from, end: start + to, label: label,
-            pSpoof: window["p_spoof"] as? Double, speechRatio: window["speech_ratio"] as? Double ?? 0,
-            runningLabel: runningLabel, runningPSpoof: running["p_spoof"] as? Double,
-            memberScores: window["member_scores"] as? [String: Double] ?? [:],
-            llr: window["llr"] as? Double, channel: window["channel"] as? String ?? ""
-        )
-        forget(Int(((result.end - next) * Double(sampleRate)).rounded()))
-        next = result.end
-        nextSequence = result.sequence + 1
-        onDetectionResult(result)
+    private func judged(_ message: [String: Any]) throws -> () -> Void {
+        let results = try (message["windows"] as? [[String: Any]] ?? []).map {
+            try DetectionResult($0, origin: start, firstSequence: firstSequence)
+        }
+        guard let last = results.last else { throw BonafideError.nonsense("a result without a window") }
+        let following = last.end - overlap
+        forget(Int(((following - next) * Double(sampleRate)).rounded()))
+        next = following
+        nextSequence = last.sequence + 1
+        return { results.forEach { self.onDetectionResult($0) } }
     }
 
     /// Drops so many samples of each channel.
@@ -278,27 +277,64 @@ public final class AudioDetectionClient: WebSocketDelegate {
         next += Double(spare) / Double(sampleRate)
     }
 
-    private func lost(isFinal: Bool, why: String) {
+    private func lost(isFinal: Bool, _ why: BonafideError, retryAfter: Double = 0) {
         guard !isOver else { return }
+        stopWatch()
         isOpen = false
         socket = nil
-        let since = lostAt ?? Date()
+        unanswered = [] // it is all in `unjudged`
+        let now = DispatchTime.now()
+        let since = lostAt ?? now
         lostAt = since
-        if isFinal || Date().timeIntervalSince(since) > reconnectSeconds {
-            isOver = true
-            return onError(BonafideError(code: "unavailable", message: why), true)
-        }
+        let seconds = Double(now.uptimeNanoseconds - since.uptimeNanoseconds) / 1e9
+        if isFinal || seconds + retryAfter > reconnectSeconds { return fail(why) }
         // Clients of a service that restarts do not all come back in the same moment.
-        queue.asyncAfter(deadline: .now() + pause * Double.random(in: 0.5...1)) { [weak self] in
+        let least = max(retryAfter, pause / 2)
+        queue.asyncAfter(deadline: .now() + least + Double.random(in: 0...max(pause, retryAfter) / 2)) { [weak self] in
             guard let self, !self.isOver, self.socket == nil else { return }
             self.open()
         }
         pause = min(2 * pause, Self.longestPause)
     }
 
-    /// A refused handshake is an HTTP answer: 429 and 5xx may pass, the rest will not.
-    private func isRefusal(_ error: Error?) -> Bool {
-        guard case .notAnUpgrade(let status, _)? = error as? HTTPUpgradeError else { return false }
-        return (400..<500).contains(status) && status != 429
+    /// A handshake may have been refused with an HTTP answer, whose body Starscream does not show.
+    private func refused(by error: Error?) {
+        guard case .notAnUpgrade(let status, let headers)? = error as? HTTPUpgradeError else {
+            let why = error.map { "\($0)" } ?? "the connection broke"
+            return lost(isFinal: false, BonafideError(code: "unavailable", message: why))
+        }
+        let code = Self.statusCodes[status] ?? "invalid_request"
+        let told = headers.first { $0.key.lowercased() == "retry-after" }.flatMap { Double($0.value) } ?? 0
+        let why = BonafideError(code: code, message: "refused with status \(status)")
+        lost(isFinal: !Self.passing.contains(code), why, retryAfter: (0...86_400).contains(told) ? told : 0)
+    }
+
+    /// Gives a connection up on which no answer comes.
+    private func startWatch() {
+        guard watch == nil else { return }
+        let item = DispatchWorkItem { [weak self] in
+            guard let self, let silent = self.socket else { return }
+            self.lost(isFinal: false, BonafideError(code: "unavailable", message: "no answer came for long"))
+            silent.forceDisconnect()
+        }
+        watch = item
+        queue.asyncAfter(deadline: .now() + Self.answerSeconds, execute: item)
+    }
+
+    private func stopWatch() {
+        watch?.cancel()
+        watch = nil
+    }
+
+    /// Ends the session with an error.
+    private func fail(_ error: BonafideError) {
+        finish()
+        onError(error, true)
+    }
+
+    private func finish() {
+        isOver = true
+        stopWatch()
+        socket?.disconnect()
     }
 }

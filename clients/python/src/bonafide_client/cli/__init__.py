@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .arguments import Options, parse
+from .arguments import parse
+from .options import Options
 from .outcome import UNANSWERED
 from .printer import readers_may_leave
 from .run import run

@@ -12,7 +12,7 @@ from ..errors import BonafideError
 from ..job_results import Job
 from ..results import FaceReport
 from . import documents, render
-from .arguments import USAGE, JobsOptions, Options
+from .options import USAGE, JobsOptions, Options
 from .outcome import GENUINE, UNJUDGED, Outcome, exit_code
 from .printer import Printer
 

@@ -12,11 +12,9 @@ from ..live import AudioDetectionClient, LiveSummary, file_blocks, microphone
 from ..live.sources import Block, file_channels
 from ..threads import in_thread
 from . import documents, render, render_live
-from .arguments import USAGE, LiveOptions, Options
-from .outcome import GENUINE, SPOOF, UNJUDGED, Outcome
+from .options import USAGE, LiveOptions, Options
+from .outcome import Outcome, of_voice
 from .printer import Printer
-
-_EXIT_CODES = {"bonafide": GENUINE, "spoof": SPOOF, "no_speech": UNJUDGED}
 
 
 async def listen(options: Options, live: LiveOptions) -> int:
@@ -50,8 +48,7 @@ async def listen(options: Options, live: LiveOptions) -> int:
         out.print(render_live.summary(name, summary))
         if not options.quiet:
             out.print(render.model(summary.model))
-    code = _EXIT_CODES[summary.label]
-    return UNJUDGED if code == GENUINE and summary.decision == "uncertain" else code
+    return of_voice(summary)
 
 
 async def _channels(live: LiveOptions) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import BonafideError, DeadlineExceeded, Internal, Overloaded, Unauthenticated, Unavailable
+from ..live.results import LiveSummary
 from ..results import AudioReport, FaceReport
 
 GENUINE, SPOOF, UNJUDGED, UNANSWERED = 0, 1, 3, 4
@@ -22,18 +23,29 @@ class Outcome:
     def exit_code(self) -> int:
         """What the exit code would be if this were the only file."""
         match self.result:
-            case AudioReport(label="spoof") | FaceReport(label="fake"):
+            case AudioReport(error_message=error_message) as report:
+                code = of_voice(report)
+                return UNJUDGED if code == GENUINE and error_message else code
+            case FaceReport(label="fake") | FaceReport(decision="spoof"):
                 return SPOOF
-            case AudioReport(decision="uncertain") | FaceReport(decision="uncertain"):
-                return UNJUDGED
-            case AudioReport(label="bonafide", error_message=""):
-                return GENUINE
-            case FaceReport(label="live", reason=""):
+            case FaceReport(label="live", reason="", decision=None | "bonafide"):
                 return GENUINE
             case Unavailable() | Overloaded() | DeadlineExceeded() | Unauthenticated() | Internal():
                 return UNANSWERED
-            case _:  # bad input, a file that is not there, a verdict that lacks some chunks, or one not to rely on
+            case _:  # bad input, a file that is not there, or a verdict not to rely on
                 return UNJUDGED
+
+
+def of_voice(verdict: AudioReport | LiveSummary) -> int:
+    """The exit code of a voice: success only if nothing in the verdict speaks against it, in any channel.
+
+    A partial spoof is no success: the mean that the label goes by hides a few spoofed seconds of a long recording. It
+    is no finding either, as one suspicious stretch among many windows may be a wrong one.
+    """
+    if verdict.label == "spoof" or verdict.decision == "spoof":
+        return SPOOF
+    partial = any(each.partially_spoofed for each in (verdict, *verdict.channels))
+    return UNJUDGED if verdict.label == "no_speech" or verdict.decision == "uncertain" or partial else GENUINE
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

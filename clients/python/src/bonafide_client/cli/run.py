@@ -15,9 +15,9 @@ from ..errors import BonafideError
 from ..media import Source
 from ..results import AudioReport, ChunkScore, FaceReport, Progress
 from . import documents, render
-from .arguments import USAGE, Options
 from .jobs import jobs
 from .live import listen
+from .options import USAGE, Options
 from .outcome import GENUINE, UNANSWERED, Outcome, exit_code
 from .printer import Printer
 from .progress import Bar, Bars

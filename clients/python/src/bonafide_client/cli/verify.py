@@ -9,7 +9,7 @@ from ..aio import AsyncBonafideClient
 from ..errors import BonafideError
 from ..results import AudioReport, FaceReport
 from . import documents
-from .arguments import USAGE, Options, VerifyOptions
+from .options import USAGE, Options, VerifyOptions
 from .outcome import GENUINE, UNANSWERED, UNJUDGED
 from .printer import Printer
 from .render import printable

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any, cast
 
-from ..errors import Internal
+from ..errors import NEWER_OR_NONE, Internal
 from ..results import Decision, ModelIdentity, Stretch
 from .results import JudgedWindow, LiveChannel, LiveLabel, LiveSummary, LiveWindow
 
@@ -34,7 +34,7 @@ def overlap_s(message: dict[str, Any]) -> float:
     try:
         return float(message["config"]["overlap_duration"])
     except (LookupError, TypeError, ValueError) as error:
-        raise Internal(f"the service sent a configuration that cannot be understood: {error!r}") from error
+        raise _nonsense("a configuration", error) from error
 
 
 def windows(message: dict[str, Any], before: int, start_s: float) -> tuple[LiveWindow, ...]:
@@ -58,7 +58,7 @@ def windows(message: dict[str, Any], before: int, start_s: float) -> tuple[LiveW
             for window in message["windows"]
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Internal(f"the service sent a result that cannot be understood: {error!r}") from error
+        raise _nonsense("a result", error) from error
     if not found:
         raise Internal("the service sent a result without a window")
     return found
@@ -101,7 +101,7 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             channels=tuple(_channel(channel, before, start_s) for channel in message.get("channels", ())),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Internal(f"the service sent a summary that cannot be understood: {error!r}") from error
+        raise _nonsense("a summary", error) from error
 
 
 def _channel(message: dict[str, Any], before: int, start_s: float) -> LiveChannel:
@@ -126,7 +126,7 @@ def _stretches(message: dict[str, Any], start_s: float) -> tuple[Stretch, ...]:
         Stretch(
             start_s + stretch["start_time_seconds"],
             start_s + stretch["end_time_seconds"],
-            float(stretch["p_spoof"]),
+            _probability(stretch["p_spoof"]),
         )
         for stretch in message["suspicious"]
     )
@@ -178,3 +178,13 @@ def _score(score: object) -> float | None:
     if isinstance(score, (int, float)) and 0 <= score <= 1:
         return float(score)
     raise ValueError(f"score {score!r}")
+
+
+def _probability(value: object) -> float:
+    if (score := _score(value)) is None:
+        raise ValueError("no score")
+    return score
+
+
+def _nonsense(what: str, why: Exception) -> Internal:
+    return Internal(f"the service sent {what} that cannot be understood ({why!r}): {NEWER_OR_NONE}")

@@ -1,5 +1,6 @@
 package bonafide
 
+import java.io.IOException
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.util.Timer
@@ -12,54 +13,8 @@ import okhttp3.Response
 import okhttp3.WebSocket
 import okhttp3.WebSocketListener
 import okio.ByteString.Companion.toByteString
+import org.json.JSONException
 import org.json.JSONObject
-
-/** The verdict on one window. Sequence and times go on through reconnections. */
-data class DetectionResult(
-    val sequence: Long,
-    /** From the start of the stream. */
-    val startSeconds: Double,
-    val endSeconds: Double,
-    /** `spoof`, `bonafide` or `no_speech`. */
-    val label: String,
-    /** P(spoof), 0 to 1, whatever the label; null when too little of the window is speech. */
-    val pSpoof: Double?,
-    val speechRatio: Double,
-    /** The verdict so far; changes only when it has clearly crossed the threshold. */
-    val runningLabel: String,
-    val runningPSpoof: Double?,
-    /** P(spoof) by each member of an ensemble, by its name; empty for a single model, and without speech. */
-    val memberScores: Map<String, Double> = emptyMap(),
-    /** Natural logarithm of the likelihood ratio, spoof over bona fide; null without speech or a calibration. */
-    val llr: Double? = null,
-    /** Whose it is, by name, where channels are judged apart; else empty. Windows of several share a sequence and times. */
-    val channel: String = "",
-)
-
-/** The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it. */
-data class Summary(
-    val label: String,
-    val pSpoof: Double?,
-    val audioSeconds: Double,
-    val json: JSONObject,
-    /** `bonafide`, `spoof` or `uncertain`; null unless the service has a band. */
-    val decision: String? = null,
-    /** Natural logarithm of the likelihood ratio, spoof over bona fide; null without speech or a calibration. */
-    val llr: Double? = null,
-    /** Bona fide by its mean, with suspicious stretches. */
-    val partiallySpoofed: Boolean = false,
-    /** What weakens the verdict, such as `narrow_band`. */
-    val conditions: List<String> = emptyList(),
-) {
-    /** The signed record of this verdict, a compact JWS; empty where the service keeps none. */
-    val evidence: String get() = json.optString("evidence")
-
-    /** Whose verdict this is, where channels were judged apart: the worst one's, by name; else empty. */
-    val channel: String get() = json.optString("channel")
-}
-
-/** `code` is the service's own, such as `overloaded`. */
-class BonafideException(val code: String, message: String) : Exception(message)
 
 /**
  * Judges speech while it is spoken: audio in, windows out to `onDetectionResult`. One client is one stream.
@@ -97,15 +52,19 @@ class AudioDetectionClient(
     private var isOpen = false
     private var isEnding = false
     private var isOver = false
-    private var lostAt = 0L
+    /** When the service was lost, in milliseconds of a clock that only goes forward; null while it is there. */
+    private var lostAt: Long? = null
     private var pauseMillis = FIRST_PAUSE_MILLIS
 
     /** Audio from where the next window begins, and where that is in the stream. */
     private var unjudged = FloatArray(0)
     private var nextSeconds = 0.0
 
-    /** The frames that await their answer, which come in order: how many samples each holds, 0 for text. */
-    private val unanswered = ArrayDeque<Int>()
+    /** What neighbouring windows share, as the service is set. */
+    private var overlapSeconds = 0.0
+
+    /** The frames that await their answer, which come in order. */
+    private val unanswered = ArrayDeque<Asked>()
 
     /** What this connection counts from. */
     private var startSeconds = 0.0
@@ -118,17 +77,28 @@ class AudioDetectionClient(
         if (socket == null && !isOver) open()
     }
 
-    /** Sends samples from -1 to 1, interleaved if there are `channels`, at the same rate all along, 8,000 to 192,000. */
+    /**
+     * Sends samples from -1 to 1, interleaved if there are `channels`, at the same rate all along, 8,000 to 192,000.
+     *
+     * More than 30 s (less at high rates) that await an answer are refused as `overloaded`: all of it is kept, to be
+     * sent again.
+     */
     @Synchronized
     fun sendAudioChunk(samples: FloatArray, sampleRate: Int = 16_000) {
         require(samples.size % channels == 0) { "no whole number of samples for each channel" }
         require(this.sampleRate == 0 || this.sampleRate == sampleRate) { "a stream has one sample rate" }
         if (isOver || isEnding) throw BonafideException("unavailable", "the session has ended")
+        val most = minOf(KEPT_SECONDS * sampleRate, MOST_KEPT_SAMPLES / channels)
+        val unansweredSamples = unanswered.sumOf { it.samples }
+        if ((unansweredSamples + samples.size) / channels > most) {
+            throw BonafideException("overloaded", "${most / sampleRate} seconds of audio wait for an answer already")
+        }
         val isFirst = this.sampleRate == 0
         this.sampleRate = sampleRate
-        unjudged += samples
-        val spare = unjudged.size / channels - KEPT_SECONDS * sampleRate
+        // What is not answered is kept; what the service has heard and could not judge, or waits for it, only so long.
+        val spare = (unjudged.size - unansweredSamples + (if (isOpen) 0 else samples.size)) / channels - most
         if (spare > 0) forget(spare)
+        unjudged += samples
         if (isOpen && isFirst) configure()
         if (isOpen) sendAudio(samples)
     }
@@ -136,6 +106,7 @@ class AudioDetectionClient(
     /** Judges the rest, ends the session, and asks for the summary. */
     @Synchronized
     fun end() {
+        if (isEnding) return
         isEnding = true
         if (isOpen) sendText("end")
     }
@@ -143,9 +114,7 @@ class AudioDetectionClient(
     /** Closes the connection at once, without a summary. */
     @Synchronized
     fun disconnect() {
-        isOver = true
-        timer.cancel()
-        socket?.close(1000, null)
+        finish()
     }
 
     private fun open() {
@@ -177,7 +146,7 @@ class AudioDetectionClient(
     }
 
     private fun sendText(type: String, vararg fields: Pair<String, Any>) {
-        unanswered += 0
+        unanswered += Asked(type, 0)
         socket?.send(JSONObject(mapOf("type" to type) + fields).toString())
     }
 
@@ -187,76 +156,80 @@ class AudioDetectionClient(
             val end = minOf(start + most, samples.size)
             val bytes = ByteBuffer.allocate(4 * (end - start)).order(ByteOrder.LITTLE_ENDIAN)
             for (index in start until end) bytes.putFloat(samples[index])
-            unanswered += end - start
+            unanswered += Asked("audio", end - start)
             socket?.send(bytes.array().toByteString())
         }
     }
 
+    /** Takes a message, and tells what it says when all of it is understood. */
     @Synchronized
-    private fun received(from: WebSocket, message: JSONObject) {
-        if (from !== socket) return
+    private fun received(from: WebSocket, text: String) {
+        if (isOver || from !== socket) return
+        val tell = try {
+            answered(JSONObject(text))
+        } catch (error: BonafideException) {
+            return fail(error)
+        } catch (error: JSONException) {
+            return fail(nonsense("a message that cannot be understood (${error.message})"))
+        }
+        tell()
+    }
+
+    private fun answered(message: JSONObject): () -> Unit {
         val type = message.getString("type")
-        if (type !in ANSWERS) return
-        val samples = unanswered.removeFirstOrNull() ?: 0
-        if (type == "error" && message.getString("code") in NOT_HEARD) refused(samples)
-        // Not once `connected`: the audio may be what breaks each connection.
-        if (type == "detection_result" || unanswered.isEmpty()) {
-            lostAt = 0
-            pauseMillis = FIRST_PAUSE_MILLIS
+        if (type !in ANSWERS) return {}
+        val asked = unanswered.removeFirstOrNull() ?: throw nonsense("$type, and nothing was asked")
+        if (type == "error") {
+            val error = errorOf(message)
+            if (asked.kind == "connect" || asked.kind == "config") throw error // nothing can go on
+            if (error.code in NOT_HEARD) refused(asked.samples)
+            hopeAgain(unanswered.isEmpty())
+            return { onError(error, false) }
         }
-        when (type) {
-            "detection_result" -> message.getJSONArray("windows").forEach { judged(it as JSONObject) }
+        if (type !in FITTING.getValue(asked.kind)) throw nonsense("$type to ${asked.kind}")
+        val tell = when (type) {
+            "detection_result" -> judged(message)
             "summary" -> summed(message)
-            "error" -> onError(BonafideException(message.getString("code"), message.getString("message")), false)
+            else -> ({})
         }
+        if (type == "config_updated") {
+            overlapSeconds = message.optJSONObject("config")?.optDouble("overlap_duration", 0.0) ?: 0.0
+        }
+        // Not once `connected`: the audio may be what breaks each connection.
+        hopeAgain(type == "detection_result" || unanswered.isEmpty())
+        return tell
+    }
+
+    private fun hopeAgain(isThere: Boolean) {
+        if (!isThere) return
+        lostAt = null
+        pauseMillis = FIRST_PAUSE_MILLIS
     }
 
     /** Drops the samples of a frame of which the service has buffered nothing. */
     private fun refused(samples: Int) {
-        val end = maxOf(0, unjudged.size - unanswered.sum())
+        val end = maxOf(0, unjudged.size - unanswered.sumOf { it.samples })
         val start = maxOf(0, end - samples)
         unjudged = unjudged.copyOfRange(0, start) + unjudged.copyOfRange(end, unjudged.size)
     }
 
-    private fun judged(window: JSONObject) {
-        val running = window.getJSONObject("running")
-        val result = DetectionResult(
-            sequence = firstSequence + window.getLong("sequence"),
-            startSeconds = startSeconds + window.getDouble("start_time_seconds"),
-            endSeconds = startSeconds + window.getDouble("end_time_seconds"),
-            label = window.getString("label"),
-            pSpoof = window.probability("p_spoof"),
-            speechRatio = window.getDouble("speech_ratio"),
-            runningLabel = running.getString("label"),
-            runningPSpoof = running.probability("p_spoof"),
-            memberScores = window.optJSONObject("member_scores")?.let { scores ->
-                scores.keys().asSequence().associateWith { scores.getDouble(it) }
-            } ?: emptyMap(),
-            llr = window.number("llr"),
-            channel = window.optString("channel"),
-        )
-        forget(Math.round((result.endSeconds - nextSeconds) * sampleRate).toInt())
-        nextSeconds = result.endSeconds
-        nextSequence = result.sequence + 1
-        onDetectionResult(result)
+    private fun judged(message: JSONObject): () -> Unit {
+        val windows = message.getJSONArray("windows")
+        val results = (0 until windows.length()).map {
+            resultOf(windows.getJSONObject(it), startSeconds, firstSequence)
+        }
+        val last = results.lastOrNull() ?: throw nonsense("a result without a window")
+        val next = last.endSeconds - overlapSeconds
+        forget(Math.round((next - nextSeconds) * sampleRate).toInt())
+        nextSeconds = next
+        nextSequence = last.sequence + 1
+        return { results.forEach { onDetectionResult(it) } }
     }
 
-    private fun summed(message: JSONObject) {
-        isOver = true
-        timer.cancel()
-        val seconds = startSeconds + message.getDouble("audio_seconds")
-        onSummary(
-            Summary(
-                label = message.getString("label"),
-                pSpoof = message.probability("p_spoof"),
-                audioSeconds = seconds,
-                json = message,
-                decision = if (message.isNull("decision")) null else message.getString("decision"),
-                llr = message.number("llr"),
-                partiallySpoofed = message.optBoolean("partially_spoofed"),
-                conditions = message.optJSONArray("conditions")?.map { it.toString() } ?: emptyList(),
-            )
-        )
+    private fun summed(message: JSONObject): () -> Unit {
+        val summary = summaryOf(message, startSeconds)
+        finish()
+        return { onSummary(summary) }
     }
 
     /** Drops so many samples of each channel. */
@@ -267,20 +240,31 @@ class AudioDetectionClient(
     }
 
     @Synchronized
-    private fun lost(from: WebSocket, isFinal: Boolean, why: String) {
+    private fun lost(from: WebSocket, isFinal: Boolean, why: BonafideException, retryAfterMillis: Long = 0) {
         if (isOver || from !== socket) return
         socket = null // OkHttp may tell of one connection's end twice
         isOpen = false
-        val now = System.currentTimeMillis()
-        if (lostAt == 0L) lostAt = now
-        if (isFinal || now - lostAt > reconnectMillis) {
-            isOver = true
-            timer.cancel()
-            return onError(BonafideException("unavailable", why), true)
-        }
+        unanswered.clear() // it is all in `unjudged`
+        val now = TimeUnit.NANOSECONDS.toMillis(System.nanoTime())
+        val since = lostAt ?: now
+        lostAt = since
+        if (isFinal || now - since + retryAfterMillis > reconnectMillis) return fail(why)
         // Clients of a service that restarts do not all come back in the same moment.
-        timer.schedule(pauseMillis / 2 + Random.nextLong(pauseMillis / 2)) { reopen() }
+        val pause = maxOf(pauseMillis, retryAfterMillis)
+        timer.schedule(maxOf(retryAfterMillis, pause / 2) + Random.nextLong(pause / 2)) { reopen() }
         pauseMillis = minOf(2 * pauseMillis, LONGEST_PAUSE_MILLIS)
+    }
+
+    /** Ends the session with an error. */
+    private fun fail(error: BonafideException) {
+        finish()
+        onError(error, true)
+    }
+
+    private fun finish() {
+        isOver = true
+        timer.cancel()
+        socket?.close(1000, null)
     }
 
     @Synchronized
@@ -291,37 +275,70 @@ class AudioDetectionClient(
     private inner class Listener : WebSocketListener() {
         override fun onOpen(webSocket: WebSocket, response: Response) = opened(webSocket)
 
-        override fun onMessage(webSocket: WebSocket, text: String) = received(webSocket, JSONObject(text))
+        override fun onMessage(webSocket: WebSocket, text: String) = received(webSocket, text)
 
         override fun onClosing(webSocket: WebSocket, code: Int, reason: String) {
             webSocket.close(1000, null)
-            lost(webSocket, code in FINAL_CLOSURES, reason.ifEmpty { "closed with code $code" })
+            val final = FINAL_CLOSURES[code]
+            val why = reason.ifEmpty { "closed with code $code" }
+            lost(webSocket, final != null, BonafideException(final ?: "unavailable", why))
         }
 
         override fun onFailure(webSocket: WebSocket, t: Throwable, response: Response?) {
-            // A refused handshake is an HTTP answer: 429 and 5xx may pass, the rest will not.
-            val isFinal = response != null && response.code in 400..499 && response.code != 429
-            lost(webSocket, isFinal, response?.let { "refused with status ${it.code}" } ?: t.toString())
+            if (response == null) return lost(webSocket, false, BonafideException("unavailable", t.toString()))
+            val error = refusal(response)
+            // NaN and what is no time fail this.
+            val seconds = response.header("Retry-After")?.toDoubleOrNull()?.takeIf { it in 0.0..MOST_RETRY_SECONDS }
+            lost(webSocket, error.code !in PASSING, error, (1000 * (seconds ?: 0.0)).toLong())
+        }
+
+        /** A refused handshake is an HTTP answer with the error as JSON, unless a proxy gave it. */
+        private fun refusal(response: Response): BonafideException = try {
+            errorOf(JSONObject(response.peekBody(MOST_REFUSAL_BYTES).string()).getJSONObject("error"))
+        } catch (_: JSONException) {
+            BonafideException(STATUS[response.code] ?: "invalid_request", "refused with status ${response.code}")
+        } catch (error: IOException) {
+            BonafideException("unavailable", "refused with status ${response.code}: $error")
         }
     }
+
+    /** A frame that awaits its answer, and how many samples it holds. */
+    private class Asked(val kind: String, val samples: Int)
 
     private companion object {
         const val FIRST_PAUSE_MILLIS = 250L
         const val LONGEST_PAUSE_MILLIS = 5_000L
         const val KEPT_SECONDS = 30
+
+        /** OkHttp closes a connection on which 16 MiB wait to be sent. */
+        const val MOST_KEPT_SAMPLES = 3_000_000
+        const val MOST_REFUSAL_BYTES = 65_536L
+        const val MOST_RETRY_SECONDS = 86_400.0
         const val FRAME_SAMPLES = 65_536
 
         /** Exactly one of them for each frame. */
-        val ANSWERS = setOf("connected", "config_updated", "buffering", "detection_result", "summary", "error")
+        val FITTING = mapOf(
+            "connect" to setOf("connected"),
+            "config" to setOf("config_updated"),
+            "audio" to setOf("buffering", "detection_result"),
+            "end" to setOf("summary"),
+        )
+        val ANSWERS = FITTING.values.flatten().toSet() + "error"
 
         /** With these a frame is refused before anything of it is buffered. */
         val NOT_HEARD = setOf("invalid_request", "too_large", "unreadable_media")
 
         /** Closures after which the same would only happen again. */
-        val FINAL_CLOSURES = setOf(1000, 1002, 1003, 1007, 1008, 1009)
+        val FINAL_CLOSURES = mapOf(
+            1000 to "unavailable", 1002 to "internal", 1003 to "invalid_request", 1007 to "invalid_request",
+            1008 to "unavailable", 1009 to "too_large",
+        )
+
+        /** Errors of a handshake after which another may succeed; and those of answers that a proxy gave. */
+        val PASSING = setOf("overloaded", "unavailable", "deadline_exceeded")
+        val STATUS = mapOf(
+            401 to "unauthenticated", 403 to "forbidden", 429 to "overloaded",
+            502 to "unavailable", 503 to "unavailable", 504 to "unavailable",
+        )
     }
 }
-
-private fun JSONObject.number(name: String): Double? = if (isNull(name)) null else getDouble(name)
-
-private fun JSONObject.probability(name: String): Double? = if (isNull(name)) null else getDouble(name)

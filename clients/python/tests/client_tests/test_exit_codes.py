@@ -1,0 +1,83 @@
+"""What a verdict comes to as an exit code: success only where nothing speaks against the file."""
+
+from typing import Any
+
+import pytest
+
+from bonafide_client import AudioReport, FaceReport, ModelIdentity
+from bonafide_client.cli.outcome import GENUINE, SPOOF, UNJUDGED, Outcome, of_voice
+from bonafide_client.live.results import LiveChannel, LiveSummary
+from bonafide_client.results import ChannelVerdict
+
+MODEL = ModelIdentity("model", "v1", demo=False)
+CASES: list[tuple[dict[str, Any], int]] = [
+    ({}, GENUINE),
+    ({"decision": "bonafide"}, GENUINE),
+    ({"partially_spoofed": True}, UNJUDGED),
+    ({"decision": "bonafide", "partially_spoofed": True}, UNJUDGED),
+    ({"decision": "uncertain"}, UNJUDGED),
+    ({"label": "no_speech", "score": None}, UNJUDGED),
+    ({"decision": "spoof"}, SPOOF),
+    ({"label": "spoof", "decision": "uncertain"}, SPOOF),
+    ({"label": "spoof", "partially_spoofed": True}, SPOOF),
+]
+
+
+def report(**fields: Any) -> AudioReport:
+    told: dict[str, Any] = {
+        "label": "bonafide", "score": 0.2, "threshold": 0.5, "chunks": (), "audio_seconds": 4.0, "model": MODEL,
+        "request_id": "r", "error_message": "", "warnings": (), "calibrated": True, "suspicious": (),
+        "speech_seconds": 4.0,
+    }  # fmt: skip
+    return AudioReport(**(told | fields))
+
+
+def summary(**fields: Any) -> LiveSummary:
+    told: dict[str, Any] = {
+        "label": "bonafide", "score": 0.2, "threshold": 0.5, "windows": (), "suspicious": (), "audio_seconds": 4.0,
+        "judged_seconds": 4.0, "speech_seconds": 4.0, "model": MODEL, "calibrated": True, "request_id": "r",
+    }  # fmt: skip
+    return LiveSummary(**(told | fields))
+
+
+@pytest.mark.parametrize(("fields", "code"), CASES)
+def test_of_a_recording_and_of_live_speech(fields: dict[str, Any], code: int) -> None:
+    assert Outcome("a", None, report(**fields)).exit_code == code
+    assert of_voice(summary(**fields)) == code
+
+
+def test_a_partial_spoof_in_any_channel_counts() -> None:
+    told: dict[str, Any] = {
+        "name": "agent", "label": "bonafide", "score": 0.1, "suspicious": (), "speech_seconds": 2.0,
+    }  # fmt: skip
+    spoofed = told | {"partially_spoofed": True}
+    recorded = [ChannelVerdict(number=number, chunks=(), **each) for number, each in enumerate([told, spoofed])]
+    live = [LiveChannel(number=number, windows=(), **each) for number, each in enumerate([told, spoofed])]
+    for count, code in ((1, GENUINE), (2, UNJUDGED)):
+        assert Outcome("a", None, report(channels=tuple(recorded[:count]))).exit_code == code
+        assert of_voice(summary(channels=tuple(live[:count]))) == code
+
+
+def test_chunks_without_a_score_are_no_success_and_hide_no_finding() -> None:
+    assert Outcome("a", None, report(error_message="chunk_3 could not be scored")).exit_code == UNJUDGED
+    assert Outcome("a", None, report(label="spoof", error_message="chunk_3 could not be scored")).exit_code == SPOOF
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({}, GENUINE),
+        ({"decision": "bonafide"}, GENUINE),
+        ({"decision": "uncertain"}, UNJUDGED),
+        ({"reason": "dark"}, UNJUDGED),
+        ({"decision": "spoof"}, SPOOF),
+        ({"decision": "spoof", "reason": "dark"}, SPOOF),
+        ({"label": "fake", "decision": "uncertain"}, SPOOF),
+    ],
+)
+def test_of_a_photo(fields: dict[str, Any], code: int) -> None:
+    told: dict[str, Any] = {
+        "label": "live", "score": 0.2, "confidence": 0.8, "threshold": 0.5, "model": MODEL, "request_id": "r",
+        "calibrated": True, "reason": "", "faces": (),
+    }  # fmt: skip
+    assert Outcome("a", None, FaceReport(**(told | fields))).exit_code == code

@@ -1,0 +1,47 @@
+/** What could turn a verdict into its opposite is refused here, before a caller takes all but `spoof` for bona fide. */
+import { BonafideError } from "./errors.js";
+const LABELS = ["spoof", "bonafide", "no_speech"];
+const DECISIONS = [undefined, null, "bonafide", "spoof", "uncertain"];
+/** @throws BonafideError a label or a score that no Bonafide service gives */
+export function checkDetection({ windows }) {
+    for (const window of list(windows)) {
+        checkVerdict(window);
+        checkVerdict(window.running);
+    }
+}
+/** @throws BonafideError as for `checkDetection` */
+export function checkSummary(summary) {
+    for (const whole of [summary, ...list(summary.channels ?? [])]) {
+        checkVerdict(whole);
+        for (const window of list(whole.windows))
+            checkVerdict(window);
+        for (const { p_spoof } of list(whole.suspicious))
+            checkScore(p_spoof);
+    }
+}
+function checkVerdict(verdict) {
+    const { label, p_spoof, is_spoof, decision, member_scores, llr } = verdict ?? { label: undefined, p_spoof: undefined };
+    if (!LABELS.includes(label))
+        throw nonsense("label", label);
+    if (is_spoof !== undefined && is_spoof !== (label === "spoof"))
+        throw nonsense(`label ${label} with is_spoof`, is_spoof);
+    if (!DECISIONS.includes(decision))
+        throw nonsense("decision", decision);
+    if (llr !== undefined && llr !== null && typeof llr !== "number")
+        throw nonsense("log likelihood ratio", llr);
+    for (const score of [p_spoof, ...Object.values(member_scores ?? {})])
+        checkScore(score);
+}
+function checkScore(score) {
+    if (score !== null && !(typeof score === "number" && score >= 0 && score <= 1))
+        throw nonsense("score", score);
+}
+function list(found) {
+    if (!Array.isArray(found))
+        throw nonsense("windows", found);
+    return found;
+}
+function nonsense(what, value) {
+    const told = `${what} ${JSON.stringify(value)}`;
+    return new BonafideError("internal", `the service answered with ${told}: it is newer than this client, or no Bonafide service`);
+}
