@@ -53,8 +53,8 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
     ) -> SequenceClassifierOutput:
         """(n, samples), normalised -> logits (n, 2); with labels, int64 (n,), the mean loss too."""
         logits = self.judged(*self.front(input_values))
-        if self.branches:
-            logits = either(logits, torch.stack([branch(input_values) for branch in self.branches.values()]).sum(0))
+        for branch in self.branches.values():
+            logits = either(logits, branch(input_values))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -86,13 +86,13 @@ class WavLMForStatistics(WavLMForSequenceClassification):  # type: ignore[no-unt
 
 
 def either(logits: Tensor, spoof: Tensor) -> Tensor:
-    """Odds of spoof are those of the head and those of the branches together.
+    """Odds of spoof are those of the head and those of a branch together.
 
     What one of them is blind to, the other may know; their sum would need both.
 
     Args:
         logits: of the head, (n, 2); class 1 is spoof.
-        spoof: of the branches, (n,).
+        spoof: of the branch, (n,).
 
     Returns:
         Logits (n, 2).

@@ -1,4 +1,4 @@
-"""What the earlier score, the branch's and both tell apart: equal error rates on sites left out, and by family."""
+"""What the earlier score, the branches' and both tell apart: equal error rates on sites left out, and by family."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,13 +17,13 @@ Flags = NDArray[np.bool_]
 def table(
     items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats], less: float
 ) -> list[str]:
-    """Rows of a Markdown table. The earlier model itself has learned from all sites, the branch from the others alone.
+    """Rows of a Markdown table. The earlier model has learned from all sites, the branches from the others alone.
 
     Args:
         items: of each window: the development split's, and modern ones of the train split.
         own: the earlier model's logits of spoof, (windows,).
-        logits_without: the branch's, (windows,), learned without these sites.
-        less: by how many deviations the earlier model's logit counts less than the branch's.
+        logits_without: the branches' by their scale, (windows,), learned without these sites.
+        less: what is taken off the earlier model's logit, in its deviations over real speech.
     """
     dev = np.array([item.split == "dev" for item in items])
     modern = np.array([is_modern(item) for item in items])
@@ -38,18 +38,13 @@ def table(
     columns["old families"] = everything, dev & ~modern & ~np.isin(attack, sorted(MODERN_FAMILIES))
     for name in sorted(MODERN_FAMILIES & set(attack[dev].tolist())):
         columns[name] = everything, dev & ((attack == name) | real)
+    earlier = (own - own[dev & real].mean()) / own[dev & real].std() - less
     rows = ["| judged by | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
-    for name in ("earlier score", "branch", "both"):
+    for name in ("earlier score", "branches", "both"):
         cells = []
         for branch, among in columns.values():
-            earlier, added = (_scaled(each, dev & real) for each in (own, branch))
-            scores = {"earlier score": own, "branch": branch, "both": np.logaddexp(earlier - less, added)}[name]
+            scores = {"earlier score": own, "branches": branch, "both": np.logaddexp(earlier, branch)}[name]
             rate = eer(scores[among], ~real[among], family_weights(attack[among].tolist()))
             cells.append(f"{100 * rate:.1f} %")
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
-
-
-def _scaled(logits: Floats, real: Flags) -> Floats:
-    """In deviations from the mean over real speech."""
-    return np.asarray((logits - logits[real].mean()) / logits[real].std(), np.float32)

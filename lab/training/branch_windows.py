@@ -72,7 +72,8 @@ def recorded(
         {
             "data": manifest.digest(train),
             "convolutions": digest_of(taken_from),
-            "settings": {name: settings[name] for name in ("seed", "channels", "teaching")} | {"fours": plan["fours"]},
+            "settings": {name: settings[name] for name in ("seed", "channels", "layers", "teaching")}
+            | {"fours": plan["fours"]},
         },
     )
     windows, numbers = voice_recordings.write(
@@ -80,19 +81,21 @@ def recorded(
     )
     calls = voice_recordings.write_calls(windows, settings["seed"], plan["workers"], folder / "calls.npy")
 
+    channels, layers = settings["channels"], settings["layers"]
+
     def taken(name: str) -> Branch | None:
         return cast("Branch", voice_model.load(convolutions).branches[name]) if convolutions else None
 
     def taught() -> Branch:
         maps = branch_teaching.maps_of(windows, folder / "maps.npy")
-        copying = Copying(channels=settings["channels"], seed=settings["seed"], **settings["teaching"])
+        copying = Copying(channels=channels, seed=settings["seed"], **settings["teaching"])
         return branch_teaching.taught(windows, maps, copying)
 
     branches = Branches(
         {
             "spectral_branch": _kept(
-                lambda: taken("spectral_branch") or taught(),
-                SpectralBranch(settings["channels"]),
+                lambda: _first_layers(taken("spectral_branch") or taught(), layers),
+                SpectralBranch(channels[:layers]),
                 windows,
                 folder / "spectral.pt",
             ),
@@ -109,6 +112,15 @@ def recorded(
         _kept_averages(branches, calls, folder / "call_averages.npy"),
     ]
     return Recorded(windows, calls, branches, [train[number] for number in numbers] * 2, np.concatenate(averages))
+
+
+def _first_layers(whole: Branch, layers: int) -> SpectralBranch:
+    """A spectral branch that averages what an earlier one of its convolutions finds."""
+    branch = SpectralBranch(whole.channels[:layers])
+    kept = branch.convolutions.state_dict().keys()
+    given = cast("SpectralBranch", whole).convolutions.state_dict()
+    branch.convolutions.load_state_dict({name: given[name] for name in kept})
+    return branch
 
 
 def _kept(make: Callable[[], Branch], empty: Branch, windows: NDArray[np.int16], file: Path) -> Branch:

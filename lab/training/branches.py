@@ -1,4 +1,4 @@
-"""The branches of a voice model together: their averages side by side, and one regression that judges them all."""
+"""The branches of a voice model together: their averages side by side, each judged by itself, and their odds added."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,47 +28,51 @@ class Branches:
     @property
     def width(self) -> int:
         """How many averages there are."""
-        return sum(self._widths())
+        return sum(branch.judge.in_features for branch in self.named.values())
 
     def averages(self, windows: NDArray[np.int16] | Floats) -> Floats:
         """Those of whole windows of any level, (n, 64000) -> float32 (n, width)."""
         return np.concatenate([averages(branch, windows) for branch in self.named.values()], 1)
 
-    @torch.inference_mode()
     def logits(self, found: Floats) -> Floats:
-        """What is made of averages, float32 (n, width) -> logits of spoof, (n,)."""
-        parts = torch.split(torch.from_numpy(found), self._widths(), 1)
-        judged = [branch.judged(part) for branch, part in zip(self.named.values(), parts, strict=True)]
-        return np.asarray(torch.stack(judged).sum(0).numpy())
+        """What is made of averages, float32 (n, width) -> logits of spoof, of all odds together, (n,)."""
+        judged = [logits(branch, part) for branch, part in zip(self.named.values(), self.parts(found), strict=True)]
+        return np.asarray(np.logaddexp.reduce(judged))
 
-    @torch.no_grad()
-    def judge_by(self, weight: Tensor, bias: Tensor, centre: Tensor, spread: Tensor) -> None:
-        """Writes one regression on all averages into the branches.
+    def parts(self, found: Floats) -> list[Floats]:
+        """Averages, float32 (n, width) -> those of each branch."""
+        ends = np.cumsum([branch.judge.in_features for branch in self.named.values()])
+        return np.split(found, ends[:-1], 1)
 
-        Args:
-            weight: of the standardised averages, float32 (width,), of the logit of spoof.
-            bias: float32 (); the first branch has it.
-            centre: of the averages, float32 (width,).
-            spread: of the averages, float32 (width,).
-        """
-        parts = (torch.split(each, self._widths()) for each in (weight, centre, spread))
-        for branch, part, middle, deviation in zip(self.named.values(), *parts, strict=True):
-            branch.get_buffer("centre").copy_(middle)
-            branch.get_buffer("spread").copy_(deviation)
-            branch.judge.weight.copy_(part[None])
-            branch.judge.bias.copy_(bias[None])
-            bias = torch.zeros_like(bias)
 
-    @torch.no_grad()
-    def rescale(self, mean: float, deviation: float) -> None:
-        """From now on logits are less `mean`, and divided by `deviation`."""
-        for branch in self.named.values():
-            branch.judge.bias.sub_(mean).div_(deviation)
-            branch.judge.weight.div_(deviation)
-            mean = 0.0
+@torch.inference_mode()
+def logits(branch: Branch, found: Floats) -> Floats:
+    """What a branch makes of its averages, float32 (n, its width) -> logits of spoof, (n,)."""
+    return np.asarray(branch.judged(torch.from_numpy(found)).numpy())
 
-    def _widths(self) -> list[int]:
-        return [branch.judge.in_features for branch in self.named.values()]
+
+@torch.no_grad()
+def judge_by(branch: Branch, weight: Tensor, bias: Tensor, centre: Tensor, spread: Tensor) -> None:
+    """Writes a regression on its averages into a branch.
+
+    Args:
+        branch: changed in place.
+        weight: of the standardised averages, float32 (width,), of the logit of spoof.
+        bias: float32 ().
+        centre: of the averages, float32 (width,).
+        spread: of the averages, float32 (width,).
+    """
+    branch.get_buffer("centre").copy_(centre)
+    branch.get_buffer("spread").copy_(spread)
+    branch.judge.weight.copy_(weight[None])
+    branch.judge.bias.copy_(bias[None])
+
+
+@torch.no_grad()
+def rescale(branch: Branch, mean: float, deviation: float) -> None:
+    """From now on its logits are less `mean`, and divided by `deviation`."""
+    branch.judge.bias.sub_(mean).div_(deviation)
+    branch.judge.weight.div_(deviation)
 
 
 @torch.inference_mode()

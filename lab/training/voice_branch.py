@@ -1,7 +1,7 @@
-"""Adds branches to a voice model: convolutions that judge quality, a regression on their averages, and both scores.
+"""Adds branches to a voice model: convolutions that judge quality, a regression on the averages of each, all scores.
 
 All learn from windows as they are recorded and from the same ones behind a call, whose codec is no sign of a spoof; the
-regression from modern clips as they are, too.
+regressions from modern clips as they are, too.
 
     python -m lab.training.voice_branch --first earlier/models/bundled/voice
     python -m lab.training.voice_branch --first earlier/models/bundled/voice --table
@@ -17,7 +17,6 @@ import logging
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -36,7 +35,6 @@ from lab.training.voice_calls_offset import Offset
 from lab.training.voice_probe import is_modern
 from lab.training.voice_windows import SPOOF_CLASS
 from models.atomic import atomic
-from models.branch import Branch
 from models.statistics_wavlm import WavLMForStatistics
 
 log = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) ->
 
 @torch.no_grad()
 def joined(first: WavLMForStatistics, branches: Branches, windows: Shown, less: float) -> WavLMForStatistics:
-    """The model with the branches, both logits in deviations from their mean over real speech.
+    """The model with the branches, its own logit in deviations from its mean over real speech, as theirs are.
 
     Args:
         first: without branches.
@@ -78,11 +76,9 @@ def joined(first: WavLMForStatistics, branches: Branches, windows: Shown, less: 
     settings = first.config.to_dict() | {f"{name}_channels": each.channels for name, each in branches.named.items()}
     model = WavLMForStatistics(WavLMConfig(**settings))
     model.load_state_dict(first.state_dict(), strict=False)
-    beside = Branches({name: cast("Branch", model.branches[name]) for name in branches.named})
     for name, branch in branches.named.items():
-        beside.named[name].load_state_dict(branch.state_dict())
-    own, added = windows.own[windows.real], branches.logits(windows.averages[windows.real])
-    beside.rescale(float(added.mean()), float(added.std()))
+        model.branches[name].load_state_dict(branch.state_dict())
+    own = windows.own[windows.real]
     side = torch.full((2,), -0.5)
     side[SPOOF_CLASS] = 0.5
     model.classifier.bias.sub_(side * float(own.mean())).div_(float(own.std()))

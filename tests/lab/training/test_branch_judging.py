@@ -1,4 +1,4 @@
-"""What judges the branches: it learns from what it is given, as much as it counts, and from no site left out."""
+"""What judges each branch: it learns from what it is given, as much as it counts, and from no site left out."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from lab.training.branch_judging import Judging, judge
 from lab.training.branch_windows import Recorded, Shown
-from lab.training.branches import Branches
+from lab.training.branches import Branches, logits
 from lab.training.data.manifest import Item
 from models.power_branch import PowerBranch
 from models.spectral_branch import SpectralBranch
@@ -48,8 +48,8 @@ def apart(branches: Branches, seen: np.ndarray) -> float:
 
 
 def test_recorded_windows_are_learned_from(branches: Branches) -> None:
-    nobody = Shown([], np.zeros(0, np.float32), np.zeros((0, branches.width), np.float32))
-    judge(recorded(branches, 3), nobody, Judging(ridge=1e-2, as_they_are=0.5))
+    real = Shown(items("pypi:words", "dev"), np.zeros(40, np.float32), averages(branches.width, None, 4))
+    judge(recorded(branches, 3), real, Judging(ridge=1e-2, as_they_are=0.5))
     assert apart(branches, averages(branches.width, 3, 5)) > 2
 
 
@@ -68,5 +68,9 @@ def test_clips_as_they_are_count_but_for_sites_left_out_and_the_development_spli
     first, other, _ = (apart(branches, each) for each in of_site)
     assert other > 2 * abs(first)
 
+    for branch, seen_by in zip(branches.named.values(), branches.parts(seen[windows.real]), strict=True):
+        of_real = logits(branch, seen_by)
+        assert of_real.mean() == pytest.approx(0, abs=1e-3)
+        assert of_real.std() == pytest.approx(1, abs=1e-3)
     judge(heard, windows, Judging(ridge=1e-2, as_they_are=0.01))
     assert apart(branches, of_site[1]) < other / 2

@@ -16,7 +16,7 @@ def item(attack: str, split: Any, source: str = "debian:klettres-data") -> Item:
     return Item(Path("w.wav"), "bonafide" if attack == "-" else "spoof", "a", source, "l", attack, split)
 
 
-def test_each_column_has_its_windows_and_the_branch_has_not_learned_from_its_sites() -> None:
+def test_each_column_has_its_windows_and_the_branches_have_not_learned_from_its_sites() -> None:
     items = [
         *[item("-", "dev")] * 4,
         *[item("-", "dev", "github:resemble-ai/Resemblyzer")] * 2,
@@ -36,9 +36,9 @@ def test_each_column_has_its_windows_and_the_branch_has_not_learned_from_its_sit
     rows = branch_table.table(items, (5.0 * old + noise).astype(np.float32), logits_without, 0.5)
     assert rows[0] == "| judged by | e1tts | old families | lyra |"
     assert asked == [FOLDS["e1tts"], frozenset()]
-    earlier, branch, both = (row.split(" | ")[1:] for row in rows[2:])
+    earlier, branches, both = (row.split(" | ")[1:] for row in rows[2:])
     assert earlier[1] == "0.0 %"
     assert earlier[0] != "0.0 %"
-    assert branch[0] == "0.0 %"
-    assert branch[1] != "0.0 %"
+    assert branches[0] == "0.0 %"
+    assert branches[1] != "0.0 %"
     assert [cell.strip(" |") for cell in both] == ["0.0 %"] * 3

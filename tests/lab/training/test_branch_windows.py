@@ -20,6 +20,7 @@ CHANNELS = (3, 3, 4)
 SETTINGS: dict[str, Any] = {
     "seed": 1,
     "channels": [3, 3, 3, 3, 3, 4],
+    "layers": 5,
     "recording": {"fours": 20, "workers": 0},
     "teaching": {"steps": 2, "batch": 4, "crop_frames": 25, "learning_rate": 1e-3},
 }
@@ -105,6 +106,7 @@ def test_convolutions_of_a_model_are_taken_instead_of_taught(
         for module, name in ((distill_mos, "network"), (plc_mos, "branch")):
             patched.setattr(module, name, None)  # nothing is taught or fetched
         found = recorded(SETTINGS, items, tmp_path, tmp_path / "given").branches
+    assert found.named["spectral_branch"].channels == SETTINGS["channels"][:5]
     for name, branch in found.named.items():
         first = next(layer for layer in branch.modules() if isinstance(layer, torch.nn.Conv2d))
         same = next(layer for layer in given.branches[name].modules() if isinstance(layer, torch.nn.Conv2d))

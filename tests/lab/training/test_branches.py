@@ -1,11 +1,11 @@
-"""Branches judged together: one regression on their averages side by side."""
+"""Branches together: their averages side by side, each judged by itself, and their odds added."""
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from lab.training.branches import Branches, averages, even
+from lab.training.branches import Branches, averages, even, judge_by, logits, rescale
 from models.branch import Branch
 from models.power_branch import PowerBranch
 from models.spectral_branch import SpectralBranch
@@ -33,26 +33,31 @@ def test_evened_averages_have_a_deviation_of_one(both: Branches, windows: NDArra
     np.testing.assert_allclose(deviations, 1, rtol=1e-3)
 
 
-def test_one_regression_on_all_averages_is_the_sum_of_the_branches_logits(
-    both: Branches, windows: NDArray[np.int16]
-) -> None:
-    found = both.averages(windows)
-    rng = np.random.default_rng(4)
-    weight, centre, spread = torch.from_numpy(rng.uniform(0.5, 2, (3, found.shape[1]))).float()
-    both.judge_by(weight, torch.tensor(0.3), centre, spread)
-    expected = (torch.from_numpy(found) - centre) / spread @ weight + 0.3
-    np.testing.assert_allclose(both.logits(found), expected.numpy(), rtol=1e-4, atol=1e-3)
+def test_a_regression_on_averages_gives_the_logit_of_the_branch(both: Branches, windows: NDArray[np.int16]) -> None:
     samples = torch.from_numpy(windows[:2].astype(np.float32))
-    with torch.inference_mode():
-        summed = sum(branch(samples) for branch in both.named.values())
-    torch.testing.assert_close(summed, expected[:2], rtol=1e-3, atol=1e-2)
+    rng = np.random.default_rng(4)
+    for branch, found in zip(both.named.values(), both.parts(both.averages(windows)), strict=True):
+        weight, centre, spread = torch.from_numpy(rng.uniform(0.5, 2, (3, found.shape[1]))).float()
+        judge_by(branch, weight, torch.tensor(0.3), centre, spread)
+        expected = (torch.from_numpy(found) - centre) / spread @ weight + 0.3
+        np.testing.assert_allclose(logits(branch, found), expected.numpy(), rtol=1e-4, atol=1e-3)
+        with torch.inference_mode():
+            torch.testing.assert_close(branch(samples), expected[:2], rtol=1e-3, atol=1e-2)
 
 
-def test_rescaled_logits_are_in_deviations(both: Branches, windows: NDArray[np.int16]) -> None:
+def test_odds_of_branches_are_added(both: Branches, windows: NDArray[np.int16]) -> None:
     found = both.averages(windows)
-    before = both.logits(found)
-    both.rescale(float(before.mean()), float(before.std()))
-    np.testing.assert_allclose(both.logits(found), (before - before.mean()) / before.std(), rtol=1e-3, atol=1e-4)
+    each = [logits(branch, part) for branch, part in zip(both.named.values(), both.parts(found), strict=True)]
+    np.testing.assert_allclose(np.exp(both.logits(found)), np.exp(each[0]) + np.exp(each[1]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["spectral_branch", "power_branch"])
+def test_rescaled_logits_are_in_deviations(both: Branches, windows: NDArray[np.int16], name: str) -> None:
+    branch = both.named[name]
+    found = averages(branch, windows)
+    before = logits(branch, found)
+    rescale(branch, float(before.mean()), float(before.std()))
+    np.testing.assert_allclose(logits(branch, found), (before - before.mean()) / before.std(), rtol=1e-3, atol=1e-3)
 
 
 def test_a_branch_says_what_it_averages() -> None:

@@ -1,4 +1,4 @@
-"""Adding branches to a voice model: calls judged milder, the sum of scores, and the served folder."""
+"""Adding branches to a voice model: calls judged milder, the odds of all scores, and the served folder."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_statistics_for_the_milder_model_are_kept(
 
 
 @torch.inference_mode()
-def test_the_odds_of_both_add_up_in_deviations_of_real_speech(first: WavLMForStatistics) -> None:
+def test_the_odds_of_all_add_up_the_own_in_deviations_of_real_speech(first: WavLMForStatistics) -> None:
     torch.manual_seed(7)
     branches = Branches({"spectral_branch": SpectralBranch([3, 3, 3, 3, 3, 4]), "power_branch": PowerBranch([3, 4])})
     rng = np.random.default_rng(8)
@@ -57,9 +57,8 @@ def test_the_odds_of_both_add_up_in_deviations_of_real_speech(first: WavLMForSta
     samples = torch.randn(6, WINDOW, generator=torch.Generator().manual_seed(5))
     averages = branches.averages(samples.numpy())
     windows = Shown(real, rng.normal(3, 2, 6).astype(np.float32), averages)
-    own, added = first(samples).logits, branches.logits(averages)
+    own, other = first(samples).logits, torch.from_numpy(branches.logits(averages))
     one = (own[:, 1] - own[:, 0] - windows.own.mean()) / windows.own.std() - 0.5
-    other = torch.from_numpy((added - added.mean()) / added.std())
     found = voice_branch.joined(first, branches, windows, 0.5)(samples).logits
     torch.testing.assert_close(found[:, 1] - found[:, 0], torch.logaddexp(one, other), atol=1e-2, rtol=1e-2)
 
