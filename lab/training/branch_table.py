@@ -15,7 +15,7 @@ Flags = NDArray[np.bool_]
 
 
 def table(
-    items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats], less: float
+    items: Sequence[Item], own: Floats, logits_without: Callable[[frozenset[str]], Floats], more: float
 ) -> list[str]:
     """Rows of a Markdown table. The earlier model has learned from all sites, the branches from the others alone.
 
@@ -23,7 +23,7 @@ def table(
         items: of each window: the development split's, and modern ones of the train split.
         own: the earlier model's logits of spoof, (windows,).
         logits_without: the branches' by their scale, (windows,), learned without these sites.
-        less: what is taken off the earlier model's logit, in its deviations over real speech.
+        more: what is added to the earlier model's logit, in its deviations over real speech.
     """
     dev = np.array([item.split == "dev" for item in items])
     modern = np.array([is_modern(item) for item in items])
@@ -38,7 +38,7 @@ def table(
     columns["old families"] = everything, dev & ~modern & ~np.isin(attack, sorted(MODERN_FAMILIES))
     for name in sorted(MODERN_FAMILIES & set(attack[dev].tolist())):
         columns[name] = everything, dev & ((attack == name) | real)
-    earlier = (own - own[dev & real].mean()) / own[dev & real].std() - less
+    earlier = (own - own[dev & real].mean()) / own[dev & real].std() + more
     rows = ["| judged by | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
     for name in ("earlier score", "branches", "both"):
         cells = []

@@ -64,14 +64,14 @@ def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) ->
 
 
 @torch.no_grad()
-def joined(first: WavLMForStatistics, branches: Branches, windows: Shown, less: float) -> WavLMForStatistics:
+def joined(first: WavLMForStatistics, branches: Branches, windows: Shown, more: float) -> WavLMForStatistics:
     """The model with the branches, its own logit in deviations from its mean over real speech, as theirs are.
 
     Args:
         first: without branches.
         branches: judged.
         windows: of `shown`.
-        less: what is taken off the model's own logit then.
+        more: what is added to the model's own logit then.
     """
     settings = first.config.to_dict() | {f"{name}_channels": each.channels for name, each in branches.named.items()}
     model = WavLMForStatistics(WavLMConfig(**settings))
@@ -83,7 +83,7 @@ def joined(first: WavLMForStatistics, branches: Branches, windows: Shown, less: 
     side[SPOOF_CLASS] = 0.5
     model.classifier.bias.sub_(side * float(own.mean())).div_(float(own.std()))
     model.classifier.weight.div_(float(own.std()))
-    model.classifier.bias.sub_(side * less)
+    model.classifier.bias.add_(side * more)
     model.train(False)
     return model
 
@@ -130,23 +130,23 @@ def main() -> None:
     heard = recorded(settings, items, arguments.out, arguments.convolutions)
     first = milder_on_calls(arguments.first, heard, Offset(**settings["calls"]), arguments.out)
     windows = shown(first, heard.branches, items)
-    plan, less = Judging(**settings["judging"]), float(settings["earlier_less"])
+    plan, more = Judging(**settings["judging"]), float(settings["earlier_more"])
     if arguments.table:
 
         def logits_without(sites: frozenset[str]) -> Floats:
             judge(heard, windows, plan, sites)
             return heard.branches.logits(windows.averages)
 
-        lines = branch_table.table(windows.items, windows.own, logits_without, less)
+        lines = branch_table.table(windows.items, windows.own, logits_without, more)
         judge(heard, windows, plan)
         lines += [
             "",
-            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branches, windows, less)),
+            *_of_calls(windows, voice_model.load(arguments.first), first, joined(first, heard.branches, windows, more)),
         ]
         print("\n".join(lines))  # noqa: T201  # the output
         return
     judge(heard, windows, plan)
-    voice_model.save(joined(first, heard.branches, windows, less), arguments.out / "model")
+    voice_model.save(joined(first, heard.branches, windows, more), arguments.out / "model")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_the_odds_of_all_add_up_the_own_in_deviations_of_real_speech(first: WavL
     averages = branches.averages(samples.numpy())
     windows = Shown(real, rng.normal(3, 2, 6).astype(np.float32), averages)
     own, other = first(samples).logits, torch.from_numpy(branches.logits(averages))
-    one = (own[:, 1] - own[:, 0] - windows.own.mean()) / windows.own.std() - 0.5
+    one = (own[:, 1] - own[:, 0] - windows.own.mean()) / windows.own.std() + 0.5
     found = voice_branch.joined(first, branches, windows, 0.5)(samples).logits
     torch.testing.assert_close(found[:, 1] - found[:, 0], torch.logaddexp(one, other), atol=1e-2, rtol=1e-2)
 
