@@ -13,6 +13,7 @@ from lab.resumed import begun_before, digest_of
 from lab.training import branch_teaching, plc_mos, voice_model, voice_recordings
 from lab.training.branch_teaching import Copying
 from lab.training.branches import Branches, even
+from lab.training.compiled import compiled
 from lab.training.data import manifest
 from lab.training.data.manifest import NO_ATTACK, Item
 from lab.training.data.voice_audio import load
@@ -24,8 +25,6 @@ from models.graph import use_fused_attention
 from models.power_branch import PowerBranch
 from models.spectral_branch import SpectralBranch
 from models.statistics_wavlm import WavLMForStatistics
-
-_BATCH = 8
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -172,10 +171,7 @@ def shown(first: WavLMForStatistics, branches: Branches, items: Sequence[Item]) 
     return Shown(chosen, own_logits(first, samples), branches.averages(samples))
 
 
-@torch.inference_mode()
 def own_logits(model: WavLMForStatistics, samples: Floats) -> Floats:
-    """What a model makes of normalised windows, float32 (n, 64000) -> logits of spoof, (n,)."""
+    """What a model makes of normalised windows, float32 (n, samples) -> logits of spoof, (n,)."""
     use_fused_attention(model)
-    batches = (torch.from_numpy(samples[n : n + _BATCH]) for n in range(0, len(samples), _BATCH))
-    logits = torch.cat([model(batch).logits for batch in batches])
-    return np.asarray(spoof_logits(logits).numpy())
+    return compiled(lambda batch: spoof_logits(model(batch).logits), model, samples.shape[1])(samples)

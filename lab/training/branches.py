@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lab.training.compiled import compiled
 from models.branch import Branch
 
 Floats = NDArray[np.float32]
@@ -71,11 +72,9 @@ class Branches:
         return [branch.judge.in_features for branch in self.named.values()]
 
 
-@torch.inference_mode()
 def averages(branch: Branch, windows: NDArray[np.int16] | Floats) -> Floats:
-    """Those of whole windows of any level, (n, 64000) -> float32 (n, width)."""
-    found = [branch.averages(torch.from_numpy(np.asarray(each[None], np.float32))) for each in windows]
-    return np.asarray(torch.cat(found).numpy(), np.float32)
+    """Those of whole windows of any level, (n, samples) -> float32 (n, width)."""
+    return compiled(branch.averages, branch, windows.shape[1])(windows)
 
 
 @torch.no_grad()

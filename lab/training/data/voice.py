@@ -80,13 +80,14 @@ SIZES: dict[Split, Sizes] = {
 }
 
 
-def build(root: Path, workers: int, scale: float = 1.0) -> Path:
+def build(root: Path, workers: int, scale: float = 1.0, without: frozenset[str] = frozenset()) -> Path:
     """Fetches, synthesises and writes everything below `root`.
 
     Args:
         root: Output folder; files of an earlier run are kept.
         workers: Processes.
         scale: Share of `SIZES` that is taken; a later run with a larger one adds to the existing files.
+        without: Families of synthetic voices that are left out.
 
     Returns:
         The manifest's path; `modern.jsonl` beside it holds the rows of modern synthesis and its corpora alone.
@@ -107,9 +108,10 @@ def build(root: Path, workers: int, scale: float = 1.0) -> Path:
         neural = run("neural copies of modern corpora", list(_modern_copy_tasks(modern, root)))
         real = [partial(_bonafide, group, root, sizes[group[0].split].bonafide) for group in by_speaker.values()]
         items = run("bona fide speakers", real)
+        voices = [voice for voice in VOICES if voice.family not in without]
         items += run(
             "synthetic voices",
-            [partial(_spoken, v, texts.get(v.language, []), root, sizes[v.split].spoken) for v in VOICES],
+            [partial(_spoken, v, texts.get(v.language, []), root, sizes[v.split].spoken) for v in voices],
         )
         items += run("copies", list(_copy_tasks(items, root, sizes)))
         wet = [item for item in items if item.split != "train"]
@@ -257,9 +259,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=data_dir() / "voice", help="output folder (%(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the windows (%(default)s)")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=sorted(SOURCE_OF_FAMILY),
+        help="a family of synthetic voices that is left out, such as kokoro, which takes an hour; may be repeated",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    log.info("manifest: %s", build(arguments.out, arguments.workers, arguments.scale))
+    path = build(arguments.out, arguments.workers, arguments.scale, frozenset(arguments.without))
+    log.info("manifest: %s", path)
 
 
 if __name__ == "__main__":
