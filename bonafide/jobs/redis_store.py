@@ -5,11 +5,10 @@ has died, is claimed by another (XAUTOCLAIM). Times are in milliseconds there, a
 """
 
 import asyncio
-import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -21,13 +20,28 @@ from bonafide.addresses import RedisServer
 from bonafide.cache.redis import connect
 from bonafide.errors import Unavailable
 from bonafide.jobs import redis_scripts as scripts
-from bonafide.jobs.job import ENDED, PRIORITIES, STATES, TASKS, Item, Job, Outcome, Priority, Task
+from bonafide.jobs.job import ENDED, PRIORITIES, Item, Job, Outcome, Priority
+from bonafide.jobs.redis_records import (
+    CALLBACKS,
+    caller_key,
+    ended_key,
+    entry_of,
+    fields_of,
+    given_key,
+    items_key,
+    job_key,
+    job_of,
+    open_key,
+    results_key,
+    task_of,
+    text,
+)
 from bonafide.jobs.store import too_many_jobs
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "bonafide:jobs:"
 _GROUP = "workers"
+_OTHER_TYPE = "one of its keys in Redis is of another type"
 _AT_ONCE = 1000
 """Items written in one round trip."""
 _UNCOMMITTED_MS = 3600_000
@@ -67,7 +81,7 @@ class RedisJobs:
     async def create(self, job: Job, keys: Sequence[str]) -> Job:
         """See `JobStore.create`."""
         await self._forget_lost(job.caller)
-        items = _items(job.job_id)
+        items = items_key(job.job_id)
         numbered = iter(enumerate(keys))
         while part := list(islice(numbered, _AT_ONCE)):
             async with self._redis.pipeline(transaction=False) as pipeline:
@@ -77,15 +91,15 @@ class RedisJobs:
                 await self._asked(pipeline.execute())
         await self._asked(self._redis.xgroup_create(items, _GROUP, id="0"))
         given = bool(job.idempotency_key)
-        key = _idempotency(job.caller, job.idempotency_key) if given else ""
-        fields = [each for pair in _fields(job, key).items() for each in pair]
+        key = given_key(job.caller, job.idempotency_key) if given else ""
+        fields = [each for pair in fields_of(job, key).items() for each in pair]
         committed = await self._asked(
             self._commit(
-                keys=[_job(job.job_id), items, _open(job.priority), _caller(job.caller), key],
+                keys=[job_key(job.job_id), items, open_key(job.priority), caller_key(job.caller), key],
                 args=[job.job_id, _now_ms(), self._keep_ms, self._most, int(given), *fields],
             )
         )
-        if (kept := _text(committed)) == job.job_id:
+        if (kept := text(committed)) == job.job_id:
             return job
         await self._asked(self._redis.delete(items))
         earlier = await self.get(kept) if kept else None
@@ -95,28 +109,28 @@ class RedisJobs:
 
     async def find(self, caller: str, idempotency_key: str) -> Job | None:
         """See `JobStore.find`."""
-        job_id = await self._asked(self._redis.get(_idempotency(caller, idempotency_key)))
-        return None if job_id is None else await self.get(_text(job_id))
+        job_id = await self._asked(self._redis.get(given_key(caller, idempotency_key)))
+        return None if job_id is None else await self.get(text(job_id))
 
     async def get(self, job_id: str) -> Job | None:
         """See `JobStore.get`."""
         try:
-            fields = await self._asked(self._redis.hgetall(_job(job_id)))
+            fields = await self._asked(self._redis.hgetall(job_key(job_id)))
         except _WrongType:  # whatever it is by now, the job is no longer kept
             return None
-        return _job_of(job_id, fields) if fields else None
+        return job_of(job_id, fields) if fields else None
 
     async def cancel(self, job_id: str) -> None:
         """See `JobStore.cancel`."""
         if (job := await self.get(job_id)) is None:
             return
-        keys = [_job(job_id), _items(job_id), _open(job.priority), _caller(job.caller), _results(job_id)]
+        keys = [job_key(job_id), items_key(job_id), open_key(job.priority), caller_key(job.caller), results_key(job_id)]
         await self._asked(self._cancel(keys=keys, args=[job_id, _now_ms(), self._keep_ms]))
 
     async def results(self, job_id: str, after: int, count: int) -> list[str]:
         """See `JobStore.results`."""
-        found = await self._asked(self._redis.lrange(_results(job_id), after, after + count - 1))
-        return [_text(document) for document in found]
+        found = await self._asked(self._redis.lrange(results_key(job_id), after, after + count - 1))
+        return [text(document) for document in found]
 
     async def take(self) -> Item | None:
         """See `JobStore.take`."""
@@ -134,7 +148,7 @@ class RedisJobs:
     async def _open_jobs(self, priority: Priority) -> list[str]:
         """Ids, that of which an item was taken longest ago first."""
         try:
-            return [_text(each) for each in await self._asked(self._redis.zrange(_open(priority), 0, -1))]
+            return [text(each) for each in await self._asked(self._redis.zrange(open_key(priority), 0, -1))]
         except _WrongType:  # the jobs of other priorities can be found
             return []
 
@@ -161,12 +175,12 @@ class RedisJobs:
         entry, index, key, tries = found
         args: list[str | int] = [job_id, _now_ms()]
         try:
-            if not await self._asked(self._taken(keys=[_job(job_id), _open(priority)], args=args)):
+            if not await self._asked(self._taken(keys=[job_key(job_id), open_key(priority)], args=args)):
                 return None
-            caller, bucket, task = await self._asked(self._redis.hmget(_job(job_id), ["caller", "bucket", "task"]))
+            caller, bucket, task = await self._asked(self._redis.hmget(job_key(job_id), ["caller", "bucket", "task"]))
             if caller is None:
                 return None
-            return Item(job_id, _text(caller), _text(bucket), key, index, tries, entry, _task(task))
+            return Item(job_id, text(caller), text(bucket), key, index, tries, entry, task_of(task))
         except (Unavailable, ValueError):
             await self._put_back(job_id, entry, tries)
             raise
@@ -174,7 +188,7 @@ class RedisJobs:
     async def _put_back(self, job_id: str, entry: str, tries: int) -> None:
         """Lets others take an entry at once, not counted as tried: a server without room reads it out, and no more."""
         untried = self._redis.xclaim(
-            _items(job_id), _GROUP, self._consumer, 0, [entry], idle=self._lease_ms, retrycount=tries - 1
+            items_key(job_id), _GROUP, self._consumer, 0, [entry], idle=self._lease_ms, retrycount=tries - 1
         )
         with suppress(Unavailable, ResponseError):
             await self._asked(untried)
@@ -187,24 +201,24 @@ class RedisJobs:
             await self.cancel(job_id)
         elif job is None and cause == _OTHER_TYPE:
             logger.error("a job is lost", extra={"job": job_id, "cause": cause})
-        await self._asked(self._redis.zrem(_open(priority), job_id))
+        await self._asked(self._redis.zrem(open_key(priority), job_id))
 
     async def _unread(self, job_id: str) -> tuple[str, int, str, int] | None:
         """The next entry that nobody has read, as entry, index, key and tries."""
-        read = await self._asked(self._redis.xreadgroup(_GROUP, self._consumer, {_items(job_id): ">"}, count=1))
-        return _entry(read[0][1], 1) if read else None
+        read = await self._asked(self._redis.xreadgroup(_GROUP, self._consumer, {items_key(job_id): ">"}, count=1))
+        return entry_of(read[0][1], 1) if read else None
 
     async def _left_behind(self, job_id: str) -> tuple[str, int, str, int] | None:
         """An entry that its worker has not renewed."""
-        items, after = _items(job_id), "0-0"
+        items, after = items_key(job_id), "0-0"
         # The server looks at ten entries at a time, which may all be held.
         while True:
             claimed = await self._asked(
                 self._redis.xautoclaim(items, _GROUP, self._consumer, self._lease_ms, start_id=after, count=1)
             )
-            if (found := _entry(claimed[1], 1)) is not None:
+            if (found := entry_of(claimed[1], 1)) is not None:
                 break
-            if (after := _text(claimed[0])) == "0-0":
+            if (after := text(claimed[0])) == "0-0":
                 return None
         entry, index, key, _ = found
         pending = await self._asked(self._redis.xpending_range(items, _GROUP, min=entry, max=entry, count=1))
@@ -217,7 +231,7 @@ class RedisJobs:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for item in items:
                 # `justid` leaves the count of deliveries as it is.
-                pipeline.xclaim(_items(item.job_id), _GROUP, self._consumer, 0, [item.ticket], justid=True)
+                pipeline.xclaim(items_key(item.job_id), _GROUP, self._consumer, 0, [item.ticket], justid=True)
             # A job that was cancelled has no stream any more, which is no reason to let go of the others.
             await self._asked(pipeline.execute(raise_on_error=False))
 
@@ -226,11 +240,18 @@ class RedisJobs:
         if (job := await self.get(item.job_id)) is None:
             return False
         name = item.job_id
-        keys = [_job(name), _items(name), _ended(name), _results(name), _open(job.priority), _caller(job.caller)]
+        keys = [
+            job_key(name),
+            items_key(name),
+            ended_key(name),
+            results_key(name),
+            open_key(job.priority),
+            caller_key(job.caller),
+        ]
         field = "done" if outcome.succeeded else "failed"
         args: list[str | int] = [name, item.index, field, outcome.document, item.ticket, _now_ms(), self._keep_ms]
         try:
-            return bool(await self._asked(self._finish(keys=[*keys, _CALLBACKS], args=args)))
+            return bool(await self._asked(self._finish(keys=[*keys, CALLBACKS], args=args)))
         except _WrongType:
             await self._end_broken(name, job.priority, _OTHER_TYPE)
             return False
@@ -239,7 +260,7 @@ class RedisJobs:
         """See `JobStore.give_back`."""
         try:
             args: list[str | int] = [item.ticket, item.index, item.key]
-            await self._asked(self._give_back(keys=[_items(item.job_id)], args=args))
+            await self._asked(self._give_back(keys=[items_key(item.job_id)], args=args))
         except ResponseError:
             logger.info("a job ended before its item was given back", extra={"job": item.job_id})
 
@@ -249,7 +270,7 @@ class RedisJobs:
         for priority in PRIORITIES:
             for job_id in await self._open_jobs(priority):
                 try:
-                    numbers = await self._asked(self._redis.hmget(_job(job_id), ["total", "done", "failed"]))
+                    numbers = await self._asked(self._redis.hmget(job_key(job_id), ["total", "done", "failed"]))
                 except _WrongType:
                     continue
                 if None not in numbers:
@@ -260,17 +281,17 @@ class RedisJobs:
     async def take_callback(self, again_s: float) -> tuple[Job, int] | None:
         """See `JobStore.take_callback`."""
         now = _now_ms()
-        args: list[str | int] = [now, now + int(again_s * 1000), _job("")]
-        found = await self._asked(self._callback(keys=[_CALLBACKS], args=args))
+        args: list[str | int] = [now, now + int(again_s * 1000), job_key("")]
+        found = await self._asked(self._callback(keys=[CALLBACKS], args=args))
         if not found:
             return None
-        due, attempt = _text(found[0]), int(found[1])
+        due, attempt = text(found[0]), int(found[1])
         job = await self.get(due)
         return None if job is None else (job, attempt)
 
     async def end_callback(self, job_id: str) -> None:
         """See `JobStore.end_callback`."""
-        await self._asked(self._redis.zrem(_CALLBACKS, job_id))
+        await self._asked(self._redis.zrem(CALLBACKS, job_id))
 
     async def prune(self) -> None:
         """See `JobStore.prune`: Redis does it, each key has its time."""
@@ -281,9 +302,9 @@ class RedisJobs:
 
     async def _forget_lost(self, caller: str) -> None:
         """Takes jobs that are no longer kept out of their caller's set, so that they do not count."""
-        for each in await self._asked(self._redis.smembers(_caller(caller))):
-            if _text(await self._asked(self._redis.type(_job(_text(each))))) != "hash":
-                await self._asked(self._redis.srem(_caller(caller), each))
+        for each in await self._asked(self._redis.smembers(caller_key(caller))):
+            if text(await self._asked(self._redis.type(job_key(text(each))))) != "hash":
+                await self._asked(self._redis.srem(caller_key(caller), each))
 
     async def _asked(self, answer: Awaitable[Any]) -> Any:
         """An answer of the server; a refused command is raised as it is.
@@ -311,99 +332,5 @@ def _failed(error: Exception, kind: type[Unavailable] = Unavailable) -> Unavaila
     return kind("jobs cannot be kept now, try again later")
 
 
-_OTHER_TYPE = "one of its keys in Redis is of another type"
-_CALLBACKS = f"{PREFIX}callbacks"
-
-
-def _job(job_id: str) -> str:
-    return f"{PREFIX}job:{job_id}"
-
-
-def _items(job_id: str) -> str:
-    return f"{PREFIX}items:{job_id}"
-
-
-def _ended(job_id: str) -> str:
-    return f"{PREFIX}ended:{job_id}"
-
-
-def _results(job_id: str) -> str:
-    return f"{PREFIX}results:{job_id}"
-
-
-def _open(priority: Priority) -> str:
-    return f"{PREFIX}open:{priority}"
-
-
-def _caller(caller: str) -> str:
-    return f"{PREFIX}caller:{caller}"
-
-
-def _idempotency(caller: str, key: str) -> str:
-    return f"{PREFIX}idempotency:{hashlib.sha256(repr((caller, key)).encode()).hexdigest()}"
-
-
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _entry(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], tries: int) -> tuple[str, int, str, int] | None:
-    for entry, fields in entries:
-        if fields:
-            return _text(entry), int(fields[b"index"]), _text(fields[b"key"]), tries
-    return None
-
-
-def _fields(job: Job, idempotency: str) -> dict[str, str | int]:
-    return {
-        "caller": job.caller,
-        "bucket": job.bucket,
-        "priority": job.priority,
-        "state": job.state,
-        "total": job.total,
-        "done": job.done,
-        "failed": job.failed,
-        "created": int(job.created * 1000),
-        "callback_url": job.callback_url,
-        "idempotency_key": job.idempotency_key,
-        "fingerprint": job.fingerprint,
-        "idempotency": idempotency,
-        "task": job.task,
-    }
-
-
-def _job_of(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
-    of = {_text(name): _text(value) for name, value in fields.items()}
-
-    def seconds(name: str) -> float | None:
-        return int(of[name]) / 1000 if name in of else None
-
-    (priority,) = (each for each in PRIORITIES if each == of["priority"])
-    (state,) = (each for each in STATES if each == of["state"])
-    return Job(
-        job_id,
-        of["caller"],
-        of["bucket"],
-        priority,
-        state,
-        int(of["total"]),
-        seconds("created") or 0.0,
-        int(of["done"]),
-        int(of["failed"]),
-        seconds("started"),
-        seconds("ended"),
-        of["callback_url"],
-        of["idempotency_key"],
-        of["fingerprint"],
-        _task(of.get("task")),
-    )
-
-
-def _task(value: Any) -> Task:
-    """What the items of a job are; a release that did not write it knew recordings alone."""
-    (task,) = (each for each in TASKS if each == ("voice" if value is None else _text(value)))
-    return task

@@ -8,7 +8,8 @@ import pytest
 from bonafide.addresses import RedisServer
 from bonafide.errors import Unavailable
 from bonafide.jobs.job import Job
-from bonafide.jobs.redis_store import PREFIX, RedisJobs
+from bonafide.jobs.redis_records import PREFIX
+from bonafide.jobs.redis_store import RedisJobs
 from bonafide.jobs.worker import MAX_TRIES
 from tests.bonafide.jobs.stored_jobs import created, taken, verdict
 from tests.servers import Server, free_port
