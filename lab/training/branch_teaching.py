@@ -2,7 +2,6 @@
 
 import logging
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lab.training import distill_mos
+from lab.training.compiled import program
 from lab.training.kept_rows import write_rows
 from lab.training.voice_recordings import FULL_SCALE
-from models.openvino_engine import openvino, traced
 from models.spectral_branch import HOP, SpectralBranch, compressed
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class Copying:
 def maps_of(windows: NDArray[np.int16], file: Path) -> NDArray[np.float16]:
     """What the network finds in each window, float16 (n, 1024, 200), on disk; a finished file is opened again."""
     if not file.exists():
-        compiled = _compiled(windows.shape[1])
+        compiled = program(_Maps(distill_mos.network()), windows.shape[1], {})
         shape = (len(windows), *compiled.output(0).shape[1:])
         rows = (compiled(_floats(each[None]))[0][0] for each in windows)
         write_rows(file, shape, np.float16, rows, "teacher's windows")
@@ -148,16 +147,6 @@ class _Maps(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         found: Tensor = self.convolutions(compressed(samples))
         return found.flatten(1, 2)
-
-
-def _compiled(samples: int) -> openvino.CompiledModel:
-    """The network for single windows by OpenVINO, which computes in bfloat16 where the processor does."""
-    module = _Maps(distill_mos.network())
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant
-        converted = traced(module, torch.rand(1, samples) - 0.5)
-    converted.reshape([1, samples])
-    return openvino.Core().compile_model(converted, "CPU")
 
 
 def _floats(windows: NDArray[np.int16]) -> NDArray[np.float32]:

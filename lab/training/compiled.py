@@ -1,7 +1,7 @@
 """Networks of the recipes by OpenVINO, which computes them several times as fast as torch does on a CPU."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,21 @@ class _Computing(nn.Module):
         return self._compute(samples)
 
 
+def program(network: nn.Module, samples: int, settings: Mapping[Any, Any]) -> openvino.CompiledModel:
+    """A network for single windows, float32 (1, samples).
+
+    Args:
+        network: as it is; its weights have no gradient afterwards.
+        samples: of a window.
+        settings: OpenVINO's; without any it computes in bfloat16 where the processor does.
+    """
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant
+        converted = traced(network, torch.rand(1, samples) - 0.5)
+    converted.reshape([1, samples])
+    return openvino.Core().compile_model(converted, "CPU", dict(settings))
+
+
 def compiled(
     compute: Callable[[Tensor], Tensor], network: nn.Module, samples: int
 ) -> Callable[[Iterable[NDArray[Any]]], Floats]:
@@ -37,13 +52,9 @@ def compiled(
     Returns:
         Windows (n, samples), of any type -> float32 (n, ...).
     """
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of each size it takes for a constant
-        converted = traced(_Computing(compute, network).train(False), torch.rand(1, samples) - 0.5)
-    converted.reshape([1, samples])
-    program = openvino.Core().compile_model(converted, "CPU", cpu_settings("fp32", threads=0))
+    of_window = program(_Computing(compute, network).train(False), samples, cpu_settings("fp32", threads=0))
 
     def run(windows: Iterable[NDArray[Any]]) -> Floats:
-        return np.concatenate([program(np.asarray(each[None], np.float32))[0].copy() for each in windows])
+        return np.concatenate([of_window(np.asarray(each[None], np.float32))[0].copy() for each in windows])
 
     return run
