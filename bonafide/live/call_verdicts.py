@@ -1,5 +1,6 @@
 """Verdicts on phone calls by call id, until they expire: in memory, and in Redis for the other replicas."""
 
+import json
 import logging
 
 from bonafide.cache.circuit_breaker import CircuitBreaker, CircuitOpen, GuardedStore
@@ -80,7 +81,7 @@ class CallVerdicts:
         return None if own is None else own.removeprefix(_SHARED)
 
     async def _of_all_replicas(self, key: str) -> bytes | None:
-        """What the shared store has; None also where it fails."""
+        """What the shared store has; None also where it fails, or has what no replica stored."""
         if self._shared is None:
             return None
         try:
@@ -88,16 +89,26 @@ class CallVerdicts:
         except StoreFailed as error:
             _log("verdicts of other replicas cannot be read", error)
             return None
-        if document is None or self._seal is None:
-            return document
-        opened = self._seal.open(key, document)
-        return None if opened is None else bytes(opened)
+        if document is None:
+            return None
+        opened = document if self._seal is None else self._seal.open(key, document)
+        if opened is None or not _is_document(bytes(opened)):
+            logger.warning("what Redis has under a call's key is no verdict")
+            return None
+        return bytes(opened)
 
     async def close(self) -> None:
         """Closes both stores."""
         await self._own.close()
         if self._shared is not None:
             await self._shared.close()
+
+
+def _is_document(value: bytes) -> bool:
+    try:
+        return isinstance(json.loads(value), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _log(text: str, error: StoreFailed) -> None:

@@ -1,5 +1,7 @@
 """Verdicts by call id: shared where there is Redis, and here where there is none or it fails."""
 
+import json
+
 import pytest
 
 from bonafide.addresses import RedisServer
@@ -13,6 +15,10 @@ from tests.bonafide.cache.failing_store import FailingStore
 from tests.servers import Server, free_port
 
 
+def verdict(text: str) -> bytes:
+    return json.dumps({"decision": text}).encode()
+
+
 def shared(port: int) -> CallVerdicts:
     return over(GuardedStore(RedisKeyValue(RedisServer("127.0.0.1", port), 1.0, 60), CircuitBreaker(5.0)))
 
@@ -24,40 +30,52 @@ def over(store: KeyValueStore | None) -> CallVerdicts:
 async def test_the_newest_document_of_a_call() -> None:
     verdicts = CallVerdicts.from_settings(Settings())
     assert await verdicts.get("CA1") is None
-    await verdicts.put("CA1", b"1")
-    await verdicts.put("CA1", b"2")
-    assert (await verdicts.get("CA1"), await verdicts.get("CA2")) == (b"2", None)
+    await verdicts.put("CA1", verdict("1"))
+    await verdicts.put("CA1", verdict("2"))
+    assert (await verdicts.get("CA1"), await verdicts.get("CA2")) == (verdict("2"), None)
     await verdicts.close()
 
 
 async def test_another_replica_knows_it_too(valkey_server: Server) -> None:
     here, there = shared(valkey_server.port), shared(valkey_server.port)
-    await here.put("CA-shared", b"verdict")
-    assert await there.get("CA-shared") == b"verdict"
+    await here.put("CA-shared", verdict("verdict"))
+    assert await there.get("CA-shared") == verdict("verdict")
     await here.close()
     await there.close()
+
+
+@pytest.mark.parametrize("foreign", [b"", b"\xff", b"no JSON", b"[1]", b'"text"', b"[" * 100_000])
+async def test_a_foreign_value_under_its_key_is_no_verdict(foreign: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryKeyValue(10**6, 60)
+    await store.put_many([("bonafide:call:CA1", foreign)])
+    here = over(store)
+    assert await here.get("CA1") is None
+    assert [record.message for record in caplog.records] == ["what Redis has under a call's key is no verdict"]
+    await here.put("CA1", verdict("done"))
+    await store.put_many([("bonafide:call:CA1", foreign)])
+    assert await here.get("CA1") == verdict("done"), "the one of this process"
 
 
 async def test_where_a_call_goes_on_elsewhere_the_newest_is_found_here_too() -> None:
     store = MemoryKeyValue(10**6, 60)
     here, there = over(store), over(store)
-    await here.put("CA1", b"of its first stream")
-    await there.put("CA1", b"of its second stream")
-    assert (await here.get("CA1"), await there.get("CA1")) == (b"of its second stream",) * 2
+    await here.put("CA1", verdict("of its first stream"))
+    await there.put("CA1", verdict("of its second stream"))
+    assert (await here.get("CA1"), await there.get("CA1")) == (verdict("of its second stream"),) * 2
 
 
 async def test_what_could_not_be_shared_outlasts_what_was() -> None:
     store = FailingStore(down=False)
     here = over(store)
-    await here.put("CA1", b"in progress")
+    await here.put("CA1", verdict("in progress"))
     store.down = True
-    assert await here.get("CA1") == b"in progress"
-    await here.put("CA1", b"done")
+    assert await here.get("CA1") == verdict("in progress")
+    await here.put("CA1", verdict("done"))
     store.down = False
-    assert await here.get("CA1") == b"done", "the shared store has only the one before"
-    await here.put("CA1", b"done again")
-    await over(store).put("CA1", b"of its second stream")
-    assert await here.get("CA1") == b"of its second stream"
+    assert await here.get("CA1") == verdict("done"), "the shared store has only the one before"
+    await here.put("CA1", verdict("done again"))
+    await over(store).put("CA1", verdict("of its second stream"))
+    assert await here.get("CA1") == verdict("of its second stream")
 
 
 async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
@@ -66,9 +84,9 @@ async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
         CallVerdicts.from_settings(Settings.model_validate({**address, "cache_key": key}))
         for key in ("k" * 16, "k" * 16, "")
     )
-    await here.put("CA-sealed", b"verdict")
-    assert await there.get("CA-sealed") == b"verdict"
-    await forger.put("CA-sealed", b"forged")
+    await here.put("CA-sealed", verdict("verdict"))
+    assert await there.get("CA-sealed") == verdict("verdict")
+    await forger.put("CA-sealed", verdict("forged"))
     assert await there.get("CA-sealed") is None
     for each in (here, there, forger):
         await each.close()
@@ -76,15 +94,15 @@ async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
 
 async def test_without_redis_this_process_knows_its_own() -> None:
     verdicts = shared(free_port())
-    await verdicts.put("CA1", b"1")
-    assert (await verdicts.get("CA1"), await verdicts.get("CA2")) == (b"1", None)
+    await verdicts.put("CA1", verdict("1"))
+    assert (await verdicts.get("CA1"), await verdicts.get("CA2")) == (verdict("1"), None)
     await verdicts.close()
 
 
 async def test_they_are_kept_for_a_while_only() -> None:
     now = 0.0
     verdicts = CallVerdicts(MemoryKeyValue(10**6, 60, lambda: now), None)
-    await verdicts.put("CA1", b"1")
+    await verdicts.put("CA1", verdict("1"))
     now = 61.0
     assert await verdicts.get("CA1") is None
 
@@ -93,8 +111,8 @@ async def test_a_dead_store_is_asked_once_and_logged_once(caplog: pytest.LogCapt
     store = FailingStore(down=True)
     verdicts = over(GuardedStore(store, CircuitBreaker(1.0, pause_s=3600)))
     for n in range(10):
-        await verdicts.put(f"CA{n}", b"1")
-        assert await verdicts.get(f"CA{n}") == b"1"
+        await verdicts.put(f"CA{n}", verdict("1"))
+        assert await verdicts.get(f"CA{n}") == verdict("1")
         assert await verdicts.get("CA-of-another-replica") is None
     assert store.asked == 1
     assert [record.message.split(",")[0] for record in caplog.records] == [
