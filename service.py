@@ -71,6 +71,7 @@ RUNNER: Any = {
     # BentoML would close the connection every 100 requests, and with it the calls in flight.
     "runner_connection": {"max_requests": 2**31, "max_age": 1e9},
     "logging": NO_ACCESS_LOG,
+    "tracing": {"excluded_urls": "/info$"},  # a probe, each second
     "http": {"host": "127.0.0.1"},
 }
 
