@@ -16,7 +16,7 @@ PUBLISHED = "published"
 """The group of these tests, for `tests/scheduling.py`: one worker starts the service."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # idle it would take a thirtieth of a core until the session ends
 def published_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplaceableService]:
     """Its objects are `calls/a.wav`; windows without speech are judged as well: the reference inputs are noise."""
     folder = tmp_path_factory.mktemp("published")
