@@ -76,7 +76,7 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
     core_ms = speech_core_ms = None
     if info.device == "cpu":
         one_thread = replace(options, threads=1)
-        _, score_on_one_core = _loaded(reference, task, one_thread)
+        score_on_one_core = score if options == one_thread else _loaded(reference, task, one_thread)[1]
         core_ms = _median_ms(score_on_one_core, 1, clock=time.process_time)
         if task == "voice":
             finder, windows = VoiceActivityDetector.load(one_thread), _windows(info)

@@ -3,15 +3,20 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from rich.console import Console
 from transformers import AutoModelForAudioClassification, AutoModelForImageClassification
 
 from lab import inspection
-from lab.inspect import main
+from lab.inspect import main, show
 from lab.inspection import inspect
+from lab.weight_facts import weight_facts
 from models.calibration import Calibration, calibration_path, write_calibration
+from models.catalog import find_model
 from models.conversion import convert_model
+from models.face_model import FaceSpoofModel
 from tests.models.adapter_files import head, random_pairs, save_adapter
 from tests.models.checkpoints import options
 from tests.models.feature_checkpoints import save_features_voice
@@ -51,13 +56,13 @@ def test_a_calibrated_face_model_with_a_card(
 ) -> None:
     folder = shutil.copytree(tiny_face, tmp_path / "face")
     (folder / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# Card\n")
-    version = inspect(str(folder), "face", options(workspace, threads=1)).info.version
+    version = FaceSpoofModel.load(str(folder), options(workspace, threads=1)).info.version
     write_calibration(Calibration(1.0, 0.0, 0.25, version), calibration_path(folder))
     found = inspect(str(folder), "face", options(workspace, threads=1))
     model = AutoModelForImageClassification.from_pretrained(folder)
     assert found.parameters == sum(value.numel() for value in model.state_dict().values())
     assert (found.licence, found.advice, found.speech_core_ms) == ("apache-2.0", (), None)
-    main([str(folder)])
+    show(found, Console())
     shown = capsys.readouterr().out
     for text in ("0: live, 1: spoof", "56 x 56 pixels", "apache-2.0", "0.25, calibrated", "ms of CPU time per photo"):
         assert text in shown
@@ -111,6 +116,14 @@ def test_an_onnx_face_model(workspace: Path, tmp_path: Path) -> None:
     folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
     found = inspect(str(folder), "face", options(workspace, threads=1))
     assert (found.spoof, found.parameters, found.licence) == ("0: fake, 2: fake", 9, "MIT")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_model_of_one_thread_is_not_loaded_again_for_one_core(threads: int, workspace: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
+    with patch.object(inspection, "load_detector", wraps=inspection.load_detector) as loading:
+        assert inspect(str(folder), "face", options(workspace, threads=threads)).core_ms is not None
+    assert [call.args[2].threads for call in loading.call_args_list] == list(range(threads, 0, -1))
 
 
 def test_a_broken_manifest_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +192,8 @@ def test_a_checkpoint_that_does_not_say_what_it_is_for(
 
 
 @pytest.mark.slow
-def test_both_bundled_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_bundled_models(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BONAFIDE_MODELS_DIR")  # where other tests of them keep them converted
     main(["bundled"])
     shown = capsys.readouterr().out
     for text in ("bonafide-voice-demo", "times real time", "bonafide-face-demo", "per photo", "apache-2.0"):
@@ -194,12 +208,12 @@ def test_an_ensemble_with_its_members_and_all_licences(
     members = ["onnx", {"model": str(tiny_voice), "name": "tiny"}]
     pair = save_ensemble(tmp_path / "pair", ensemble_manifest("voice", members, fusion=weighted))
     found = inspect(str(pair), "voice", options(workspace, threads=1))
-    single = [inspect(str(each), "voice", options(workspace, threads=1)) for each in (pair / "onnx", tiny_voice)]
-    assert found.parameters == sum(each.parameters for each in single)
+    single = [find_model(str(each), "voice", workspace, offline=True) for each in (pair / "onnx", tiny_voice)]
+    assert found.parameters == sum(weight_facts(each, "voice", options(workspace)).parameters for each in single)
     assert found.licence == "onnx: MIT, tiny: not stated"
     assert "Its member tiny states no licence: ask its authors before you serve it." in found.advice
     assert not any("Its model card" in sentence for sentence in found.advice)
-    main([str(pair)])
+    show(found, Console())
     shown = " ".join(capsys.readouterr().out.split())
     for text in ("pair-voice@1", "weighted log odds of 2 models", "weight 1.5", "those of its members"):
         assert text in shown
