@@ -60,10 +60,10 @@ def calibrate(arguments: argparse.Namespace) -> tuple[Calibration, Path, dict[st
     """
     dataset, task = read_trials(arguments, usual_split="dev")
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)), calibrated=False)
+    method = _method(arguments.method, served)  # before all is scored for a method that it does not take
     scored = score_trials(served, dataset.trials, arguments)
     items, _ = judged_items(served, dataset.trials, scored, by_window=True)
     members = _members(served, scored)
-    method = _method(arguments.method, served)
     try:
         probabilities = _fitted(items, members, method, served.info.version)
     except ValueError as error:

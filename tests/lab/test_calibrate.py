@@ -181,7 +181,7 @@ def test_the_weights_of_an_ensemble_are_fitted_and_served(
 
 
 def test_an_ensemble_of_equal_shares_keeps_them(
-    pair: Path, red_or_blue: Path, model: Path, capsys: pytest.CaptureFixture[str]
+    pair: Path, red_or_blue: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_ensemble(pair, ensemble_manifest("face", ["whole", "middle"]))
     arguments = ["--data", str(red_or_blue), "--bpcer", "0.1"]
@@ -190,5 +190,6 @@ def test_an_ensemble_of_equal_shares_keeps_them(
     assert (written["fitted"]["method"], "weights" in written) == ("platt", False)
     for single in (pair, model):
         with pytest.raises(SystemExit):
-            calibrate.main(["--model", str(single), *arguments, "--method", "weights"])
+            calibrate.main(["--model", str(single), *arguments, "--method", "weights", "--scores", str(tmp_path / "s")])
         assert "--method weights is for ensembles whose rule is log_odds" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists(), "refused before anything is scored"
