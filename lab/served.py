@@ -8,7 +8,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bonafide.audio.channel_mode import AUTO, MIX, ChannelMode
 from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, AudioReader, least_seconds, samples_before
@@ -31,10 +31,12 @@ from bonafide.verdict import (
 )
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable, channels_of
-from lab.line.recording import Line
 from models.configured import PhotoScorer, WindowScorer, load_options
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import VoiceActivityDetector
+
+if TYPE_CHECKING:
+    from lab.line.recording import Line  # whose rooms need scipy.signal, which is slow to import
 
 
 class MediaReader:
@@ -57,7 +59,7 @@ class MediaReader:
         self,
         settings: Settings,
         geometries: Sequence[ImageGeometry] = (),
-        line: Line | None = None,
+        line: "Line | None" = None,
         before: int = 0,
         hop_s: float = WINDOW_SECONDS,
         mode: ChannelMode = AUTO,
@@ -137,7 +139,7 @@ class ServedModel:
         self._reader = MediaReader(settings, self.info.geometries, before=samples_before(self.info))
         self.read = self._reader.read
 
-    def through(self, line: Line) -> Self:
+    def through(self, line: "Line") -> Self:
         """The same voice model, whose recordings are sent through this line before it reads them."""
         other = copy.copy(self)
         other._line = line
