@@ -97,7 +97,7 @@ def test_intervals_over_sites_are_wider_where_sites_differ() -> None:
         for index, (fake, site) in enumerate(zip(spoof, sites, strict=True))
     ]
     people, places = (
-        report(ScoredTrials.of(trials, scores.tolist()), 0.5, rounds=200, by_source=by) for by in (False, True)
+        report(ScoredTrials.of(trials, scores.tolist()), 0.5, rounds=80, by_source=by) for by in (False, True)
     )
     width = [document["overall"]["eer"]["high"] - document["overall"]["eer"]["low"] for document in (people, places)]
     assert width[1] > 1.5 * width[0]

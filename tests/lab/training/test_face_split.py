@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -39,6 +39,7 @@ def test_sides_are_a_rule_and_about_as_large_as_said() -> None:
     assert sides.count("dev") / 4000 == pytest.approx(0.15, abs=0.03)
 
 
+@settings(max_examples=40)
 @given(st.integers(20, 80), st.integers(20, 60))
 def test_no_person_no_background_and_no_unseen_attack_on_two_sides(persons: int, rooms: int) -> None:
     portraits = people(persons) + scenes(rooms)

@@ -38,7 +38,7 @@ def rank(row: Row) -> float:
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return random_rows(1500)
+    return random_rows(500)
 
 
 @pytest.fixture(scope="module", params=[7, 100_000])

@@ -135,9 +135,9 @@ def test_nothing_with_a_score(rows: list[Row], tmp_path: Path) -> None:
 def test_its_size_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     def made(count: int) -> str:
         rows = [recording(f"source-{number}/{'k' * 2000}", codec=f"c{number}") for number in range(count)]
-        long = recording("!long", score=1.0, label="spoof", windows=count * 50, seconds=count * 200.0)
+        long = recording("!long", score=1.0, label="spoof", windows=count * 10, seconds=count * 40.0)
         long["suspicious"] = [{"start": 8.0 * i, "end": 8.0 * i + 4, "score": 0.9} for i in range(count)]
-        return report(tmp_path / str(count), [*rows, long], windows(long, [0.5] * count * 50), top=5)
+        return report(tmp_path / str(count), [*rows, long], windows(long, [0.5] * count * 10), top=5)
 
     few, many = made(300), made(900)
     assert len(many) < len(few) * 1.1
