@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lab.evaluate import main as evaluate
+from lab.evaluation import plots
 from lab.line import gsm
 from lab.robustness import main
 from tests.lab.recordings import labelled_recordings
@@ -39,6 +40,7 @@ def test_conditions_are_judged_through_the_door_of_evaluate(
     chosen = ["--conditions", "noise-10db, mu-law,gsm", "--bpcer", "0.5", "--scores", str(tmp_path / "s.jsonl")]
     main([*arguments, *chosen, "--out", str(tmp_path / "first")])
     shown = capsys.readouterr().out
+    monkeypatch.setattr(plots, "rates_by_condition", lambda *_, **__: None)  # one picture is enough
     main([*arguments, *chosen, "--out", str(tmp_path / "again")])
     main([*arguments, *chosen[:4], "--seed", "5", "--out", str(tmp_path / "other")])
     evaluate([*arguments, "--out", str(tmp_path / "evaluated")])
@@ -68,8 +70,13 @@ def test_conditions_are_judged_through_the_door_of_evaluate(
 
 
 def test_scores_of_another_seed_are_not_taken(
-    tiny_voice: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_voice: Path,
+    recordings: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(plots, "rates_by_condition", lambda *_, **__: None)
     arguments = ["--model", str(tiny_voice), "--data", str(recordings), "--rounds", "5", "--threshold", "0.5"]
     arguments += ["--conditions", "noise-5db", "--bpcer", "0.5", "--scores", str(tmp_path / "s.jsonl")]
     main([*arguments, "--out", str(tmp_path / "out")])
