@@ -56,9 +56,9 @@ def milder_on_calls(first: Path, heard: Recorded, plan: Offset, folder: Path) ->
     model = voice_model.load(first)
     kept = folder / f"statistics-{sha256((first / 'model.safetensors').read_bytes()).hexdigest()[:8]}.npy"
     if not kept.exists():
-        seen = [voice_calls_offset.statistics(model, each) for each in (heard.windows, heard.calls)]
+        seen = voice_calls_offset.statistics(model, heard.windows, heard.calls)
         with atomic(kept) as fresh:
-            np.save(fresh, torch.cat(seen).numpy())
+            np.save(fresh, seen.numpy())
     before, after = torch.from_numpy(np.load(kept)).chunk(2)
     real = torch.tensor([item.label != SPOOF for item in heard.items[: len(before)]])
     voice_calls_offset.install(model, before, after, real, plan)

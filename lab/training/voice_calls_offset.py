@@ -45,8 +45,8 @@ class Offset:
     ramp: float
 
 
-def statistics(model: WavLMForStatistics, windows: NDArray[np.int16]) -> Tensor:
-    """What the head sees of windows, int16 (n, samples) -> float32 (n, width)."""
+def statistics(model: WavLMForStatistics, *windows: NDArray[np.int16]) -> Tensor:
+    """What the head sees of windows, int16 (n, samples) each -> float32 (n, width) of all, one after another."""
     use_fused_attention(model)
 
     def found(samples: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ def statistics(model: WavLMForStatistics, windows: NDArray[np.int16]) -> Tensor:
         states = model.wavlm.encoder(front).last_hidden_state
         return seen(front, states, spectrum, float(model.config.silence_gate))
 
-    run = compiled(found, model, windows.shape[1])
-    return torch.from_numpy(run(normalise(np.asarray(each, np.float32)) for each in windows))
+    run = compiled(found, model, windows[0].shape[1])
+    return torch.from_numpy(run(normalise(np.asarray(each, np.float32)) for part in windows for each in part))
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.training import distill_mos, plc_mos, voice_model, voice_recordings
+from lab.training import branch_teaching, distill_mos, plc_mos, voice_model, voice_recordings
 from lab.training.branch_windows import Recorded, recorded, shown
 from lab.training.data import manifest
 from lab.training.data.manifest import Item
@@ -20,7 +20,7 @@ CHANNELS = (3, 3, 4)
 SETTINGS: dict[str, Any] = {
     "seed": 1,
     "channels": [3, 3, 3, 3, 3, 4],
-    "recording": {"fours": 20, "workers": 0},
+    "recording": {"fours": 2, "workers": 0},
     "teaching": {"steps": 2, "batch": 4, "crop_frames": 25, "learning_rate": 1e-3},
 }
 
@@ -53,6 +53,7 @@ def heard(items: list[Item], folder: Path) -> Recorded:
     network = convolutions((6, 6, 6, 6, 6, 4), (1, 1, 1, 1, 1, 2)).requires_grad_(False)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(distill_mos, "network", lambda: network)
+        patched.setattr(branch_teaching, "_HELD_OUT", 2)
         patched.setattr(plc_mos, "CHANNELS", CHANNELS)
         patched.setattr(plc_mos, "branch", lambda: PowerBranch(CHANNELS).train(False))
         patched.setattr(voice_recordings, "call", lambda samples, rng: np.round(samples, 2))

@@ -75,7 +75,7 @@ def test_the_folder_is_served_with_its_branches(first: WavLMForStatistics, tmp_p
         torch.nn.init.normal_(branch.get_buffer("centre"), std=0.05)
         torch.nn.init.uniform_(branch.get_buffer("spread"), 0.05, 0.2)
     voice_model.save(model, tmp_path / "model")
-    options = LoadOptions(tmp_path, tmp_path / "compiled", engine=engine, precision="fp32")
+    options = LoadOptions(tmp_path, tmp_path / "compiled", engine=engine, precision="fp32", threads=1, max_batch=1)
     served = VoiceSpoofModel.load(str(tmp_path / "model"), options)
     loaded = WavLMForStatistics.from_pretrained(tmp_path / "model", dtype=torch.float32).train(False)
     for length in (WINDOW, 16_000, 3_000, 1_664):  # the last is the shortest that the front takes
