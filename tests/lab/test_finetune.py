@@ -26,9 +26,9 @@ TRAINING = ["--learning-rate", "3e-3", "--looks", "2", "--device", "cpu", "--thr
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def settings_of_commands(workspace: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BONAFIDE_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
+        patch.setenv("BONAFIDE_MODELS_DIR", str(workspace))
         patch.setenv("BONAFIDE_PRECISION", "fp32")
         yield
 
