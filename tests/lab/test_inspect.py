@@ -16,6 +16,7 @@ from lab.weight_facts import weight_facts
 from models.calibration import Calibration, calibration_path, write_calibration
 from models.catalog import find_model
 from models.conversion import convert_model
+from models.detectors import load_detector
 from models.face_model import FaceSpoofModel
 from tests.models.adapter_files import head, random_pairs, save_adapter
 from tests.models.checkpoints import options
@@ -121,7 +122,7 @@ def test_an_onnx_face_model(workspace: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_of_one_thread_is_not_loaded_again_for_one_core(threads: int, workspace: Path, tmp_path: Path) -> None:
     folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
-    with patch.object(inspection, "load_detector", wraps=inspection.load_detector) as loading:
+    with patch.object(inspection, "load_detector", wraps=load_detector) as loading:
         assert inspect(str(folder), "face", options(workspace, threads=threads)).core_ms is not None
     assert [call.args[2].threads for call in loading.call_args_list] == list(range(threads, 0, -1))
 
