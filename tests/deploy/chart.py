@@ -2,20 +2,19 @@
 
 import os
 import warnings
+from functools import cache
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
-import kubernetes_validate
+import kubernetes_validate.utils
 import pytest
-import yaml
 
 from bonafide.environment import read_settings
 from bonafide.settings import Settings
-from tests.deploy.tools import DEPLOY, built, output
+from tests.deploy.tools import DEPLOY, Manifest, templated
 
 CHART = DEPLOY / "helm" / "bonafide"
 WITH_JOBS = CHART / "ci" / "jobs.yaml"
-Manifest = dict[str, Any]
 OF_THE_SERVICE = """
 redis: {host: redis}
 minio: {endpoint: "minio:9000", existingSecret: minio}
@@ -36,8 +35,7 @@ settings:
 
 
 def rendered(values: Path, *options: str) -> list[Manifest]:
-    text = output(built("helm.sh"), "template", "release", CHART, "--namespace", "fraud", "--values", values, *options)
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    return templated("release", CHART, "--namespace", "fraud", "--values", values, *options)
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
@@ -60,8 +58,12 @@ def read_in(container: Manifest, patch: pytest.MonkeyPatch, **from_secrets: str)
         return read_settings()
 
 
+_schema = cache(kubernetes_validate.utils.schema_contents)
+"""The validator reads all definitions of a version, megabytes, for each manifest."""
+
+
 def validate(manifest: Manifest, version: str) -> None:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), patch.object(kubernetes_validate.utils, "schema_contents", _schema):
         warnings.simplefilter("ignore")  # the validator's own, about its resolver
         kubernetes_validate.validate(manifest, version, strict=True)
 

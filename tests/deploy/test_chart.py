@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.chart import CHART, WITH_JOBS, Manifest, environment, of_kind, pod_of, rendered, validate
+from tests.deploy.chart import CHART, WITH_JOBS, environment, of_kind, pod_of, rendered, validate
 from tests.deploy.test_monitoring import asked_for, known
-from tests.deploy.tools import built, output, setting_variables
+from tests.deploy.tools import Manifest, built, output, setting_variables
 
 INSTALLATIONS = sorted((CHART / "ci").glob("*.yaml"), key=lambda path: path.name)
 

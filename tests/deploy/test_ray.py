@@ -5,21 +5,19 @@ import json
 import re
 import shlex
 import subprocess
-import warnings
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 
 from scan.command import add_options
 from scripts.local_service import ROOT
 from tests.deploy.chart import CHART as SERVICE_CHART
-from tests.deploy.chart import OF_THE_SERVICE, Manifest, environment, of_kind, read_in
+from tests.deploy.chart import OF_THE_SERVICE, environment, of_kind, read_in, validate
 from tests.deploy.chart import rendered as service_rendered
-from tests.deploy.tools import DEPLOY, built, output, setting_variables
+from tests.deploy.tools import DEPLOY, Manifest, built, output, setting_variables, templated
 
 CHART = DEPLOY / "ray"
 ARCHIVE = CHART / "ci" / "archive.yaml"
@@ -33,8 +31,7 @@ RAYS_OWN = {"HOME", "PYTHONPATH", "RAY_USAGE_STATS_ENABLED"}
 
 
 def rendered(*options: str) -> list[Manifest]:
-    text = output(built("helm.sh"), "template", "archive", CHART, "--namespace", "fraud", *options)
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    return templated("archive", CHART, "--namespace", "fraud", *options)
 
 
 def of_service(name: str) -> list[str]:
@@ -85,10 +82,8 @@ def test_every_pod_and_manifest_is_valid(manifests: list[Manifest], version: str
     for pod in pods:
         pod["metadata"] = {"name": "pod", **pod["metadata"]}
     others = [each for each in manifests if each["kind"] != "RayJob"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the validator's own, about its resolver
-        for manifest in (*pods, *others):
-            kubernetes_validate.validate(manifest, version, strict=True)
+    for manifest in (*pods, *others):
+        validate(manifest, version)
     assert len(others) == 1
 
 
@@ -235,8 +230,7 @@ def test_what_cannot_run_does_not_install(options: list[str], why: str) -> None:
 
 
 def test_a_long_name_is_cut_where_kuberay_wants_it() -> None:
-    text = output(built("helm.sh"), "template", "a" * 46 + "-bonafide-scan"[:7], CHART, *LEAST)
-    job = ray_job([each for each in yaml.safe_load_all(text) if each])
+    job = ray_job(templated("a" * 46 + "-bonafide-scan"[:7], CHART, *LEAST))
     assert re.fullmatch("[a-z0-9][a-z0-9-]{0,45}[a-z0-9]", job["metadata"]["name"])
 
 

@@ -5,14 +5,17 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from bonafide.environment import variables
 from bonafide.settings import Settings
 from scripts.local_service import ROOT
 
 DEPLOY = ROOT / "deploy"
+Manifest = dict[str, Any]
 
 
 @cache
@@ -39,6 +42,17 @@ def output(*command: str | Path, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})})
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
+
+
+def templated(*options: str | Path) -> list[Manifest]:
+    """What Helm makes of a chart: rendered once with the same options and files, read anew for each test."""
+    files = tuple(Path(each).read_bytes() for each in options if str(each).endswith(".yaml"))
+    return [manifest for manifest in yaml.load_all(_template(options, files), yaml.CSafeLoader) if manifest]
+
+
+@cache
+def _template(options: tuple[str | Path, ...], _files: tuple[bytes, ...]) -> str:
+    return output(built("helm.sh"), "template", *options)
 
 
 def setting_variables() -> set[str]:
