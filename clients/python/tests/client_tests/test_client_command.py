@@ -14,7 +14,7 @@ import pytest
 from bonafide_client import __version__
 from bonafide_client.cli import main
 
-from .command import bonafide
+from .command import bonafide, bonafide_within
 from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
 
 Status = grpc.StatusCode
@@ -41,18 +41,18 @@ def test_a_bona_fide_recording(address: str, peer: Peer, files: list[Path]) -> N
 def test_a_recording_without_speech_is_not_judged(address: str, peer: Peer, files: list[Path]) -> None:
     peer.scores = [None, None]
     peer.voice.error_message = "no speech was found"
-    done = bonafide("audio", files[0], "--address", address)
+    done = bonafide_within("audio", files[0], "--address", address)
     assert (done.returncode, done.stderr) == (3, "")
     assert re.search(r"^0:00\.0 +0:04\.0 +- +0 % +no_speech *$", done.stdout, re.MULTILINE)
     assert re.search(r"^NO SPEECH +no speech was found, 0:08\.0 ", done.stdout, re.MULTILINE)
-    (document,) = documents(bonafide("audio", files[0], "--json", "--address", address).stdout)
+    (document,) = documents(bonafide_within("audio", files[0], "--json", "--address", address).stdout)
     assert "score" not in document
     assert "score" not in document["chunks"][0]
     assert (document["label"], document["predictions"]) == ("no_speech", {})
 
 
 def test_quiet_prints_a_line_per_verdict(address: str, files: list[Path]) -> None:
-    done = bonafide("audio", *files, "-q", "--address", address)
+    done = bonafide_within("audio", *files, "-q", "--address", address)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert [line.rsplit(maxsplit=1)[-1] for line in lines] == [str(path) for path in files]
@@ -64,9 +64,9 @@ def test_verdicts_become_exit_codes(
     address: str, peer: Peer, files: list[Path], scores: list[float], code: int
 ) -> None:
     peer.scores = [*scores]
-    assert bonafide("audio", files[0], "--address", address).returncode == code
-    assert bonafide("audio", "--bucket", "calls", "k", "--address", address).returncode == code
-    done = bonafide("face", files[0], files[1], "--address", address)
+    assert bonafide_within("audio", files[0], "--address", address).returncode == code
+    assert bonafide_within("audio", "--bucket", "calls", "k", "--address", address).returncode == code
+    done = bonafide_within("face", files[0], files[1], "--address", address)
     assert done.returncode == code
     assert ("FAKE" in done.stdout) == bool(code)
     assert ("LIVE" in done.stdout) != bool(code)
@@ -91,7 +91,7 @@ def test_errors_become_exit_codes_and_the_other_files_go_on(
     address: str, peer: Peer, files: list[Path], code: str, status: grpc.StatusCode, exit_code: int
 ) -> None:
     peer.failures.append(Failure(status, "why", code))
-    done = bonafide("audio", *files, "--concurrency", "1", "--address", address)
+    done = bonafide_within("audio", *files, "--concurrency", "1", "--address", address)
     assert done.returncode == exit_code
     assert done.stderr == f"{files[0]}: {code}: why (request {REQUEST_ID})\n"
     assert done.stdout.count("BONA FIDE") == 2
@@ -103,15 +103,15 @@ def test_precedence_of_exit_codes(address: str, peer: Peer, files: list[Path]) -
     overloaded = Failure(Status.RESOURCE_EXHAUSTED, code="overloaded")
     words: list[str | Path] = ["audio", *files, "--concurrency", "1", "--address", address]
     peer.failures.extend([unreadable, overloaded])
-    assert bonafide(*words).returncode == 4, "no answer goes before not judged"
+    assert bonafide_within(*words).returncode == 4, "no answer goes before not judged"
     peer.scores = [0.9]
     peer.failures.extend([unreadable, overloaded])
-    assert bonafide(*words).returncode == 1, "a finding is never hidden"
+    assert bonafide_within(*words).returncode == 1, "a finding is never hidden"
 
 
 def test_a_bona_fide_verdict_that_lacks_chunks_is_not_success(address: str, peer: Peer, files: list[Path]) -> None:
     peer.voice.error_message = "chunk_3 could not be scored"
-    done = bonafide("audio", files[0], "--address", address)
+    done = bonafide_within("audio", files[0], "--address", address)
     assert done.returncode == 3
     assert "not all of it was judged: chunk_3 could not be scored" in done.stdout
 
@@ -122,7 +122,7 @@ def test_a_live_verdict_not_to_rely_on_is_not_success(
 ) -> None:
     peer.scores = [*scores]
     peer.face.reason = "small_face"
-    done = bonafide("face", files[0], "--address", address)
+    done = bonafide_within("face", files[0], "--address", address)
     assert done.returncode == code
     assert "(small_face)" in done.stdout
 
@@ -148,18 +148,18 @@ def test_a_recording_that_is_spoofed_in_part_is_not_success(
 
 
 def test_a_missing_file(address: str, files: list[Path]) -> None:
-    done = bonafide("face", "none.jpg", files[0], "--address", address)
+    done = bonafide_within("face", "none.jpg", files[0], "--address", address)
     assert done.returncode == 3
     assert done.stderr == "none.jpg: file_error: No such file or directory\n"
     assert "LIVE" in done.stdout
 
 
 def test_an_unreachable_service_and_a_deadline(address: str, peer: Peer, files: list[Path]) -> None:
-    done = bonafide("audio", files[0], "--address", "127.0.0.1:1")
+    done = bonafide_within("audio", files[0], "--address", "127.0.0.1:1")
     assert done.returncode == 4
     assert done.stderr.startswith(f"{files[0]}: unavailable: ")
     peer.delay_s = 60
-    done = bonafide("audio", files[0], "--address", address, "--timeout", "0.5")
+    done = bonafide_within("audio", files[0], "--address", address, "--timeout", "0.5")
     assert done.returncode == 4
     assert "deadline_exceeded" in done.stderr
 
@@ -186,7 +186,7 @@ def test_wrong_words_are_exit_code_2(words: tuple[str, ...], capsys: pytest.Capt
 def test_help_has_examples_and_exit_codes() -> None:
     assert bonafide("--version").stdout == f"bonafide {__version__}\n"
     for verb in ("audio", "face", "status"):
-        done = bonafide(verb, "--help")
+        done = bonafide_within(verb, "--help")
         assert done.returncode == 0
         assert f"bonafide {verb}" in done.stdout.split("examples:")[1]
         assert "exit codes" in done.stdout
@@ -200,7 +200,9 @@ def documents(text: str) -> list[dict[str, Any]]:
 def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Path]) -> None:
     peer.scores = [0.1, 0.9]
     peer.failures.append(Failure(Status.INVALID_ARGUMENT, "why", "unreadable_media"))
-    done = bonafide("audio", files[0], "none.wav", files[1], "--json", "--concurrency", "1", "--address", address)
+    done = bonafide_within(
+        "audio", files[0], "none.wav", files[1], "--json", "--concurrency", "1", "--address", address
+    )
     assert done.returncode == 1
     unreadable, missing, report = documents(done.stdout)
     assert unreadable == {
@@ -256,10 +258,10 @@ def test_json_is_all_there_is_on_stdout(address: str, peer: Peer, files: list[Pa
 
 
 def test_json_of_stored_recordings_faces_and_status(address: str, peer: Peer, files: list[Path]) -> None:
-    done = bonafide("audio", "--bucket", "calls", "x/y.wav", "--json", "--address", address)
+    done = bonafide_within("audio", "--bucket", "calls", "x/y.wav", "--json", "--address", address)
     assert documents(done.stdout)[0].items() >= {"bucket": "calls", "key": "x/y.wav", "label": "bonafide"}.items()
     assert peer.calls[-1].method == "AnalyzeAudioStream"
-    done = bonafide("face", files[0], "--json", "--address", address)
+    done = bonafide_within("face", files[0], "--json", "--address", address)
     assert documents(done.stdout) == [
         {
             "file": str(files[0]), "is_live": True, "confidence": 0.9, "predicted_class": "live",
@@ -268,11 +270,11 @@ def test_json_of_stored_recordings_faces_and_status(address: str, peer: Peer, fi
             "calibrated": True, "reason": "", "faces": [], "member_scores": {}, "decision": "",
         }
     ]  # fmt: skip
-    (status,) = documents(bonafide("status", "--json", "--address", address).stdout)
+    (status,) = documents(bonafide_within("status", "--json", "--address", address).stdout)
     assert (status["health"], status["voice"]["model"]["name"], status["face"]["engine"]) == (
         "SERVING", "wavlm-peer", "torch",
     )  # fmt: skip
-    done = bonafide("status", "--json", "--address", "127.0.0.1:1")
+    done = bonafide_within("status", "--json", "--address", "127.0.0.1:1")
     assert done.returncode == 4
     assert documents(done.stdout)[0]["error"]["code"] == "unavailable"
 
@@ -295,23 +297,23 @@ def test_standard_input(address: str, peer: Peer) -> None:
 
 
 def test_status(address: str, peer: Peer) -> None:
-    done = bonafide("status", "--address", address)
+    done = bonafide_within("status", "--address", address)
     assert done.returncode == 0
     assert f"{address} is SERVING" in done.stdout
     for fact in ("wavlm-peer v1", "dino-peer v2", "torch", "cpu", "DEMONSTRATION"):
         assert fact in done.stdout
     peer.loaded = False
-    assert bonafide("status", "--address", address).returncode == 4
+    assert bonafide_within("status", "--address", address).returncode == 4
     peer.loaded = True
     peer.health.set("", NOT_SERVING)
-    done = bonafide("status", "--quiet", "--address", address)
+    done = bonafide_within("status", "--quiet", "--address", address)
     assert (done.returncode, done.stdout) == (4, f"{address} is NOT_SERVING\n")
 
 
 def test_the_key_comes_from_a_file_or_the_environment(address: str, peer: Peer, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("from-file\n")
-    bonafide("status", "--address", address, "--api-key-file", tmp_path / "key.txt", BONAFIDE_API_KEY="from-env")
-    bonafide("status", "--address", address, BONAFIDE_API_KEY="from-env")
+    bonafide_within("status", "--address", address, "--api-key-file", tmp_path / "key.txt", BONAFIDE_API_KEY="from-env")
+    bonafide_within("status", "--address", address, BONAFIDE_API_KEY="from-env")
     seen = [call.metadata["authorization"] for call in peer.calls]
     assert seen == ["Bearer from-file"] * 2 + ["Bearer from-env"] * 2
 

@@ -18,6 +18,8 @@ from bonafide_client import AsyncBonafideClient, BonafideClient, ChunkScore, Int
 from .conftest import Twin
 from .peer import Failure, Peer
 
+LARGE = 64 * 2**20
+
 
 async def until(true: Callable[[], Any]) -> None:
     """Waits, at most 5 s, for something that happens in the peer."""
@@ -184,9 +186,9 @@ async def test_a_pipe_has_no_size(twin: Twin, peer: Peer) -> None:
 async def test_a_large_file_is_never_held_whole(
     twin: Twin, peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "hour.wav"
+    path = tmp_path / "large.wav"
     with path.open("wb") as file:
-        file.truncate(256 * 2**20)
+        file.truncate(LARGE)
 
     class Forgetful(list[Any]):
         def append(self, part: Any) -> None:
@@ -203,8 +205,8 @@ async def test_a_large_file_is_never_held_whole(
     tracemalloc.start()
     try:
         await twin.ask("analyze_file", path)
-        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+        assert tracemalloc.get_traced_memory()[1] < LARGE / 4
     finally:
         tracemalloc.stop()
     parts: Any = peer.calls[0].parts
-    assert parts.size == 256 * 2**20
+    assert parts.size == LARGE

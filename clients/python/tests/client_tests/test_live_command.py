@@ -11,7 +11,7 @@ import pytest
 
 from bonafide_client.cli import main
 
-from .command import bonafide
+from .command import bonafide, bonafide_within
 from .live_peer import LivePeer
 from .test_live_sources import write_wav
 
@@ -92,10 +92,10 @@ def test_exit_codes(live: LivePeer, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_the_channels_of_a_file_are_sent_where_a_choice_is_made(live: LivePeer, tmp_path: Path) -> None:
     both = np.stack([np.full(16_000, 8_192), np.full(16_000, -8_192)], axis=1).astype(np.int16)
     path = write_wav(tmp_path / "call.wav", both, 8_000)
-    done = bonafide("live", path, "--channel-mode", "1", "--url", live.url)
+    done = bonafide_within("live", path, "--channel-mode", "1", "--url", live.url)
     assert "BONA FIDE" in done.stdout
     (config,) = [each for each in live.connections[0] if isinstance(each, dict) and each["type"] == "config"]
     assert (config["channels"], config["channel_mode"]) == (2, "1")
     assert sum(map(len, live.audio_frames)) == both.size * 4
-    assert bonafide("live", tmp_path / "none.wav", "--channels", "auto", "--url", live.url).returncode == 3
-    assert bonafide("live", "--microphone", "--channel-mode", "mix", "--url", live.url).returncode == 2
+    assert bonafide_within("live", tmp_path / "none.wav", "--channels", "auto", "--url", live.url).returncode == 3
+    assert bonafide_within("live", "--microphone", "--channel-mode", "mix", "--url", live.url).returncode == 2
