@@ -26,7 +26,7 @@ def bonafide(*words: str | Path, stdin: bytes = b"", **extra: str) -> "subproces
 
 
 def bonafide_within(*words: str | Path, **extra: str) -> "subprocess.CompletedProcess[str]":
-    """As `bonafide`, where neither descriptors and encodings of its streams nor the end of a process are the subject."""
+    """As `bonafide`, where neither descriptors and encodings of streams nor the end of a process are the subject."""
     argv = [COMMAND, *map(str, words)]
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with (
