@@ -4,6 +4,9 @@
 `AudioDetectionClient` judges speech while it is spoken.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .aio import AsyncBonafideClient
 from .client import BonafideClient
 from .connection import Tls
@@ -21,7 +24,6 @@ from .errors import (
     UnreadableMedia,
 )
 from .job_results import Job, JobResult
-from .live import AudioDetectionClient, LiveChannel, LiveSummary, LiveWindow, file_blocks, microphone
 from .media import Source
 from .results import (
     AudioEvent,
@@ -38,6 +40,9 @@ from .results import (
     Stretch,
 )
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .live import AudioDetectionClient, LiveChannel, LiveSummary, LiveWindow, file_blocks, microphone
 
 __all__ = [
     "AsyncBonafideClient",
@@ -77,3 +82,17 @@ __all__ = [
     "file_blocks",
     "microphone",
 ]
+
+_LIVE = {"AudioDetectionClient", "LiveChannel", "LiveSummary", "LiveWindow", "file_blocks", "microphone"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the live client with the first use of one of its names: its WebSockets take a quarter of the import."""
+    if name in _LIVE or name == "live":
+        live = import_module(".live", __name__)
+        return live if name == "live" else getattr(live, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LIVE})

@@ -13,6 +13,7 @@ from grpc import aio
 from .version import __version__
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_LIVE_URL = "ws://127.0.0.1:3000/ws/detect"
 AUDIO_TIMEOUT_S = 600.0
 FACE_TIMEOUT_S = 30.0
 STATUS_TIMEOUT_S = 10.0

@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
+import bonafide_client
 from bonafide_client.cli import command
 
 COMMAND = str(Path(sys.executable).with_name("bonafide"))
+_SOURCE = str(Path(bonafide_client.__file__).parents[1])
 
 
 def environment(**extra: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-    return kept | {"TERM": "xterm-256color"} | extra
+    return kept | {"TERM": "xterm-256color", "PYTHONPATH": _SOURCE} | extra
 
 
 def bonafide(*words: str | Path, stdin: bytes = b"", **extra: str) -> "subprocess.CompletedProcess[str]":

@@ -14,7 +14,7 @@ import pytest
 from bonafide_client import __version__
 from bonafide_client.cli import main
 
-from .command import bonafide, bonafide_within
+from .command import bonafide, bonafide_within, environment
 from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
 
 Status = grpc.StatusCode
@@ -328,6 +328,11 @@ def test_names_cannot_steer_the_terminal(address: str, peer: Peer, tmp_path: Pat
     assert "bad\\udcff.wav: file_error" in done.stderr
 
 
-def test_the_module_runs_too() -> None:
-    done = subprocess.run([sys.executable, "-m", "bonafide_client", "--version"], capture_output=True, check=True)
-    assert done.stdout.decode() == f"bonafide {__version__}\n"
+def test_the_module_runs_too_and_imports_what_it_uses() -> None:
+    """As every start of the command waits for it."""
+    command = [sys.executable, "-X", "importtime", "-m", "bonafide_client", "--version"]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment(), text=True)
+    assert done.stdout == f"bonafide {__version__}\n"
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "bonafide_client.cli.run" in imported
+    assert {"websockets", "bonafide_client.live", "bonafide_client.evidence", "numpy"} & imported == set()

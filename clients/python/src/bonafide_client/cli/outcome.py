@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import BonafideError, DeadlineExceeded, Internal, Overloaded, Unauthenticated, Unavailable
-from ..live.results import LiveSummary
 from ..results import AudioReport, FaceReport
+
+if TYPE_CHECKING:
+    from ..live.results import LiveSummary
 
 GENUINE, SPOOF, UNJUDGED, UNANSWERED = 0, 1, 3, 4
 _PRECEDENCE = (SPOOF, UNANSWERED, UNJUDGED, GENUINE)
@@ -36,7 +39,7 @@ class Outcome:
                 return UNJUDGED
 
 
-def of_voice(verdict: AudioReport | LiveSummary) -> int:
+def of_voice(verdict: "AudioReport | LiveSummary") -> int:
     """The exit code of a voice: success only if nothing in the verdict speaks against it, in any channel.
 
     A partial spoof is no success: the mean that the label goes by hides a few spoofed seconds of a long recording. It

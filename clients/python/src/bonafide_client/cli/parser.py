@@ -4,9 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
-from ..connection import AUDIO_TIMEOUT_S, DEFAULT_ADDRESS, FACE_TIMEOUT_S, STATUS_TIMEOUT_S
+from ..connection import AUDIO_TIMEOUT_S, DEFAULT_ADDRESS, DEFAULT_LIVE_URL, FACE_TIMEOUT_S, STATUS_TIMEOUT_S
 from ..job_results import JOB_TIMEOUT_S
-from ..live.channel import DEFAULT_URL
 from ..version import __version__
 from . import argument_types as types
 from . import help_texts as texts
@@ -48,7 +47,7 @@ def parser_of_command() -> argparse.ArgumentParser:
     live.add_argument("--channel-mode", "--channels", type=types.channel_mode, metavar="MODE",
                       help="send the channels of FILE as they are, of which auto, mix, separate or the number of one "
                            "are judged (default: one channel is made of them here)")  # fmt: skip
-    live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_URL}")
+    live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_LIVE_URL}")
 
     _jobs(verbs)
 

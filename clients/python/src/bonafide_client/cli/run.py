@@ -15,20 +15,22 @@ from ..errors import BonafideError
 from ..media import Source
 from ..results import AudioReport, ChunkScore, FaceReport, Progress
 from . import documents, render
-from .jobs import jobs
-from .live import listen
 from .options import USAGE, Options
 from .outcome import GENUINE, UNANSWERED, Outcome, exit_code
 from .printer import Printer
 from .progress import Bar, Bars
-from .verify import verify
 
 
 async def run(options: Options) -> int:
     """Asks the service; results go to stdout, errors and progress to stderr. Returns the exit code."""
+    # What only one verb needs is imported by it: the libraries of WebSockets and bars take a third of a start.
     if options.live is not None:
+        from .live import listen
+
         return await listen(options, options.live)
     if options.verify is not None:
+        from .verify import verify
+
         return await verify(options, options.verify)
     try:
         client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
@@ -37,6 +39,8 @@ async def run(options: Options) -> int:
         return USAGE
     async with client:
         if options.jobs is not None:
+            from .jobs import jobs
+
             return await jobs(client, options, options.jobs)
         if options.verb == "status":
             return await _status(client, options)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from ..connection import Tls, is_local_host
+from ..connection import DEFAULT_LIVE_URL, Tls, is_local_host
 from ..errors import (
     BonafideError,
     Forbidden,
@@ -25,8 +25,6 @@ from ..errors import (
     seconds,
 )
 from ..version import __version__
-
-DEFAULT_URL = "ws://127.0.0.1:3000/ws/detect"
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +49,10 @@ class Channel:
     """
 
     def __init__(self, url: str | None, api_key: str | None, tls: Tls | None) -> None:
-        self.url = url or os.environ.get("BONAFIDE_LIVE_URL") or DEFAULT_URL
+        self.url = url or os.environ.get("BONAFIDE_LIVE_URL") or DEFAULT_LIVE_URL
         parts = urlsplit(self.url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError(f"{self.url!r} is no address of a WebSocket; give one such as {DEFAULT_URL}")
+            raise ValueError(f"{self.url!r} is no address of a WebSocket; give one such as {DEFAULT_LIVE_URL}")
         if parts.port == 0:  # one beyond the range of ports is a ValueError by itself
             raise ValueError(f"{self.url!r} has no port that can be called")
         if tls is not None and parts.scheme == "ws":
