@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.beside]
 
 MIB = 2**20
 CHUNKS = 900
-UPLOADED_CHUNKS = 90
+UPLOADED_CHUNKS = 45
 PERIOD = 9
 """Chunks after which the sound repeats: 36 s, which are 500 MP3 frames at 8 kHz."""
 GROWTH = 64 * MIB
@@ -99,7 +99,7 @@ def check(report: AudioReport, chunks: int = CHUNKS) -> None:
     assert np.ptp(periods[1:], axis=0).max() < 0.2
 
 
-async def test_six_minutes_uploaded(service: LocalService, client: AsyncBonafideClient) -> None:
+async def test_three_minutes_uploaded(service: LocalService, client: AsyncBonafideClient) -> None:
     recording = telephone_call(UPLOADED_CHUNKS)
     await small_calls(client)
     async with highest_memory(process_of(service, "Bonafide")) as growth:
