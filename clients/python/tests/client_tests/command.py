@@ -41,6 +41,6 @@ def bonafide_within(*words: str | Path, **extra: str) -> "subprocess.CompletedPr
             code: object = command()
         except SystemExit as end:
             code = end.code
-    written = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    written = [stream.buffer.getvalue().decode() for stream in (out, err)]
     assert isinstance(code, int)
     return subprocess.CompletedProcess(argv, code, *written)
