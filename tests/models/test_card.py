@@ -19,7 +19,7 @@ BUNDLED = Path(__file__).parents[2] / "models/bundled"
         ("---\nlicense: [\n---\n", None),
         ("---\nlicense: mit\ndate: 2023-02-30\n---\n", None),
         ("---\nlicense: mit\nsize: 0x_\n---\n", None),
-        (f"---\nlicense: {'[' * 5000}\n---\n", None),
+        (f"---\nlicense: {'[' * 500}\n---\n", None),
         ("---\n- mit\n---\n", None),
         ("---\n---\n", None),
     ],
