@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.apart import load_apart
-from models.configured import VoiceWithSpeech, settings_for
+from models.configured import Face, settings_for
 from models.errors import UnsupportedModel
 
 pytestmark = pytest.mark.usefixtures("own_models_folder")
@@ -14,20 +14,20 @@ pytestmark = pytest.mark.usefixtures("own_models_folder")
 
 @pytest.mark.slow
 def test_what_another_process_converted_is_found_and_nobody_was_told(
-    tiny_voice: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tiny_face: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenVINO's converter reports its use over the network by default, and keeps an id for that in the home folder."""
     for name in ("CI", "TF_BUILD", "JENKINS_URL"):  # where it reports nothing
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    settings = settings_for("voice")
-    VoiceWithSpeech(settings).admit(str(tiny_voice), None)
+    settings = settings_for("face")
+    Face(settings).admit(str(tiny_face), None)
     assert any((tmp_path / "models/compiled").iterdir())
     assert list((tmp_path / "home").iterdir()) == []
     caplog.clear()
-    loaded = VoiceWithSpeech(settings).load(str(tiny_voice), None)
-    assert loaded.info.name == tiny_voice.name
+    loaded = Face(settings).load(str(tiny_face), None)
+    assert loaded.info.name == tiny_face.name
     assert "converting model for OpenVINO" not in caplog.text
 
 

@@ -20,6 +20,7 @@ from transformers import (
     pipeline,
 )
 
+from models import voice_model
 from models.devices import cpu_has_bf16
 from models.errors import AmbiguousLabels, ModelError, UnsupportedModel
 from models.manifest_fields import Last
@@ -292,6 +293,8 @@ def test_a_saved_hub_model(tiny_voice: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(detector.score(windows()), expected, atol=TOLERANCE["fp32"])
 
 
+_SHORTENED = 20_000
+"""Samples of a full window where it is the width that matters, for time."""
 _TWO_LAYERS = {**WAVLM_BASE, "num_hidden_layers": 2}
 """WavLM-base in all its widths; its other layers are as the second, which is given the first one's positions."""
 
@@ -315,12 +318,12 @@ def pooled_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray
     module = random_pooled(**_config(_TWO_LAYERS))
     path = tmp_path_factory.mktemp("full-size") / "chk.pth"
     torch.save({"model_state_dict": module.state_dict()}, path)
-    return path, plain_pooled_scores(module, [np.resize(item, 64_000) for item in _full_size_windows()])
+    return path, plain_pooled_scores(module, [np.resize(item, _SHORTENED) for item in _full_size_windows()])
 
 
 def _full_size_windows() -> list[NDArray[np.int16]]:
-    """A full window, and a short one, which is repeated."""
-    return [windows()[0], windows(16_000)[4]]
+    """A full window of `_SHORTENED`, and a short one, which is repeated."""
+    return [windows(_SHORTENED)[0], windows(8_000)[4]]
 
 
 @pytest.mark.slow
@@ -328,8 +331,9 @@ def _full_size_windows() -> list[NDArray[np.int16]]:
 def test_full_size(
     pooled_base: tuple[Path, NDArray[np.float32]], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bare file by OpenVINO; the tiny models cover torch."""
+    """A bare file by OpenVINO; the tiny models cover torch, and windows of 4 s."""
     monkeypatch.setattr(_PthVoice, "config", _TWO_LAYERS)
+    monkeypatch.setattr(voice_model, "WINDOW_SAMPLES", _SHORTENED)
     path, expected = pooled_base
     detector = VoiceSpoofModel.load(
         str(path), options(path.parent, engine="openvino", precision=precision, max_batch=2)

@@ -74,14 +74,14 @@ def wavlm(size: BodySize, prefix: str, heads: int) -> Shapes:
     return shapes | {f"{prefix}encoder.layers.0.self_attn.relative_attention_bias.weight": (320, heads)}
 
 
-def head(kind: str, given: Mapping[str, tuple[int, ...]]) -> Shapes:
-    """What a kind has beside the body `given`, and norms that have no effect."""
+def head(kind: str, given: Mapping[str, tuple[int, ...]], groups: int = 8) -> Shapes:
+    """What a kind has beside the body `given`, and norms that have no effect; `groups` are those of Nes2Net."""
     import torch
 
     wanted: Shapes = {}
     if kind == "xlsr-nes2net":
-        wanted = {f"Nested_Res2Net_TDNN.Build_in_Res2Nets.{index}.x": () for index in range(7)}
-        wanted |= {f"Nested_Res2Net_TDNN.Build_in_Res2Nets.0.convs.{index}.x": () for index in range(7)}
+        wanted = {f"Nested_Res2Net_TDNN.Build_in_Res2Nets.{index}.x": () for index in range(groups - 1)}
+        wanted |= {f"Nested_Res2Net_TDNN.Build_in_Res2Nets.0.convs.{index}.x": () for index in range(groups - 1)}
         wanted |= {"Nested_Res2Net_TDNN.Build_in_Res2Nets.0.se.se.1.weight": (128, 128, 1)}
     with torch.device("meta"):
         state = {key: torch.empty(shape) for key, shape in (wanted | dict(given)).items()}
@@ -90,11 +90,11 @@ def head(kind: str, given: Mapping[str, tuple[int, ...]]) -> Shapes:
     return shapes | _idle_norms(kind)
 
 
-def research_file(kind: str, size: BodySize | None = None) -> Shapes:
-    """All tensors of a file of a kind; `size` is that of its body."""
+def research_file(kind: str, size: BodySize | None = None, groups: int = 8) -> Shapes:
+    """All tensors of a file of a kind; `size` is that of its body, `groups` see `head`."""
     prefix = KIND_OF[kind].body
     given = body(size or BodySize(), prefix) | quantizer(size or BodySize(), prefix) if prefix else {}
-    return given | head(kind, given)
+    return given | head(kind, given, groups)
 
 
 def _idle_norms(kind: str) -> Shapes:

@@ -13,22 +13,30 @@ _GAIN = 1.6
 """Keeps differences between inputs alive through many layers."""
 
 
-def lively(shapes: Mapping[str, Sequence[int]], gain: float = _GAIN) -> State:
-    """Numbers for tensors of these keys and shapes; statistics and norms stay near what training leaves."""
-    return {key: torch.from_numpy(_drawn(key, tuple(shape), gain)) for key, shape in shapes.items()}
+def lively(shapes: Mapping[str, Sequence[int]], gain: float = _GAIN, *, quickly: bool = False) -> State:
+    """Numbers for tensors of these keys and shapes; statistics and norms stay near what training leaves.
+
+    Drawn `quickly` they are others than those that the original programs were given.
+    """
+    return {key: torch.from_numpy(_drawn(key, tuple(shape), gain, quickly)) for key, shape in shapes.items()}
 
 
-def _drawn(key: str, shape: tuple[int, ...], gain: float) -> NDArray[np.generic]:
+def _drawn(key: str, shape: tuple[int, ...], gain: float, quickly: bool) -> NDArray[np.generic]:
     if key.endswith("num_batches_tracked"):
         return np.array(7, np.int64)
-    normal = np.random.RandomState(zlib.crc32(key.encode())).standard_normal(shape).astype(np.float32)
+    seed = zlib.crc32(key.encode())
+    if quickly:
+        normal = np.random.default_rng(seed).standard_normal(shape, np.float32)
+    else:
+        normal = np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
     if key.endswith("running_var"):
         return 0.5 + np.abs(normal)
     if key.endswith("weight_g"):
         return 1 + 0.2 * np.abs(normal)
     if len(shape) == 1:
         return (1 + 0.2 * normal) if key.endswith("weight") else 0.2 * normal
-    return np.float32(gain / np.sqrt(np.prod(shape[1:]))) * normal
+    normal *= np.float32(gain / np.sqrt(np.prod(shape[1:])))
+    return normal
 
 
 def voices(count: int, samples: int) -> torch.Tensor:

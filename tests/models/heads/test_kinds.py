@@ -75,7 +75,7 @@ def test_two_tensors_for_one_place_are_too_many() -> None:
 @pytest.mark.parametrize("kind", ["aasist-l", "antideepfake"])
 def test_what_has_no_effect_may_be_missing(kind: str) -> None:
     idle = re.compile(r"num_batches_tracked|\.bn1\.|mask_emb|quantizer|project_q|final_proj")
-    state = lively(research_file(kind))
+    state = lively(research_file(kind), quickly=True)
     least = {key: tensor for key, tensor in state.items() if not idle.search(key)}
     assert len(least) < len(state)
     samples = torch.randn(1, 16_000)
@@ -85,7 +85,10 @@ def test_what_has_no_effect_may_be_missing(kind: str) -> None:
 
 
 def test_half_precision_is_computed_in_full() -> None:
-    halves = {key: t.half() if t.is_floating_point() else t for key, t in lively(research_file("aasist-l")).items()}
+    halves = {
+        key: t.half() if t.is_floating_point() else t
+        for key, t in lively(research_file("aasist-l"), quickly=True).items()
+    }
     model = filled(halves, KIND_OF["aasist-l"], "file.pth")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not any(parameter.requires_grad or parameter.is_meta for parameter in model.parameters())
