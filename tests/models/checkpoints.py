@@ -178,7 +178,7 @@ class PlainPooled(nn.Module):
 def random_pooled(**config: Any) -> PlainPooled:
     torch.manual_seed(0)
     model = PlainPooled(WavLMConfig(**config)).eval()
-    spread(model, model.linear, torch.from_numpy(np.stack(windows(16_000))).float() / 32768)
+    spread(model, model.linear, torch.from_numpy(np.stack(windows(4_000))).float() / 32768)
     return model
 
 

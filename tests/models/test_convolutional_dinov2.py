@@ -1,6 +1,7 @@
 """The DINOv2 with convolutions: served like any checkpoint, and what its configuration may not say."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
+from models import crop_branch
 from models.convolutional_dinov2 import Dinov2WithConvolutions
 from models.crop_branch import together
 from models.errors import UnsupportedModel
@@ -20,6 +22,15 @@ from tests.models.test_voice_model import ENGINES
 
 STEM = {"stem_pooling": 2, "stem_channels": [8, 8], "stem_blocks": [1, 2], "stem_expansion": 2}
 TINY = TINY_DINOV2 | STEM | {"image_size": 56, "patch_size": 8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_blocks() -> Iterator[None]:
+    """One block of a branch for each size of its maps, for time; the bundled model has all of them."""
+    blocks = ((32, 64, 128, 2, False), (64, 128, 96, 2, False), (128, 128, 96, 2, True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crop_branch, "_BLOCKS", blocks)
+        yield
 
 
 def saved(folder: Path, **entries: Any) -> Path:
