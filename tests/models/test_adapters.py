@@ -89,9 +89,9 @@ def test_scores_are_those_of_the_merged_model(case: str, body: Path, tmp_path: P
             merged(tmp_path / "body", body, {}, head()),
         )
     )
-    expected = known.score(windows())
-    assert np.abs(expected - other.score(windows())).max() > 5e-4, "the adapter must matter"
-    np.testing.assert_allclose(plain.score(windows()), expected, atol=2e-6)
+    expected = known.score(windows(16_000))
+    assert np.abs(expected - other.score(windows(16_000))).max() > 5e-4, "the adapter must matter"
+    np.testing.assert_allclose(plain.score(windows(16_000)), expected, atol=2e-6)
     assert plain.info.architecture == "wavlm with a LoRA adapter"
     assert plain.info.name == "lora"
 
@@ -110,7 +110,7 @@ def test_wrappers_in_keys_are_removed(body: Path, tmp_path: Path) -> None:
     third = save_adapter(tmp_path / "third", body, {**pairs, **head()})
     scores = [
         VoiceSpoofModel.load(str(each), options(tmp_path, engine="torch", precision="fp32", spoof_label="1")).score(
-            windows()
+            windows(16_000)
         )
         for each in (first, second, third)
     ]

@@ -70,21 +70,21 @@ def test_a_face_is_scored_as_from_its_checkpoint(
     assert same_but_for_its_place(converted.info, checkpoint.info)
 
 
-def test_a_pth_file_with_its_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pth_file_with_its_calibration(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_pooled(**TINY_WAVE)
     monkeypatch.setattr(voice_model._PthVoice, "config", model.wavlm.config.to_dict())
     torch.save(model.state_dict(), tmp_path / "chk.pth")
-    version = VoiceSpoofModel.load(str(tmp_path / "chk.pth"), options(tmp_path, engine="openvino")).info.version
+    version = VoiceSpoofModel.load(str(tmp_path / "chk.pth"), options(workspace, engine="openvino")).info.version
     write_calibration(Calibration(2.0, 0.5, 0.25, version), calibration_path(tmp_path / "chk.pth"))
-    convert_model(str(tmp_path / "chk.pth"), "voice", options(tmp_path), tmp_path / "out")
-    checkpoint = VoiceSpoofModel.load(str(tmp_path / "chk.pth"), options(tmp_path, engine="openvino"))
+    convert_model(str(tmp_path / "chk.pth"), "voice", options(workspace), tmp_path / "out")
+    checkpoint = VoiceSpoofModel.load(str(tmp_path / "chk.pth"), options(workspace, engine="openvino"))
     (tmp_path / "chk.pth").unlink()
-    converted = VoiceSpoofModel.load(str(tmp_path / "out"), options(tmp_path))
+    converted = VoiceSpoofModel.load(str(tmp_path / "out"), options(workspace))
     np.testing.assert_array_equal(converted.score(windows(16_000)), checkpoint.score(windows(16_000)))
     assert same_but_for_its_place(converted.info, checkpoint.info)
     assert (converted.info.calibrated, converted.info.threshold) == (True, 0.25)
     with pytest.raises(UnsupportedModel, match="single logit"):
-        VoiceSpoofModel.load(str(tmp_path / "out"), options(tmp_path, spoof_label="1"))
+        VoiceSpoofModel.load(str(tmp_path / "out"), options(workspace, spoof_label="1"))
 
 
 SCORE = """\
@@ -170,19 +170,19 @@ def test_the_bundled_model_stays_a_demonstration(workspace: Path, tmp_path: Path
     assert (tmp_path / "out/README.md").is_file(), "its card has the licence"
 
 
-def test_the_spoof_label_is_settled_at_conversion(tmp_path: Path) -> None:
+def test_the_spoof_label_is_settled_at_conversion(tmp_path: Path, workspace: Path) -> None:
     folder = save_voice(tmp_path / "unnamed", ["a", "b"], **TINY_WAVE)
     with pytest.raises(ModelError, match="cannot tell which class means spoof"):
-        convert_model(str(folder), "voice", options(tmp_path), tmp_path / "out")
+        convert_model(str(folder), "voice", options(workspace), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    convert_model(str(folder), "voice", options(tmp_path, spoof_label="a"), tmp_path / "out")
-    expected = VoiceSpoofModel.load(str(folder), options(tmp_path, engine="openvino", spoof_label="0"))
+    convert_model(str(folder), "voice", options(workspace, spoof_label="a"), tmp_path / "out")
+    expected = VoiceSpoofModel.load(str(folder), options(workspace, engine="openvino", spoof_label="0"))
     for spoof_label in (None, "a", "0"):
-        model = VoiceSpoofModel.load(str(tmp_path / "out"), options(tmp_path, spoof_label=spoof_label))
+        model = VoiceSpoofModel.load(str(tmp_path / "out"), options(workspace, spoof_label=spoof_label))
         assert (model.info.spoof_index, model.info.version) == (0, expected.info.version)
     np.testing.assert_array_equal(model.score(windows()), expected.score(windows()))
     with pytest.raises(UnsupportedModel, match=r"BONAFIDE_VOICE_SPOOF_LABEL='b' is not the class .* converted for"):
-        VoiceSpoofModel.load(str(tmp_path / "out"), options(tmp_path, spoof_label="b"))
+        VoiceSpoofModel.load(str(tmp_path / "out"), options(workspace, spoof_label="b"))
 
 
 def test_torch_does_not_run_it(converted_face: Path, tmp_path: Path) -> None:

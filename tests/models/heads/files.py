@@ -1,5 +1,6 @@
 """Keys and shapes of research checkpoints, as their training programs write them."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ def head(kind: str, given: Mapping[str, tuple[int, ...]], groups: int = 8) -> Sh
     return shapes | _idle_norms(kind)
 
 
+@functools.cache
 def research_file(kind: str, size: BodySize | None = None, groups: int = 8) -> Shapes:
     """All tensors of a file of a kind; `size` is that of its body, `groups` see `head`."""
     prefix = KIND_OF[kind].body
