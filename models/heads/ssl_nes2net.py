@@ -53,6 +53,8 @@ class _Nested(nn.Module):
 
     def __init__(self, channels: int, size: Nes2NetSize) -> None:
         super().__init__()
+        if channels % size.outer:
+            raise ValueError(f"its {channels} channels are no {size.outer} groups of one size")
         self._group = channels // size.outer
         self.Build_in_Res2Nets = nn.ModuleList(_Inner(self._group, size) for _ in range(size.outer - 1))
         self.bns = nn.ModuleList(nn.BatchNorm1d(self._group) for _ in range(size.outer - 1))

@@ -63,6 +63,13 @@ def test_a_tensor_of_another_shape_is_named_as_in_the_file() -> None:
         filled(state, KIND_OF["antideepfake"], "file.pth")
 
 
+def test_channels_that_are_no_groups_of_one_size_are_refused() -> None:
+    block = re.compile(r"Nested_Res2Net_TDNN\.Build_in_Res2Nets\.[2-6]\.")
+    state = {key: each for key, each in on_meta(research_file("xlsr-nes2net")).items() if not block.match(key)}
+    with pytest.raises(UnsupportedModel, match="its 1024 channels are no 3 groups of one size"):
+        filled(state, KIND_OF["xlsr-nes2net"], "file.pth")
+
+
 def test_two_tensors_for_one_place_are_too_many() -> None:
     state = on_meta(research_file("antideepfake"))
     state["m_ssl.model.feature_extractor.conv_layers.0.2.weight"] = torch.zeros(16)
