@@ -208,8 +208,9 @@ class LiveSession:
 
     def check(self, blocks: Sequence[Block]) -> None:
         """Raises the errors of `feed` that depend on the audio alone, for blocks of one rate that come as one."""
+        count = sum(len(each.samples) for each in blocks)
         for block in blocks:
-            self.check_length(sum(len(each.samples) for each in blocks), block.rate)
+            self.check_length(count, block.rate)
             check_samples(block.samples)
             self.mode.lanes(block.channels)
 

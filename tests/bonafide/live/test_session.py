@@ -1,6 +1,7 @@
 """The session core: the same audio, however it is split, gives the same windows, and each sample is judged once."""
 
 import math
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -247,3 +248,13 @@ def test_more_audio_than_a_session_may_hold_ends_it_too() -> None:
     assert live.overdue(0.0) is None
     live.feed(Block(ramp(1), RATE))
     assert live.overdue(0.0) is Ending.SESSION_LIMIT
+
+
+def test_the_work_of_a_check_grows_with_the_blocks() -> None:
+    # It runs in the event loop, and a message of a container may hold as many packets as it has bytes.
+    live, blocks = session(), [Block(ramp(1), RATE)] * 5_000
+    began = time.thread_time()
+    live.check(blocks)
+    assert time.thread_time() - began < 1.0
+    with pytest.raises(TooLarge):
+        live.check([Block(ramp(30 * RATE), RATE), *blocks])
