@@ -1,6 +1,7 @@
 """Decoded frames -> mono float32 blocks: every sample format as -1..1, channels as one, and apart beside it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +58,31 @@ class Block(NamedTuple):
         apart = None if self.apart is None else self.apart[:, start:end]
         parted_at = None if self.parted_at is None or self.parted_at > end else max(0, self.parted_at - start)
         return Block(self.samples[start:end], self.rate, self.channels, apart, parted_at)
+
+
+def joined(blocks: Iterable[Block]) -> list[Block]:
+    """The same samples in as few blocks as there can be: a container may hold one sample in each of its packets."""
+    runs = groupby(blocks, key=lambda block: (block.rate, block.channels, block.apart is None))
+    return [_as_one(list(run)) for _, run in runs]
+
+
+def _as_one(blocks: Sequence[Block]) -> Block:
+    """Blocks that follow one another and differ in their samples alone."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    apart = [block.apart for block in blocks if block.apart is not None]
+    before, parted_at = 0, None
+    for block in blocks:
+        if block.parted_at is not None:
+            parted_at = before + block.parted_at
+            break
+        before += len(block.samples)
+    return first._replace(
+        samples=np.concatenate([block.samples for block in blocks]),
+        apart=np.concatenate(apart, axis=1) if apart else None,
+        parted_at=parted_at,
+    )
 
 
 class MonoMixer:

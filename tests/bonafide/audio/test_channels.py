@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonafide.audio.channels import Downmix
+from bonafide.audio.mono import Block, MonoMixer, joined
 from tests.media import speech_like
 
 RATE = 8_000
@@ -94,3 +95,28 @@ def test_blocks_of_nothing_are_not_held() -> None:
         tracemalloc.stop()
     parts += [downmix.feed(sound[:, 100:]).mono, downmix.flush().mono]
     assert np.array_equal(np.concatenate(parts), mixed(sound)[0])
+
+
+def test_joined_blocks_are_those_of_larger_frames() -> None:
+    sound = np.stack([voice(seed=1), voice(seed=2)])
+    samples = (32_767 * np.concatenate([sound[:, :1], sound, sound[:1].repeat(2, axis=0)], axis=1)).astype(np.int16).T
+
+    def blocks(size: int) -> list[Block]:
+        mixer = MonoMixer(2, RATE)
+        pieces = [samples[start : start + size] for start in range(0, len(samples), size)]
+        return joined([block for piece in pieces for block in [*mixer.pcm16(piece, RATE)]] + [*mixer.rest()])
+
+    (large,), (small,) = blocks(len(samples)), blocks(7)
+    assert large.parted_at is not None
+    assert small.parted_at == large.parted_at
+    assert np.array_equal(small.samples, large.samples)
+    assert small.apart is not None
+    assert np.array_equal(small.apart, samples.T / np.float32(32_768))
+
+
+def test_blocks_of_different_channels_stay_apart() -> None:
+    mixer = MonoMixer(2, RATE)
+    mono, stereo = np.ones((900, 1), np.int16), np.ones((900, 2), np.int16)
+    found = joined([block for each in (mono, mono, stereo, stereo, mono) for block in mixer.pcm16(each, RATE)])
+    assert [(block.channels, len(block.samples)) for block in found] == [(1, 1_800), (2, 1_800), (1, 900)]
+    assert joined([]) == []

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bonafide.audio.channel_mode import AUTO, MIX, ChannelMode
 from bonafide.audio.codec_reader import Codec, CodecReader
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.mono import Block
@@ -247,3 +248,16 @@ async def test_a_bomb_in_one_container_does_not_delay_another() -> None:
         await asyncio.gather(feeding, return_exceptions=True)
         bomb.close()
         stream.close()
+
+
+@pytest.mark.parametrize("mode", [MIX, AUTO])
+async def test_many_packets_of_a_message_come_as_one_block(mode: ChannelMode) -> None:
+    with closing(DecoderPool(1, 512 * MIB, Template.of_process())) as pool:
+        stream = ContainerStream(pool, LIMITS, 60.0, "opus", mode)
+        data, _ = opus(sound())
+        (block,) = await stream.feed(data)
+        stream.close()
+    apart = CodecReader("opus", LIMITS, 60.0).feed(data)
+    assert len(apart) > 100
+    assert np.array_equal(block.samples, joined(apart))
+    assert (block.apart is None) == (mode == MIX)

@@ -4,8 +4,11 @@ from dataclasses import asdict, replace
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bonafide.audio.container_reader import ContainerReader
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.decoders import worker as worker_module
 from bonafide.decoders.frames import packed, read_frame
@@ -82,3 +85,13 @@ def test_what_fails_after_windows_fails_in_the_step_after_them(worker: socket.so
     first = asked(worker, begin(limits), joined)
     assert (len(first["windows"]), "end" in first) == (1, False)
     assert asked(worker, {"do": "next"})["error"] == "too_large"
+
+
+def test_channels_that_change_with_every_packet_are_refused(
+    worker: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = np.zeros(1, np.float32)
+    changing = [Block(sample, 48_000, channels) for channels in (1, 2)] * 3_000
+    monkeypatch.setattr(ContainerReader, "feed", lambda *_: changing)
+    begin = {"do": "container", "limits": asdict(LIMITS), "most_s": 60.0, "channel_mode": "mix"}
+    assert "channels" in asked(worker, begin, b"OggS")["message"]
