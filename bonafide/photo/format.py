@@ -1,4 +1,4 @@
-"""Identifies a photo's format by its first bytes, and its orientation by its EXIF block; decodes nothing."""
+"""A photo's format, and the size of a WebP, by its first bytes; its orientation by its EXIF block. Decodes nothing."""
 
 import re
 import struct
@@ -60,6 +60,8 @@ _ORIENTATION_TAG = 0x0112
 _NUMBERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}
 """Types of EXIF numbers; the standard asks for 3, but others are written too."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])\b")
+_VP8L_SIGNATURE, _VP8_SIDE = 0x2F, 0x3FFF
+"""A byte, and the bits of a side; what is left of them is for other things."""
 _WAY_OUT = {
     "HEIC": "; iPhones take JPEG with Settings > Camera > Formats > Most Compatible",
     "AVIF": "; browsers and phones save it as JPEG when it is shared or exported",
@@ -83,6 +85,24 @@ def identify(data: bytes) -> str:
         return "WebP"
     name = _foreign_name(head)
     raise UnreadableMedia(f"{name} is not accepted; send {ACCEPTED}{_WAY_OUT.get(name, '')}")
+
+
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the canvas of a WebP, by the header of its first chunk.
+
+    Raises:
+        UnreadableMedia: it has none.
+    """
+    name, body = data[12:16], data[20:30]
+    if name == b"VP8X" and len(body) == 10:
+        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    if name == b"VP8L" and len(body) >= 5 and body[0] == _VP8L_SIGNATURE:
+        sides = int.from_bytes(body[1:5], "little")
+        return (sides & _VP8_SIDE) + 1, (sides >> 14 & _VP8_SIDE) + 1
+    if name == b"VP8 " and len(body) == 10:
+        width, height = struct.unpack("<HH", body[6:])
+        return width & _VP8_SIDE, height & _VP8_SIDE
+    raise UnreadableMedia(f"the WebP cannot be decoded: it is broken or truncated; send {ACCEPTED}")
 
 
 def stated_orientation(exif: object, xmp: object) -> int:

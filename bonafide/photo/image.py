@@ -19,9 +19,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.format import ACCEPTED, identify, stated_orientation
+from bonafide.photo.format import ACCEPTED, identify, stated_orientation, webp_size
 from bonafide.photo.jpeg import END, structure
 from bonafide.photo.plain_bilinear import resized
+from bonafide.photo.png import without_extras
 from models.info import ImageGeometry
 
 if TYPE_CHECKING:  # decoding processes have no settings
@@ -122,11 +123,16 @@ def read_reduced(data: bytes, limits: ImageLimits, wanted: Callable[[Size], int]
     if len(data) > limits.max_bytes:
         raise TooLarge(f"a photo of {len(data)} bytes; at most {limits.max_bytes} are accepted")
     kind = identify(data)
-    if kind == "JPEG":
-        data = _checked_jpeg(data, limits)
+    match kind:
+        case "JPEG":
+            data = _checked_jpeg(data, limits)
+        case "PNG":
+            data = without_extras(data)
+        case "WebP":  # Pillow has the canvas allocated before it tells its size
+            _check_size(webp_size(data), limits)
     try:
         with _READERS[kind](BytesIO(data)) as image:
-            _check_size(image, limits)
+            _check_size(image.size, limits)
             reduction = _reduce(image, wanted) if isinstance(image, _Jpeg) else 1
             image.load()
             upright = _UPRIGHT.get(_orientation(image))
@@ -134,6 +140,8 @@ def read_reduced(data: bytes, limits: ImageLimits, wanted: Callable[[Size], int]
             return (rgb if upright is None else rgb.transpose(upright)), reduction
     except (TooLarge, UnreadableMedia):
         raise
+    except Image.DecompressionBombError as error:  # by the frame of a GIF, which may be larger than its screen
+        raise TooLarge(f"a photo of too many pixels; at most {limits.max_pixels} are accepted") from error
     except Exception as error:  # Pillow raises nearly anything on a broken file
         raise UnreadableMedia(f"the {kind} cannot be decoded: it is broken or truncated; send {ACCEPTED}") from error
 
@@ -172,7 +180,7 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
     ended = data + END
     try:
         with _Jpeg(BytesIO(ended)) as image, _Jpeg(BytesIO(data + _NOISE + END)) as with_more:
-            _check_size(image, limits)
+            _check_size(image.size, limits)
             # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
             if image.tobytes() == with_more.tobytes():
                 return ended
@@ -205,8 +213,8 @@ def _reduce(image: _Jpeg, wanted: Callable[[Size], int]) -> int:
     return image.decoderconfig[0] if image.decoderconfig else 1
 
 
-def _check_size(image: ImageFile, limits: ImageLimits) -> None:
-    width, height = image.size
+def _check_size(size: Size, limits: ImageLimits) -> None:
+    width, height = size
     if width * height > limits.max_pixels:
         raise TooLarge(f"a photo of {width} x {height} pixels; at most {limits.max_pixels} are accepted")
     if max(width, height) > _MAX_ELONGATED * min(width, height):

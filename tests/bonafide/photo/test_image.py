@@ -352,3 +352,78 @@ def test_a_photo_becomes_what_the_usual_model_takes() -> None:
     pixels = prepare(read_image(encode_image(photo(), "JPEG"), LIMITS), ImageGeometry(256, None, None, 224, 224, 3))
     assert pixels.shape == (224, 224, 3)
     assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("side", [9_000, 13_000, 16_383])
+@pytest.mark.parametrize("kind", ["VP8X", "VP8L", "VP8 ", "GIF"])
+def test_what_pillow_takes_for_a_bomb_is_too_large(kind: str, side: int) -> None:
+    """Its WebP reader has the canvas allocated first, and a GIF's frame may be larger than its screen."""
+    side, small = (4 * side if kind == "GIF" else side), photo(8, 8)
+    if kind == "GIF":
+        data = bytearray(encode_image(small, kind))
+        frame = data.index(b"\x2c")
+        data[frame + 5 : frame + 9] = struct.pack("<HH", side, side)
+    else:
+        data = bytearray(encode_image(small, "WEBP", lossless=kind == "VP8L", exif=b"II*\0" * (kind == "VP8X")))
+        assert data[12:16] == kind.encode()
+        place, size = {
+            "VP8X": (24, 2 * (side - 1).to_bytes(3, "little")),
+            "VP8L": (21, (side - 1 | side - 1 << 14).to_bytes(4, "little")),
+            "VP8 ": (26, struct.pack("<HH", side, side)),
+        }[kind]
+        data[place : place + len(size)] = size
+    tracemalloc.start()
+    with pytest.raises(TooLarge, match="pixels"):
+        read(bytes(data))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+CHUNKS_BESIDE_THE_PIXELS = [
+    png_chunk(b"iCCP", b"screen\0\0" + zlib.compress(np.random.default_rng(0).bytes(1_200_000))),
+    png_chunk(b"zTXt", b"notes\0\0" + zlib.compress(bytes(2_000_000))),
+    png_chunk(b"iTXt", b"notes\0\1\0\0\0" + zlib.compress(bytes(2_000_000))),
+    png_chunk(b"acTL", struct.pack(">II", 2, 0)) + png_chunk(b"fcTL", bytes(3)),
+    png_chunk(b"pHYs", b"\0"),
+    png_chunk(b"caBX", bytes(1_000))[:-4] + b"sum?",
+]
+"""A long colour profile or note, a damaged animation or resolution, and a wrong checksum."""
+
+
+@pytest.mark.parametrize("chunk", CHUNKS_BESIDE_THE_PIXELS, ids=lambda chunk: chunk[4:8].decode())
+def test_what_is_beside_the_pixels_of_a_png_does_not_lose_it(chunk: bytes) -> None:
+    rows = b"".join(b"\0" + bytes([3 * row] * 48) for row in range(16))
+    exif = png_chunk(b"eXIf", b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, 6, 0, 0))
+    plain = read(png(16, 16, exif, rows=rows))
+    assert np.array_equal(plain, np.rot90(read(png(16, 16, rows=rows)), 3))
+    assert np.array_equal(read(png(16, 16, chunk, exif, rows=rows)), plain)
+    whole = png(16, 16, exif, rows=rows)
+    assert np.array_equal(read(whole[:-12] + chunk + whole[-12:]), plain)
+
+
+def test_damaged_pixels_of_a_png_do() -> None:
+    whole = png(16, 16, rows=b"".join(b"\0" + bytes([3 * row] * 48) for row in range(16)))
+    at = whole.index(b"IDAT")
+    with pytest.raises(UnreadableMedia):
+        read(whole[: at + 8] + b"\xff" + whole[at + 9 :])
+    for end in range(8, at + 4):
+        with pytest.raises(UnreadableMedia):
+            read(whole[:end])
+
+
+def test_the_orientation_in_the_xmp_of_a_png() -> None:
+    rows = b"".join(b"\0" + bytes([3 * row] * 48) for row in range(16))
+    xmp = b"XML:com.adobe.xmp\0\0\0\0\0" + b'<rdf:Description tiff:Orientation="6"/>'
+    turned = read(png(16, 16, png_chunk(b"iTXt", xmp), rows=rows))
+    assert np.array_equal(turned, np.rot90(read(png(16, 16, rows=rows)), 3))
+
+
+@pytest.mark.parametrize("kind", [b"teSt", b"IDAT"])
+def test_a_png_of_a_million_chunks(kind: bytes) -> None:
+    rows = b"".join(b"\0" + bytes(48) for _ in range(16))
+    data = png(16, 16, png_chunk(kind, b"") * 1_000_000, rows=rows)
+    started = time.thread_time()
+    with pytest.raises(UnreadableMedia, match="too many chunks"):
+        read(data)
+    assert time.thread_time() - started < 1
