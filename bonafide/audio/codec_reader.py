@@ -29,6 +29,13 @@ _MAX_DAMAGED = 50
 """Packets without sound, one after the other: a second of a call."""
 
 
+def most_of(codec: Codec | None, limits: AudioLimits) -> tuple[int, int]:
+    """Highest sample rate in Hz and most channels of a stream; what a codec always has is no matter of the limits."""
+    if codec is None:
+        return limits.max_sample_rate, limits.max_channels
+    return max(CODEC_RATES[codec], limits.max_sample_rate), max(2, limits.max_channels)
+
+
 class CodecReader:
     """One stream, from its first byte on; useless once it has raised.
 
@@ -43,8 +50,8 @@ class CodecReader:
 
     def __init__(self, codec: Codec, limits: AudioLimits, max_part_s: float) -> None:
         self._decoder = bare_decoder(codec, CODEC_RATES[codec], _LAYOUTS[codec])
-        # What the codec always has is no matter of the limits on recordings.
-        self._mixer = MonoMixer(max(2, limits.max_channels), max(CODEC_RATES[codec], limits.max_sample_rate))
+        most_rate, most_channels = most_of(codec, limits)
+        self._mixer = MonoMixer(most_channels, most_rate)
         self._packets = OpusPackets() if codec == "opus" else None
         self._max_part_s = max_part_s
         self._damaged = self._damaged_now = 0

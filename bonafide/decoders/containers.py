@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from bonafide.audio.channel_mode import MIX, ChannelMode
-from bonafide.audio.codec_reader import Codec
+from bonafide.audio.codec_reader import Codec, most_of
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.decoders.codec import unpacked_blocks
@@ -41,8 +41,9 @@ class ContainerStream:
         self._max_message_s = max_message_s
         self._codec = codec
         self._mode = mode
-        rows = 1 + {"mix": 0, "auto": 2}.get(mode.kind, limits.max_channels)
-        self._most_bytes = int(max_message_s * limits.max_sample_rate) * _BYTES_PER_SAMPLE * rows
+        rate, channels = most_of(codec, limits)
+        rows = 1 + {"mix": 0, "auto": 2}.get(mode.kind, channels)
+        self._most_bytes = int(max_message_s * rate) * _BYTES_PER_SAMPLE * rows
         self._job = pool.begin()
         self._begun = self._failed = False
         self.warnings: list[str] = []

@@ -261,3 +261,14 @@ async def test_many_packets_of_a_message_come_as_one_block(mode: ChannelMode) ->
     assert len(apart) > 100
     assert np.array_equal(block.samples, joined(apart))
     assert (block.apart is None) == (mode == MIX)
+
+
+@pytest.mark.parametrize("mode", [AUTO, ChannelMode("separate"), ChannelMode("one", 1)])
+async def test_what_a_codec_always_has_may_exceed_the_limits_on_recordings(mode: ChannelMode) -> None:
+    limits = AudioLimits(10**9, 10**9, max_channels=1, max_sample_rate=16_000)
+    with closing(DecoderPool(1, 512 * MIB, Template.of_process())) as pool:
+        stream = ContainerStream(pool, limits, 3.1, "opus", mode)
+        data, _ = opus(sound())
+        (block,) = await stream.feed(data)
+        stream.close()
+    assert len(block.samples) > 2.9 * 48_000
