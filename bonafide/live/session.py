@@ -4,7 +4,7 @@ The same audio gives the same windows, however it is split into messages; each i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from bonafide.audio.by_channel import ByChannel
@@ -13,7 +13,6 @@ from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.mono import Block
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
-from bonafide.channels import windows_of
 from bonafide.decision import Band
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge
 from bonafide.live.lanes import LaneCuts, LiveLanes
@@ -36,6 +35,14 @@ class Ending(StrEnum):
     SESSION_LIMIT = "session_limit"
     GOING_AWAY = "going_away"
     ERROR = "error"
+
+
+@dataclass
+class _Told:
+    """Sums over the windows judged so far: a client may ask for them at any moment, of however long a session."""
+
+    judged_s: float = 0.0
+    speech_s: float = 0.0
 
 
 class LiveSession:
@@ -91,6 +98,7 @@ class LiveSession:
         self.lossy = False
         self.most_channels = 1
         self._runnings = ByChannel(RunningVerdict(threshold))
+        self._told = ByChannel(_Told())
         self._index = 0
         self._lanes = LiveLanes()
         self._parted: set[int] = set()
@@ -157,12 +165,12 @@ class LiveSession:
     @property
     def judged_s(self) -> float:
         """Seconds of the windows that have a score, of the channel that stands for all."""
-        return sum(each.fresh_s for each in windows_of(self.verdicts, self.worst_now) if each.score is not None)
+        return self._told.so_far(self.worst_now).judged_s
 
     @property
     def speech_s(self) -> float:
         """Seconds of speech in the windows judged so far, of the channel that stands for all."""
-        return sum(each.speech_s for each in windows_of(self.verdicts, self.worst_now))
+        return self._told.so_far(self.worst_now).speech_s
 
     @property
     def waiting_samples(self) -> int:
@@ -292,9 +300,11 @@ class LiveSession:
         )
         if window is None:
             return None
-        running = self._runnings[window.channel]
+        running, told = self._runnings[window.channel], self._told[window.channel]
+        told.speech_s += window.speech_s
         if window.score is not None:
             running.add(window.score, window.weight)
+            told.judged_s += window.fresh_s
         verdict = LiveWindowVerdict(**asdict(window), running_score=running.p_spoof, running_label=running.label)
         self.verdicts.append(verdict)
         return verdict

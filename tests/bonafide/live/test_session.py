@@ -18,7 +18,7 @@ from bonafide.errors import InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.live.limits import MIN_SECONDS, LiveConfig, LiveLimits
 from bonafide.live.session import Ending, LiveSession
 from bonafide.live.windows import LiveWindow, LiveWindowVerdict
-from bonafide.verdict import SpeechCheck
+from bonafide.verdict import SpeechCheck, WindowSpan
 from tests.media import wav
 
 RATE = 8_000
@@ -258,3 +258,16 @@ def test_the_work_of_a_check_grows_with_the_blocks() -> None:
     assert time.thread_time() - began < 1.0
     with pytest.raises(TooLarge):
         live.check([Block(ramp(30 * RATE), RATE), *blocks])
+
+
+def test_the_sums_of_a_long_session_cost_no_more_than_those_of_a_short_one() -> None:
+    live = session()
+    for index in range(5_000):
+        ratio = index % 3 / 2
+        live.judge(WindowSpan(index, index / 4, index / 4 + 1.0, fresh_s=0.25), 0.5, ratio)
+    assert live.judged_s == pytest.approx(sum(each.fresh_s for each in live.verdicts if each.score is not None))
+    assert live.speech_s == pytest.approx(sum(each.speech_s for each in live.verdicts))
+    began = time.thread_time()
+    for _ in range(1_000):  # a client may ask as often in a second
+        _ = live.judged_s, live.speech_s
+    assert time.thread_time() - began < 0.5

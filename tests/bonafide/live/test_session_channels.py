@@ -13,6 +13,7 @@ from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.levels import model_input
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits, AudioReader
+from bonafide.channels import windows_of
 from bonafide.errors import InvalidRequest, TooLarge
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.limits import LiveConfig, LiveLimits
@@ -197,3 +198,15 @@ def test_what_cannot_be_judged_is_refused_and_not_kept(mode: str, channels: int,
     with pytest.raises(error):
         live.feed(Block(sound[0], RATE, channels, sound if channels > 1 else None))
     assert live.audio_s == 0
+
+
+def test_the_sums_so_far_are_those_of_the_channel_that_stands_for_all() -> None:
+    live, sound = session(ChannelMode()), parties(8.0)
+    sound[1, : 4 * RATE] = sound[0, : 4 * RATE]
+    windows = heard(live, interleaved(sound, []))
+    assert {window.span.channel for window in windows} == {None, 0, 1}
+    for window in windows:
+        judged(live, [window], {None: 0.8, 0: 0.1, 1: 0.9})
+        counted = windows_of(live.verdicts, live.worst_now)
+        assert live.judged_s == pytest.approx(sum(each.fresh_s for each in counted))
+        assert live.speech_s == pytest.approx(sum(each.speech_s for each in counted))
