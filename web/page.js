@@ -61,6 +61,9 @@ async function introduce() {
   setTimeout(introduce, ASK_AGAIN_MS);
 }
 
+// Over http to another machine whoever listens could read the key: that is not done without a word.
+element("key-clear").hidden = isSecureContext;
+/** @type {HTMLInputElement} */ (element("key-agreed")).required = !isSecureContext;
 element("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey(/** @type {HTMLInputElement} */ (element("key")).value.trim());

@@ -115,7 +115,11 @@ func connect(target string, options []Option) (*grpc.ClientConn, error) {
 		if strings.ContainsFunc(s.key, func(char rune) bool { return char <= ' ' || char > '~' }) {
 			return nil, errors.New("the API key holds a character that cannot travel in a header")
 		}
-		dial = append(dial, grpc.WithPerRPCCredentials(keyCredentials{s.key, !s.inClear && !isLocal(target)}))
+		wantTLS := !s.inClear && !isLocal(target)
+		if wantTLS && s.tls == nil {
+			return nil, fmt.Errorf("the API key would travel to %s unencrypted: give WithTLS, or WithKeyInClear where something else encrypts the way", target)
+		}
+		dial = append(dial, grpc.WithPerRPCCredentials(keyCredentials{s.key, wantTLS}))
 	}
 	return grpc.NewClient(target, append(dial, s.dial...)...)
 }
@@ -138,7 +142,8 @@ func isLocal(target string) bool {
 	if strings.HasPrefix(target, "unix:") {
 		return true
 	}
-	host, _, err := net.SplitHostPort(target[strings.LastIndex(target, "/")+1:])
+	// With a name server (dns://server/name), whatever that says.
+	host, _, err := net.SplitHostPort(strings.TrimPrefix(target, "dns:///"))
 	if err != nil {
 		return false
 	}

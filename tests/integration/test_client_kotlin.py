@@ -197,3 +197,29 @@ async def test_a_stream_goes_on_over_a_connection_that_breaks(service: LocalServ
         assert float(window[4] if window[4] != "null" else 0) == pytest.approx(same.score or 0, abs=0.05)
     (summary,) = re.findall(r"summary (.+)", out)
     assert float(summary.split()[2]) == 6.5
+
+
+@pytest.mark.slow
+async def test_a_key_travels_neither_unencrypted_nor_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def elsewhere(connection: ServerConnection, request: Request) -> Response:
+        response = connection.respond(http.HTTPStatus.TEMPORARY_REDIRECT, "")
+        response.headers["Location"] = url.replace("ws:", "http:").replace("127.0.0.1", "localhost")
+        return response
+
+    async def answer(connection: ServerConnection, number: int, frame: bytes) -> str:
+        return BUFFERING
+
+    async def handle(connection: ServerConnection) -> None:
+        raise AssertionError("every handshake is redirected")
+
+    monkeypatch.setenv("BONAFIDE_API_KEY", "s3cret")
+    recording = silence(tmp_path / "silence.wav", 0.5, 16_000)
+    foreign = "ws://localhost.bank.invalid/ws/detect"
+    out = await maven("compile", "exec:java", f"-Dexec.args={foreign} {recording}", fails=True)
+    assert "error invalid_request the API key would travel to localhost.bank.invalid unencrypted" in out
+    assert "s3cret" not in out
+    async with peer(answer) as (url, samples), serve(handle, "127.0.0.1", 0, process_request=elsewhere) as server:
+        near = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/detect"
+        out = await maven("exec:java", f"-Dexec.args={near} {recording}", fails=True)
+    assert "error invalid_request refused with status 307" in out
+    assert samples == []

@@ -22,6 +22,8 @@ export interface Options {
   clientId?: string;
   /** Sent as a subprotocol, since a browser cannot set headers. */
   apiKey?: string;
+  /** Sends the key over `ws:` to another machine too, where something else encrypts the way. Default false. */
+  keyInClear?: boolean;
   /** Seconds of a window, 0.25 to 4; shorter ones answer sooner and know less. */
   chunkDuration?: number;
   /** Seconds that neighbouring windows share. */
@@ -54,6 +56,15 @@ const FINAL: Record<number, string> = {
   1008: "unavailable",
   1009: "too_large",
 };
+
+/** Addresses of this machine, and encrypted ones; the text is read since the `URL` of React Native knows no host. */
+const PRIVATE = /^(?:(?:wss|https):|(?:ws|http):\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?:[:/?]|$))/i;
+
+/** A browser's page may name an address beside its own. */
+function isPrivate(url: string): boolean {
+  const { document } = globalThis as { document?: { baseURI: string } };
+  return PRIVATE.test(document && !/^[a-z]+:/i.test(url) ? new URL(url, document.baseURI).href : url);
+}
 
 /** Judges speech while it is spoken. One client is one stream. */
 export class AudioDetectionClient {
@@ -173,7 +184,11 @@ export class AudioDetectionClient {
     if (!Socket) {
       return this.finish(new BonafideError("invalid_request", "no WebSocket here: give one in the options"), true);
     }
-    const { apiKey } = this.options;
+    const { apiKey, keyInClear } = this.options;
+    if (apiKey && !keyInClear && !isPrivate(this.url)) {
+      const why = "the API key would travel unencrypted; use wss:, or the option keyInClear where something else encrypts the way";
+      return this.finish(new BonafideError("invalid_request", `${this.url}: ${why}`), true);
+    }
     let socket;
     try {
       socket = apiKey ? new Socket(this.url, ["bonafide", `bonafide.key.${apiKey}`]) : new Socket(this.url);

@@ -20,3 +20,53 @@ test("a key that cannot travel ends the session, and is in no message", async ()
   assert.equal(told.length, 1);
   assert.equal(client.state, "ended");
 });
+
+function relative() {
+  const client = new AudioDetectionClient("/ws/detect", { apiKey: "s3cret", WebSocket: NotedSocket });
+  const connected = client.connect();
+  client.disconnect();
+  return connected;
+}
+
+/** Notes the address that is connected to. */
+class NotedSocket {
+  static urls = [];
+
+  constructor(url) {
+    NotedSocket.urls.push(url);
+    this.readyState = 0;
+  }
+
+  close() {}
+}
+
+test("a key travels to this machine or encrypted, unless it may go in the clear", async () => {
+  const foreign = "ws://localhost.bank.example/ws/detect";
+  const others = ["ws://10.0.0.1:3000/x", "ws://127.0.0.1@bank.example/", "ws://127.0.0.1.bank.example/", "ws:\\\\bank.example", "bank.example"];
+  for (const url of [foreign, ...others]) {
+    const client = new AudioDetectionClient(url, { apiKey: "s3cret", WebSocket: NotedSocket });
+    await assert.rejects(client.connect(), ({ code, message }) => {
+      return code === "invalid_request" && message.includes("unencrypted") && !message.includes("s3cret");
+    });
+  }
+  assert.deepEqual(NotedSocket.urls, []);
+  const kept = [
+    ["ws://localhost:3000/ws/detect", { apiKey: "s3cret" }],
+    ["ws://127.0.0.1/ws/detect", { apiKey: "s3cret" }],
+    ["WS://[::1]:3000/ws/detect", { apiKey: "s3cret" }],
+    ["wss://bank.example/ws/detect", { apiKey: "s3cret" }],
+    [foreign, { apiKey: "s3cret", keyInClear: true }],
+    [foreign, {}],
+  ];
+  for (const [url, options] of kept) {
+    const client = new AudioDetectionClient(url, { ...options, WebSocket: NotedSocket });
+    client.connect().catch(() => {});
+    client.disconnect();
+  }
+  assert.deepEqual(NotedSocket.urls, kept.map(([url]) => url));
+  globalThis.document = { baseURI: "https://bank.example/app/" };
+  await relative().catch(({ message }) => assert.match(message, /disconnected/));
+  globalThis.document = { baseURI: "http://bank.example/app/" };
+  await assert.rejects(relative(), /unencrypted/);
+  delete globalThis.document;
+});

@@ -42,9 +42,10 @@ class AsyncBonafideClient:
         *,
         api_key: str | None = None,
         tls: Tls | None = None,
+        key_in_clear: bool = False,
         keepalive_s: float = 60.0,
     ) -> None:
-        self._connection = Connection.resolve(address, api_key, tls, keepalive_s)
+        self._connection = Connection.resolve(address, api_key, tls, keepalive_s, key_in_clear=key_in_clear)
 
     async def __aenter__(self) -> AsyncBonafideClient:
         return self

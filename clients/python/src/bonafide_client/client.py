@@ -42,10 +42,11 @@ class BonafideClient:
         address: `host:port`; None reads BONAFIDE_ADDRESS, else 127.0.0.1:50051.
         api_key: sent as `authorization: Bearer`; None reads BONAFIDE_API_KEY, "" sends none.
         tls: how to encrypt; None does not.
+        key_in_clear: send the key to another machine without TLS too, where something else encrypts the way.
         keepalive_s: seconds between the pings that keep a silent connection open.
 
     Raises:
-        ValueError: an address or a key that can never work.
+        ValueError: an address or a key that can never work, or a key that would travel unencrypted.
         OSError: a TLS file cannot be read.
     """
 
@@ -55,9 +56,10 @@ class BonafideClient:
         *,
         api_key: str | None = None,
         tls: Tls | None = None,
+        key_in_clear: bool = False,
         keepalive_s: float = 60.0,
     ) -> None:
-        self._connection = Connection.resolve(address, api_key, tls, keepalive_s)
+        self._connection = Connection.resolve(address, api_key, tls, keepalive_s, key_in_clear=key_in_clear)
         self._channel = self._connection.channel()
         self._audio = audio_grpc.AudioAnalysisStub(self._channel)
         self._face = liveness_grpc.LivenessServiceStub(self._channel)

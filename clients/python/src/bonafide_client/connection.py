@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,6 @@ DEFAULT_LIVE_URL = "ws://127.0.0.1:3000/ws/detect"
 AUDIO_TIMEOUT_S = 600.0
 FACE_TIMEOUT_S = 30.0
 STATUS_TIMEOUT_S = 10.0
-
-_log = logging.getLogger(__name__)
 
 # Safe to ask twice. An upload is not here: its parts are read once and not kept.
 _RETRIED = {
@@ -79,16 +76,15 @@ class Connection:
     keepalive_s: float
 
     @classmethod
-    def resolve(cls, address: str | None, api_key: str | None, tls: Tls | None, keepalive_s: float) -> "Connection":
+    def resolve(
+        cls, address: str | None, api_key: str | None, tls: Tls | None, keepalive_s: float, *, key_in_clear: bool
+    ) -> "Connection":
         """Fills in what the environment says. Raises ValueError for what can never work."""
         address = address or os.environ.get("BONAFIDE_ADDRESS") or DEFAULT_ADDRESS
         if address.startswith(("http://", "https://")):
             raise ValueError(f"{address!r} is not a gRPC address; give host:port, such as {DEFAULT_ADDRESS}")
-        api_key = os.environ.get("BONAFIDE_API_KEY", "") if api_key is None else api_key
-        if not all("!" <= char <= "~" for char in api_key):
-            raise ValueError("the API key holds a character that cannot travel in a header")
-        if api_key and tls is None and not _is_local(address):
-            _log.warning("the API key travels to %s unencrypted; consider TLS", address)
+        encrypted = tls is not None or _is_local(address)
+        api_key = key_to_send(api_key, address, safe=encrypted or key_in_clear)
         metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         return cls(address, None if tls is None else tls.credentials(), metadata, keepalive_s)
 
@@ -126,6 +122,23 @@ class Connection:
         ]
 
 
+def key_to_send(api_key: str | None, to: str, *, safe: bool) -> str:
+    """The key, that of the environment where none is given; empty: none is sent.
+
+    Raises:
+        ValueError: it cannot travel in a header, or nothing encrypts the way to another machine.
+    """
+    api_key = os.environ.get("BONAFIDE_API_KEY", "") if api_key is None else api_key
+    if not all("!" <= char <= "~" for char in api_key):
+        raise ValueError("the API key holds a character that cannot travel in a header")
+    if api_key and not safe:
+        raise ValueError(
+            f"the API key would travel to {to} unencrypted; use TLS, or say that something else encrypts the way: "
+            "key_in_clear=True (--key-in-clear)"
+        )
+    return api_key
+
+
 def is_local_host(host: str) -> bool:
     """Whether a name or an address is this machine itself."""
     try:
@@ -137,7 +150,9 @@ def is_local_host(host: str) -> bool:
 def _is_local(address: str) -> bool:
     if address.startswith("unix:"):
         return True
-    target = address.rsplit("/", 1)[-1]
+    if "," in address:  # several machines
+        return False
+    target = address.removeprefix("dns:///")  # with a name server there, whatever that says
     for scheme in ("dns:", "ipv4:", "ipv6:"):
         target = target.removeprefix(scheme)
     if target.startswith("["):

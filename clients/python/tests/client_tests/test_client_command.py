@@ -316,6 +316,10 @@ def test_the_key_comes_from_a_file_or_the_environment(address: str, peer: Peer, 
     bonafide_within("status", "--address", address, BONAFIDE_API_KEY="from-env")
     seen = [call.metadata["authorization"] for call in peer.calls]
     assert seen == ["Bearer from-file"] * 2 + ["Bearer from-env"] * 2
+    foreign = ("status", "--address", "bank.invalid:50051", "--timeout", "0.1")
+    done = bonafide(*foreign, BONAFIDE_API_KEY="from-env")
+    assert (done.returncode, "--key-in-clear" in done.stderr) == (2, True)
+    assert bonafide(*foreign, "--key-in-clear", BONAFIDE_API_KEY="from-env").returncode == 4
 
 
 def test_names_cannot_steer_the_terminal(address: str, peer: Peer, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The way to the service: retries, deadlines, keepalive, TLS, the key and the environment."""
 
 import asyncio
-import logging
 import socket
 import threading
 import time
@@ -158,20 +157,34 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, address: str, 
     assert [call.metadata.get("authorization") for call in peer.calls] == ["Bearer from-env", None]
 
 
-def test_a_key_that_travels_in_the_clear_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        BonafideClient("bank.example:50051", api_key="s3cret").close()
-        assert "unencrypted" in caplog.text
-        assert "s3cret" not in caplog.text
-        caplog.clear()
-        for foreign in ("localhost.bank.example:1", "127.0.0.1.bank.example:1"):
-            BonafideClient(foreign, api_key="s3cret").close()
-        assert len(caplog.records) == 2
-        caplog.clear()
-        for local in ("localhost:1", "127.0.0.1:1", "[::1]:1", "unix:/run/bonafide.sock", "dns:///localhost:1"):
-            BonafideClient(local, api_key="s3cret").close()
-        BonafideClient("bank.example:50051", api_key="s3cret", tls=Tls()).close()
-        assert not caplog.records
+def test_a_key_travels_to_this_machine_or_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for foreign in (
+        "bank.example:50051",
+        "localhost.bank.example:1",
+        "127.0.0.1.bank.example:1",
+        "dns://10.0.0.1/localhost:1",
+        "ipv6:[::1]:1,[fe80::1]:1",
+    ):
+        for client in (BonafideClient, AsyncBonafideClient):
+            with pytest.raises(ValueError, match="unencrypted") as caught:
+                client(foreign, api_key="s3cret")
+            assert "s3cret" not in str(caught.value)
+    for local in (
+        "localhost:1",
+        "127.0.0.1:1",
+        "[::1]:1",
+        "unix:/run/bonafide.sock",
+        "dns:///localhost:1",
+        "dns:localhost:1",
+    ):
+        BonafideClient(local, api_key="s3cret").close()
+    BonafideClient("bank.example:50051", api_key="s3cret", tls=Tls()).close()
+    BonafideClient("bank.example:50051", api_key="s3cret", key_in_clear=True).close()
+    BonafideClient("bank.example:50051").close()
+    monkeypatch.setenv("BONAFIDE_API_KEY", "from-env")
+    with pytest.raises(ValueError, match="unencrypted"):
+        BonafideClient("bank.example:50051")
+    BonafideClient("bank.example:50051", api_key="").close()
 
 
 def test_the_key_is_in_no_representation(address: str) -> None:

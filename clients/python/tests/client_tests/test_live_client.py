@@ -291,11 +291,25 @@ def test_ports_that_can_never_work(port: int) -> None:
         AudioDetectionClient(f"ws://localhost:{port}/ws/detect")
 
 
-def test_tls_is_not_asked_for_in_vain(caplog: pytest.LogCaptureFixture) -> None:
+def test_tls_is_not_asked_for_in_vain() -> None:
     with pytest.raises(ValueError, match="wss://"):
         AudioDetectionClient("ws://bank.example/ws/detect", tls=Tls())
-    AudioDetectionClient("ws://localhost/ws/detect", api_key="s3cret")
-    assert not caplog.records
-    AudioDetectionClient("ws://localhost.bank.example/ws/detect", api_key="s3cret")
-    assert "unencrypted" in caplog.text
-    assert "s3cret" not in caplog.text
+
+
+def test_a_key_travels_to_this_machine_or_encrypted() -> None:
+    for safe in ("ws://localhost/ws/detect", "ws://[::1]:3000/ws/detect", "wss://bank.example/ws/detect"):
+        AudioDetectionClient(safe, api_key="s3cret")
+    foreign = "ws://localhost.bank.example/ws/detect"
+    with pytest.raises(ValueError, match="unencrypted") as caught:
+        AudioDetectionClient(foreign, api_key="s3cret")
+    assert "s3cret" not in str(caught.value)
+    AudioDetectionClient(foreign, api_key="s3cret", key_in_clear=True)
+    AudioDetectionClient(foreign)
+
+
+async def test_no_redirection_takes_audio_elsewhere(live: LivePeer) -> None:
+    async with LivePeer().listening() as elsewhere:
+        live.refusals.append((HTTPStatus.TEMPORARY_REDIRECT, None, {"location": elsewhere.url}))
+        with pytest.raises(BonafideError, match="307"):
+            await AudioDetectionClient(live.url, api_key="s3cret").connect()
+    assert not elsewhere.headers

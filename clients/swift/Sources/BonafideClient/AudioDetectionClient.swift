@@ -45,6 +45,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
     private let queue: DispatchQueue
     private let channels: Int
     private let channelMode: String
+    private let keyInClear: Bool
     private var socket: WebSocket?
     private var sampleRate = 0
     private var isOpen = false
@@ -72,9 +73,11 @@ public final class AudioDetectionClient: WebSocketDelegate {
     ///   - reconnectSeconds: how long a lost service is looked for
     ///   - channels: that are interleaved in the samples
     ///   - channelMode: which are judged: `auto` (those of a call apart), `mix`, `separate`, or the number of one
+    ///   - keyInClear: sends the key over `ws:` to another machine too, where something else encrypts the way
     public init(
         url: URL, apiKey: String? = nil, clientId: String = "swift-\(UUID().uuidString)", chunkDuration: Double = 1.0,
-        reconnectSeconds: Double = 60, queue: DispatchQueue = .main, channels: Int = 1, channelMode: String = "auto"
+        reconnectSeconds: Double = 60, queue: DispatchQueue = .main, channels: Int = 1, channelMode: String = "auto",
+        keyInClear: Bool = false
     ) {
         self.url = url
         self.apiKey = apiKey
@@ -84,6 +87,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
         self.queue = queue
         self.channels = max(1, channels)
         self.channelMode = channelMode
+        self.keyInClear = keyInClear
     }
 
     /// Connects; what is sent before it stands is kept.
@@ -152,6 +156,11 @@ public final class AudioDetectionClient: WebSocketDelegate {
     }
 
     private func open() {
+        if apiKey != nil, !keyInClear, !isEncrypted, !isThisMachine {
+            let why = "the API key would travel to \(url.host ?? "") unencrypted; use wss:, or keyInClear where something "
+                + "else encrypts the way"
+            return fail(BonafideError(code: "invalid_request", message: why))
+        }
         var request = URLRequest(url: url)
         request.timeoutInterval = 10
         if let apiKey { request.setValue("Bearer \(apiKey)", forHTTPHeaderField: "Authorization") }
@@ -161,6 +170,13 @@ public final class AudioDetectionClient: WebSocketDelegate {
         self.socket = socket
         socket.connect()
         startWatch() // a server may take the connection and never answer the handshake
+    }
+
+    private var isEncrypted: Bool { ["wss", "https"].contains(url.scheme?.lowercased()) }
+
+    private var isThisMachine: Bool {
+        let thisMachine = "^(localhost|127(\\.[0-9]{1,3}){3}|\\[?::1\\]?)$"
+        return url.host?.range(of: thisMachine, options: [.regularExpression, .caseInsensitive]) != nil
     }
 
     /// A connection stands: continues where the last one broke.

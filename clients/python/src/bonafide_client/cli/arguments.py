@@ -47,6 +47,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         address=found.address,
         api_key=api_key,
         tls=tls,
+        key_in_clear=found.key_in_clear,
         timeout_s=found.timeout or None,
         concurrency=found.concurrency,
         json=found.json,

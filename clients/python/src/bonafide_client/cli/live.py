@@ -30,6 +30,7 @@ async def listen(options: Options, live: LiveOptions) -> int:
             live.url,
             api_key=options.api_key,
             tls=options.tls,
+            key_in_clear=options.key_in_clear,
             chunk_duration=live.chunk_duration,
             overlap_duration=live.overlap_duration,
             channels=channels,

@@ -20,6 +20,7 @@ class Options:
     address: str | None
     api_key: str | None
     tls: Tls | None
+    key_in_clear: bool
     timeout_s: float | None
     concurrency: int
     json: bool

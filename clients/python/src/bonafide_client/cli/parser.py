@@ -133,6 +133,11 @@ def _verb(
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")
     way.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the API key")
+    way.add_argument(
+        "--key-in-clear",
+        action="store_true",
+        help="send the key without TLS to other machines too; something else encrypts the way",
+    )
     way.add_argument("--tls", action="store_true", help="encrypt; implied by the three below")
     way.add_argument("--ca", metavar="FILE", help="root certificates to trust (PEM)")
     way.add_argument("--cert", metavar="FILE", help="the client's certificate (PEM), for mutual TLS")

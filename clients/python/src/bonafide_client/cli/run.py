@@ -33,7 +33,9 @@ async def run(options: Options) -> int:
 
         return await verify(options, options.verify)
     try:
-        client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
+        client = AsyncBonafideClient(
+            options.address, api_key=options.api_key, tls=options.tls, key_in_clear=options.key_in_clear
+        )
     except (OSError, ValueError) as error:
         sys.stderr.write(f"bonafide: error: {error}\n")
         return USAGE

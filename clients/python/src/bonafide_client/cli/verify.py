@@ -74,7 +74,9 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
     if record.payload["source"] == "live":
         return DIFFERENT, {"error": {"code": "invalid_request", "message": "live audio cannot be scored again"}}
     try:
-        client = AsyncBonafideClient(options.address, api_key=options.api_key, tls=options.tls)
+        client = AsyncBonafideClient(
+            options.address, api_key=options.api_key, tls=options.tls, key_in_clear=options.key_in_clear
+        )
     except (OSError, ValueError) as error:
         return USAGE, {"error": {"code": "invalid_request", "message": str(error)}}
     try:

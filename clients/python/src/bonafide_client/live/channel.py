@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from ..connection import DEFAULT_LIVE_URL, Tls, is_local_host
+from ..connection import DEFAULT_LIVE_URL, Tls, is_local_host, key_to_send
 from ..errors import (
     BonafideError,
     Forbidden,
@@ -26,7 +25,6 @@ from ..errors import (
 )
 from ..version import __version__
 
-_log = logging.getLogger(__name__)
 
 _OPEN_S, _CLOSE_S = 10.0, 3.0
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -40,15 +38,23 @@ _FINAL: dict[int, type[BonafideError]] = {
 """Closures after which the same would only happen again."""
 
 
+class _Connect(connect):
+    """Follows no redirection: another host would get the audio, and by older releases of websockets the key."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """See `connect`."""
+        return exc
+
+
 class Channel:
     """Where the service is, and how it is reached.
 
     Raises:
-        ValueError: an address or a key that can never work.
+        ValueError: an address or a key that can never work, or a key that would travel unencrypted.
         OSError: a file of `tls` cannot be read.
     """
 
-    def __init__(self, url: str | None, api_key: str | None, tls: Tls | None) -> None:
+    def __init__(self, url: str | None, api_key: str | None, tls: Tls | None, *, key_in_clear: bool) -> None:
         self.url = url or os.environ.get("BONAFIDE_LIVE_URL") or DEFAULT_LIVE_URL
         parts = urlsplit(self.url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -57,15 +63,12 @@ class Channel:
             raise ValueError(f"{self.url!r} has no port that can be called")
         if tls is not None and parts.scheme == "ws":
             raise ValueError(f"{self.url!r} is not encrypted, and TLS is asked for: give wss://")
-        api_key = os.environ.get("BONAFIDE_API_KEY", "") if api_key is None else api_key
-        if not all("!" <= char <= "~" for char in api_key):
-            raise ValueError("the API key holds a character that cannot travel in a header")
-        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._ssl = tls_context(tls or Tls()) if parts.scheme == "wss" else None
         # An http_proxy in the environment is not meant for this machine itself.
         self._local = is_local_host(parts.hostname)
-        if api_key and self._ssl is None and not self._local:
-            _log.warning("the API key travels to %s unencrypted; consider wss://", parts.hostname)
+        encrypted = parts.scheme == "wss" or self._local
+        api_key = key_to_send(api_key, parts.hostname, safe=encrypted or key_in_clear)
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._ssl = tls_context(tls or Tls()) if parts.scheme == "wss" else None
 
     async def open(self) -> ClientConnection:
         """Connects, once.
@@ -74,7 +77,7 @@ class Channel:
             BonafideError: why it was not possible.
         """
         try:
-            return await connect(
+            return await _Connect(
                 self.url,
                 additional_headers=self._headers,
                 user_agent_header=f"bonafide-client/{__version__}",

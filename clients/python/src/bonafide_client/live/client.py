@@ -40,6 +40,7 @@ class AudioDetectionClient:
         url: of the service's `/ws/detect`; default `BONAFIDE_LIVE_URL`, else `ws://127.0.0.1:3000/ws/detect`.
         api_key: default `BONAFIDE_API_KEY`.
         tls: for `wss`: roots to trust, and a client certificate.
+        key_in_clear: send the key over `ws` to another machine too, where something else encrypts the way.
         client_id: what this client calls itself in the service's log.
         chunk_duration: seconds of a window, 0.25 to 4; shorter ones answer sooner and know less.
         overlap_duration: seconds that neighbouring windows share.
@@ -48,7 +49,7 @@ class AudioDetectionClient:
         reconnect_s: how long a lost service is looked for, in all, until it judges audio again.
 
     Raises:
-        ValueError: an address or a key that can never work.
+        ValueError: an address or a key that can never work, or a key that would travel unencrypted.
         OSError: a file of `tls` cannot be read.
     """
 
@@ -58,6 +59,7 @@ class AudioDetectionClient:
         *,
         api_key: str | None = None,
         tls: Tls | None = None,
+        key_in_clear: bool = False,
         client_id: str | None = None,
         chunk_duration: float | None = None,
         overlap_duration: float | None = None,
@@ -74,7 +76,7 @@ class AudioDetectionClient:
             "channel_mode": None if str(channel_mode) == "auto" else str(channel_mode),
         }
         self._channels = channels
-        self._channel = Channel(url, api_key, tls)
+        self._channel = Channel(url, api_key, tls, key_in_clear=key_in_clear)
         self._session = LiveSession(
             client_id or f"python-{uuid.uuid4().hex[:12]}",
             {name: value for name, value in windowing.items() if value is not None},

@@ -34,6 +34,8 @@ class AudioDetectionClient(
     private val channels: Int = 1,
     /** Which channels are judged: `auto` (those of a call apart), `mix`, `separate`, or the number of one. */
     private val channelMode: String = "auto",
+    /** Sends the key over `ws:` to another machine too, where something else encrypts the way. */
+    private val keyInClear: Boolean = false,
 ) {
     var onDetectionResult: (DetectionResult) -> Unit = {}
     var onSummary: (Summary) -> Unit = {}
@@ -45,7 +47,7 @@ class AudioDetectionClient(
         require(channels >= 1) { "at least one channel" }
     }
 
-    private val http = http.newBuilder().pingInterval(20, TimeUnit.SECONDS).build()
+    private val http = http.newBuilder().pingInterval(20, TimeUnit.SECONDS).followRedirects(false).build()
     private val timer = Timer(true)
     private var socket: WebSocket? = null
     private var sampleRate = 0
@@ -119,6 +121,12 @@ class AudioDetectionClient(
 
     private fun open() {
         val request = Request.Builder().url(url)
+        val address = request.build().url
+        if (apiKey != null && !keyInClear && !address.isHttps && !THIS_MACHINE.matches(address.host)) {
+            val why = "the API key would travel to ${address.host} unencrypted; use wss:, or keyInClear where something " +
+                "else encrypts the way"
+            return fail(BonafideException("invalid_request", why))
+        }
         apiKey?.let { request.header("Authorization", "Bearer $it") }
         socket = http.newWebSocket(request.build(), Listener())
     }
@@ -306,6 +314,7 @@ class AudioDetectionClient(
     private class Asked(val kind: String, val samples: Int)
 
     private companion object {
+        val THIS_MACHINE = Regex("""localhost|127(\.\d{1,3}){3}|::1""")
         const val FIRST_PAUSE_MILLIS = 250L
         const val LONGEST_PAUSE_MILLIS = 5_000L
         const val KEPT_SECONDS = 30
