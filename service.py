@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.validators import ContentType
-from starlette.applications import Starlette
 
+from bonafide.api.exact_paths import application
 from bonafide.api.hosts import HostGate
 from bonafide.api.index_page import RestrictedIndex
 from bonafide.api.origins import AllowedPages
@@ -259,7 +259,7 @@ for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
 
-ROUTES = Starlette()
+ROUTES = application()
 """Mounted in every process; the service adds its routes when it starts."""
 
 

@@ -1,6 +1,7 @@
 """HTTP: the body of a request, and the file in it: the bytes themselves, the one file of a form, or base64 in JSON."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -147,12 +148,23 @@ def read_json(kind: type[Document], text: bytes | bytearray) -> Document:
     """A JSON document of this kind; a byte order mark, which some programs write, counts for nothing.
 
     Raises:
-        InvalidRequest: it is another document, or none; the message names the field.
+        InvalidRequest: it is another document, or none, or has a field several times; the message names the field.
     """
     try:
-        return kind.model_validate_json(text.removeprefix(_UTF8_BOM))
+        document = kind.model_validate_json(text := text.removeprefix(_UTF8_BOM))
     except ValidationError as error:
         raise _invalid(error) from error
+    # A gateway that reads the first of two fields of a name would allow another bucket than the one that is read here.
+    json.loads(text, object_pairs_hook=_once, parse_int=str)
+    return document
+
+
+def _once(fields: list[tuple[str, Any]]) -> None:
+    seen = set()
+    for name, _ in fields:
+        if name in seen:
+            raise InvalidRequest(f"{name[:_MOST_OF_A_NAME]}: the document has several")
+        seen.add(name)
 
 
 def read_fields(kind: type[Document], fields: dict[str, list[str]]) -> Document:

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from bonafide.api import http_jobs, messages
 from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, JsonBody, body, file_in_body, read_json
+from bonafide.api.exact_paths import application
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.security import KEYS_PATH
@@ -93,8 +94,8 @@ class HttpApi:
 
     def routes(self, *others: BaseRoute) -> Starlette:
         """The mountable application; `others` are routes of other transports."""
-        return Starlette(
-            routes=[
+        return application(
+            [
                 *others,
                 self._analysis("/detect_audio", self.detect_audio, _recording_limit_s),
                 self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),
@@ -291,16 +292,17 @@ def _time_limit(request: Request, limit: float) -> float:
     """Seconds the call may take: `limit`, or less if the caller requests less.
 
     Raises:
-        InvalidRequest: the caller's limit is not a number of seconds above 0.
+        InvalidRequest: the caller's limit is not one number of seconds above 0.
     """
-    if (requested := request.headers.get(TIMEOUT_HEADER)) is None:
+    requested = request.headers.getlist(TIMEOUT_HEADER)
+    if not requested:
         return limit
     try:
-        seconds = float(requested)
+        seconds = float(requested[0]) if len(set(requested)) == 1 else math.nan
     except ValueError:
         seconds = math.nan
     if not seconds > 0:
-        raise InvalidRequest(f"{TIMEOUT_HEADER} must be a number of seconds above 0")
+        raise InvalidRequest(f"{TIMEOUT_HEADER} must be one number of seconds above 0")
     return min(limit, seconds)
 
 

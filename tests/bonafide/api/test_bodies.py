@@ -172,6 +172,7 @@ async def test_base64_in_json(client: httpx.AsyncClient, prefix: str, bom: bytes
         (b'{"data": 1}', (400, "invalid_request")),
         (b'{"data": "", "more": ""}', (400, "invalid_request")),
         (b'{"data": "!"}', (400, "invalid_request")),
+        (b'{"data": "", "data": ""}', (400, "invalid_request")),
         ('{"data": "ä"}'.encode(), (400, "invalid_request")),
         (b'{"data": "data:audio/wav,abc"}', (400, "invalid_request")),
         (b'{"data": ""}', (422, "unreadable_media")),

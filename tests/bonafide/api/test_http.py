@@ -127,6 +127,17 @@ async def test_a_photo_comes_with_its_faces_and_a_reason(client: httpx.AsyncClie
         ("/analyze_audio", b'{"bucket": "calls"}', (400, "invalid_request")),
         ("/analyze_audio", b'{"bucket": "calls", "key": 1}', (400, "invalid_request")),
         ("/analyze_audio", b'{"bucket": "calls", "key": "a", "x": 1}', (400, "invalid_request")),
+        ("/analyze_audio", b'{"bucket": "other", "bucket": "calls", "key": "a.wav"}', (400, "invalid_request")),
+        (
+            "/analyze_audio",
+            b'{"bucket": "calls", "key": "a.wav", "hop_seconds": 1, "hop_seconds": 1}',
+            (400, "invalid_request"),
+        ),
+        (
+            "/analyze_audio",
+            b'{"bucket": "calls", "key": "a.wav", "hop_seconds": %s}' % (b"1" * 5000),
+            (400, "invalid_request"),
+        ),
         ("/analyze_audio", b"\xff\xfe", (400, "invalid_request")),
         ("/analyze_audio", b"[" * 60_000, (400, "invalid_request")),
         ("/analyze_audio", b'{"bucket": "calls", "key": "none.wav"}', (404, "object_not_found")),
@@ -159,9 +170,17 @@ async def test_the_callers_deadline_counts(client: httpx.AsyncClient, remote: Lo
     remote.open.clear()
     answer = await client.post("/detect_audio", content=VOICE, headers={"x-timeout-seconds": "0.05"})
     assert error_of(answer) == (504, "deadline_exceeded")
-    for bad in ("-1", "soon", "nan"):
-        answer = await client.post("/detect_audio", content=VOICE, headers={"x-timeout-seconds": bad})
+    for bad in (["-1"], ["soon"], ["nan"], ["60", "0.05"], ["0.05", "60"]):
+        answer = await client.post(
+            "/detect_audio", content=VOICE, headers=[("x-timeout-seconds", each) for each in bad]
+        )
         assert error_of(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/detect_audio/", "/predict_liveness/", "/analyze_audio/", "/jobs/", "/health/"])
+async def test_no_redirection_asks_for_the_body_again(client: httpx.AsyncClient, path: str) -> None:
+    # Behind a proxy that ends TLS it would name http://, and the recording and the key would travel in the clear.
+    assert (await client.post(path, content=VOICE)).status_code == 404
 
 
 @pytest.mark.parametrize(
