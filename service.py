@@ -17,8 +17,9 @@ from typing import Annotated, Any
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.validators import ContentType
+from starlette.applications import Starlette
 
-from bonafide.api.exact_paths import application
+from bonafide.api.exact_paths import ExactPaths
 from bonafide.api.hosts import HostGate
 from bonafide.api.index_page import RestrictedIndex
 from bonafide.api.origins import AllowedPages
@@ -259,7 +260,7 @@ for runner in RUNNERS:
     runner.add_asgi_middleware(HostGate, hosts=lambda: AllowedHosts.of_listener(http_host(), SETTINGS.allowed_hosts))
     runner.add_asgi_middleware(RunnerGate, token=SETTINGS.runner_token)
 
-ROUTES = application()
+ROUTES = Starlette()
 """Mounted in every process; the service adds its routes when it starts."""
 
 
@@ -325,6 +326,7 @@ class Bonafide:
 Bonafide.add_asgi_middleware(  # type: ignore[attr-defined]  # BentoML made it a Service
     HostGate, hosts=lambda: AllowedHosts.of_service(http_host(), SETTINGS)
 )
+Bonafide.add_asgi_middleware(ExactPaths)  # type: ignore[attr-defined]
 Bonafide.add_asgi_middleware(RestrictedIndex)  # type: ignore[attr-defined]
 if SETTINGS.allowed_origins:
     Bonafide.add_asgi_middleware(AllowedPages, origins=SETTINGS.allowed_origins)  # type: ignore[attr-defined]

@@ -22,7 +22,6 @@ from starlette.routing import BaseRoute, Route
 
 from bonafide.api import http_jobs, messages
 from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, JsonBody, body, file_in_body, read_json
-from bonafide.api.exact_paths import application
 from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.security import KEYS_PATH
@@ -94,8 +93,8 @@ class HttpApi:
 
     def routes(self, *others: BaseRoute) -> Starlette:
         """The mountable application; `others` are routes of other transports."""
-        return application(
-            [
+        return Starlette(
+            routes=[
                 *others,
                 self._analysis("/detect_audio", self.detect_audio, _recording_limit_s),
                 self._analysis("/analyze_audio", self.analyze_audio, _recording_limit_s),

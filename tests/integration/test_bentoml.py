@@ -323,3 +323,9 @@ def test_the_quick_event_loop_and_parser_are_used(service: LocalService) -> None
     maps = {Path(item.path).name for item in process_of(service, "Bonafide").memory_maps()}
     assert any(name.startswith("loop.cpython") for name in maps), "uvloop"
     assert any(name.startswith("parser.cpython") for name in maps), "httptools"
+
+
+@pytest.mark.parametrize("path", ["/detect_audio/", "/health/", "/livez/"])
+def test_no_path_is_redirected_to_a_whole_address(service: LocalService, path: str) -> None:
+    answer = httpx.post(f"{service.url}{path}", content=b"voice")
+    assert (answer.status_code, "location" in answer.headers) == (404, False)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from bonafide.api.exact_paths import ExactPaths
 from bonafide.api.http import HttpApi
 from bonafide.api.web import FOLDER, HEADERS
 
@@ -18,6 +19,17 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(HttpApi().routes(), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+
+
+@pytest.mark.parametrize("path", ["/detect_audio/", "/jobs/", "/health/"])
+async def test_no_redirection_asks_for_a_recording_again(path: str) -> None:
+    # Behind a proxy that ends TLS it would name http://, and the recording and the key would travel in the clear.
+    transport = httpx.ASGITransport(ExactPaths(HttpApi().routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.post(path, content=b"voice")
+        assert (answer.status_code, answer.text, "location" in answer.headers) == (404, "Not Found", False)
+        assert (await client.get("/ui")).headers["location"] == "ui/"
+        assert (await client.get("/ui/")).status_code == 200
 
 
 async def test_ui_leads_to_the_page_behind_any_proxy(client: httpx.AsyncClient) -> None:
