@@ -6,18 +6,37 @@ export class Camera {
     this.video = video;
     /** @type {MediaStream | null} */
     this.stream = null;
+    /** The last time that it was asked for; null when it is closed. @type {object | null} */
+    this.asked = null;
   }
 
   static get possible() {
     return Boolean(navigator.mediaDevices?.getUserMedia);
   }
 
+  /**
+   * Asks the user for the camera, and shows its picture.
+   * @returns {Promise<boolean>} false: it was closed, or asked for again, before the user had answered
+   */
   async open() {
-    this.stream = await navigator.mediaDevices.getUserMedia({
-      video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 960 } },
-    });
-    this.video.srcObject = this.stream;
-    await this.video.play();
+    const asked = (this.asked = {});
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 960 } },
+      });
+      if (this.asked !== asked) {
+        stop(stream);
+        return false;
+      }
+      this.stream = stream;
+      this.video.srcObject = stream;
+      await this.video.play();
+    } catch (error) {
+      if (this.asked !== asked) return false;
+      this.close();
+      throw error;
+    }
+    return this.asked === asked;
   }
 
   /**
@@ -35,8 +54,14 @@ export class Camera {
   }
 
   close() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.asked = null;
+    if (this.stream) stop(this.stream);
     this.stream = null;
     this.video.srcObject = null;
   }
+}
+
+/** @param {MediaStream} stream */
+function stop(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }

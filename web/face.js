@@ -60,8 +60,7 @@ export class FacePanel {
       return this.judge(await this.camera.photo());
     }
     try {
-      await this.camera.open();
-      this.#showCamera(true);
+      if (await this.camera.open()) this.#showCamera(true);
     } catch (error) {
       this.verdict.show("unsure", errorWords(error));
     }

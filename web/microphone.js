@@ -1,6 +1,8 @@
 /** The microphone as it is: without echo cancellation, noise suppression and gain control, which erase the evidence. */
 
 const CONSTRAINTS = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+/** An audio thread that has stopped, as that of a phone in a call, hands nothing over. */
+const HAND_OVER_MS = 1_000;
 const WORDS = {
   echoCancellation: "echo cancellation",
   noiseSuppression: "noise suppression",
@@ -61,6 +63,7 @@ export class Microphone {
         listener?.call(this.node.port, event);
         resolve(undefined);
       };
+      setTimeout(resolve, HAND_OVER_MS);
     });
     this.node.port.postMessage("rest");
     await handedOver;

@@ -31,6 +31,8 @@ export class VoicePanel {
     this.recording = null;
     /** What makes the present recording's scores less certain. */
     this.note = "";
+    /** Whether some of the present recording was not judged. */
+    this.missed = false;
     this.record.addEventListener("click", () => this.#press());
     acceptFiles(
       element("open-recording"),
@@ -53,7 +55,15 @@ export class VoicePanel {
   /** The panel goes out of sight. */
   leave() {
     if (this.recording) this.stop();
+    else if (this.starting) this.#giveUp();
     this.player.audio.pause();
+  }
+
+  /** The user went away before the microphone was there: it is not to record unseen. */
+  #giveUp() {
+    this.#clear("waiting");
+    this.timeline.live = false;
+    this.verdict.show("", ["Is this voice real?", "Speak into the microphone, or open a recording."]);
   }
 
   async #press() {
@@ -87,6 +97,7 @@ export class VoicePanel {
         client.sendAudioChunk(samples, rate, "pcm16").catch((error) => this.#failed(error));
       };
       await client.connect();
+      if (signal.aborted) return client.disconnect();
       const microphone = await Microphone.open(hear, () => this.stop());
       if (signal.aborted) {
         client.disconnect();
@@ -119,7 +130,8 @@ export class VoicePanel {
       if (signal.aborted) return client.disconnect();
       // What was left at the end, less than a window, is judged in the summary only.
       for (const window of summary.windows.slice(this.timeline.windows.length)) this.#heard(window);
-      const notes = [answerWords(summary), this.note, ...(summary.warnings ?? [])].filter(Boolean).join(" ");
+      const missed = this.missed ? "Some of what was said could not be judged." : "";
+      const notes = [answerWords(summary), missed, this.note, ...(summary.warnings ?? [])].filter(Boolean).join(" ");
       this.#verdict(summary.label, summary.p_spoof, summary.suspicious, notes);
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
@@ -184,7 +196,7 @@ export class VoicePanel {
     this.timeline.refresh();
   }
 
-  /** @param {"recording" | "judging"} phase */
+  /** @param {"waiting" | "recording" | "judging"} phase */
   #clear(phase) {
     this.asking.abort();
     this.asking = new AbortController();
@@ -196,6 +208,7 @@ export class VoicePanel {
     element("windows").replaceChildren();
     element("windows-details").hidden = true;
     this.note = "";
+    this.missed = false;
     this.#showClock(0);
     this.panel.dataset.phase = phase;
   }
@@ -227,6 +240,7 @@ export class VoicePanel {
 
   /** @param {any} error of one chunk */
   #failed(error) {
+    this.missed = true;
     if (this.recording?.client.state === "ended") {
       const { microphone } = this.recording;
       this.recording = null;

@@ -45,13 +45,21 @@ def test_its_own_tests(compiled: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_page_shows_no_word_that_it_does_not_know(tmp_path: Path) -> None:
-    page = tmp_path / "page"
-    shutil.copytree(PAGE, page)
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    (tmp_path / "answers.test.js").write_text(ANSWERS)
-    done = subprocess.run([*node(), "--test", "answers.test.js"], cwd=tmp_path, capture_output=True, text=True)
+def run_on_page(folder: Path, tests: str) -> None:
+    """Runs tests of the page's modules, which import them from `./page/`."""
+    shutil.copytree(PAGE, folder / "page")
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "page.test.js").write_text(tests)
+    done = subprocess.run([*node(), "--test", "page.test.js"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_page_shows_no_word_that_it_does_not_know(tmp_path: Path) -> None:
+    run_on_page(tmp_path, ANSWERS)
+
+
+def test_no_camera_or_microphone_stays_on_that_nobody_sees(tmp_path: Path) -> None:
+    run_on_page(tmp_path, DEVICES)
 
 
 ANSWERS = """
@@ -86,5 +94,84 @@ test("of a photo", () => {
   }
   const unread = { success: false, error_code: "unreadable_media", error_message: "no image", request_id: "r" };
   assert.throws(() => faceAnswer(unread), { code: "unreadable_media", message: "no image" });
+});
+"""
+
+DEVICES = """
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { Camera } from "./page/camera.js";
+import { Microphone } from "./page/microphone.js";
+
+class Stream {
+  on = true;
+
+  getTracks() {
+    return [{ stop: () => (this.on = false), addEventListener: () => {} }];
+  }
+}
+
+/** The browser asks the user first: `allow` is their answer. */
+const asked = [];
+const getUserMedia = () => new Promise((allow) => asked.push(() => allow(new Stream())));
+Object.defineProperty(globalThis, "navigator", { value: { mediaDevices: { getUserMedia } } });
+
+async function allowed() {
+  const answers = asked.splice(0);
+  for (const allow of answers) allow();
+  await new Promise(setImmediate);
+}
+
+const screen = () => ({ srcObject: null, play: async () => {} });
+
+test("a camera that is closed before the user has allowed it", async () => {
+  const seen = [];
+  const video = { play: async () => {}, set srcObject(stream) { seen.push(stream); } };
+  const camera = new Camera(video);
+  const opened = camera.open();
+  camera.close();
+  await allowed();
+  assert.equal(await opened, false);
+  assert.equal(camera.stream, null);
+  assert.deepEqual(seen.filter(Boolean), []);
+});
+
+test("a camera that is asked for twice", async () => {
+  const camera = new Camera(screen());
+  const streams = [];
+  const opened = [camera.open(), camera.open()];
+  for (const allow of asked.splice(0)) {
+    allow();
+    await new Promise(setImmediate);
+    streams.push(camera.stream);
+  }
+  assert.deepEqual(await Promise.all(opened), [false, true]);
+  assert.equal(camera.stream.on, true);
+  const { stream } = camera;
+  camera.close();
+  assert.equal(stream.on, false);
+});
+
+test("a camera whose picture does not play", async () => {
+  const camera = new Camera({ srcObject: null, play: () => Promise.reject(new Error("no picture")) });
+  const opened = camera.open();
+  const told = assert.rejects(opened, /no picture/);
+  await allowed();
+  await told;
+  assert.equal(camera.stream, null);
+});
+
+test("a microphone whose audio thread has stopped", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  globalThis.AudioWorkletNode = class {
+    port = { onmessage: null, postMessage() {} };
+  };
+  const stream = new Stream();
+  let closed = false;
+  const context = { createMediaStreamSource: () => ({ connect() {} }), close: async () => (closed = true) };
+  const closing = new Microphone(stream, context, () => {}, () => {}).close();
+  mock.timers.tick(10_000);
+  await closing;
+  assert.deepEqual([stream.on, closed], [false, true]);
 });
 """
