@@ -2,20 +2,25 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from scan.places import FolderPlace
 from scan.report.tables import Table, Value
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+"""With which a formula begins; those of full width too, where that is how one types."""
+_FORMULA = re.compile(rf"\A(?=[\t\r\n]|[\s\ufeff]*[{_SIGNS}])")
+_LATER_FORMULA = re.compile(rf'(?<=[;\t\r\n])(?=[\s\ufeff"]*[{_SIGNS}])')
+"""Within a text: where a comma stands in numbers, or by its reader's choice, another character separates cells."""
 
 
 def write_csv(folder: Path, tables: Iterable[Table]) -> list[Path]:
     """Writes one file a table, UTF-8, with a line of column names; numbers as they are, nothing for what is unknown.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe. Each file is written whole or not at
-    all.
+    Before what a spreadsheet would take for a formula, in any country, stands an apostrophe. Each file is written
+    whole or not at all.
 
     Raises:
         WrongUse, StorageGone: a file cannot be written.
@@ -33,6 +38,6 @@ def write_csv(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def _cell(value: Value) -> Value:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        return _FORMULA.sub("'", _LATER_FORMULA.sub("'", value))
     return value

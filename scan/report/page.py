@@ -71,6 +71,7 @@ def rendered(found: Gathered, *, name: str, now: datetime | None = None) -> str:
         tasks=tables.by_task(found),
         time_picture=drawing.time_bars(times),
         times=tables.by_time(times),
+        untimed=_total(found).rows - sum(counts.rows for _, counts in times),
         groups=[
             (tables.by_source(found), _bars(found.sources)),
             (tables.by_codec(found), _bars(found.codecs)),

@@ -86,6 +86,25 @@ def test_no_text_is_a_formula(key: str, tmp_path: Path) -> None:
     assert [row["example_key"] for row in read(tmp_path / "csv" / "errors.csv")] == [f"'{key}"]
 
 
+@pytest.mark.parametrize(
+    ("key", "written_as"),
+    [
+        ("\uff1d1", "'\uff1d1"),  # full-width, a formula too where that is how one types
+        (" =1", "' =1"),
+        ("\ufeff=1", "'\ufeff=1"),
+        ("a;=1+1", "a;'=1+1"),  # where a comma stands in numbers, the semicolon separates cells
+        ("a\t@x", "a\t'@x"),
+        ("a\n+1", "a\n'+1"),
+        ('a";-1', "a\";'-1"),
+        ("2024-03-01/a+b=c@d.wav", "2024-03-01/a+b=c@d.wav"),
+        ("a; b.wav", "a; b.wav"),
+    ],
+)
+def test_no_spreadsheet_of_another_country_finds_a_formula(key: str, written_as: str, tmp_path: Path) -> None:
+    write_csv(tmp_path, [Table("t", "", (Column("a", "A", "text"),), [(key,)])])
+    assert read(tmp_path / "t.csv") == [{"a": written_as}]
+
+
 def test_tables_that_cannot_be_written_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(tmp_path / "results", [recording("a")])
     (tmp_path / "csv").write_bytes(b"a file")

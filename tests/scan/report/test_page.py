@@ -14,7 +14,7 @@ from scan.report.gathering import gathered
 from scan.report.page import MAX_ROWS, rendered
 from tests.browser import chromium, opened
 from tests.node import axe
-from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
+from tests.scan.report.made import BEGIN, Row, failed, random_rows, recording, windows, written
 
 COLOURS = {"light": ("rgb(246, 244, 239)", "rgb(207, 84, 35)"), "dark": ("rgb(17, 22, 26)", "rgb(230, 122, 74)")}
 HOSTILE = (
@@ -118,6 +118,14 @@ def test_it_holds_the_numbers(tmp_path: Path) -> None:
     assert "0:08 to 0:12: no speech" in text
     assert "threshold 0.6" in text
     assert "results <of> a scan, of s3://calls/." in text
+
+
+def test_rows_that_are_in_no_time_are_counted(tmp_path: Path) -> None:
+    years = [recording(f"{year}", modified=BEGIN.replace(year=year)) for year in range(1900, 2001)]
+    rows = [*years, failed("none", etag=""), failed("gone", etag="")]
+    found = " ".join(Elements(report(tmp_path / "some", rows)).text)
+    assert "3 more are not shown here: their time is not known, or it is earlier." in " ".join(found.split())
+    assert "not shown here" not in report(tmp_path / "all", years[1:])
 
 
 def test_what_a_demonstration_model_judged_is_said(tmp_path: Path) -> None:
