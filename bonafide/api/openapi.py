@@ -58,9 +58,31 @@ _ERROR = {
 }
 
 
+_TIMEOUT = {
+    "name": "x-timeout-seconds",
+    "in": "header",
+    "description": "seconds that the caller waits; the service's own limit where that is lower",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
+_REQUEST_ID = {
+    "name": "x-request-id",
+    "in": "header",
+    "description": "the caller's own id of the call, for the log; the answer has the one that is used",
+    "schema": {"type": "string"},
+}
+
+
+def _in_path(name: str, what: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "description": what, "schema": {"type": "string"}}
+
+
+_JOB_ID = _in_path("job_id", "as the answer to its creation names it")
+
+
 def _operation(summary: str, answer: dict[str, Any], body: dict[str, Any] | None = None) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": summary,
+        "parameters": [_TIMEOUT, _REQUEST_ID],
         "responses": {
             "200": {"description": "OK", "content": {"application/json": {"schema": answer}}},
             "default": {"description": "error", "content": {"application/json": {"schema": _ERROR}}},
@@ -69,6 +91,15 @@ def _operation(summary: str, answer: dict[str, Any], body: dict[str, Any] | None
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
     return operation
+
+
+def _with(operation: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+    return {**operation, "parameters": [*parameters, *operation["parameters"]]}
+
+
+def _open(operation: dict[str, Any]) -> dict[str, Any]:
+    """Which asks for no key."""
+    return {**operation, "security": []}
 
 
 _BYTES = {"type": "string", "format": "binary"}
@@ -178,32 +209,45 @@ OPENAPI: dict[str, Any] = {
     },
     "paths": {
         "/detect_audio": {
-            "post": {
-                **_operation("Judge the recording in the body", _AUDIO, _RECORDING),
-                "parameters": [*_CHANNEL_PARAMETERS, _HOP_IN_QUERY],
-            }
+            "post": _with(
+                _operation("Judge the recording in the body", _AUDIO, _RECORDING), *_CHANNEL_PARAMETERS, _HOP_IN_QUERY
+            )
         },
         "/analyze_audio": {
-            "post": _operation("Judge a stored recording", _AUDIO, _STORED) | {"parameters": _CHANNEL_PARAMETERS}
+            "post": _with(_operation("Judge a stored recording", _AUDIO, _STORED), *_CHANNEL_PARAMETERS, _HOP_IN_QUERY)
         },
         "/predict_liveness": {"post": _operation("Judge the photo in the body", _FACE, _FILE)},
         "/feedback": {"post": _operation("Tell the truth about a verdict that was kept", _TOLD, _TRUTH)},
         "/jobs": {"post": _accepted(_operation("Have many stored recordings judged", _JOB, _WANTED_JOB))},
         "/jobs/{job_id}": {
-            "get": _operation("How far a job is", _JOB),
-            "delete": _operation("End a job; its results so far stay", _JOB),
+            "get": _with(_operation("How far a job is", _JOB), _JOB_ID),
+            "delete": _with(_operation("End a job; its results so far stay", _JOB), _JOB_ID),
         },
         "/jobs/{job_id}/results": {
-            "get": {
-                **_lines(_operation("The results that are there, one a line", _schema(jobs.JobResult.DESCRIPTOR))),
-                "parameters": [_AFTER],
-            }
+            "get": _with(
+                _lines(_operation("The results that are there, one a line", _schema(jobs.JobResult.DESCRIPTOR))),
+                _JOB_ID,
+                _AFTER,
+            )
         },
         "/model_status": {"get": _operation("Which models answer", _MODELS)},
-        "/calls/{call_id}": {"get": _operation("The verdict on a phone call", _CALL)},
-        KEYS_PATH: {"get": _operation("The public keys of evidence, a JSON Web Key Set", _KEYS)},
-        "/health": {"get": _operation("Whether both models answer", _ANY)},
+        "/calls/{call_id}": {
+            "get": _with(
+                _operation("The verdict on a phone call", _CALL),
+                _in_path("call_id", "as the telephone system calls it"),
+            )
+        },
+        KEYS_PATH: {"get": _open(_operation("The public keys of evidence, a JSON Web Key Set", _KEYS))},
+        "/health": {"get": _open(_operation("Whether both models answer", _ANY))},
         "/stats": {"get": _operation("How many calls and live sessions are in progress", _ANY)},
     },
-    "components": {"schemas": _SCHEMAS},
+    "components": {
+        "schemas": _SCHEMAS,
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        },
+    },
+    # The last: a service may ask for no key.
+    "security": [{"bearer": []}, {"key": []}, {}],
 }

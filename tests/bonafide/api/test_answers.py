@@ -330,6 +330,7 @@ def test_the_openapi_document_names_the_hop_and_the_choice_of_channels() -> None
     from bonafide.api.openapi import OPENAPI
 
     parameters = {each["name"]: each["schema"] for each in OPENAPI["paths"]["/detect_audio"]["post"]["parameters"]}
-    assert set(parameters) == {"hop_seconds", "channel_mode", "x-channel-mode"}
+    everywhere = {"x-timeout-seconds", "x-request-id"}
+    assert set(parameters) == {"hop_seconds", "channel_mode", "x-channel-mode", *everywhere}
     assert parameters["hop_seconds"]["minimum"] == 0.5
     assert "decision" in json.dumps(OPENAPI)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from bonafide.api.http import HttpApi
 from bonafide.api.refusals import refusal
+from bonafide.api.security import OPEN
 from bonafide.app import App
 from bonafide.audio.mono import Block
 from bonafide.calls import Call
@@ -305,3 +307,16 @@ async def test_status_health_stats_and_docs(client: httpx.AsyncClient, app: App)
     answer = paths["/predict_liveness"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     photo_answer = json.loads((await client.post("/predict_liveness", content=encode_image(photo()))).content)
     assert set(answer["properties"]) == {*photo_answer, "llr"}  # which an uncalibrated model has not
+
+
+async def test_docs_declare_the_parts_of_paths_and_the_ways_of_a_key(client: httpx.AsyncClient) -> None:
+    docs = (await client.get("/docs.json")).json()
+    for path, operations in docs["paths"].items():
+        for operation in operations.values():
+            declared = [(each["in"], each["name"]) for each in operation["parameters"]]
+            assert len(declared) == len(set(declared))
+            in_path = {name for place, name in declared if place == "path"}
+            assert in_path == set(re.findall(r"{(\w+)}", path))
+            assert {("header", "x-timeout-seconds"), ("header", "x-request-id")} <= set(declared)
+            assert (operation.get("security") == []) == (path in OPEN)
+    assert {name for way in docs["security"] for name in way} == set(docs["components"]["securitySchemes"])
