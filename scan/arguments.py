@@ -7,7 +7,7 @@ from typing import TypeVar
 N = TypeVar("N", int, float)
 
 
-def number(kind: Callable[[str], N], least: N, most: N) -> Callable[[str], N]:
+def number(kind: type[N], least: N, most: N) -> Callable[[str], N]:
     """A type for `argparse`: a number of a kind, from `least` to `most`."""
 
     def read(text: str) -> N:
@@ -16,4 +16,5 @@ def number(kind: Callable[[str], N], least: N, most: N) -> Callable[[str], N]:
             raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
         return value
 
+    read.__name__ = kind.__name__  # which `argparse` names where the text is none
     return read

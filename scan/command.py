@@ -125,5 +125,8 @@ def _say(console: Console, text: str) -> None:
 
 def _date(text: str) -> float:
     """Seconds since 1970; a date without a zone is in UTC."""
-    found = datetime.fromisoformat(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no date such as 2024-03-01") from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

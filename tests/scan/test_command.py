@@ -61,6 +61,24 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments: list[str], capsys:
     assert "usage: bonafide-scan" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--since", "yesterday"], "yesterday is no date such as 2024-03-01"),
+        (["--since", "2024-02-30"], "2024-02-30 is no date"),
+        (["--scorers", "1e3"], "invalid int value: '1e3'"),
+        (["--sample", "half"], "invalid float value: 'half'"),
+        (["--sample", "nan"], "a number from 0 to 1"),
+    ],
+)
+def test_a_wrong_word_is_told_in_words_of_its_user(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([".", "--out", "out", *arguments])
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"]])
 def test_help_names_the_other_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
