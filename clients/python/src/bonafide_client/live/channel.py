@@ -25,7 +25,6 @@ from ..errors import (
 )
 from ..version import __version__
 
-
 _OPEN_S, _CLOSE_S = 10.0, 3.0
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """A summary lists every window of a session."""
