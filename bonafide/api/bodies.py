@@ -150,8 +150,9 @@ def read_json(kind: type[Document], text: bytes | bytearray) -> Document:
     Raises:
         InvalidRequest: it is another document, or none, or has a field several times; the message names the field.
     """
+    text = text.removeprefix(_UTF8_BOM)
     try:
-        document = kind.model_validate_json(text := text.removeprefix(_UTF8_BOM))
+        document = kind.model_validate_json(text)
     except ValidationError as error:
         raise _invalid(error) from error
     # A gateway that reads the first of two fields of a name would allow another bucket than the one that is read here.
