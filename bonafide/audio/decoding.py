@@ -164,24 +164,28 @@ class MonoDecoder:
             for frame in self._frames(container, stream, source, reading, big_endian=big_endian):
                 if unit_s is not None:
                     yield from self._silence_before(frame, unit_s)
-                for block in self._mixer.blocks(frame):
-                    self._silence.decoded(block.samples, block.rate)
-                    yield block
+                # A stream does not wait, nor the first frame, for which a part that follows another may be refused.
+                hold = part is not None and self._line.seconds > began_s
+                yield from self._decoded(self._mixer.blocks(frame, hold=hold))
                 self._line.passed(frame.samples / frame.sample_rate)
-            yield from self._mixer.rest()
+            yield from self._decoded(self._mixer.rest())
             reading.seconds = self._line.seconds - began_s
 
     def _plain_blocks(self, samples: NDArray[np.int16], rate: int) -> Iterator[Block]:
         """Blocks of 16 bit samples `(n, channels)`."""
         for start in range(0, len(samples), BLOCK_SAMPLES):
             piece = samples[start : start + BLOCK_SAMPLES]
-            for block in self._mixer.pcm16(piece, rate):
-                self._silence.decoded(block.samples, block.rate)
-                yield block
+            yield from self._decoded(self._mixer.pcm16(piece, rate))
             if self._silence.listening:
                 self._silence.packet(piece.tobytes())
             self._line.passed(len(piece) / rate)
-        yield from self._mixer.rest()
+        yield from self._decoded(self._mixer.rest())
+
+    def _decoded(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """The same blocks, of which the check for silence is told."""
+        for block in blocks:
+            self._silence.decoded(block.samples, block.rate)
+            yield block
 
     def _silence_before(self, frame: AudioFrame, unit_s: float) -> Iterator[Block]:
         """The silence between the frame before and this one, whose timestamp counts units of so many seconds."""
@@ -189,7 +193,7 @@ class MonoDecoder:
         gap_s = self._line.gap_before(None if pts is None else pts * unit_s, frame.samples / max(1, rate))
         samples = round(gap_s * rate)
         if samples > 0:
-            yield from self._mixer.rest()
+            yield from self._decoded(self._mixer.rest())
         while samples > 0:
             count = min(samples, BLOCK_SAMPLES)
             self._line.passed(count / rate)

@@ -19,6 +19,10 @@ MIN_SAMPLE_RATE = 4_000
 BLOCK_SAMPLES = 1 << 16
 """Most samples of one channel in a block; a container may pack far more into one packet."""
 
+_JOINED_SAMPLES, _JOINED_FRAMES = 1 << 13, 64
+"""So many samples of one channel, of at most so many frames, are mixed at once: a codec gives a tenth of them, and what
+follows costs more for each block than for its samples."""
+
 _MAX_PLANES = 8
 _SAMPLES: dict[str, tuple[type[np.generic], float, float]] = {
     # format -> dtype, value of silence, full scale
@@ -99,14 +103,22 @@ class MonoMixer:
         self._downmix: Downmix | None = None
         self._cancelled_s = 0.0
         self._parting = Parting()
+        self._held: list[Sequence[NDArray[Any]]] = []
+        self._held_samples = 0
+        self._held_as = ("", 0, 0)
 
     @property
     def cancelled_s(self) -> float:
         """Seconds so far in which the channels cancelled each other, see `Downmix`."""
         return self._cancelled_s + (self._downmix.cancelled_s if self._downmix is not None else 0.0)
 
-    def blocks(self, frame: AudioFrame) -> Iterator[Block]:
-        """A frame's channels as one, in slices; the same values for planar and interleaved samples."""
+    def blocks(self, frame: AudioFrame, *, hold: bool = False) -> Iterator[Block]:
+        """A frame's channels as one, in slices; the same values for planar and interleaved samples.
+
+        Args:
+            frame: of the recording, after those before.
+            hold: a short frame may wait for those after it, or for `rest`.
+        """
         channels, rate = frame.layout.nb_channels, frame.sample_rate
         self.check(rate, channels)
         kind = frame.format.name.removesuffix("p")
@@ -118,12 +130,30 @@ class MonoMixer:
         else:
             interleaved = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
             planes = [interleaved[channel::channels] for channel in range(channels)]
-        yield from self._mixed(planes, kind, frame.samples, rate)
+        hold = hold and 0 < frame.samples < _JOINED_SAMPLES
+        if not hold or self._held_as != (kind, channels, rate):
+            yield from self._release()
+        if not hold:
+            yield from self._mixed(planes, kind, frame.samples, rate)
+            return
+        self._held.append(planes)
+        self._held_samples += frame.samples
+        self._held_as = kind, channels, rate
+        if self._held_samples >= _JOINED_SAMPLES or len(self._held) == _JOINED_FRAMES:
+            yield from self._release()
 
     def pcm16(self, samples: NDArray[np.int16], rate: int) -> Iterator[Block]:
         """The same of 16 bit samples `(n, channels)`."""
         self.check(rate, samples.shape[1])
         yield from self._mixed(list(samples.T), "s16", len(samples), rate)
+
+    def _release(self) -> Iterator[Block]:
+        """Mixes the frames that were held."""
+        held, count, (kind, channels, rate) = self._held, self._held_samples, self._held_as
+        self._held, self._held_samples = [], 0
+        if held:
+            planes = [np.concatenate([planes[channel] for planes in held]) for channel in range(channels)]
+            yield from self._mixed(planes, kind, count, rate)
 
     def _mixed(self, planes: Sequence[NDArray[Any]], kind: str, count: int, rate: int) -> Iterator[Block]:
         """Of `count` samples in each plane, one for each channel."""
@@ -151,10 +181,15 @@ class MonoMixer:
         downmix = self._downmix
         if (downmix.channels, downmix.rate) == (channels, rate) if downmix is not None else channels == 1:
             return
-        yield from self.rest()
+        yield from self._unmixed()
         self._downmix = Downmix(channels, rate, self._parting) if channels > 1 else None
 
     def rest(self) -> Iterator[Block]:
+        """What waits."""
+        yield from self._release()
+        yield from self._unmixed()
+
+    def _unmixed(self) -> Iterator[Block]:
         """What waits to be mixed."""
         if self._downmix is not None:
             rest = self._downmix.flush()

@@ -262,6 +262,24 @@ def test_blocks_are_bounded() -> None:
     assert max(len(block.samples) for block in blocks) <= BLOCK_SAMPLES
 
 
+def test_short_frames_are_mixed_together() -> None:
+    data = encode(speech_like(2.0, 48_000), 48_000, "opus")
+    assert len(list(MonoDecoder(data, 16, 192_000).blocks())) < 20  # of 100 packets
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_a_second_part_that_is_no_sound_costs_itself_from_its_first_frame_on(seconds: float) -> None:
+    sound = np.full(16_000, 0.1, np.float32)
+    broken = sound.copy()
+    broken[round(seconds * 16_000)] = np.nan
+    joined = wav(sound, 16_000) + wav(broken, 16_000)
+    if seconds:
+        with pytest.raises(UnreadableMedia, match="finite"):
+            decode(joined)
+    else:
+        assert len(decode(joined)) == len(sound)
+
+
 @pytest.mark.parametrize("kind", ["flac", "aac", "m4a", "opus"])
 def test_limits_on_channels_and_rate(kind: str) -> None:
     rate = encoder_rate(kind)
