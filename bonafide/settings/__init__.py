@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bonafide.settings.access import AccessSettings
 from bonafide.settings.cache import CacheSettings
 from bonafide.settings.calls import CallSettings
+from bonafide.settings.environment import Environment
 from bonafide.settings.group import ENV_FILE
 from bonafide.settings.grpc import GrpcSettings
 from bonafide.settings.jobs import JobSettings
@@ -67,12 +68,13 @@ class Settings(
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Adds the YAML files; see pydantic-settings."""
-        sources = [init_settings, env_settings]
+        sources: list[PydanticBaseSettingsSource] = [init_settings, Environment(settings_cls)]
         if Path(ENV_FILE).exists():  # it looks at each field, which takes as long as all other sources
             sources.append(dotenv_settings)
         if path := os.environ.get("BONAFIDE_CONFIG"):
             if not Path(path).is_file():
                 raise FileNotFoundError(f"BONAFIDE_CONFIG names {path}, which is not a file")
             sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
-        sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=SHIPPED))
+        if SHIPPED.exists():
+            sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=SHIPPED))
         return tuple(sources)
