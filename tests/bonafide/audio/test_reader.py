@@ -40,9 +40,9 @@ def pcm(data: bytes, batch_windows: int = 8) -> NDArray[np.int16]:
 
 
 @cache
-def spoken(seconds: float, rate: int) -> NDArray[np.int16]:
+def spoken(seconds: float, rate: int, seed: int = 7) -> NDArray[np.int16]:
     """The samples of every `recording` that was encoded from this rate, without an encoder's losses."""
-    return pcm(wav(speech_like(seconds, rate, seed=7)[0], rate))
+    return pcm(wav(np.rint(speech_like(seconds, rate, seed=seed)[0] * 32_767).astype(np.int16), rate))
 
 
 def samples_of(windows: list[Window]) -> NDArray[np.int16]:
@@ -138,12 +138,11 @@ class TestSameSecondsSameWindows:
     @given(st.lists(st.integers(256, 60_000), min_size=1, max_size=12), st.integers(1, 5))
     def test_however_the_container_packs_its_blocks(self, blocks: list[int], batch_windows: int) -> None:
         rate, samples = 22_050, np.rint(speech_like(9.0, 22_050)[0] * 32_767).astype(np.int16)
-        expected = pcm(wav(samples, rate))
-        assert np.array_equal(pcm(packed(samples, rate, blocks), batch_windows), expected)
+        assert np.array_equal(pcm(packed(samples, rate, blocks), batch_windows), spoken(9.0, rate, seed=0))
 
     def test_whatever_batch_they_are_in(self) -> None:
-        data = encode(speech_like(4.0 * 6 + 1, 44_100), 44_100, "mp3")
-        assert np.array_equal(pcm(data, 1), pcm(data, 7))
+        data = encode(speech_like(4.0 * 3 + 1, 22_050), 22_050, "mp3")
+        assert np.array_equal(pcm(data, 1), pcm(data, 3))
 
     @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
     def test_wherever_they_are_in_the_recording(self, rate: int) -> None:
@@ -205,7 +204,7 @@ class TestLimits:
         assert list(reader) == []
 
     def test_seconds_are_counted_not_believed(self) -> None:
-        data = bytearray(encode(speech_like(30.0, 44_100), 44_100, "m4a"))
+        data = bytearray(encode(speech_like(12.0, 44_100), 44_100, "m4a"))
         for box in (b"mvhd", b"mdhd"):
             at = data.index(box) + 20
             data[at : at + 4] = struct.pack(">I", 1)
@@ -346,7 +345,7 @@ class TestBroken:
 
 class TestClosing:
     def test_a_closed_reader_has_no_more_windows(self) -> None:
-        with AudioReader(encode(speech_like(30.0), 16_000), LIMITS, 1) as reader:
+        with AudioReader(wav(np.ones(9 * SAMPLE_RATE, np.int16), SAMPLE_RATE), LIMITS, 1) as reader:
             assert len(next(reader)) == 1
         assert list(reader) == []
 
@@ -357,7 +356,7 @@ class TestClosing:
         assert list(reader) == []
 
     def test_closing_from_another_thread_while_a_step_runs(self) -> None:
-        reader = AudioReader(encode(speech_like(120.0), 16_000), LIMITS, 1)
+        reader = AudioReader(wav(np.ones(120 * SAMPLE_RATE, np.int16), SAMPLE_RATE), LIMITS, 1)
         seen: list[int] = []
         thread = threading.Thread(target=lambda: seen.extend(len(batch) for batch in reader))
         thread.start()

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from functools import cache
 
 import av
 import numpy as np
@@ -85,14 +86,25 @@ class TestChannels:
     @settings(max_examples=15, deadline=None)
     @given(st.lists(st.integers(256, 60_000), min_size=1, max_size=12))
     def test_however_the_container_packs_its_blocks(self, blocks: list[int]) -> None:
-        sound = speech_like(9.0, 22_050, channels=2)
-        sound[1, 70_000:] *= -1
-        sound[:, 120_000:] *= 32_768
-        pcm, warnings = read(packed(sound, 22_050, blocks))
-        expected, same = read(wav(sound.T, 22_050))
+        pcm, warnings = read(packed(altered(), 22_050, blocks))
+        expected, same = as_altered()
         assert np.array_equal(pcm, expected)
         assert warnings == same
         assert len(warnings) == 2
+
+
+@cache
+def altered() -> NDArray[np.float32]:
+    """Stereo (2, n) at 22,050 Hz whose second channel turns over, then both become integers."""
+    sound = speech_like(9.0, 22_050, channels=2)
+    sound[1, 70_000:] *= -1
+    sound[:, 120_000:] *= 32_768
+    return sound
+
+
+@cache
+def as_altered() -> tuple[NDArray[np.int16], list[str]]:
+    return read(wav(altered().T, 22_050))
 
 
 def packed(sound: NDArray[np.float32], rate: int, blocks: list[int]) -> bytes:
