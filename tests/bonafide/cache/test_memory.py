@@ -65,9 +65,9 @@ async def test_what_is_old_is_dropped_at_the_next_use_even_when_it_was_read() ->
     assert store.used_bytes == 0
 
 
-@pytest.mark.parametrize(("count", "size"), [(50_000, 12), (200, 128_000)])
+@pytest.mark.parametrize(("count", "size"), [(20_000, 12), (50, 128_000)])
 async def test_the_bound_holds_for_the_process(count: int, size: int) -> None:
-    bound = 16_000_000
+    bound = 4_000_000
     tracemalloc.start()
     try:
         store = MemoryKeyValue(bound, 60)

@@ -169,7 +169,7 @@ async def test_cancelled_calls_do_not_mix_up_answers(server: Server) -> None:
     failures = Failures()
     async with proxy_to(server.port) as proxy, cache_on(proxy.port, failures, timeout_s=5) as cache:
         scores = {index: WindowScore(index / 1000, 0.5) for index in range(1000)}
-        windows = {index: np.full(64_000, index, np.int16) for index in range(32)}
+        windows = {index: np.full(16_000, index, np.int16) for index in range(32)}
         await cache.put_scores("content", "model", scores)
         await cache.put_windows("content", windows)
         proxy.delay_s = 0.0005
