@@ -1,6 +1,7 @@
 """Large JPEGs are decoded at a part of their size: the model is given the same, and the reasons are the same."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -142,9 +143,14 @@ def test_other_formats_are_decoded_whole(kind: str) -> None:
     assert (image.size, reduction) == ((320, 400), 1)
 
 
+@cache
+def bundled() -> FaceSpoofModel:
+    return FaceSpoofModel.load("bundled", load_options("face", SETTINGS))
+
+
 @pytest.mark.parametrize("sample", ["face.jpg", "face_spoof.jpg"])
 def test_the_score_is_the_same(sample: str) -> None:
-    model = FaceSpoofModel.load("bundled", load_options("face", SETTINGS))
+    model = bundled()
     geometry = model.info.geometry
     assert geometry is not None
     with Image.open(ROOT / "samples" / sample) as picture:
