@@ -15,6 +15,16 @@ def box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
 
 
+def deflated(head: bytes, zeros: int) -> bytes:
+    """What zlib packs of `head` and so many zeros after it: a packed MiB again and again, which takes no time."""
+    packer = zlib.compressobj(9)
+    first = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    mib = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    last = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    rest = last.compress(bytes(zeros % 2**20)) + last.flush()
+    return first + mib * (zeros // 2**20) + rest + struct.pack(">I", zlib.adler32(bytes(zeros), zlib.adler32(head)))
+
+
 def full_box(kind: bytes, flags: int, *parts: bytes) -> bytes:
     """An MP4 box with version 0 and flags."""
     return box(kind, struct.pack(">I", flags), *parts)
@@ -44,7 +54,6 @@ def mp4(
     codec: bytes = b"mp4a",
     edits: list[tuple[int, int]] | None = None,
     fragmented: bool = False,
-    padding: int = 0,
     offset: int = 40,
 ) -> bytes:
     """The `ftyp` and `moov` boxes of an M4A with one audio track whose tables say what the caller wants."""
@@ -82,8 +91,7 @@ def mp4(
         edit_list = box(b"edts", full_box(b"elst", 0, struct.pack(">I", len(edits)), *entries))
     whole_track = box(b"trak", track, edit_list, box(b"mdia", media, handler, info))
     extends = box(b"mvex", full_box(b"trex", 0, struct.pack(">IIIII", 1, 1, 1_024, 10, 0))) if fragmented else b""
-    spare = box(b"free", bytes(padding)) if padding else b""
-    return box(b"ftyp", b"M4A \0\0\0\0M4A isom") + box(b"moov", head, whole_track, extends, spare)
+    return box(b"ftyp", b"M4A \0\0\0\0M4A isom") + box(b"moov", head, whole_track, extends)
 
 
 def external_pcm(victim: Path, skip: int = 44) -> bytes:
@@ -106,8 +114,10 @@ def huge_fragment(samples: int) -> bytes:
 
 def compressed_header(size: int) -> bytes:
     """A QuickTime header that unpacks to `size` bytes."""
-    inner = mp4(padding=size)[28:]
-    packed = box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", struct.pack(">I", len(inner)), zlib.compress(inner, 9)))
+    moov = mp4()[24:]
+    inner = struct.pack(">I", len(moov) + 8 + size) + moov[4:] + struct.pack(">I4s", 8 + size, b"free")
+    length = struct.pack(">I", len(inner) + size)
+    packed = box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", length, deflated(inner, size)))
     return box(b"ftyp", b"qt  \0\0\0\0qt  ") + box(b"moov", packed)
 
 
@@ -118,9 +128,9 @@ def repeated_edits(repeats: int) -> bytes:
 
 def growing_tags(pictures: int, size: int) -> bytes:
     """An MP3 behind an ID3 tag with compressed pictures of `size` bytes each."""
-    picture = b"\0image/png\0\3\0" + bytes(size)
-    packed = zlib.compress(picture, 9)
-    frame = b"APIC" + _syncsafe(4 + len(packed)) + b"\0\x09" + _syncsafe(len(picture)) + packed
+    picture = b"\0image/png\0\3\0"
+    packed = deflated(picture, size)
+    frame = b"APIC" + _syncsafe(4 + len(packed)) + b"\0\x09" + _syncsafe(len(picture) + size) + packed
     mp3 = encode(speech_like(1.0, 16_000), 16_000, "mp3")
     return b"ID3\4\0\0" + _syncsafe(pictures * len(frame)) + frame * pictures + mp3[_id3_length(mp3) :]
 
