@@ -49,7 +49,7 @@ async def ended(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
         job: dict[str, Any] = (await client.get(f"/jobs/{job_id}")).json()
         if job["state"] in ("done", "cancelled"):
             return job
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
     raise AssertionError("the job does not end")
 
 
