@@ -1,8 +1,9 @@
 """Synthesises recordings and photos for the tests: numpy in, encoded bytes out, through PyAV and Pillow."""
 
+import hashlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +48,13 @@ RECIPES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "matroska": ("matroska", "pcm_s16le", "s16", {}),
 }
 _ENCODER_RATES = {"opus": 48_000, "webm": 48_000, "amr": 8_000, "wav-g722": 16_000}
+_SLOW_ENCODERS = frozenset({"libmp3lame", "vorbis", "libopus", "aac", "libopencore_amrnb", "g722"})
+_QUICK = {
+    "libmp3lame": {"compression_level": "9"},
+    "aac": {"aac_coder": "fast"},
+    "libopus": {"compression_level": "3"},
+}
+"""Options that save most of an encoder's time."""
 _BIT_RATES = {"libopencore_amrnb": 12_200}
 # Hz, of five vowels: first, second, third formant.
 _FORMANTS = np.array(
@@ -54,6 +62,11 @@ _FORMANTS = np.array(
 )
 _CACHED_SAMPLES = 2**15
 """So many stay in the processor's cache while all harmonics are added."""
+_STRENGTHS_PER_S = 1_000
+"""So often the strength of a harmonic is computed, which changes slowly."""
+_KEPT = 128
+"""Encoded files of a few seconds and photos that are kept: tests of many files ask for the same."""
+_kept: dict[tuple[object, ...], bytes] = {}
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
 
 
@@ -66,28 +79,52 @@ def speech_like(seconds: float, rate: int = 16_000, channels: int = 1, seed: int
     return _speech_like(seconds, rate, channels, seed).copy()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _speech_like(seconds: float, rate: int, channels: int, seed: int) -> NDArray[np.float32]:
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
-    pitch = 130 + 20 * np.sin(2 * np.pi * 0.7 * time + seed)
-    phase = 2 * np.pi * (np.cumsum(pitch) / rate % 1)
-    syllable, place = np.divmod(time * 8, 1)
+    phase = 2 * np.pi * (np.cumsum(_pitch(time, seed)) / rate % 1)
     # Each vowel is another one than the one before, and glides into the next.
     order = np.cumsum(random.integers(1, _FORMANTS.shape[1], round(8 * seconds) + 3)) % _FORMANTS.shape[1]
-    now, glide = syllable.astype(int), np.clip((place - 0.6) / 0.4, 0, 1)
-    pitch32, phase32, glide32 = (values.astype(np.float32) for values in (pitch, phase, glide))
-    formants = [vowels[order[now]] * (1 - glide32) + vowels[order[now + 1]] * glide32 for vowels in _FORMANTS]
-    voice = np.zeros(len(time), np.float32)
-    for start in range(0, len(time), _CACHED_SAMPLES):
-        part = slice(start, start + _CACHED_SAMPLES)
-        for harmonic in range(1, int(min(rate / 2, 4_000) / 150)):
-            strength = np.zeros_like(voice[part])
-            for formant, level, width in zip(formants, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
-                strength += level / (1 + ((harmonic * pitch32[part] - formant[part]) / width) ** 2)
-            voice[part] += strength * np.sin(harmonic * phase32[part])
+    voice = _voice(phase.astype(np.float32), rate, seed, order)
     noise = random.normal(0.0, 0.003, (channels, len(time)))
-    return np.clip(0.25 * voice * np.sqrt(np.sin(np.pi * place)) + noise, -0.9, 0.9).astype(np.float32)
+    return np.clip(0.25 * voice * np.sqrt(np.sin(np.pi * (time * 8 % 1))) + noise, -0.9, 0.9).astype(np.float32)
+
+
+def _voice(phase: NDArray[np.float32], rate: int, seed: int, order: NDArray[np.integer]) -> NDArray[np.float32]:
+    """All harmonics; the strength of each is computed every few samples, and lies on a line between them."""
+    step = max(1, round(rate / _STRENGTHS_PER_S))
+    steps = -(-len(phase) // step)
+    padded = np.zeros(steps * step, np.float32)
+    padded[: len(phase)] = phase
+    phases = padded.reshape(steps, step)
+    voice = np.zeros_like(phases)
+    place = np.arange(step, dtype=np.float32) / np.float32(step)
+    at_once = max(1, _CACHED_SAMPLES // step)
+    for start in range(0, steps, at_once):
+        rows = slice(start, start + at_once)
+        twice_cosine, sine, before = 2 * np.cos(phases[rows]), np.sin(phases[rows]), np.zeros_like(phases[rows])
+        for strength in _strengths(np.arange(start, start + len(sine) + 1) * step / rate, rate, seed, order):
+            now, then = strength[:-1, np.newaxis], strength[1:, np.newaxis]
+            voice[rows] += (now + (then - now) * place) * sine
+            before, sine = sine, twice_cosine * sine - before
+    return voice.reshape(-1)[: len(phase)]
+
+
+def _strengths(time: NDArray[np.float64], rate: int, seed: int, order: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Float32 (harmonics, n) at these times."""
+    syllable, place = np.divmod(time * 8, 1)
+    now, glide = syllable.astype(int), np.clip((place - 0.6) / 0.4, 0, 1)
+    harmonics = np.arange(1, int(min(rate / 2, 4_000) / 150))[:, np.newaxis] * _pitch(time, seed)
+    strength = np.zeros(harmonics.shape)
+    for vowels, level, width in zip(_FORMANTS, (1.0, 0.6, 0.3), (80, 100, 150), strict=True):
+        formant = vowels[order[now]] * (1 - glide) + vowels[order[now + 1]] * glide
+        strength += level / (1 + ((harmonics - formant) / width) ** 2)
+    return strength.astype(np.float32)
+
+
+def _pitch(time: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    return np.asarray(130 + 20 * np.sin(2 * np.pi * 0.7 * time + seed))
 
 
 def encode(sound: NDArray[np.float32], rate: int, kind: str = "wav", bit_rate: int | None = None) -> bytes:
@@ -102,10 +139,16 @@ def encode(sound: NDArray[np.float32], rate: int, kind: str = "wav", bit_rate: i
     channels = np.atleast_2d(sound)
     if RECIPES[kind][1] == "vorbis" and len(channels) == 1:  # FFmpeg's own encoder knows only stereo
         channels = np.repeat(channels, 2, axis=0)
-    with TemporaryDirectory() as folder:  # a real file, since faststart reads back what it wrote
-        path = Path(folder) / kind
-        _write(path, RECIPES[kind], channels, rate, bit_rate)
-        return path.read_bytes()
+
+    def encoded() -> bytes:
+        with TemporaryDirectory() as folder:  # a real file, since faststart reads back what it wrote
+            path = Path(folder) / kind
+            _write(path, RECIPES[kind], channels, rate, bit_rate)
+            return path.read_bytes()
+
+    if RECIPES[kind][1] not in _SLOW_ENCODERS:
+        return encoded()
+    return _kept_or(encoded, _digest(channels.tobytes()), channels.shape, rate, kind, bit_rate)
 
 
 def repeat(recording: bytes, times: int, container_name: str) -> bytes:
@@ -194,6 +237,11 @@ def wav(samples: NDArray[np.generic], rate: int, *, data_bytes: int | None = Non
 
 def photo(width: int = 320, height: int = 240, seed: int = 0) -> Image.Image:
     """An RGB picture with smooth areas, an edge, and a bright top left corner, so that turning it shows."""
+    return _photo(width, height, seed).copy()
+
+
+@lru_cache(maxsize=8)
+def _photo(width: int, height: int, seed: int) -> Image.Image:
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     red = 255 * x / width
@@ -206,9 +254,28 @@ def photo(width: int = 320, height: int = 240, seed: int = 0) -> Image.Image:
 
 def encode_image(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     """Encodes a picture with Pillow; `kind` is Pillow's name of a format."""
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
+
+    def encoded() -> bytes:
+        out = io.BytesIO()
+        image.save(out, kind, **options)
+        return out.getvalue()
+
+    if image.mode != "RGB" or image.info or not all(type(each) in (int, bool, bytes) for each in options.values()):
+        return encoded()
+    return _kept_or(encoded, _digest(image.tobytes()), image.size, kind, *sorted(options.items()))
+
+
+def _kept_or(encoded: Callable[[], bytes], *key: object) -> bytes:
+    """What was encoded of the same before, else now."""
+    data = _kept.pop(key, None) or encoded()
+    _kept[key] = data
+    while len(_kept) > _KEPT:
+        del _kept[next(iter(_kept))]
+    return data
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data).digest()
 
 
 def _write(
@@ -225,7 +292,7 @@ def _write(
         stream.codec_context.format = AudioFormat(sample_format)
         if bit_rate is not None or codec in _BIT_RATES:
             stream.bit_rate = bit_rate or _BIT_RATES[codec]
-        stream.codec_context.options = {"strict": "experimental"}  # that encoder again
+        stream.codec_context.options = {"strict": "experimental", **_QUICK.get(codec, {})}  # strict: that encoder again
         stream.codec_context.open()
         size = stream.codec_context.frame_size or 4_096
         for frame in _frames(channels, rate, sample_format, size):
