@@ -3,6 +3,7 @@
 import struct
 import time
 import tracemalloc
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
