@@ -87,6 +87,11 @@ def identify(data: bytes) -> str:
     raise UnreadableMedia(f"{name} is not accepted; send {ACCEPTED}{_WAY_OUT.get(name, '')}")
 
 
+def broken(kind: str) -> UnreadableMedia:
+    """What is raised for a photo of a format that is accepted, and cannot be decoded."""
+    return UnreadableMedia(f"the {kind} cannot be decoded: it is broken or truncated; send {ACCEPTED}")
+
+
 def webp_size(data: bytes) -> tuple[int, int]:
     """Width and height of the canvas of a WebP, by the header of its first chunk.
 
@@ -102,7 +107,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
     if name == b"VP8 " and len(body) == 10:
         width, height = struct.unpack("<HH", body[6:])
         return width & _VP8_SIDE, height & _VP8_SIDE
-    raise UnreadableMedia(f"the WebP cannot be decoded: it is broken or truncated; send {ACCEPTED}")
+    raise broken("WebP")
 
 
 def stated_orientation(exif: object, xmp: object) -> int:

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bonafide.errors import TooLarge, UnreadableMedia
-from bonafide.photo.format import ACCEPTED, identify, stated_orientation, webp_size
+from bonafide.photo.format import ACCEPTED, broken, identify, stated_orientation, webp_size
 from bonafide.photo.jpeg import END, structure
 from bonafide.photo.plain_bilinear import resized
 from bonafide.photo.png import without_extras
@@ -143,7 +143,7 @@ def read_reduced(data: bytes, limits: ImageLimits, wanted: Callable[[Size], int]
     except Image.DecompressionBombError as error:  # by the frame of a GIF, which may be larger than its screen
         raise TooLarge(f"a photo of too many pixels; at most {limits.max_pixels} are accepted") from error
     except Exception as error:  # Pillow raises nearly anything on a broken file
-        raise UnreadableMedia(f"the {kind} cannot be decoded: it is broken or truncated; send {ACCEPTED}") from error
+        raise broken(kind) from error
 
 
 def prepare(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
@@ -185,7 +185,7 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
             if image.tobytes() == with_more.tobytes():
                 return ended
     except (OSError, SyntaxError, ValueError) as error:
-        raise UnreadableMedia(f"the JPEG cannot be decoded: it is broken or truncated; send {ACCEPTED}") from error
+        raise broken("JPEG") from error
     raise UnreadableMedia(f"the JPEG cannot be decoded: it is truncated; send {ACCEPTED}")
 
 
