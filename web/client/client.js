@@ -15,7 +15,7 @@ const FINAL = {
     1009: "too_large",
 };
 /** Addresses of this machine, and encrypted ones; the text is read since the `URL` of React Native knows no host. */
-const PRIVATE = /^(?:(?:wss|https):|(?:ws|http):\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?:[:/?]|$))/i;
+const PRIVATE = /^(?:(?:wss|https):|(?:ws|http):\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d*)?(?:[/?#]|$))/i;
 /** A browser's page may name an address beside its own. */
 function isPrivate(url) {
     const { document } = globalThis;

@@ -42,7 +42,7 @@ class NotedSocket {
 
 test("a key travels to this machine or encrypted, unless it may go in the clear", async () => {
   const foreign = "ws://localhost.bank.example/ws/detect";
-  const others = ["ws://10.0.0.1:3000/x", "ws://127.0.0.1@bank.example/", "ws://127.0.0.1.bank.example/", "ws:\\\\bank.example", "bank.example"];
+  const others = ["ws://10.0.0.1:3000/x", "ws://127.0.0.1@bank.example/", "ws://localhost:x@bank.example/", "ws://[::1]:3000@bank.example/", "ws://127.0.0.1.bank.example/", "ws:\\\\bank.example", "bank.example"];
   for (const url of [foreign, ...others]) {
     const client = new AudioDetectionClient(url, { apiKey: "s3cret", WebSocket: NotedSocket });
     await assert.rejects(client.connect(), ({ code, message }) => {
