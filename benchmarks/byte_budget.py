@@ -24,7 +24,7 @@ from bonafide.calls import Call
 from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
 from bonafide.settings.group import MIB
-from bonafide.voice import report_of
+from bonafide.voice_report import report_of
 from tests.bonafide.fakes import LocalRemote
 from tests.media import wav
 

@@ -31,8 +31,9 @@ from bonafide.settings import Settings
 from bonafide.shadow.shadows import Shadows
 from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
-from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore
+from bonafide.verdict import PhotoScore, WindowScore
 from bonafide.voice import VoiceAnalysis
+from bonafide.voice_report import VoiceRules
 
 
 class App:
@@ -96,12 +97,9 @@ class App:
             cache=self._cache,
             pool=self._pool,
             limits=AudioLimits.from_settings(settings),
-            threshold=settings.voice_threshold,
-            band=settings.voice_uncertain,
-            speech=SpeechCheck(settings.min_speech_ratio),
+            rules=VoiceRules.from_settings(settings),
             observer=measurements,
             records=records,
-            channel_names=settings.channel_names,
         )
         self.voice = analysis(
             runner=self.voice_runner,

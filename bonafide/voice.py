@@ -5,23 +5,19 @@ content -> windows (`recordings`) -> scores (from the cache, or the runner) -> r
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from bonafide.audio.channel_mode import AUTO, ChannelMode
-from bonafide.audio.conditions import with_speech
-from bonafide.audio.reader import WINDOW_SECONDS, AudioLimits, checked_hop, least_seconds, samples_before
+from bonafide.audio.reader import AudioLimits, checked_hop, samples_before
 from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import Cache
 from bonafide.calls import Call
-from bonafide.channels import Beside, ChannelVerdict, channel_name, channel_verdicts, findings_in, windows_of, worst
-from bonafide.decision import Answer, Band, effective_band
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
-from bonafide.errors import Internal
 from bonafide.evidence.judgement import Judgement, Records
 from bonafide.media_digest import MediaDigest, digest_of
 from bonafide.media_format import media_format
@@ -29,94 +25,12 @@ from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
 from bonafide.shadow.voice import VoiceShadow, follow
 from bonafide.storage.store import ObjectStore
-from bonafide.verdict import (
-    SpeechCheck,
-    SuspiciousStretch,
-    WindowScore,
-    WindowVerdict,
-    effective_threshold,
-    judge_window,
-    label_of,
-    overall_score,
-    why_no_score,
-)
+from bonafide.verdict import WindowScore, WindowVerdict
+from bonafide.voice_report import AudioReport, ScoredChunk, VoiceEvents, VoiceRules
 from models.info import ModelInfo
 
 _GROUPS_IN_FLIGHT = 2
 """Groups of windows of one recording that are scored at one time, so that decoding and scoring overlap."""
-
-
-class ScoredChunk(NamedTuple):
-    """A window of a recording, returned as soon as it has a verdict.
-
-    Attributes:
-        total: windows in the recording, of all channels, 0 while not known.
-        channel: what the window's channel is called; empty of all channels together.
-    """
-
-    window: WindowVerdict
-    total: int
-    channel: str = ""
-
-
-@dataclass(frozen=True)
-class AudioReport:
-    """The verdict on a recording.
-
-    Attributes:
-        chunks: in order; windows that could not be scored are absent and named in `error_message`.
-        score: mean of the chunks' scores weighted by their seconds of speech, 0..1; None without speech.
-        label: "spoof" if `score >= threshold`, else "bonafide"; "no_speech" without a score.
-        audio_seconds: length of the recording as far as it could be read.
-        speech_seconds: seconds of it that are speech.
-        suspicious: ranges of adjacent chunks that are labelled spoof.
-        warnings: for the caller, although the call succeeded.
-        error_message: names the windows that could not be scored, or states why none is judged; else empty.
-        member_scores: of an ensemble's members by their names, as `score`; none of a single model.
-        evidence: the signed record of this verdict; empty: none is kept.
-        answer: what is said of it beside score and label.
-        hop_seconds: between the starts of two chunks.
-        channel: what the channel is called whose verdict this is, the worst of `channels`; empty of all together.
-        channels: the verdicts on channels that were judged apart; none of a recording that was judged as one.
-        channel_mode: the choice of channels that was in force.
-        names: of channels 0, 1, ...
-    """
-
-    chunks: tuple[WindowVerdict, ...]
-    score: float | None
-    label: str
-    threshold: float
-    model: ModelInfo
-    audio_seconds: float
-    speech_seconds: float
-    suspicious: tuple[SuspiciousStretch, ...]
-    warnings: tuple[str, ...]
-    error_message: str
-    member_scores: Mapping[str, float] = field(default_factory=dict)
-    evidence: str = ""
-    answer: Answer = field(default_factory=Answer)
-    hop_seconds: float = float(WINDOW_SECONDS)
-    channel: str = ""
-    channels: tuple[ChannelVerdict, ...] = ()
-    channel_mode: ChannelMode = AUTO
-    names: tuple[str, ...] = ()
-
-
-VoiceEvents = AsyncGenerator[ScoredChunk | AudioReport, None]
-
-
-def chunk_id(index: int) -> str:
-    """The name of a window on the wire and in messages, `chunk_<index>`."""
-    return f"chunk_{index}"
-
-
-async def report_of(events: VoiceEvents) -> AudioReport:
-    """The final report of an analysis; discards the chunks before it."""
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, AudioReport):
-                return event
-    raise AssertionError("an analysis ends with its report or an error")
 
 
 class VoiceObserver(Protocol):
@@ -133,12 +47,9 @@ class VoiceAnalysis:
         budget: bounds the bytes of stored recordings in memory; uploads are counted where they arrive.
         pool: computes the ids of uploads.
         decoder: decodes recordings.
-        threshold: a score at or above it is labelled spoof; None: the model's own, else 0.5.
-        band: in which nothing is decided; None: the model's own, if it has one.
-        speech: decides which windows are judged.
+        rules: turn scores into verdicts.
         shadow: a second model that scores the same windows after the answer.
         records: where verdicts are recorded before they are answered; None: nowhere.
-        channel_names: what channels 0, 1, ... are called.
     """
 
     def __init__(
@@ -151,13 +62,10 @@ class VoiceAnalysis:
         pool: Executor,
         decoder: RecordingDecoder,
         limits: AudioLimits,
-        threshold: float | None,
-        band: Band | None = None,
-        speech: SpeechCheck,
+        rules: VoiceRules,
         observer: VoiceObserver,
         shadow: VoiceShadow | None = None,
         records: Records | None = None,
-        channel_names: tuple[str, ...] = (),
     ) -> None:
         self._runner = runner
         self._store = store
@@ -166,13 +74,10 @@ class VoiceAnalysis:
         self._pool = pool
         self._decoder = decoder
         self._limits = limits
-        self._threshold = threshold
-        self._band = band
-        self._speech = speech
+        self._rules = rules
         self._observer = observer
         self._shadow = shadow
         self._records = records
-        self._channel_names = channel_names
 
     async def analyze_object(
         self, bucket: str, key: str, call: Call, *, hop_s: float | None = None, mode: ChannelMode = AUTO
@@ -273,13 +178,13 @@ class VoiceAnalysis:
         with follow(self._shadow, call) as trial:
             async with aclosing(self._scored(recording, call, model)) as scored:
                 async for slot, score in scored:
-                    if (window := self._window(slot, score, model)) is None:
+                    if (window := self._rules.window(slot, score, model)) is None:
                         failed.append(slot)
                     else:
                         chunks.append(window)
                         trial.judged(window, slot.pcm)
-                        yield ScoredChunk(window, recording.total, channel_name(window.channel, self._channel_names))
-            report = self._report(recording, model, chunks, failed)
+                        yield ScoredChunk(window, recording.total, self._rules.channel_name(window.channel))
+            report = self._rules.report(recording, model, chunks, failed)
             if self._records is not None:
                 report = replace(report, evidence=await self._records.record(await judged_on(report), call))
             trial.answered(model, report.threshold)
@@ -316,69 +221,6 @@ class VoiceAnalysis:
             scores |= new
         self._observer.chunks(scored=len(fresh), cached=len(group) - len(fresh))
         return [(slot, scores[slot.place]) for slot in group]
-
-    def _window(self, slot: Slot, judged: WindowScore, model: ModelInfo) -> WindowVerdict | None:
-        """The window's verdict; None: it has speech, but no score."""
-        threshold = self._threshold_for(model)
-        return judge_window(
-            slot,
-            judged.score,
-            judged.speech_ratio,
-            speech=self._speech,
-            threshold=threshold,
-            members=model.named(judged.members),
-            prior_log_odds=model.prior_log_odds,
-            least_s=least_seconds(model),
-        )
-
-    def _threshold_for(self, model: ModelInfo) -> float:
-        return effective_threshold(self._threshold, model.threshold)
-
-    def _report(
-        self, recording: Recording, model: ModelInfo, chunks: list[WindowVerdict], failed: list[Slot]
-    ) -> AudioReport:
-        threshold = self._threshold_for(model)
-
-        def conditions(channel: int | None, speech_s: float) -> tuple[str, ...]:
-            return with_speech(recording.conditions_of(channel), speech_s)
-
-        beside = Beside(effective_band(self._band, model.uncertain, threshold), model.prior_log_odds, conditions)
-        channels = channel_verdicts(chunks, recording.channels, threshold, self._channel_names, beside)
-        headline = worst(channels)
-        channel = None if headline is None else headline.number
-        counted = windows_of(chunks, channel)
-        score = overall_score(counted)
-        if failed and score is None:
-            raise Internal("the voice model gave no score for any chunk with speech")
-        if failed:
-            error_message = "no score for " + ", ".join(map(self._name_of, failed))
-        else:
-            error_message = why_no_score(counted, self._speech) if score is None else ""
-        label = label_of(score, threshold)
-        found = findings_in(counted, score, label, beside, channel)
-        return AudioReport(
-            chunks=counted,
-            score=score,
-            label=label,
-            threshold=threshold,
-            model=model,
-            audio_seconds=recording.seconds,
-            speech_seconds=found.speech_s,
-            suspicious=found.suspicious,
-            warnings=recording.warnings,
-            error_message=error_message,
-            member_scores=found.member_scores,
-            answer=found.answer,
-            hop_seconds=recording.hop_s,
-            channel="" if headline is None else headline.name,
-            channels=channels,
-            channel_mode=recording.mode,
-            names=self._channel_names,
-        )
-
-    def _name_of(self, slot: Slot) -> str:
-        name = channel_name(slot.channel, self._channel_names)
-        return f"{chunk_id(slot.index)} of channel {name}" if name else chunk_id(slot.index)
 
 
 def _judgement(report: AudioReport, media: MediaDigest | None, codec: str) -> Judgement:

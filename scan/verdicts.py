@@ -31,8 +31,9 @@ from bonafide.photo.quality import Reason
 from bonafide.runner.remote import RunnerResult
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
-from bonafide.verdict import PhotoScore, SpeechCheck, WindowScore, WindowVerdict
-from bonafide.voice import VoiceAnalysis, report_of
+from bonafide.verdict import PhotoScore, WindowScore, WindowVerdict
+from bonafide.voice import VoiceAnalysis
+from bonafide.voice_report import VoiceRules, report_of
 from models.info import ModelInfo
 from scan.items import Whole
 
@@ -165,11 +166,8 @@ class Verdicts:
             pool=ThreadPoolExecutor(1),
             decoder=cast(Any, self._replay),
             limits=AudioLimits.from_settings(settings),
-            threshold=settings.voice_threshold,
-            band=settings.voice_uncertain,
-            speech=SpeechCheck(settings.min_speech_ratio),
+            rules=VoiceRules.from_settings(settings),
             observer=_Nobody(),
-            channel_names=settings.channel_names,
         )
         self._face = FaceJudgement(
             runner=self._runner,

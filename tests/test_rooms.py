@@ -13,6 +13,7 @@ RANKS = (
     {"bonafide.app"},
     {"bonafide.job_work"},
     {"bonafide.voice", "bonafide.face", "bonafide.live", "bonafide.records"},
+    {"bonafide.voice_report"},
     {"bonafide.recordings", "bonafide.shadow", "bonafide.evidence", "bonafide.drift", "bonafide.feedback"},
     {"bonafide.jobs"},
     {"bonafide.runner", "bonafide.decoders"},

@@ -32,7 +32,7 @@ from bonafide.security.caller import current_caller
 from bonafide.security.shares import Shares
 from bonafide.security.tls import ServerTls
 from bonafide.telemetry import bind_task
-from bonafide.voice import VoiceEvents, report_of
+from bonafide.voice_report import VoiceEvents, report_of
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc, jobs_pb2_grpc, liveness_api_pb2_grpc
 from proto import liveness_api_pb2 as liveness

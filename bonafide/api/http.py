@@ -36,7 +36,7 @@ from bonafide.security.access import Access
 from bonafide.security.caller import current_caller
 from bonafide.settings import Settings
 from bonafide.telemetry import bind_task, observed
-from bonafide.voice import report_of
+from bonafide.voice_report import report_of
 
 TIMEOUT_HEADER = "x-timeout-seconds"
 CHANNEL_HEADER, CHANNEL_QUERY = "x-channel-mode", "channel_mode"

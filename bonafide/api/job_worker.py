@@ -9,7 +9,7 @@ from bonafide.calls import Call
 from bonafide.job_work import JobWork
 from bonafide.jobs.job import Item
 from bonafide.jobs.worker import JobWorker
-from bonafide.voice import report_of
+from bonafide.voice_report import report_of
 
 
 def job_worker(app: App, work: JobWork) -> JobWorker:

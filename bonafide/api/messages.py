@@ -14,7 +14,7 @@ from bonafide.face import FaceReport
 from bonafide.photo.faces import Face
 from bonafide.runner.runner import Runner
 from bonafide.verdict import SuspiciousStretch, WindowVerdict, effective_threshold
-from bonafide.voice import AudioReport, ScoredChunk, chunk_id
+from bonafide.voice_report import AudioReport, ScoredChunk, chunk_id
 from models.info import ModelInfo
 from proto import audio_analyzer_pb2 as audio
 from proto import liveness_api_pb2 as liveness

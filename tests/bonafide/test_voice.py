@@ -22,7 +22,8 @@ from bonafide.shadow.voice import VoiceShadow
 from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore
 from bonafide.verdict import SpeechCheck, SuspiciousStretch, WindowScore
-from bonafide.voice import AudioReport, ScoredChunk, VoiceAnalysis, VoiceEvents, report_of
+from bonafide.voice import VoiceAnalysis
+from bonafide.voice_report import AudioReport, ScoredChunk, VoiceEvents, VoiceRules, report_of
 from tests.bonafide.fakes import MEMBERS, LocalRemote, Recorder, mean_level, ready_runner
 from tests.media import wav
 
@@ -68,7 +69,7 @@ class CountingStore:
 
 
 @dataclass
-class House:
+class Service:
     voice: VoiceAnalysis
     remote: LocalRemote
     store: CountingStore
@@ -92,7 +93,7 @@ async def service(
     max_calls: int = 8,
     min_speech_ratio: float = 0.1,
     shadow: VoiceShadow | None = None,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Service]:
     settings = Settings(objects_dir=root, cache_windows=cache_windows)
     store = CountingStore(open_store(settings))
     cache = open_cache(settings)
@@ -106,12 +107,11 @@ async def service(
         pool=pool,
         decoder=ThreadRecordings(pool),
         limits=LIMITS,
-        threshold=0.5,
-        speech=SpeechCheck(min_speech_ratio),
+        rules=VoiceRules(0.5, SpeechCheck(min_speech_ratio)),
         observer=observer,
         shadow=shadow,
     )
-    yield House(voice, remote, store, observer, root, pool)
+    yield Service(voice, remote, store, observer, root, pool)
     await cache.close()
     await store.close()
     pool.shutdown()
@@ -297,7 +297,7 @@ async def test_a_window_without_speech_needs_no_score(tmp_path: Path) -> None:
             await report_of(running.voice.analyze_bytes(recording(12), Call.within(10)))
 
 
-async def takes_from(running: House, samples: int) -> None:
+async def takes_from(running: Service, samples: int) -> None:
     """The model gives shorter windows no score."""
     running.remote.model |= {"min_samples": samples}
     running.remote.judge = lambda item: 0.9 if len(item) >= samples else float("nan")

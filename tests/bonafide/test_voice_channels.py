@@ -10,8 +10,8 @@ from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.reader import AudioLimits, AudioReader
 from bonafide.calls import Call
 from bonafide.errors import InvalidRequest, TooLarge
-from bonafide.voice import AudioReport, report_of
-from tests.bonafide.test_voice import LIMITS, House, service
+from bonafide.voice_report import AudioReport, report_of
+from tests.bonafide.test_voice import LIMITS, Service, service
 from tests.media import speech_like, wav
 
 RATE = 16_000
@@ -31,11 +31,11 @@ def call(seconds: float = 10.0) -> Pcm:
     return np.stack([party(seconds, 1, 0.25), party(seconds, 2, 0.75)], axis=1)
 
 
-async def judged(running: House, samples: Pcm, mode: str = "auto", hop_s: float | None = None) -> AudioReport:
+async def judged(running: Service, samples: Pcm, mode: str = "auto", hop_s: float | None = None) -> AudioReport:
     return await judged_bytes(running, wav(samples, RATE), mode, hop_s)
 
 
-async def judged_bytes(running: House, data: bytes, mode: str, hop_s: float | None = None) -> AudioReport:
+async def judged_bytes(running: Service, data: bytes, mode: str, hop_s: float | None = None) -> AudioReport:
     events = running.voice.analyze_bytes(data, Call.within(30), hop_s=hop_s, mode=ChannelMode.parse(mode))
     return await report_of(events)
 

@@ -11,7 +11,7 @@ from bonafide.api import messages
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.settings import Settings
-from bonafide.voice import report_of
+from bonafide.voice_report import report_of
 from tests.bonafide.fakes import INFO, LocalRemote
 from tests.media import encode_image, photo, wav
 

@@ -15,21 +15,21 @@ from bonafide.calls import Call
 from bonafide.errors import Unavailable
 from bonafide.shadow.comparisons import Comparisons
 from bonafide.shadow.voice import VoiceShadow
-from bonafide.voice import AudioReport, report_of
+from bonafide.voice_report import AudioReport, report_of
 from tests.bonafide.fakes import INFO
 from tests.bonafide.shadow.shadowed import Seen, ShadowRemote, comparisons, done, shadow_runner
-from tests.bonafide.test_voice import House, recording, service
+from tests.bonafide.test_voice import Service, recording, service
 
 
 @dataclass
 class Shadowed:
-    house: House
+    voices: Service
     second: ShadowRemote
     work: Comparisons
     seen: Seen
 
     async def judge(self, data: bytes, request_id: str = "a-call") -> AudioReport:
-        return await report_of(self.house.voice.analyze_bytes(data, Call.within(10, request_id=request_id)))
+        return await report_of(self.voices.voice.analyze_bytes(data, Call.within(10, request_id=request_id)))
 
 
 @asynccontextmanager
@@ -37,8 +37,8 @@ async def shadowed(root: Path, second: ShadowRemote, **chosen: Any) -> AsyncIter
     seen = Seen()
     work = comparisons(seen, **chosen)
     shadow = VoiceShadow(work, await shadow_runner(second), threshold=None, timeout_s=10)
-    async with service(root, shadow=shadow) as house:
-        yield Shadowed(house, second, work, seen)
+    async with service(root, shadow=shadow) as voices:
+        yield Shadowed(voices, second, work, seen)
         await work.close()
 
 
@@ -87,8 +87,8 @@ async def test_the_shadow_has_its_own_threshold_and_windows(tmp_path: Path, capl
     second = ShadowRemote()
     second.model |= {"threshold": 0.3}
     async with shadowed(tmp_path, second) as running:
-        running.house.remote.model |= {"window_samples": 96_000}
-        await running.house.voice._runner.probe()
+        running.voices.remote.model |= {"window_samples": 96_000}
+        await running.voices.voice._runner.probe()
         assert (await running.judge(recording())).label == "bonafide"
         await done(running.work)
     assert running.seen.outcomes == {"changed": 1}
@@ -104,7 +104,7 @@ async def test_a_broken_shadow_changes_no_answer(tmp_path: Path) -> None:
         first = await running.judge(recording())
         await done(running.work)
         assert running.seen.outcomes == {"failed": 1}
-        assert not running.house.voice._shadow._runner.ready  # type: ignore[union-attr]
+        assert not running.voices.voice._shadow._runner.ready  # type: ignore[union-attr]
         again = await running.judge(recording(14))
         assert (first.error_message, again.error_message) == ("", "")
         assert running.seen.outcomes == {"failed": 2}
@@ -135,7 +135,7 @@ async def test_scores_from_the_cache_have_no_windows(tmp_path: Path) -> None:
 
 async def test_a_call_that_fails_is_not_compared(tmp_path: Path) -> None:
     async with shadowed(tmp_path, ShadowRemote()) as running:
-        running.house.remote.errors = [ConnectionError("gone")]
+        running.voices.remote.errors = [ConnectionError("gone")]
         with pytest.raises(Unavailable):
             await running.judge(recording())
         assert running.work.pending == 0
@@ -145,7 +145,7 @@ async def test_a_call_that_fails_is_not_compared(tmp_path: Path) -> None:
 
 async def test_without_speech_there_is_nothing_to_compare(tmp_path: Path) -> None:
     async with shadowed(tmp_path, ShadowRemote()) as running:
-        running.house.remote.speech = lambda _: 0.0
+        running.voices.remote.speech = lambda _: 0.0
         assert (await running.judge(recording())).label == "no_speech"
         assert running.work.pending == 0
         assert not running.seen.outcomes
