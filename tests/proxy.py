@@ -14,6 +14,7 @@ class Proxy:
 
     Attributes:
         port: Where it listens on the loopback.
+        server_port: Where new connections lead to, likewise.
         cut_after: For each of the next connections, bytes of the answer after which it is cut; then none is.
         delay_s: Pause before each piece of an answer.
         connections: Connections so far.
@@ -22,6 +23,7 @@ class Proxy:
     """
 
     port: int = 0
+    server_port: int = 0
     cut_after: list[int] = field(default_factory=list)
     delay_s: float = 0.0
     connections: int = 0
@@ -36,12 +38,12 @@ class Proxy:
 @asynccontextmanager
 async def proxy_to(port: int) -> AsyncIterator[Proxy]:
     """A proxy to the server on that port of the loopback, for the length of the block."""
-    proxy = Proxy()
+    proxy = Proxy(server_port=port)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         proxy.connections += 1
         left = proxy.cut_after.pop(0) if proxy.cut_after else None
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", proxy.server_port)
         upward = asyncio.create_task(_pump(reader, up_writer))
         try:
             while left is None or left > 0:

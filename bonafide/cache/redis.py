@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 import certifi
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from bonafide.addresses import REDIS_PORT, RedisServer
@@ -41,6 +43,21 @@ def connect(server: RedisServer, timeout_s: float) -> Redis:
     )
 
 
+async def leave_replica(redis: Redis, error: Exception) -> None:
+    """Closes idle connections if a server has answered that it is a replica: the next command connects anew.
+
+    After a failover its address stands for another server, but connections to the one before go on.
+
+    Args:
+        redis: That has asked.
+        error: What it was answered.
+    """
+    # Servers before Redis 7 put what a script has failed of behind its name.
+    if isinstance(error, ReadOnlyError | MasterDownError) or "READONLY" in str(error):
+        with suppress(RedisError, OSError):  # one that cannot be closed in time is not used again either
+            await redis.connection_pool.disconnect(inuse_connections=False)
+
+
 class RedisKeyValue:
     """A `KeyValueStore` in Redis. Its caller bounds the time of each round trip by cancelling it.
 
@@ -59,6 +76,7 @@ class RedisKeyValue:
         try:
             values = await self._redis.mget(keys)
         except Exception as error:
+            await leave_replica(self._redis, error)
             raise _failed(error) from error
         if not isinstance(values, list) or len(values) != len(keys):
             raise StoreFailed("an answer that is not the asked number of values")
@@ -76,6 +94,7 @@ class RedisKeyValue:
             raise _failed(error) from error
         for answer in answers:
             if isinstance(answer, Exception):
+                await leave_replica(self._redis, answer)
                 raise _failed(answer)
             if answer is not True:
                 raise StoreFailed("an answer that is not OK")

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from bonafide.addresses import RedisServer
-from bonafide.cache.redis import connect
+from bonafide.cache.redis import connect, leave_replica
 from bonafide.errors import Unavailable
 from bonafide.jobs import redis_scripts as scripts
 from bonafide.jobs.job import ENDED, PRIORITIES, Item, Job, Outcome, Priority
@@ -319,6 +319,7 @@ class RedisJobs:
         except ResponseError as error:
             if str(error).startswith("NOGROUP"):
                 raise
+            await leave_replica(self._redis, error)
             # Servers before Redis 7 put what a script has failed of behind its name.
             raise _failed(error, _WrongType if "WRONGTYPE" in str(error) else Unavailable) from error
         except (RedisError, OSError, TimeoutError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from bonafide.addresses import RedisServer
 from bonafide.cache.cache import Cache, RecordingMeta, open_cache
@@ -141,6 +142,21 @@ async def test_a_restart_between_calls_is_not_even_noticed(server: Server) -> No
             await asyncio.to_thread(server.start)
             assert await works(cache)
     assert failures.count == 0
+
+
+async def test_after_a_failover_the_server_that_has_taken_over_is_used(server: Server, tmp_path: Path) -> None:
+    """Its name stands for another one by now, but the connections to the one before go on, which refuses writes."""
+    (tmp_path / "other").mkdir()
+    other = start_valkey(tmp_path / "other")
+    try:
+        async with proxy_to(server.port) as proxy, cache_on(proxy.port) as cache:
+            await asyncio.gather(*(works(cache) for _ in range(4)))  # several connections
+            proxy.server_port = other.port
+            async with Redis(port=server.port) as demoted:
+                await demoted.replicaof("127.0.0.1", str(other.port))
+            await until_it_works(cache)
+    finally:
+        other.kill()
 
 
 async def test_the_time_of_a_slow_answer_is_bounded(server: Server) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from bonafide.addresses import RedisServer
 from bonafide.errors import Unavailable
@@ -12,7 +14,8 @@ from bonafide.jobs.redis_records import PREFIX
 from bonafide.jobs.redis_store import RedisJobs
 from bonafide.jobs.worker import MAX_TRIES
 from tests.bonafide.jobs.stored_jobs import created, taken, verdict
-from tests.servers import Server, free_port
+from tests.proxy import proxy_to
+from tests.servers import Server, free_port, start_valkey
 
 
 async def test_jobs_in_redis_of_a_release_without_tasks_are_of_recordings(valkey_server: Server) -> None:
@@ -119,6 +122,28 @@ async def test_a_server_that_is_not_there_is_an_outage() -> None:
     with pytest.raises(Unavailable):
         await store.take()
     await store.close()
+
+
+async def test_after_a_failover_the_server_that_has_taken_over_keeps_jobs(
+    valkey_server: Server, tmp_path: Path
+) -> None:
+    before = start_valkey(tmp_path)
+    try:
+        async with proxy_to(before.port) as proxy:
+            where = RedisServer("127.0.0.1", proxy.port, db=9)
+            store = RedisJobs(where, timeout_s=5.0, lease_s=30.0, keep_s=60.0, most=3)
+            assert await store.take() is None
+            proxy.server_port = valkey_server.port
+            async with Redis(port=before.port) as demoted:
+                await demoted.replicaof("127.0.0.1", str(valkey_server.port))
+            with pytest.raises(Unavailable):
+                await created(store, 1)
+            made = await created(store, 1)
+            assert (await taken(store)).job_id == made.job_id
+            await store._redis.flushdb()
+            await store.close()
+    finally:
+        before.kill()
 
 
 async def test_nothing_stays_in_redis_without_a_time(valkey_server: Server) -> None:
