@@ -53,6 +53,14 @@ class FileChanges:
         """Whether nothing has changed since `changed` was true; call after reading. If not, `changed` will be again."""
         return self._look() == self._seen
 
+    def failed(self, error: OSError) -> None:
+        """Tells that reading has failed. `changed` will be true again unless only another file can be read.
+
+        A process with too many open files, say, can look at a file and not open it.
+        """
+        if not isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+            self._seen = ()
+
     def _look(self) -> tuple[_Signature, ...]:
         return tuple(_signature(path) for path in self._paths)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bonafide.security.keys import KEY_PREFIX, KeyStore, main, new_key, parse
 from scripts.local_service import ROOT
+from tests.bonafide.security.open_files import no_file_can_be_opened
 
 
 def test_a_key_is_found_by_itself_alone() -> None:
@@ -109,6 +110,18 @@ def test_the_file_is_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
     file.write_text("# everybody's key was taken away\n")
     assert store.find(second) is None
+
+
+def test_a_key_that_was_taken_away_while_no_file_could_be_opened_does_not_stay(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    (kept, kept_line), (revoked, revoked_line) = new_key("kept"), new_key("revoked")
+    file.write_text(f"{kept_line}\n{revoked_line}\n")
+    store = KeyStore(file, look_s=0)
+    file.write_text(kept_line)
+    with no_file_can_be_opened():
+        assert store.find(revoked) is not None
+    assert store.find(revoked) is None
+    assert store.find(kept) is not None
 
 
 def test_a_file_that_is_being_rewritten_takes_no_key_away(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from bonafide.bento.https import NewestContext
 from bonafide.security.tls import ServerTls
 from bonafide.settings import Settings
 from bonafide.settings.errors import WrongFile
+from tests.bonafide.security.open_files import no_file_can_be_opened
 from tests.certificates import Authority, Certificate
 
 
@@ -95,6 +96,16 @@ def test_a_renewed_certificate_is_shown_to_the_next_connection(
         served.cert.unlink()
         assert served_name(context, authority.cert) == "renewed"
     assert "PRIVATE KEY" not in caplog.text
+
+
+def test_a_certificate_that_was_renewed_while_no_file_could_be_opened_is_shown(authority: Authority) -> None:
+    served, renewed = authority.sign("served"), authority.sign("renewed")
+    tls = ServerTls(served.cert, served.key, None, look_s=0)
+    served.cert.write_bytes(renewed.cert.read_bytes())
+    served.key.write_bytes(renewed.key.read_bytes())
+    with no_file_can_be_opened():
+        old = tls.current.cert
+    assert old != tls.current.cert == renewed.cert.read_bytes()
 
 
 def test_callers_without_a_certificate_are_not_let_in_and_an_authority_can_be_replaced(
