@@ -26,6 +26,11 @@ class Part:
     rows: int
     window_rows: int
 
+    @property
+    def files(self) -> tuple[str, str]:
+        """Both paths."""
+        return self.recordings, self.windows
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -48,13 +53,13 @@ class Manifest:
         return json.dumps(said, indent=1).encode()
 
 
-def read_manifest(place: Place) -> Manifest | None:
-    """The manifest of a result; None: there is no result.
+def read_manifest(place: Place, name: str = MANIFEST) -> Manifest | None:
+    """The manifest of a result; None: there is none of this name.
 
     Raises:
         WrongUse: it is of a later release, or no manifest.
     """
-    content = place.read(MANIFEST)
+    content = place.read(name)
     if content is None:
         return None
     try:
@@ -62,8 +67,8 @@ def read_manifest(place: Place) -> Manifest | None:
         if (given := found["format"]) == MANIFEST_FORMAT:
             return _parsed(found)
     except (ValueError, KeyError, TypeError):
-        raise WrongUse(f"{MANIFEST} there is no manifest of a scan") from None
-    raise WrongUse(f"{MANIFEST} there has format {given}; this release reads {MANIFEST_FORMAT}")
+        raise WrongUse(f"{name} there is no manifest of a scan") from None
+    raise WrongUse(f"{name} there has format {given}; this release reads {MANIFEST_FORMAT}")
 
 
 def _parsed(found: Mapping[str, Any]) -> Manifest:

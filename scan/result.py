@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 TRANSIENT = frozenset({"unavailable", "overloaded", "deadline_exceeded"})
 """Error codes that say nothing of the object: it is judged again when the scan goes on."""
 _REPLACED = "manifest.replaced.json"
+_FOLDERS = (RECORDINGS_FOLDER, WINDOWS_FOLDER)
 _OWN = re.compile(r"[0-9a-f]{32}\.parquet|\.[a-z0-9_]{8}\.part")
 """Names of what a scan writes into its folders, and of what `FolderPlace` leaves there when it is killed."""
 
@@ -62,16 +63,10 @@ class Result:
                     raise WrongUse(
                         f"the result there is of {name} {found.scan.get(name)!r}, not {self._scan.get(name)!r}"
                     )
-            self._parts = found.parts
-            if found.scan != self._scan:
-                self.replaced = sum(part.rows for part in self._parts)
-                if self._parts:
-                    place.write(_REPLACED, found.to_json())
-                    logger.warning(
-                        "%d rows there are of another model or other settings; they go when this scan ends",
-                        self.replaced,
-                    )
-                self._parts = ()
+            if found.scan == self._scan:
+                self._parts = found.parts
+            else:
+                self._replace(found)
         self._put()
 
     @property
@@ -95,7 +90,7 @@ class Result:
         return found
 
     def forget(self, keys: Collection[str]) -> None:
-        """Takes the rows of these keys out of the result, all at one time."""
+        """Takes the rows of these keys out of the result, all at one time; raises as `add`."""
         if not keys:
             return
         wanted, parts = pa.array(list(keys), pa.string()), []
@@ -107,6 +102,7 @@ class Result:
             elif kept.num_rows:
                 windows = self._read(part.windows)
                 parts.append(self._written(kept, windows.filter(pc.invert(pc.is_in(windows["key"], wanted)))))
+        self._require_own()
         self._parts = tuple(parts)
         self._put()
 
@@ -131,13 +127,33 @@ class Result:
 
         What no scan has written stays: the folders of a result may have been somebody's before.
         """
-        self._require_own()
-        known = {name for part in self._parts for name in (part.recordings, part.windows)}
-        for folder in (RECORDINGS_FOLDER, WINDOWS_FOLDER):
-            for name in self._place.names(folder):
+        found = {folder: self._place.names(folder) for folder in _FOLDERS}
+        self._require_own()  # after the lists: a scan that begins later has written nothing that is in them
+        self._place.remove(_REPLACED)  # before the files that it names
+        known = {name for part in self._parts for name in part.files}
+        for folder, names in found.items():
+            for name in names:
                 if name not in known and _OWN.fullmatch(name.removeprefix(f"{folder}/")):
                     self._place.remove(name)
-        self._place.remove(_REPLACED)
+
+    def _replace(self, found: Manifest) -> None:
+        """Puts aside what is of another model or other settings; what was put aside for that before counts again."""
+        earlier = read_manifest(self._place, _REPLACED)
+        if earlier is not None and earlier.scan == self._scan and self._has(earlier.parts):
+            self._parts = earlier.parts
+            logger.warning("%d rows of an earlier scan with this model and these settings count again", self.rows)
+            self._put()  # first: nothing else names them once the other rows are put aside
+        self.replaced = sum(part.rows for part in found.parts)
+        if found.parts:
+            self._place.write(_REPLACED, found.to_json())
+            logger.warning(
+                "%d rows there are of another model or other settings; they go when this scan ends", self.replaced
+            )
+
+    def _has(self, parts: Sequence[Part]) -> bool:
+        """Whether there are parts, and all of their files."""
+        there = {name for folder in _FOLDERS for name in self._place.names(folder)}
+        return bool(parts) and there.issuperset(name for part in parts for name in part.files)
 
     def _written(self, recordings: pa.Table, windows: pa.Table) -> Part:
         name = f"{uuid.uuid4().hex}.parquet"

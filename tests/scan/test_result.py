@@ -100,6 +100,71 @@ def test_of_two_scans_the_later_one_writes(tmp_path: Path) -> None:
     assert keys(place) == ["a"]
 
 
+def test_a_scan_that_was_taken_over_takes_no_rows_out_of_the_result(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, 0)
+    Result(place, SCAN).add([row("a")], [])
+    first = Result(place, SCAN)
+    second = Result(place, SCAN)
+    second.add([row("b")], [])
+    with pytest.raises(TakenOver):
+        first.forget({"a"})
+    second.add([row("c")], [])
+    assert keys(place) == ["a", "b", "c"]
+
+
+def test_a_scan_that_is_taken_over_while_it_tidies_removes_nothing_of_the_later_one(tmp_path: Path) -> None:
+    class TakenOverMeanwhile(FolderPlace):
+        later: Result | None = None
+
+        def names(self, folder: str) -> list[str]:
+            if self.later is None:
+                self.later = Result(place, SCAN)
+                self.later.add([row("b")], [])
+            return super().names(folder)
+
+    place = FolderPlace(tmp_path, 0)
+    first = Result(TakenOverMeanwhile(tmp_path, 0), SCAN)
+    first.add([row("a")], [])
+    with pytest.raises(TakenOver):
+        first.tidy()
+    assert keys(place) == ["a", "b"]
+
+
+def test_rows_that_a_scan_by_mistake_would_have_replaced_count_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that was interrupted, since the model's setting had been forgotten."""
+    place, other = FolderPlace(tmp_path, 0), {**SCAN, "model": "m2"}
+    Result(place, SCAN).add([row("a")], [])
+    Result(place, other)
+    Result(place, other).add([row("b")], [])
+    caplog.clear()
+    again = Result(place, SCAN)
+    assert (again.finished(), again.replaced) == ({"a": "e"}, 1)
+    assert caplog.messages == [
+        "1 rows of an earlier scan with this model and these settings count again",
+        "1 rows there are of another model or other settings; they go when this scan ends",
+    ]
+    assert Result(place, other).finished() == {"b": "e"}
+    last = Result(place, SCAN)
+    last.tidy()
+    assert keys(place) == ["a"]
+    assert Result(place, other).finished() == {}
+
+
+def test_what_a_scan_that_is_killed_while_it_tidies_has_replaced_does_not_count_again(tmp_path: Path) -> None:
+    class Killed(FolderPlace):
+        def remove(self, name: str) -> None:
+            super().remove(name)
+            if name.endswith(".parquet"):
+                raise KeyboardInterrupt
+
+    Result(FolderPlace(tmp_path, 0), SCAN).add([row("a")], [])
+    with pytest.raises(KeyboardInterrupt):
+        Result(Killed(tmp_path, 0), {**SCAN, "model": "m2"}).tidy()
+    assert Result(FolderPlace(tmp_path, 0), SCAN).finished() == {}
+
+
 @pytest.mark.parametrize("begin", [b"PAR1", b""])
 def test_a_damaged_file_of_a_part_is_said(begin: bytes, tmp_path: Path) -> None:
     place = FolderPlace(tmp_path, 0)
