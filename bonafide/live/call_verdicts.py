@@ -22,7 +22,7 @@ _SHARED, _UNSHARED = b"s", b"u"
 class CallVerdicts:
     """JSON documents by call id. If the shared store fails, each process still has those of its own calls.
 
-    The shared store is asked first: a call's audio may have begun again at another process.
+    The shared store is asked too: a call's audio may have begun again at another process. The newer document counts.
 
     Args:
         own: store of this process.
@@ -74,11 +74,10 @@ class CallVerdicts:
         """The newest document of a call, or None."""
         key = _PREFIX + call_id
         (own,) = await self._own.get_many([key])
-        if own is not None and own.startswith(_UNSHARED):  # the shared store has an older one, if any
-            return own.removeprefix(_UNSHARED)
-        if (document := await self._of_all_replicas(key)) is not None:
+        document = await self._of_all_replicas(key)
+        if own is None or (document is not None and not _is_newer(own, document)):
             return document
-        return None if own is None else own.removeprefix(_SHARED)
+        return own[1:]
 
     async def _of_all_replicas(self, key: str) -> bytes | None:
         """What the shared store has; None also where it fails, or has what no replica stored."""
@@ -102,6 +101,23 @@ class CallVerdicts:
         await self._own.close()
         if self._shared is not None:
             await self._shared.close()
+
+
+def _is_newer(own: bytes, shared: bytes) -> bool:
+    """Whether what this process has is newer than what the shared store has, which may have lost it in a failover.
+
+    Of two sessions clocks may differ: there what was shared later counts.
+    """
+    (mine, my_session), (theirs, their_session) = _written(own[1:]), _written(shared)
+    is_of_one_session = my_session is not None and my_session == their_session
+    return mine >= theirs and (own.startswith(_UNSHARED) or is_of_one_session)
+
+
+def _written(document: bytes) -> tuple[float, object]:
+    """When a document was written, in seconds since 1970, and in which session."""
+    fields = json.loads(document)
+    timestamp = fields.get("timestamp")
+    return (timestamp if isinstance(timestamp, float) else 0.0), fields.get("request_id")
 
 
 def _is_document(value: bytes) -> bool:

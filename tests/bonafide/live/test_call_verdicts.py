@@ -1,6 +1,7 @@
 """Verdicts by call id: shared where there is Redis, and here where there is none or it fails."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from tests.bonafide.cache.failing_store import FailingStore
 from tests.servers import Server, free_port
 
 
-def verdict(text: str) -> bytes:
-    return json.dumps({"decision": text}).encode()
+def verdict(text: str, **other: Any) -> bytes:
+    return json.dumps({"decision": text, **other}).encode()
 
 
 def shared(port: int) -> CallVerdicts:
@@ -76,6 +77,31 @@ async def test_what_could_not_be_shared_outlasts_what_was() -> None:
     await here.put("CA1", verdict("done again"))
     await over(store).put("CA1", verdict("of its second stream"))
     assert await here.get("CA1") == verdict("of its second stream")
+
+
+async def test_what_could_not_be_shared_gives_way_to_a_newer_one_of_another_replica() -> None:
+    store = FailingStore(down=True)
+    here, there = over(store), over(store)
+    await here.put("CA1", verdict("of its first stream", timestamp=1.0, request_id="a"))
+    store.down = False
+    await there.put("CA1", verdict("of its second stream", timestamp=2.0, request_id="b"))
+    newest = verdict("of its second stream", timestamp=2.0, request_id="b")
+    assert (await here.get("CA1"), await there.get("CA1")) == (newest, newest)
+
+
+async def test_what_a_failover_has_lost_is_known_here() -> None:
+    """The server that takes over may lack the last writes of the one before."""
+    store = MemoryKeyValue(10**6, 60)
+    here, there = over(store), over(store)
+    await here.put("CA1", verdict("in progress", timestamp=1.0, request_id="a"))
+    (before,) = await store.get_many(["bonafide:call:CA1"])
+    assert before is not None
+    await here.put("CA1", verdict("done", timestamp=2.0, request_id="a"))
+    await store.put_many([("bonafide:call:CA1", before)])
+    assert await here.get("CA1") == verdict("done", timestamp=2.0, request_id="a")
+    # The clock of another replica may be slow: what was shared later is newer.
+    await there.put("CA1", verdict("of its second stream", timestamp=1.5, request_id="b"))
+    assert await here.get("CA1") == verdict("of its second stream", timestamp=1.5, request_id="b")
 
 
 async def test_with_a_key_forged_ones_are_none(valkey_server: Server) -> None:
