@@ -63,7 +63,7 @@ class JobWork:
             raise ValueError("BONAFIDE_JOBS is true, but there is no runner for jobs")
         if settings.jobs_photos and face is None:
             raise ValueError("BONAFIDE_JOBS_PHOTOS is true, but there is no runner for photos of jobs")
-        self._objects = open_store(settings)
+        self._objects = open_store(settings, settings.max_object_bytes)
         self.jobs = Jobs(
             open_jobs(settings),
             self._objects,
@@ -74,7 +74,7 @@ class JobWork:
         )
         self.webhook = Webhook("", settings.webhook_secret.get_secret_value())
         calls = settings.jobs_concurrency
-        budget = ByteBudget(calls * settings.max_audio_bytes)
+        budget = ByteBudget(calls * settings.max_object_bytes)
         self._decoders = DecoderPool.from_settings(settings, slots=calls, template=Template(_LOWEST_PRIORITY))
         recordings: Runner[WindowScore] = Runner(
             "voice_jobs",

@@ -24,7 +24,7 @@ from bonafide.media_format import media_format
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
 from bonafide.shadow.voice import VoiceShadow, follow
-from bonafide.storage.store import ObjectStore
+from bonafide.storage.store import ObjectStore, check_size
 from bonafide.verdict import WindowScore, WindowVerdict
 from bonafide.voice_report import AudioReport, ScoredChunk, VoiceEvents, VoiceRules
 from models.info import ModelInfo
@@ -97,6 +97,7 @@ class VoiceAnalysis:
         hop = checked_hop(hop_s)
         with self._runner.admit():
             stat = await self._store.stat(bucket, key)
+            check_size(stat.size, self._limits.max_bytes)  # a store that has photos too may take more
             digest: MediaDigest | None = None
             codec = "cached"
 

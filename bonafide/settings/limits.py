@@ -25,3 +25,8 @@ class LimitSettings(SettingsGroup):
     """Sum of all recordings and photos held at one time; more is refused as overloaded."""
     decode_threads: int = Field(default_factory=lambda: max(2, usable_cpus()), ge=1)
     """Processes that decode audio and images at a time; one more for callers of whom none works."""
+
+    @property
+    def max_object_bytes(self) -> int:
+        """Largest stored object of a store that has recordings and photos; each kind has its own limit."""
+        return max(self.max_audio_bytes, self.max_image_bytes)

@@ -33,12 +33,16 @@ class FolderStore:
     """An `ObjectStore` on `objects_dir`.
 
     Symbolic links are followed as long as they stay inside their bucket; buckets themselves are real folders.
+
+    Args:
+        settings: the folder, and which buckets may be read.
+        max_bytes: of an object; None: of a recording.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, max_bytes: int | None = None) -> None:
         self._root = settings.objects_dir
         self._allowed_buckets = settings.allowed_buckets
-        self._max_bytes = settings.max_audio_bytes
+        self._max_bytes = settings.max_audio_bytes if max_bytes is None else max_bytes
         self._threads = StoppableThreads(_THREADS, "folder-store")
 
     async def stat(self, bucket: str, key: str) -> ObjectStat:
@@ -129,12 +133,13 @@ class PlainFolder(FolderStore):
 
     Args:
         folder: whose files are the objects; the bucket is its name.
-        settings: the largest file that is read.
+        settings: of the service.
+        max_bytes: see `FolderStore`.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, max_bytes: int | None = None) -> None:
         resolved = folder.resolve()
-        super().__init__(settings.model_copy(update={"objects_dir": resolved.parent}))
+        super().__init__(settings.model_copy(update={"objects_dir": resolved.parent}), max_bytes)
         self.bucket = resolved.name
 
     def _check(self, bucket: str, key: str) -> None:

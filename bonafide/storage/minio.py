@@ -60,11 +60,16 @@ def open_client(settings: Settings) -> tuple[Minio, urllib3.PoolManager]:
 
 
 class MinioStore:
-    """An `ObjectStore` on MinIO, or on any S3 server."""
+    """An `ObjectStore` on MinIO, or on any S3 server.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the server, and which buckets may be read.
+        max_bytes: of an object; None: of a recording.
+    """
+
+    def __init__(self, settings: Settings, max_bytes: int | None = None) -> None:
         self._allowed_buckets = settings.allowed_buckets
-        self._max_bytes = settings.max_audio_bytes
+        self._max_bytes = settings.max_audio_bytes if max_bytes is None else max_bytes
         self._attempts = settings.storage_retries + 1
         self._client, self._http = open_client(settings)
         self._threads = StoppableThreads(_THREADS, "minio")

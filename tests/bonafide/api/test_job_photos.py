@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from bonafide.api.grpc import GrpcServer
 from bonafide.app import App
 from bonafide.calls import Call
-from bonafide.errors import ObjectNotFound, Unavailable
+from bonafide.errors import ObjectNotFound, TooLarge, Unavailable
 from bonafide.jobs.jobs import JobRequest
 from bonafide.settings import Settings
+from bonafide.voice import report_of
 from proto import jobs_pb2 as messages
 from proto import jobs_pb2_grpc
 from tests.bonafide.api.job_app import job_app, job_settings, working
@@ -98,6 +99,16 @@ async def test_over_grpc(client: httpx.AsyncClient, app: App) -> None:
             await stub.Create(messages.CreateJobRequest(bucket="calls", prefix="", task="film"))
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     await server.stop(0)
+
+
+async def test_a_photo_may_have_what_a_photo_may_have_and_a_recording_what_a_recording_may(settings: Settings) -> None:
+    call = Call.within(60.0)
+    async with job_app(settings.model_copy(update={"max_audio_bytes": 1000}), LocalRemote()) as app:
+        work = app.require_job_work()
+        assert (await work.require_photos().judge("calls", "faces/0.jpg", call)).label in ("live", "fake")
+        for voice in (work.voice, app.voice):
+            with pytest.raises(TooLarge, match="the object has .* more than the limit of 1000"):
+                await report_of(voice.analyze_object("calls", "day/20.wav", call))
 
 
 async def test_their_records_name_the_object(settings: Settings, tmp_path: Path) -> None:
