@@ -102,12 +102,13 @@ class _Reader:
             for place, (ordinal, entry) in enumerate(rows):
                 reading, ahead = ahead or asyncio.create_task(self._fetched(entry)), None
                 await asyncio.wait([reading])
+                etag = (entry if reading.exception() is not None else reading.result()[0]).etag
                 if place + 1 < len(rows) and rows[place + 1][1].size <= _READ_AHEAD_BYTES:
                     ahead = asyncio.create_task(self._fetched(rows[place + 1][1]))
                 count = 0
                 async with contextlib.aclosing(self._of_object(entry, reading)) as groups:
                     async for items, whole in groups:
-                        yield items_table(ordinal, count, items, whole)
+                        yield items_table(ordinal, count, items, etag, whole)
                         count += len(items)
         finally:
             if ahead is not None:

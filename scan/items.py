@@ -31,10 +31,13 @@ ITEMS = pa.schema(
         ("index", pa.int32()),
         ("item", pa.large_binary()),
         ("about", pa.string()),
+        ("etag", pa.string()),
         ("whole", pa.string()),
     ]
 )
-"""`item`: int16 samples, or uint8 pixels as `ModelInfo.picture_shape`; `about`: what else is known of it, as JSON."""
+"""`item`: int16 samples, or uint8 pixels as `ModelInfo.picture_shape`; `about`: what else is known of it, as JSON;
+`etag`: of the object when it was read, since a task that is repeated may find another state of it.
+"""
 
 SCORED = pa.schema(
     [
@@ -42,6 +45,7 @@ SCORED = pa.schema(
         ("index", pa.int32()),
         ("judged", pa.string()),
         ("about", pa.string()),
+        ("etag", pa.string()),
         ("whole", pa.string()),
     ]
 )
@@ -100,7 +104,7 @@ def entries_table(first: int, entries: Sequence[Entry]) -> pa.Table:
     return pa.Table.from_pylist(rows, ENTRIES)
 
 
-def items_table(ordinal: int, first: int, items: Sequence[Item], whole: Whole | None) -> pa.Table:
+def items_table(ordinal: int, first: int, items: Sequence[Item], etag: str, whole: Whole | None) -> pa.Table:
     """Items of an object as a table of `ITEMS`, numbered from `first` on; `whole` belongs to the last of them."""
     rows = [
         {
@@ -108,6 +112,7 @@ def items_table(ordinal: int, first: int, items: Sequence[Item], whole: Whole | 
             "index": first + index,
             "item": None if item.array is None else np.ascontiguousarray(item.array).tobytes(),
             "about": json.dumps(item.about),
+            "etag": etag,
             "whole": None,
         }
         for index, item in enumerate(items)

@@ -66,5 +66,6 @@ class Scorer:
             scores: Any = self._model.score(arrays)
             for index, found in zip(given, scores, strict=True):
                 judged[index] = json.dumps(found.numbers)
-        columns = [items["ordinal"], items["index"], pa.array(judged, pa.string()), items["about"], items["whole"]]
+        numbers = pa.array(judged, pa.string())
+        columns = [numbers if name == "judged" else items[name] for name in SCORED.names]
         return pa.Table.from_arrays(columns, schema=SCORED)

@@ -44,6 +44,7 @@ def codes(archive: Path, names: list[str] | None) -> Iterator[tuple[str, str | N
         for row in table.to_pylist():
             if row["whole"] is not None:
                 whole = Whole.from_json(row["whole"])
+                assert row["etag"] == whole.entry.etag
                 yield whole.entry.key, whole.error_code, whole.error_message
 
 
