@@ -24,7 +24,7 @@ RECORDINGS = pa.schema(
         # The object.
         pa.field("bucket", pa.string(), nullable=False),  # of a folder: its path as it was given
         pa.field("key", pa.string(), nullable=False),  # below the bucket or folder; no two rows have the same
-        pa.field("etag", pa.string(), nullable=False),  # of the storage; of a file: of its place, size and times
+        pa.field("etag", pa.string(), nullable=False),  # of the storage; of a file: of its inode, size and times
         pa.field("size", pa.int64(), nullable=False),  # bytes
         pa.field("modified", _TIME, nullable=False),  # as the storage says
         pa.field("content_id", pa.string()),  # "sha256-<hex>" of its bytes; null: they could not be read

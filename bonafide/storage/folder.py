@@ -235,6 +235,11 @@ def _describe(file: int) -> ObjectStat:
 def described(status: os.stat_result) -> ObjectStat:
     """The description of a file with this status."""
     # The change time too: unlike the modification time, it cannot be set back.
-    facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    digest = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-    return ObjectStat(f"file-{digest}", status.st_size, etag=digest, modified=status.st_mtime)
+    facts = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    # The device's number changes when NFS, say, is mounted anew: an etag outlasts that, as results of scans do.
+    content_id = f"file-{_hash(status.st_dev, *facts)}"
+    return ObjectStat(content_id, status.st_size, etag=_hash(*facts), modified=status.st_mtime)
+
+
+def _hash(*facts: int) -> str:
+    return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()

@@ -25,7 +25,7 @@ class ObjectStat:
     Attributes:
         content_id: Changes whenever the content does; printable ASCII, no secret.
         size: Bytes, 0 or more.
-        etag: What the storage names this content by; of a file, a hash of its place, size and times.
+        etag: What the storage names this content by; of a file, a hash of its inode, size and times.
         modified: When it was written, in seconds since 1970 (UTC).
     """
 

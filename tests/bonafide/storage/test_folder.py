@@ -7,12 +7,14 @@ import stat
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from bonafide.errors import Forbidden, ObjectNotFound, Unavailable
 from bonafide.settings import Settings
-from bonafide.storage.folder import FolderStore
+from bonafide.storage.folder import FolderStore, described
 
 SECRET = b"the content of a file outside"
 
@@ -37,6 +39,22 @@ async def store(root: Path) -> AsyncIterator[FolderStore]:
 
 async def fetch(store: FolderStore, bucket: str, key: str) -> bytearray:
     return await store.read(bucket, key, await store.stat(bucket, key))
+
+
+def test_a_scan_knows_a_file_again_when_its_file_system_was_mounted_anew(root: Path) -> None:
+    """Of NFS or an overlay the number of the device is another one then; times and inode stay."""
+    status = (root / "calls" / "day" / "a.wav").stat()
+    again = with_fields(status, st_dev=status.st_dev + 1)
+    assert described(again).etag == described(status).etag
+    assert described(again).content_id != described(status).content_id, "another file system may have all the same"
+    for changed in ("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
+        other = with_fields(status, **{changed: getattr(status, changed) + 1})
+        assert described(other).etag != described(status).etag
+
+
+def with_fields(status: os.stat_result, **fields: int) -> os.stat_result:
+    had = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+    return cast(os.stat_result, SimpleNamespace(**{**had, **fields}))
 
 
 @pytest.mark.parametrize(
