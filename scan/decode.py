@@ -78,7 +78,7 @@ class _Reader:
         self._settings = settings_for(job.task, **dict(job.given))
         self._limits = AudioLimits.from_settings(self._settings)
         self._loop = asyncio.new_event_loop()
-        self._store, self._bucket = job.source.open(self._settings)
+        self._store, self._bucket = job.source.open(self._settings, job.task)
         pool = DecoderPool.from_settings(self._settings, slots=1)
         self._loop.run_until_complete(pool.start())
         self._recordings = ProcessRecordings(pool)

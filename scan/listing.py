@@ -25,17 +25,19 @@ def listed(source: Source, options: Options, settings: Settings) -> Iterator[Ent
         found = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
     else:
         keys = list(dict.fromkeys(source.key_of(line) for line in options.keys))
-        found = asyncio.run(_looked_up(source, keys, settings, options.patience_s))
+        found = asyncio.run(_looked_up(source, keys, options, settings))
     return (entry for entry in found if own is None or not entry.key.startswith(own))
 
 
-async def _looked_up(source: Source, keys: list[str], settings: Settings, patience_s: float) -> list[Entry]:
-    store, bucket = source.open(settings)
+async def _looked_up(source: Source, keys: list[str], options: Options, settings: Settings) -> list[Entry]:
+    store, bucket = source.open(settings, options.task)
     found = []
     try:
         for key in keys:
             found.append(
-                await patiently_awaited(partial(source.look_up, key, store, bucket), patience_s, "looking up keys")
+                await patiently_awaited(
+                    partial(source.look_up, key, store, bucket), options.patience_s, "looking up keys"
+                )
             )
     finally:
         await store.close()

@@ -19,6 +19,7 @@ from bonafide.storage import open_store
 from bonafide.storage.folder import PlainFolder, described
 from bonafide.storage.minio import open_client
 from bonafide.storage.store import ObjectStore
+from models.info import Task
 from scan.names import as_text, key_of_name
 
 S3 = "s3://"
@@ -81,11 +82,12 @@ class Source:
             return cls(bucket, prefix)
         return cls(bucket, prefix, _existing(settings.objects_dir / bucket))
 
-    def open(self, settings: Settings) -> tuple[ObjectStore, str]:
-        """A store that reads its objects, and the bucket to name to it."""
+    def open(self, settings: Settings, task: Task) -> tuple[ObjectStore, str]:
+        """A store that reads its objects, recordings or photos, and the bucket to name to it."""
+        max_bytes = settings.max_audio_bytes if task == "voice" else settings.max_image_bytes
         if self.folder is None:
-            return open_store(settings), self.bucket
-        folder = PlainFolder(self.folder, settings)
+            return open_store(settings, max_bytes), self.bucket
+        folder = PlainFolder(self.folder, settings, max_bytes)
         return folder, folder.bucket
 
     def entries(self, settings: Settings) -> Iterator[Entry]:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,13 +14,16 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed (dependency grou
 from bonafide.decoders.processes import Template
 from bonafide.errors import Unavailable
 from bonafide.settings import Settings
+from models.info import ImageGeometry, Task
 from scan.decode import DecodeJob, decoded
 from scan.items import Whole, entries_table
 from scan.listing import listed
 from scan.options import Options
 from scan.selection import Selection
 from scan.source import Source
-from tests.media import encode, speech_like
+from tests.media import encode, encode_image, photo, speech_like
+
+LIMITS = {"max_audio_bytes": 100_000}
 
 
 @pytest.fixture
@@ -33,13 +36,16 @@ def archive(tmp_path: Path) -> Path:
     return folder
 
 
-def codes(archive: Path, names: list[str] | None) -> Iterator[tuple[str, str | None, str | None]]:
+def codes(
+    archive: Path, names: list[str] | None, task: Task = "voice", limits: Mapping[str, int] = LIMITS
+) -> Iterator[tuple[str, str | None, str | None]]:
     """Of each object: its key, and what is wrong with it."""
-    settings = Settings(max_audio_bytes=100_000)
+    settings = Settings.model_validate(limits)
     source = Source.at(str(archive), settings)
-    options = Options(str(archive), str(archive.parent / "out"), "voice", Selection(), keys=names, patience_s=0.0)
+    options = Options(str(archive), str(archive.parent / "out"), task, Selection(), keys=names, patience_s=0.0)
     entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
-    job = DecodeJob(source, "voice", (("max_audio_bytes", 100_000),), (), 0, 0.0)
+    geometries = () if task == "voice" else (ImageGeometry(None, 8, 8, None, None, 2),)
+    job = DecodeJob(source, task, tuple(limits.items()), geometries, 0, 0.0)
     for table in decoded(entries_table(0, entries), job):
         for row in table.to_pylist():
             if row["whole"] is not None:
@@ -55,6 +61,18 @@ def test_each_listed_key_has_the_code_of_what_is_wrong_with_it(archive: Path) ->
         "big.wav": "too_large",
         "gone.wav": "object_not_found",
         **dict.fromkeys(names[3:], "invalid_request"),
+    }
+
+
+@pytest.mark.parametrize("names", [None, ["ok.jpg", "big.jpg"]])
+def test_a_photo_may_have_what_a_photo_may_have(names: list[str] | None, tmp_path: Path) -> None:
+    (archive := tmp_path / "archive").mkdir()
+    (archive / "ok.jpg").write_bytes(encode_image(photo()))
+    (archive / "big.jpg").write_bytes(b"-" * 100_001)
+    found = codes(archive, names, "face", {"max_audio_bytes": 1000, "max_image_bytes": 100_000})
+    assert {key: (code, message) for key, code, message in found} == {
+        "ok.jpg": (None, None),
+        "big.jpg": ("too_large", "the object has 100001 bytes, more than the limit of 100000"),
     }
 
 
