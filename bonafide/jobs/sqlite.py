@@ -1,6 +1,7 @@
 """Jobs in a file of SQLite: for one machine, also for several processes on it. What is accepted is on the disk.
 
-Taken items are held by a lease: a time after which others may take them.
+Taken items are held by a lease: a time after which others may take them. Times that lie further ahead than they could
+have been set were set before the clock was set back, and count for nothing.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ _COLUMNS = (
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"  # noqa: S608
 _FIND = f"SELECT {_COLUMNS} FROM jobs WHERE caller = ? AND idempotency_key = ?"  # noqa: S608
 _DUE = (
-    f"SELECT {_COLUMNS}, callback_tries FROM jobs WHERE state = 'done' AND callback_due <= ? "  # noqa: S608
+    f"SELECT {_COLUMNS}, callback_tries FROM jobs WHERE state = 'done' AND (callback_due <= ? OR callback_due > ?) "  # noqa: S608
     "ORDER BY callback_due LIMIT 1"
 )
 _CREATE = f"INSERT INTO jobs ({_COLUMNS}, touched, served, callback_tries) VALUES ({'?, ' * 15}?, 0, 0)"  # noqa: S608
@@ -58,7 +59,7 @@ _ITEM = "INSERT INTO items (job, idx, key, state, ticket, lease, tries) VALUES (
 _OPEN = "state IN ('waiting', 'running')"
 _FREE = (
     "SELECT idx, key, tries FROM items WHERE job = ? AND state = 0 ORDER BY idx LIMIT 1",
-    "SELECT idx, key, tries FROM items WHERE job = ? AND state = 1 AND lease < ? ORDER BY idx LIMIT 1",
+    "SELECT idx, key, tries FROM items WHERE job = ? AND state = 1 AND (lease < ? OR lease > ?) ORDER BY idx LIMIT 1",
 )
 
 
@@ -121,12 +122,13 @@ class SqliteJobs:
 
     def _take(self, database: sqlite3.Connection) -> Item | None:
         now = time.time()
+        far = now + 2 * self._lease_s  # twice: a clock that is set back a little lets go of nothing that is held
         order = "ORDER BY priority DESC, served, created"
         jobs = f"SELECT id, caller, bucket, task FROM jobs WHERE {_OPEN} {order}"  # noqa: S608
         for job_id, caller, bucket, task in database.execute(jobs).fetchall():
             free, expired = _FREE
             found = database.execute(free, (job_id,)).fetchone()
-            found = found or database.execute(expired, (job_id, now)).fetchone()
+            found = found or database.execute(expired, (job_id, now, far)).fetchone()
             if found is None:
                 continue
             index, key, tries = found
@@ -187,7 +189,7 @@ class SqliteJobs:
 
         def work(database: sqlite3.Connection) -> tuple[Job, int] | None:
             now = time.time()
-            if (row := database.execute(_DUE, (now,)).fetchone()) is None:
+            if (row := database.execute(_DUE, (now, now + again_s)).fetchone()) is None:
                 return None
             *columns, tries = row
             later = "UPDATE jobs SET callback_due = ?, callback_tries = ? WHERE id = ?"
@@ -203,7 +205,10 @@ class SqliteJobs:
 
     async def prune(self) -> None:
         """See `JobStore.prune`."""
-        before = time.time() - self._keep_s
+        now = time.time()
+        before = now - self._keep_s
+        ahead = "UPDATE jobs SET touched = ? WHERE touched > ?"
+        await self._run(lambda database: database.execute(ahead, (now, now)))
         old = "SELECT id FROM jobs WHERE touched < ?"
         found = await self._run(lambda database: database.execute(old, (before,)).fetchall())
         for (job_id,) in found:  # one by one: others wait behind each

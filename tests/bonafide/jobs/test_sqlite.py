@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from bonafide.errors import Unavailable
 from bonafide.jobs.job import Outcome
 from bonafide.jobs.sqlite import SqliteJobs
-from tests.bonafide.jobs.stored_jobs import created, taken
+from tests.bonafide.jobs.stored_jobs import created, taken, verdict
 
 
 async def test_jobs_of_a_release_without_tasks_are_of_recordings(tmp_path: Path) -> None:
@@ -56,4 +57,44 @@ async def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> None
     store = SqliteJobs(tmp_path, lease_s=1, keep_s=1, most=1)
     with pytest.raises(Unavailable):
         await store.get("a")
+    await store.close()
+
+
+async def test_a_clock_that_is_set_back_delays_no_items_of_a_dead_worker_and_no_callbacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    store = SqliteJobs(tmp_path / "jobs.db", lease_s=30.0, keep_s=36000.0, most=9)
+    told = await created(store, 1, callback_url="http://127.0.0.1:1")
+    await store.finish(item := await taken(store), verdict(item))
+    left = await created(store, 1)
+    held = await taken(store)
+    now -= 20.0  # its worker may live
+    assert await store.take() is None
+    now -= 3600.0
+    assert (await taken(store)).key == held.key == f"{left.job_id}/0.wav"
+    assert await store.take() is None
+    due = await store.take_callback(120.0)
+    assert due is not None
+    assert due[0].job_id == told.job_id
+    assert await store.take_callback(120.0) is None
+    await store.close()
+
+
+async def test_results_of_a_time_when_the_clock_was_ahead_are_kept_no_longer_than_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a machine's that starts without its battery, before it asks for the time."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 10 * 365 * 86400)
+    store = SqliteJobs(tmp_path / "jobs.db", lease_s=30.0, keep_s=3600.0, most=9)
+    job = await created(store, 1)
+    await store.finish(item := await taken(store), verdict(item))
+    monkeypatch.setattr(time, "time", lambda: now)
+    await store.prune()
+    assert await store.get(job.job_id) is not None
+    monkeypatch.setattr(time, "time", lambda: now + 3601.0)
+    await store.prune()
+    assert await store.get(job.job_id) is None
     await store.close()
