@@ -22,8 +22,8 @@ _URL = re.compile(r"[!-~]+", re.ASCII)
 _MAX_URL = 2048
 _PAGE = 1000
 """Keys listed at a time."""
-_RESULTS_AT_ONCE = 100
-"""Those of long recordings are long: an hour has 900 windows."""
+_RESULTS_AT_ONCE, _RESULT_BYTES_AT_ONCE = 100, 4 * 1024 * 1024
+"""Those of long recordings are long: four hours have 3,600 windows, and 0.7 MB for each channel."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,8 @@ class Jobs:
         if not 0 <= after < 2**31:
             raise InvalidRequest("after must be the number of results to leave out, 0 or more")
         job = await self.get(job_id, caller)
-        while after < job.total and (page := await self.store.results(job_id, after, _RESULTS_AT_ONCE)):
+        most = _RESULTS_AT_ONCE, _RESULT_BYTES_AT_ONCE
+        while after < job.total and (page := await self.store.results(job_id, after, *most)):
             yield page
             after += len(page)
 

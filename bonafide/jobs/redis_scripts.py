@@ -93,6 +93,28 @@ return 1
 """
 """Notes that an item was taken, so that the other jobs come first next time: 0 when the job has ended."""
 
+RESULTS = """
+-- KEYS: results   ARGV: after, count, most bytes
+local found, left = {}, tonumber(ARGV[3])
+local first = tonumber(ARGV[1])
+local last = first + tonumber(ARGV[2]) - 1
+for place = first, last, 10 do
+    local documents = redis.call('LRANGE', KEYS[1], place, math.min(place + 9, last))
+    for _, document in ipairs(documents) do
+        left = left - #document
+        if #found > 0 and left < 0 then
+            return found
+        end
+        found[#found + 1] = document
+    end
+    if #documents < 10 then
+        break
+    end
+end
+return found
+"""
+"""Documents of a list until they have so many bytes, one at least; ten are looked at together."""
+
 CALLBACK = """
 -- KEYS: callbacks   ARGV: now, again, what keys of jobs begin with
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)

@@ -76,6 +76,7 @@ class RedisJobs:
         self._cancel = self._redis.register_script(scripts.CANCEL)
         self._taken = self._redis.register_script(scripts.TAKEN)
         self._callback = self._redis.register_script(scripts.CALLBACK)
+        self._results = self._redis.register_script(scripts.RESULTS)
         self._give_back = self._redis.register_script(scripts.GIVE_BACK)
 
     async def create(self, job: Job, keys: Sequence[str]) -> Job:
@@ -127,9 +128,9 @@ class RedisJobs:
         keys = [job_key(job_id), items_key(job_id), open_key(job.priority), caller_key(job.caller), results_key(job_id)]
         await self._asked(self._cancel(keys=keys, args=[job_id, _now_ms(), self._keep_ms]))
 
-    async def results(self, job_id: str, after: int, count: int) -> list[str]:
+    async def results(self, job_id: str, after: int, count: int, most_bytes: int) -> list[str]:
         """See `JobStore.results`."""
-        found = await self._asked(self._redis.lrange(results_key(job_id), after, after + count - 1))
+        found = await self._asked(self._results(keys=[results_key(job_id)], args=[after, count, most_bytes]))
         return [text(document) for document in found]
 
     async def take(self) -> Item | None:

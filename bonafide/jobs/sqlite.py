@@ -110,11 +110,21 @@ class SqliteJobs:
         statement = f"UPDATE jobs SET state = 'cancelled', ended = ?, touched = ? WHERE id = ? AND {_OPEN}"  # noqa: S608
         await self._run(lambda database: database.execute(statement, (now, now, job_id)))
 
-    async def results(self, job_id: str, after: int, count: int) -> list[str]:
+    async def results(self, job_id: str, after: int, count: int, most_bytes: int) -> list[str]:
         """See `JobStore.results`."""
         statement = "SELECT document FROM items WHERE job = ? AND seq >= ? ORDER BY seq LIMIT ?"
-        rows = await self._run(lambda database: database.execute(statement, (job_id, after, count)).fetchall())
-        return [document for (document,) in rows]
+
+        def work(database: sqlite3.Connection) -> list[str]:
+            found: list[str] = []
+            left = most_bytes
+            for (document,) in database.execute(statement, (job_id, after, count)):
+                left -= len(document.encode())
+                if found and left < 0:
+                    break
+                found.append(document)
+            return found
+
+        return await self._run(work)
 
     async def take(self) -> Item | None:
         """See `JobStore.take`."""

@@ -33,8 +33,11 @@ class JobStore(Protocol):
     async def cancel(self, job_id: str) -> None:
         """Ends a job unless it has ended; its items are no longer taken, and its results stay."""
 
-    async def results(self, job_id: str, after: int, count: int) -> list[str]:
-        """The documents of `count` outcomes at most, in the order in which they came, without the first `after`."""
+    async def results(self, job_id: str, after: int, count: int, most_bytes: int) -> list[str]:
+        """The documents of some outcomes, in the order in which they came, without the first `after`.
+
+        They are `count` at most, and have `most_bytes` together, unless the first alone has more.
+        """
 
     async def take(self) -> Item | None:
         """The next item: of the highest priority, of jobs of one priority in turn. None: there is none to take now."""

@@ -14,7 +14,7 @@ async def test_results_are_read_some_at_a_time_since_each_may_be_large() -> None
     job = Job("0" * 32, "ann", "calls", "normal", "done", len(documents), time.time())
     store = create_autospec(JobStore)
     store.get.return_value = job
-    store.results.side_effect = lambda _job_id, after, count: documents[after : after + count]
+    store.results.side_effect = lambda _job_id, after, count, _most_bytes: documents[after : after + count]
     jobs = Jobs(store, create_autospec(ObjectStore), allowed_buckets=(), max_keys=1000, callbacks=())
     pages = [page async for page in jobs.results(job.job_id, "ann", 5)]
     assert max(map(len, pages)) <= 100

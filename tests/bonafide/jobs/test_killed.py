@@ -56,7 +56,7 @@ async def test_every_key_has_one_result_although_the_process_is_killed(tmp_path:
     with process(path, len(KEYS)) as second:
         done = await until(store, made.job_id, len(KEYS))
     assert (done.state, done.done, done.failed) == ("done", len(KEYS), 0)
-    results = [json.loads(line) for line in await store.results(made.job_id, 0, 100)]
+    results = [json.loads(line) for line in await store.results(made.job_id, 0, 100, 10_000)]
     assert Counter(result["key"] for result in results) == Counter(KEYS)
     assert Counter(result["verdict"]["process"] for result in results) == {
         first.pid: STUCK_FROM,

@@ -91,8 +91,8 @@ async def test_every_item_is_taken_once_and_its_outcome_stands(store: JobStore) 
     assert ended.started is not None
     assert ended.ended is not None
     assert (ended.state, ended.done, ended.failed) == ("done", 2, 1)
-    assert await store.results(made.job_id, 0, 10) == ['{"index":2}', '{"index":0}', '{"error":1}']
-    assert await store.results(made.job_id, 1, 1) == ['{"index":0}']
+    assert await store.results(made.job_id, 0, 10, 1000) == ['{"index":2}', '{"index":0}', '{"error":1}']
+    assert await store.results(made.job_id, 1, 1, 1000) == ['{"index":0}']
     assert await store.waiting() == 0
 
 
@@ -106,7 +106,7 @@ async def test_what_a_dead_worker_held_is_taken_over(open_store: Open) -> None:
     assert (heir.index, heir.tries) == (dead.index, 2)
     assert await store.finish(dead, Outcome(True, '"late"'))  # it was alive after all: the first outcome stands
     assert not await store.finish(heir, Outcome(True, '"heir"'))
-    assert await store.results(made.job_id, 0, 10) == ['"late"']
+    assert await store.results(made.job_id, 0, 10, 1000) == ['"late"']
 
 
 async def test_what_is_renewed_is_not_taken_over(open_store: Open) -> None:
@@ -156,7 +156,7 @@ async def test_a_cancelled_job_keeps_its_results_and_gets_no_more(store: JobStor
     found = await store.get(made.job_id)
     assert found is not None
     assert (found.state, found.done) == ("cancelled", 1)
-    assert len(await store.results(made.job_id, 0, 10)) == 1
+    assert len(await store.results(made.job_id, 0, 10, 1000)) == 1
     await store.cancel(made.job_id)
     await store.cancel("0" * 32)
 
@@ -210,7 +210,7 @@ async def test_results_are_kept_for_so_long(open_store: Open) -> None:
     await asyncio.sleep(SHORT_S + 0.1)
     await store.prune()
     assert await store.get(made.job_id) is None
-    assert await store.results(made.job_id, 0, 10) == []
+    assert await store.results(made.job_id, 0, 10, 1000) == []
     assert await store.find("ann", "k") is None
     assert not await store.finish(item, verdict(item))
 
@@ -232,4 +232,16 @@ async def test_many_workers_share_many_items(store: JobStore, open_store: Open) 
             assert await own.finish(item, verdict(item))
 
     await asyncio.gather(*(work(open_store()) for _ in range(4)))
-    assert {*await store.results(made.job_id, 0, 100)} == {f'{{"index":{index}}}' for index in range(60)}
+    assert {*await store.results(made.job_id, 0, 100, 10_000)} == {f'{{"index":{index}}}' for index in range(60)}
+
+
+async def test_results_come_in_pages_of_some_bytes_and_of_one_at_least(store: JobStore) -> None:
+    made = await created(store, 60)
+    documents = ["x" * 100 if index % 20 == 19 else "\u00fc" for index in range(60)]
+    for document in documents:
+        await store.finish(await taken(store), Outcome(True, document))
+    pages: list[list[str]] = []
+    while page := await store.results(made.job_id, sum(map(len, pages)), 30, 50):
+        pages.append(page)
+    assert [document for page in pages for document in page] == documents
+    assert [sum(len(document.encode()) for document in page) for page in pages] == [38, 100, 38, 100, 38, 100]
