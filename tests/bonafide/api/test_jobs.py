@@ -191,10 +191,10 @@ async def test_each_page_of_the_results_is_read_within_the_limit_of_the_call(
     store = app.require_jobs().store
     read = store.results
 
-    async def stuck(job_id: str, after: int, count: int) -> list[str]:
+    async def stuck(job_id: str, after: int, count: int, most_bytes: int) -> list[str]:
         if after:
             await asyncio.Event().wait()
-        return await read(job_id, after, count)
+        return await read(job_id, after, count, most_bytes)
 
     monkeypatch.setattr(store, "results", stuck)
     api = HttpApi()
