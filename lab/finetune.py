@@ -84,7 +84,9 @@ def finetune(arguments: argparse.Namespace) -> Path:
     tuned = tune(base, train, dev, plan, work / "checkpoints")
     finished = work / "model"
     write_model(finished, base, tuned)
-    served = ServedModel(str(finished), base.task, settings)
+    # The names of its classes tell which one is spoof, whatever label the base needed.
+    plain = settings_for(base.task, **{**overrides(arguments), "spoof_label": None})
+    served = ServedModel(str(finished), base.task, plain)
     engine = f"{served.info.engine}, {served.info.precision}"
     figures = {
         "dev EER of the checkpoint": f"{100 * tuned.dev_eer:.1f} %, at step {tuned.step} of {plan.steps}",

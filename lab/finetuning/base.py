@@ -32,9 +32,9 @@ class Base:
         task: voices or faces.
         files: its location.
         checkpoint: its description.
-        labels: classes of the result by index: the checkpoint's own two, if their names determine which one is spoof.
+        labels: classes of the result by index: the checkpoint's own two, if their names alone say what `spoof` does.
         spoof: index of the class that means spoof.
-        keeps_classes: whether `labels` are the checkpoint's own, so that its head can be trained further.
+        keeps_classes: whether the classes are the checkpoint's own, so that its head can be trained further.
         prepare: converts raw windows or photos to model input, as the service does.
         geometry: preparation of a photo before that (face only).
     """
@@ -116,16 +116,33 @@ def _preparation(checkpoint: Checkpoint, task: Task) -> tuple[nn.Module, ImageGe
 
 
 def _classes(checkpoint: Checkpoint, task: Task, spoof_label: str | None) -> tuple[tuple[str, ...], int, bool]:
-    """Names by index, which one is spoof, and whether they are the checkpoint's own."""
+    """Names by index, which one is spoof, and whether the classes are the checkpoint's own."""
     labels = checkpoint.id2label
-    if len(labels) == 2:
-        try:
-            rule = spoof_rule(labels, spoof_label, setting="--spoof-label")
-            return tuple(labels[index] for index in range(2)), rule.index, True
-        except AmbiguousLabels:
-            if spoof_label:
-                raise
-    return _NEW_CLASSES[task], 1, False
+    if len(labels) != 2:
+        return _NEW_CLASSES[task], 1, False
+    told = _told_by(labels)
+    if not spoof_label:
+        return (_NEW_CLASSES[task], 1, False) if told is None else (_names(labels), told, True)
+    spoof = spoof_rule(labels, spoof_label, setting="--spoof-label").index
+    # The label is an option of this training: whoever serves the result has its names alone.
+    return _names(labels) if told == spoof else _usual_names(task, spoof), spoof, True
+
+
+def _told_by(labels: Mapping[int, str]) -> int | None:
+    """Which of two classes is spoof by their names alone; None: they do not tell."""
+    try:
+        return spoof_rule(labels).index
+    except AmbiguousLabels:
+        return None
+
+
+def _names(labels: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(labels[index] for index in range(len(labels)))
+
+
+def _usual_names(task: Task, spoof: int) -> tuple[str, ...]:
+    names = _NEW_CLASSES[task]
+    return names if spoof == 1 else names[::-1]
 
 
 def _load_for_training(checkpoint: Checkpoint, task: Task, labels: Sequence[str]) -> tuple[PreTrainedModel, bool]:

@@ -139,6 +139,20 @@ def test_the_folder_tells_what_was_done(voice: Path) -> None:
     assert inspect(str(voice), "voice", load_options("voice", settings_for("voice"))).spoof == "1: spoof"
 
 
+@pytest.mark.slow
+def test_a_base_with_its_names_the_wrong_way_round_is_served_the_right_way_round_without_its_label(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, base = photos(tmp_path / "data"), save_face(tmp_path / "base", ["fake", "real"], **TINY_DINOV2)
+    splits = ["--data", str(data / "train"), "--dev", str(data / "dev")]
+    out, steps = tmp_path / "out", ["--steps", "2", "--batch", "4", "--spoof-label", "real"]
+    finetune.main(["--base", str(base), *splits, "--out", str(out), *steps, *TRAINING])
+    assert "'real' mean spoof, though its name says bona fide" in caplog.text
+    found = inspect(str(out), "face", load_options("face", settings_for("face")))
+    assert (found.info.labels, found.info.spoof_index) == (("live", "spoof"), 1)
+    assert "0 `live`, 1 `spoof`; 1 is spoof." in (out / "README.md").read_text()
+
+
 def test_mistakes_are_told_in_a_sentence(
     tiny_face: Path, tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

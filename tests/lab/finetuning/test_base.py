@@ -12,6 +12,7 @@ from transformers import AutoModelForImageClassification, Wav2Vec2FeatureExtract
 
 from lab.finetuning.base import open_base
 from models.errors import AmbiguousLabels, CheckpointMismatch, UnsupportedModel
+from models.labels import spoof_rule
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
 from tests.models.feature_checkpoints import save_features_voice
 
@@ -63,9 +64,32 @@ def test_a_head_for_other_classes_is_forgotten(labels: list[str], tmp_path: Path
 def test_a_named_spoof_label_keeps_the_head(tmp_path: Path) -> None:
     folder = save_voice(tmp_path / "nameless", ["LABEL_0", "LABEL_1"], **TINY_WAVE)
     base = open_base(str(folder), "voice", options(tmp_path, spoof_label="label_0"))
-    assert (base.labels, base.spoof, base.keeps_classes) == (("LABEL_0", "LABEL_1"), 0, True)
+    assert (base.labels, base.spoof, base.keeps_classes) == (("spoof", "bonafide"), 0, True)
     with pytest.raises(AmbiguousLabels, match="elephant"):
         open_base(str(folder), "voice", options(tmp_path, spoof_label="elephant"))
+
+
+@pytest.mark.parametrize(
+    ("names", "label", "labels", "spoof"),
+    [
+        (["fake", "real"], "real", ("live", "spoof"), 1),
+        (["Realism", "Deepfake"], "Realism", ("spoof", "live"), 0),
+        (["Realism", "Deepfake"], "not Realism", ("Realism", "Deepfake"), 1),
+        (["fake", "real"], "0", ("fake", "real"), 0),
+        (["0", "1"], "not 1", ("spoof", "live"), 0),
+    ],
+)
+def test_names_that_a_label_contradicts_are_not_passed_on(
+    names: list[str], label: str, labels: tuple[str, ...], spoof: int, tmp_path: Path
+) -> None:
+    """Whoever serves the result reads which class is spoof from its names alone."""
+    folder = save_face(tmp_path / "base", names, **TINY_DINOV2)
+    base = open_base(str(folder), "face", options(tmp_path, spoof_label=label))
+    assert (base.labels, base.spoof, base.keeps_classes) == (labels, spoof, True)
+    assert spoof_rule(dict(enumerate(base.labels))).index == spoof
+    model, saved = base.classifier(), AutoModelForImageClassification.from_pretrained(folder)
+    torch.testing.assert_close(model.state_dict(), saved.state_dict())
+    assert model.config.id2label == dict(enumerate(labels))
 
 
 def test_the_version_follows_the_classes(tmp_path: Path) -> None:
