@@ -132,13 +132,19 @@ def _assumptions(files: ModelFiles) -> list[str]:
     if files.is_pth or files.is_converted or files.is_onnx or files.is_ensemble:
         return []
     checkpoint = read_checkpoint(files.path, files.base)
-    if not checkpoint.assumed_processor:
-        return []
-    settings = ", ".join(f"{name} {value}" for name, value in checkpoint.processor.items())
-    return [
-        "It has no preprocessor_config.json, so its input is prepared as is usual in its family: "
-        f"{settings}. Compare this with how it was trained, and write the file."
-    ]
+    found = []
+    if checkpoint.assumed_processor:
+        settings = ", ".join(f"{name} {value}" for name, value in checkpoint.processor.items())
+        found.append(
+            "It has no preprocessor_config.json, so its input is prepared as is usual in its family: "
+            f"{settings}. Compare this with how it was trained, and write the file."
+        )
+    if checkpoint.overruled:
+        found.append(
+            "Its processor_config.json counts, as in transformers, and its preprocessor_config.json says otherwise of "
+            f"{', '.join(checkpoint.overruled)}. Find out which of both it was trained with, and remove the other."
+        )
+    return found
 
 
 def _advice(info: ModelInfo, item_ms: tuple[float, float], facts: WeightFacts) -> list[str]:

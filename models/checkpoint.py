@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 20
 _MOST_CLASSES = 10_000
 _INDEX = re.compile(r"[0-9]{1,9}")
+_PARTS = ("feature_extractor", "audio_processor", "image_processor")
+"""Of `processor_config.json`."""
+_NAMES = frozenset({"feature_extractor_type", "image_processor_type", "processor_class", "auto_map"})
+"""Of classes of transformers: releases name the same one otherwise."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Checkpoint:
         weights: the files that its weights are loaded from, sorted by name.
         assumed_processor: whether it holds no processor's settings, so that they are its family's usual ones.
         adapter: that is merged into its weights; None: they are served as they are.
+        overruled: names of settings that `preprocessor_config.json` states and `processor_config.json`, which counts
+            where it states any, does not state alike.
     """
 
     folder: Path
@@ -42,6 +48,7 @@ class Checkpoint:
     weights: tuple[Path, ...]
     assumed_processor: bool = False
     adapter: Adapter | None = None
+    overruled: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -124,7 +131,8 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
         return _adapted(folder, read_checkpoint(base))
     assumed = False
     config = _config(folder)
-    if (stated := _processor(folder)) is not None:
+    stated, overruled = _processor(folder)
+    if stated is not None:
         processor = stated
     elif usual := default_processor(config):
         processor, assumed = usual, "pretrained_cfg" not in config
@@ -139,7 +147,7 @@ def read_checkpoint(folder: Path, base: Path | None = None) -> Checkpoint:
             "a checkpoint without preprocessor_config.json: its input is prepared as is usual in its family",
             extra={"model": folder.name, "processor": processor},
         )
-    return Checkpoint(folder, config, processor, weights, assumed_processor=assumed)
+    return Checkpoint(folder, config, processor, weights, assumed_processor=assumed, overruled=overruled)
 
 
 def _timm_names(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,17 +182,28 @@ def _plain(label: Any) -> str:
     return str(label).strip().casefold()
 
 
-def _processor(folder: Path) -> dict[str, Any] | None:
-    """The processor's settings in a folder, if it holds any."""
-    if (folder / "preprocessor_config.json").is_file():
-        return json_object(folder / "preprocessor_config.json")
-    if not (folder / "processor_config.json").is_file():
-        return None
-    both = json_object(folder / "processor_config.json")
-    found = both.get("feature_extractor") or both.get("image_processor") or both
+def _processor(folder: Path) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """The processor's settings in a folder, if it holds any, and what of its older file they overrule.
+
+    As in transformers, `processor_config.json` counts before `preprocessor_config.json` where it has them.
+    """
+    plain, newer = (
+        json_object(folder / name) if (folder / name).is_file() else None
+        for name in ("preprocessor_config.json", "processor_config.json")
+    )
+    found = next((newer[part] for part in _PARTS if newer.get(part)), None) if newer else None
+    if found is None:
+        return (newer if plain is None else plain), ()
     if not isinstance(found, dict):
         raise UnsupportedModel(f"processor_config.json of {folder.name} holds no settings of a processor; get it again")
-    return found
+    others = {name: value for name, value in (plain or {}).items() if name not in _NAMES}
+    overruled = tuple(sorted(name for name, value in others.items() if found.get(name) != value))
+    if overruled:
+        logger.warning(
+            "settings of preprocessor_config.json do not count: processor_config.json states others",
+            extra={"model": folder.name, "settings": overruled},
+        )
+    return found, overruled
 
 
 def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
@@ -203,13 +222,14 @@ def _adapted(folder: Path, base: Checkpoint) -> Checkpoint:
         classes = adapter.classes or len(base.id2label)
         config = {name: value for name, value in config.items() if name not in ("id2label", "label2id")}
         config["num_labels"] = classes
-    processor = _processor(folder)
+    processor, overruled = _processor(folder)
     return replace(
         base,
         config=config,
         processor=base.processor if processor is None else processor,
         assumed_processor=base.assumed_processor and processor is None,
         adapter=adapter,
+        overruled=base.overruled if processor is None else overruled,
     )
 
 

@@ -146,6 +146,19 @@ def test_an_assumed_preparation_is_told(tiny_face: Path, tmp_path: Path, capsys:
     assert "no preprocessor_config.json, so its input is prepared as is usual in its family" in shown
 
 
+def test_a_preparation_that_is_stated_twice_is_told(
+    tiny_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_face, tmp_path / "face")
+    older = json.loads((folder / "preprocessor_config.json").read_text())
+    newer = {**older, "crop_size": {"height": 42, "width": 42}}
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": newer}))
+    main([str(folder)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "42 x 42 pixels" in shown
+    assert "its preprocessor_config.json says otherwise of crop_size" in shown
+
+
 def broken(folder: Path, tiny_face: Path, change: dict[str, object]) -> Path:
     copy = shutil.copytree(tiny_face, folder / "broken")
     config = json.loads((copy / "config.json").read_text())

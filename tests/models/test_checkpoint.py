@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import WavLMConfig, WavLMModel
+from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
 from models.checkpoint import fingerprint, read_checkpoint
 from models.classifier import load_classifier
@@ -107,6 +107,35 @@ class TestFiles:
         (folder / "preprocessor_config.json").unlink()
         (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": processor}))
         assert read_checkpoint(folder).processor == processor
+
+    @pytest.mark.parametrize("part", ["feature_extractor", "audio_processor"])
+    def test_of_two_processor_files_that_counts_which_transformers_takes(
+        self, folder: Path, part: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        older = json.loads((folder / "preprocessor_config.json").read_text())
+        assert older["do_normalize"] is False
+        newer = {**older, "do_normalize": True}
+        (folder / "processor_config.json").write_text(json.dumps({part: newer, "processor_class": "Wav2Vec2Processor"}))
+        taken: Any = Wav2Vec2FeatureExtractor
+        assert taken.from_pretrained(folder).do_normalize is True
+        checkpoint = read_checkpoint(folder)
+        assert (checkpoint.processor, checkpoint.overruled) == (newer, ("do_normalize",))
+        assert "processor_config.json states others" in caplog.text
+
+    def test_a_processor_file_without_the_part_leaves_the_older_one_in_force(self, folder: Path) -> None:
+        older = json.loads((folder / "preprocessor_config.json").read_text())
+        (folder / "processor_config.json").write_text(json.dumps({"processor_class": "Wav2Vec2Processor"}))
+        checkpoint = read_checkpoint(folder)
+        assert (checkpoint.processor, checkpoint.overruled) == (older, ())
+
+    def test_two_processor_files_that_agree_are_not_worth_a_word(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        older = json.loads((folder / "preprocessor_config.json").read_text())
+        newer = {**older, "feature_extractor_type": "Wav2Vec2FeatureExtractor", "more": 1}
+        (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": newer}))
+        assert read_checkpoint(folder).overruled == ()
+        assert not caplog.text
 
     def test_without_a_processor_the_familys_usual_one_is_taken_and_said(
         self, folder: Path, caplog: pytest.LogCaptureFixture
