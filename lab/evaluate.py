@@ -25,9 +25,9 @@ from lab.evaluation.trials import DataError, Dataset, Trial, chosen_split, task_
 from lab.served import ServedModel
 from models.atomic import atomic
 from models.configured import settings_for
-from models.info import ModelInfo, Task
+from models.info import Task
 
-DEFAULT_THRESHOLD = 0.5
+THRESHOLD_HELP = "default: the service's setting, else the calibration's, or 0.5"
 DATA_FORMS = """\
 DATA is one of:
   manifest.jsonl | manifest.csv        path, label, subject, source, licence, attack, split
@@ -159,7 +159,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     scored = score_trials(served, dataset.trials, arguments)
     by_window, by_source = task == "voice" and arguments.level == "window", arguments.level == "site"
     judged, without = judged_items(served, dataset.trials, scored, by_window=by_window)
-    threshold, origin = chosen_threshold(arguments.threshold, served.info)
+    threshold, origin = chosen_threshold(arguments.threshold, served)
     document: dict[str, Any] = {
         "model": served.info.to_dict(),
         "data": {
@@ -211,11 +211,9 @@ def _check_sources(dataset: Dataset) -> None:
         )
 
 
-def chosen_threshold(given: float | None, info: ModelInfo) -> tuple[float, str]:
-    """The threshold, given or the model's own, and its origin."""
-    if given is not None:
-        return given, "--threshold"
-    return (info.threshold, "calibration") if info.threshold is not None else (DEFAULT_THRESHOLD, "default")
+def chosen_threshold(given: float | None, served: ServedModel) -> tuple[float, str]:
+    """The threshold, given or the one that the service would label by, and its origin."""
+    return served.threshold if given is None else (given, "--threshold")
 
 
 def _write(document: dict[str, Any], judged: ScoredTrials, folder: Path) -> None:
@@ -242,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_options(parser)
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="results (%(default)s)")
     parser.add_argument("--hop", type=hop, metavar="S", help="seconds between the starts of two windows; default: 4")
-    parser.add_argument("--threshold", type=probability, metavar="T", help="default: the calibration's, or 0.5")
+    parser.add_argument("--threshold", type=probability, metavar="T", help=THRESHOLD_HELP)
     parser.add_argument(
         "--level",
         choices=("recording", "window", "site"),

@@ -17,6 +17,7 @@ from lab.arguments import new_parser, overrides, positive, probability, run, see
 from lab.calibrate import share
 from lab.evaluate import (
     DATA_FORMS,
+    THRESHOLD_HELP,
     add_data_options,
     chosen_threshold,
     count_windows,
@@ -63,7 +64,7 @@ def robustness(arguments: argparse.Namespace) -> dict[str, Any]:
     if task != "voice":
         raise DataError("conditions of the line are for voices; these are photos")
     served = ServedModel(arguments.model, task, settings_for(task, **overrides(arguments)))
-    threshold, origin = chosen_threshold(arguments.threshold, served.info)
+    threshold, origin = chosen_threshold(arguments.threshold, served)
     outcomes = [_outcome(chosen[0], served, dataset.trials, arguments)]
     # What the service refuses or cannot judge as it is would only blur the comparison.
     kept = [place for place, score in enumerate(outcomes[0].scores) if score is not None]
@@ -142,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_options(parser)
     parser.add_argument("--out", type=Path, default=Path("robustness"), metavar="DIR", help="results (%(default)s)")
     parser.add_argument("--conditions", default="", metavar="NAME,NAME", help="besides clean; default: all, see below")
-    parser.add_argument("--threshold", type=probability, metavar="T", help="default: the calibration's, or 0.5")
+    parser.add_argument("--threshold", type=probability, metavar="T", help=THRESHOLD_HELP)
     parser.add_argument(
         "--bpcer", type=share, metavar="P", help="which a threshold has to keep; default: that of the clean files"
     )

@@ -134,6 +134,7 @@ class ServedModel:
         self.detector = self._model.detector
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._settings = settings
+        self._set_threshold = settings.voice_threshold if task == "voice" else settings.face_threshold
         self._line: Line | None = None
         self._hop_s = float(WINDOW_SECONDS)
         self._reader = MediaReader(settings, self.info.geometries, before=samples_before(self.info))
@@ -175,6 +176,13 @@ class ServedModel:
     def limits(self) -> str:
         """Identifies the limits beyond which a file is refused; scores do not depend on them."""
         return self._reader.limits
+
+    @property
+    def threshold(self) -> tuple[float, str]:
+        """The threshold that the service labels by, 0..1, and its origin in words."""
+        if self._set_threshold is not None:
+            return self._set_threshold, f"BONAFIDE_{self.info.task.upper()}_THRESHOLD"
+        return effective_threshold(None, self.info.threshold), "calibration" if self.info.calibrated else "default"
 
     def score(self, parts: Sequence[Part]) -> list[WindowScore]:
         """P(spoof) of each part, NaN where there is none, its speech ratio, 0..1, and its members' scores.
@@ -240,11 +248,11 @@ class ServedModel:
         """
         windows = list(self._of_all_channels(scored))
         numbers = sorted({channel for channel in scored.channels if channel is not None})
-        headline = worst(channel_verdicts(windows, numbers, effective_threshold(None, self.info.threshold)))
+        headline = worst(channel_verdicts(windows, numbers, self.threshold[0]))
         return windows_of(windows, None if headline is None else headline.number)
 
     def _of_all_channels(self, scored: Scored) -> Iterator[WindowVerdict]:
-        threshold = effective_threshold(None, self.info.threshold)
+        threshold, _ = self.threshold
         ends_s: dict[int | None, float] = {None: 0.0}
         channels = scored.channels or (None,) * len(scored.scores)
         members = scored.members or ((),) * len(scored.scores)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from lab.arguments import REFERENCES, amount, new_parser, overrides, positive, run
-from lab.evaluate import DEFAULT_THRESHOLD
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
 from lab.evaluation.report import ScoredTrials, group
@@ -83,7 +82,7 @@ def rows(
     rounds: int,
 ) -> list[str]:
     """A line of the table for each length and presentation; a full window has only one."""
-    threshold = served.info.threshold if served.info.threshold is not None else DEFAULT_THRESHOLD
+    threshold, _ = served.threshold
     lines = []
     for seconds in lengths:
         trials, scores = judged(windows, seconds, served, speech)

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for trial, scored in zip(dataset.trials, score_trials(served, dataset.trials, arguments), strict=True)
             for score, weight in served.judged(scored)
         ]
-        threshold, _ = chosen_threshold(None, served.info)
+        threshold, _ = chosen_threshold(None, served)
         found = np.array(windows, np.float64).reshape(len(windows), 3)
         Console().print(table(found, threshold), markup=False, highlight=False, soft_wrap=True)
 

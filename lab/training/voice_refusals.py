@@ -2,7 +2,7 @@
 
     python -m lab.training.voice_refusals --model bundled --data manifest.jsonl --split test
 
-The manifest of `lab.training.data.voice` in, a Markdown table out, at the model's own threshold.
+The manifest of `lab.training.data.voice` in, a Markdown table out, at the threshold in force.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset, _ = read_trials(arguments)
         served = ServedModel(arguments.model, "voice", settings_for("voice", **overrides(arguments)))
         judged, _ = judged_items(served, dataset.trials, score_trials(served, dataset.trials, arguments))
-        lines = table(judged, chosen_threshold(None, served.info)[0])
+        lines = table(judged, chosen_threshold(None, served)[0])
         Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
     run(command)

@@ -1,9 +1,15 @@
 """The settings of the service, as used by the lab."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from bonafide.settings import Settings
-from lab.served import MediaReader
+from lab.evaluate import chosen_threshold
+from lab.evaluation.score_file import Scored
+from lab.served import MediaReader, ServedModel
+from models.calibration import Calibration, calibration_path, write_calibration
 from models.configured import WrongSettings, reference_of, settings_for
 
 
@@ -23,6 +29,28 @@ def test_a_wrong_setting_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("BONAFIDE_VOICE_MODLE")
     with pytest.raises(WrongSettings, match="BONAFIDE_ENGINE_THREADS: Input should be greater"):
         settings_for("voice", engine_threads=-1)
+
+
+@pytest.mark.usefixtures("models_in_workspace")
+def test_rates_are_at_the_threshold_that_the_service_labels_by(
+    tiny_voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(tiny_voice, tmp_path / "voice"))
+    recording = Scored(scores=(0.7, 0.2), seconds=(4.0, 4.0), speech_ratios=(1.0, 1.0))
+
+    def found() -> tuple[tuple[float, str], list[float]]:
+        served = ServedModel(str(folder), "voice", settings_for("voice"))
+        assert chosen_threshold(0.4, served) == (0.4, "--threshold")
+        return chosen_threshold(None, served), [each.end_s for each in served.stretches(recording)]
+
+    assert found() == ((0.5, "default"), [4.0])
+    version = ServedModel(str(folder), "voice", settings_for("voice")).info.version
+    write_calibration(Calibration(1.0, 0.0, 0.9, version), calibration_path(folder))
+    assert found() == ((0.9, "calibration"), [])
+    monkeypatch.setenv("BONAFIDE_FACE_THRESHOLD", "0.3")
+    assert found() == ((0.9, "calibration"), [])
+    monkeypatch.setenv("BONAFIDE_VOICE_THRESHOLD", "0.1")
+    assert found() == ((0.1, "BONAFIDE_VOICE_THRESHOLD"), [8.0])
 
 
 @pytest.mark.parametrize("limit", ["max_audio_bytes", "max_audio_seconds", "max_audio_channels", "max_sample_rate"])

@@ -1,6 +1,5 @@
 """Windows cut short, presented in each way, and counted."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,10 @@ from lab.evaluation.short_windows import PRESENTATIONS, Samples, judged, middle,
 from lab.evaluation.trials import BONAFIDE, DataError, Trial
 
 
-@dataclass
-class Info:
-    threshold: float | None = 0.5
-
-
 class Hearing:
     """A model that takes long windows with sound for spoofs; any sound is speech."""
 
-    info = Info()
+    threshold = (0.5, "default")
 
     @property
     def detector(self) -> "Hearing":
