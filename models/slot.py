@@ -111,7 +111,7 @@ class ModelSlot:
     def prepare(self, reference: str, spoof_label: str | None) -> ModelInfo:
         """Loads a model that is to take the place; nothing changes yet. Takes seconds, or minutes.
 
-        The one before the current one, as long as it is kept, is there at once.
+        The one before the current one, as long as it is kept, is there at once, unless both had one reference.
 
         Raises:
             ModelBusy: another one is being loaded, or the one before the current one is still needed.
@@ -123,7 +123,8 @@ class ModelSlot:
             self._next = None
             request = (reference, spoof_label)
             if (loaded := self.previous) is not None:
-                if request != self._requests[1]:
+                # What the present one was loaded by, too, means its newest files and not the way back.
+                if request != self._requests[1] or request == self._requests[0]:
                     raise ModelBusy("calls still go on with the model before the present one; try again in a minute")
             else:
                 self._source.admit(*request)

@@ -171,6 +171,31 @@ def test_the_one_before_is_back_at_once(slot: ModelSlot, clock: Clock) -> None:
     assert (name(slot.current), name(slot.previous)) == ("b", "a")
 
 
+def test_one_reference_whose_files_have_changed_puts_nothing_older_in_its_place(clock: Clock) -> None:
+    """As of a link to the newest model, or of a folder that got another calibration."""
+
+    class Newest(Models):
+        target = "v1"
+
+        def load(self, reference: str, spoof_label: str | None) -> Loaded:
+            return super().load(self.target, spoof_label)
+
+    models = Newest()
+    slot = ModelSlot(models, keep_s=600, clock=clock)
+    slot.fill("newest", None)
+    models.target = "v2"
+    slot.prepare("newest", None)
+    assert slot.activate(fingerprint("v2"))
+    with pytest.raises(ModelBusy, match="still go on"):
+        slot.prepare("newest", None)  # such as a request that is sent again
+    assert not slot.activate(fingerprint("v1"))
+    assert name(slot.current) == "v2"
+    clock.now += KEEP_UNUSED_S
+    slot.expire()
+    models.target = "v3"
+    assert slot.prepare("newest", None).name == "v3"
+
+
 def test_a_note_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     slot = ModelSlot(Models(), keep_s=600, note=tmp_path / "none" / "note")
     slot.fill("a", None)
