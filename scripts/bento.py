@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import bentoml
 import yaml
 
+from models.calibration import calibration_path
 from models.catalog import find_model
 from models.configured import WrongSettings, load_options, settings_for
 from models.conversion import convert_model, convert_speech
@@ -40,7 +41,8 @@ VARIANT
   scan-cuda  cuda, and the same
 
 REFERENCE is one of
-  a folder or a .pth file   copied into BentoML's model store; travels with the Bento and its image
+  a folder or a .pth file   copied into BentoML's model store; travels with the Bento and its image, and so does a
+                            calibration beside the file
   bento:NAME:VERSION        of BentoML's model store; travels likewise
   org/name                  a hub id. cpu, scan: fetched and converted now, travels likewise; cuda, scan-cuda: only
                             named, and fetched where the Bento is deployed
@@ -137,7 +139,8 @@ def stored(task: Task, reference: str, name: str | None = None) -> str:
     path = Path(reference)
     if not path.exists():
         return reference
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    found = path.rglob("*") if path.is_dir() else (path, calibration_path(path))
+    files = sorted(each for each in found if each.is_file())
     digest = hashlib.sha256()
     for each in files:
         digest.update(each.name.encode() + hashlib.sha256(each.read_bytes()).digest())
