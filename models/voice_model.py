@@ -23,6 +23,7 @@ from models.errors import UnsupportedModel
 from models.features.ast import AstFeatures
 from models.features.engine import FeatureEngine, features_of
 from models.features.seamless import SeamlessFeatures
+from models.features.settings import whole
 from models.features.whisper import WhisperFeatures
 from models.info import ModelInfo
 from models.labels import SpoofRule, spoof_rule
@@ -42,6 +43,8 @@ WINDOW_SAMPLES = 64_000
 _MAX_SAMPLES = 60 * SAMPLE_RATE
 """Attention grows with the square of the length, so an uncut recording is refused."""
 _SHORT_SAMPLES = 16_000
+_SEW_SQUEEZES = 2
+"""Frames that become one in published models."""
 _SETTING = "BONAFIDE_VOICE_SPOOF_LABEL"
 _RAW_SAMPLE_TYPES = frozenset(
     {"wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio", "sew", "wav2vec2-conformer"}
@@ -311,12 +314,12 @@ def _rule(given: VoiceInput) -> WindowRule:
 
 
 def _receptive_field(config: Mapping[str, Any]) -> int:
-    """Samples that the convolutions need for a single frame.
+    """Samples that the convolutions need for a single frame, or SEW for those that it makes one of.
 
     Raises:
         UnsupportedModel: they are not described.
     """
-    samples = 1
+    samples = whole(config, "squeeze_factor", _SEW_SQUEEZES) if config.get("model_type") == "sew" else 1
     kernels, strides = (config.get(name) or WAVLM_BASE[name] for name in ("conv_kernel", "conv_stride"))
     listed = all(isinstance(each, list) and all(type(size) is int for size in each) for each in (kernels, strides))
     if not listed or len(kernels) != len(strides):

@@ -19,6 +19,8 @@ from transformers import (
     WavLMForSequenceClassification,
     pipeline,
 )
+from transformers.models.sew.configuration_sew import SEWConfig
+from transformers.models.sew.modeling_sew import SEWForSequenceClassification
 
 from models import voice_model
 from models.devices import cpu_has_bf16
@@ -171,6 +173,19 @@ def test_relatives_load_the_same_way(
     detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision=precision))
     expected = plain_voice_scores(folder, windows(), 1)
     np.testing.assert_allclose(detector.score(windows()), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_the_shortest_window_of_sew_gives_all_frames_that_it_makes_one_of(engine: str, tmp_path: Path) -> None:
+    """With fewer, torch fails, and OpenVINO reads what lies in memory."""
+    config = {**TINY_WAVE, "conv_dim": [16] * 13, "squeeze_factor": 3}
+    folder = save_voice(
+        tmp_path / "m", ["real", "fake"], model_class=SEWForSequenceClassification, config_class=SEWConfig, **config
+    )
+    detector = VoiceSpoofModel.load(str(folder), options(tmp_path, engine=engine, precision="fp32"))
+    least = detector.info.min_samples
+    assert np.isnan(detector.score(windows(least - 1))).all()
+    np.testing.assert_allclose(detector.score(windows(least)), plain_voice_scores(folder, windows(least), 1), atol=1e-4)
 
 
 def test_info_says_what_serves(tiny_voice: Path, loaded_voice: LoadedVoice) -> None:
