@@ -255,8 +255,29 @@ def traced(module: "nn.Module", example: "Tensor") -> openvino.Model:
     """
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # type: ignore[import-untyped]
 
-    decoder = TorchScriptPythonDecoder(_whole(module), example_input=example, trace_kwargs={"check_trace": False})
+    class Decoder(TorchScriptPythonDecoder):  # type: ignore[misc]  # untyped
+        def _get_scripted_model(self, *given: object) -> Any:
+            script = super()._get_scripted_model(*given)
+            _name_numbers_once(script.graph)
+            return script
+
+    decoder = Decoder(_whole(module), example_input=example, trace_kwargs={"check_trace": False})
     return openvino.convert_model(decoder, example_input=example)
+
+
+def _name_numbers_once(graph: Any) -> None:
+    """Makes one constant of all whole numbers of one value in a torch graph, and so of truths and of nothing.
+
+    A trace has one for each use, more than of all else, and OpenVINO asks for the fields of each. Floats and tensors
+    stay apart: operations that share one are not fused.
+    """
+    first: dict[tuple[str, object], Any] = {}
+    for node in list(graph.nodes()):
+        if node.kind() == "prim::Constant" and (kind := str(node.output().type())) in ("int", "bool", "NoneType"):
+            known = first.setdefault((kind, node.output().toIValue()), node.output())
+            if known is not node.output():
+                node.output().replaceAllUsesWith(known)
+                node.destroy()
 
 
 def _whole(module: "nn.Module") -> "nn.Module":

@@ -190,6 +190,21 @@ def test_a_full_disk_costs_time_and_where_nothing_is_free_it_is_told(
         FaceSpoofModel.load(str(least), options(tmp_path, engine="openvino", precision="fp32"))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace`:DeprecationWarning")
+def test_whole_numbers_stand_once_in_a_graph_that_is_converted() -> None:
+    def sums(x: torch.Tensor) -> torch.Tensor:
+        return x.sum(1, keepdim=True).sum(1, keepdim=True)[:, 0] + 1.5 * (x[:, 1] + 1.5)
+
+    x = torch.arange(6.0).view(2, 3)
+    script: Any = torch.jit.trace(sums, (x,))  # type: ignore[no-untyped-call]
+    openvino_engine._name_numbers_once(script.graph)
+    constants = [node.output() for node in script.graph.nodes() if node.kind() == "prim::Constant"]
+    numbers = [(str(each.type()), each.toIValue()) for each in constants if str(each.type()) != "Tensor"]
+    assert len(numbers) == len(set(numbers)) > 3
+    assert len(constants) == len(numbers) + 2, "tensors stay apart"
+    torch.testing.assert_close(script(x), sums(x))
+
+
 def test_kept_conversions_change_with_all_code_that_makes_them() -> None:
     """What is imported from where graphs are built, but for what a checkpoint's version tells or no number rests on."""
     folder = Path(openvino_engine.__file__).parent
