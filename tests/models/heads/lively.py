@@ -1,5 +1,6 @@
 """Weights drawn by their keys, so that another program fills the same numbers into the same architecture."""
 
+import functools
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -28,15 +29,21 @@ def _drawn(key: str, shape: tuple[int, ...], gain: float, quickly: bool) -> NDAr
     if quickly:
         normal = np.random.default_rng(seed).standard_normal(shape, np.float32)
     else:
-        normal = np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
+        normal = _as_for_the_originals(seed, shape)
     if key.endswith("running_var"):
         return 0.5 + np.abs(normal)
     if key.endswith("weight_g"):
         return 1 + 0.2 * np.abs(normal)
     if len(shape) == 1:
         return (1 + 0.2 * normal) if key.endswith("weight") else 0.2 * normal
-    normal *= np.float32(gain / np.sqrt(np.prod(shape[1:])))
-    return normal
+    scaled: NDArray[np.float32] = normal * np.float32(gain / np.sqrt(np.prod(shape[1:])))
+    return scaled
+
+
+@functools.cache
+def _as_for_the_originals(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Drawn once, as most files have the same body: that takes longer than to compute it."""
+    return np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
 
 
 def voices(count: int, samples: int) -> torch.Tensor:
