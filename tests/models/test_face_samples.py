@@ -18,9 +18,10 @@ ROOM = 0.2
 
 @pytest.mark.parametrize(("engine", "precision"), ENGINES)
 def test_the_live_sample_is_live_and_the_attack_fake_with_room_to_spare(
-    workspace: Path, engine: str, precision: str
+    tmp_path: Path, engine: str, precision: str
 ) -> None:
-    detector = FaceSpoofModel.load("bundled", options(workspace, engine=engine, precision=precision))
+    kept = Settings().compiled_dir  # where services keep it converted
+    detector = FaceSpoofModel.load("bundled", options(tmp_path, compiled_dir=kept, engine=engine, precision=precision))
     geometry, threshold = detector.info.geometry, detector.info.threshold
     assert geometry is not None
     assert threshold is not None
