@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models import voice_model
+from models import catalog, voice_model
 from models.calibration import Calibration, calibration_path, write_calibration
 from models.catalog import find_model
 from models.configured import WindowScorer
@@ -88,69 +88,99 @@ def test_a_pth_file_with_its_calibration(tmp_path: Path, workspace: Path, monkey
 
 
 SCORE = """\
-import sys
+import json, sys
 sys.modules.update(dict.fromkeys(("torch", "transformers", "safetensors")))  # importing them raises
 import numpy
 from pathlib import Path
 from models.configured import PhotoScorer, WindowScorer
 from models.errors import ModelError
 from models.options import LoadOptions
-task, reference, items, folder, engine = sys.argv[1:]
-chosen = LoadOptions(Path(folder) / "m", Path(folder) / "compiled", engine, "fp32", threads=1)
-try:
-    model = (WindowScorer if task == "voice" else PhotoScorer).load(reference, chosen)
-except ModelError as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-found = model.score(list(numpy.load(items)))
-print(*(value for each in found for value in (each[:2] if task == "voice" else each[:1])))
+for task, reference, items, folder, engine in json.loads(sys.argv[1]):
+    chosen = LoadOptions(Path(folder) / "m", Path(folder) / "compiled", engine, "fp32", threads=1)
+    try:
+        model = (WindowScorer if task == "voice" else PhotoScorer).load(reference, chosen)
+    except ModelError as error:
+        print(json.dumps(f"{type(error).__name__}: {error}"))
+    else:
+        found = model.score(list(numpy.load(items)))
+        print(json.dumps([list(map(float, each[:2] if task == "voice" else each[:1])) for each in found]))
 """
+WITHOUT_TORCH = {
+    "voice": ("voice", "converted_voice", "auto"),
+    "face": ("face", "converted_face", "auto"),
+    "voice checkpoint": ("voice", "tiny_voice", "auto"),
+    "face checkpoint": ("face", "tiny_face", "auto"),
+    "face by torch": ("face", "tiny_face", "torch"),
+}
+"""Models to load: the task, where the model is, and the engine that is wanted."""
 
 
-def score_without_torch(
-    task: str, reference: Path, items: list[NDArray[Any]], folder: Path, engine: str = "auto"
-) -> subprocess.CompletedProcess[str]:
-    """What a runner would do, in an interpreter that cannot import torch, transformers or safetensors."""
-    np.save(folder / "items.npy", np.stack(items))
-    command = [sys.executable, "-c", SCORE, task, str(reference), str(folder / "items.npy"), str(folder), engine]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def without_torch(
+    request: pytest.FixtureRequest, converted_face: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a runner would answer, in an interpreter that cannot import torch, transformers or safetensors.
+
+    Scores of `windows` and of `pictures`, or the sentence of a refusal; and which of them began to convert. One
+    interpreter loads all: it takes longer to start than they do.
+    """
+    folder = tmp_path_factory.mktemp("without-torch")
+    items: dict[str, list[NDArray[Any]]] = {"voice": [*windows()], "face": [*pictures(converted_face)]}
+    asked = [
+        (task, request.getfixturevalue(fixture), items[task], folder / name, engine)
+        for name, (task, fixture, engine) in WITHOUT_TORCH.items()
+    ]
+    answers = dict(zip(WITHOUT_TORCH, answers_without_torch(*asked), strict=True))
+    return {**answers, "converting": [path.parent.name for path in folder.glob("*/compiled")]}
 
 
-def test_a_converted_voice_needs_no_torch(converted_voice: Path, workspace: Path, tmp_path: Path) -> None:
+def answers_without_torch(*asked: tuple[str, Path, list[NDArray[Any]], Path, str]) -> list[Any]:
+    """Scores of items, or the sentence of a refusal, for each task, model, items, new folder and engine."""
+    calls = []
+    for task, reference, items, folder, engine in asked:
+        folder.mkdir()
+        np.save(folder / "items.npy", np.stack(items))
+        calls.append((task, str(reference), str(folder / "items.npy"), str(folder), engine))
+    command = [sys.executable, "-c", SCORE, json.dumps(calls)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def pictures(converted: Path) -> list[NDArray[np.uint8]]:
+    """Photos as the converted model takes them."""
+    geometry = read_converted(converted).geometry
+    assert geometry is not None
+    return [apply(geometry, photo) for photo in photos()]
+
+
+def test_a_converted_voice_needs_no_torch(
+    without_torch: dict[str, Any], converted_voice: Path, workspace: Path
+) -> None:
     """Its detector of speech included: nothing was converted on this machine before."""
-    done = score_without_torch("voice", converted_voice, windows(), tmp_path)
-    assert done.returncode == 0, done.stderr
     expected = WindowScorer.load(str(converted_voice), options(workspace, precision="fp32")).score(windows())
-    found = np.array(done.stdout.split(), np.float32).reshape(-1, 2)
+    found = np.array(without_torch["voice"], np.float32)
     np.testing.assert_allclose(found, [(each.score, each.speech_ratio) for each in expected], atol=1e-6)
-    assert not (tmp_path / "compiled").exists()
+    assert "voice" not in without_torch["converting"]
 
 
-def test_a_converted_face_needs_no_torch(converted_face: Path, workspace: Path, tmp_path: Path) -> None:
+def test_a_converted_face_needs_no_torch(without_torch: dict[str, Any], converted_face: Path, workspace: Path) -> None:
     model = FaceSpoofModel.load(str(converted_face), options(workspace, precision="fp32"))
-    assert model.info.geometry is not None
-    items = [apply(model.info.geometry, photo) for photo in photos()]
-    done = score_without_torch("face", converted_face, items, tmp_path)
-    assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(np.array(done.stdout.split(), np.float32), model.score(items), atol=1e-6)
+    expected = model.score(pictures(converted_face))
+    np.testing.assert_allclose(np.array(without_torch["face"], np.float32)[:, 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("task", ["voice", "face"])
-def test_without_torch_a_checkpoint_is_refused_with_the_way_out(
-    task: str, tiny_voice: Path, tiny_face: Path, tmp_path: Path
-) -> None:
-    done = score_without_torch(task, tiny_voice if task == "voice" else tiny_face, windows(), tmp_path)
-    assert done.returncode == 1
-    (sentence,) = done.stderr.splitlines()
+def test_without_torch_a_checkpoint_is_refused_with_the_way_out(without_torch: dict[str, Any], task: str) -> None:
+    sentence = without_torch[f"{task} checkpoint"]
     assert sentence.startswith(f"NotConverted: tiny-{task} is not converted, and torch")
     assert "`python -m models.convert REFERENCE --out FOLDER`" in sentence
     assert "the cuda image" in sentence
     assert f"BONAFIDE_{task.upper()}_MODEL" in sentence
 
 
-def test_without_torch_the_torch_engine_is_refused_in_a_sentence(tiny_face: Path, tmp_path: Path) -> None:
-    done = score_without_torch("face", tiny_face, windows(), tmp_path, "torch")
-    assert done.returncode == 1
-    (sentence,) = done.stderr.splitlines()
+def test_without_torch_the_torch_engine_is_refused_in_a_sentence(without_torch: dict[str, Any]) -> None:
+    sentence = without_torch["face by torch"]
     assert sentence.startswith("EngineUnavailable: tiny-face would need torch, which is not installed here")
 
 
@@ -161,13 +191,20 @@ def test_its_speech_detector_is_the_installation_s(converted_voice: Path, worksp
     assert scorer.info.speech_version == mine.version
 
 
-def test_the_bundled_model_stays_a_demonstration(workspace: Path, tmp_path: Path) -> None:
-    FaceSpoofModel.load("bundled", options(workspace))  # which keeps it converted, for other tests too
+def test_the_bundled_model_stays_a_demonstration(
+    tiny_face: Path, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a small one in the place of the bundled one, whose conversion takes seconds."""
+    bundled = shutil.copytree(tiny_face, tmp_path / "bundled" / "face")
+    monkeypatch.setattr(catalog, "BUNDLED", bundled.parent)
+    version = FaceSpoofModel.load("bundled", options(workspace)).info.version
+    write_calibration(Calibration(2.0, 0.5, 0.25, version), calibration_path(bundled))
+    (bundled / "README.md").write_text("its licence")
     convert_model("bundled", "face", options(workspace), tmp_path / "out")
     files = find_model(str(tmp_path / "out"), "face", tmp_path)
     assert (files.name, files.demo, files.is_converted) == ("bonafide-face-demo", True, True)
     assert FaceSpoofModel.load(str(tmp_path / "out"), options(tmp_path)).info.calibrated
-    assert (tmp_path / "out/README.md").is_file(), "its card has the licence"
+    assert (tmp_path / "out/README.md").read_text() == "its licence"
 
 
 def test_the_spoof_label_is_settled_at_conversion(tmp_path: Path, workspace: Path) -> None:
