@@ -184,10 +184,10 @@ def test_the_version_changes_with_each_part(body: Path, tmp_path: Path) -> None:
     assert len({VoiceSpoofModel.load(str(folder), chosen).info.version for folder in folders}) == 3
 
 
-def test_a_converted_adapter_serves_without_torch_or_its_base(body: Path, tmp_path: Path) -> None:
+def test_a_converted_adapter_serves_without_torch_or_its_base(body: Path, workspace: Path, tmp_path: Path) -> None:
     base = shutil.copytree(body, tmp_path / "base")
     adapter = save_adapter(tmp_path / "lora", base, {**random_pairs(**{_Q: _LINEAR}), **head()})
-    chosen = options(tmp_path, engine="openvino", precision="fp32", spoof_label="1")
+    chosen = options(workspace, engine="openvino", precision="fp32", spoof_label="1")
     expected = VoiceSpoofModel.load(str(adapter), chosen).score(windows())
     look = "import sys; from models.catalog import find_model; from pathlib import Path\n"
     look += "find_model(sys.argv[1], 'voice', Path('none')); sys.exit('torch' in sys.modules)"

@@ -69,7 +69,7 @@ def test_both_detectors_apply_it_after_both_engines(engine: str, workspace: Path
     chosen = options(workspace, engine=engine, precision="fp32", threads=1)
     uncalibrated = options(workspace, engine=engine, precision="fp32", threads=1, calibrated=False)
     voice = save_voice(tmp_path / "voice", ["bonafide", "spoof"], **TINY_WAVE)
-    face = save_face(tmp_path / "face", ["spoof", "live"], **TINY_DINOV2)
+    face = save_face(tmp_path / "face", ["live", "spoof"], **TINY_DINOV2)
     faces = [picture[:56, :56] for picture in photos()]
     for folder, detector, items in ((voice, VoiceSpoofModel, windows(16_000)), (face, FaceSpoofModel, faces)):
         plain = detector.load(str(folder), chosen)

@@ -44,8 +44,8 @@ def silero(sounds: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module", params=["torch", "openvino"])
-def finder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VoiceActivityDetector:
-    return VoiceActivityDetector.load(options(tmp_path_factory.mktemp("speech"), engine=request.param))
+def finder(request: pytest.FixtureRequest, workspace: Path) -> VoiceActivityDetector:
+    return VoiceActivityDetector.load(options(workspace, engine=request.param))
 
 
 def test_the_bundled_weights_are_those_of_the_package() -> None:
@@ -101,7 +101,7 @@ def test_what_is_no_window_gets_nan_and_harms_nobody(finder: VoiceActivityDetect
     assert finder.speech_ratios([]).shape == (0,)
 
 
-def test_it_runs_in_fp32_whatever_the_voice_model_runs_in(tmp_path: Path) -> None:
-    finder = VoiceActivityDetector.load(options(tmp_path, precision="auto"))
+def test_it_runs_in_fp32_whatever_the_voice_model_runs_in(workspace: Path) -> None:
+    finder = VoiceActivityDetector.load(options(workspace, precision="auto"))
     assert finder._engine.precision == "fp32"
     assert len(finder.version) == 12
