@@ -126,6 +126,8 @@ async def test_half_open_connections_are_reaped() -> None:
 async def test_who_never_reads_is_cut_off_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bonafide.bento.websockets.GRACE_S", 0.2)
     async with socket_server(send_timeout_s=0.5) as server:
+        for listener in server.server.servers[0].sockets:  # else the kernel takes megabytes of answers for the client
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
         sock = await raw_client(server, receive_buffer=4_096)
         loop = asyncio.get_running_loop()
 

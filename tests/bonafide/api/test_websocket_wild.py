@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.bonafide.api.socket_messages import chunk, frame, raw_client
-from tests.bonafide.api.socket_server import client, socket_server
+from tests.bonafide.api.socket_server import SocketServer, client, socket_server
 
 TEXTS = st.one_of(
     st.text(max_size=200),
@@ -34,10 +36,17 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.fixture
+async def server() -> AsyncIterator[SocketServer]:
+    """One for all examples of a test: each connection begins anew."""
+    async with socket_server() as found:
+        yield found
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(TEXTS | st.binary(max_size=300), max_size=20))
-async def test_wild_frames_get_one_answer_each(frames: list[str | bytes]) -> None:
-    async with socket_server() as server, client(server.url) as wild:
+@given(frames=st.lists(TEXTS | st.binary(max_size=300), max_size=20))
+async def test_wild_frames_get_one_answer_each(server: SocketServer, frames: list[str | bytes]) -> None:
+    async with client(server.url) as wild:
         for each in frames:
             assert (await wild.ask(each)).type in {
                 "connected", "detection_result", "buffering", "config_updated", "pong", "stats", "error",
@@ -46,9 +55,9 @@ async def test_wild_frames_get_one_answer_each(frames: list[str | bytes]) -> Non
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8))
-async def test_wild_bytes_below_the_frames_harm_nobody(parts: list[bytes]) -> None:
-    async with socket_server() as server, client(server.url) as calm:
+@given(parts=st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8))
+async def test_wild_bytes_below_the_frames_harm_nobody(server: SocketServer, parts: list[bytes]) -> None:
+    async with client(server.url) as calm:
         sock = await raw_client(server)
         loop = asyncio.get_running_loop()
         with suppress(ConnectionError):
