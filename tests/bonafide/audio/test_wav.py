@@ -160,7 +160,9 @@ def as_bytes(width: int, kind: str = "integers", channels: int = 1) -> bytes:
         return (sound / np.float32(2**15)).astype("<f4").tobytes()
     if width == 1:
         return ((sound >> 8) + 128).astype(np.uint8).tobytes()
-    return b"".join((int(value) << 8 * (width - 2)).to_bytes(width, "little", signed=True) for value in sound)
+    filled = np.zeros((len(sound), width), np.uint8)
+    filled[:, -2:] = sound.astype("<i2").view(np.uint8).reshape(-1, 2)
+    return filled.tobytes()
 
 
 def extensible(body: bytes, width: int, valid: int, tag: int = 1, channels: int = 1) -> tuple[bytes, bytes]:
