@@ -24,9 +24,14 @@ def read(data: bytes, limits: AudioLimits = LIMITS, batch_windows: int = 8) -> t
     return [window for batch in reader for window in batch], reader
 
 
+def rate_of(kind: str) -> int:
+    """Half of 44.1 kHz where the encoder takes it, for half the time; an MP3 of it would be of another kind."""
+    return encoder_rate(kind, 44_100 if kind == "mp3" else 22_050)
+
+
 @cache
 def recording(kind: str, seconds: float) -> bytes:
-    rate = encoder_rate(kind)
+    rate = rate_of(kind)
     return encode(speech_like(seconds, rate, seed=7), rate, kind)
 
 
@@ -53,7 +58,7 @@ def samples_of(windows: list[Window]) -> NDArray[np.int16]:
 def likeness(a: NDArray[np.int16], b: NDArray[np.int16], most_shift: int = 2_400) -> float:
     """Largest normalised correlation of two signals over small shifts (codecs delay)."""
     count = min(len(a), len(b))
-    x, y = a[:count].astype(np.float64), b[:count].astype(np.float64)
+    x, y = a[:count].astype(np.float32), b[:count].astype(np.float32)
     size = 2 ** int(np.ceil(np.log2(2 * count)))
     cross = np.fft.irfft(np.fft.rfft(x, size) * np.conj(np.fft.rfft(y, size)), size)
     near = np.concatenate([cross[:most_shift], cross[-most_shift:]])
@@ -62,9 +67,8 @@ def likeness(a: NDArray[np.int16], b: NDArray[np.int16], most_shift: int = 2_400
 
 @pytest.mark.parametrize("kind", dict.fromkeys((*AUDIO_FORMATS, *RECIPES)))
 def test_every_format_comes_back_as_the_sound_that_went_in(kind: str) -> None:
-    rate = encoder_rate(kind)
     windows, reader = read(recording(kind, 9.0))
-    expected = spoken(9.0, rate)
+    expected = spoken(9.0, rate_of(kind))
     assert [w.index for w in windows] == [0, 1, 2]
     assert reader.warnings == []
     assert reader.seconds == pytest.approx(9.0, abs=0.08)
@@ -327,7 +331,10 @@ class TestBroken:
         if kind != "amr":  # truncated between two packets, nothing in the file tells
             assert any("truncated after" in warning for warning in reader.warnings)
         complete = [w for w in truncated if w.fresh_s == WINDOW_SECONDS]
-        assert all(likeness(a.pcm, b.pcm) > 0.99 for a, b in zip(complete, whole_recording(kind, 9.0), strict=False))
+        assert all(
+            np.corrcoef(each.pcm, same.pcm)[0, 1] > 0.99
+            for each, same in zip(complete, whole_recording(kind, 9.0), strict=False)
+        )
 
     @pytest.mark.parametrize("kind", ["m4a", "alac"])
     def test_an_mp4_without_its_table_at_the_end_cannot_be_read(self, kind: str) -> None:
