@@ -81,7 +81,13 @@ async def socket_server(
     **limits: Any,
 ) -> AsyncIterator[SocketServer]:
     """Serves for the duration of the block; `limits` are settings without their `live_`."""
-    remote, settings = remote or LocalRemote(), settings or Settings()
+    limited = Settings(
+        live_max_message_bytes=message_bytes,
+        live_max_waiting_bytes=waiting_bytes,
+        live_max_frames_per_s=100_000,
+        live_ping_s=ping_s,
+    )
+    remote, settings = remote or LocalRemote(), settings or limited
     calls = CallVerdicts.from_settings(settings)
     async with live_sessions(remote, **limits) as sessions:
         app = cast(App, SimpleNamespace(live=sessions, settings=settings, calls=calls, webhook=webhook))
@@ -92,14 +98,7 @@ async def socket_server(
             log_config=None,
             lifespan="off",
             timeout_graceful_shutdown=1,
-            **server_options(
-                Settings(
-                    live_max_message_bytes=message_bytes,
-                    live_max_waiting_bytes=waiting_bytes,
-                    live_max_frames_per_s=100_000,
-                    live_ping_s=ping_s,
-                )
-            ),
+            **server_options(limited),
         )
         server = QuietServer(config)
         serving = asyncio.create_task(server.serve())
