@@ -81,7 +81,7 @@ def test_truncated_files(kind: str, kept: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@settings(WILD, max_examples=150)
+@settings(WILD, max_examples=100)
 @given(st.integers(0, 2**32 - 1))
 def test_many_mutations_of_each_format(kind: str, seed: int) -> None:
     random = np.random.default_rng(seed)
