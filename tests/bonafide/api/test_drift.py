@@ -23,7 +23,7 @@ from tests.bonafide.fakes import LocalRemote
 
 SAMPLES = Path(__file__).parents[3] / "data/objects/samples"
 CALLS = {"call.mp3": False, "call_modern.mp3": True, "call_spoof.mp3": True}
-PASSES = 5
+PASSES = 2
 
 
 def drift(version: str, codec: str) -> float | None:
@@ -48,7 +48,7 @@ async def test_a_narrow_codec_raises_the_gauge_and_the_unaltered_stream_does_not
     remote.judge = judge
     remote.model = model.info.to_dict()
     api = HttpApi()
-    settings = Settings(objects_dir=tmp_path, drift_recent=40, min_speech_ratio=0)
+    settings = Settings(objects_dir=tmp_path, drift_recent=20, min_speech_ratio=0)
     limits = AudioLimits.from_settings(settings)
     clean = {name: (SAMPLES / name).read_bytes() for name in CALLS}
 
