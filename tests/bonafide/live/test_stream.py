@@ -365,7 +365,7 @@ async def test_nor_a_client_who_does_not_read() -> None:
         talk.hold.set()
 
     remote = LocalRemote()
-    async with conversation(remote, broken=gone, send_timeout_s=0.1) as talk:
+    async with conversation(remote, broken=gone, send_timeout_s=0.5) as talk:
         talk.hold.clear()
         talk.say(*[audio(0.5)] * 9)
         summary = await ended(talk)
