@@ -3,6 +3,9 @@
 Usage: python -m scripts.settings_table
 """
 
+import ast
+import inspect
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -21,12 +24,27 @@ _END = "<!-- end of settings -->\n"
 def table() -> str:
     """The table in Markdown, one line for each setting, in the order of the class."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
+    sentences = _sentences()
     for name, field in Settings.model_fields.items():
-        if not field.description:
+        if not (sentence := sentences.get(name)):
             raise ValueError(f"{name} has no sentence below it")
         names = ", ".join(f"`{each}`" for each in variables(name, field))
-        lines.append(f"| {names} | {_default(field)} | {' '.join(field.description.split())} |")
+        lines.append(f"| {names} | {_default(field)} | {' '.join(sentence.split())} |")
     return "\n".join(lines) + "\n"
+
+
+def _sentences() -> dict[str, str]:
+    """What stands below each field of the settings' classes, by the field's name."""
+    found: dict[str, str] = {}
+    for group in Settings.__mro__:
+        if not group.__module__.startswith("bonafide."):
+            continue
+        (body,) = (each.body for each in ast.parse(inspect.getsource(group)).body if isinstance(each, ast.ClassDef))
+        for statement, below in pairwise(body):
+            match statement, below:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(sentence))):
+                    found.setdefault(name, sentence)
+    return found
 
 
 def with_table(document: str) -> str:

@@ -10,7 +10,10 @@ ENV_FILE = ".env"
 
 
 class SettingsGroup(BaseSettings):
-    """A part of `Settings`; names in the environment are `BONAFIDE_<NAME>` unless an alias is given."""
+    """A part of `Settings`; names in the environment are `BONAFIDE_<NAME>` unless an alias is given.
+
+    The sentence below each field is read by `scripts.settings_table` alone: pydantic would parse it at each start.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="BONAFIDE_",
@@ -19,7 +22,6 @@ class SettingsGroup(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,  # among them are secrets
         defer_build=True,  # only the whole is read
     )
