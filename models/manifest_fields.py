@@ -26,7 +26,8 @@ _Pixels = Annotated[int, Field(ge=8, le=1024)]
 class Part(BaseModel):
     """Part of a manifest: unknown fields and other types are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built when a manifest is read: most models have none.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class SampleWindow(Part):

@@ -22,7 +22,6 @@ from starlette.routing import BaseRoute, Route
 
 from bonafide.api import http_jobs, messages
 from bonafide.api.bodies import AUDIO_TYPES, PHOTO_TYPES, CallerGone, JsonBody, body, file_in_body, read_json
-from bonafide.api.openapi import OPENAPI
 from bonafide.api.refusals import refusal
 from bonafide.api.security import KEYS_PATH
 from bonafide.api.web import web_routes
@@ -212,6 +211,8 @@ class HttpApi:
 
     async def docs(self, _app: App, _request: Request, _call: Call) -> dict[str, Any]:
         """The OpenAPI document, shown by BentoML's page at `/`."""
+        from bonafide.api.openapi import OPENAPI  # made when it is asked for, which few services are
+
         return OPENAPI
 
     @contextmanager
