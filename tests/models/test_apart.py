@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models import first_load
 from models.apart import load_apart
 from models.configured import Face, settings_for
 from models.errors import UnsupportedModel
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("own_models_folder")
 
 
 @pytest.mark.slow
-def test_what_another_process_converted_is_found_and_nobody_was_told(
+def test_what_one_process_converted_is_found_by_others_and_nobody_was_told(
     tiny_face: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenVINO's converter reports its use over the network by default, and keeps an id for that in the home folder."""
@@ -21,14 +22,29 @@ def test_what_another_process_converted_is_found_and_nobody_was_told(
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    # Converted by this process, which has imported torch: another one would import it for most of this test's time.
+    niced: list[int] = []
+    monkeypatch.setattr("models.first_load.os.nice", niced.append)
+    monkeypatch.setattr(sys, "argv", ["first_load", "--", "face", str(tiny_face)])
+    assert (first_load.main(), niced) == (0, [19])
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "models/compiled").rglob("*")}
+    assert kept
     settings = settings_for("face")
     Face(settings).admit(str(tiny_face), None)
-    assert any((tmp_path / "models/compiled").iterdir())
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "models/compiled").rglob("*")} == kept
     assert list((tmp_path / "home").iterdir()) == []
     caplog.clear()
     loaded = Face(settings).load(str(tiny_face), None)
     assert loaded.info.name == tiny_face.name
     assert "converting model for OpenVINO" not in caplog.text
+
+
+def test_another_process_has_the_settings_of_this_one(
+    tiny_face: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BONAFIDE_PRECISION", "fp31")
+    with pytest.raises(UnsupportedModel, match="BONAFIDE_PRECISION"):
+        load_apart("face", str(tiny_face), None)
 
 
 def test_what_cannot_be_loaded_has_its_sentence(tmp_path: Path) -> None:
