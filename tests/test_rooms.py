@@ -1,6 +1,7 @@
 """The import order of the packages (rooms): a module imports only lower ranks or its own; see docs/architecture.md."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def room_of(module: str) -> str | None:
     return next((name for name in names if name in RANK_OF), None)
 
 
+@cache
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
