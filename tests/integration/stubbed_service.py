@@ -72,7 +72,7 @@ def _wait(service: LocalService, workers: int, runners: tuple[str, ...]) -> None
     found = 0
     while time.monotonic() < end and service.process.poll() is None:
         if not all_listen(service, workers, service.grpc_ports[0]):
-            time.sleep(0.05)
+            time.sleep(0.25)
             continue
         try:
             stats = httpx.get(f"{service.url}/stats").raise_for_status().json()
@@ -81,5 +81,5 @@ def _wait(service: LocalService, workers: int, runners: tuple[str, ...]) -> None
             found = 0  # not there yet
         if found == _ASKED_EACH * workers:
             return
-        time.sleep(0.05 if found == 0 else 0.01)
+        time.sleep(0.1 if found == 0 else 0.01)
     raise RuntimeError(f"the service does not find its runners:\n{service.log.read_text()[-4000:]}")

@@ -30,6 +30,7 @@ from tests.integration.locked import LockedService
 from tests.integration.logs import assert_told, tracebacks
 from tests.integration.processes import listening_port, process_of
 from tests.integration.stored import metric
+from tests.integration.tiny_models import tiny_models
 from tests.integration.waiting import until
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -260,7 +261,7 @@ async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
 
 @pytest.mark.slow
 def test_a_service_without_its_runners_refuses_to_start(tmp_path: Path) -> None:
-    service = start(tmp_path / "log", {}, "--development")
+    service = start(tmp_path / "log", tiny_models(), "--development")
     try:
         assert service.process.wait(120) != 0
     finally:
@@ -279,7 +280,7 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
-    service = start(tmp_path / "log", {"BONAFIDE_VOICE_MODEL": str(tmp_path / "nothing-here")})
+    service = start(tmp_path / "log", {**tiny_models(), "BONAFIDE_VOICE_MODEL": str(tmp_path / "nothing-here")})
     try:
         assert service.process.wait(120) == 1
     finally:
@@ -295,7 +296,7 @@ def test_a_taken_port_ends_the_start(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        service = start(tmp_path / "log", {"BONAFIDE_GRPC_PORTS": str(port)})
+        service = start(tmp_path / "log", {**tiny_models(), "BONAFIDE_GRPC_PORTS": str(port)})
         try:
             assert service.process.wait(120) == 1
         except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float) -> No
     """Returns when the condition holds; raises TimeoutError when it does not in time."""
     async with asyncio.timeout(within_s):
         while not await condition():
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)  # what is asked takes a processor, too
 
 
 async def active_calls(service: LocalService, runner: str = "voice") -> int:
