@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from bonafide_client import AsyncBonafideClient, AudioDetectionClient, BonafideC
 from models.converted import read_converted
 from scripts.local_service import ROOT, LocalService, running, start
 from tests.cpu_environment import make_cpu_environment
+from tests.integration.tiny_models import tiny_voice
 from tests.models.hub_server import serve_hub
 from tests.scheduling import SHARED
 
@@ -74,6 +76,18 @@ def cpu_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_cpu_environment(tmp_path_factory.mktemp("cpu") / "environment")
 
 
+@cache
+def imported(code: str) -> list[str]:
+    """The modules that a file imports, or may: the Bento has the checkout's files, whose text is the same."""
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return modules
+
+
 def needed(source: Path) -> set[str]:
     """The Python files that `service.py` and the commands reach by importing, wherever in a file they do."""
     found: set[str] = set()
@@ -83,17 +97,11 @@ def needed(source: Path) -> set[str]:
         if file in found:
             continue
         found.add(file)
-        for node in ast.walk(ast.parse((source / file).read_text(encoding="utf-8"))):
-            modules: list[str] = []
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for module in modules:
-                parts = module.split(".")
-                for end in range(1, len(parts) + 1):
-                    path = "/".join(parts[:end])
-                    todo += [each for each in (f"{path}.py", f"{path}/__init__.py") if (source / each).is_file()]
+        for module in imported((source / file).read_text(encoding="utf-8")):
+            parts = module.split(".")
+            for end in range(1, len(parts) + 1):
+                path = "/".join(parts[:end])
+                todo += [each for each in (f"{path}.py", f"{path}/__init__.py") if (source / each).is_file()]
     return found
 
 
@@ -176,6 +184,7 @@ def test_without_torch_a_checkpoint_stops_the_start_in_a_sentence(
     settings = {
         "BENTOML_HOME": str(home),
         "PYTHONPATH": "",
+        "BONAFIDE_VOICE_MODEL": str(tiny_voice()),
         "BONAFIDE_FACE_MODEL": str(ROOT / "models/bundled/face"),
         "BONAFIDE_MODELS_DIR": str(tmp_path / "m"),
         "BONAFIDE_LOG_FORMAT": "json",
