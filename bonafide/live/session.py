@@ -195,11 +195,11 @@ class LiveSession:
         return Ending.IDLE if now - self._active_at >= self._limits.idle_s else None
 
     def silent_s(self, now: float) -> float:
-        """Seconds since the last message, or since the session began."""
+        """Seconds since the last message was taken, or since the session began."""
         return now - self._active_at
 
-    def message_received(self, now: float) -> None:
-        """Records the arrival of a message."""
+    def message_taken(self, now: float) -> None:
+        """From now on the next message is waited for."""
         self._active_at = now
 
     def configure(self, config: LiveConfig) -> None:

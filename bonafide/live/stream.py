@@ -240,8 +240,8 @@ class LiveStream:
                     continue
                 if message is not None:
                     self.messages += 1
-                    self.session.message_received(_now())
                     await self._take(message)
+                    self.session.message_taken(_now())  # while it waited for room, the next one was not read
                 ending = self._ended_by or self.session.overdue(_now())
         self._read_out = True
         async with aclosing(rest()) as left:

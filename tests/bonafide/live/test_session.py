@@ -237,7 +237,7 @@ def test_when_a_session_is_over() -> None:
     live = session()
     assert (live.due_at, live.overdue(59.9), live.overdue(60.0)) == (60.0, None, Ending.IDLE)
     for now in range(0, 3_600, 50):
-        live.message_received(now)
+        live.message_taken(now)
         assert live.overdue(now) is None
     assert (live.due_at, live.overdue(3_600.0)) == (3_600.0, Ending.SESSION_LIMIT)
 

@@ -331,6 +331,19 @@ async def test_who_says_nothing_is_ended() -> None:
         assert (summary.ending, len(summary.windows)) == (Ending.IDLE, 1)
 
 
+async def test_who_waits_until_more_can_be_judged_is_not_idle() -> None:
+    remote = LocalRemote()
+    async with conversation(remote, idle_s=0.2) as talk:
+        remote.open.clear()
+        talk.say(*[audio(0.5)] * 20)
+        talk.end()
+        await asyncio.sleep(0.4)
+        assert talk.unread
+        remote.open.set()
+        summary = await ended(talk)
+        assert (summary.ending, len(summary.windows)) == (Ending.END, 20)
+
+
 async def test_no_session_outlasts_its_limit() -> None:
     async with conversation(LocalRemote(), max_session_s=3.0) as talk:
         talk.say(*[audio(0.3)] * 9)
