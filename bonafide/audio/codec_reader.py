@@ -22,6 +22,8 @@ Codec = Literal["g722", "opus"]
 
 CODEC_RATES: dict[Codec, int] = {"g722": 16_000, "opus": 48_000}
 """Hz of what is decoded, whatever was encoded."""
+G722_SAMPLES = 2
+"""In a byte."""
 _LAYOUTS: dict[Codec, str] = {"g722": "mono", "opus": "stereo"}
 """Of Opus each packet says itself whether it is mono, and is then decoded as two equal channels."""
 _G722_PIECE = 8_192

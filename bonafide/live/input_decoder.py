@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.channel_mode import ChannelMode
-from bonafide.audio.codec_reader import CODEC_RATES, Codec
+from bonafide.audio.codec_reader import CODEC_RATES, G722_SAMPLES, Codec
 from bonafide.audio.conditions import is_lossy
 from bonafide.audio.mono import Block
 from bonafide.audio.resampling import SAMPLE_RATE
@@ -125,7 +125,8 @@ class AudioInputDecoder:
         Raises:
             InvalidRequest: no encoding is configured, or a container failed before.
             UnreadableMedia: a container is broken, or interleaved samples are not finite.
-            TooLarge: a container, or a message of interleaved samples, holds too much.
+            TooLarge: a message of interleaved samples or of G.722 holds too much, and is not taken; or one of Opus or
+                of a container does, which then has failed.
         """
         self._stream.received(data)
         if self._decoder is None:
@@ -134,6 +135,8 @@ class AudioInputDecoder:
         if isinstance(self._decoder, RawDecoder):
             self._heard_in(self.encoding)
             return [self._mixed(self._decoder.feed(data))]
+        if self.encoding == "g722":
+            self._stream.session.check_length(len(data) * G722_SAMPLES, self.rate)
         with self._stream.decoding():
             blocks = await self._decoder.feed(data)
         blocks = of_one_rate(blocks)

@@ -21,7 +21,7 @@ from bonafide.api.telephony.events import (
     Reply,
 )
 from bonafide.app import App
-from bonafide.errors import BonafideError, InvalidRequest
+from bonafide.errors import BonafideError, InvalidRequest, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
 from bonafide.live.messages import Audio, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
@@ -126,6 +126,7 @@ class PhoneConversation:
             self._events = iter(self._protocol.read(content))
             for event in self._events:
                 if isinstance(event, Ended):
+                    self._events = iter(())
                     return
                 if (found := await self._input(event)) is not None:
                     is_heard = True
@@ -154,7 +155,7 @@ class PhoneConversation:
             case Media():
                 if self._call is None:
                     raise InvalidRequest("media came before the start of the call")
-                return Audio(await self._intake.samples(event.data))
+                return await self._heard(self._call, event.data)
             case Notes():
                 if self._call is not None:
                     self._call.notes = event.texts
@@ -166,6 +167,13 @@ class PhoneConversation:
             case Keepalive():
                 return _KEEPALIVE
         return None
+
+    async def _heard(self, call: PhoneCall, data: bytes) -> Input:
+        try:
+            return Audio(await self._intake.samples(data))
+        except TooLarge as error:  # before anything of it was decoded: the call goes on without it
+            call.leave_out(error)
+            return _KEEPALIVE
 
     async def _begin(self, begin: Begin) -> None:
         if self._call is not None:

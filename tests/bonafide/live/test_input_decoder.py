@@ -260,6 +260,24 @@ async def test_interleaved_samples_that_are_no_sound_are_refused_and_the_next_on
     await with_stream(heard, max_message_s=1.0)
 
 
+async def test_a_message_of_g722_that_is_too_long_leaves_its_stream_as_it_was() -> None:
+    data, _ = g722(speech_like(1.5))
+
+    async def heard(stream: LiveStream) -> None:
+        intake = AudioInputDecoder(stream)
+        intake.configure(encoding="g722")
+        blocks = await intake.samples(data[:4_000])
+        with pytest.raises(TooLarge):
+            await intake.samples(data)
+        blocks += await intake.samples(data[4_000:])
+        whole = AudioInputDecoder(stream)
+        whole.configure(encoding="g722")
+        parts = [*await whole.samples(data[:8_000]), *await whole.samples(data[8_000:])]
+        assert np.array_equal(mono(blocks), mono(parts))
+
+    await with_stream(heard, max_message_s=1.0)
+
+
 async def test_a_stream_without_lengths_fails_until_it_is_configured_anew() -> None:
     async def heard(stream: LiveStream) -> None:
         intake = AudioInputDecoder(stream)

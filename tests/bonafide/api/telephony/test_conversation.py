@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from bonafide.api.telephony.audiosocket import AudioSocketProtocol, message
 from bonafide.api.telephony.conversation import Gone, PhoneConversation
 from bonafide.api.telephony.events import Begin, Content, Event, Media, PhoneProtocol, SilentProtocol
 from bonafide.api.telephony.fields import address_of
@@ -26,6 +28,8 @@ from tests.bonafide.api.telephony.exchanges import mulaw, pcm, pieces, telnyx_me
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import live_sessions
 from tests.bonafide.live.test_phone_calls import PostedDocuments
+from tests.coded import g722
+from tests.media import speech_like
 
 SESSION_S = 0.05
 
@@ -116,11 +120,17 @@ class FullDisk(KeptVerdicts):
         raise Unavailable("the evidence of the verdict cannot be kept, try again later")
 
 
+def freeswitch(channels: int) -> FreeSwitchProtocol:
+    query = {"call_id": "c-1", "sample_rate": "8000", "channels": str(channels)}
+    return FreeSwitchProtocol(address_of(query.items()))
+
+
 async def served(
     wire: Wire,
     error: type[Exception] | None,
     protocol: PhoneProtocol | None = None,
     remote: LocalRemote | None = None,
+    call_id: str = "c-1",
     **options: Any,
 ) -> tuple[dict[str, Any], list[str]]:
     """Serves a call until this error ends it, or its peer; returns its document, and the states that were posted."""
@@ -129,11 +139,10 @@ async def served(
     app = cast(App, SimpleNamespace(calls=calls, webhook=posted))
     async with live_sessions(remote or LocalRemote(), **options) as sessions:
         with sessions.open(Call.within(60)) as stream:
-            spoken = protocol or FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000")]))
-            conversation = PhoneConversation(wire, spoken, stream, app)
+            conversation = PhoneConversation(wire, protocol or freeswitch(1), stream, app)
             with pytest.raises(error) if error else nullcontext():
                 await asyncio.wait_for(conversation.run(), 30)
-    document = await calls.get("c-1")
+    document = await calls.get(call_id)
     assert document is not None
     await posted.close()
     return json.loads(document), [json.loads(each)["status"] for each in posted.documents]
@@ -165,8 +174,7 @@ async def test_a_call_that_is_cut_off_as_the_process_ends_has_a_last_verdict() -
     wire = Wire(pcm(4, 8_000))
     async with live_sessions(remote) as sessions:
         with sessions.open(Call.within(60)) as stream:
-            spoken = FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000")]))
-            serving = asyncio.create_task(PhoneConversation(wire, spoken, stream, app).run())
+            serving = asyncio.create_task(PhoneConversation(wire, freeswitch(1), stream, app).run())
             async with asyncio.timeout(30):
                 while not wire.sent:
                     await asyncio.sleep(0.01)
@@ -194,11 +202,31 @@ async def test_a_peer_that_cannot_be_reached_is_told_nothing_more_and_what_it_ha
     assert wire.attempts == 1
 
 
-async def test_audio_that_is_not_judged_is_told_in_the_verdict() -> None:
-    wire = Wire(pcm(9, 8_000), pcm(61, 8_000), pcm(4, 8_000), pcm(62, 8_000), None)
-    document, _ = await served(wire, None)
+@pytest.mark.parametrize("channels", [1, 2])
+async def test_audio_that_is_not_judged_is_told_in_the_verdict(channels: int) -> None:
+    wire = Wire(*(pcm(seconds, 8_000, channels) for seconds in (9, 61, 4, 62)), None)
+    document, _ = await served(wire, None, freeswitch(channels))
     assert outcome(document) == ("done", "end", "spoof", 13.0)
     assert "messages not judged: 2, the first: more than 60 s of audio in one message" in document["warnings"]
+
+
+async def test_so_is_a_long_message_of_a_codec_with_a_state() -> None:
+    start = json.loads(telnyx_start(encoding="G722"))
+    start["start"]["call_control_id"] = "c-1"
+    data = g722(speech_like(4.0))[0]
+    messages = [telnyx_media(number + 2, part) for number, part in enumerate([data, data + data, data])]
+    wire = Wire(json.dumps(start), *messages, None)
+    document, _ = await served(wire, None, TelnyxProtocol(address_of([])), max_message_s=5.0)
+    assert outcome(document)[:2] == ("done", "end")
+    assert document["audio_seconds"] == pytest.approx(8.0, abs=0.05)
+    assert "messages not judged: 1, the first: more than 5 s of audio in one message" in document["warnings"]
+
+
+async def test_what_comes_behind_a_hangup_is_not_heard() -> None:
+    said = [message(0x01, uuid.UUID(int=7).bytes), *(message(0x10, pcm(1, 8_000)),) * 4, message(0x00)]
+    wire = Wire(b"".join([*said, message(0x10, pcm(1, 8_000))]))
+    document, _ = await served(wire, None, AudioSocketProtocol(), call_id=str(uuid.UUID(int=7)))
+    assert outcome(document) == ("done", "end", "spoof", 4.0)
 
 
 async def test_a_call_that_the_model_failed_on_has_no_verdict_that_nobody_spoke() -> None:
@@ -232,6 +260,5 @@ async def test_the_rest_of_a_message_is_judged_when_the_service_ends_the_call() 
 
 
 async def test_what_waits_to_be_mixed_is_judged_when_the_service_ends_the_call() -> None:
-    protocol = FreeSwitchProtocol(address_of([("call_id", "c-1"), ("sample_rate", "8000"), ("channels", "2")]))
-    document, _ = await served(Wire(pcm(4.5, 8_000, 2)[:-640]), None, protocol, idle_s=0.5)
+    document, _ = await served(Wire(pcm(4.5, 8_000, 2)[:-640]), None, freeswitch(2), idle_s=0.5)
     assert outcome(document) == ("done", "idle", "spoof", 4.48)
