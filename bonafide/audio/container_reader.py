@@ -38,6 +38,8 @@ class ContainerReader:
         self._decoder: MonoDecoder | None = None
         self._blocks: list[Block] = []
         self._part_s = 0.0
+        self._thread: Thread | None = None
+        self._end = UnreadableMedia("the container has ended")
         self._error: Exception | None = None
         self.seconds = 0.0
 
@@ -70,13 +72,27 @@ class ContainerReader:
         self._source.wait_until_read()
         if self._error is not None:
             raise self._error
-        blocks, self._blocks = self._blocks, []
-        return blocks
+        return self._taken()
+
+    def finish(self) -> list[Block]:
+        """What demuxer, decoder and mixer held back, at the end; nothing can be fed afterwards. Raises as `feed`."""
+        if self._source is None or self._thread is None:
+            return []
+        self._part_s = 0.0
+        self._source.close()
+        self._thread.join()
+        if self._error is not None and self._error is not self._end:
+            raise self._error
+        return self._taken()
 
     def close(self) -> None:
         """Ends the thread."""
         if self._source is not None:
             self._source.close()
+
+    def _taken(self) -> list[Block]:
+        blocks, self._blocks = self._blocks, []
+        return blocks
 
     def _begun(self) -> "_Source":
         found = identify(self._head)
@@ -84,7 +100,8 @@ class ContainerReader:
             raise UnreadableMedia("a live container is WebM, Ogg or fragmented MP4")
         source = _Source(self._head)
         self._decoder = MonoDecoder(self._head, self._limits.max_channels, self._limits.max_sample_rate)
-        Thread(target=self._decode, args=(self._decoder, source, found.demuxers), daemon=True).start()
+        self._thread = Thread(target=self._decode, args=(self._decoder, source, found.demuxers), daemon=True)
+        self._thread.start()
         return source
 
     def _count_tags(self, data: bytes) -> None:
@@ -95,7 +112,7 @@ class ContainerReader:
 
     def _decode(self, decoder: MonoDecoder, source: "_Source", demuxers: tuple[str, ...]) -> None:
         """Runs in the thread, from the first byte to the last."""
-        error: Exception = UnreadableMedia("the container has ended")
+        error: Exception = self._end
         try:
             for block in decoder.stream_blocks(source, demuxers):
                 self._blocks.append(block)

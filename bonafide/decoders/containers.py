@@ -75,11 +75,11 @@ class ContainerStream:
         return await self._asked(request, data)
 
     async def finish(self) -> list[Block]:
-        """At the end of a codec's stream: the audio that its decoder held back. None of a container, or once it failed.
+        """At the end: the audio that was held back, to be decoded or mixed. None once it failed.
 
         What goes wrong is a warning: all that came before stands.
         """
-        if self._codec is None or not self._begun or self._failed:
+        if not self._begun or self._failed:
             return []
         try:
             blocks = await self._asked({"do": "finish"}, b"")

@@ -139,14 +139,11 @@ class ContainerJob:
         self._bound = CpuBound(0)
 
     def answer(self, frame: Frame) -> Reply:
-        """The blocks that the part completes; with "finish" those that a codec's decoder held back, and the end."""
+        """The blocks that the part completes; with "finish" those that were held back, and the end."""
         self._bound.begin_step(self._reader.seconds, len(frame.payload))
         reader, is_end = self._reader, frame.header["do"] == "finish"
         try:
-            if is_end and isinstance(reader, CodecReader):
-                blocks = reader.finish()
-            else:
-                blocks = reader.feed(bytes(frame.payload))
+            blocks = reader.finish() if is_end else reader.feed(bytes(frame.payload))
         except BaseException:
             self._reader.close()
             raise
