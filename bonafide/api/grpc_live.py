@@ -14,7 +14,7 @@ from bonafide.channels import channel_name
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge, Unavailable
 from bonafide.live.formats import RawEncoding
 from bonafide.live.input_decoder import ENCODINGS, AudioInputDecoder, Encoding, default_rate
-from bonafide.live.messages import Audio, Flush, Input, Refused, WindowResults
+from bonafide.live.messages import NOTHING, Audio, Flush, Input, Refused, WindowResults
 from bonafide.live.registry import LiveSessions
 from bonafide.live.session import Ending
 from bonafide.live.summary import LiveSummary
@@ -75,6 +75,7 @@ async def analyze_live(
                         stream.call = stream.call.of_task(request.config.task_id)
                         bind_task(stream.call.task_id)
                         _configure(intake, request.config)
+                        yield NOTHING
                     case "audio":
                         if len(request.audio) > _MAX_PART_BYTES:
                             raise TooLarge(f"{len(request.audio)} bytes in one message; at most {_MAX_PART_BYTES}")

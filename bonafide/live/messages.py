@@ -34,6 +34,10 @@ class QueuedReply(NamedTuple):
     make: Callable[[], object]
 
 
+NOTHING = QueuedReply(lambda: None)
+"""A message that is answered by nothing: the session is not idle."""
+
+
 @dataclass(frozen=True)
 class WindowResults:
     """Results for audio; empty if a reply is due and no window is complete.

@@ -23,7 +23,7 @@ from bonafide.api.telephony.events import (
 from bonafide.app import App
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge
 from bonafide.live.input_decoder import AudioInputDecoder
-from bonafide.live.messages import Audio, Input, QueuedReply, Refused, WindowResults
+from bonafide.live.messages import NOTHING, Audio, Input, QueuedReply, Refused, WindowResults
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.scoring import SlowReader
 from bonafide.live.session import Ending
@@ -132,7 +132,7 @@ class PhoneConversation:
                     is_heard = True
                     yield found
             if not is_heard:  # such as the other track: the exchange is there all the same
-                yield _KEEPALIVE
+                yield NOTHING
         self._is_gone = True
 
     async def _rest(self) -> AsyncGenerator[Input, None]:
@@ -163,9 +163,9 @@ class PhoneConversation:
                 if queued:
                     return QueuedReply(lambda: make)
                 await self._send(make)
-                return _KEEPALIVE
+                return NOTHING
             case Keepalive():
-                return _KEEPALIVE
+                return NOTHING
         return None
 
     async def _heard(self, call: PhoneCall, data: bytes) -> Input:
@@ -173,7 +173,7 @@ class PhoneConversation:
             return Audio(await self._intake.samples(data))
         except TooLarge as error:  # before anything of it was decoded: the call goes on without it
             call.leave_out(error)
-            return _KEEPALIVE
+            return NOTHING
 
     async def _begin(self, begin: Begin) -> None:
         if self._call is not None:
@@ -245,7 +245,3 @@ class PhoneConversation:
         for event in events:
             if isinstance(event, Reply):
                 await self._send(event.make)
-
-
-_KEEPALIVE = QueuedReply(lambda: None)
-"""Counts as a message of the session, and is answered by nothing."""

@@ -272,3 +272,15 @@ async def unread(stub: Any, remote: LocalRemote) -> Any:
         scored = remote.scored
         await asyncio.sleep(2)
     return call
+
+
+async def test_who_sends_configurations_is_not_idle(tmp_path: Path) -> None:
+    async with calling(tmp_path, LocalRemote(), idle_s=0.4) as (_, stub):
+        call = stub.AnalyzeLive()
+        for _ in range(3):
+            await asyncio.sleep(0.2)
+            await call.write(config())
+        await call.write(heard(level(0.2, 1.0).tobytes()))
+        await call.done_writing()
+        assert (await call.read()).window.label == "bonafide"
+        assert (await call.read()).summary.reason == "end"
