@@ -203,28 +203,58 @@ def label_of(score: float | None, threshold: float) -> str:
     return SPOOF if score >= threshold else BONAFIDE
 
 
+class _Mean:
+    """A weighted mean of what was added so far; None of nothing."""
+
+    def __init__(self) -> None:
+        self._sum = self._weight = 0.0
+
+    def add(self, value: float, weight: float) -> None:
+        self._sum += value * weight
+        self._weight += weight
+
+    @property
+    def value(self) -> float | None:
+        return self._sum / self._weight if self._weight else None
+
+
 def overall_score(windows: Iterable[WindowVerdict]) -> float | None:
     """The mean of the windows' scores, weighted by `weight`, 0..1; windows without a score do not count.
 
     Returns:
         None: no window has a score.
     """
-    return _mean((window.score, window.weight) for window in windows if window.score is not None)
+    mean = _Mean()
+    for window in windows:
+        if window.score is not None:
+            mean.add(window.score, window.weight)
+    return mean.value
 
 
-def overall_member_scores(windows: Sequence[WindowVerdict]) -> dict[str, float]:
-    """The same mean of each member's scores, by its name; none of a single model, or without a score."""
-    scored = [window for window in windows if window.score is not None]
-    names = scored[0].member_scores if scored else ()
-    means = {name: _mean((window.member_scores[name], window.weight) for window in scored) for name in names}
-    return {name: mean for name, mean in means.items() if mean is not None}
+class MemberScores:
+    """The same mean of each member's scores, as the windows come."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, _Mean] = {}
+
+    def add(self, window: WindowVerdict) -> None:
+        """Takes the next window; without a score it does not count."""
+        for name, score in window.member_scores.items():
+            self._means.setdefault(name, _Mean()).add(score, window.weight)
+
+    @property
+    def so_far(self) -> dict[str, float]:
+        """By the members' names; none of a single model, or without a score."""
+        means = {name: mean.value for name, mean in self._means.items()}
+        return {name: mean for name, mean in means.items() if mean is not None}
 
 
-def _mean(weighted: Iterable[tuple[float, float]]) -> float | None:
-    scored = list(weighted)
-    if not scored:
-        return None
-    return sum(score * weight for score, weight in scored) / sum(weight for _, weight in scored)
+def overall_member_scores(windows: Iterable[WindowVerdict]) -> dict[str, float]:
+    """See `MemberScores`."""
+    scores = MemberScores()
+    for window in windows:
+        scores.add(window)
+    return scores.so_far
 
 
 def effective_threshold(setting: float | None, fitted: float | None) -> float:
@@ -249,32 +279,45 @@ class SuspiciousStretch:
     score: float
 
 
-def suspicious_stretches(windows: Iterable[WindowVerdict]) -> tuple[SuspiciousStretch, ...]:
-    """Runs of windows labelled spoof, in order.
+class SuspiciousRuns:
+    """Runs of windows labelled spoof, as the windows come in order of time; they may overlap.
 
     A pause within a run belongs to it, one at its end does not. A bona fide window ends a run, and so does one that
     could not be scored and is therefore missing.
-
-    Args:
-        windows: in order of time; they may overlap.
     """
-    runs: list[list[WindowVerdict]] = []
-    running, end_s = False, 0.0
+
+    def __init__(self) -> None:
+        self._found: list[SuspiciousStretch] = []
+        self._running = False
+        self._end_s = 0.0
+        self._mean = _Mean()
+
+    def add(self, window: WindowVerdict) -> None:
+        """Takes the next window."""
+        is_next = window.start_s < self._end_s + _NEIGHBOURS_S
+        self._running = self._running and window.label != BONAFIDE and is_next
+        if window.label == SPOOF and window.score is not None:
+            start_s = self._found.pop().start_s if self._running else window.start_s
+            self._mean = self._mean if self._running else _Mean()
+            self._running = True
+            self._mean.add(window.score, window.weight)
+            score = self._mean.value
+            assert score is not None  # noqa: S101
+            self._found.append(SuspiciousStretch(start_s, window.end_s, score))
+        self._end_s = window.end_s
+
+    @property
+    def so_far(self) -> tuple[SuspiciousStretch, ...]:
+        """In order; the last may go on."""
+        return tuple(self._found)
+
+
+def suspicious_stretches(windows: Iterable[WindowVerdict]) -> tuple[SuspiciousStretch, ...]:
+    """See `SuspiciousRuns`."""
+    runs = SuspiciousRuns()
     for window in windows:
-        running = running and window.label != BONAFIDE and window.start_s < end_s + _NEIGHBOURS_S
-        if window.label == SPOOF:
-            if not running:
-                runs.append([])
-            runs[-1].append(window)
-            running = True
-        end_s = window.end_s
-    return tuple(map(_stretch, runs))
-
-
-def _stretch(windows: Sequence[WindowVerdict]) -> SuspiciousStretch:
-    score = overall_score(windows)
-    assert score is not None  # noqa: S101
-    return SuspiciousStretch(windows[0].start_s, windows[-1].end_s, score)
+        runs.add(window)
+    return runs.so_far
 
 
 def answer_of(

@@ -111,10 +111,11 @@ class PhoneCall:
 
     async def break_off(self, ending: Ending = Ending.ERROR) -> PhoneVerdict:
         """As `finish`, of a call whose rest cannot be judged: the running verdict is its last."""
-        return await self.finish(replace(self._running(), ending=ending))
+        return await self.finish(replace(self._running(with_windows=True), ending=ending))
 
-    def _running(self) -> LiveSummary:
-        return running_summary(self._stream.session, self._stream.model, self._stream.channel_names)
+    def _running(self, *, with_windows: bool = False) -> LiveSummary:
+        stream = self._stream
+        return running_summary(stream.session, stream.model, stream.channel_names, with_windows=with_windows)
 
     async def _store(self, verdict: PhoneVerdict) -> PhoneVerdict:
         document = self._encode(verdict)

@@ -4,7 +4,7 @@ The same audio gives the same windows, however it is split into messages; each i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 
 from bonafide.audio.by_channel import ByChannel
@@ -18,6 +18,7 @@ from bonafide.errors import BonafideError, InvalidRequest, TooLarge
 from bonafide.live.lanes import LaneCuts, LiveLanes
 from bonafide.live.limits import MIN_SECONDS, LiveConfig, LiveLimits, check_rate, check_samples
 from bonafide.live.running_verdict import RunningVerdict
+from bonafide.live.tally import Tally
 from bonafide.live.windows import LiveWindow, LiveWindowVerdict
 from bonafide.verdict import SPOOF, SpeechCheck, WindowSpan, judge_window
 
@@ -35,14 +36,6 @@ class Ending(StrEnum):
     SESSION_LIMIT = "session_limit"
     GOING_AWAY = "going_away"
     ERROR = "error"
-
-
-@dataclass
-class _Told:
-    """Sums over the windows judged so far: a client may ask for them at any moment, of however long a session."""
-
-    judged_s: float = 0.0
-    speech_s: float = 0.0
 
 
 class LiveSession:
@@ -98,7 +91,7 @@ class LiveSession:
         self.lossy = False
         self.most_channels = 1
         self._runnings = ByChannel(RunningVerdict(threshold))
-        self._told = ByChannel(_Told())
+        self._tallies = ByChannel(Tally())
         self._index = 0
         self._lanes = LiveLanes()
         self._parted: set[int] = set()
@@ -145,6 +138,10 @@ class LiveSession:
         """The verdict on a channel so far; None: on all channels as one."""
         return self._runnings.so_far(channel)
 
+    def tally_of(self, channel: int | None) -> Tally:
+        """What was said on a channel so far, to be read only; None: on all channels as one."""
+        return self._tallies.so_far(channel)
+
     def conditions_of(self, channel: int | None) -> tuple[str, ...]:
         """What weakens the verdict on a channel, by the names of `audio.conditions`; None: on all channels as one."""
         meter = self.conditions.so_far(channel)
@@ -165,12 +162,12 @@ class LiveSession:
     @property
     def judged_s(self) -> float:
         """Seconds of the windows that have a score, of the channel that stands for all."""
-        return self._told.so_far(self.worst_now).judged_s
+        return self.tally_of(self.worst_now).judged_s
 
     @property
     def speech_s(self) -> float:
         """Seconds of speech in the windows judged so far, of the channel that stands for all."""
-        return self._told.so_far(self.worst_now).speech_s
+        return self.tally_of(self.worst_now).speech_s
 
     @property
     def waiting_samples(self) -> int:
@@ -300,11 +297,10 @@ class LiveSession:
         )
         if window is None:
             return None
-        running, told = self._runnings[window.channel], self._told[window.channel]
-        told.speech_s += window.speech_s
+        self._tallies[window.channel].add(window)
+        running = self._runnings[window.channel]
         if window.score is not None:
             running.add(window.score, window.weight)
-            told.judged_s += window.fresh_s
         verdict = LiveWindowVerdict(**asdict(window), running_score=running.p_spoof, running_label=running.label)
         self.verdicts.append(verdict)
         return verdict

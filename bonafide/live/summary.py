@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
-from bonafide.channels import Beside, ChannelVerdict, channel_verdicts, findings_in, windows_of, worst
+from bonafide.channels import (
+    Beside,
+    ChannelVerdict,
+    Findings,
+    channel_name,
+    channel_verdicts,
+    findings_in,
+    windows_of,
+    worst,
+)
 from bonafide.decision import Answer
 from bonafide.live.session import Ending, LiveSession
 from bonafide.live.windows import LiveWindowVerdict
@@ -32,6 +41,7 @@ class LiveSummary:
         judged_s: seconds of the windows that have a score.
         speech_s: seconds of speech.
         windows: all that were judged, in order; where channels were judged apart, those of the one that stands for all.
+            None of a session so far, unless asked for.
         suspicious: ranges of adjacent windows that are labelled spoof.
         ending: why it ended.
         warnings: sentences about what is odd about the audio; none for most.
@@ -82,66 +92,90 @@ def summary_of(
     """
     channels = channel_verdicts(session.verdicts, session.channels, session.threshold, names, _beside(session))
     headline = worst(channels)
-    windows = windows_of(session.verdicts, None if headline is None else headline.number)
+    channel = None if headline is None else headline.number
+    windows = windows_of(session.verdicts, channel)
     score = overall_score(windows)
-    summary = _summary(session, headline, windows, score, label_of(score, session.threshold), ending, model)
+    label = label_of(score, session.threshold)
+    found = findings_in(windows, score, label, _beside(session), channel)
+    summary = _summary(session, channel, score, label, found, names, ending, model)
+    judged_s = sum(each.fresh_s for each in windows if each.score is not None)
     warnings = tuple(dict.fromkeys([*source_warnings, *session.warnings()]))
-    return replace(summary, channels=channels, warnings=warnings, names=names)
+    return replace(summary, judged_s=judged_s, windows=windows, channels=channels, warnings=warnings)
 
 
-def running_summary(session: LiveSession, model: ModelInfo, names: tuple[str, ...] = ()) -> LiveSummary:
-    """A session so far: scores and labels are the running verdicts, the rest is as `summary_of`; arguments likewise."""
-    channels = tuple(
-        _running(session, each)
-        for each in channel_verdicts(session.verdicts, session.channels, session.threshold, names, _beside(session))
-    )
-    worst_now = session.worst_now
-    headline = next((each for each in channels if each.number == worst_now), None)
-    running = session.running
-    windows = windows_of(session.verdicts, worst_now)
-    summary = _summary(session, headline, windows, running.p_spoof, running.label, Ending.END, model)
-    return replace(summary, channels=channels, warnings=tuple(session.warnings()), names=names)
+def running_summary(
+    session: LiveSession, model: ModelInfo, names: tuple[str, ...] = (), *, with_windows: bool = False
+) -> LiveSummary:
+    """A session so far: scores and labels are the running verdicts, the rest is as `summary_of`; arguments likewise.
+
+    Without its windows it takes no longer the longer a session has lasted.
+    """
+
+    def windows(channel: int | None) -> tuple[LiveWindowVerdict, ...]:
+        return windows_of(session.verdicts, channel) if with_windows else ()
+
+    def verdict(channel: int) -> ChannelVerdict:
+        running, found = session.running_of(channel), _running_findings(session, channel)
+        return ChannelVerdict(
+            number=channel,
+            name=channel_name(channel, names),
+            score=running.p_spoof,
+            label=running.label,
+            speech_seconds=found.speech_s,
+            windows=windows(channel),
+            suspicious=found.suspicious,
+            member_scores=found.member_scores,
+            answer=found.answer,
+        )
+
+    channel, running = session.worst_now, session.running
+    found = _running_findings(session, channel)
+    summary = _summary(session, channel, running.p_spoof, running.label, found, names, Ending.END, model)
+    channels = tuple(map(verdict, session.channels))
+    warnings = tuple(session.warnings())
+    return replace(summary, judged_s=session.judged_s, windows=windows(channel), channels=channels, warnings=warnings)
 
 
-def _running(session: LiveSession, verdict: ChannelVerdict) -> ChannelVerdict:
-    running = session.running_of(verdict.number)
+def _running_findings(session: LiveSession, channel: int | None) -> Findings:
+    tally, running, beside = session.tally_of(channel), session.running_of(channel), _beside(session)
     answer = answer_of(
         running.p_spoof,
         running.label,
-        verdict.suspicious,
-        band=session.band,
-        prior_log_odds=session.prior_log_odds,
-        conditions=verdict.answer.conditions,
+        tally.suspicious,
+        band=beside.band,
+        prior_log_odds=beside.prior_log_odds,
+        conditions=beside.conditions(channel, tally.speech_s),
     )
-    return replace(verdict, score=running.p_spoof, label=running.label, answer=answer)
+    return Findings(tally.speech_s, tally.suspicious, tally.member_scores, answer)
 
 
 def _summary(
     session: LiveSession,
-    headline: ChannelVerdict | None,
-    windows: tuple[LiveWindowVerdict, ...],
+    channel: int | None,
     score: float | None,
     label: str,
+    found: Findings,
+    names: tuple[str, ...],
     ending: Ending,
     model: ModelInfo,
 ) -> LiveSummary:
-    channel = None if headline is None else headline.number
-    found = findings_in(windows, score, label, _beside(session), channel)
+    """All but the windows, the channels and what is counted of them."""
     return LiveSummary(
         score=score,
         label=label,
         threshold=session.threshold,
         audio_s=session.audio_s,
-        judged_s=sum(each.fresh_s for each in windows if each.score is not None),
+        judged_s=0.0,
         speech_s=found.speech_s,
-        windows=windows,
+        windows=(),
         suspicious=found.suspicious,
         ending=ending,
         model=model,
         member_scores=found.member_scores,
         answer=found.answer,
-        channel="" if headline is None else headline.name,
+        channel=channel_name(channel, names),
         channel_mode=session.mode,
+        names=names,
     )
 
 

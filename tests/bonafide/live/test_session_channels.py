@@ -1,6 +1,6 @@
 """A session of several channels: each has the windows and verdicts of a session of it alone, and the worst stands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +19,7 @@ from bonafide.live.interleaved import Interleaved
 from bonafide.live.limits import LiveConfig, LiveLimits
 from bonafide.live.session import Ending, LiveSession
 from bonafide.live.summary import running_summary, summary_of
-from bonafide.live.windows import LiveWindow
+from bonafide.live.windows import LiveWindow, LiveWindowVerdict
 from bonafide.verdict import SpeechCheck
 from tests.bonafide.fakes import MODEL
 from tests.bonafide.live.test_session import CONFIGS
@@ -142,6 +142,36 @@ def test_a_channel_that_is_labelled_spoof_stands_before_one_with_a_higher_score_
     summary = running_summary(live, MODEL)
     assert (summary.channel, summary.label, summary.score) == ("0", "spoof", live.running_of(0).p_spoof)
     assert [each.label for each in summary.channels] == ["spoof", "bonafide"]
+
+
+class Uncounted(list[LiveWindowVerdict]):
+    """Windows that may be added, and not be looked at."""
+
+    def __iter__(self) -> Iterator[LiveWindowVerdict]:
+        raise AssertionError("all windows are counted again")
+
+
+@pytest.mark.parametrize("mode", [ChannelMode(), ChannelMode("mix")])
+def test_a_long_session_is_not_counted_again_with_each_window(mode: ChannelMode) -> None:
+    live = session(mode)
+    live.verdicts = Uncounted()
+    sound = parties(12.0)
+    sound[1, : 4 * RATE] = sound[0, : 4 * RATE]
+    windows = heard(live, interleaved(sound, []))
+    judged(live, windows, {None: 0.8, 0: 0.7, 1: 0.2})
+    so_far = running_summary(live, MODEL)
+    live.verdicts = live.verdicts.copy()  # a plain list
+    whole = summary_of(live, Ending.END, MODEL)
+    assert (so_far.windows, bool(so_far.channels)) == ((), mode == ChannelMode())
+    for mine, theirs in zip([so_far, *so_far.channels], [whole, *whole.channels], strict=True):
+        assert mine.suspicious == theirs.suspicious
+        assert mine.member_scores == theirs.member_scores
+        assert mine.answer.conditions == theirs.answer.conditions
+    assert [each.speech_seconds for each in so_far.channels] == [each.speech_seconds for each in whole.channels]
+    assert (so_far.channel, so_far.judged_s, so_far.speech_s) == (whole.channel, whole.judged_s, whole.speech_s)
+    with_windows = running_summary(live, MODEL, with_windows=True)
+    assert with_windows.windows == whole.windows
+    assert [each.windows for each in with_windows.channels] == [each.windows for each in whole.channels]
 
 
 def test_what_was_said_before_the_channels_parted_counts_for_each() -> None:
