@@ -165,7 +165,7 @@ class GenesysProtocol:
         yield Reply(lambda: self._text("opened", {"startPaused": False, "media": [offer.model_dump()]}))
 
     def _chosen(self, offers: list[_Offer]) -> _Offer:
-        """The wanted side alone if it is offered, else the first offer that can be read."""
+        """The wanted sides alone if they are offered, else with the other, else the first offer that can be read."""
         usable = [
             offer
             for offer in offers
@@ -173,7 +173,8 @@ class GenesysProtocol:
         ]
         if not usable:
             raise InvalidRequest("parameters.media: PCMU at 8000 Hz with 1 or 2 channels is not offered")
-        return next((offer for offer in usable if offer.channels == self._wanted), usable[0])
+        holding = [offer for offer in usable if set(self._wanted) <= set(offer.channels)]
+        return next((offer for offer in holding if offer.channels == self._wanted), (holding or usable)[0])
 
     def _close(self) -> Iterator[Event]:
         if self._state == "closing":  # the answer to our disconnect

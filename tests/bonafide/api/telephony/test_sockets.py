@@ -5,6 +5,9 @@ import json
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from bonafide.api.telephony.events import Begin
+from bonafide.api.telephony.fields import address_of
+from bonafide.api.telephony.genesys import GenesysProtocol
 from bonafide.settings import Settings
 from tests.bonafide.api.socket_server import socket_server
 from tests.bonafide.api.telephony.exchanges import (
@@ -133,6 +136,17 @@ async def test_a_call_of_genesys_has_its_verdicts_as_events(sides: list[str]) ->
     assert (done.stream_id, done.audio_seconds, done.reason) == ("e160e428-53e2-487c-977d-96989bf5c99d", 8.0, "end")
     assert final == done.model_dump(mode="json")
     assert done.warnings[-1] == "1.50 s of the stream were discarded by the exchange"
+
+
+@pytest.mark.parametrize(
+    ("track", "taken"),
+    [("inbound", ["internal", "external"]), ("outbound", ["internal"]), ("both", ["internal", "external"])],
+)
+def test_genesys_offers_of_which_none_is_the_wanted_one_alone(track: str, taken: list[str]) -> None:
+    protocol = GenesysProtocol(address_of([("track", track)]))
+    begin, _ = protocol.read(Genesys().open(CONVERSATION, ["internal"], ["internal", "external"]))
+    assert isinstance(begin, Begin)
+    assert list(begin.names) == taken
 
 
 async def test_a_probe_of_genesys_is_answered_and_is_no_call() -> None:
