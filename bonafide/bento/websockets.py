@@ -181,7 +181,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
         if self.conn.handshake_exc is not None and not self.handshake_initiated:  # uvicorn does not notice
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
-        if self.transport.is_closing():
+        if self.transport.is_closing() and self.conn.state is not State.OPEN:  # else the peer has left: it is heard out
             self._unparsed.clear()
 
     def handle_events(self) -> None:

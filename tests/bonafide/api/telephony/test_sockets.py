@@ -1,6 +1,8 @@
 """Every WebSocket of telephony through a real port: a whole call, what is no call, and a door that is not open."""
 
+import asyncio
 import json
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -24,6 +26,7 @@ from tests.bonafide.api.telephony.exchanges import (
     telnyx_start,
     verdict,
 )
+from tests.bonafide.bento.edge_server import UPGRADE, masked
 
 PROVIDERS = ("asterisk", "freeswitch", "telnyx", "vonage", "genesys")
 
@@ -258,6 +261,20 @@ async def test_a_socket_that_breaks_while_verdicts_are_sent_leaves_the_verdict()
             await found.send(pcm(9, 8_000))
             found.transport.abort()
         assert (await verdict(server, "fs-2")).audio_seconds == 9.0
+
+
+async def test_what_came_before_a_connection_ended_without_a_close_frame_is_judged() -> None:
+    audio = b"".join(masked(2, part) for part in pieces(pcm(3.5, 8_000), 320))
+    async with socket_server(settings=OPEN) as server:
+        for number in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.url).port)
+            writer.write(UPGRADE % b"ws/freeswitch?call_id=fs-%d&sample_rate=8000" % number)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(audio)
+            writer.close()
+            await writer.wait_closed()
+            await server.until(lambda: server.sessions.active == 0)
+        assert [(await verdict(server, f"fs-{number}")).audio_seconds for number in range(5)] == [3.5] * 5
 
 
 async def test_origins_and_limits_hold() -> None:
