@@ -13,12 +13,12 @@ from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.levels import model_input
 from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits, AudioReader
-from bonafide.channels import windows_of
+from bonafide.channels import ChannelVerdict, windows_of
 from bonafide.errors import InvalidRequest, TooLarge
 from bonafide.live.interleaved import Interleaved
 from bonafide.live.limits import LiveConfig, LiveLimits
 from bonafide.live.session import Ending, LiveSession
-from bonafide.live.summary import running_summary, summary_of
+from bonafide.live.summary import LiveSummary, running_summary, summary_of
 from bonafide.live.windows import LiveWindow, LiveWindowVerdict
 from bonafide.verdict import SpeechCheck
 from tests.bonafide.fakes import MODEL
@@ -163,7 +163,11 @@ def test_a_long_session_is_not_counted_again_with_each_window(mode: ChannelMode)
     live.verdicts = live.verdicts.copy()  # a plain list
     whole = summary_of(live, Ending.END, MODEL)
     assert (so_far.windows, bool(so_far.channels)) == ((), mode == ChannelMode())
-    for mine, theirs in zip([so_far, *so_far.channels], [whole, *whole.channels], strict=True):
+
+    def told(summary: LiveSummary) -> list[LiveSummary | ChannelVerdict]:
+        return [summary, *summary.channels]
+
+    for mine, theirs in zip(told(so_far), told(whole), strict=True):
         assert mine.suspicious == theirs.suspicious
         assert mine.member_scores == theirs.member_scores
         assert mine.answer.conditions == theirs.answer.conditions
