@@ -74,12 +74,14 @@ class BentoRemote:
     Args:
         client: its BentoML client.
         model: "voice" or "face", for messages.
+        loader: another one, without a limit in time, that has models loaded; None: the same.
     """
 
     replicas = 1
 
-    def __init__(self, client: BentoClient, model: str) -> None:
+    def __init__(self, client: BentoClient, model: str, loader: BentoClient | None = None) -> None:
         self._client = client
+        self._loader = loader or client
         self._model = model
 
     async def score(self, items: list[NDArray[Any]]) -> list[RunnerResult]:
@@ -103,7 +105,7 @@ class BentoRemote:
 
     async def prepare(self, reference: str, spoof_label: str | None) -> str:
         """See `ReplicaRemote`."""
-        answer = await _answered(lambda: self._client.prepare(reference, spoof_label or ""))
+        answer = await _answered(lambda: self._loader.prepare(reference, spoof_label or ""))
         if "refused" in answer:
             raise ModelRefused(str(answer["refused"]), busy=bool(answer["busy"]))
         return str(answer["fingerprint"])
@@ -115,6 +117,7 @@ class BentoRemote:
     async def close(self) -> None:
         """See `Scores`."""
         await self._client.close()
+        await self._loader.close()
 
     async def _require_life(self) -> None:
         """Raises TimeoutError unless the runner answers; the port of one that has ended may still take connections."""
@@ -186,12 +189,16 @@ def require_remote(dependency: object, name: str, model: str, token: str = "") -
     known = dependency.to_async
     require_url(known.url, name)
 
-    async def connect(url: str) -> BentoRemote:
+    async def client_of(url: str) -> Any:
         proxy = RemoteProxy(url, service=known.service).to_async
         if token:
             proxy.default_headers[TOKEN_HEADER] = token  # its connections, made later, send these
-        client: Any = await proxy.__aenter__()
-        return BentoRemote(client, model)
+        return await proxy.__aenter__()
+
+    async def connect(url: str) -> BentoRemote:
+        loader = await client_of(url)
+        loader._session_manager._timeout = aiohttp.ClientTimeout(total=None)  # BentoML's is that of calls
+        return BentoRemote(await client_of(url), model, loader)
 
     return Replicas(known.url, connect)
 

@@ -13,6 +13,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
+LOADING_PATH = "/prepare"
+"""A runner's API that loads a model, as no call does: that may take minutes, however short the calls are."""
+
 
 def cancel_request_timers() -> None:
     """Makes every server of this process release a request when its response begins."""
@@ -20,8 +23,8 @@ def cancel_request_timers() -> None:
 
 
 async def _call(self: TimeoutMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-    """504 if the response has not begun within the limit; sockets have limits of their own."""
-    if scope["type"] != "http":
+    """504 if the response has not begun within the limit; sockets have limits of their own, and loading has none."""
+    if scope["type"] != "http" or scope["path"] == LOADING_PATH:
         await self.app(scope, receive, send)
         return
     try:

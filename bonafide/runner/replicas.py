@@ -11,7 +11,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from bonafide.runner.connection import connection_closed
 from bonafide.runner.remote import ModelRefused, ReplicaRemote, RunnerResult
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _FIND_PERIOD_S = 5.0
 _FIND_PATIENCE_S = 0.5
@@ -109,17 +110,35 @@ class _Replica:
             raise ConnectionError(f"{self.url} has ended")
         self.items += len(items)
         score = self.remote.score_previous if previous else self.remote.score
-        request = asyncio.ensure_future(score(items))
+        try:
+            answers = await self._unless_lost(score(items))
+            self.answered = time.monotonic()
+            return answers
+        finally:
+            self.items -= len(items)
+
+    async def prepare(self, reference: str, spoof_label: str | None) -> str:
+        """See `ReplicaRemote`; has no other limit in time than that it is lost."""
+        return await self._unless_lost(self.remote.prepare(reference, spoof_label))
+
+    async def activate(self, fingerprint: str) -> bool:
+        """See `ReplicaRemote`."""
+        return await self._unless_lost(self.remote.activate(fingerprint))
+
+    async def _unless_lost(self, asked: Awaitable[T]) -> T:
+        """Its answer.
+
+        Raises:
+            ConnectionError: it was lost meanwhile.
+        """
+        request = asyncio.ensure_future(asked)
         loss = asyncio.ensure_future(self.lost.wait())
         try:
             await asyncio.wait((request, loss), return_when=asyncio.FIRST_COMPLETED)
             if not request.done():
                 raise ConnectionError(f"{self.url} stopped answering")
-            answers = request.result()
-            self.answered = time.monotonic()
-            return answers
+            return request.result()
         finally:
-            self.items -= len(items)
             loss.cancel()
             request.cancel()
 
@@ -224,17 +243,17 @@ class Replicas:
         if not replicas:
             raise ConnectionError(f"{self._url}: no replica answers")
         prepared = await asyncio.gather(
-            *(replica.remote.prepare(reference, spoof_label) for replica in replicas), return_exceptions=True
+            *(replica.prepare(reference, spoof_label) for replica in replicas), return_exceptions=True
         )
         failures = [each for each in prepared if isinstance(each, BaseException)]
         if failures or len(set(prepared)) > 1:
-            await asyncio.gather(*(each.remote.activate("") for each in replicas), return_exceptions=True)
+            await asyncio.gather(*(each.activate("") for each in replicas), return_exceptions=True)
             if not failures:
                 raise ModelRefused(f"the replicas find different models under {reference!r}")
             raise failures[0]
         fingerprint = str(prepared[0])
         activated = await asyncio.gather(
-            *(replica.remote.activate(fingerprint) for replica in replicas), return_exceptions=True
+            *(replica.activate(fingerprint) for replica in replicas), return_exceptions=True
         )
         for replica, done in zip(replicas, activated, strict=True):
             if done is not True:

@@ -1,19 +1,26 @@
 """BentoML's client as the service uses it: which errors it raises, and when a request is sent again."""
 
 import asyncio
+import pickle
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+import bentoml
 import numpy as np
 import pytest
+from _bentoml_impl.client import RemoteProxy
+from aiohttp import web
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.test_utils import TestServer
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
+from simple_di.providers import Static
 
 from bonafide.bento import remote as module
 from bonafide.bento.remote import BentoRemote, require_remote, require_url
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, Overloaded
-from bonafide.runner.remote import ModelRefused, RunnerResult
+from bonafide.runner.remote import TOKEN_HEADER, ModelRefused, RunnerResult
 
 ITEM = np.ones(4, np.uint8)
 VALUES = (0.5, 0.001, 1, "fingerprint")
@@ -160,6 +167,45 @@ def test_an_address_of_a_runner_that_cannot_be_one_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://[::1]:3000", "https://voice", "tcp://127.0.0.1:4000", "file:///run/voice"])
 def test_addresses_of_runners(url: str) -> None:
     require_url(url, "WavLMRunner")
+
+
+@bentoml.service(name="HastyRunner")
+class HastyRunner:
+    """A runner, of which this test configures how long its calls may take."""
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def info(self) -> dict[str, Any]:
+        return {}
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def prepare(self, reference: str, spoof_label: str) -> dict[str, Any]:
+        return {}
+
+
+async def test_a_model_may_take_longer_to_load_than_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = {"HastyRunner": {"traffic": {"timeout": 0.1}}}
+    monkeypatch.setattr(BentoMLContainer.config, "services", Static(services))
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.headers[TOKEN_HEADER] == "a-token"
+        if request.path == "/livez":
+            return web.Response()
+        await asyncio.sleep(0.2)
+        return web.Response(body=pickle.dumps({"fingerprint": "new"}))
+
+    served = web.Application()
+    served.add_routes([web.post("/{api}", answer), web.get("/livez", answer)])
+    async with TestServer(served) as server:
+        url = str(server.make_url(""))
+        dependency = RemoteProxy(url, service=HastyRunner)
+        remote = await require_remote(dependency, "HastyRunner", "voice", "a-token")._connect(url)
+        try:
+            with pytest.raises(TimeoutError):
+                await remote.info()
+            assert await remote.prepare("new", None) == "new"
+        finally:
+            await remote.close()
+            await dependency.to_async.close()
 
 
 async def test_models_are_replaced() -> None:

@@ -57,6 +57,15 @@ async def test_a_request_without_an_answer_is_504() -> None:
     assert (response.status_code, response.json()) == (504, {"error": "not answered within 0.05 seconds"})
 
 
+async def test_a_model_may_take_longer_to_load_than_a_call() -> None:
+    async def answer(_: Request) -> ASGIApp:
+        await asyncio.sleep(0.1)
+        return PlainTextResponse("loaded")
+
+    async with limited(0.05, answer) as client:
+        assert (await client.post("/prepare")).text == "loaded"
+
+
 @pytest.mark.parametrize("then", ["ends", "raises", "catches", "fails"])
 async def test_an_answer_after_the_limit_is_not_sent(then: str) -> None:
     """An application that catches the cancellation and answers, and what it does then."""

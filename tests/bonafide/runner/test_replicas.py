@@ -368,6 +368,21 @@ async def test_a_model_is_replaced_in_all_or_in_none() -> None:
     await replicas.close()
 
 
+async def test_nobody_waits_for_the_model_of_a_replica_that_has_vanished() -> None:
+    names = NameService("a")
+    replicas = names.replicas()
+    await replicas.info()
+    names.by_address["a"].reachable.clear()
+    replacing = asyncio.create_task(replicas.replace("new", None))
+    async with asyncio.timeout(5):
+        while not replacing.done():
+            with contextlib.suppress(ConnectionError):
+                await replicas.info()
+    with pytest.raises(ConnectionError, match="stopped answering"):
+        await replacing
+    await replicas.close()
+
+
 async def test_a_replica_that_ends_meanwhile_leaves_the_others_with_the_new_model() -> None:
     class Ending(Replica):
         async def activate(self, wanted: str) -> bool:
