@@ -92,7 +92,12 @@ class _Model(LocalRemote):
 
 async def measure(uploads: int, upload_bytes: int) -> Memory:
     """Memory of so many uploads of that size at one time."""
-    settings = Settings(cache_max_bytes=0, max_inflight_bytes=2 * uploads * upload_bytes)
+    settings = Settings(
+        cache_max_bytes=0,
+        max_audio_bytes=2 * upload_bytes,
+        max_image_bytes=1,
+        max_inflight_bytes=2 * uploads * upload_bytes,
+    )
     noise = np.random.default_rng(1).integers(-3000, 3000, upload_bytes // 2, np.int16)
     recording = wav(noise, 48_000)
     del noise

@@ -49,7 +49,8 @@ class App:
 
     Raises:
         OSError: the file of API keys, or the key or log of evidence, cannot be used.
-        ValueError: the API keys, the keys of evidence or the database of feedback are malformed.
+        ValueError: the API keys, the keys of evidence or the database of feedback are malformed, or a file that is
+            allowed could never be held.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class App:
             observer=measurements,
         )
         self.shadows = Shadows(settings, voice_shadow, face_shadow, measurements)
-        self.budget = ByteBudget(settings.max_inflight_bytes)
+        self.budget = ByteBudget.from_settings(settings)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="digests")
         self.decoders = DecoderPool.from_settings(settings)
         self._store = open_store(settings)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from bonafide.errors import Overloaded, TooLarge
+from bonafide.settings import Settings
 from bonafide.weighted_semaphore import WeightedSemaphore
 
 _FULL = "too many bytes of other uploads are in progress"
@@ -24,6 +25,20 @@ class ByteBudget:
 
     def __init__(self, total: int) -> None:
         self._semaphore = WeightedSemaphore(total)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "ByteBudget":
+        """Built from the settings.
+
+        Raises:
+            ValueError: the largest file that is allowed could never be held, and would always be refused as overloaded.
+        """
+        for name in ("max_audio_bytes", "max_image_bytes"):
+            if settings.max_inflight_bytes < getattr(settings, name):
+                raise ValueError(
+                    f"BONAFIDE_MAX_INFLIGHT_BYTES must be at least BONAFIDE_{name.upper()}, or none that large is taken"
+                )
+        return cls(settings.max_inflight_bytes)
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:

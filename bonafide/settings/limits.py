@@ -22,7 +22,7 @@ class LimitSettings(SettingsGroup):
     max_image_pixels: int = Field(50_000_000, ge=1)
     """Most pixels of a photo, checked before decoding."""
     max_inflight_bytes: int = Field(512 * MIB, ge=1)
-    """Sum of all recordings and photos held at one time; more is refused as overloaded."""
+    """Sum of all recordings and photos held at one time, at least the largest one; more is refused as overloaded."""
     decode_threads: int = Field(default_factory=lambda: max(2, usable_cpus()), ge=1)
     """Processes that decode audio and images at a time; one more for callers of whom none works."""
 

@@ -6,11 +6,21 @@ import pytest
 
 from bonafide.byte_budget import ByteBudget
 from bonafide.errors import Overloaded, TooLarge
+from bonafide.settings import Settings
 
 
 async def parts(*sizes: int) -> AsyncIterator[bytes]:
     for size in sizes:
         yield b"x" * size
+
+
+@pytest.mark.parametrize("largest", ["max_audio_bytes", "max_image_bytes"])
+def test_it_has_room_for_the_largest_file(largest: str) -> None:
+    limits = {"max_audio_bytes": 1000, "max_image_bytes": 1000, "max_inflight_bytes": 1000}
+    with ByteBudget.from_settings(Settings(**limits)).keep(1000):
+        pass
+    with pytest.raises(ValueError, match=f"BONAFIDE_MAX_INFLIGHT_BYTES must be at least BONAFIDE_{largest.upper()}, "):
+        ByteBudget.from_settings(Settings(**limits | {largest: 1001}))
 
 
 async def test_gathers_an_upload() -> None:

@@ -181,8 +181,8 @@ async def test_who_sends_nothing_is_not_waited_for(tmp_path: Path, method: str) 
 
 
 async def test_an_upload_that_stops_halfway_ends_and_gives_its_bytes_back(tmp_path: Path) -> None:
-    settings = {"grpc_idle_s": 0.5, "max_audio_bytes": 1_000_000, "max_inflight_bytes": 1_000_000}
-    async with serving(tmp_path, **settings) as (_, port, app), connection(port) as channel:
+    settings = dict.fromkeys(("max_audio_bytes", "max_image_bytes", "max_inflight_bytes"), 1_000_000)
+    async with serving(tmp_path, grpc_idle_s=0.5, **settings) as (_, port, app), connection(port) as channel:
         call: Any = audio_analyzer_pb2_grpc.AudioAnalysisStub(channel).AnalyzeUpload()
         for _ in range(3):  # slowly, but not idle
             await call.write(audio.AnalyzeUploadRequest(data=b"x" * 300_000))
@@ -261,7 +261,7 @@ async def test_a_message_over_the_limit_is_too_large(tmp_path: Path, method: str
 
 
 async def test_photos_are_counted_in_the_byte_budget(tmp_path: Path) -> None:
-    settings = {"max_image_bytes": 1_000_000, "max_inflight_bytes": 2_000_000}
+    settings = {"max_audio_bytes": 2_000_000, "max_image_bytes": 1_000_000, "max_inflight_bytes": 2_000_000}
     async with serving(tmp_path, **settings) as (_, port, app), connection(port) as channel:
         face: Any = liveness_api_pb2_grpc.LivenessServiceStub(channel)
         large = liveness.LivenessRequest(image_data=bytes(900_000))
