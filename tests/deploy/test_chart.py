@@ -105,6 +105,24 @@ JOBS = ("--set", "jobs.enabled=true,minio.endpoint=minio:9000,minio.existingSecr
 ON_SQLITE = ("--set", "service.replicas=1,jobs.volume.size=1Gi")
 
 
+def test_evidence_has_its_key_and_a_log_that_outlasts_the_pod() -> None:
+    options = ("--set", "evidence.keySecret=evidence,evidence.existingClaim=records")
+    manifests = rendered(CHART / "ci" / "defaults.yaml", *options)
+    service = pod_of(manifests, "release-bonafide")
+    (container,) = service["containers"]
+    variables = environment(container)
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    volumes = {each["name"]: each for each in service["volumes"]}
+    assert variables["BONAFIDE_EVIDENCE_KEY"] == f"{mounts['evidence']}/key.pem"
+    assert variables["BONAFIDE_EVIDENCE_LOG"] == mounts["evidence-log"]
+    assert volumes["evidence"]["secret"]["defaultMode"] == 0o440, "with others it would not start"
+    assert volumes["evidence-log"]["persistentVolumeClaim"] == {"claimName": "records"}
+    runner = pod_of(manifests, "release-bonafide-voice")
+    assert not {"evidence", "evidence-log"} & {each["name"] for each in runner["volumes"]}
+    for manifest in manifests:
+        validate(manifest, "1.34")
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -117,6 +135,11 @@ ON_SQLITE = ("--set", "service.replicas=1,jobs.volume.size=1Gi")
             [*PUBLIC, *JOBS, "--set", "redis.host=redis", "--set-json", 'settings={"BONAFIDE_JOBS": false}'],
             "jobs.enabled",
         ),
+        ([*PUBLIC, "--set", "settings.BONAFIDE_VOICE_SHADOW=new/"], "the runner of a second model"),
+        ([*PUBLIC, "--set", "settings.bonafide_face_shadow=new/"], "the runner of a second model"),
+        ([*PUBLIC, "--set", "settings.BONAFIDE_METRICS_HOST=127.0.0.1"], "METRICS_HOST is loopback"),
+        ([*PUBLIC, "--set", "settings.BONAFIDE_GRPC_HOST=::1"], "GRPC_HOST is loopback"),
+        ([*PUBLIC, "--set", "evidence.keySecret=evidence"], "evidence.existingClaim"),
         ([*PUBLIC, "--set", "photojobs.enabled=true"], "needs jobs.enabled"),
         ([*PUBLIC, *JOBS, "--set-json", 'settings={"BONAFIDE_JOBS_PHOTOS": true}'], "photojobs.enabled"),
         ([*PUBLIC, "--set", "jobs.enabled=true", "--set", "redis.host=redis"], "minio.endpoint"),

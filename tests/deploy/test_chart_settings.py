@@ -122,3 +122,19 @@ def test_settings_of_the_service_let_runners_start(
         (container,) = pod["containers"]
         judges_jobs = name in ("release-bonafide", "release-bonafide-jobs", "release-bonafide-photojobs")
         assert read_in(container, monkeypatch, **FROM_SECRETS).jobs == (jobs and judges_jobs)
+
+
+def test_a_model_is_prepared_without_the_storage_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys of the bucket are the service's alone, and an endpoint without keys stops a start."""
+    (tmp_path / "values.yaml").write_text(
+        "models: {download: true, voice: example/model}\n"
+        "minio: {endpoint: 'm:9000', existingSecret: minio}\n"
+        "settings: {MINIO_ENDPOINT: 'other:9000'}\n"
+    )
+    manifests = rendered(CHART / "ci" / "defaults.yaml", "--values", str(tmp_path / "values.yaml"))
+    (preparing,) = pod_of(manifests, "release-bonafide-voice")["initContainers"]
+    assert read_in(preparing, monkeypatch).minio_endpoint is None
+    (service,) = pod_of(manifests, "release-bonafide")["containers"]
+    assert read_in(service, monkeypatch).minio_endpoint == "other:9000"

@@ -151,6 +151,11 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- include "bonafide.jobsChecked" . }}
 {{- include "bonafide.portsChecked" . }}
+{{- include "bonafide.settingsChecked" . }}
+{{- $settings := include "bonafide.settings" . | fromJson }}
+{{- if and .Values.evidence.keySecret (not (or .Values.evidence.existingClaim $settings.BONAFIDE_EVIDENCE_LOG)) }}
+{{- fail "evidence.keySecret needs evidence.existingClaim: a log in the pod would end with it" }}
+{{- end }}
 {{- with .Values.security }}
 {{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
 {{- fail "set security.keysSecret, security.clientCaSecret or security.allowPublic=true: who may call has to be decided" }}
@@ -170,6 +175,18 @@ capabilities: {drop: [ALL]}
 {{- $ports := get (dict "BONAFIDE_METRICS_PORT" "9090" "BONAFIDE_GRPC_PORTS" "50051 50052" "BONAFIDE_AUDIOSOCKET_PORT" "9092") $name -}}
 {{- if and $ports (ne (join " " (regexFindAll "[0-9]+" (include "bonafide.text" $value) -1)) $ports) -}}
 {{- fail (printf "settings.%s can be nothing but %s: probes, Services and policies have these ports" $name $ports) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Settings with which the service would not start, or never be ready. */}}
+{{- define "bonafide.settingsChecked" -}}
+{{- range $name, $value := include "bonafide.settings" . | fromJson -}}
+{{- if and $value (has $name (list "BONAFIDE_VOICE_SHADOW" "BONAFIDE_FACE_SHADOW")) -}}
+{{- fail (printf "settings.%s needs the runner of a second model, of which this chart has no Deployment" $name) -}}
+{{- end -}}
+{{- if and (has $name (list "BONAFIDE_METRICS_HOST" "BONAFIDE_GRPC_HOST" "BONAFIDE_AUDIOSOCKET_HOST")) (regexMatch "^(127\\.|::1$|\\[::1\\]$|localhost$)" (toString $value)) -}}
+{{- fail (printf "settings.%s is loopback, where neither probes nor callers reach a pod" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -226,6 +243,10 @@ capabilities: {drop: [ALL]}
     {{- end -}}
     {{- if .clientCaSecret }}{{ $_ := set $own "BONAFIDE_TLS_CLIENT_CA" "/etc/bonafide/client-ca/ca.crt" }}{{ end -}}
     {{- if .allowPublic }}{{ $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" }}{{ end -}}
+  {{- end -}}
+  {{- with .root.Values.evidence -}}
+    {{- if .keySecret }}{{ $_ := set $own "BONAFIDE_EVIDENCE_KEY" "/etc/bonafide/evidence/key.pem" }}{{ end -}}
+    {{- if .existingClaim }}{{ $_ := set $own "BONAFIDE_EVIDENCE_LOG" "/var/lib/bonafide-evidence" }}{{ end -}}
   {{- end -}}
   {{- with .root.Values.minio -}}
     {{- if .endpoint -}}
