@@ -115,32 +115,32 @@ class FaceJudgement:
                 raise Internal("the face model gave no score")
             threshold = effective_threshold(self._threshold, model.threshold)
             served = face_opinion(model, threshold, score.fake)
+            answer = answer_of(
+                score.fake,
+                served.label,
+                band=effective_band(self._band, model.uncertain, threshold),
+                prior_log_odds=model.prior_log_odds,
+            )
+            members = model.named(score.members)
+            report = FaceReport(
+                score.fake, served.label, threshold, model, photo.faces, photo.reason, members, answer=answer
+            )
+            if self._records is not None:
+                judgement = Judgement(
+                    "object" if stored_at else "photo",
+                    media,
+                    model,
+                    threshold,
+                    score.fake,
+                    served.label,
+                    member_scores=members,
+                    answer=answer,
+                    codec=codec,
+                    reference=stored_at,
+                )
+                report = replace(report, evidence=await self._records.record(judgement, call))
             trial.answered(served, photo.pixels)
-        answer = answer_of(
-            score.fake,
-            served.label,
-            band=effective_band(self._band, model.uncertain, threshold),
-            prior_log_odds=model.prior_log_odds,
-        )
-        members = model.named(score.members)
-        report = FaceReport(
-            score.fake, served.label, threshold, model, photo.faces, photo.reason, members, answer=answer
-        )
-        if self._records is None:
             return report
-        judgement = Judgement(
-            "object" if stored_at else "photo",
-            media,
-            model,
-            threshold,
-            score.fake,
-            served.label,
-            member_scores=members,
-            answer=answer,
-            codec=codec,
-            reference=stored_at,
-        )
-        return replace(report, evidence=await self._records.record(judgement, call))
 
 
 class StoredPhotos:

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from PIL import Image
 from bonafide.calls import Call
 from bonafide.decoders.photos import ThreadPhotos
 from bonafide.errors import Internal, Overloaded, UnreadableMedia
+from bonafide.evidence.judgement import Judgement, Records
 from bonafide.face import FaceJudgement
 from bonafide.photo.preparation import Photo
 from bonafide.photo.quality import Reason
@@ -28,11 +30,12 @@ def reader() -> PhotoReader:
     return PhotoReader(PhotoRules.from_settings(Settings(decode_threads=2, face_min_pixels=0)))
 
 
-async def judgement(remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8) -> FaceJudgement:
+async def judgement(
+    remote: LocalRemote, *, threshold: float = 0.5, max_calls: int = 8, records: Records | None = None
+) -> FaceJudgement:
     runner = await ready_runner(remote, PhotoScore.of, max_calls=max_calls)
-    return FaceJudgement(
-        runner=runner, photos=ThreadPhotos(reader(), ThreadPoolExecutor(1, "decode")), threshold=threshold
-    )
+    photos = ThreadPhotos(reader(), ThreadPoolExecutor(1, "decode"))
+    return FaceJudgement(runner=runner, photos=photos, threshold=threshold, records=records)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,29 @@ async def test_errors() -> None:
         await judge.judge(encode_image(photo()), Call.within(5))
     with judge._runner.admit(), pytest.raises(Overloaded):
         await judge.judge(encode_image(photo()), Call.within(5))
+
+
+class SlowDisk:
+    """Records that are kept when the disk allows it."""
+
+    needs_media = signs = True
+
+    def __init__(self) -> None:
+        self.asked, self.allowed = asyncio.Event(), asyncio.Event()
+
+    async def record(self, judgement: Judgement, call: Call) -> str:
+        self.asked.set()
+        await self.allowed.wait()
+        return "signed"
+
+
+async def test_a_call_counts_until_its_record_is_kept() -> None:
+    disk = SlowDisk()
+    judge = await judgement(LocalRemote(), max_calls=1, records=disk)
+    first = asyncio.create_task(judge.judge(encode_image(photo()), Call.within(5)))
+    await disk.asked.wait()
+    with pytest.raises(Overloaded):
+        async with asyncio.timeout(5):
+            await judge.judge(encode_image(photo()), Call.within(5))
+    disk.allowed.set()
+    assert (await first).evidence == "signed"

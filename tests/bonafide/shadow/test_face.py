@@ -12,7 +12,8 @@ import pytest
 from bonafide.calls import Call
 from bonafide.decoders.frames import Media
 from bonafide.decoders.photos import ThreadPhotos
-from bonafide.errors import UnreadableMedia
+from bonafide.errors import Unavailable, UnreadableMedia
+from bonafide.evidence.judgement import Judgement, Records
 from bonafide.face import FaceJudgement
 from bonafide.photo.preparation import Photo
 from bonafide.photo.reader import PhotoReader
@@ -55,14 +56,17 @@ class Shadowed:
 
 
 @asynccontextmanager
-async def shadowed(second: ShadowRemote, fake: float = 0.9, **chosen: Any) -> AsyncIterator[Shadowed]:
+async def shadowed(
+    second: ShadowRemote, fake: float = 0.9, records: Records | None = None, **chosen: Any
+) -> AsyncIterator[Shadowed]:
     seen = Seen()
     work = comparisons(seen, "face", **chosen)
     runner = await ready_runner(LocalRemote(lambda _: fake), PhotoScore.of)
     with ThreadPoolExecutor(1) as pool:
         photos = Emptying(pool)
         shadow = FaceShadow(work, await shadow_runner(second), photos, threshold=None, timeout_s=10)
-        yield Shadowed(FaceJudgement(runner=runner, photos=photos, threshold=0.5, shadow=shadow), photos, work, seen)
+        judge = FaceJudgement(runner=runner, photos=photos, threshold=0.5, shadow=shadow, records=records)
+        yield Shadowed(judge, photos, work, seen)
         await work.close()
 
 
@@ -117,6 +121,23 @@ async def test_photos_that_cannot_be_judged_are_not_compared() -> None:
         assert running.work.pending == 0
         assert not running.seen.outcomes
         assert running.work.hold(1000)
+
+
+class NoRoom:
+    """Records that cannot be kept."""
+
+    needs_media = signs = True
+
+    async def record(self, judgement: Judgement, call: Call) -> str:
+        raise Unavailable("the disk is full")
+
+
+async def test_verdicts_that_are_refused_are_not_compared() -> None:
+    async with shadowed(ShadowRemote(), records=NoRoom()) as running:
+        with pytest.raises(Unavailable):
+            await running.judge.judge(bytearray(PHOTO), Call.within(5))
+        assert running.work.pending == 0
+        assert not running.seen.outcomes
 
 
 async def test_a_shadow_that_is_gone_changes_no_answer() -> None:
