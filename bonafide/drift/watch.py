@@ -64,6 +64,8 @@ class ScoreWatch:
         self._spoof_share = spoof_share
         self._versions: set[str] = set()
         self._recent: dict[tuple[str, str, str, str], _Recent] = {}
+        self._newest: dict[tuple[str, bool], str] = {}
+        self._measured: set[tuple[str, str, str, str]] = set()
 
     def answered(self, model: ModelInfo, transport: str, codec: str, scores: Iterable[float]) -> None:
         """Takes the scores of one verdict.
@@ -75,6 +77,7 @@ class ScoreWatch:
             scores: of its windows, or of the photo, 0..1.
         """
         labels = self._labels(model, transport, codec)
+        self._forget_replaced(labels)
         kept = self._recent.setdefault(labels, _Recent(self._most))
         for score in scores:
             kept.add(score_bin(score))
@@ -82,6 +85,17 @@ class ScoreWatch:
         if model.fitted_scores is not None and labels[1] != _OTHER and 2 * len(kept.bins) >= self._most:
             expected = expected_counts(model.fitted_scores, self._spoof_share)
             self._observer.drift(labels, stability_index(expected, kept.counts))
+            self._measured.add(labels)
+
+    def _forget_replaced(self, labels: tuple[str, str, str, str]) -> None:
+        """Another version answers now: the last distances of the one before would stay for ever, and alert."""
+        runner = _runner_of(labels)
+        if self._newest.setdefault(runner, labels[1]) == labels[1]:
+            return
+        self._newest[runner] = labels[1]
+        for each in self._measured:
+            if _runner_of(each) == runner and each[1] != labels[1]:
+                self._observer.drift(each, 0.0)
 
     def _labels(self, model: ModelInfo, transport: str, codec: str) -> tuple[str, str, str, str]:
         version = model.version
@@ -96,3 +110,8 @@ class ScoreWatch:
             transport if transport in TRANSPORTS else _OTHER,
             codec if codec in FORMATS else _OTHER,
         )
+
+
+def _runner_of(labels: tuple[str, str, str, str]) -> tuple[str, bool]:
+    """The task, and whether it is of calls: jobs, which have no transport, have runners of their own."""
+    return labels[0], labels[2] != _OTHER

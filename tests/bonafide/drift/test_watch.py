@@ -54,6 +54,19 @@ def test_transports_and_codecs_are_apart(seen: Seen) -> None:
     assert distances["http", "wav"] == pytest.approx(0, abs=1e-9)
 
 
+def test_a_model_that_was_replaced_is_no_longer_far_away(seen: Seen) -> None:
+    """Its last distance would stay in the metrics, and the alert with it, until the process ends."""
+    watched, after = watch(seen), replace(FITTED, version="after")
+    for transport, codec in (("http", "wav"), ("grpc", "mulaw"), ("", "wav")):
+        watched.answered(FITTED, transport, codec, [0.5] * 20)
+    watched.answered(after, "http", "wav", [0.5])
+    of_before = {labels[2:]: distance for labels, distance in seen.distances.items() if labels[1] == FITTED.version}
+    assert of_before["http", "wav"] == of_before["grpc", "mulaw"] == 0
+    assert of_before["other", "wav"] > 5, "jobs have runners, and perhaps models, of their own"
+    watched.answered(FITTED, "http", "wav", [0.5])  # of a call that began before, or put back
+    assert seen.distances["voice", FITTED.version, "http", "wav"] > 5
+
+
 def test_the_number_of_series_is_bounded_whatever_comes(seen: Seen) -> None:
     watched = watch(seen)
     for number in range(100):
