@@ -69,3 +69,15 @@ def test_the_unit_waits_for_the_drain() -> None:
     assert found is not None
     assert int(found[1]) >= Settings.model_fields["drain_s"].default + 20
     assert set(re.findall(r"\b(BONAFIDE_\w+)=", UNIT.read_text())) <= setting_variables()
+
+
+def test_what_is_written_has_a_place_where_the_rest_is_read_only() -> None:
+    """Defaults are within the checkout, or the Bento, which neither the unit nor a read-only container may write to."""
+    written = ("models_dir", "jobs_db")
+    unit = dict(re.findall(r"\b(BONAFIDE_\w+)=(\S+)", UNIT.read_text()))
+    image = (DEPLOY / "image" / "Dockerfile").read_text()
+    (volume,) = re.findall(r"^VOLUME (\S+)$", image, re.MULTILINE)
+    for name in written:
+        variable = f"BONAFIDE_{name.upper()}"
+        assert unit[variable].startswith("%S/bonafide")
+        assert re.search(rf"^ +{variable}={volume}\b", image, re.MULTILINE), variable
