@@ -4,6 +4,7 @@ A process has a chain of its own, named by a random id: several processes write 
 goes on in the next file when one is full: `<chain>.000001.jws`, `<chain>.000002.jws`, ...
 """
 
+import errno
 import hashlib
 import os
 import secrets
@@ -54,6 +55,7 @@ class EvidenceLog:
         self._max_bytes = max_bytes
         self._sync = sync
         self._file: int | None = None
+        self._name_lasts = False
         self._previous = FIRST
         self._begin()
 
@@ -107,15 +109,20 @@ class EvidenceLog:
             self.close()
             self._file, self._size = file, 0
             self._part += 1
-            if self._sync:
-                self._sync_folder()
+            self._name_lasts = not self._sync
+        if not self._name_lasts:
+            self._sync_folder()
+            self._name_lasts = True
         return self._file
 
     def _sync_folder(self) -> None:
-        """Makes the name of a new file last."""
+        """Makes the name of a new file last, where the file system has such a step."""
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
         finally:
             os.close(folder)
 

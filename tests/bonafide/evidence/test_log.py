@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import resource
+import stat
 import subprocess
 import sys
 from itertools import pairwise
@@ -105,11 +106,48 @@ def test_a_file_whose_end_is_reported_as_an_error_is_not_written_to_again(
     assert kept in lines_of(tmp_path)
 
 
+class Folders:
+    """Stands for `os.fsync`; that of a folder fails with these errors first."""
+
+    def __init__(self, *errors: int) -> None:
+        self.errors = list(errors)
+        self.synced: list[bool] = []
+        self._sync = os.fsync
+
+    def __call__(self, file: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(file).st_mode)
+        if is_folder and self.errors:
+            raise OSError(self.errors.pop(0), "the folder")
+        self.synced.append(is_folder)
+        self._sync(file)
+
+
+def test_no_record_is_given_out_before_the_name_of_its_file_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = Folders(errno.EIO, errno.EIO)
+    monkeypatch.setattr(os, "fsync", folders)
+    log = EvidenceLog(tmp_path, max_bytes=1_000, sync=True)
+    for _ in range(2):
+        with pytest.raises(OSError, match="the folder"):
+            log.append(numbered)
+    for number in range(2):
+        assert log.append(numbered).split()[1] == str(number)
+    assert folders.synced == [True, False, False]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_system_that_syncs_no_folders_keeps_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", Folders(errno.EINVAL))
+    log = EvidenceLog(tmp_path, max_bytes=1_000, sync=True)
+    assert [log.append(numbered).split()[1] for _ in range(2)] == ["0", "1"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError):
-        EvidenceLog(tmp_path, max_bytes=1000, sync=True)
+        EvidenceLog(tmp_path, max_bytes=1_000, sync=True)
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
@@ -119,7 +157,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_made_leaves_no_trace(tmp_path: Path) -> None:
-    log = EvidenceLog(tmp_path, max_bytes=1000, sync=True)
+    log = EvidenceLog(tmp_path, max_bytes=1_000, sync=True)
 
     def failing(place: Place) -> str:
         raise ValueError
