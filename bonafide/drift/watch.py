@@ -30,7 +30,7 @@ class DriftObserver(Protocol):
         """A window or photo got this score; labels are task, version, transport and codec."""
 
     def drift(self, labels: tuple[str, str, str, str], distance: float) -> None:
-        """The index of the most recent scores of these labels."""
+        """The index of the most recent scores of these labels; 0 once another version answers in their place."""
 
 
 @dataclass

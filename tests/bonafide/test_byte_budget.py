@@ -1,6 +1,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ async def parts(*sizes: int) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("largest", ["max_audio_bytes", "max_image_bytes"])
 def test_it_has_room_for_the_largest_file(largest: str) -> None:
-    limits = {"max_audio_bytes": 1000, "max_image_bytes": 1000, "max_inflight_bytes": 1000}
+    limits: dict[str, Any] = {"max_audio_bytes": 1000, "max_image_bytes": 1000, "max_inflight_bytes": 1000}
     with ByteBudget.from_settings(Settings(**limits)).keep(1000):
         pass
     with pytest.raises(ValueError, match=f"BONAFIDE_MAX_INFLIGHT_BYTES must be at least BONAFIDE_{largest.upper()}, "):
