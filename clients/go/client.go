@@ -34,6 +34,10 @@ const (
 
 const partBytes = 256 * 1024
 
+// A call is repeated only while its request is buffered, by itself up to 256 KiB: this holds the largest photo that the
+// service takes by default.
+const photoRetryBytes = 17 << 20
+
 // Client is one balanced connection to a service. Safe for concurrent use; make one and keep it.
 type Client struct {
 	conn   *grpc.ClientConn
@@ -157,7 +161,8 @@ func (c *Client) AnalyzeUpload(
 
 // PredictLiveness judges a photo of a face. A photo that cannot be judged is an *Error.
 func (c *Client) PredictLiveness(ctx context.Context, photo []byte) (*liveness.LivenessResponse, error) {
-	answer, err := ask(ctx, FaceTimeout, c.face.PredictLiveness, &liveness.LivenessRequest{ImageData: photo})
+	request := &liveness.LivenessRequest{ImageData: photo}
+	answer, err := ask(ctx, FaceTimeout, c.face.PredictLiveness, request, grpc.MaxRetryRPCBufferSize(photoRetryBytes))
 	if err != nil {
 		return nil, err
 	}
@@ -214,11 +219,12 @@ func ask[Request, Response any](
 	timeout time.Duration,
 	method func(context.Context, Request, ...grpc.CallOption) (Response, error),
 	request Request,
+	options ...grpc.CallOption,
 ) (Response, error) {
 	ctx, cancel := within(ctx, timeout)
 	defer cancel()
 	var trailer metadata.MD
-	answer, err := method(ctx, request, grpc.Trailer(&trailer))
+	answer, err := method(ctx, request, append(options, grpc.Trailer(&trailer))...)
 	if err != nil {
 		return answer, failure(err, trailer)
 	}

@@ -86,6 +86,53 @@ func TestAStreamWithoutAVerdictIsAnError(t *testing.T) {
 	if _, err := client.AnalyzeUpload(t.Context(), strings.NewReader("x"), ""); !errors.Is(err, errTorn) {
 		t.Error(err)
 	}
+	live, err := client.Live(t.Context(), &audioanalyzer.LiveAudioConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(live.Send([]byte{0, 0}), live.End()); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range live.Events() {
+		last = err
+	}
+	var failed *Error
+	if !errors.As(last, &failed) || failed.Code != "internal" {
+		t.Error(last)
+	}
+}
+
+// ended is a stream that the service has ended already.
+type ended struct{ grpc.ClientStream }
+
+func (e ended) SendMsg(any) error { return io.EOF }
+
+func TestALiveCallThatIsRefusedAtOnceSaysWhy(t *testing.T) {
+	p := &peer{
+		failures: []error{status.Error(codes.Unauthenticated, "no key")},
+		trailer:  metadata.Pairs("bonafide-error-code", "unauthenticated"),
+	}
+	over := func(
+		ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, next grpc.Streamer,
+		options ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
+		stream, err := next(ctx, desc, conn, method, options...)
+		return ended{stream}, err
+	}
+	client := dial(t, serve(t, p, nil), WithDialOptions(grpc.WithStreamInterceptor(over)))
+	live, err := client.Live(t.Context(), &audioanalyzer.LiveAudioConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed *Error
+	for _, err := range live.Events() {
+		if !errors.As(err, &failed) || failed.Code != "unauthenticated" {
+			t.Error(err)
+		}
+	}
+	if failed == nil {
+		t.Error("no error")
+	}
 }
 
 func TestTheChoiceOfChannels(t *testing.T) {
@@ -133,6 +180,10 @@ func TestUnavailableIsRetriedAndAnUploadIsNot(t *testing.T) {
 	p := &peer{failures: []error{unavailable(), unavailable()}}
 	client := dial(t, serve(t, p, nil))
 	if _, err := client.AnalyzeObject(t.Context(), "calls", "a.wav", ""); err != nil || p.calls() != 3 {
+		t.Errorf("%v after %d calls", err, p.calls())
+	}
+	p.failures, p.photo = []error{unavailable()}, &liveness.LivenessResponse{Success: true, PredictedClass: "fake"}
+	if _, err := client.PredictLiveness(t.Context(), make([]byte, 3<<20)); err != nil || p.calls() != 5 {
 		t.Errorf("%v after %d calls", err, p.calls())
 	}
 	p.failures = []error{unavailable()}

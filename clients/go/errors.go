@@ -1,7 +1,6 @@
 package bonafide
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -15,7 +14,11 @@ import (
 
 const codeTooLarge = "too_large"
 
-var errTorn = errors.New("the service ended the call without a verdict")
+var errTorn = &Error{
+	Code:    "internal",
+	Status:  codes.Internal,
+	Message: "the service ended the call without a verdict",
+}
 
 // Error is what the service said when a call failed.
 type Error struct {

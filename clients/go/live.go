@@ -2,6 +2,8 @@ package bonafide
 
 import (
 	"context"
+	"errors"
+	"io"
 	"iter"
 
 	"google.golang.org/grpc"
@@ -25,9 +27,12 @@ func (c *Client) Live(ctx context.Context, config *audioanalyzer.LiveAudioConfig
 		return nil, failure(err, nil)
 	}
 	live := &Live{stream, cancel}
-	return live, live.send(&audioanalyzer.LiveAudioRequest{
-		Message: &audioanalyzer.LiveAudioRequest_Config{Config: config},
-	})
+	err = live.send(&audioanalyzer.LiveAudioRequest{Message: &audioanalyzer.LiveAudioRequest_Config{Config: config}})
+	if err != nil && !errors.Is(err, io.EOF) { // of a call that is refused at once Events says why
+		cancel()
+		return nil, err
+	}
+	return live, nil
 }
 
 // Send sends samples in the configured encoding, at most 1 MiB. io.EOF means that the call has ended; Events says why.
@@ -45,10 +50,13 @@ func (l *Live) Flush() error {
 // End says that nothing more comes; the summary follows.
 func (l *Live) End() error { return l.stream.CloseSend() }
 
-// Events yields each window as it is judged, then the summary. An error is the last thing it yields.
+// Events yields each window as it is judged, then the summary. An error, which a call that ends without a summary is
+// too, is the last thing it yields.
 func (l *Live) Events() iter.Seq2[*audioanalyzer.LiveAudioEvent, error] {
 	return func(yield func(*audioanalyzer.LiveAudioEvent, error) bool) {
+		complete := false
 		for event, err := range received(l.stream, misreadLive) {
+			complete = event.GetSummary() != nil || err != nil
 			if err != nil {
 				l.cancel() // the service may still go on, and whoever sends must learn that nobody listens
 			}
@@ -57,7 +65,16 @@ func (l *Live) Events() iter.Seq2[*audioanalyzer.LiveAudioEvent, error] {
 			}
 		}
 		l.cancel()
+		if !complete {
+			yield(nil, errTorn)
+		}
 	}
 }
 
-func (l *Live) send(request *audioanalyzer.LiveAudioRequest) error { return l.stream.Send(request) }
+func (l *Live) send(request *audioanalyzer.LiveAudioRequest) error {
+	err := l.stream.Send(request)
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return failure(err, nil)
+}

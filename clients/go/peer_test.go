@@ -132,6 +132,9 @@ func (p *peer) AnalyzeLive(
 	}
 	for sequence := uint64(0); ; {
 		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) && p.torn {
+			return nil
+		}
 		if errors.Is(err, io.EOF) {
 			end := cmp.Or(p.live, &audioanalyzer.LiveSummary{Label: "bonafide", RequestId: "req-8"})
 			return stream.Send(&audioanalyzer.LiveAudioEvent{Event: &audioanalyzer.LiveAudioEvent_Summary{Summary: end}})
