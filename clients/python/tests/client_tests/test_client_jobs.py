@@ -1,9 +1,9 @@
 """Jobs over both clients and the command, against a peer that keeps one job."""
 
-import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -172,11 +172,14 @@ def test_a_list_from_standard_input(
     jobs_peer: JobPeer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
     stdin: bytes,
     keys: list[str] | None,
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), "ascii"))
-    code = main(["jobs", "create", "--bucket", "calls", "-", "z.wav", "--address", jobs_address])
+    (tmp_path / "list").write_bytes(stdin)
+    with (tmp_path / "list").open(encoding="ascii") as listed:
+        monkeypatch.setattr("sys.stdin", listed)
+        code = main(["jobs", "create", "--bucket", "calls", "-", "z.wav", "--address", jobs_address])
     if keys is None:
         assert (code, jobs_peer.wanted) == (2, [])
         assert "line 3" in capsys.readouterr().err

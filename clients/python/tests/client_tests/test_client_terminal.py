@@ -16,6 +16,7 @@ import pytest
 
 from .command import COMMAND, environment
 from .peer import Peer
+from .signer import Signer
 
 
 class Terminal:
@@ -122,6 +123,26 @@ def test_ctrl_c_ends_it_while_a_pipe_is_silent(
     reader, path = silent
     process = started(verb, path if by_path else "-", "--address", address, stdin=reader)
     until_read(reader)
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "interrupted\n")
+
+
+def test_ctrl_c_ends_it_while_a_list_of_keys_is_silent(address: str, silent: tuple[int, Path]) -> None:
+    process = started("jobs", "create", "--bucket", "calls", "-", "--address", address, stdin=silent[0])
+    until_read(silent[0])
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("read", ["keys", "record", "file"])
+def test_ctrl_c_ends_it_while_what_is_verified_is_silent(silent: tuple[int, Path], tmp_path: Path, read: str) -> None:
+    signer = Signer()
+    (tmp_path / "keys").write_text(signer.jwks())
+    (tmp_path / "record").write_text(signer.record(b"RIFF"))
+    (tmp_path / "file").write_bytes(b"RIFF")
+    paths = {name: tmp_path / name for name in ("keys", "record", "file")} | {read: silent[1]}
+    process = started("verify", paths["file"], paths["record"], "--key", paths["keys"], stdin=silent[0])
+    until_read(silent[0])
     process.send_signal(signal.SIGINT)
     assert ended(process) == (130, "interrupted\n")
 

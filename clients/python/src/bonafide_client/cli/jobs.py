@@ -11,10 +11,12 @@ from ..aio import AsyncBonafideClient
 from ..errors import BonafideError
 from ..job_results import Job
 from ..results import FaceReport
+from ..threads import in_thread
 from . import documents, render
 from .options import USAGE, JobsOptions, Options
 from .outcome import GENUINE, UNJUDGED, Outcome, exit_code
 from .printer import Printer
+from .standard_input import standard_input
 
 
 async def jobs(client: AsyncBonafideClient, options: Options, wanted: JobsOptions) -> int:
@@ -51,7 +53,7 @@ async def _create(
     client: AsyncBonafideClient, options: Options, wanted: JobsOptions, out: Printer, err: Printer
 ) -> int:
     try:
-        keys = [key for name in options.names for key in (_listed() if name == "-" else [name])]
+        keys = [key for name in options.names for key in (await _listed() if name == "-" else [name])]
     except ValueError as error:
         sys.stderr.write(f"bonafide: error: {error}\n")
         return USAGE
@@ -131,19 +133,20 @@ def _show(job: Job, options: Options, out: Printer) -> None:
     out.print(Text(text + (f", {job.failed} failed" if job.failed else ""), "bold"))
 
 
-def _listed() -> list[str]:
+async def _listed() -> list[str]:
     """Keys from standard input, as `POST /jobs` reads an uploaded list.
 
     Raises:
         ValueError: a line is not UTF-8.
     """
     keys = []
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    content = await in_thread(lambda: standard_input().read())  # a pipe may be silent
+    for number, line in enumerate(content.split(b"\n"), 1):
         if number == 1:
             line = line.removeprefix(BOM_UTF8)
         if line.strip():
             try:
-                keys.append(line.removesuffix(b"\n").removesuffix(b"\r").decode())
+                keys.append(line.removesuffix(b"\r").decode())
             except UnicodeDecodeError:
                 raise ValueError(f"standard input, line {number}: not UTF-8") from None
     return keys

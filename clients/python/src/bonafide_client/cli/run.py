@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
-from typing import BinaryIO
 
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from .options import USAGE, Options
 from .outcome import GENUINE, UNANSWERED, Outcome, exit_code
 from .printer import Printer
 from .progress import Bar, Bars
+from .standard_input import standard_input
 
 
 async def run(options: Options) -> int:
@@ -78,7 +78,7 @@ async def _judge(client: AsyncBonafideClient, options: Options, name: str, bar: 
     try:
         if options.bucket is not None:
             return Outcome(name, options.bucket, await _judge_object(client, options, name, bar))
-        source: Source = _standard_input() if name == "-" else Path(name)
+        source: Source = standard_input() if name == "-" else Path(name)
         if options.verb == "face":
             return Outcome(name, None, await client.predict_liveness(source, timeout_s=options.timeout_s))
         report = await client.analyze_file(
@@ -91,11 +91,6 @@ async def _judge(client: AsyncBonafideClient, options: Options, name: str, bar: 
         return Outcome(name, None, report)
     except (BonafideError, OSError) as error:
         return Outcome(name, options.bucket, error)
-
-
-def _standard_input() -> BinaryIO:
-    """Without a buffer: Python could not end while a thread that is left behind waits for it."""
-    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
 async def _judge_object(client: AsyncBonafideClient, options: Options, key: str, bar: Bar) -> AudioReport:

@@ -8,6 +8,7 @@ from rich.text import Text
 from ..aio import AsyncBonafideClient
 from ..errors import BonafideError
 from ..results import AudioReport, FaceReport
+from ..threads import in_thread
 from . import documents
 from .options import USAGE, Options, VerifyOptions
 from .outcome import GENUINE, UNANSWERED, UNJUDGED
@@ -15,7 +16,7 @@ from .printer import Printer
 from .render import printable
 
 if TYPE_CHECKING:
-    from ..evidence import Record
+    from ..evidence import Chain, PublicKeys, Record
     from ..evidence.difference import Difference
 
 REFUSED, DIFFERENT = 1, 5
@@ -25,19 +26,17 @@ async def verify(options: Options, wanted: VerifyOptions) -> int:
     """Verifies signature, file and log, then asks the service if that is wanted. Returns the exit code."""
     out, err = Printer(sys.stdout), Printer(sys.stderr)
     try:
-        from ..evidence import EvidenceError, PublicKeys, digest_of_file, verify_log, verify_record
+        from ..evidence import EvidenceError, PublicKeys
     except ImportError:
         err.print(Text("bonafide: error: verify needs cryptography: pip install 'bonafide-client[evidence]'"))
         return USAGE
     try:
-        keys = PublicKeys.read(wanted.keys)
+        keys = await in_thread(PublicKeys.read, wanted.keys)
     except (OSError, ValueError) as error:
         err.print(Text(f"bonafide: error: {printable(str(error))}"))
         return USAGE
     try:
-        record = verify_record(wanted.record.read_bytes(), keys)
-        record.require_media(digest_of_file(wanted.file))
-        chains = [] if wanted.log is None else verify_log(wanted.log, keys, record.text)
+        record, chains = await in_thread(_verified, wanted, keys)  # a file may be large, a pipe silent
     except EvidenceError as error:
         if options.json:
             out.document({"file": str(wanted.file), "verified": False, "refused": str(error)})
@@ -65,6 +64,14 @@ async def verify(options: Options, wanted: VerifyOptions) -> int:
     else:
         _show(out, document, options.quiet)
     return code
+
+
+def _verified(wanted: VerifyOptions, keys: "PublicKeys") -> "tuple[Record, list[Chain]]":
+    from ..evidence import digest_of_file, verify_log, verify_record
+
+    record = verify_record(wanted.record.read_bytes(), keys)
+    record.require_media(digest_of_file(wanted.file))
+    return record, [] if wanted.log is None else verify_log(wanted.log, keys, record.text)
 
 
 async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record") -> tuple[int, dict[str, Any]]:
