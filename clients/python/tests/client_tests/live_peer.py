@@ -25,6 +25,7 @@ class LivePeer:
         cuts: the n-th connection is torn after as many audio frames as the n-th number says, the last unanswered.
         refusals: HTTP answers to the next handshakes: status, error document or None, headers.
         errors: codes of `error` answers to the next audio frames; the audio is kept, unless it is one of `REFUSALS`.
+        unjudged: numbers of windows, in each connection, that have no verdict.
         mute: audio is never answered.
         connections: frames of each connection, audio as bytes and the rest as objects.
         headers: of each handshake.
@@ -34,6 +35,7 @@ class LivePeer:
         self.cuts: list[int] = []
         self.refusals: list[tuple[HTTPStatus, dict[str, str] | None, dict[str, str]]] = []
         self.errors: list[str] = []
+        self.unjudged: set[int] = set()
         self.mute = False
         self.close_with: tuple[int, str] | None = None
         self.connections: list[list[Any]] = []
@@ -64,7 +66,7 @@ class LivePeer:
         cut = self.cuts.pop(0) if self.cuts else None
         frames: list[Any] = []
         self.connections.append(frames)
-        state = _Stream()
+        state = _Stream(self.unjudged)
         async for frame in connection:
             frames.append(frame if isinstance(frame, bytes) else json.loads(frame))
             if isinstance(frame, bytes) and self.close_with is not None:
@@ -93,10 +95,11 @@ def error(code: str) -> dict[str, Any]:
 class _Stream:
     """The audio of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, unjudged: set[int]) -> None:
         self.rate, self.chunk_s, self.overlap_s = 16_000, 1.0, 0.0
         self.buffer = array("f")
-        self.start = 0
+        self.start = self.number = 0
+        self.unjudged = unjudged
         self.windows: list[dict[str, Any]] = []
 
     def answer(self, frame: Any) -> dict[str, Any]:
@@ -120,21 +123,29 @@ class _Stream:
         self.buffer.frombytes(frame)
 
     def _judged(self, length: int, whole: bool = False) -> dict[str, Any]:
-        found = []
+        found, lost = [], []
         while len(self.buffer) >= length:
             part = self.buffer[:length]
-            found.append(self._window(sum(part) / length, length))
-            self.windows.append(found[-1])
+            if self.number in self.unjudged:
+                lost.append(str(self.number))
+            else:
+                found.append(self._window(sum(part) / length, length))
+                self.windows.append(found[-1])
+            self.number += 1
             hop = length if whole else length - int(self.overlap_s * self.rate)
             self.buffer, self.start = self.buffer[hop:], self.start + hop
+        told = f"no verdict on the windows {', '.join(lost)}" if lost else ""
         if not found:
-            return {"type": "buffering", "buffer_duration": len(self.buffer) / self.rate}
-        return {"type": "detection_result", "result": found[-1], "windows": found, "threshold": THRESHOLD}
+            return (
+                error("overloaded") if lost else {"type": "buffering", "buffer_duration": len(self.buffer) / self.rate}
+            )
+        result = {"result": found[-1], "windows": found, "threshold": THRESHOLD, "error_message": told}
+        return {"type": "detection_result", **result}
 
     def _window(self, score: float, length: int) -> dict[str, Any]:
         label = "spoof" if score >= THRESHOLD else "bonafide"
         return {
-            "sequence": len(self.windows),
+            "sequence": self.number,
             "start_time_seconds": self.start / self.rate,
             "end_time_seconds": (self.start + length) / self.rate,
             "label": label,

@@ -6,10 +6,11 @@ import pytest
 
 from bonafide_client import AudioReport, FaceReport, ModelIdentity
 from bonafide_client.cli.outcome import GENUINE, SPOOF, UNJUDGED, Outcome, of_voice
-from bonafide_client.live.results import LiveChannel, LiveSummary
+from bonafide_client.live.results import JudgedWindow, LiveChannel, LiveSummary
 from bonafide_client.results import ChannelVerdict
 
 MODEL = ModelIdentity("model", "v1", demo=False)
+WHOLE = (JudgedWindow(0, 0.0, 4.0, "bonafide", 0.2, 1.0),)
 CASES: list[tuple[dict[str, Any], int]] = [
     ({}, GENUINE),
     ({"decision": "bonafide"}, GENUINE),
@@ -34,7 +35,7 @@ def report(**fields: Any) -> AudioReport:
 
 def summary(**fields: Any) -> LiveSummary:
     told: dict[str, Any] = {
-        "label": "bonafide", "score": 0.2, "threshold": 0.5, "windows": (), "suspicious": (), "audio_seconds": 4.0,
+        "label": "bonafide", "score": 0.2, "threshold": 0.5, "windows": WHOLE, "suspicious": (), "audio_seconds": 4.0,
         "judged_seconds": 4.0, "speech_seconds": 4.0, "model": MODEL, "calibrated": True, "request_id": "r",
     }  # fmt: skip
     return LiveSummary(**(told | fields))
@@ -52,7 +53,7 @@ def test_a_partial_spoof_in_any_channel_counts() -> None:
     }  # fmt: skip
     spoofed = told | {"partially_spoofed": True}
     recorded = [ChannelVerdict(number=number, chunks=(), **each) for number, each in enumerate([told, spoofed])]
-    live = [LiveChannel(number=number, windows=(), **each) for number, each in enumerate([told, spoofed])]
+    live = [LiveChannel(number=number, windows=WHOLE, **each) for number, each in enumerate([told, spoofed])]
     for count, code in ((1, GENUINE), (2, UNJUDGED)):
         assert Outcome("a", None, report(channels=tuple(recorded[:count]))).exit_code == code
         assert of_voice(summary(channels=tuple(live[:count]))) == code
@@ -61,6 +62,11 @@ def test_a_partial_spoof_in_any_channel_counts() -> None:
 def test_chunks_without_a_score_are_no_success_and_hide_no_finding() -> None:
     assert Outcome("a", None, report(error_message="chunk_3 could not be scored")).exit_code == UNJUDGED
     assert Outcome("a", None, report(label="spoof", error_message="chunk_3 could not be scored")).exit_code == SPOOF
+
+
+def test_live_speech_without_a_verdict_is_no_success_and_hides_no_finding() -> None:
+    assert of_voice(summary(audio_seconds=6.0)) == UNJUDGED
+    assert of_voice(summary(audio_seconds=6.0, label="spoof")) == SPOOF
 
 
 @pytest.mark.parametrize(

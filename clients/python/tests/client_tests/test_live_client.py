@@ -248,6 +248,21 @@ async def test_a_stream_goes_on_after_a_moment_that_was_not_judged(
         await streamed(live, ramp(3), [2_000])
 
 
+async def test_windows_without_a_verdict_beside_others_are_told(
+    live: LivePeer, caplog: pytest.LogCaptureFixture
+) -> None:
+    live.unjudged = {1}
+    async with AudioDetectionClient(live.url) as client:
+        last = await client.send_audio_chunk(ramp(3), RATE)
+        summary = await client.end()
+    assert last is not None
+    assert last.sequence == 2
+    assert [record.message for record in caplog.records if record.name == "bonafide_client.live.client"] == [
+        "some audio was not judged: no verdict on the windows 1"
+    ]
+    assert summary.unjudged_seconds == 1.0
+
+
 async def test_a_configuration_that_the_service_refuses_ends_the_session(live: LivePeer) -> None:
     async with AudioDetectionClient(live.url, chunk_duration=9) as client:
         with pytest.raises(InvalidRequest):

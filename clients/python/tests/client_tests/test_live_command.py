@@ -89,6 +89,16 @@ def test_exit_codes(live: LivePeer, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert bonafide_live(quiet, "--microphone")[0] == 2
 
 
+def test_speech_without_a_verdict_is_no_success(live: LivePeer, tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", np.full((24_000, 1), 3_277, np.int16), 8_000)
+    live.unjudged = {1}
+    done = bonafide_within("live", path, "--url", live.url)
+    assert done.returncode == 3
+    assert "not all of it was judged: 1.0 s have no verdict" in done.stdout
+    done = bonafide_within("live", path, "--url", live.url, "--json")
+    assert (done.returncode, json.loads(done.stdout.splitlines()[-1])["unjudged_seconds"]) == (3, 1.0)
+
+
 def test_the_channels_of_a_file_are_sent_where_a_choice_is_made(live: LivePeer, tmp_path: Path) -> None:
     both = np.stack([np.full(16_000, 8_192), np.full(16_000, -8_192)], axis=1).astype(np.int16)
     path = write_wav(tmp_path / "call.wav", both, 8_000)

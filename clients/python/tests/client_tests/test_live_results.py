@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bonafide_client import ModelIdentity, Stretch
-from bonafide_client.live.results import JudgedWindow, LiveLabel, LiveSummary
+from bonafide_client.live.results import JudgedWindow, LiveChannel, LiveLabel, LiveSummary
 
 
 def window(second: int, score: float | None, speech_ratio: float = 0.5) -> JudgedWindow:
@@ -46,6 +46,23 @@ def test_windows_weigh_their_seconds_of_speech() -> None:
     assert whole.score == pytest.approx((0.6 * 0.1 + 0.2 * 0.9) / 0.8)
     assert (whole.label, whole.judged_seconds) == ("bonafide", 2.0)
     assert whole.speech_seconds == pytest.approx(0.8)
+
+
+def test_seconds_without_a_window_are_told() -> None:
+    def unjudged(audio_seconds: float, *windows: JudgedWindow) -> float:
+        return replace(summary(*windows), audio_seconds=audio_seconds).unjudged_seconds
+
+    assert unjudged(3.0, window(0, 0.1), window(1, None), window(2, 0.1)) == 0.0
+    assert unjudged(3.5, window(0, 0.1), window(2, 0.1)) == 1.5
+    assert unjudged(2.0) == 2.0
+    # A last window reaches back to be as long as the others.
+    assert unjudged(2.3, window(0, 0.1), window(1, 0.1), replace(window(2, 0.1), start_s=1.3, end_s=2.3)) == 0.0
+
+
+def test_seconds_of_any_channel_without_a_window_are_told() -> None:
+    both = (window(0, 0.1), window(1, 0.1))
+    channels = tuple(LiveChannel(number, "a", "bonafide", 0.1, both[number:], (), 2.0) for number in range(2))
+    assert replace(summary(*both), audio_seconds=2.0, channels=channels).unjudged_seconds == 1.0
 
 
 def test_without_speech_there_is_no_verdict() -> None:

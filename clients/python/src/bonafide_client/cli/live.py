@@ -44,7 +44,7 @@ async def listen(options: Options, live: LiveOptions) -> int:
     except (BonafideError, OSError) as error:
         return _failed(name, error, options, out, err)
     if options.json:
-        out.document({"type": "summary"} | asdict(summary))
+        out.document({"type": "summary"} | asdict(summary) | {"unjudged_seconds": summary.unjudged_seconds})
     else:
         out.print(render_live.summary(name, summary))
         if not options.quiet:

@@ -26,9 +26,8 @@ class Outcome:
     def exit_code(self) -> int:
         """What the exit code would be if this were the only file."""
         match self.result:
-            case AudioReport(error_message=error_message) as report:
-                code = of_voice(report)
-                return UNJUDGED if code == GENUINE and error_message else code
+            case AudioReport() as report:
+                return of_voice(report)
             case FaceReport(label="fake") | FaceReport(decision="spoof"):
                 return SPOOF
             case FaceReport(label="live", reason="", decision=None | "bonafide"):
@@ -47,8 +46,10 @@ def of_voice(verdict: "AudioReport | LiveSummary") -> int:
     """
     if verdict.label == "spoof" or verdict.decision == "spoof":
         return SPOOF
+    missing = verdict.error_message if isinstance(verdict, AudioReport) else verdict.unjudged_seconds
     partial = any(each.partially_spoofed for each in (verdict, *verdict.channels))
-    return UNJUDGED if verdict.label == "no_speech" or verdict.decision == "uncertain" or partial else GENUINE
+    weak = verdict.label == "no_speech" or verdict.decision == "uncertain" or partial
+    return UNJUDGED if missing or weak else GENUINE
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

@@ -39,7 +39,10 @@ def summary(name: str, summary: LiveSummary) -> Text:
         Text(f"channel {printable(each.name)}: {each.label}, score {_number(each.score)}", _STYLES[each.label])
         for each in summary.channels
     ]
-    return Text("\n").join([*channels, verdict, *members, *weight, *warnings, *weakened(summary.conditions)])
+    told = [*channels, verdict, *members, *weight, *warnings, *weakened(summary.conditions)]
+    if missing_s := summary.unjudged_seconds:
+        told.append(Text(f"not all of it was judged: {missing_s:.1f} s have no verdict", "bold yellow"))
+    return Text("\n").join(told)
 
 
 def _number(score: float | None) -> str:

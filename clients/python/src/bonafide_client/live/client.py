@@ -269,6 +269,8 @@ class AudioDetectionClient:
         self._answered.set()
         if answer.windows:
             self._reconnection.judged()
+        if answer.unjudged:
+            _log.warning("some audio was not judged: %s", answer.unjudged)
         for results in self._results:
             results.add(answer.windows)
         if answer.summary is not None:

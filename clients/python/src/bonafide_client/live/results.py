@@ -110,6 +110,14 @@ class LiveSummary:
         """Whether the whole is labelled spoof."""
         return self.label == "spoof"
 
+    @property
+    def unjudged_seconds(self) -> float:
+        """Seconds that no window holds, not even one without speech: the service could not judge them.
+
+        Of channels that were judged apart, the most of any.
+        """
+        return max(_missing_s(each.windows, self.audio_seconds) for each in (self, *self.channels))
+
     def after(self, earlier: tuple[JudgedWindow, ...]) -> "LiveSummary":
         """The summary of a resumed session, together with the windows that were judged before it."""
         if not earlier:
@@ -171,6 +179,16 @@ def _fresh_s(windows: Sequence[JudgedWindow]) -> list[float]:
     """Seconds of each window that no earlier one held."""
     ends = [0.0, *(window.end_s for window in windows)]
     return [window.end_s - max(window.start_s, end) for window, end in zip(windows, ends, strict=False)]
+
+
+def _missing_s(windows: Iterable[JudgedWindow], audio_s: float) -> float:
+    """Seconds of the audio that no window holds."""
+    missing_s = end_s = 0.0
+    for start_s, next_s in [*((window.start_s, window.end_s) for window in windows), (audio_s, audio_s)]:
+        if start_s >= end_s + _NEIGHBOURS_S:
+            missing_s += start_s - end_s
+        end_s = max(end_s, next_s)
+    return missing_s
 
 
 def _mean(weighted: Iterable[tuple[JudgedWindow, float]]) -> float | None:

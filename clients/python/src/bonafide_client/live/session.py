@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a frame was answered; one of the last three is set, or none while audio is gathered.
+    """What a frame was answered; windows, summary or error, or none of them while audio is gathered.
 
     `result` is the last of the windows; where channels are judged apart, of the worst one.
     """
@@ -55,6 +55,8 @@ class Answer:
     windows: tuple[LiveWindow, ...] = ()
     summary: LiveSummary | None = None
     error: BonafideError | None = None
+    unjudged: str = ""
+    """Which of the windows have no verdict, and why; empty where all have one."""
 
 
 class LiveSession:
@@ -162,7 +164,8 @@ class LiveSession:
         self._windows += windows
         overlap_s = 0.0 if request.kind == "flush" else self._overlap_s
         self._forget_until(windows[-1].end_s - overlap_s)
-        return Answer(request, convert.last_of_worst(message, windows, self._before), windows)
+        result = convert.last_of_worst(message, windows, self._before)
+        return Answer(request, result, windows, unjudged=str(message.get("error_message", "")))
 
     def _keep(self, request: Request) -> None:
         self._unjudged.append(request)
