@@ -16,7 +16,11 @@ import (
 	"github.com/coder/websocket/wsjson"
 )
 
-const pingPeriod = 30 * time.Second
+const (
+	pingPeriod = 30 * time.Second
+	// What a peer may take to answer a ping or to read its notice. Who takes longer would also keep the backend from leaving.
+	patience = 10 * time.Second
+)
 
 // api is what users of the backend see.
 type api struct {
@@ -113,7 +117,7 @@ func (a *api) notice(w http.ResponseWriter, r *http.Request) {
 			_ = socket.Close(websocket.StatusGoingAway, "the backend is leaving")
 			return
 		case <-time.After(pingPeriod):
-			if err := socket.Ping(ctx); err != nil {
+			if err := within(ctx, patience, socket.Ping); err != nil {
 				return
 			}
 		case <-told:
@@ -123,7 +127,8 @@ func (a *api) notice(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := wsjson.Write(ctx, socket, found); err == nil {
+	write := func(ctx context.Context) error { return wsjson.Write(ctx, socket, found) }
+	if err := within(ctx, patience, write); err == nil {
 		_ = socket.Close(websocket.StatusNormalClosure, "")
 	}
 }
@@ -174,6 +179,12 @@ func uploaded(r *http.Request) (io.Reader, int64, error) {
 			return part, -1, nil
 		}
 	}
+}
+
+func within(ctx context.Context, limit time.Duration, act func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return act(ctx)
 }
 
 func refuse(w http.ResponseWriter, status int, code, message string) {

@@ -21,7 +21,11 @@ const leaveTimeout = 20 * time.Second
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, settingsFromEnv(os.Getenv)); err != nil {
+	s, err := settingsFromEnv(os.Getenv)
+	if err == nil {
+		err = run(ctx, s)
+	}
+	if err != nil {
 		slog.Error("backend ends", "error", err)
 		os.Exit(1)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -30,16 +31,28 @@ type settings struct {
 	bonafideCertKey string
 }
 
-// settingsFromEnv reads the environment; README.md has the table.
-func settingsFromEnv(env func(string) string) settings {
+// settingsFromEnv reads the environment; README.md has the table. A value that cannot be read is an error: what is meant
+// to be encrypted would not be.
+func settingsFromEnv(env func(string) string) (settings, error) {
+	var wrong error
 	number := func(name string, otherwise int) int {
-		if value, err := strconv.Atoi(env(name)); err == nil && value > 0 {
-			return value
+		if env(name) == "" {
+			return otherwise
 		}
-		return otherwise
+		value, err := strconv.Atoi(env(name))
+		if err != nil || value < 1 {
+			wrong = errors.Join(wrong, fmt.Errorf("%s=%s is no number from 1 on", name, env(name)))
+		}
+		return value
 	}
-	yes := func(name string) bool { value, _ := strconv.ParseBool(env(name)); return value }
-	return settings{
+	yes := func(name string) bool {
+		value, err := strconv.ParseBool(cmp.Or(env(name), "false"))
+		if err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("%s=%s is neither true nor false", name, env(name)))
+		}
+		return value
+	}
+	found := settings{
 		listen:          cmp.Or(env("LISTEN"), "127.0.0.1:8080"),
 		databaseURL:     cmp.Or(env("DATABASE_URL"), "postgres:///bonafide"),
 		minioEndpoint:   cmp.Or(env("MINIO_ENDPOINT"), "127.0.0.1:9000"),
@@ -56,6 +69,7 @@ func settingsFromEnv(env func(string) string) settings {
 		bonafideCert:    env("BONAFIDE_CERT"),
 		bonafideCertKey: env("BONAFIDE_CERT_KEY"),
 	}
+	return found, wrong
 }
 
 // dial prepares the connection to Bonafide.
