@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 
 from bonafide_client.cli import main
 
-from .command import bonafide, bonafide_within
+from .command import COMMAND, bonafide, bonafide_within, environment
 from .live_peer import LivePeer
 from .test_live_sources import write_wav
 
@@ -97,6 +101,57 @@ def test_speech_without_a_verdict_is_no_success(live: LivePeer, tmp_path: Path) 
     assert "not all of it was judged: 1.0 s have no verdict" in done.stdout
     done = bonafide_within("live", path, "--url", live.url, "--json")
     assert (done.returncode, json.loads(done.stdout.splitlines()[-1])["unjudged_seconds"]) == (3, 1.0)
+
+
+_MICROPHONE = """
+class PortAudioError(Exception): ...
+
+class RawInputStream:
+    def __init__(self, blocksize, callback, **_):
+        self.block, self.callback = bytes(4 * blocksize), callback
+
+    def __enter__(self):
+        for _ in range(5):
+            self.callback(self.block, len(self.block) // 4, None, None)
+
+    def __exit__(self, *_): ...
+"""
+
+
+@pytest.fixture
+def listening(live: LivePeer, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The command, heard by `live`, with a microphone that gives 1.25 s of audio and then nothing more."""
+    (tmp_path / "sounddevice.py").write_text(_MICROPHONE)
+    inherited = environment()
+    path = os.pathsep.join([str(tmp_path), inherited["PYTHONPATH"]])
+    process = subprocess.Popen(
+        [COMMAND, "live", "--microphone", "--url", live.url, "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=inherited | {"PYTHONPATH": path},
+    )  # fmt: skip
+    with process:
+        end = time.monotonic() + 30
+        while not live.audio_frames and process.poll() is None:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_ends_a_microphone_that_has_gone_silent_with_the_verdict(listening: "subprocess.Popen[str]") -> None:
+    listening.send_signal(signal.SIGINT)
+    out, err = listening.communicate(timeout=20)
+    last = json.loads(out.splitlines()[-1])
+    assert (listening.returncode, err, last["type"], last["windows"][-1]["end_s"]) == (0, "", "summary", 1.25)
+
+
+def test_ctrl_c_again_ends_it_while_the_service_gives_no_answer(live: LivePeer, request: pytest.FixtureRequest) -> None:
+    live.mute = True
+    listening = request.getfixturevalue("listening")
+    listening.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        listening.wait(0.5)
+    listening.send_signal(signal.SIGINT)
+    assert (listening.communicate(timeout=20), listening.returncode) == (("", "interrupted\n"), 130)
 
 
 def test_the_channels_of_a_file_are_sent_where_a_choice_is_made(live: LivePeer, tmp_path: Path) -> None:

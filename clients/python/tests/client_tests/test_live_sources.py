@@ -111,6 +111,45 @@ async def test_who_listens_too_slowly_is_told(monkeypatch: pytest.MonkeyPatch) -
             await anext(blocks)
 
 
+class QuietStream(FakeStream):
+    """One that calls back when a test speaks."""
+
+    def __enter__(self) -> None:
+        opened.append(self)
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+opened: list[QuietStream] = []
+
+
+async def test_what_was_heard_before_the_end_is_not_lost_however_slow_its_reader(
+    sound_card: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["sounddevice"], "RawInputStream", QuietStream)
+    monkeypatch.setattr(sources, "_MOST_WAITING", 10)
+    until, heard = asyncio.Event(), []
+    async with aclosing(microphone(until=until)) as blocks:
+        first = asyncio.create_task(anext(blocks))
+        await asyncio.sleep(0)
+        microphone_now = opened.pop()
+        for number in range(5):
+            microphone_now.callback(bytes([number]), 1, None, None)
+        heard.append(await first)
+        until.set()
+        for _ in range(20):  # not wanted any more
+            microphone_now.callback(b"late", 1, None, None)
+        heard += [block async for block in blocks]
+    assert heard == [(bytes([number]), 16_000) for number in range(5)]
+
+
+async def test_a_silent_microphone_ends(sound_card: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["sounddevice"], "RawInputStream", QuietStream)
+    until = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, until.set)
+    assert [block async for block in microphone(until=until)] == []
+
+
 async def test_microphone_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(InvalidRequest, match=r"bonafide-client\[microphone\]"):

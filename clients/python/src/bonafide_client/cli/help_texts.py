@@ -41,7 +41,8 @@ examples:
   bonafide live call.mp3                          window by window, as fast as the service takes it
   bonafide live call.mp3 --realtime               as fast as it plays
   bonafide live call.wav --channel-mode auto      both parties of a call
-  bonafide live --microphone                      until Ctrl-C; then the verdict on all of it
+  bonafide live --microphone                      until Ctrl-C; then the verdict on all of it, which
+                                                  a second Ctrl-C does without
   bonafide live --microphone --json | jq .running_label
 """
 VERIFY_EXAMPLES = """\

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 
 from ..errors import BonafideError
@@ -72,7 +72,7 @@ async def _stream(
     if live.file:
         blocks = file_blocks(live.file, realtime=live.realtime, channels=channels)
     else:
-        blocks = _until_interrupted(microphone())
+        blocks = _until_interrupted(asyncio.current_task())
     async with client, aclosing(blocks), aclosing(client.stream(blocks)) as windows:
         async for window in windows:
             if options.json:
@@ -82,16 +82,20 @@ async def _stream(
         return await client.end()
 
 
-async def _until_interrupted(blocks: AsyncGenerator[Block, None]) -> AsyncGenerator[Block, None]:
-    """The blocks until Ctrl-C, which then does not end the process: the verdict is still to come."""
-    interrupted = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, interrupted.set)
-    try:
-        async with aclosing(blocks):
-            async for block in blocks:
-                yield block
-                if interrupted.is_set():
-                    return
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
+async def _until_interrupted(whole: "asyncio.Task[object] | None") -> AsyncGenerator[Block, None]:
+    """What the microphone hears until Ctrl-C, which then does not end the process: the verdict is still to come.
+
+    A second Ctrl-C cancels the whole.
+    """
+    first = asyncio.Event()
+
+    def interrupted() -> None:
+        if first.is_set() and whole is not None:
+            whole.cancel()
+        first.set()
+
+    with suppress(NotImplementedError, RuntimeError):  # as in `cli._interruptible`
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
+    async with aclosing(microphone(until=first)) as blocks:
+        async for block in blocks:
+            yield block

@@ -67,12 +67,15 @@ def file_channels(path: str | PathLike[str]) -> int:
         raise UnreadableMedia(f"{path}: {error.strerror}") from error
 
 
-async def microphone(sample_rate: int = 16_000, device: int | str | None = None) -> AsyncGenerator[Block, None]:
+async def microphone(
+    sample_rate: int = 16_000, device: int | str | None = None, *, until: asyncio.Event | None = None
+) -> AsyncGenerator[Block, None]:
     """What the microphone hears, until the generator is closed.
 
     Args:
         sample_rate: Hz.
         device: number or name as `python -m sounddevice` lists them; None takes the system's choice.
+        until: ends it too; what was heard before is yielded still, and closing the generator would lose it.
 
     Raises:
         InvalidRequest: the package `sounddevice`, or the PortAudio library that it needs, is not installed.
@@ -80,10 +83,15 @@ async def microphone(sample_rate: int = 16_000, device: int | str | None = None)
     """
     sounddevice = _package("sounddevice", "microphone")
     loop = asyncio.get_running_loop()
-    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+    end = until or asyncio.Event()
+
+    def keep(data: bytes) -> None:
+        if not end.is_set():
+            heard.put_nowait(data)
 
     def hear(data: Any, _frames: int, _time: Any, _status: Any) -> None:  # in PortAudio's own thread
-        loop.call_soon_threadsafe(heard.put_nowait, bytes(data))
+        loop.call_soon_threadsafe(keep, bytes(data))
 
     try:
         stream = sounddevice.RawInputStream(
@@ -92,9 +100,16 @@ async def microphone(sample_rate: int = 16_000, device: int | str | None = None)
         )  # fmt: skip
     except (sounddevice.PortAudioError, ValueError) as error:
         raise Unavailable(f"no microphone can be opened: {error}") from error
-    with stream:
-        while heard.qsize() < _MOST_WAITING:
-            yield await heard.get(), sample_rate
+    ending = asyncio.create_task(end.wait())
+    ending.add_done_callback(lambda _: heard.put_nowait(None))
+    try:
+        with stream:
+            while heard.qsize() < _MOST_WAITING:
+                if (block := await heard.get()) is None:
+                    return
+                yield block, sample_rate
+    finally:
+        ending.cancel()
     raise Unavailable("the service takes audio too slowly: the microphone is a minute ahead")
 
 
