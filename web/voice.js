@@ -88,7 +88,10 @@ export class VoicePanel {
       this.#soFar(result.running);
     };
     client.onStateChange = (state) => signal.aborted || this.#changed(state);
-    client.onError = (error) => console.warn(error.code, error.message);
+    client.onError = (error) => {
+      console.warn(error.code, error.message);
+      if (!signal.aborted) this.missed = true;
+    };
     try {
       const hear = (/** @type {Float32Array} */ samples, /** @type {number} */ rate) => {
         if (signal.aborted) return;
@@ -240,7 +243,6 @@ export class VoicePanel {
 
   /** @param {any} error of one chunk */
   #failed(error) {
-    this.missed = true;
     if (this.recording?.client.state === "ended") {
       const { microphone } = this.recording;
       this.recording = null;

@@ -115,17 +115,21 @@ async def test_refused_audio_is_not_sent_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_an_unknown_label_ends_the_session(tmp_path: Path) -> None:
+async def test_a_window_without_a_verdict_is_told_and_an_unknown_label_ends_the_session(tmp_path: Path) -> None:
+    labels = ["bonafide"]
+
     async def answer(connection: ServerConnection, number: int, frame: bytes) -> str:
-        verdict = {"label": "real", "p_spoof": 0.9}
-        place = {"sequence": 0, "start_time_seconds": 0.0, "end_time_seconds": 0.1, "speech_ratio": 1.0}
-        return json.dumps({"type": "detection_result", "windows": [{**place, **verdict, "running": verdict}]})
+        verdict = {"label": labels.pop() if labels else "real", "p_spoof": 0.1}
+        place = {"sequence": 1, "start_time_seconds": 0.1, "end_time_seconds": 0.2, "speech_ratio": 1.0}
+        told = {"error_message": "no verdict on the windows 0: busy"}
+        return json.dumps({"type": "detection_result", "windows": [{**place, **verdict, "running": verdict}], **told})
 
     recording = silence(tmp_path / "silence.wav", 0.5, 16_000)
     async with peer(answer) as (url, samples):
         out = await maven("compile", "exec:java", f"-Dexec.args={url} {recording}", fails=True)
+    assert out.index("window 1 0.1 0.2 bonafide") < out.index("error unavailable no verdict on the windows 0: busy")
     assert "error internal the service answered with label real: it is newer than this client, or no Bonafide" in out
-    assert "window" not in out
+    assert out.count("window ") == 1
     assert len(samples) == 1
 
 

@@ -27,7 +27,7 @@ export class AudioDetectionClient {
     options;
     /** Called with each judged window, in order. */
     onDetectionResult = () => { };
-    /** Called with each error, also with those that a promise tells. */
+    /** Called with each error, also with those that a promise tells, and with windows that have no verdict beside others. */
     onError = () => { };
     onStateChange = () => { };
     session;
@@ -188,6 +188,8 @@ export class AudioDetectionClient {
         for (const window of detection?.windows ?? []) {
             this.onDetectionResult(window, detection);
         }
+        if (detection?.error_message)
+            this.told(new BonafideError("unavailable", detection.error_message));
         if (error)
             request.fail?.(this.told(error));
         else

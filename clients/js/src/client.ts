@@ -70,7 +70,7 @@ function isPrivate(url: string): boolean {
 export class AudioDetectionClient {
   /** Called with each judged window, in order. */
   onDetectionResult: (result: DetectionResult, message: DetectionMessage) => void = () => {};
-  /** Called with each error, also with those that a promise tells. */
+  /** Called with each error, also with those that a promise tells, and with windows that have no verdict beside others. */
   onError: (error: BonafideError) => void = () => {};
   onStateChange: (state: State) => void = () => {};
 
@@ -236,6 +236,7 @@ export class AudioDetectionClient {
     for (const window of detection?.windows ?? []) {
       this.onDetectionResult(window, detection as DetectionMessage);
     }
+    if (detection?.error_message) this.told(new BonafideError("unavailable", detection.error_message));
     if (error) request.fail?.(this.told(error));
     else request.settle?.({ request, ...(detection && { detection }), ...(summary && { summary }) });
     if (summary) this.finish(new BonafideError("unavailable", "the session has ended"), false);

@@ -70,3 +70,35 @@ test("a key travels to this machine or encrypted, unless it may go in the clear"
   await assert.rejects(relative(), /unencrypted/);
   delete globalThis.document;
 });
+
+/** A service that judges one of two windows. */
+class HalfJudging {
+  readyState = 1;
+
+  constructor() {
+    setTimeout(() => this.onopen());
+  }
+
+  send(frame) {
+    const { type } = typeof frame === "string" ? JSON.parse(frame) : {};
+    const verdict = { label: "bonafide", p_spoof: 0.1 };
+    const window = { sequence: 1, start_time_seconds: 1, end_time_seconds: 2, speech_ratio: 1, ...verdict, running: verdict };
+    const answer = {
+      connect: { type: "connected" },
+      config: { type: "config_updated", config: { overlap_duration: 0 } },
+    }[type] ?? { type: "detection_result", windows: [window], error_message: "no verdict on the windows 0: busy" };
+    setTimeout(() => this.onmessage({ data: JSON.stringify(answer) }));
+  }
+
+  close() {}
+}
+
+test("windows without a verdict beside others are told", async () => {
+  const told = [];
+  const client = new AudioDetectionClient("ws://localhost/ws/detect", { WebSocket: HalfJudging });
+  client.onError = ({ code, message }) => told.push([code, message]);
+  await client.connect();
+  assert.equal((await client.sendAudioChunk(new Float32Array(32_000))).sequence, 1);
+  assert.deepEqual(told, [["unavailable", "no verdict on the windows 0: busy"]]);
+  client.disconnect();
+});

@@ -282,7 +282,11 @@ public final class AudioDetectionClient: WebSocketDelegate {
         forget(Int(((following - next) * Double(sampleRate)).rounded()))
         next = following
         nextSequence = last.sequence + 1
-        return { results.forEach { self.onDetectionResult($0) } }
+        let unjudged = message["error_message"] as? String ?? ""
+        return {
+            results.forEach { self.onDetectionResult($0) }
+            if !unjudged.isEmpty { self.onError(BonafideError(code: "unavailable", message: unjudged), false) }
+        }
     }
 
     /// Drops so many samples of each channel.

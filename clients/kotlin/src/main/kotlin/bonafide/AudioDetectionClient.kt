@@ -231,7 +231,11 @@ class AudioDetectionClient(
         forget(Math.round((next - nextSeconds) * sampleRate).toInt())
         nextSeconds = next
         nextSequence = last.sequence + 1
-        return { results.forEach { onDetectionResult(it) } }
+        val unjudged = message.optString("error_message")
+        return {
+            results.forEach { onDetectionResult(it) }
+            if (unjudged.isNotEmpty()) onError(BonafideException("unavailable", unjudged), false)
+        }
     }
 
     private fun summed(message: JSONObject): () -> Unit {
