@@ -1,4 +1,5 @@
 import asyncio
+import io
 import sys
 import threading
 import wave
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -40,6 +42,33 @@ async def test_channels_that_cancel_each_other_give_the_first(tmp_path: Path) ->
     path = write_wav(tmp_path / "a.wav", np.stack([sound, -sound], axis=1), 44_100)
     heard = np.frombuffer(b"".join([data async for data, _ in file_blocks(path)]), "<f4")
     np.testing.assert_allclose(heard, sound / 32768, atol=1e-6)
+
+
+def write_joined(path: Path, *forms: tuple[int, str]) -> Path:
+    """A second of a tone in each form, a rate and a layout, one stream behind the other, as radio stations send it."""
+    joined = b""
+    for rate, layout in forms:
+        part = io.BytesIO()
+        with av.open(part, "w", format="adts") as output:
+            stream = output.add_stream("aac", rate=rate)
+            stream.layout = layout
+            tone = (np.sin(np.arange(rate) / rate * 2_765) * 0.5).astype(np.float32)
+            samples = np.stack([tone] * stream.layout.nb_channels)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            frame.rate = rate
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                output.mux(packet)
+        joined += part.getvalue()
+    path.write_bytes(joined)
+    return path
+
+
+async def test_a_file_that_changes_comes_at_the_rate_of_each_part(tmp_path: Path) -> None:
+    path = write_joined(tmp_path / "a.aac", (16_000, "mono"), (44_100, "stereo"), (44_100, "mono"))
+    seconds: dict[int, float] = {}
+    async for data, rate in file_blocks(path):
+        seconds[rate] = seconds.get(rate, 0.0) + len(data) / 4 / rate
+    assert seconds == {16_000: pytest.approx(1, abs=0.2), 44_100: pytest.approx(2, abs=0.2)}
 
 
 async def test_realtime_takes_as_long_as_the_recording(tmp_path: Path) -> None:

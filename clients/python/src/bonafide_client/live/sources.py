@@ -23,7 +23,7 @@ _MOST_WAITING = 240
 async def file_blocks(
     path: str | PathLike[str], *, realtime: bool = False, channels: int = 1
 ) -> AsyncGenerator[Block, None]:
-    """The audio of a file, at its own rate, all channels averaged; the first alone where they would cancel.
+    """The audio of a file, each part at its own rate, all channels averaged; the first alone where they would cancel.
 
     Args:
         path: anything that FFmpeg decodes.
@@ -122,15 +122,20 @@ def _decoded(av: Any, path: str | PathLike[str], channels: int) -> Iterator[Bloc
     with Path(path).open("rb") as file, av.open(file) as container:
         if not container.streams.audio:
             raise UnreadableMedia(f"{path} holds no audio")
-        resampler, rate = None, 0
+        form: tuple[int, str, str] | None = None
+        resampler: Any = None
         gathered: list[Any] = []
-        samples = 0
+        samples = rate = 0
         for frame in container.decode(audio=0):
-            if resampler is None:
-                rate = frame.sample_rate
-                resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate)
             if channels not in (1, frame.layout.nb_channels):
                 raise InvalidRequest(f"{path} has {frame.layout.nb_channels} channels, and {channels} are asked for")
+            if form != (form := (frame.sample_rate, frame.layout.name, frame.format.name)):
+                # A resampler of PyAV keeps to its first frame, and takes samples at another rate for its own.
+                if gathered:
+                    yield joined(gathered), rate
+                    gathered.clear()
+                samples, rate = 0, frame.sample_rate
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate)
             for part in resampler.resample(frame):
                 gathered.append(part.to_ndarray())
                 samples += part.samples
