@@ -1,5 +1,6 @@
 """A WebSocket server that speaks docs/websocket.md and does as a test tells it. A window's score is its mean sample."""
 
+import asyncio
 import json
 from array import array
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ class LivePeer:
         unjudged: numbers of windows, in each connection, that have no verdict.
         mute: audio is never answered.
         connections: frames of each connection, audio as bytes and the rest as objects.
+        left: set when a client has closed its connection.
         headers: of each handshake.
     """
 
@@ -39,6 +41,7 @@ class LivePeer:
         self.mute = False
         self.close_with: tuple[int, str] | None = None
         self.connections: list[list[Any]] = []
+        self.left = asyncio.Event()
         self.headers: list[Headers] = []
         self.url = ""
 
@@ -85,6 +88,7 @@ class LivePeer:
             await connection.send(json.dumps(state.answer(frames[-1])))
             if frames[-1] == {"type": "end"}:
                 return await connection.close()
+        self.left.set()
         return None
 
 

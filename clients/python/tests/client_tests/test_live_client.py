@@ -269,6 +269,26 @@ async def test_a_configuration_that_the_service_refuses_ends_the_session(live: L
             await client.send_audio_chunk(ramp(1), RATE)
 
 
+async def test_who_connects_twice_at_once_has_one_connection(live: LivePeer) -> None:
+    client = AudioDetectionClient(live.url)
+    await asyncio.gather(client.connect(), client.connect())
+    window = await client.send_audio_chunk(ramp(1), RATE)
+    assert window is not None
+    await client.end()
+    assert len(live.connections) == 1
+
+
+async def test_who_disconnects_while_it_connects_leaves_no_connection(live: LivePeer) -> None:
+    client = AudioDetectionClient(live.url)
+    connecting = asyncio.create_task(client.connect())
+    await asyncio.sleep(0)
+    await client.disconnect()
+    with pytest.raises(Unavailable, match="disconnected"):
+        await connecting
+    async with asyncio.timeout(PATIENCE_S):
+        await live.left.wait()
+
+
 async def test_the_key_travels_in_the_header(live: LivePeer, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AudioDetectionClient(live.url, api_key="secret"):
         pass

@@ -82,6 +82,7 @@ class AudioDetectionClient:
             {name: value for name, value in windowing.items() if value is not None},
         )
         self._reconnection = Reconnection(self._channel, reconnect_s)
+        self._connecting = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
         self._connection: ClientConnection | None = None
         self._outbox: asyncio.Queue[Frame] | None = None  # while connected
@@ -105,10 +106,16 @@ class AudioDetectionClient:
         Raises:
             BonafideError: the service is not there, or refuses; or the session has ended, and another client is needed.
         """
-        if self._end is not None:
-            raise self._end
-        if self._running is None:
+        async with self._connecting:
+            self._require_open()
+            if self._running is not None:
+                return
             connection = await self._channel.open()
+            try:
+                self._require_open()  # `disconnect` may have come meanwhile
+            except BonafideError:
+                await connection.close()
+                raise
             self._running = asyncio.create_task(self._run(connection))
 
     async def disconnect(self) -> None:
@@ -227,14 +234,17 @@ class AudioDetectionClient:
         """Sends a request now, or when the connection stands again; returns its answer to come."""
         if self._running is None:
             raise Unavailable("not connected: `connect` first")
-        if self._end is not None:
-            raise self._end
+        self._require_open()
         frames = self._session.ask(request)
         if self._outbox is not None:
             for frame in frames:
                 self._outbox.put_nowait(frame)
         waiter: asyncio.Future[Answer] = request.waiter
         return waiter
+
+    def _require_open(self) -> None:
+        if self._end is not None:
+            raise self._end
 
     async def _run(self, connection: ClientConnection) -> None:
         try:

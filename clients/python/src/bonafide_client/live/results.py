@@ -116,7 +116,8 @@ class LiveSummary:
 
         Of channels that were judged apart, the most of any.
         """
-        return max(_missing_s(each.windows, self.audio_seconds) for each in (self, *self.channels))
+        heard = (self.windows, *(channel.windows for channel in self.channels))
+        return max(_missing_s(windows, self.audio_seconds) for windows in heard)
 
     def after(self, earlier: tuple[JudgedWindow, ...]) -> "LiveSummary":
         """The summary of a resumed session, together with the windows that were judged before it."""
