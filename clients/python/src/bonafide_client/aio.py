@@ -125,12 +125,15 @@ class AsyncBonafideClient:
 
     async def predict_liveness(self, source: Source, *, timeout_s: float | None = FACE_TIMEOUT_S) -> FaceReport:
         """Judges a photo of a face; `timeout_s` counts for reading it too."""
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         try:
             image = await asyncio.wait_for(in_thread(read_photo, source), timeout_s)
         except asyncio.TimeoutError as error:  # noqa: UP041  # another class in Python 3.10
             raise DeadlineExceeded(f"the photo could not be read within {timeout_s} s") from error
+        left_s = None if timeout_s is None else max(0.0, timeout_s - (clock() - began_s))
         request = liveness.LivenessRequest(image_data=image)
-        return await self._ask(self._face.PredictLiveness, request, convert.face_report, timeout_s)
+        return await self._ask(self._face.PredictLiveness, request, convert.face_report, left_s)
 
     async def voice_status(self, *, timeout_s: float | None = STATUS_TIMEOUT_S) -> ModelStatus:
         """Tells which voice model answers."""

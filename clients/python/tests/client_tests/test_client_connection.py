@@ -1,6 +1,7 @@
 """The way to the service: retries, deadlines, keepalive, TLS, the key and the environment."""
 
 import asyncio
+import io
 import socket
 import threading
 import time
@@ -107,6 +108,20 @@ async def test_default_deadlines(twin: Twin, peer: Peer) -> None:
         await twin.ask(verb, *args, timeout_s=None)
         remaining = peer.calls[-1].timeout_s
         assert remaining is None or remaining > 1e6
+
+
+class _Slow(io.BytesIO):
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.3)
+        return super().read(size)
+
+
+async def test_the_time_for_a_photo_counts_its_reading_once(address: str, peer: Peer) -> None:
+    async with AsyncBonafideClient(address) as client:
+        await client.predict_liveness(_Slow(b"photo"), timeout_s=20.0)
+    left_s = peer.calls[0].timeout_s
+    assert left_s is not None
+    assert left_s < 19.5
 
 
 @pytest.mark.slow
