@@ -18,7 +18,7 @@ from bonafide.calls import Call
 from bonafide.errors import ObjectNotFound, TooLarge, Unavailable
 from bonafide.jobs.jobs import JobRequest
 from bonafide.settings import Settings
-from bonafide.voice import report_of
+from bonafide.voice_report import report_of
 from proto import jobs_pb2 as messages
 from proto import jobs_pb2_grpc
 from tests.bonafide.api.job_app import job_app, job_settings, working
