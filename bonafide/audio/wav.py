@@ -30,6 +30,7 @@ _OTHER_FILE = re.compile(
     re.DOTALL,
 )
 _EXTENSIBLE = 0xFFFE
+_BLOCK_TAGS = frozenset([0x2, 0x11, 0x31])  # ADPCM of Microsoft and of IMA, GSM
 _RIFX_TAGS = frozenset([1, 3, 6, 7])  # integers, floats, A-law, mu-law
 _SAMPLES = {
     # format tag, bits -> samples of which the upper bytes are taken, silence, full scale
@@ -215,14 +216,23 @@ def _samples_follow(data: bytes, end: int, header: _Header) -> bool:
 
     Nor a few bytes, which some programs leave there: a recorder that died leaves more.
     """
-    rate, frame_bytes = (int.from_bytes(field, header.order) for field in (header.form[4:8], header.form[12:14]))
-    if len(data) - end < _LEAST_TAIL_S * min(rate * frame_bytes, _MAX_BYTES_PER_S):
+    if len(data) - end < _LEAST_TAIL_S * _bytes_per_s(header):
         return False
     if _NOT_ZERO.search(data, end) is None:
         return False
     if any(_is_chunk(data, at, header.order) or _OTHER_FILE.match(data, at) for at in (end, end + 1)):
         return False
     return not _is_noise(data, end, header)
+
+
+def _bytes_per_s(header: _Header) -> int:
+    """Of samples. A block of a codec holds many: how many is told by its format, or the bytes of a second are."""
+    tag, rate, stated, block_bytes, samples = (
+        int.from_bytes(header.form[at:end], header.order) for at, end in ((0, 2), (4, 8), (8, 12), (12, 14), (18, 20))
+    )
+    if tag in _BLOCK_TAGS and samples:
+        stated = rate * block_bytes // samples
+    return min(rate * block_bytes, stated or _MAX_BYTES_PER_S, _MAX_BYTES_PER_S)
 
 
 def _is_noise(data: bytes, at: int, header: _Header) -> bool:

@@ -65,6 +65,20 @@ def test_a_size_that_was_never_updated(stated_s: float) -> None:
     assert_whole(wav(PCM, SAMPLE_RATE, data_bytes=stated), [note])
 
 
+@pytest.mark.parametrize("kind", ["wav-adpcm", "wav-g722", "wav-mulaw"])
+def test_a_size_that_was_never_updated_of_a_codec(kind: str) -> None:
+    """A frame of theirs may hold a thousand samples, so that a second of them are few bytes."""
+    data = bytearray(encode(SOUND, SAMPLE_RATE, kind))
+    at = data.index(b"data") + 4
+    whole, reader = read(bytes(data))
+    size = int.from_bytes(data[at : at + 4], "little")
+    data[at : at + 4] = (size // 2).to_bytes(4, "little")
+    windows, stale = read(bytes(data))
+    assert np.array_equal(samples_of(windows), samples_of(whole))
+    assert (reader.warnings, len(stale.warnings)) == ([], 1)
+    assert stale.warnings[0].startswith("the header states 1.5 s, but 1.5 s more follow")
+
+
 def test_two_files_whose_sizes_were_never_updated() -> None:
     data = wav(PCM, SAMPLE_RATE, data_bytes=32_000)
     windows, reader = read(data + data)
