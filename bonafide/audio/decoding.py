@@ -26,6 +26,7 @@ from bonafide.audio.ffmpeg import (
     stated_seconds,
 )
 from bonafide.audio.findings import Findings, Reading
+from bonafide.audio.left_out import LeftOut
 from bonafide.audio.mono import BLOCK_SAMPLES, Block, MonoMixer
 from bonafide.audio.part import Part
 from bonafide.audio.parts import first_part, next_part
@@ -222,6 +223,7 @@ class MonoDecoder:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = decoder_of(stream, big_endian=big_endian)
         amr = is_amr(stream)
+        left_out = LeftOut(stream.codec_context.sample_rate, container.format.name.split(",")[0])
         barren = 0
         damaged = False
         for packet in self._packets(container, stream, source, reading):
@@ -230,6 +232,7 @@ class MonoDecoder:
             frames: list[AudioFrame] = []
             if self._silence.listening:
                 self._silence.packet(memoryview(packet))
+            left_out.correct(packet)
             if not damaged:
                 try:
                     frames = decoder.decode(packet)
@@ -242,6 +245,7 @@ class MonoDecoder:
             if barren > _MAX_BARREN_PACKETS:
                 raise UnreadableMedia("the recording goes on without any audio in it")
             yield from frames
+        reading.unplayed_s = left_out.refused_s
         reading.torn |= damaged  # a damaged last packet is the end of a truncated file
         try:
             yield from decoder.decode(None)

@@ -25,6 +25,7 @@ class Reading:
         errors: times that the container could not be read on.
         rest: bytes at its end that FFmpeg has not read.
         is_whole: its samples were read to the last without FFmpeg.
+        unplayed_s: seconds that the container says are not to be played, and that were decoded. Untrusted.
         longest_packet: bytes of a packet behind which something else was taken for its end; None if not known.
     """
 
@@ -37,6 +38,7 @@ class Reading:
     errors: int = 0
     rest: int = 0
     is_whole: bool = False
+    unplayed_s: float = 0.0
     longest_packet: int | None = None
 
     def count(self, packet_bytes: int) -> None:
@@ -58,6 +60,7 @@ class Findings:
     unread: int = 0
     unfilled_s: float = 0.0
     _damaged: int = 0
+    _unplayed_s: float = 0.0
     _truncated: list[str] = field(default_factory=list)
     _understated: list[str] = field(default_factory=list)
 
@@ -73,6 +76,7 @@ class Findings:
         self.unread += unread
         self.parts += 1
         self._damaged += reading.damaged
+        self._unplayed_s += min(reading.unplayed_s, reading.seconds)
         if part.missing is None:
             promised_s = reading.promised_s if reading.alone else None
             too_short = promised_s is not None and promised_s > reading.seconds + _TOLERANCE_S
@@ -104,6 +108,8 @@ class Findings:
         if self._truncated:
             several = f"{len(self._truncated)} parts of " if len(self._truncated) > 1 else ""
             found.append(f"{several}the file is truncated after {self._truncated[0]}; what could be read was judged")
+        if self._unplayed_s:
+            found.append(f"{self._unplayed_s:.1f} s are not to be played, as the file says; they were judged, too")
         if self.unfilled_s:
             found.append(
                 f"gaps of {self.unfilled_s:.1f} s were too long to be filled with silence; "
