@@ -117,7 +117,7 @@ class MonoDecoder:
         big_endian = is_big_endian(part)
         prefix = little_endian_header(part) if big_endian else part.prefix
         source = AudioSource(self._data, part.body, part.end, prefix)
-        reading = Reading(longest_packet=part.longest_packet)
+        reading = Reading.of(part)
         head = self._data[part.body : part.body + _HEADER_BYTES]
         size = part.end - part.body
         yield from self._decode(source, part.demuxers, reading, head, size, big_endian=big_endian, part=part)
@@ -238,7 +238,7 @@ class MonoDecoder:
                     frames = decoder.decode(packet)
                     reading.count(packet.size)
                 except av.error.FFmpegError:
-                    damaged = True
+                    damaged = not reading.is_tag(packet.pos)
             barren = 0 if any(frame.samples for frame in frames) else barren + 1
             if amr and barren > _MAX_BARREN_AMR_PACKETS:
                 break

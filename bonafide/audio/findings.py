@@ -1,6 +1,10 @@
 """What reading a file found besides its audio: joined parts, truncated ones, bytes that nobody read. As sentences."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Self
 
 from bonafide.audio.part import Part
 
@@ -27,6 +31,7 @@ class Reading:
         is_whole: its samples were read to the last without FFmpeg.
         unplayed_s: seconds that the container says are not to be played, and that were decoded. Untrusted.
         longest_packet: bytes of a packet behind which something else was taken for its end; None if not known.
+        tags: places of tags that are taken for packets, and behind them, in order, counted as packets' positions are.
     """
 
     seconds: float = 0.0
@@ -40,6 +45,19 @@ class Reading:
     is_whole: bool = False
     unplayed_s: float = 0.0
     longest_packet: int | None = None
+    tags: Sequence[tuple[int, int]] = ()
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        """Nothing was seen yet."""
+        return cls(longest_packet=part.longest_packet, tags=[(at - part.body, to - part.body) for at, to in part.tags])
+
+    def is_tag(self, position: int | None) -> bool:
+        """Whether what begins at a position is no packet but part of a tag."""
+        if position is None:
+            return False
+        before = bisect_right(self.tags, position, key=itemgetter(0))
+        return before > 0 and position < self.tags[before - 1][1]
 
     def count(self, packet_bytes: int) -> None:
         """Counts a packet that could be decoded."""

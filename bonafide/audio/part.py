@@ -18,6 +18,7 @@ class Part(NamedTuple):
         stated: bytes from `body` on that its header states although there are more; None when it is right.
         media: bytes of it that hold nothing but frames of its streams; None when that is not known.
         longest_packet: bytes of the longest, if its header states them.
+        tags: offsets of tags among its frames, and behind them, in order.
     """
 
     demuxers: tuple[str, ...]
@@ -29,3 +30,4 @@ class Part(NamedTuple):
     stated: int | None = None
     media: int | None = None
     longest_packet: int | None = None
+    tags: tuple[tuple[int, int], ...] = ()

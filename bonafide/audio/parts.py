@@ -5,6 +5,7 @@ looked for behind it; where it does not, up to the beginning of the next.
 """
 
 import re
+from collections.abc import Iterator
 
 from bonafide.audio import magic
 from bonafide.audio.containers import bare_flac, id3_bytes, id3_bytes_before, identify
@@ -25,6 +26,7 @@ _ID3V2 = re.compile(rb"ID3[\x02-\x04]\0[\0\x10\x20\x40\x80][\0-\x7f]{4}")
 _ID3V1, _ID3V1_BYTES = b"TAG", 128
 _APE, _APE_FOOTER_BYTES = b"APETAGEX", 32
 _MAX_TAGS = 100
+_MAX_TOLD_TAGS = 10_000
 _PADDING = 64
 """So many zeros at the end of raw frames are padding."""
 _BLOCK_BYTES = 1 << 16
@@ -82,16 +84,21 @@ def _part(data: bytes, start: int) -> Part:
             end = _end_of_frames(data, body)
             return Part(found.demuxers, body, end, header, longest_packet=int.from_bytes(header[15:18], "big") or None)
     end = _end_of_frames(data, start + 1)
-    return Part(found.demuxers, start, end, media=end - start - _bytes_of_id3(data, start, end))
+    tags: list[tuple[int, int]] = []
+    media = end - start
+    for begin, behind in _id3_tags(data, start, end):
+        media -= behind - begin
+        if len(tags) < _MAX_TOLD_TAGS:
+            tags.append((begin, behind))
+    return Part(found.demuxers, start, end, media=media, tags=tuple(tags))
 
 
-def _bytes_of_id3(data: bytes, start: int, end: int) -> int:
-    """Length of the ID3 tags among frames, where files were joined; they may hold pictures."""
-    length, at = 0, start
+def _id3_tags(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Offsets of the ID3 tags among frames, and behind them, where files were joined; they may hold pictures."""
+    at = start
     while (found := _ID3V2.search(data, at, end)) is not None:
-        tag = min(_tag_bytes(data, found.start()), end - found.start())
-        length, at = length + tag, found.start() + tag
-    return length
+        begin, at = found.start(), min(found.start() + _tag_bytes(data, found.start()), end)
+        yield begin, at
 
 
 def _end_of_frames(data: bytes, start: int) -> int:

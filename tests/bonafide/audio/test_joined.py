@@ -95,7 +95,15 @@ def test_a_picture_between_joined_frames_is_no_unread_audio(kind: str) -> None:
     size = bytes(len(JUNK) >> shift & 0x7F for shift in (21, 14, 7, 0))
     _, reader = read(recording(kind, 2.0) + b"ID3\3\0\0" + size + JUNK + recording(kind, 3.0, seed=2))
     assert reader.seconds == pytest.approx(5.0, abs=0.3)
-    assert not any("unread" in warning or "truncated" in warning for warning in reader.warnings)
+    assert reader.warnings == []
+
+
+def test_damage_beside_a_tag_is_told() -> None:
+    first, second = recording("mp3", 2.0), recording("mp3", 3.0, seed=2)
+    at = len(second) // 2
+    broken = second[:at] + bytes(400) + second[at + 400 :]
+    (told,) = read(first + broken)[1].warnings
+    assert read(broken)[1].warnings == [told]
 
 
 def test_a_recording_behind_other_bytes_is_found() -> None:
