@@ -29,7 +29,8 @@ _OTHER_FILE = re.compile(
     rb"|PK\x03\x04|%PDF|\x89PNG|\xff\xd8\xff|<\?xml|FORM|caff",
     re.DOTALL,
 )
-_EXTENSIBLE = 0xFFFE
+_PCM, _EXTENSIBLE = 1, 0xFFFE
+_WIDEST = 32  # bits of an integer
 _BLOCK_TAGS = frozenset([0x2, 0x11, 0x31])  # ADPCM of Microsoft and of IMA, GSM
 _RIFX_TAGS = frozenset([1, 3, 6, 7])  # integers, floats, A-law, mu-law
 _SAMPLES = {
@@ -165,9 +166,16 @@ def _canonical(header: _Header, size: int) -> bytes:
 def _with_all_bits_valid(form: bytes, order: _Order) -> bytes:
     """The content of a format chunk whose samples have as many valid bits as bits, if it tells both.
 
-    Valid bits are the upper ones. FFmpeg takes their number for the width of a sample.
+    Valid bits are the upper ones. FFmpeg takes their number for the width of a sample. Of plain PCM, bits that fill no
+    bytes are valid ones, and the width is that of the bytes.
     """
-    if int.from_bytes(form[:2], order) != _EXTENSIBLE or len(form) < 20:
+    tag = int.from_bytes(form[:2], order)
+    if tag == _PCM and len(form) >= 16:
+        channels, block_bytes, bits = (int.from_bytes(form[at : at + 2], order) for at in (2, 12, 14))
+        width, rest = divmod(block_bytes, channels or 1)
+        if bits % 8 and not rest and bits <= 8 * width <= _WIDEST:
+            return form[:14] + (8 * width).to_bytes(2, order) + form[16:]
+    if tag != _EXTENSIBLE or len(form) < 20:
         return form
     return form[:18] + form[14:16] + form[20:]
 

@@ -200,6 +200,14 @@ def test_the_bytes_of_a_sample_may_hold_more_bits_than_are_valid(width: int, val
     assert_whole(riff(*extensible(as_bytes(width, channels=channels), width, valid, channels=channels)))
 
 
+@pytest.mark.parametrize(("width", "valid"), [(4, 20), (4, 18), (3, 20), (2, 12)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_plain_samples_whose_bits_fill_no_bytes_are_as_wide_as_these(width: int, valid: int, channels: int) -> None:
+    frame = width * channels
+    form = struct.pack("<HHIIHH", 1, channels, SAMPLE_RATE, SAMPLE_RATE * frame, frame, valid)
+    assert_whole(riff(chunk(b"fmt ", form), chunk(b"data", as_bytes(width, channels=channels))))
+
+
 @pytest.mark.parametrize("valid", [0, 24, 32])
 def test_floats_of_which_fewer_bits_are_valid(valid: int) -> None:
     assert_whole(riff(*extensible(as_bytes(4, "floats"), 4, valid, tag=3)))
