@@ -9,12 +9,20 @@ import pytest
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import ROOT, LocalService, free_ports, running
 from tests.integration.locked import locked
-from tests.integration.published_service import published_service
+from tests.integration.published_service import long_windows, one_minifasnet, published_service
 from tests.integration.stored import stored
 from tests.scheduling import ALONE, ALONE_STORED, SHARED, STORED
 from tests.servers import minio_server, valkey_server
 
-__all__ = ["locked", "minio_server", "published_service", "stored", "valkey_server"]
+__all__ = [
+    "locked",
+    "long_windows",
+    "minio_server",
+    "one_minifasnet",
+    "published_service",
+    "stored",
+    "valkey_server",
+]
 
 SAMPLES = ROOT / "samples"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"

@@ -88,14 +88,15 @@ async def test_each_member_is_given_its_own_crop_of_a_face(
 async def test_voices_are_fused_by_their_log_odds_over_grpc(
     fused_service: LocalService, models: tuple[Path, Path]
 ) -> None:
-    """The last window of 64,600 samples is all of them for AASIST, and its end for the small model."""
+    """64,600 samples are a chunk of 64,000, and a last one: all of them for AASIST, its end for the small model."""
     small = VoiceSpoofModel.load(str(models[0] / "small"), options(models[0]))
     ends = [pcm[-64_000:] for pcm in reference("pcm")]
     both: dict[str, NDArray[Any]] = {"small": small.score(ends), "aasist": softmax(reference("aasist-asvspoof5"))[:, 0]}
     async with AsyncBonafideClient(fused_service.address) as client:
-        for place, pcm in enumerate(reference("pcm")):
+        for place, pcm in enumerate(reference("pcm")[:2]):
             report = await client.analyze_file(wav(pcm, 16_000))
-            last = report.chunks[-1]
+            first, last = report.chunks
+            assert (first.end_s, last.start_s, last.end_s) == pytest.approx((4.0, 0.0375, 4.0375))
             expected = {name: scores[place] for name, scores in both.items()}
             assert last.member_scores == pytest.approx(expected, abs=1e-3)
             assert last.score == pytest.approx(fused(last.member_scores), abs=1e-4)
@@ -106,14 +107,14 @@ async def test_voices_are_fused_by_their_log_odds_over_grpc(
 
 
 async def test_every_way_lists_the_members_scores(fused_service: LocalService) -> None:
-    pcm = samples(9.3)
+    pcm = samples(5.0)
     recording = wav(pcm, RATE)
     async with AsyncBonafideClient(fused_service.address) as client:
         report = await client.analyze_file(recording)
-        stored = await client.analyze_object("calls", "a.wav")
+        stored = await client.analyze_object("calls", "b.wav")
         statuses = [await client.voice_status(), await client.face_status()]
     expected = table([each.member_scores for each in report.chunks])
-    assert expected.shape == (3, 2)
+    assert expected.shape == (2, 2)
     async with httpx.AsyncClient(base_url=fused_service.url, timeout=120) as http:
         posted: dict[str, Any] = (await http.post("/detect_audio", content=recording)).json()
         status = json.dumps((await http.get("/model_status")).json())
