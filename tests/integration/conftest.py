@@ -8,9 +8,10 @@ import pytest
 
 from bonafide_client import AsyncBonafideClient
 from scripts.local_service import ROOT, LocalService, free_ports, running
-from tests.integration.locked import locked
+from tests.integration.locked import LockedService, locked
 from tests.integration.published_service import long_windows, one_minifasnet, published_service
 from tests.integration.stored import stored
+from tests.integration.tiny_models import tiny_models
 from tests.scheduling import ALONE, ALONE_STORED, SHARED, STORED
 from tests.servers import minio_server, valkey_server
 
@@ -63,14 +64,18 @@ def audiosocket_port() -> int:
 def service(
     tmp_path_factory: pytest.TempPathFactory, webhook_port: int, audiosocket_port: int
 ) -> Iterator[LocalService]:
-    """Bundled models, objects from the checkout's folder, cache in memory: what `make serve` starts, with a webhook."""
-    webhook = {
+    """What `make serve` starts, but with tiny models, and a webhook: objects of the checkout's folder, cache in memory.
+
+    Bundled models take ten times as long, and give all speech-like sounds nearly the same score. `locked` has them.
+    """
+    environment = {
+        **tiny_models(),
         "BONAFIDE_WEBHOOK_URL": f"http://127.0.0.1:{webhook_port}/verdicts",
         "BONAFIDE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "BONAFIDE_AUDIOSOCKET_PORT": str(audiosocket_port),
         "BONAFIDE_RUNNER_TOKEN": RUNNER_TOKEN,
     }
-    with running(tmp_path_factory.mktemp("service") / "log", webhook) as service:
+    with running(tmp_path_factory.mktemp("service") / "log", environment) as service:
         yield service
 
 
@@ -83,6 +88,21 @@ async def client(service: LocalService) -> AsyncIterator[AsyncBonafideClient]:
 @pytest.fixture
 async def http(service: LocalService) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+        yield http
+
+
+@pytest.fixture
+async def bundled(locked: LockedService) -> AsyncIterator[AsyncBonafideClient]:
+    """A caller of the service that has the bundled models."""
+    async with AsyncBonafideClient(locked.service.address, api_key=locked.keys["bank"]) as client:
+        yield client
+
+
+@pytest.fixture
+async def bundled_http(locked: LockedService) -> AsyncIterator[httpx.AsyncClient]:
+    """As `bundled`, over HTTP."""
+    key = {"authorization": f"Bearer {locked.keys['bank']}"}
+    async with httpx.AsyncClient(base_url=locked.service.url, headers=key, timeout=120) as http:
         yield http
 
 

@@ -69,12 +69,12 @@ async def client_of_voice_runner(service: LocalService) -> AsyncIterator[Any]:
 
 async def test_the_connection_to_a_runner_is_not_closed_with_calls_in_flight(service: LocalService) -> None:
     async with client_of_voice_runner(service) as remote:
-        for _ in range(20):
+        for _ in range(10):
             await asyncio.gather(*(remote.score(["not an array"]) for _ in range(16)))
 
 
 async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
-    windows: list[Any] = [np.full(64_000, 100 * index, np.int16) for index in range(8)]
+    windows: list[Any] = [np.rint(speech_like(4, seed=seed)[0] * 32_767).astype(np.int16) for seed in range(8)]
     poison = {3: "not an array", 5: np.zeros((2, 7), np.float64)}
     async with client_of_voice_runner(service) as remote:
         well = [(await remote.score([window]))[0][0][0] for window in windows]
@@ -89,21 +89,24 @@ async def test_a_poisoned_item_harms_only_itself(service: LocalService) -> None:
 
 
 @pytest.mark.alone
-async def test_a_lone_call_after_a_burst_does_not_wait_for_company(client: AsyncBonafideClient, face_jpg: Path) -> None:
+async def test_a_lone_call_after_a_burst_does_not_wait_for_company(
+    bundled: AsyncBonafideClient, face_jpg: Path
+) -> None:
+    """By a model that takes as long as a real one: before a tiny one no burst has to wait."""
     photo_bytes = face_jpg.read_bytes()
 
     async def lone_calls() -> float:
         seconds = []
         for _ in range(15):
             began = time.perf_counter()
-            await client.predict_liveness(photo_bytes)
+            await bundled.predict_liveness(photo_bytes)
             seconds.append(time.perf_counter() - began)
         return statistics.median(seconds)
 
     await lone_calls()
     before = await lone_calls()
     for _ in range(3):
-        await asyncio.gather(*(client.predict_liveness(photo_bytes) for _ in range(100)))
+        await asyncio.gather(*(bundled.predict_liveness(photo_bytes) for _ in range(100)))
         await asyncio.sleep(0.2)
     after = await lone_calls()
     assert after < 2.5 * before + 0.02, f"{before * 1000:.0f} ms before the bursts, {after * 1000:.0f} ms after"
@@ -116,10 +119,15 @@ async def test_a_burst_is_queued_not_refused(client: AsyncBonafideClient, face_j
 
 
 async def test_overload_is_a_quick_refusal(service: LocalService, client: AsyncBonafideClient) -> None:
-    recording = encode(speech_like(3), 16_000)
-    answers = await asyncio.gather(
-        *(client.analyze_file(recording + bytes([index, 0])) for index in range(100)), return_exceptions=True
-    )
+    recording = encode(speech_like(1), 16_000)
+    runner = process_of(service, "WavLMRunner")
+    runner.suspend()  # until somebody is refused: a tiny model may be quicker than one client
+    try:
+        calls = [asyncio.create_task(client.analyze_file(recording + bytes([index, 0]))) for index in range(100)]
+        await asyncio.wait(calls, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        runner.resume()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, Overloaded)]
     assert refused
     assert all(answer.retry_after_s is not None and answer.retry_after_s >= 1 for answer in refused)
@@ -167,11 +175,12 @@ async def test_calls_to_a_runner_that_was_killed_are_told_at_once(
     """The supervisor keeps its port open until the next process runs: connections to it succeed, and hang."""
     ended: list[tuple[int, float]] = []
     back = asyncio.Event()
+    jpeg = encode_image(photo())
 
     async def caller() -> None:
         while not back.is_set():
             began = time.monotonic()
-            response = await http.post("/predict_liveness", content=encode_image(photo()))
+            response = await http.post("/predict_liveness", content=jpeg)
             ended.append((response.status_code, time.monotonic() - began))
             await asyncio.sleep(0.1)
 
@@ -188,7 +197,7 @@ async def test_calls_to_a_runner_that_was_killed_are_told_at_once(
         await asyncio.gather(*callers)
     assert {status for status, _ in ended} == {200, 503}
     assert max(seconds for status, seconds in ended if status == 503) < 5
-    assert (await http.post("/predict_liveness", content=encode_image(photo()))).status_code == 200
+    assert (await http.post("/predict_liveness", content=jpeg)).status_code == 200
 
 
 async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalService) -> None:
@@ -219,6 +228,8 @@ async def test_an_upload_without_a_length_is_cut_at_the_limit(service: LocalServ
 
 
 async def test_requests_leave_no_memory_behind(service: LocalService) -> None:
+    """BentoML keeps 5 KiB of each."""
+    requests = 900
     process = process_of(service, "Bonafide")
     connection = HTTPConnection("127.0.0.1", service.http_port, timeout=60)
 
@@ -229,11 +240,11 @@ async def test_requests_leave_no_memory_behind(service: LocalService) -> None:
                 assert (answer.status, answer.read()) == (200, b"\n")
 
     with closing(connection):
-        await asyncio.to_thread(ask, 500)
+        await asyncio.to_thread(ask, 300)
         before = process.memory_info().rss
-        await asyncio.to_thread(ask, 1_500)
+        await asyncio.to_thread(ask, requests)
     grown = process.memory_info().rss - before
-    assert grown < 3 * 2**20, f"{grown / 2**20:.1f} MiB more"
+    assert grown < requests * 2 * 2**10, f"{grown / 2**20:.1f} MiB more"
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bonafide_client import AsyncBonafideClient, AudioReport, ChunkScore, ObjectNotFound, UnreadableMedia
 from scripts.local_service import ROOT, LocalService
+from tests.integration.locked import LockedService
 from tests.integration.logs import assert_told
 from tests.media import encode, encode_image, photo, speech_like
 from tests.portraits import black, blurred_face, dark_face, no_face, portrait, small_face, two_faces
@@ -23,8 +24,12 @@ pytestmark = pytest.mark.beside
 BONAFIDE = Path(sys.executable).parent / "bonafide"
 
 
-def command(service: LocalService, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "BONAFIDE_ADDRESS": service.address}
+def command(locked: LockedService, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "BONAFIDE_ADDRESS": locked.service.address,
+        "BONAFIDE_API_KEY": locked.keys["bank"],
+    }
     return subprocess.run([BONAFIDE, *arguments], cwd=ROOT, capture_output=True, text=True, env=environment)
 
 
@@ -54,15 +59,15 @@ async def test_the_same_recording_gets_the_same_answer_whichever_way_it_comes(
 
 
 async def test_every_answer_says_which_model_spoke_and_that_it_is_a_demonstration(
-    client: AsyncBonafideClient, http: httpx.AsyncClient, service: LocalService, face_jpg: Path
+    bundled: AsyncBonafideClient, bundled_http: httpx.AsyncClient, locked: LockedService, face_jpg: Path
 ) -> None:
-    voice = await client.analyze_object("samples", "call.mp3")
-    face = await client.predict_liveness(face_jpg)
+    voice = await bundled.analyze_object("samples", "call.mp3")
+    face = await bundled.predict_liveness(face_jpg)
     for model, name in ((voice.model, "bonafide-voice-demo"), (face.model, "bonafide-face-demo")):
         assert (model.name, model.demo) == (name, True)
         assert len(model.version) == 12
-        assert_told(service.log.read_text(), name)
-    status = (await http.get("/model_status")).json()
+        assert_told(locked.service.log.read_text(), name)
+    status = (await bundled_http.get("/model_status")).json()
     assert status["voice"]["model"]["demo"] is status["face"]["demo"] is True
 
 
@@ -88,27 +93,28 @@ async def test_a_photo_gets_the_same_answer_over_grpc_and_http(
     ],
 )
 async def test_a_photo_says_why_not_to_rely_on_its_verdict(
-    client: AsyncBonafideClient, http: httpx.AsyncClient, picture: Image.Image, reason: str, faces: int
+    bundled: AsyncBonafideClient, bundled_http: httpx.AsyncClient, picture: Image.Image, reason: str, faces: int
 ) -> None:
+    """Of which some follow from the size of the model's pictures."""
     data = encode_image(picture, "PNG")
-    report = await client.predict_liveness(data)
+    report = await bundled.predict_liveness(data)
     assert (report.reason, len(report.faces)) == (reason, faces)
     assert report.label in ("live", "fake")
-    answer = (await http.post("/predict_liveness", content=data)).json()
+    answer = (await bundled_http.post("/predict_liveness", content=data)).json()
     assert (answer["success"], answer["reason"], len(answer["faces"])) == (True, reason, faces)
 
 
-def test_the_command(service: LocalService) -> None:
-    audio = command(service, "audio", "--json", "samples/call.mp3", "samples/call_spoof.mp3")
+def test_the_command(locked: LockedService) -> None:
+    audio = command(locked, "audio", "--json", "samples/call.mp3", "samples/call_spoof.mp3")
     documents = [json.loads(line) for line in audio.stdout.splitlines()]
-    assert len(documents) == 2
-    assert audio.returncode in (0, 1)
-    face = command(service, "face", "--json", "samples/face.jpg")
+    assert [document["label"] for document in documents] == ["bonafide", "spoof"]
+    assert audio.returncode == 1
+    face = command(locked, "face", "--json", "samples/face.jpg")
     assert json.loads(face.stdout)
-    status = command(service, "status")
+    status = command(locked, "status")
     assert status.returncode == 0
     assert "demo" in status.stdout
-    assert command(service, "audio", "README.md").returncode == 3
+    assert command(locked, "audio", "README.md").returncode == 3
 
 
 async def test_bad_input_is_told_and_harms_nobody(client: AsyncBonafideClient, http: httpx.AsyncClient) -> None:

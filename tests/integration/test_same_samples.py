@@ -17,6 +17,7 @@ from lab.served import ServedModel
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
 from scripts.local_service import LocalService
+from tests.integration.tiny_models import tiny_voice
 from tests.media import encode, speech_like, wav
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside]
@@ -78,7 +79,7 @@ def assert_same(found: Windows, expected: Windows, way: str, within: float = 0.0
 
 @pytest.fixture(scope="module")
 def evaluation() -> ServedModel:
-    return ServedModel("bundled", "voice", Settings())
+    return ServedModel(str(tiny_voice()), "voice", Settings(precision="fp32"))
 
 
 @pytest.mark.parametrize("seconds", LENGTHS)

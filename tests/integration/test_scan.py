@@ -1,6 +1,7 @@
 """A scan of a folder: its rows are the verdicts of the service."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from scan.manifest import read_manifest
 from scan.places import FolderPlace
 from scan.result import read_table
 from scripts.local_service import ROOT, LocalService
+from tests.integration.tiny_models import tiny_models
 from tests.media import encode, speech_like
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -36,7 +38,8 @@ sys.exit(main())
 
 def scanned(source: Path, out: Path) -> None:
     command = [sys.executable, "-c", SCAN, str(source), "--out", str(out)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    models = {**os.environ, **tiny_models()}
+    ended = subprocess.run(command, cwd=ROOT, env=models, capture_output=True, text=True, timeout=400, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 

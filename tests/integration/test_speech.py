@@ -39,13 +39,13 @@ async def test_what_has_no_speech_is_not_judged(
 
 @pytest.mark.parametrize(("samples", "rate"), [(960, 16_000), (1, 48_000)])
 async def test_what_is_too_short_for_the_model_is_not_judged(
-    client: AsyncBonafideClient, http: httpx.AsyncClient, samples: int, rate: int
+    bundled: AsyncBonafideClient, bundled_http: httpx.AsyncClient, samples: int, rate: int
 ) -> None:
     data = encode(speech_like(1.0, rate)[0, rate // 8 :][:samples], rate)
-    report = await client.analyze_file(data)
+    report = await bundled.analyze_file(data)
     assert (report.label, report.score) == ("no_speech", None)
     assert report.error_message in ("too short to be judged", "no speech was found")
-    answer = await http.post("/detect_audio", content=data)
+    answer = await bundled_http.post("/detect_audio", content=data)
     assert (answer.status_code, answer.json()["label"]) == (200, "no_speech")
 
 
