@@ -20,7 +20,7 @@ from tests.integration.tiny_models import tiny_models
 from tests.media import wav
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, start_valkey
 
-COUNT = 300
+COUNT = 120
 BUCKET = "jobs-archive"
 WITHIN_S = 400.0  # at the lowest priority, beside other tests
 
