@@ -17,7 +17,7 @@ from bonafide.cache.seal import Seal
 from bonafide.verdict import WindowScore
 
 # The version: to be raised when an old value would be read wrongly, or windows are cut or made in another way.
-_PREFIX = "bonafide:5:"
+_PREFIX = "bonafide:6:"
 _SAMPLE_BYTES = 2
 
 
