@@ -43,6 +43,7 @@ class _Writer:
     async def write(self, event: audio.LiveAudioEvent) -> None:
         """Returns when another event can be written."""
         self._writing = asyncio.ensure_future(self._write(event))
+        self._writing.add_done_callback(_seen)
         await asyncio.shield(self._writing)
 
     async def settles(self, within_s: float) -> bool:
@@ -50,6 +51,12 @@ class _Writer:
         if self._writing is not None:
             await asyncio.wait((self._writing,), timeout=within_s)
         return self._writing is None or self._writing.done()
+
+
+def _seen(writing: "asyncio.Future[None]") -> None:
+    """Looks at the error of a write that nobody waits for any more, or asyncio would log it: the caller has gone."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 async def analyze_live(
