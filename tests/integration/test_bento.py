@@ -18,6 +18,7 @@ from bonafide_client import AsyncBonafideClient, AudioDetectionClient, BonafideC
 from models.converted import read_converted
 from scripts.local_service import ROOT, LocalService, running, start
 from tests.cpu_environment import make_cpu_environment
+from tests.integration.locked import LockedService
 from tests.integration.tiny_models import tiny_voice
 from tests.models.hub_server import serve_hub
 from tests.scheduling import SHARED
@@ -154,15 +155,16 @@ def test_the_images_have_parts_of_one_resolution() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_without_torch_it_answers_as_the_checkout_does(
-    bento: Path, home: Path, cpu_python: Path, service: LocalService, tmp_path: Path, call_mp3: Path, face_jpg: Path
+    bento: Path, home: Path, cpu_python: Path, locked: LockedService, tmp_path: Path, call_mp3: Path, face_jpg: Path
 ) -> None:
+    url, key = locked.service.live_url, locked.keys["bank"]
     with serving(home, tmp_path, cpu_python) as built:
         async with (
             AsyncBonafideClient(built.address) as ours,
-            AsyncBonafideClient(service.address) as theirs,
+            AsyncBonafideClient(locked.service.address, api_key=key) as theirs,
             httpx.AsyncClient(timeout=60) as http,
             AudioDetectionClient(f"ws://127.0.0.1:{built.http_port}/ws/detect") as live,
-            AudioDetectionClient(f"ws://127.0.0.1:{service.http_port}/ws/detect") as their_live,
+            AudioDetectionClient(url, api_key=key) as their_live,
         ):
             a, b = await ours.analyze_file(call_mp3), await theirs.analyze_file(call_mp3)
             assert [chunk.score for chunk in a.chunks] == pytest.approx([chunk.score for chunk in b.chunks], abs=1e-6)

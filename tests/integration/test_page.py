@@ -1,7 +1,7 @@
 """The page at /ui as people use it: in Chromium, with a microphone that plays the test's audio."""
 
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page
 
-from scripts.local_service import LocalService
+from scripts.local_service import LocalService, running
 from tests.browser import chromium, opened
 from tests.integration.locked import REAL, SYNTHETIC, LockedService
 from tests.media import wav
@@ -33,9 +33,16 @@ async def browser() -> AsyncIterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def bundled_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    """With the bundled models, whose figures the page shows."""
+    with running(tmp_path_factory.mktemp("page") / "log") as service:
+        yield service
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http(service: LocalService) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+async def http(bundled_service: LocalService) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=bundled_service.url, timeout=120) as http:
         yield http
 
 
@@ -83,8 +90,8 @@ async def test_a_real_voice_and_then_a_synthetic_one_change_the_verdict(locked: 
         assert await page.is_visible("#play")
 
 
-async def test_the_microphone_is_asked_for_sound_as_it_is(browser: Browser, service: LocalService) -> None:
-    async with opened(browser, f"{service.url}/ui/") as page:
+async def test_the_microphone_is_asked_for_sound_as_it_is(browser: Browser, bundled_service: LocalService) -> None:
+    async with opened(browser, f"{bundled_service.url}/ui/") as page:
         await ready(page)
         await page.evaluate("""() => {
             const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media);
@@ -107,10 +114,10 @@ async def test_the_microphone_is_asked_for_sound_as_it_is(browser: Browser, serv
 
 
 async def test_a_recording_gets_the_verdict_of_the_service(
-    browser: Browser, service: LocalService, http: httpx.AsyncClient, call_mp3: Path
+    browser: Browser, bundled_service: LocalService, http: httpx.AsyncClient, call_mp3: Path
 ) -> None:
     answer = (await http.post("/detect_audio", content=call_mp3.read_bytes())).json()
-    async with opened(browser, f"{service.url}/ui/") as page:
+    async with opened(browser, f"{bundled_service.url}/ui/") as page:
         await ready(page)
         await page.set_input_files("#recording-file", call_mp3)
         await page.wait_for_selector("#voice[data-phase=judged]")
@@ -139,7 +146,7 @@ async def test_a_recording_gets_the_verdict_of_the_service(
 
 
 async def test_each_channel_of_a_call_has_a_lane(
-    browser: Browser, service: LocalService, http: httpx.AsyncClient, call_mp3: Path, tmp_path: Path
+    browser: Browser, bundled_service: LocalService, http: httpx.AsyncClient, call_mp3: Path, tmp_path: Path
 ) -> None:
     voices = [speech(call_mp3.with_name(name))[: 6 * RATE] for name in ("call_spoof.mp3", "call.mp3")]
     shortest = min(map(len, voices))
@@ -147,7 +154,7 @@ async def test_each_channel_of_a_call_has_a_lane(
     file.write_bytes(wav(np.stack([voice[:shortest] for voice in voices], axis=1), RATE))
     answer = (await http.post("/detect_audio", content=file.read_bytes())).json()
     assert len(answer["channels"]) == 2
-    async with opened(browser, f"{service.url}/ui/") as page:
+    async with opened(browser, f"{bundled_service.url}/ui/") as page:
         await ready(page)
         await page.set_input_files("#recording-file", file)
         await page.wait_for_selector("#voice[data-phase=judged]")
@@ -172,10 +179,10 @@ async def test_each_channel_of_a_call_has_a_lane(
 
 
 async def test_a_dropped_photo_gets_the_verdict_of_the_service(
-    browser: Browser, service: LocalService, http: httpx.AsyncClient, face_jpg: Path
+    browser: Browser, bundled_service: LocalService, http: httpx.AsyncClient, face_jpg: Path
 ) -> None:
     answer = (await http.post("/predict_liveness", content=face_jpg.read_bytes())).json()
-    async with opened(browser, f"{service.url}/ui/#face") as page:
+    async with opened(browser, f"{bundled_service.url}/ui/#face") as page:
         await ready(page)
         await page.evaluate(
             """async ([bytes]) => {
@@ -195,9 +202,9 @@ async def test_a_dropped_photo_gets_the_verdict_of_the_service(
 
 
 async def test_a_photo_of_the_camera_says_why_it_should_not_be_relied_on(
-    browser: Browser, service: LocalService
+    browser: Browser, bundled_service: LocalService
 ) -> None:
-    async with opened(browser, f"{service.url}/ui/") as page:
+    async with opened(browser, f"{bundled_service.url}/ui/") as page:
         await ready(page)
         await page.focus("#voice-tab")
         await page.keyboard.press("ArrowRight")
@@ -213,9 +220,9 @@ async def test_a_photo_of_the_camera_says_why_it_should_not_be_relied_on(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-async def test_everybody_can_use_it(browser: Browser, service: LocalService, scheme: Any, width: str) -> None:
+async def test_everybody_can_use_it(browser: Browser, bundled_service: LocalService, scheme: Any, width: str) -> None:
     source = axe()
-    async with opened(browser, f"{service.url}/ui/", viewport=WIDTHS[width], color_scheme=scheme) as page:
+    async with opened(browser, f"{bundled_service.url}/ui/", viewport=WIDTHS[width], color_scheme=scheme) as page:
         await ready(page)
         for name, file in (("voice", "call.mp3"), ("face", "face.jpg")):
             await page.click(f"#{name}-tab")
@@ -232,8 +239,8 @@ async def test_everybody_can_use_it(browser: Browser, service: LocalService, sch
                 assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
 
 
-async def test_the_javascript_client_resumes_in_a_browser(browser: Browser, service: LocalService) -> None:
-    async with opened(browser, f"{service.url}/ui/") as page:
+async def test_the_javascript_client_resumes_in_a_browser(browser: Browser, bundled_service: LocalService) -> None:
+    async with opened(browser, f"{bundled_service.url}/ui/") as page:
         found = await page.evaluate(
             """async (url) => {
                 const { AudioDetectionClient } = await import("/ui/client/index.js");
@@ -256,20 +263,20 @@ async def test_the_javascript_client_resumes_in_a_browser(browser: Browser, serv
                 const summary = await client.end();
                 return { windows, states, sockets: sockets.length, seconds: summary.audio_seconds };
             }""",
-            service.live_url,
+            bundled_service.live_url,
         )
     assert found["windows"] == [[number, number + 1] for number in range(4)]
     assert found["states"] == ["connecting", "connected", "reconnecting", "connected", "ended"]
     assert (found["sockets"], found["seconds"]) == (2, 4)
 
 
-async def test_the_page_of_routes_asks_no_other_host(browser: Browser, service: LocalService) -> None:
+async def test_the_page_of_routes_asks_no_other_host(browser: Browser, bundled_service: LocalService) -> None:
     """BentoML's own, at `/`, which would load its maker's tracking."""
     asked: set[str] = set()
     async with await browser.new_context() as context:
         page = await context.new_page()
         page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
-        await page.goto(service.url)
+        await page.goto(bundled_service.url)
         await page.wait_for_selector("text=/detect_audio")
         await page.wait_for_load_state("networkidle")
-    assert asked == {urlsplit(service.url).netloc}
+    assert asked == {urlsplit(bundled_service.url).netloc}
