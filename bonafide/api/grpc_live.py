@@ -53,7 +53,7 @@ class _Writer:
         return self._writing is None or self._writing.done()
 
 
-def _seen(writing: "asyncio.Future[None]") -> None:
+def _seen(writing: asyncio.Future[None]) -> None:
     """Looks at the error of a write that nobody waits for any more, or asyncio would log it: the caller has gone."""
     if not writing.cancelled():
         writing.exception()
