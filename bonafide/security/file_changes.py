@@ -1,5 +1,6 @@
 """Detects changes of files: keys and certificates are replaced while the service runs."""
 
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import NamedTuple
 
 LOOK_S = 1.0
 """Least seconds between two checks of the same files."""
+_OF_THE_FILES = (FileNotFoundError, IsADirectoryError, PermissionError, ssl.SSLError)
+"""Errors of reading that last as long as the files stay as they are; the last: certificate and key do not fit."""
 
 
 class _File(NamedTuple):
@@ -53,12 +56,12 @@ class FileChanges:
         """Whether nothing has changed since `changed` was true; call after reading. If not, `changed` will be again."""
         return self._look() == self._seen
 
-    def failed(self, error: OSError) -> None:
+    def failed(self, error: Exception) -> None:
         """Tells that reading has failed. `changed` will be true again unless only another file can be read.
 
         A process with too many open files, say, can look at a file and not open it.
         """
-        if not isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+        if isinstance(error, OSError) and not isinstance(error, _OF_THE_FILES):
             self._seen = ()
 
     def _look(self) -> tuple[_Signature, ...]:

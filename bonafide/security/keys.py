@@ -90,8 +90,7 @@ class KeyStore:
             self._keys = keys
         except (OSError, ValueError) as error:
             logger.error("the API keys cannot be read again; those known stay", extra={"cause": str(error)})
-            if isinstance(error, OSError):
-                self._changes.failed(error)
+            self._changes.failed(error)
         else:
             logger.info("API keys read again", extra={"names": [key.name for key in self._keys]})
 

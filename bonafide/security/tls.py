@@ -68,8 +68,7 @@ class ServerTls:
                     material = self._read()
                 except OSError as error:
                     logger.error("the TLS files cannot be used; those known stay", extra={"cause": str(error)})
-                    if not isinstance(error, ssl.SSLError):  # files that do not fit
-                        self._changes.failed(error)
+                    self._changes.failed(error)
                 else:
                     if self._changes.is_read_whole():
                         self._material = material
