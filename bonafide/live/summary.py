@@ -97,10 +97,10 @@ def summary_of(
     score = overall_score(windows)
     label = label_of(score, session.threshold)
     found = findings_in(windows, score, label, _beside(session), channel)
-    summary = _summary(session, channel, score, label, found, names, ending, model)
     judged_s = sum(each.fresh_s for each in windows if each.score is not None)
+    summary = _summary(session, channel, score, label, found, windows, judged_s, names, ending, model)
     warnings = tuple(dict.fromkeys([*source_warnings, *session.warnings()]))
-    return replace(summary, judged_s=judged_s, windows=windows, channels=channels, warnings=warnings)
+    return replace(summary, channels=channels, warnings=warnings)
 
 
 def running_summary(
@@ -130,10 +130,9 @@ def running_summary(
 
     channel, running = session.worst_now, session.running
     found = _running_findings(session, channel)
-    summary = _summary(session, channel, running.p_spoof, running.label, found, names, Ending.END, model)
-    channels = tuple(map(verdict, session.channels))
-    warnings = tuple(session.warnings())
-    return replace(summary, judged_s=session.judged_s, windows=windows(channel), channels=channels, warnings=warnings)
+    score, label, judged_s = running.p_spoof, running.label, session.judged_s
+    summary = _summary(session, channel, score, label, found, windows(channel), judged_s, names, Ending.END, model)
+    return replace(summary, channels=tuple(map(verdict, session.channels)), warnings=tuple(session.warnings()))
 
 
 def _running_findings(session: LiveSession, channel: int | None) -> Findings:
@@ -155,19 +154,21 @@ def _summary(
     score: float | None,
     label: str,
     found: Findings,
+    windows: tuple[LiveWindowVerdict, ...],
+    judged_s: float,
     names: tuple[str, ...],
     ending: Ending,
     model: ModelInfo,
 ) -> LiveSummary:
-    """All but the windows, the channels and what is counted of them."""
+    """All but the channels and the warnings."""
     return LiveSummary(
         score=score,
         label=label,
         threshold=session.threshold,
         audio_s=session.audio_s,
-        judged_s=0.0,
+        judged_s=judged_s,
         speech_s=found.speech_s,
-        windows=(),
+        windows=windows,
         suspicious=found.suspicious,
         ending=ending,
         model=model,
