@@ -27,6 +27,7 @@ _ID3V1, _ID3V1_BYTES = b"TAG", 128
 _APE, _APE_FOOTER_BYTES = b"APETAGEX", 32
 _MAX_TAGS = 100
 _MAX_TOLD_TAGS = 10_000
+"""Of a part; those behind them are counted, and their places are not kept."""
 _PADDING = 64
 """So many zeros at the end of raw frames are padding."""
 _BLOCK_BYTES = 1 << 16

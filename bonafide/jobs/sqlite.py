@@ -217,10 +217,12 @@ class SqliteJobs:
         """See `JobStore.prune`."""
         now = time.time()
         before = now - self._keep_s
-        ahead = "UPDATE jobs SET touched = ? WHERE touched > ?"
-        await self._run(lambda database: database.execute(ahead, (now, now)))
-        old = "SELECT id FROM jobs WHERE touched < ?"
-        found = await self._run(lambda database: database.execute(old, (before,)).fetchall())
+
+        def work(database: sqlite3.Connection) -> list[tuple[str]]:
+            database.execute("UPDATE jobs SET touched = ? WHERE touched > ?", (now, now))
+            return database.execute("SELECT id FROM jobs WHERE touched < ?", (before,)).fetchall()
+
+        found = await self._run(work)
         for (job_id,) in found:  # one by one: others wait behind each
             await self._run(partial(_forget, job_id=job_id, before=before))
         await self._in_thread(self._empty_log)
