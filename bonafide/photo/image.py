@@ -20,7 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo.format import ACCEPTED, broken, identify, stated_orientation, webp_size
-from bonafide.photo.jpeg import END, structure
+from bonafide.photo.jpeg import END, any_rest, lacks_scans, structure
 from bonafide.photo.plain_bilinear import resized
 from bonafide.photo.png import without_extras
 from models.info import ImageGeometry
@@ -61,7 +61,6 @@ REDUCING_GAP = 3.0
 _WHITE = (255, 255, 255, 255)
 _STRIP_ROWS = 256
 _MAX_SCANS = 200
-_NOISE = bytes(range(1, 250)) * 16
 _MAX_ELONGATED = 100
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -177,12 +176,13 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
         raise UnreadableMedia("the JPEG has too many scans")
     if found.end is not None or not found.scans:
         return data
-    ended = data + END
+    begun = data.rstrip(b"\xff")  # the first half of a marker, or of a byte 255
+    ended = begun + END
     try:
-        with _Jpeg(BytesIO(ended)) as image, _Jpeg(BytesIO(data + _NOISE + END)) as with_more:
+        with _Jpeg(BytesIO(ended)) as image, _Jpeg(BytesIO(begun + any_rest(begun) + END)) as with_more:
             _check_size(image.size, limits)
             # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
-            if image.tobytes() == with_more.tobytes():
+            if not lacks_scans(begun) and image.tobytes() == with_more.tobytes():
                 return ended
     except (OSError, SyntaxError, ValueError) as error:
         raise broken("JPEG") from error

@@ -284,6 +284,29 @@ class TestTheEndOfAJpeg:
             read(data[:-missing])
 
 
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {"quality": 95}),
+        ("L", {"optimize": True}),
+        ("RGB", {"restart_marker_blocks": 1}),
+        ("RGB", {"restart_marker_rows": 1}),
+        ("RGB", {"progressive": True}),
+        ("L", {"progressive": True, "restart_marker_rows": 1}),
+    ],
+)
+def test_a_jpeg_is_whole_wherever_it_is_cut_or_refused(mode: str, options: dict[str, Any]) -> None:
+    """Within a byte 255 of two bytes, before a restart, between scans, and within the last block too."""
+    data = encode_image(photo(40, 32).convert(mode), "JPEG", **options)
+    whole = read(data)
+    taken = 0
+    for cut in range(2, len(data)):
+        with suppress(UnreadableMedia):
+            assert np.array_equal(read(data[:cut]), whole), f"{len(data) - cut} bytes are missing"
+            taken += 1
+    assert taken >= 2, "the end marker alone may be missing"
+
+
 def test_a_jpeg_of_millions_of_markers() -> None:
     data = encode_image(photo(), "JPEG")
     started = time.perf_counter()
