@@ -301,11 +301,13 @@ class Replicas:
         self._replicas = [known.get(url) or _Replica(url, await self._connect(url), self._closed) for url in urls]
 
     async def _close_when_idle(self, replica: _Replica) -> None:
-        """Closes a replica that is no longer resolved, when its last call has ended or it is lost."""
-        while replica.items:
-            await asyncio.sleep(1)
-            await replica.probe()
-        await replica.close()
+        """Closes a replica that is no longer resolved, when it gets no calls and its last has ended or it is lost."""
+        try:
+            while replica.items or replica in self._serving:
+                await asyncio.sleep(1)
+                await replica.probe()
+        finally:
+            await replica.close()
 
     def _select_majority(self) -> None:
         """Selects the largest group of replicas with the same model; of equal groups, the one in use."""

@@ -287,6 +287,40 @@ async def test_one_that_leaves_its_name_ends_its_calls_first() -> None:
     assert names.by_address["b"].closed
 
 
+async def test_one_that_leaves_its_name_is_not_closed_while_it_may_still_be_asked() -> None:
+    names = NameService("a", "b")
+    both = names.replicas()
+    await both.info()
+    leaving, slow = names.by_address["a"], names.by_address["b"]
+    slow.reachable.clear()  # until its probe has ended, it is not known who serves from now on
+    names.addresses = ["b"]
+    probing = asyncio.create_task(both.info())
+    await asyncio.sleep(0.02)
+    slow.reachable.set()
+    assert list(await asyncio.gather(both.score([ITEM]), both.score([ITEM]))) == [ANSWERS] * 2
+    assert (leaving.calls, leaving.closed) == (1, False)
+    await probing
+    assert both.replicas == 1
+    await both.close()
+
+
+async def test_one_that_has_left_its_name_is_closed_with_all_others() -> None:
+    names = NameService("a", "b")
+    both = names.replicas()
+    await both.info()
+    leaving = names.by_address["a"]
+    leaving.open.clear()
+    waiting = asyncio.create_task(both.score([ITEM]))
+    await asyncio.sleep(0)
+    names.addresses = ["b"]
+    await both.info()
+    await asyncio.sleep(0)
+    await both.close()
+    assert leaving.closed
+    leaving.open.set()
+    await waiting
+
+
 async def test_known_replicas_outlast_the_name_service() -> None:
     names = NameService("a")
     one = names.replicas()
