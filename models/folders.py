@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.folder_sync import sync_folder
+
 
 def build_once(target: Path, build: Callable[[Path], None], is_whole: Callable[[Path], bool] = lambda _: True) -> Path:
     """Returns `target`, after `build` has filled it if it did not exist.
@@ -44,6 +46,9 @@ def build_once(target: Path, build: Callable[[Path], None], is_whole: Callable[[
 def _to_disk(folder: Path) -> None:
     """Has all files on disk before the folder gets its name: a disk may write the name first, and then lose power."""
     for path in (*folder.rglob("*"), folder):
+        if path.is_dir():
+            sync_folder(path)
+            continue
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

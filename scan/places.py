@@ -10,6 +10,7 @@ from minio.error import S3Error
 
 from bonafide.settings import Settings
 from bonafide.storage.minio import open_client
+from models.folder_sync import sync_folder
 from scan.patience import patiently
 from scan.source import WrongUse
 
@@ -69,11 +70,7 @@ class FolderPlace:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
 
     def names(self, folder: str) -> list[str]:
         """See `Place`; those of a write that was killed are among them."""

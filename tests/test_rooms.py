@@ -32,6 +32,7 @@ RANKS = (
     {"bonafide.errors", "bonafide.settings", "models.info"},
     {
         "models.cpus",
+        "models.folder_sync",
         "bonafide.addresses",
         "bonafide.decision",
         "bonafide.lists",

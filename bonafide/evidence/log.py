@@ -4,7 +4,6 @@ A process has a chain of its own, named by a random id: several processes write 
 goes on in the next file when one is full: `<chain>.000001.jws`, `<chain>.000002.jws`, ...
 """
 
-import errno
 import hashlib
 import os
 import secrets
@@ -13,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from models.folder_sync import sync_folder
 
 FIRST = "0" * 64
 """What stands for the hash of the line before the first."""
@@ -111,20 +112,9 @@ class EvidenceLog:
             self._part += 1
             self._name_lasts = not self._sync
         if not self._name_lasts:
-            self._sync_folder()
+            sync_folder(self._folder)
             self._name_lasts = True
         return self._file
-
-    def _sync_folder(self) -> None:
-        """Makes the name of a new file last, where the file system has such a step."""
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-                raise
-        finally:
-            os.close(folder)
 
     def _write(self, file: int, data: bytes) -> None:
         left = memoryview(data)

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import time
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.folders import build_once
+from tests.folder_sync import Folders
 
 
 def _build_slowly(target: Path, log: Path) -> None:
@@ -72,6 +74,12 @@ def test_all_files_are_on_disk_before_the_folder_has_its_name(tmp_path: Path, mo
 
     build_once(tmp_path / "x", build)
     assert {"deep", "file"} < synced
+
+
+def test_a_file_system_that_syncs_no_folders_has_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", Folders(errno.EINVAL))
+    build_once(tmp_path / "x", lambda fresh: (fresh / "file").touch())
+    assert (tmp_path / "x" / "file").exists()
 
 
 def test_what_a_killed_process_left_behind_is_swept_away(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ import errno
 import hashlib
 import os
 import resource
-import stat
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bonafide.evidence.log import FIRST, EvidenceLog, Place
+from tests.folder_sync import Folders
 
 
 def numbered(place: Place) -> str:
@@ -104,22 +104,6 @@ def test_a_file_whose_end_is_reported_as_an_error_is_not_written_to_again(
     assert (tmp_path / "other").read_bytes() == b""
     assert kept.split()[1:3] == ["0", FIRST]
     assert kept in lines_of(tmp_path)
-
-
-class Folders:
-    """Stands for `os.fsync`; that of a folder fails with these errors first."""
-
-    def __init__(self, *errors: int) -> None:
-        self.errors = list(errors)
-        self.synced: list[bool] = []
-        self._sync = os.fsync
-
-    def __call__(self, file: int) -> None:
-        is_folder = stat.S_ISDIR(os.fstat(file).st_mode)
-        if is_folder and self.errors:
-            raise OSError(self.errors.pop(0), "the folder")
-        self.synced.append(is_folder)
-        self._sync(file)
 
 
 def test_no_record_is_given_out_before_the_name_of_its_file_is_on_the_disk(
