@@ -297,7 +297,26 @@ class TestTheEndOfAJpeg:
 )
 def test_a_jpeg_is_whole_wherever_it_is_cut_or_refused(mode: str, options: dict[str, Any]) -> None:
     """Within a byte 255 of two bytes, before a restart, between scans, and within the last block too."""
-    data = encode_image(photo(40, 32).convert(mode), "JPEG", **options)
+    require_whole_or_refused(encode_image(photo(40, 32).convert(mode), "JPEG", **options))
+
+
+def test_a_jpeg_of_a_scan_for_each_channel_is_whole_or_refused() -> None:
+    greys = [encode_image(channel, "JPEG") for channel in photo(40, 32).convert("YCbCr").split()]
+    one = greys[0]
+    frame, tables, scan = one.index(b"\xff\xc0"), one.index(b"\xff\xc4"), one.index(b"\xff\xda")
+    channels = b"".join(bytes((channel, 0x11, 0)) for channel in (1, 2, 3))
+    header = one[:frame] + b"\xff\xc0\0\x11" + one[frame + 4 : frame + 9] + b"\x03" + channels
+    scans = [
+        b"\xff\xda\0\x08\x01" + bytes([channel]) + grey[grey.index(b"\xff\xda") + 6 : -2]
+        for channel, grey in enumerate(greys, 1)
+    ]
+    data = header + one[tables:scan] + b"".join(scans) + b"\xff\xd9"
+    assert difference(read(data), photo(40, 32)) < 4
+    require_whole_or_refused(data)
+
+
+def require_whole_or_refused(data: bytes) -> None:
+    """Wherever a JPEG is cut."""
     whole = read(data)
     taken = 0
     for cut in range(2, len(data)):
