@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bonafide.photo.reader import PhotoReader
 
 _MAX_MODEL_BYTES = 64 * 1024 * 1024
-"""Most bytes that a model is given of a photo: one without a crop, and long."""
+"""Most bytes that models are given of a photo: the largest picture that one may ask for has 48 MiB."""
 
 
 class PhotoDecoder(Protocol):
