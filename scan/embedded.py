@@ -5,16 +5,21 @@ Each that is started imports Ray, which takes one to three seconds of a core bef
 
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from typing import Any, cast
 
 import ray
 from ray._private import ray_constants, services
+from ray._private import utils as ray_utils
 from ray._private.node import Node
 from ray.data import ExecutionResources
 from ray.data._internal.execution import streaming_executor
+from ray.data._internal.execution.operators import actor_pool_map_operator
 from ray.data._internal.stats import _StatsManager
+
+from scan import silent_agent
 
 _ENVIRONMENT = {
     # Reports and statistics for a dashboard, which there is none of.
@@ -26,6 +31,7 @@ _ENVIRONMENT = {
 }
 """The environment of Ray's processes, where it does not say otherwise."""
 _STORE_BYTES = 512 * 1024 * 1024
+_python = services._build_python_executable_command_memory_profileable
 
 
 class _OneMachine:
@@ -44,6 +50,17 @@ class _OneMachine:
     def get_total_resources(self) -> Any:
         """Those of this machine, of which a scan has all."""
         return self._there
+
+
+class _OnePlace:
+    """What actors tell where they are; the real one is an actor, for clusters whose nodes are drained."""
+
+    class update_actor_location:
+        """Called as methods of actors are."""
+
+        @staticmethod
+        def remote(*_: object) -> None:
+            """It is here."""
 
 
 def start(cpus: int) -> None:
@@ -75,20 +92,26 @@ def _replaced() -> Iterator[tuple[object, str, object]]:
     # What scales a cluster, prints logs here, and answers for a dashboard.
     yield Node, "start_monitor", _nothing
     yield Node, "start_log_monitor", _nothing
-    yield Node, "start_api_server", _no_dashboard
+    yield Node, "start_api_server", _nothing
+    yield ray_utils, "get_dashboard_dependency_error", lambda: ImportError("not looked for, which takes half a second")
+    yield services, "_build_python_executable_command_memory_profileable", _program
     # Statistics, and a name from their actor.
     yield _StatsManager, "register_dataset_to_stats_actor", staticmethod(_nothing)
     yield _StatsManager, "update_execution_metrics", staticmethod(_nothing)
     yield _StatsManager, "update_iteration_metrics", staticmethod(_nothing)
     yield _StatsManager, "gen_dataset_id_from_stats_actor", staticmethod(lambda: uuid.uuid4().hex)
     yield streaming_executor, "create_cluster_autoscaler", lambda *_, **__: _OneMachine()
+    # Where the scorers are.
+    yield actor_pool_map_operator, "get_or_create_actor_location_tracker", _OnePlace
+    yield actor_pool_map_operator, "get_actor_locations", lambda _: {}
+
+
+def _program(component: str, *arguments: Any, **options: Any) -> list[str]:
+    """How Ray's processes begin: the agent for dashboards is another program, without packages."""
+    if component == ray_constants.PROCESS_TYPE_DASHBOARD_AGENT:
+        return [sys.executable, "-I", "-S", silent_agent.__file__]
+    return _python(component, *arguments, **options)
 
 
 def _nothing(*_: object, **__: object) -> None:
     """Starts nothing, tells nobody."""
-
-
-def _no_dashboard(node: Any, **_: object) -> None:
-    """Names an address without a dashboard: Ray's agent asks each second for one, with a traceback in its log."""
-    key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
-    node.get_gcs_client().internal_kv_put(key, b"127.0.0.1:0", True, namespace)

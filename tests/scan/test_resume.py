@@ -209,10 +209,11 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
         with running(proxy.address, tmp_path) as scan:
             await scan.until(lambda: results.committed() > A_FEW)
             assert scan.listening() <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
-            for spectator in ("monitor.py", "dashboard.py", "_StatsActor", "_AutoscalingCoordinatorActor"):
+            spectators = ("_StatsActor", "_AutoscalingCoordinatorActor", "ActorLocationTracker", "DashboardAgent")
+            for spectator in ("monitor.py", "dashboard.py", *spectators):
                 assert not scan.workers(spectator)
-            # Ray's agents ask the dead driver's server for a minute before they end.
-            left_behind = [each for each in scan.descendants() if "Agent" not in _title(each)]
+            # This agent of Ray asks the dead driver's server for a minute before it ends.
+            left_behind = [each for each in scan.descendants() if "RuntimeEnvAgent" not in _title(each)]
             assert left_behind
             scan.process.kill()
             scan.process.wait()
@@ -240,6 +241,7 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
             await asyncio.sleep(4)
             assert scan.process.poll() is None, str(scan)
             await asyncio.to_thread(minio.start)
+            proxy.delay_s = 0.0  # nothing more happens in the middle
             said = await scan.ended()
         # What has a row was not scored again, unless the object is another one.
         assert f"of {RECORDINGS - before + 1} ({before - 1} before)" in said
