@@ -60,10 +60,13 @@ def read_in(container: Manifest, patch: pytest.MonkeyPatch, **from_secrets: str)
 
 _schema = cache(kubernetes_validate.utils.schema_contents)
 """The validator reads all definitions of a version, megabytes, for each manifest."""
+_versions = cache(kubernetes_validate.utils.all_versions)
+"""It also looks twice for which versions there are."""
 
 
 def validate(manifest: Manifest, version: str) -> None:
-    with warnings.catch_warnings(), patch.object(kubernetes_validate.utils, "schema_contents", _schema):
+    once = {"schema_contents": _schema, "all_versions": _versions}
+    with warnings.catch_warnings(), patch.multiple(kubernetes_validate.utils, **once):
         warnings.simplefilter("ignore")  # the validator's own, about its resolver
         kubernetes_validate.validate(manifest, version, strict=True)
 

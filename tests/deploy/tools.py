@@ -1,5 +1,6 @@
 """Commands that the deployment's files are checked with; one that is missing skips the test and states its origin."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -45,14 +46,16 @@ def output(*command: str | Path, env: dict[str, str] | None = None) -> str:
 
 
 def templated(*options: str | Path) -> list[Manifest]:
-    """What Helm makes of a chart: rendered once with the same options and files, read anew for each test."""
+    """What Helm makes of a chart: rendered and read once with the same options and files, a copy for each test."""
     files = tuple(Path(each).read_bytes() for each in options if str(each).endswith(".yaml"))
-    return [manifest for manifest in yaml.load_all(_template(options, files), yaml.CSafeLoader) if manifest]
+    found: list[Manifest] = json.loads(_template(options, files))
+    return found
 
 
 @cache
 def _template(options: tuple[str | Path, ...], _files: tuple[bytes, ...]) -> str:
-    return output(built("helm.sh"), "template", *options)
+    rendered = output(built("helm.sh"), "template", *options)
+    return json.dumps([manifest for manifest in yaml.load_all(rendered, yaml.CSafeLoader) if manifest])
 
 
 def setting_variables() -> set[str]:
