@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from bonafide.media_digest import MediaDigest
 from bonafide.settings import Settings
 from bonafide.storage import open_store
 from bonafide.storage.store import ObjectStat, ObjectStore, check_location
-from tests.servers import minio_client, minio_settings
+from tests.servers import ROOT, minio_client, minio_settings
 
 LIMIT = 6_000_000
 
@@ -34,17 +35,28 @@ class Shelf:
     restricted: Callable[[tuple[str, ...]], ObjectStore]
 
 
+@cache
+def of_minio(address: str) -> Settings:
+    """Made once: it takes longer than most tests here."""
+    return minio_settings(address, max_audio_bytes=LIMIT)
+
+
+@cache
+def of_a_folder() -> Settings:
+    """Likewise, but for the folder."""
+    return Settings.model_validate({"objects_dir": ROOT, "max_audio_bytes": LIMIT})
+
+
 @pytest.fixture(params=["folder", "minio"])
 async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
     bucket = f"calls-{uuid.uuid4().hex}"
-    base: dict[str, object] = {"max_audio_bytes": LIMIT}
     if request.param == "minio":
         server = request.getfixturevalue("minio_server")
         client = minio_client(server)
         client.make_bucket(bucket)
 
         def configured(**other: object) -> Settings:
-            return minio_settings(server.address, **base, **other)
+            return of_minio(server.address).model_copy(update=other)
 
         def put(key: str, content: bytes) -> None:
             client.put_object(bucket, key, io.BytesIO(content), len(content))
@@ -55,7 +67,7 @@ async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         (tmp_path / bucket).mkdir()
 
         def configured(**other: object) -> Settings:
-            return Settings.model_validate({"objects_dir": tmp_path, **base, **other})
+            return of_a_folder().model_copy(update={"objects_dir": tmp_path, **other})
 
         def put(key: str, content: bytes) -> None:
             path = tmp_path / bucket / key
