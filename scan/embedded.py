@@ -110,7 +110,8 @@ def _program(component: str, *arguments: Any, **options: Any) -> list[str]:
     """How Ray's processes begin: the agent for dashboards is another program, without packages."""
     if component == ray_constants.PROCESS_TYPE_DASHBOARD_AGENT:
         return [sys.executable, "-I", "-S", silent_agent.__file__]
-    return _python(component, *arguments, **options)
+    usual: list[str] = _python(component, *arguments, **options)
+    return usual
 
 
 def _nothing(*_: object, **__: object) -> None:

@@ -65,8 +65,8 @@ _versions = cache(kubernetes_validate.utils.all_versions)
 
 
 def validate(manifest: Manifest, version: str) -> None:
-    once = {"schema_contents": _schema, "all_versions": _versions}
-    with warnings.catch_warnings(), patch.multiple(kubernetes_validate.utils, **once):
+    once = patch.multiple(kubernetes_validate.utils, schema_contents=_schema, all_versions=_versions)
+    with warnings.catch_warnings(), once:
         warnings.simplefilter("ignore")  # the validator's own, about its resolver
         kubernetes_validate.validate(manifest, version, strict=True)
 
