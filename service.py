@@ -28,6 +28,7 @@ from bonafide.api.security import KeyGate
 from bonafide.api.telephony.paths import query_key_paths, signed_paths
 from bonafide.audio.windows import MAX_FOR_ONE
 from bonafide.bento.batching import clamp_learned_wait, set_poll_interval
+from bonafide.bento.endpoints import name_endpoints_by_route
 from bonafide.bento.https import https_options, serve_newest_certificate
 from bonafide.bento.listening import http_host
 from bonafide.bento.metrics import metrics
@@ -91,6 +92,7 @@ secure_supervisor(
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()
+name_endpoints_by_route()
 serve_newest_certificate(SETTINGS)
 bound_servers(SETTINGS)
 

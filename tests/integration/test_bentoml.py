@@ -245,6 +245,16 @@ async def test_requests_leave_no_memory_behind(service: LocalService) -> None:
     assert grown < 3 * 2**20, f"{grown / 2**20:.1f} MiB more"
 
 
+async def test_paths_that_anybody_asks_for_add_no_metrics(service: LocalService) -> None:
+    async with httpx.AsyncClient(base_url=service.url) as client:
+        for path in ("/nothing-is-here", "/jobs/nobody-has-this-one", "/calls/nobody-has-this-one"):
+            assert (await client.get(path)).status_code == 404
+        metrics = (await client.get("/metrics")).text
+    assert "nothing-is-here" not in metrics
+    assert "nobody-has-this-one" not in metrics
+    assert 'endpoint="/calls/{call_id}"' in metrics
+
+
 @pytest.mark.slow
 async def test_a_second_service_leaves_the_metrics_of_the_first_alone(
     service: LocalService, locked: LockedService
