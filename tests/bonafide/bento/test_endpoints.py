@@ -95,7 +95,6 @@ async def test_paths_that_do_not_exist_share_their_series(namespace: str, tmp_pa
 
 
 def test_sockets_are_counted_by_their_routes(namespace: str, tmp_path: Path) -> None:
-    with TestClient(application(namespace, tmp_path)) as client:
-        with client.websocket_connect("/ws/detect") as socket:
-            assert socket.receive_text() == "/ws/detect"
+    with TestClient(application(namespace, tmp_path)) as client, client.websocket_connect("/ws/detect") as socket:
+        assert socket.receive_text() == "/ws/detect"
     assert endpoints(namespace) == {"/ws/detect"}
