@@ -1,9 +1,11 @@
 """A connection to SQLite or PostgreSQL, for one thread: the few statements that feedback needs, in one dialect.
 
-A lost connection is opened again by the next statement.
+A connection that was lost while nothing was asked is opened again by the next statement; one that is lost by a
+statement, by the one after it.
 """
 
 import os
+import select
 import socket
 import sqlite3
 import threading
@@ -88,6 +90,8 @@ class Database:
         self.close()
 
     def _connected(self) -> Any:
+        if self.is_postgresql and self._connection is not None and _has_ended(self._connection.fileno()):
+            self.close()
         if self._connection is None:
             self._connection = self._postgresql() if self.is_postgresql else self._sqlite()
         return self._connection
@@ -123,7 +127,15 @@ class Database:
     def _postgresql(self) -> Any:
         import psycopg
 
-        return psycopg.connect(self._location, connect_timeout=_CONNECT_S)
+        # No prepared statements: a pooler in between may give the next transaction another server's connection.
+        return psycopg.connect(self._location, connect_timeout=_CONNECT_S, prepare_threshold=None)
+
+
+def _has_ended(line: int) -> bool:
+    """Whether the other end has closed an idle connection, or said that it will; nothing else comes unasked."""
+    poll = select.poll()  # `select` knows the lowest 1024 files alone
+    poll.register(line, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _hang_up(line: socket.socket) -> None:

@@ -56,3 +56,24 @@ async def test_without_a_limit_a_statement_takes_its_time(postgresql: str) -> No
         assert await asyncio.to_thread(database.execute, ("SELECT 1 FROM pg_sleep(1)", ())) == [(1,)]
     with Database(postgresql, limit_s=LIMIT_S) as database:
         assert await failed_after(database, "SELECT pg_sleep(60)") < MUCH_LATER_S
+
+
+async def test_a_connection_that_was_ended_meanwhile_is_opened_again(postgresql: str) -> None:
+    """By a server that was started again, or a pooler that lets go of idle connections."""
+    me = ("SELECT pg_backend_pid()", ())
+    with Database(postgresql) as other, Database(postgresql, limit_s=MUCH_LATER_S) as database:
+        ((before,),) = database.execute(me)
+        other.execute(("SELECT pg_terminate_backend(?)", (before,)))
+        async with asyncio.timeout(MUCH_LATER_S):
+            while other.execute(("SELECT 1 FROM pg_stat_activity WHERE pid = ?", (before,))):
+                await asyncio.sleep(0.01)
+        ((after,),) = database.execute(me)
+        assert after != before
+        assert database.execute(me) == [(after,)], "a connection that is there stays"
+
+
+def test_nothing_is_prepared_in_a_connection_that_a_pooler_may_give_to_others(postgresql: str) -> None:
+    with Database(postgresql, limit_s=MUCH_LATER_S) as database:
+        for _ in range(10):
+            database.execute(ONE)
+        assert database.execute(("SELECT COUNT(*) FROM pg_prepared_statements", ())) == [(0,)]
