@@ -270,7 +270,8 @@ def configure_logging(level: str, style: str) -> None:
     ]
     console = style == "console" or (style == "auto" and sys.stdout.isatty())
     final: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(event_key="message")]
+        # Its own choice where `rich` is installed shows the variables of each frame: media, windows and keys.
+        [structlog.dev.ConsoleRenderer(event_key="message", exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
