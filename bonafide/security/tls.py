@@ -78,9 +78,19 @@ class ServerTls:
     def _read(self) -> TlsMaterial:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self._cert, self._key)
+        context.load_cert_chain(self._cert, self._key, password=_refuse_passphrase)
         if self._client_ca is not None:
             context.load_verify_locations(self._client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
         client_ca = None if self._client_ca is None else self._client_ca.read_bytes()
         return TlsMaterial(context, self._cert.read_bytes(), self._key.read_bytes(), client_ca)
+
+
+def _refuse_passphrase() -> str:
+    """OpenSSL would ask the terminal, of a running service too, and gRPC can be told none.
+
+    Raises:
+        SSLError: the private key is encrypted.
+    """
+    why = "the private key is encrypted with a passphrase; `openssl pkey` writes it without one"
+    raise ssl.SSLError(ssl.SSL_ERROR_SSL, why)

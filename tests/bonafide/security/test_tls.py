@@ -1,6 +1,7 @@
 import logging
 import socket
 import ssl
+import subprocess
 import threading
 from pathlib import Path
 
@@ -79,6 +80,19 @@ def test_at_the_start_the_settings_of_a_file_that_cannot_be_used_are_named(tmp_p
     missing = Settings(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
     with pytest.raises(WrongFile, match=r"^BONAFIDE_TLS_CERT, BONAFIDE_TLS_KEY: .*No such file"):
         ServerTls.from_settings(missing)
+
+
+def test_no_passphrase_is_asked_for(authority: Authority, tmp_path: Path) -> None:
+    """On the terminal, where a running service would wait for it."""
+    served, encrypted = authority.sign("served"), tmp_path / "encrypted.pem"
+    encrypt = ["openssl", "pkey", "-in", served.key, "-aes256", "-passout", "pass:secret", "-out", encrypted]
+    subprocess.run(encrypt, check=True)
+    with pytest.raises(WrongFile, match=r"^BONAFIDE_TLS_CERT, BONAFIDE_TLS_KEY: the private key is encrypted"):
+        ServerTls.from_settings(Settings(tls_cert=served.cert, tls_key=encrypted))
+    tls = ServerTls(served.cert, served.key, None, look_s=0)
+    before = tls.current
+    served.key.write_bytes(encrypted.read_bytes())
+    assert tls.current is before
 
 
 def test_a_renewed_certificate_is_shown_to_the_next_connection(
