@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "bonafide_"
 """Prefix by which scanners find a key that was committed or pasted by mistake."""
 _MAX_KEY = 256
+_MOST_CALLS = 999_999_999
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})\s+sha256:(?P<digest>[0-9a-f]{64})(?:\s+(?P<rate>[1-9][0-9]{0,8}))?")
 
 
@@ -123,8 +124,12 @@ def new_key(name: str, calls_per_minute: int | None = None) -> tuple[str, str]:
         The key, for the caller alone, and the line for the file.
 
     Raises:
-        ValueError: the name is not valid in the file.
+        ValueError: the name or the limit is not valid in the file.
     """
+    if calls_per_minute is not None and not 1 <= calls_per_minute <= _MOST_CALLS:
+        raise ValueError(
+            f"a key's own limit is 1 to {_MOST_CALLS} calls a minute; without one the common limit applies"
+        )
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     line = f"{name} sha256:{_digest(key).hex()}" + (f" {calls_per_minute}" if calls_per_minute else "")
     if _LINE.fullmatch(line) is None:

@@ -161,6 +161,16 @@ def test_the_command_refuses_what_it_could_not_read_again(
     assert KEY_PREFIX not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "1000000000"])
+def test_a_limit_that_no_line_can_have_is_named(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 was a key without a limit of its own, which 0 calls a minute are not."""
+    with pytest.raises(SystemExit):
+        main(["new", "bank-a", f"--calls-per-minute={limit}"])
+    out, err = capsys.readouterr()
+    assert not out
+    assert "limit is 1 to" in err
+
+
 def test_the_command_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bonafide.security.keys", "new", "x"],
