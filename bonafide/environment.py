@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AliasChoices, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from bonafide.setting_files import dotenv_names, yaml_files, yaml_names
+from bonafide.setting_files import dotenv_values, yaml_files, yaml_values
 from bonafide.settings import Settings
 
 _OTHERS = frozenset(
@@ -39,7 +39,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
             that cannot be read.
     """
     try:
-        files = list(_unknown_in_files())
+        files = list(_wrong_in_files())
         settings = Settings(**given)
     except ValidationError as error:
         raise WrongSettings("; ".join(_sentences(error))) from error
@@ -77,19 +77,21 @@ def _unknown(names: Iterable[str]) -> Iterator[str]:
             yield _no_setting(name, known | _OTHERS)
 
 
-def _unknown_in_files() -> Iterator[str]:
-    """The same of `.env` and the YAML files, whose names are those of the settings' class, or of the environment.
+def _wrong_in_files() -> Iterator[str]:
+    """The same of each file, and on contradictions within it; YAML has the names of the settings' class too.
 
     Raises:
         ValueError: such a file is malformed.
     """
-    yield from (f".env: {message}" for message in _unknown(dotenv_names()))
+    dotenv = dotenv_values()
+    yield from (f".env: {message}" for message in (*_unknown(dotenv), *_contradictory(dotenv)))
     known = set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         known.update(each for each in variables(name, field) if field.validation_alias is not None)
     for path in yaml_files():
-        for name in sorted(set(yaml_names(path)) - known):
-            yield f"{path}: {_no_setting(name, known)}"
+        values = yaml_values(path)
+        unknown = (_no_setting(name, known) for name in sorted(set(values) - known))
+        yield from (f"{path}: {message}" for message in (*unknown, *_contradictory(values)))
 
 
 def _no_setting(name: str, known: Iterable[str]) -> str:
@@ -102,20 +104,20 @@ def _plain(name: str) -> str:
     return name.lower().removeprefix("bonafide_")
 
 
-def _contradictory(environment: Mapping[str, str]) -> Iterator[str]:
+def _contradictory(source: Mapping[str, Any]) -> Iterator[str]:
     """Messages on settings that have two names, or are spelt in two ways, and a different value under each."""
     spelt: dict[str, list[str]] = {}
-    for each, value in environment.items():
-        if value:
+    for each, value in source.items():
+        if value not in (None, ""):
             spelt.setdefault(each.upper(), []).append(each)
     for name, field in Settings.model_fields.items():
         given = [each for variable in variables(name, field) for each in spelt.get(variable, ())]
-        if len({_read(environment[each], field) for each in given}) > 1:
+        if len(given) > 1 and any(_read(source[each], field) != _read(source[given[0]], field) for each in given[1:]):
             yield f"{' and '.join(given)} are both set, and differ"
 
 
-def _read(value: str, field: FieldInfo) -> object:
-    """The value as the setting's type; an invalid one, which is not the one in use, stays text."""
+def _read(value: Any, field: FieldInfo) -> object:
+    """The value as the setting's type; an invalid one, which is not the one in use, stays as it is."""
     try:
         return TypeAdapter[Any](field.annotation).validate_python(value)  # type: ignore[arg-type]
     except ValidationError:

@@ -54,6 +54,16 @@ def test_a_name_that_nothing_reads_is_refused(monkeypatch: pytest.MonkeyPatch, n
             b"BONAFIDE_ALLOWED_BUCKET=secret",
             ".env: BONAFIDE_ALLOWED_BUCKET is no setting; did you mean BONAFIDE_A",
         ),
+        (
+            ".env",
+            b"MINIO_USE_SSL=true\nMINIO_SECURE=false\n",
+            ".env: MINIO_SECURE and MINIO_USE_SSL are both set, and d",
+        ),
+        (
+            "a.yaml",
+            b"minio_secure: false\nMINIO_USE_SSL: true\n",
+            "a.yaml: minio_secure and MINIO_USE_SSL are both set, and differ",
+        ),
         (".env", b"\xff\xfe=secret", ".env is no UTF-8 text"),
         ("own.yaml", b"voice_modle: secret", "own.yaml: voice_modle is no setting; did you mean voice_model?"),
         (
