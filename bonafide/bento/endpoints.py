@@ -39,7 +39,7 @@ class RouteMetrics(instruments.RunnerTrafficMetricsMiddleware):
 
 def name_endpoints_by_route() -> None:
     """Makes every server of this process count requests by their routes."""
-    instruments.RunnerTrafficMetricsMiddleware = RouteMetrics  # type: ignore[misc]
+    instruments.RunnerTrafficMetricsMiddleware = RouteMetrics  # type: ignore[misc, assignment]
 
 
 def route_of(routes: Sequence[BaseRoute], scope: Scope) -> str:

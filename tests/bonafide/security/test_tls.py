@@ -85,7 +85,7 @@ def test_at_the_start_the_settings_of_a_file_that_cannot_be_used_are_named(tmp_p
 def test_no_passphrase_is_asked_for(authority: Authority, tmp_path: Path) -> None:
     """On the terminal, where a running service would wait for it."""
     served, encrypted = authority.sign("served"), tmp_path / "encrypted.pem"
-    encrypt = ["openssl", "pkey", "-in", served.key, "-aes256", "-passout", "pass:secret", "-out", encrypted]
+    encrypt = ["openssl", "pkey", "-in", str(served.key), "-aes256", "-passout", "pass:secret", "-out", str(encrypted)]
     subprocess.run(encrypt, check=True)
     with pytest.raises(WrongFile, match=r"^BONAFIDE_TLS_CERT, BONAFIDE_TLS_KEY: the private key is encrypted"):
         ServerTls.from_settings(Settings(tls_cert=served.cert, tls_key=encrypted))
