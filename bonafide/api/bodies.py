@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
 from bonafide.api.form_file import SPARE_BYTES, FormFile
+from bonafide.api.json_extent import require_one_value
 from bonafide.base64_text import decode_base64
 from bonafide.byte_budget import ByteBudget, declared_bytes
 from bonafide.errors import InvalidRequest, UnsupportedMediaType
@@ -137,6 +138,7 @@ def file_in_form(
 async def _decoded(request: Request, budget: ByteBudget, limit: int) -> AsyncIterator[bytes]:
     """The file in a JSON body, in one part."""
     async with body(request, budget, limit * 3 // 2 + SPARE_BYTES) as text:
+        require_one_value(text)
         try:
             data = decode_base64(read_json(EncodedFile, text).data)
         except ValueError as error:

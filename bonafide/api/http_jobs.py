@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from bonafide.api.bodies import JsonBody, body, file_in_form, is_form, read_fields, read_json
 from bonafide.api.form_file import FormFile
 from bonafide.api.job_messages import job_json
+from bonafide.api.json_extent import require_few_strings
 from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import InvalidRequest
@@ -23,6 +24,8 @@ LIST_FIELD = "list"
 """Of a form: the part with the keys, one a line."""
 FORM_FIELDS = ("bucket", "prefix", "callback_url", "idempotency_key", "priority", "task")
 _MOST_OF_A_FIELD = 4096
+_TIMES_A_KEY = 16
+"""How often each of the most keys may come in JSON, where one that comes again counts for nothing."""
 _JSON_LINES = "application/x-ndjson"
 
 
@@ -45,6 +48,7 @@ async def create_job(app: App, request: Request, _call: Call) -> Response:
         wanted = await _in_form(app, request, jobs.max_keys)
     else:
         async with body(request, app.budget, MAX_BODY_BYTES) as data:
+            await asyncio.to_thread(require_few_strings, data, _TIMES_A_KEY * jobs.max_keys)
             wanted = read_json(WantedJob, data)
     job = await jobs.create(JobRequest(**wanted.model_dump()), current_caller())
     return JSONResponse(job_json(job), 202, headers={"location": f"/jobs/{job.job_id}"})
