@@ -261,11 +261,9 @@ class HttpApi:
                     call = call.lasting(_time_limit(request, limit_s(app.settings)))
                     with self._in_progress(request):
                         async with call.time_limit():
-                            answer = await handler(app, request, call)
-                if isinstance(answer, Response):
-                    answer.headers.update(headers)
-                    return answer
-                return JSONResponse(answer if isinstance(answer, dict) else messages.as_json(answer), headers=headers)
+                            response = await _response(await handler(app, request, call))
+                response.headers.update(headers)
+                return response
             except CallerGone:
                 return Response(status_code=_CLIENT_CLOSED, headers=headers)
             except BonafideError as error:
@@ -273,6 +271,15 @@ class HttpApi:
 
         endpoint.__name__ = handler.__name__
         return endpoint
+
+
+async def _response(answer: Message | dict[str, Any] | Response) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, dict):
+        return JSONResponse(answer)
+    # Of hours it takes tenths of a second, in which no other call would go on.
+    return await asyncio.to_thread(lambda: JSONResponse(messages.as_json(answer)))
 
 
 def _recording_limit_s(settings: Settings) -> float:
