@@ -1,5 +1,6 @@
 """A gRPC context as a `Call`, and an error as a gRPC status."""
 
+import asyncio
 from typing import Any, NoReturn
 
 import grpc
@@ -25,6 +26,8 @@ STATUS = {
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _REFUSAL_LIMIT_S = 10.0
+SETTLE_S = 30.0
+"""Time that a slow reader has to read what was sent before a status, and the status."""
 
 
 def begin(context: Context, limit_s: float, task_id: str = "") -> Call:
@@ -45,7 +48,12 @@ async def abort(context: Context, call: Call, error: BonafideError) -> NoReturn:
     trailer = [("x-request-id", call.request_id), ("bonafide-error-code", error.code.value)]
     if isinstance(error, Overloaded):
         trailer.append(("retry-after-s", f"{error.retry_after_s:g}"))
-    await context.abort(STATUS[error.code], error.message, tuple(trailer))
+    try:
+        async with asyncio.timeout(SETTLE_S):
+            await context.abort(STATUS[error.code], error.message, tuple(trailer))
+    except TimeoutError:
+        # Who reads nothing would keep its place for as long as it likes; this way gRPC drops the call.
+        raise asyncio.CancelledError from error
 
 
 async def refuse(context: Context, method: str, error: BonafideError, *, quiet: bool = False) -> NoReturn:

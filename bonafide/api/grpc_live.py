@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import cast, get_args
 
 from bonafide.api import messages
+from bonafide.api.grpc_calls import SETTLE_S
 from bonafide.audio.channel_mode import ChannelMode
 from bonafide.audio.resampling import SAMPLE_RATE
 from bonafide.calls import Call
@@ -24,8 +25,6 @@ from bonafide.telemetry import bind_task
 from proto import audio_analyzer_pb2 as audio
 
 _MAX_PART_BYTES = 1024 * 1024
-_SETTLE_S = 30.0
-"""Time that a slow reader has to read the pending events and the status."""
 _ENDED: dict[Ending, Callable[[], BonafideError]] = {
     Ending.IDLE: lambda: DeadlineExceeded("nothing was sent for too long"),
     Ending.SESSION_LIMIT: lambda: DeadlineExceeded("the session has lasted as long as one may"),
@@ -119,7 +118,7 @@ async def analyze_live(
             summary = await stream.run(inputs(), send, rest)
         except Exception as error:
             # Wrong input may come while an event is on its way, and gRPC ends no call during a write.
-            if not await writer.settles(_SETTLE_S):
+            if not await writer.settles(SETTLE_S):
                 raise asyncio.CancelledError from error  # gRPC drops the call, and sends no status
             raise
     if ended := _ENDED.get(summary.ending):

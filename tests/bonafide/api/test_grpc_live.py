@@ -258,7 +258,7 @@ async def test_who_does_not_read_is_cut_off_and_told_when_they_do(tmp_path: Path
 async def test_who_never_reads_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bonafide.api.grpc_live._SETTLE_S", 0.1)
+    monkeypatch.setattr("bonafide.api.grpc_live.SETTLE_S", 0.1)
     remote = LocalRemote()
     async with calling(tmp_path, remote, send_timeout_s=0.3) as (app, stub):
         call = await unread(stub, remote)

@@ -350,3 +350,31 @@ async def test_over_grpc(app: App, client: httpx.AsyncClient) -> None:
         )
         assert health.status == health_pb2.HealthCheckResponse.SERVING
     await server.stop(0)
+
+
+async def test_who_reads_no_results_keeps_no_place(
+    remote: LocalRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bonafide.api.grpc_calls.SETTLE_S", 0.1)
+    settings = job_settings(tmp_path).model_copy(update={"call_timeout_s": 1.0})
+    async with job_app(settings, remote) as app:
+        store = app.require_jobs().store
+        wanted = JobRequest("calls", ["day/20.wav", "day/60.wav"])
+        job = await app.require_jobs().create(wanted, "")
+
+        async def results(*_: object) -> list[str]:
+            return [json.dumps({"index": 0, "bucket": "calls", "key": "k" * 50_000})] * 100
+
+        monkeypatch.setattr(store, "results", results)
+        server = GrpcServer(app)
+        (port,) = await server.start()
+        small = [("grpc.http2.lookahead_bytes", 65_536), ("grpc.http2.bdp_probe", 0)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", small) as channel:
+            call = jobs_pb2_grpc.JobsStub(channel).Results(messages.JobResultsRequest(id=job.job_id))
+            await call.wait_for_connection()
+            async with asyncio.timeout(WITHIN_S):
+                await server._calls.ended()
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                _ = [each async for each in call]
+            assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await server.stop(0)
