@@ -9,7 +9,7 @@ COMMIT = """
 -- KEYS: job, items, open, caller's, idempotency or ''   ARGV: id, now, keep_ms, most, idempotency given, fields...
 if ARGV[5] == '1' then
     local earlier = redis.call('GET', KEYS[5])
-    if earlier and redis.call('EXISTS', string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. earlier) == 1 then
+    if earlier and redis.call('TYPE', string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. earlier).ok == 'hash' then
         return earlier
     end
 end

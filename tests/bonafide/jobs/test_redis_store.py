@@ -219,6 +219,19 @@ async def test_a_job_whose_hash_was_overwritten_does_not_count(in_redis: Callabl
     await created(store, 1)
 
 
+async def test_an_idempotency_key_of_a_job_whose_hash_was_overwritten_is_free_again(
+    in_redis: Callable[[float], RedisJobs],
+) -> None:
+    store = in_redis(30.0)
+    lost = await created(store, 1, idempotency_key="audit")
+    await store._redis.set(f"{PREFIX}job:{lost.job_id}", "x")
+    again = await created(store, 1, idempotency_key="audit")
+    assert again.job_id != lost.job_id
+    found = await store.find(again.caller, "audit")
+    assert found is not None
+    assert found.job_id == again.job_id
+
+
 async def test_jobs_of_other_priorities_go_on_where_the_index_of_one_is_of_another_type(
     in_redis: Callable[[float], RedisJobs],
 ) -> None:
