@@ -125,11 +125,18 @@ class Server:
         return self._draining
 
     async def _drain(self) -> None:
-        """Reports NOT_SERVING, waits for load balancers, refuses new calls, and waits for those in progress."""
+        """Reports NOT_SERVING, gives back what jobs have in progress, and drains the calls."""
         await self._grpc.set_not_serving()
+        # Beside each other: a store of jobs that does not answer takes no time of the calls.
+        await asyncio.gather(self._drain_jobs(), self._drain_calls())
+
+    async def _drain_jobs(self) -> None:
         # At once: another process takes what is given back, and callers have the processor to themselves.
         if self._jobs is not None:
             await self._jobs.drain(0.0)
+
+    async def _drain_calls(self) -> None:
+        """Waits for load balancers, refuses new calls, and waits for those in progress."""
         await asyncio.sleep(min(self._settings.drain_notice_s, self._settings.drain_s))
         grace_s = max(0.0, self._settings.drain_s - self._settings.drain_notice_s)
         await asyncio.gather(self._http.drain(grace_s), self._grpc.stop(grace_s), self._app.live.drain(grace_s / 2))

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from bonafide import serving as module
+from bonafide.api.http import HttpApi
 from bonafide.app import App
 from bonafide.decoders.processes import Template
 from bonafide.serving import Server
@@ -75,3 +76,33 @@ async def test_a_service_that_cannot_decode_refuses_to_start(
     with pytest.raises(SystemExit):
         await running.start()
     assert caplog.messages == ["cannot start: no decoding process could be started"]
+
+
+async def test_a_store_of_jobs_that_does_not_answer_takes_no_time_of_the_calls_drain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, answered = asyncio.Event(), asyncio.Event()
+
+    class Jobs:
+        async def drain(self, _grace_s: float) -> None:
+            await answered.wait()
+
+        async def stop(self) -> None:
+            """Nothing runs."""
+
+    async def drain(_api: HttpApi, _grace_s: float) -> None:
+        began.set()
+
+    monkeypatch.setattr(HttpApi, "drain", drain)
+    monkeypatch.setattr(module, "drain_on_signal", lambda begin, limit_s: None)
+    running = server()
+    await running.start()
+    monkeypatch.setattr(running, "_jobs", Jobs())
+    stopping = asyncio.create_task(running.stop())
+    try:
+        async with asyncio.timeout(10):
+            await began.wait()
+        assert not stopping.done()
+    finally:
+        answered.set()
+        await stopping
