@@ -105,7 +105,9 @@ def _manifest(path: Path) -> Dataset:
         raise DataError(str(error)) from error
     return Dataset(
         "manifest",
-        tuple(Trial(item.path, item.attack, item.subject, item.source, item.split) for item in items),
+        tuple(
+            Trial(item.path, item.attack, item.subject or str(item.path), item.source, item.split) for item in items
+        ),
     )
 
 

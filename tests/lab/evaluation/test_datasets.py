@@ -77,6 +77,16 @@ def test_manifest(tmp_path: Path, suffix: str) -> None:
     assert read_dataset(tmp_path / f"m{suffix}") == Dataset("manifest", (expected,))
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_files_of_nobody_known_are_not_of_one_person(tmp_path: Path, suffix: str) -> None:
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    touch(*paths)
+    manifest.write(
+        [manifest.Item(path, "spoof", "", "x", "MIT", "flite", "dev") for path in paths], tmp_path / f"m{suffix}"
+    )
+    assert [trial.subject for trial in read_dataset(tmp_path / f"m{suffix}").trials] == list(map(str, paths))
+
+
 def test_a_broken_manifest_is_told_by_row(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path,label\na.wav,genuine\n")
     with pytest.raises(DataError, match="its first line: it lacks subject, source, licence, attack, split"):
