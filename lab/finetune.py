@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 import math
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -209,6 +210,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _calibration(out: Path, arguments: argparse.Namespace) -> str:
+    """The command that calibrates the result on the dev split, which it did not learn from."""
+    where = ["--data", arguments.dev or arguments.data]
+    media = ["--media", arguments.media] if arguments.media else []
+    lenient = ["--allow-missing"] if arguments.allow_missing else []
+    words = ["python", "-m", "lab.calibrate", "--model", out, *where, *media, *lenient, "--bpcer", "0.05"]
+    return shlex.join(map(str, words))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     arguments = _parser().parse_args(argv)
@@ -219,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         out = finetune(arguments)
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"written: {out}", markup=False)
-        console.print(f"next: python -m lab.calibrate --model {out} --data {arguments.data} --bpcer 0.05", markup=False)
+        console.print(f"next: {_calibration(out, arguments)}", markup=False)
 
     run(command, kept="the same command goes on from the last checkpoint")
 

@@ -185,6 +185,26 @@ def test_mistakes_are_told_in_a_sentence(
     assert "holds a training with another data" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (["--data", "all.jsonl"], "--data all.jsonl"),
+        (["--data", "photos/train", "--dev", "photos/my dev"], "--data 'photos/my dev'"),
+        (
+            ["--data", "2021.txt", "--media", "flac E", "--allow-missing"],
+            "--data 2021.txt --media 'flac E' --allow-missing",
+        ),
+    ],
+)
+def test_what_is_calibrated_next_was_not_trained_on(
+    data: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(finetune, "finetune", lambda arguments: arguments.out)
+    finetune.main(["--base", "bundled", *data, "--out", str(tmp_path / "my voice")])
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told == f"next: python -m lab.calibrate --model '{tmp_path}/my voice' {named} --bpcer 0.05"
+
+
 def test_settings_that_decide_what_is_read_are_part_of_a_training() -> None:
     read = {
         reading_identity(settings_for("voice", **given), None)
