@@ -1,6 +1,7 @@
 """Which files of a checkpoint folder hold its weights: those that transformers loads, whatever lies beside them."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import UnsupportedModel
@@ -32,6 +33,12 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         f"{folder.name} holds no {SAFE}{_variants(folder)}: copy the weights there by that name, whole or in parts "
         f"with their index, or {PICKLED}"
     )
+
+
+def lacks_index(files: Sequence[Path]) -> bool:
+    """Whether these files of `weight_files` are parts that no index names, which transformers would not find."""
+    index = files[0].with_name(f"{SAFE}.index.json")
+    return all(_NUMBERED[SAFE].fullmatch(path.name) for path in files) and not index.is_file()
 
 
 def _parts(index: Path) -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.errors import CheckpointMismatch
+from models.weight_files import lacks_index
 
 State = dict[str, Tensor]
 
@@ -97,12 +98,14 @@ def _require_real(path: Path, others: Sequence[str]) -> None:
 
 
 def needs_own_reading(files: Sequence[Path]) -> bool:
-    """Whether transformers would not read the weights as `read_state` does: pickled ones, or a wrapper in their keys.
+    """Whether transformers would not read the weights as `read_state` does.
+
+    It would not those that are pickled, parts without an index, and those with a wrapper in their keys.
 
     Raises:
         CheckpointMismatch: a file is broken.
     """
-    if any(path.suffix != ".safetensors" for path in files):
+    if any(path.suffix != ".safetensors" for path in files) or lacks_index(files):
         return True
     keys = [key for path in files for key in _headers(path, "get_shape")]
     return _is_wrapped(keys)

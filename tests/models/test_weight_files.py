@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from models.checkpoint import fingerprint, read_checkpoint, weight_count
 from models.classifier import load_classifier
-from models.errors import ModelError, UnsupportedModel
+from models.errors import CheckpointMismatch, ModelError, UnsupportedModel
 from models.labels import SpoofRule
 from models.weight_files import weight_files
 
@@ -147,6 +147,24 @@ def test_a_folder_is_fingerprinted_by_what_it_is_loaded_from(tiny_voice: Path, f
         put(folder, name, state, number + 0.5)
         assert (version(folder) != before) == (number == loaded), name
         put(folder, name, state, number)
+
+
+@pytest.mark.parametrize("names", [PARTS, PICKLED_PARTS])
+def test_parts_without_their_index_are_loaded_if_they_are_all_there(
+    tiny_voice: Path, folder: Path, names: list[str]
+) -> None:
+    state = load_file(tiny_voice / WHOLE)
+    halves = [dict(list(state.items())[place::2]) for place in range(2)]
+    for name, half in zip(names, halves, strict=True):
+        if name.endswith(".bin"):
+            torch.save(half, folder / name)
+        else:
+            save_file(half, folder / name, {"format": "pt"})
+    loaded, whole = (load_classifier(read_checkpoint(each), "voice").state_dict() for each in (folder, tiny_voice))
+    assert all(torch.equal(loaded[key], tensor) for key, tensor in whole.items())
+    (folder / names[1]).unlink()
+    with pytest.raises(CheckpointMismatch, match=r"missing.*get the files again"):
+        load_classifier(read_checkpoint(folder), "voice")
 
 
 def test_what_is_loaded_is_not_named_elsewhere(tiny_voice: Path, folder: Path) -> None:
