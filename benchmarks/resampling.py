@@ -137,7 +137,7 @@ def _fitted(samples: Samples, length: int) -> Samples:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="manifest of labelled voices (docs/evaluation.md)")
+    parser.add_argument("--data", type=Path, help="manifest of labelled voices (docs/models.md)")
     parser.add_argument("--limit", type=int, help="clips scored, from the first on")
     parser.add_argument("--repeats", type=int, default=200)
     arguments = parser.parse_args()
