@@ -10,8 +10,8 @@ from models.json_files import json_object
 SAFE, PICKLED = ("model.safetensors", "pytorch_model.bin")
 """The whole weights; transformers takes the first of both kinds that is there, whole or by an index of parts."""
 _NUMBERED = {
-    SAFE: re.compile(r"model-\d+-of-\d+\.safetensors"),
-    PICKLED: re.compile(r"pytorch_model-\d+-of-\d+\.bin"),
+    SAFE: re.compile(r"model-(\d+)-of-(\d+)\.safetensors"),
+    PICKLED: re.compile(r"pytorch_model-(\d+)-of-(\d+)\.bin"),
 }
 
 
@@ -19,20 +19,33 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     """The files, sorted by name.
 
     Raises:
-        UnsupportedModel: there are none, or an index is broken.
+        UnsupportedModel: there are none, an index is broken, or parts without one are not all of one model.
     """
     for whole in (SAFE, PICKLED):
         if (folder / whole).is_file():
             return (folder / whole,)
         if (index := folder / f"{whole}.index.json").is_file():
             return _parts(index)
-    for numbered in _NUMBERED.values():  # without an index
-        if found := [path for path in sorted(folder.iterdir()) if numbered.fullmatch(path.name)]:
-            return tuple(found)
+    for whole in _NUMBERED:
+        if found := _without_index(folder, whole):
+            return found
     raise UnsupportedModel(
         f"{folder.name} holds no {SAFE}{_variants(folder)}: copy the weights there by that name, whole or in parts "
         f"with their index, or {PICKLED}"
     )
+
+
+def _without_index(folder: Path, whole: str) -> tuple[Path, ...]:
+    """Parts that no index names: all of one model by their numbers, or none."""
+    found = {path: match for path in sorted(folder.iterdir()) if (match := _NUMBERED[whole].fullmatch(path.name))}
+    numbers = [int(match[1]) for match in found.values()]
+    totals = {int(match[2]) for match in found.values()}
+    if found and (len(totals) > 1 or numbers != list(range(1, max(totals) + 1))):
+        raise UnsupportedModel(
+            f"{folder.name} holds no {whole}.index.json, and its parts ({', '.join(path.name for path in found)}) are "
+            "not all of one model: get them again, with their index"
+        )
+    return tuple(found)
 
 
 def lacks_index(files: Sequence[Path]) -> bool:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from models.checkpoint import fingerprint, read_checkpoint, weight_count
 from models.classifier import load_classifier
-from models.errors import CheckpointMismatch, ModelError, UnsupportedModel
+from models.errors import ModelError, UnsupportedModel
 from models.labels import SpoofRule
 from models.weight_files import weight_files
 
@@ -163,8 +163,15 @@ def test_parts_without_their_index_are_loaded_if_they_are_all_there(
     loaded, whole = (load_classifier(read_checkpoint(each), "voice").state_dict() for each in (folder, tiny_voice))
     assert all(torch.equal(loaded[key], tensor) for key, tensor in whole.items())
     (folder / names[1]).unlink()
-    with pytest.raises(CheckpointMismatch, match=r"missing.*get the files again"):
-        load_classifier(read_checkpoint(folder), "voice")
+    with pytest.raises(UnsupportedModel, match=r"not all of one model: get them again, with their index"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("names", [PARTS, PICKLED_PARTS])
+def test_parts_of_two_models_without_an_index_are_not_mixed(tmp_path: Path, names: list[str]) -> None:
+    files(tmp_path, *names, *(name.replace("of-00002", "of-00003") for name in names))
+    with pytest.raises(UnsupportedModel, match="not all of one model"):
+        weight_files(tmp_path)
 
 
 def test_what_is_loaded_is_not_named_elsewhere(tiny_voice: Path, folder: Path) -> None:
