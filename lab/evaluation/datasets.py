@@ -1,7 +1,9 @@
 """From a path to trials with existing files: a manifest, a public set's list, or a folder with a folder per class."""
 
 import csv
+import logging
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,8 @@ from lab.evaluation.trials import (
     Trial,
 )
 from lab.training.data import manifest
+
+logger = logging.getLogger(__name__)
 
 _BONAFIDE_FOLDERS = ("bonafide", "bona-fide", "live", "real")
 _SPOOF_FOLDERS = ("spoof", "fake")
@@ -105,14 +109,16 @@ def _manifest(path: Path) -> Dataset:
         raise DataError(str(error)) from error
     return Dataset(
         "manifest",
-        tuple(
-            Trial(item.path, item.attack, item.subject or str(item.path), item.source, item.split) for item in items
-        ),
+        tuple(Trial(item.path, item.attack, item.subject or str(item.path), item.source, item.split) for item in items),
     )
 
 
 def _folders(root: Path) -> Iterator[Trial]:
-    """Files below the class folders; a folder within `spoof` names the attack."""
+    """Files below the class folders; a folder within `spoof` names the attack. Links to folders are not followed.
+
+    Raises:
+        DataError: the folders do not tell the classes, or hold no file that is known by its ending.
+    """
     folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
     bonafide = [folder for folder in folders if folder.name.casefold() in _BONAFIDE_FOLDERS]
     spoof = [folder for folder in folders if folder.name.casefold() in _SPOOF_FOLDERS]
@@ -120,13 +126,30 @@ def _folders(root: Path) -> Iterator[Trial]:
         raise DataError(
             f"{root} needs exactly one folder of {', '.join(_BONAFIDE_FOLDERS)} and one of {', '.join(_SPOOF_FOLDERS)}"
         )
+    left_out: Counter[str] = Counter()
+    found = 0
     for folder, is_spoof in ((bonafide[0], False), (spoof[0], True)):
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() not in AUDIO_SUFFIXES | PHOTO_SUFFIXES or not path.is_file():
+                left_out[_kind(path)] += 1
                 continue
+            found += 1
             below = path.relative_to(folder).parts
             attack = below[0] if len(below) > 1 and below[0] != BONAFIDE else UNNAMED_ATTACK
             yield Trial(path, attack if is_spoof else BONAFIDE, subject=str(path))
+    del left_out[""]
+    told = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
+    if not found:
+        raise DataError(f"{root} holds no recording or photo that is known by its ending{told and f': {told}'}")
+    if told:
+        logger.warning("left out of %s, by their endings: %s", root, told)
+
+
+def _kind(path: Path) -> str:
+    """What is left out of a folder, in words; empty: nothing that could be an item."""
+    if path.is_dir():
+        return "link to a folder" if path.is_symlink() else ""
+    return "" if path.name.startswith(".") else path.suffix.lower() or "without an ending"
 
 
 def _placed(trials: Iterator[Trial], root: Path) -> tuple[Trial, ...]:

@@ -12,9 +12,10 @@ UNNAMED_ATTACK = "unnamed"
 """The attack of a spoof whose list does not name it."""
 
 AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".amr", ".webm", ".w64", ".mka"}
-)
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+    {".wav", ".wave", ".w64", ".rf64", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".amr", ".awb", ".m4a", ".mp4",
+     ".3gp", ".mov", ".webm", ".mka", ".mkv"}
+)  # fmt: skip
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif"})
 
 
 class DataError(Exception):

@@ -117,6 +117,24 @@ def test_folders(tmp_path: Path, names: tuple[str, str]) -> None:
     assert len({trial.subject for trial in trials}) == 4
 
 
+def test_what_a_folder_leaves_out_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path / "live/1.3gp", tmp_path / "live/2.awb", tmp_path / "spoof/3.wav", tmp_path / "linked/4.wav")
+    (tmp_path / "spoof/A07").symlink_to(tmp_path / "linked")
+    assert [trial.path.name for trial in read_dataset(tmp_path).trials] == ["1.3gp", "2.awb", "3.wav"]
+    touch(tmp_path / "live/5.gsm", tmp_path / "live/6.GSM", tmp_path / "spoof/list", tmp_path / "spoof/.DS_Store")
+    caplog.clear()
+    read_dataset(tmp_path)
+    assert caplog.messages == [
+        f"left out of {tmp_path}, by their endings: 2 .gsm, 1 link to a folder, 1 without an ending"
+    ]
+
+
+def test_folders_without_any_file_that_is_known_by_its_ending(tmp_path: Path) -> None:
+    touch(tmp_path / "live/1.gsm", tmp_path / "spoof/2.gsm")
+    with pytest.raises(DataError, match=r"holds no recording or photo .*: 2 \.gsm"):
+        read_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("names", [("live",), ("spoof",), ("live", "bonafide", "spoof"), ()])
 def test_folders_that_do_not_tell_the_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
     for name in names:
