@@ -67,7 +67,7 @@ def no_conditions(channel: int | None, speech_s: float) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
-class Beside:
+class VerdictContext:
     """What is needed to say more of a channel, or of all together, than a score and a label.
 
     Attributes:
@@ -98,7 +98,7 @@ class Findings(NamedTuple):
 
 
 def findings_in(
-    windows: Sequence[WindowVerdict], score: float | None, label: str, beside: Beside, channel: int | None
+    windows: Sequence[WindowVerdict], score: float | None, label: str, context: VerdictContext, channel: int | None
 ) -> Findings:
     """What is said beside a verdict.
 
@@ -106,7 +106,7 @@ def findings_in(
         windows: in order of time.
         score: of the verdict.
         label: of the verdict.
-        beside: of which the answer is made.
+        context: of which the answer is made.
         channel: whose windows they are; None: of all together.
     """
     suspicious = suspicious_stretches(windows)
@@ -115,9 +115,9 @@ def findings_in(
         score,
         label,
         suspicious,
-        band=beside.band,
-        prior_log_odds=beside.prior_log_odds,
-        conditions=beside.conditions(channel, speech_s),
+        band=context.band,
+        prior_log_odds=context.prior_log_odds,
+        conditions=context.conditions(channel, speech_s),
     )
     return Findings(speech_s, suspicious, overall_member_scores(windows), answer)
 
@@ -127,7 +127,7 @@ def channel_verdicts(
     channels: Iterable[int],
     threshold: float,
     names: Sequence[str] = (),
-    beside: Beside = Beside(),
+    context: VerdictContext = VerdictContext(),
 ) -> tuple[ChannelVerdict, ...]:
     """The verdicts on these channels.
 
@@ -136,17 +136,17 @@ def channel_verdicts(
         channels: numbers, from 0.
         threshold: a score at or above it is labelled spoof.
         names: of channels 0, 1, ...
-        beside: of which the answers are made.
+        context: of which the answers are made.
     """
-    return tuple(_verdict(number, windows_of(windows, number), threshold, names, beside) for number in channels)
+    return tuple(_verdict(number, windows_of(windows, number), threshold, names, context) for number in channels)
 
 
 def _verdict(
-    number: int, windows: tuple[WindowVerdict, ...], threshold: float, names: Sequence[str], beside: Beside
+    number: int, windows: tuple[WindowVerdict, ...], threshold: float, names: Sequence[str], context: VerdictContext
 ) -> ChannelVerdict:
     score = overall_score(windows)
     label = label_of(score, threshold)
-    found = findings_in(windows, score, label, beside, number)
+    found = findings_in(windows, score, label, context, number)
     return ChannelVerdict(
         number=number,
         name=channel_name(number, names),

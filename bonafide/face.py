@@ -20,7 +20,7 @@ from bonafide.media_format import media_format
 from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
-from bonafide.shadow.face import FaceShadow, face_opinion, follow
+from bonafide.shadow.face import FaceShadow, face_verdict, follow
 from bonafide.storage.store import ObjectStore, check_size
 from bonafide.verdict import PhotoScore, answer_of, effective_threshold
 from models.info import ModelInfo
@@ -114,7 +114,7 @@ class FaceJudgement:
             if not math.isfinite(score.fake):
                 raise Internal("the face model gave no score")
             threshold = effective_threshold(self._threshold, model.threshold)
-            served = face_opinion(model, threshold, score.fake)
+            served = face_verdict(model, threshold, score.fake)
             answer = answer_of(
                 score.fake,
                 served.label,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bonafide.audio.channel_mode import MIX, ChannelMode
 from bonafide.audio.reader import WINDOW_SAMPLES, WINDOW_SECONDS, AudioLimits, Window, recorded_span, window_end
 from bonafide.cache.cache import Cache, RecordingMeta
-from bonafide.cache.codec import Lane
+from bonafide.cache.codec import ApartChannel
 from bonafide.decoders.frames import Media
 from bonafide.decoders.recordings import RecordingDecoder
 from bonafide.verdict import WindowScore, WindowSpan
@@ -137,8 +137,8 @@ class Recording:
     def _read(self, meta: RecordingMeta) -> None:
         self.total = len(_places(meta))
         self.seconds, self.warnings = meta.seconds, meta.warnings
-        self.channels = self.mode.judged(tuple(lane.channel for lane in meta.lanes))
-        self._conditions = {None: meta.conditions, **{lane.channel: lane.conditions for lane in meta.lanes}}
+        self.channels = self.mode.judged(tuple(each.channel for each in meta.apart))
+        self._conditions = {None: meta.conditions, **{each.channel: each.conditions for each in meta.apart}}
 
     async def _cached_groups(self, meta: RecordingMeta) -> AsyncGenerator[list[Slot], None]:
         """Groups for as long as every window has a cached score or cached samples."""
@@ -169,7 +169,7 @@ class Recording:
     async def _decoded_groups(self, after: int) -> AsyncGenerator[list[Slot], None]:
         """Groups of the windows behind the first `after`; caches them."""
         count = slots = 0
-        lanes: dict[int, int] = {}
+        first_windows: dict[int, int] = {}
         async with (
             self._fetch() as data,
             self._decoder.open(
@@ -180,14 +180,14 @@ class Recording:
                 slots = windows[-1].index + 1 if windows else slots
                 for window in windows:
                     if window.channel is not None:
-                        lanes.setdefault(window.channel, window.index)
+                        first_windows.setdefault(window.channel, window.index)
                 skipped = max(0, after - count)
                 count += len(windows)
                 if windows := windows[skipped:]:
                     yield await self._look_up(windows)
         apart = tuple(
-            Lane(channel, first, tuple(reader.channel_conditions.get(channel, ())))
-            for channel, first in sorted(lanes.items())
+            ApartChannel(channel, first, tuple(reader.channel_conditions.get(channel, ())))
+            for channel, first in sorted(first_windows.items())
         )
         meta = RecordingMeta(slots, reader.seconds, tuple(reader.warnings), tuple(reader.conditions), apart)
         self._read(meta)
@@ -212,12 +212,12 @@ class Recording:
 
 def _places(meta: RecordingMeta) -> list[Place]:
     """The windows of a recording in order: those of the mix, then those of each channel that was judged apart."""
-    if not meta.lanes:
+    if not meta.apart:
         return [(index, None) for index in range(meta.windows)]
-    parted = min(lane.first for lane in meta.lanes)
+    parted = min(each.first for each in meta.apart)
     of_mix: list[Place] = [(index, None) for index in range(min(parted, meta.windows))]
     return of_mix + [
-        (index, lane.channel) for index in range(parted, meta.windows) for lane in meta.lanes if index >= lane.first
+        (index, apart.channel) for index in range(parted, meta.windows) for apart in meta.apart if index >= apart.first
     ]
 
 

@@ -8,7 +8,15 @@ from typing import NamedTuple
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
 from bonafide.audio.reader import WINDOW_SECONDS, least_seconds
-from bonafide.channels import Beside, ChannelVerdict, channel_name, channel_verdicts, findings_in, windows_of, worst
+from bonafide.channels import (
+    ChannelVerdict,
+    VerdictContext,
+    channel_name,
+    channel_verdicts,
+    findings_in,
+    windows_of,
+    worst,
+)
 from bonafide.decision import Answer, Band, effective_band
 from bonafide.errors import Internal
 from bonafide.recordings import Recording, Slot
@@ -163,8 +171,10 @@ class VoiceRules:
         def conditions(channel: int | None, speech_s: float) -> tuple[str, ...]:
             return with_speech(recording.conditions_of(channel), speech_s)
 
-        beside = Beside(effective_band(self.band, model.uncertain, threshold), model.prior_log_odds, conditions)
-        channels = channel_verdicts(chunks, recording.channels, threshold, self.channel_names, beside)
+        context = VerdictContext(
+            effective_band(self.band, model.uncertain, threshold), model.prior_log_odds, conditions
+        )
+        channels = channel_verdicts(chunks, recording.channels, threshold, self.channel_names, context)
         headline = worst(channels)
         channel = None if headline is None else headline.number
         counted = windows_of(chunks, channel)
@@ -176,7 +186,7 @@ class VoiceRules:
         else:
             error_message = why_no_score(counted, self.speech) if score is None else ""
         label = label_of(score, threshold)
-        found = findings_in(counted, score, label, beside, channel)
+        found = findings_in(counted, score, label, context, channel)
         return AudioReport(
             chunks=counted,
             score=score,

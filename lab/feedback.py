@@ -15,7 +15,7 @@ from typing import get_args
 from rich.console import Console
 
 from bonafide.feedback.database import Database, DatabaseFailed
-from bonafide.feedback.store import ToldVerdict, told_verdicts
+from bonafide.feedback.store import LabelledVerdict, labelled_verdicts
 from bonafide.settings import Settings
 from lab.arguments import run
 from lab.evaluation.trials import DataError
@@ -48,11 +48,11 @@ class Export:
     """
 
     items: tuple[Item, ...]
-    missing: tuple[ToldVerdict, ...]
+    missing: tuple[LabelledVerdict, ...]
     live: int
 
 
-def export(told: Sequence[ToldVerdict], objects: Path | None, media: Path | None, split: Split | None) -> Export:
+def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | None, split: Split | None) -> Export:
     """Finds the media of verdicts.
 
     A file that several verdicts are on is one item, with the truth that was told last.
@@ -87,7 +87,7 @@ def split_of(subject: str) -> Split:
     return "train" if place < _TRAIN else "dev" if place < _TRAIN + _DEV else "test"
 
 
-def _item(verdict: ToldVerdict, path: Path, split: Split | None) -> Item:
+def _item(verdict: LabelledVerdict, path: Path, split: Split | None) -> Item:
     # Who speaks is not known; files of one task may belong together.
     subject = verdict.task_id or verdict.reference or verdict.sha256
     return Item(
@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _told(location: str | None, task: Task) -> list[ToldVerdict]:
+def _told(location: str | None, task: Task) -> list[LabelledVerdict]:
     if location is None:
         configured = Settings().feedback_db
         if configured is None:
@@ -158,7 +158,7 @@ def _told(location: str | None, task: Task) -> list[ToldVerdict]:
         raise DataError(f"there is no file {location!r}")
     try:
         with Database(location) as database:
-            return told_verdicts(database, task)
+            return labelled_verdicts(database, task)
     except (DatabaseFailed, ValueError) as error:
         raise DataError(f"the database cannot be read: {error}") from error
 

@@ -16,7 +16,7 @@ from bonafide.settings import Settings
 from bonafide.verdict import PhotoScore, WindowScore
 from models.apart import load_apart
 from models.catalog import ModelFiles, find_model
-from models.detector import Judge
+from models.detector import LoadedModel
 from models.detectors import load_detector
 from models.devices import cuda_is_available
 from models.ensemble_members import find_members
@@ -38,7 +38,7 @@ class WindowScorer:
         detector: the voice detector alone.
     """
 
-    def __init__(self, detector: Judge, speech: VoiceActivityDetector) -> None:
+    def __init__(self, detector: LoadedModel, speech: VoiceActivityDetector) -> None:
         self.info = replace(detector.info, speech_version=speech.version)
         self.detector = detector
         self._speech = speech
@@ -79,7 +79,7 @@ class PhotoScorer:
         detector: the detector.
     """
 
-    def __init__(self, detector: Judge) -> None:
+    def __init__(self, detector: LoadedModel) -> None:
         self.info = detector.info
         self.detector = detector
 

@@ -16,7 +16,7 @@ from models.labels import SpoofRule
 from models.scoring import score_each
 
 
-class Judged(NamedTuple):
+class ItemScores(NamedTuple):
     """Scores of items.
 
     Attributes:
@@ -28,7 +28,7 @@ class Judged(NamedTuple):
     members: NDArray[np.float32]
 
 
-class Judge(Protocol):
+class LoadedModel(Protocol):
     """A loaded model, single or an ensemble.
 
     Attributes:
@@ -44,7 +44,7 @@ class Judge(Protocol):
             InferenceFailed: the engine itself is broken.
         """
 
-    def judge(self, items: list[NDArray[Any]], /) -> Judged:
+    def judge(self, items: list[NDArray[Any]], /) -> ItemScores:
         """The same, with the members' scores."""
 
 
@@ -62,11 +62,11 @@ class Detector(ABC):
 
     @abstractmethod
     def score(self, items: list[NDArray[Any]], /) -> NDArray[np.float32]:
-        """See `Judge`."""
+        """See `LoadedModel`."""
 
-    def judge(self, items: list[NDArray[Any]], /) -> Judged:
-        """See `Judge`."""
-        return Judged(self.score(items), np.zeros((len(items), 0), np.float32))
+    def judge(self, items: list[NDArray[Any]], /) -> ItemScores:
+        """See `LoadedModel`."""
+        return ItemScores(self.score(items), np.zeros((len(items), 0), np.float32))
 
     def _score(self, items: Sequence[Any], fits: Callable[[NDArray[Any]], bool]) -> NDArray[np.float32]:
         """Scores, calibrated if there is a calibration; see `score_each`."""

@@ -1,7 +1,7 @@
 """From any model reference to what judges by it: a single model, or an ensemble."""
 
 from models.catalog import find_model
-from models.detector import Judge
+from models.detector import LoadedModel
 from models.ensemble import open_ensemble
 from models.face_model import FaceSpoofModel
 from models.info import Task
@@ -9,7 +9,7 @@ from models.options import LoadOptions
 from models.voice_model import VoiceSpoofModel
 
 
-def load_detector(reference: str, task: Task, options: LoadOptions) -> Judge:
+def load_detector(reference: str, task: Task, options: LoadOptions) -> LoadedModel:
     """Loads a model and warms it up; its first score takes no longer than the next.
 
     Raises:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration, read_calibration
 from models.catalog import ModelFiles
-from models.detector import Judge, Judged
+from models.detector import ItemScores, LoadedModel
 from models.ensemble_fields import EnsembleManifest, Fusion
 from models.ensemble_members import MemberFiles, find_members
 from models.errors import BadManifest, UnsupportedModel
@@ -31,7 +31,7 @@ Part = Callable[[Any], Any]
 
 
 class Ensemble:
-    """A loaded ensemble; see `models.detector.Judge`.
+    """A loaded ensemble; see `models.detector.LoadedModel`.
 
     Args:
         info: its description.
@@ -45,7 +45,11 @@ class Ensemble:
     """
 
     def __init__(
-        self, info: ModelInfo, members: Sequence[tuple[Judge, Part]], fusion: Fusion, calibration: Calibration | None
+        self,
+        info: ModelInfo,
+        members: Sequence[tuple[LoadedModel, Part]],
+        fusion: Fusion,
+        calibration: Calibration | None,
     ) -> None:
         self.info = info
         self._members = members
@@ -53,14 +57,14 @@ class Ensemble:
         self._calibration = calibration
 
     def score(self, items: list[NDArray[Any]], /) -> Floats:
-        """See `Judge`. An item that one of the members cannot score has no score."""
+        """See `LoadedModel`. An item that one of the members cannot score has no score."""
         return self.judge(items).scores
 
-    def judge(self, items: list[NDArray[Any]], /) -> Judged:
-        """See `Judge`."""
+    def judge(self, items: list[NDArray[Any]], /) -> ItemScores:
+        """See `LoadedModel`."""
         columns = [member.score([part(item) for item in items]) for member, part in self._members]
         scores = np.stack(columns, axis=1) if items else np.zeros((0, len(columns)), np.float32)
-        return Judged(self._fused(scores), scores)
+        return ItemScores(self._fused(scores), scores)
 
     def _fused(self, members: Floats) -> Floats:
         calibration = self._calibration
@@ -145,7 +149,7 @@ def rule_in_words(fusion: Fusion, calibration: Calibration | None) -> str:
     return "weighted log odds" if fusion.rule == "log_odds" or (calibration and calibration.weights) else "mean"
 
 
-def _loaded(member: MemberFiles, task: Task) -> Judge:
+def _loaded(member: MemberFiles, task: Task) -> LoadedModel:
     with member.named():
         if task == "voice":
             return VoiceSpoofModel.open(member.files, member.options)

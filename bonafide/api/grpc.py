@@ -29,7 +29,7 @@ from bonafide.calls import Call, printable_id
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge, UnreadableMedia
 from bonafide.security.caller import current_caller
-from bonafide.security.shares import Shares
+from bonafide.security.fair_share import FairShare
 from bonafide.security.tls import ServerTls
 from bonafide.telemetry import bind_task
 from bonafide.voice_report import VoiceEvents, report_of
@@ -193,7 +193,7 @@ class GrpcServer:
         tracer = trace.get_tracer(__name__, tracer_provider=tracer_provider)
         age = [("grpc.max_connection_age_ms", int(settings.grpc_max_connection_age_s * 1000))]
         self._calls = _calls(app, largest, received)
-        self._uploads = replace(self._calls, calls=Shares(4 * settings.max_voice_calls, "uploads"))
+        self._uploads = replace(self._calls, calls=FairShare(4 * settings.max_voice_calls, "uploads"))
         self._watching = _watching(app, largest)
         self._server = grpc.aio.server(
             options=[
@@ -285,7 +285,7 @@ def _calls(app: App, largest: int, received: int) -> Intake:
     settings = app.settings
     judged = settings.max_voice_calls + settings.max_face_calls + settings.live_max_sessions
     return Intake(
-        calls=Shares(2 * (judged + _SPARE_CALLS), "calls"),  # one caller may have half of them
+        calls=FairShare(2 * (judged + _SPARE_CALLS), "calls"),  # one caller may have half of them
         arriving=FairSlots(max(2, settings.max_inflight_bytes // (2 * received))),
         budget=app.budget,
         idle_s=settings.grpc_idle_s,
@@ -298,7 +298,7 @@ def _calls(app: App, largest: int, received: int) -> Intake:
 def _watching(app: App, largest: int) -> Intake:
     """Limits of calls of health and reflection, which other calls never use up."""
     return Intake(
-        calls=Shares(_WATCHING_CALLS, "calls"),
+        calls=FairShare(_WATCHING_CALLS, "calls"),
         arriving=FairSlots(_WATCHING_ARRIVING, _WATCHING_ARRIVING),
         budget=app.budget,
         idle_s=_WATCHING_IDLE_S,

@@ -20,7 +20,7 @@ from bonafide.byte_budget import ByteBudget
 from bonafide.decoders.slots import FairSlots
 from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, Overloaded, TooLarge, Unavailable
 from bonafide.security.caller import current_caller
-from bonafide.security.shares import Shares
+from bonafide.security.fair_share import FairShare
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -46,7 +46,7 @@ class Intake:
         readers: by method, what is handed on of a message, instead of all of it.
     """
 
-    calls: Shares
+    calls: FairShare
     arriving: FairSlots
     budget: ByteBudget
     idle_s: float

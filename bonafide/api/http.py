@@ -60,7 +60,7 @@ class StoredRecording(JsonBody):
     hop_seconds: float | None = None
 
 
-class Truth(JsonBody):
+class FeedbackBody(JsonBody):
     """Body of `/feedback`."""
 
     request_id: str = Field(min_length=1)
@@ -149,7 +149,7 @@ class HttpApi:
         """Keeps the truth about a verdict."""
         feedback = app.require_feedback()
         async with body(request, app.budget, _MAX_JSON_BYTES) as data:
-            told = read_json(Truth, data)
+            told = read_json(FeedbackBody, data)
         verdict = await feedback.tell(told.request_id, told.label, told.note, current_caller())
         return messages.feedback_response(told.request_id, verdict, told.label)
 

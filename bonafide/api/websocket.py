@@ -11,8 +11,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bonafide.api.origins import require_own_page
 from bonafide.api.refusals import refusal
-from bonafide.api.telephony.doors import PROTOCOLS, phone_conversation, require_provider
 from bonafide.api.telephony.paths import TWILIO_PATH, open_paths
+from bonafide.api.telephony.protocols import PROTOCOLS, phone_conversation, require_provider
 from bonafide.api.websocket_detect import DetectConversation
 from bonafide.app import App
 from bonafide.calls import Call

@@ -50,7 +50,7 @@ class ChannelMode:
     def __str__(self) -> str:
         return str(self.number) if self.kind == "one" else self.kind
 
-    def lanes(self, channels: int) -> tuple[int, ...]:
+    def channels_apart(self, channels: int) -> tuple[int, ...]:
         """The channels that are judged apart, or may be once they hold two parties; none: the mix is all there is.
 
         Args:
@@ -108,7 +108,7 @@ def pieces(block: Block, mode: ChannelMode, apart: bool) -> Iterator[Piece]:
         mode: in force.
         apart: of the piece before.
     """
-    if apart or not mode.lanes(block.channels) or (mode.kind == "auto" and block.parted_at is None):
+    if apart or not mode.channels_apart(block.channels) or (mode.kind == "auto" and block.parted_at is None):
         yield Piece(block, apart)
         return
     # A window that ends with the last sample that was heard before the parting ends after it.
@@ -118,9 +118,9 @@ def pieces(block: Block, mode: ChannelMode, apart: bool) -> Iterator[Piece]:
     yield Piece(block.between(before, len(block.samples)), True)
 
 
-def lane_samples(block: Block, mode: ChannelMode, channel: int) -> NDArray[np.float32]:
+def channel_samples(block: Block, mode: ChannelMode, channel: int) -> NDArray[np.float32]:
     """A channel's samples in a block, float32 (n,); the mix, where the block has no such channel to judge."""
-    if block.apart is None or channel not in mode.lanes(block.channels):
+    if block.apart is None or channel not in mode.channels_apart(block.channels):
         return block.samples
     own: NDArray[np.float32] = block.apart[channel]
     return own

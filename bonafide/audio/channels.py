@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.parting import Parting
+from bonafide.audio.two_parties import TwoParties
 
 _CELLS_PER_SECOND = 20
 _LEAST_SUM = 0.25
@@ -23,7 +23,7 @@ class Mixed(NamedTuple):
     Attributes:
         mono: float32 array (n,).
         apart: float32 array (channels, n), what was mixed.
-        parted_at: of two channels that hold two parties (see `Parting`), how many of the samples came when that was
+        parted_at: of two channels that hold two parties (see `TwoParties`), how many of the samples came when that was
             found, 0..n; 0 if it was found before them; None: they hold one voice.
     """
 
@@ -43,7 +43,7 @@ class Downmix:
         cancelled_s: seconds in which one channel was taken.
     """
 
-    def __init__(self, channels: int, rate: int, parting: Parting | None = None) -> None:
+    def __init__(self, channels: int, rate: int, parting: TwoParties | None = None) -> None:
         """Starts empty.
 
         Args:
@@ -55,7 +55,7 @@ class Downmix:
         self.rate = rate
         self.cancelled_s = 0.0
         self._cell = rate // _CELLS_PER_SECOND
-        self._parting = (parting or Parting()) if channels == 2 else None
+        self._parting = (parting or TwoParties()) if channels == 2 else None
         self._waiting: list[NDArray[np.float32]] = []
         self._waiting_samples = 0
 

@@ -26,12 +26,12 @@ from bonafide.audio.ffmpeg import (
     stated_seconds,
 )
 from bonafide.audio.findings import Findings, Reading
-from bonafide.audio.left_out import LeftOut
 from bonafide.audio.mono import BLOCK_SAMPLES, Block, MonoMixer
 from bonafide.audio.part import Part
 from bonafide.audio.parts import first_part, next_part
 from bonafide.audio.pcm import is_sound, plain_pcm16
 from bonafide.audio.plausibility import LEAST_CANCELLED_S, SILENT, SilenceCheck, cancelled
+from bonafide.audio.skipped_samples import SkippedSamples
 from bonafide.audio.source import AudioSource, Source
 from bonafide.audio.stream_parts import StreamParts
 from bonafide.audio.timeline import TimeLine
@@ -223,7 +223,7 @@ class MonoDecoder:
         """Decodes packet by packet; a damaged packet costs only itself."""
         decoder = decoder_of(stream, big_endian=big_endian)
         amr = is_amr(stream)
-        left_out = LeftOut(stream.codec_context.sample_rate, container.format.name.split(",")[0])
+        left_out = SkippedSamples(stream.codec_context.sample_rate, container.format.name.split(",")[0])
         barren = 0
         damaged = False
         for packet in self._packets(container, stream, source, reading):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bonafide.audio.channels import Downmix, Mixed
 from bonafide.audio.levels import LOUDEST
-from bonafide.audio.parting import Parting
+from bonafide.audio.two_parties import TwoParties
 from bonafide.errors import TooLarge, UnreadableMedia
 
 MIN_SAMPLE_RATE = 4_000
@@ -102,7 +102,7 @@ class MonoMixer:
         self._max_sample_rate = max_sample_rate
         self._downmix: Downmix | None = None
         self._cancelled_s = 0.0
-        self._parting = Parting()
+        self._parting = TwoParties()
         self._held: list[Sequence[NDArray[Any]]] = []
         self._held_samples = 0
         self._held_as = ("", 0, 0)

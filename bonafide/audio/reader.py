@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonafide.audio.by_channel import ByChannel
+from bonafide.audio.channel_cutters import ChannelCut, ChannelCutters
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import ConditionMeter
 from bonafide.audio.decoding import MonoDecoder
-from bonafide.audio.lanes import ChannelCut, Lanes
 from bonafide.audio.levels import model_input
 from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.resampling import SAMPLE_RATE
@@ -206,40 +206,40 @@ class AudioReader:
 
     def _batches(self) -> Iterator[tuple[int, list[ChannelCut]]]:
         """Groups of windows of one rate, as they were cut, with their index and channel."""
-        lanes: Lanes | None = None
+        cutters: ChannelCutters | None = None
         waiting: list[ChannelCut] = []
         rate_changes = 0
         most = max_windows(self._limits.max_seconds)
         for block in self._decoder.blocks():
-            if lanes is None:
+            if cutters is None:
                 before_s = self._before / SAMPLE_RATE
-                lanes = Lanes(block.rate, WINDOW_SECONDS, before_s, hop_s=self._hop_s, mode=self._mode)
-            elif lanes.rate != block.rate:
+                cutters = ChannelCutters(block.rate, WINDOW_SECONDS, before_s, hop_s=self._hop_s, mode=self._mode)
+            elif cutters.rate != block.rate:
                 rate_changes += 1
                 if rate_changes > _MAX_RATE_CHANGES:
                     raise UnreadableMedia("the sample rate of the recording changes again and again")
                 if waiting:
-                    yield lanes.rate, waiting
+                    yield cutters.rate, waiting
                     waiting = []
-                lanes.change_rate(block.rate)
-            waiting += lanes.feed(block)
-            held_s = window_end(lanes.slots - 1, self._hop_s) if lanes.slots else 0.0
-            self.seconds = held_s + lanes.unseen_samples / block.rate
-            of_all = "" if lanes.lanes_now == 1 else ", all channels that are judged together"
-            if lanes.judged_s > self._limits.max_seconds:
+                cutters.change_rate(block.rate)
+            waiting += cutters.feed(block)
+            held_s = window_end(cutters.slots - 1, self._hop_s) if cutters.slots else 0.0
+            self.seconds = held_s + cutters.unseen_samples / block.rate
+            of_all = "" if cutters.channels_now == 1 else ", all channels that are judged together"
+            if cutters.judged_s > self._limits.max_seconds:
                 raise TooLarge(f"a recording of more than {self._limits.max_seconds:g} s{of_all}")
-            if lanes.judged > most:
+            if cutters.judged > most:
                 raise TooLarge(
                     f"more than {most} windows of a recording{of_all}; use a larger hop_seconds than {self._hop_s:g}"
                 )
             while len(waiting) >= self._batch_windows:
                 yield block.rate, waiting[: self._batch_windows]
                 waiting = waiting[self._batch_windows :]
-        if lanes is None:
+        if cutters is None:
             raise UnreadableMedia("no audio could be decoded from the recording")
-        waiting += lanes.flush()
+        waiting += cutters.flush()
         for first in range(0, len(waiting), self._batch_windows):
-            yield lanes.rate, waiting[first : first + self._batch_windows]
+            yield cutters.rate, waiting[first : first + self._batch_windows]
 
 
 def max_windows(max_seconds: float) -> int:

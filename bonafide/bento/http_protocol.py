@@ -14,7 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from bonafide.bento.places import Place
+from bonafide.bento.connection_limit import ConnectionSlot
 from bonafide.byte_budget import declared_bytes
 from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, TooLarge
@@ -62,14 +62,14 @@ class ServiceHttp(HttpToolsProtocol):
 
     Args:
         limits: its limits.
-        place: what it counts in, given back at its end, or handed over to its WebSocket.
+        slot: what it counts in, given back at its end, or handed over to its WebSocket.
         uvicorns: see uvicorn.
     """
 
-    def __init__(self, limits: HttpLimits, place: Place, **uvicorns: Any) -> None:
+    def __init__(self, limits: HttpLimits, slot: ConnectionSlot, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._limits = limits
-        self._place: Place | None = place
+        self._slot: ConnectionSlot | None = slot
         self._new_websocket, self.ws_protocol_class = self.ws_protocol_class, self._open_websocket  # type: ignore[assignment]
         self._tick_s = limits.header_timeout_s / _TICKS
         self._stall_ticks = max(1, round(limits.stall_s / self._tick_s))
@@ -95,14 +95,14 @@ class ServiceHttp(HttpToolsProtocol):
         """See uvicorn."""
         self._stop_checks()
         super().connection_lost(exc)
-        if self._place is not None:
-            self._place.leave()
+        if self._slot is not None:
+            self._slot.release()
 
     def data_received(self, data: bytes) -> None:
         """Parses it piece by piece. See uvicorn."""
         start = 0
         while start < len(data) and not self.transport.is_closing():
-            if self._place is None:
+            if self._slot is None:
                 return  # a WebSocket's client speaks before it is accepted: uvicorn drops this too
             if self._lingering is not None:
                 self._drop(len(data) - start)
@@ -278,7 +278,7 @@ class ServiceHttp(HttpToolsProtocol):
         assert self._new_websocket is not None  # noqa: S101
         self._stop_checks()
         websocket: Any = self._new_websocket(**uvicorns)
-        websocket.place, self._place = self._place, None
+        websocket.slot, self._slot = self._slot, None
         return websocket
 
 

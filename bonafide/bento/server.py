@@ -1,7 +1,7 @@
 """How BentoML's server is set up: it passes none of these settings of uvicorn on, so they are set here.
 
 Without it a message may have 16 MiB, and compressed ones unpack to a thousand times what arrived. For what our
-protocol classes bound, see `door.py`, `http_protocol.py` and `websockets.py`.
+protocol classes bound, see `connections.py`, `http_protocol.py` and `websockets.py`.
 """
 
 import resource
@@ -11,10 +11,10 @@ from typing import Any
 
 import uvicorn
 
-from bonafide.bento.door import Doors
+from bonafide.bento.connection_limit import ConnectionLimit
+from bonafide.bento.connections import ConnectionFactory
 from bonafide.bento.http_protocol import HttpLimits
-from bonafide.bento.places import Places
-from bonafide.bento.turns import Turns
+from bonafide.bento.round_robin import RoundRobin
 from bonafide.bento.websockets import ReadAhead, ServiceWebSocket, SocketLimits
 from bonafide.settings import Settings
 
@@ -25,7 +25,7 @@ _SHARES = 16
 
 
 class ServiceConfig(uvicorn.Config):
-    """uvicorn's, but the handshake of TLS is left to `Door`.
+    """uvicorn's, but the handshake of TLS is left to `NewConnection`.
 
     Attributes:
         tls: its context, if there is TLS.
@@ -47,13 +47,13 @@ def server_options(settings: Settings) -> dict[str, Any]:
         header_timeout_s=settings.http_header_timeout_s,
         body_rate=settings.http_min_body_rate,
     )
-    places = Places(settings.http_max_connections, settings.http_max_connections_per_address)
+    connections = ConnectionLimit(settings.http_max_connections, settings.http_max_connections_per_address)
     own = settings.live_max_message_bytes
     most = settings.live_max_waiting_bytes
     sockets = SocketLimits(settings.live_max_frames_per_s, own, max(own, most // _SHARES))
     return {
-        "http": Doors(places, limits),
-        "ws": partial(ServiceWebSocket, sockets, Turns(), ReadAhead(most)),
+        "http": ConnectionFactory(connections, limits),
+        "ws": partial(ServiceWebSocket, sockets, RoundRobin(), ReadAhead(most)),
         "ws_max_size": settings.live_max_message_bytes,
         "ws_ping_interval": settings.live_ping_s,
         "ws_ping_timeout": settings.live_ping_s,

@@ -19,9 +19,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.protocol import State
 
+from bonafide.bento.connection_limit import ConnectionSlot
 from bonafide.bento.large_messages import TOO_LARGE, SkippingProtocol
-from bonafide.bento.places import Place
-from bonafide.bento.turns import Turns
+from bonafide.bento.round_robin import RoundRobin
 
 GRACE_S = 5.0
 """From the close frame until the connection is cut, if the peer does not read it."""
@@ -81,21 +81,21 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
 
     Args:
         limits: what is taken from it and held for it.
-        turns: shared by all connections.
+        scheduler: shared by all connections.
         read_ahead: the same.
         uvicorns: see uvicorn.
 
     Attributes:
-        place: what the connection counts in, given back at its end.
+        slot: what the connection counts in, given back at its end.
     """
 
-    def __init__(self, limits: SocketLimits, turns: Turns, read_ahead: ReadAhead, **uvicorns: Any) -> None:
+    def __init__(self, limits: SocketLimits, scheduler: RoundRobin, read_ahead: ReadAhead, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.conn = SkippingProtocol(max_size=self.config.ws_max_size, logger=self.logger)
         self._read_ahead = read_ahead
-        self.place: Place | None = None
+        self.slot: ConnectionSlot | None = None
         self._limits = limits
-        self._turns = turns
+        self._scheduler = scheduler
         self._unparsed = bytearray()
         self._piece_bytes = _PIECE_BYTES
         self._has_turn = False
@@ -138,13 +138,13 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
                 timer.cancel()
         self._forget_late_messages()
         super().connection_lost(exc)
-        if self.place is not None:
-            self.place.leave()
+        if self.slot is not None:
+            self.slot.release()
 
     def _ask_turn(self) -> None:
         if not self._has_turn and self._waiting is None:
             self._has_turn = True
-            self._turns.ask(self._turn)
+            self._scheduler.submit(self._turn)
 
     def _turn(self) -> bool:
         """Parses a piece; returns whether more has arrived, and may be parsed now."""

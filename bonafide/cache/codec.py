@@ -21,7 +21,7 @@ _PREFIX = "bonafide:6:"
 _SAMPLE_BYTES = 2
 
 
-class Lane(NamedTuple):
+class ApartChannel(NamedTuple):
     """A channel of a recording that was judged apart.
 
     Attributes:
@@ -50,7 +50,7 @@ class RecordingMeta:
         seconds: Length, finite, 0 or more.
         warnings: Warnings for the reader of the result, such as a truncated file.
         conditions: What weakens a verdict on its mix, by the names of `audio.conditions`.
-        lanes: Channels that were judged apart; the windows before the first of them are of the mix. None of a recording
+        apart: Channels that were judged apart; the windows before the first of them are of the mix. None of a recording
             that was judged as one.
     """
 
@@ -58,7 +58,7 @@ class RecordingMeta:
     seconds: float
     warnings: tuple[str, ...]
     conditions: tuple[str, ...] = ()
-    lanes: tuple[Lane, ...] = ()
+    apart: tuple[ApartChannel, ...] = ()
 
 
 def recording_key(content_id: str) -> str:
@@ -92,7 +92,7 @@ class Codec:
     def encode_recording(self, key: str, meta: RecordingMeta) -> bytes:
         """JSON."""
         content = [int(meta.windows), float(meta.seconds), meta.warnings, meta.conditions]
-        return self._seal.close(key, json.dumps([*content, *([meta.lanes] if meta.lanes else [])]).encode())
+        return self._seal.close(key, json.dumps([*content, *([meta.apart] if meta.apart else [])]).encode())
 
     def decode_recording(self, key: str, value: bytes) -> RecordingMeta | None:
         """What `encode_recording` wrote under this key, else None."""
@@ -102,10 +102,12 @@ class Codec:
         try:
             # Of releases that measured no conditions there are three: the recording is then read anew.
             windows, seconds, warnings, conditions, *rest = json.loads(bytes(payload))
-            lanes = tuple(Lane(channel, first, tuple(names)) for channel, first, names in (rest[0] if rest else ()))
+            apart = tuple(
+                ApartChannel(channel, first, tuple(names)) for channel, first, names in (rest[0] if rest else ())
+            )
         except (ValueError, TypeError, RecursionError):
             return None
-        if not all(lane.is_sound for lane in lanes):
+        if not all(each.is_sound for each in apart):
             return None
         if not (type(windows) is int and windows >= 0 and type(seconds) is float and isinstance(warnings, list)):
             return None
@@ -113,7 +115,7 @@ class Codec:
             return None
         if not (isinstance(conditions, list) and all(isinstance(name, str) for name in conditions)):
             return None
-        return RecordingMeta(windows, seconds, tuple(warnings), tuple(conditions), lanes)
+        return RecordingMeta(windows, seconds, tuple(warnings), tuple(conditions), apart)
 
     def encode_window(self, key: str, window: NDArray[np.int16]) -> bytes:
         """Little-endian samples. window: int16 array (samples,); any other dtype is a TypeError."""

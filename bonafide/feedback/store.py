@@ -94,7 +94,7 @@ _TOLD = (
 
 
 @dataclass(frozen=True)
-class ToldVerdict:
+class LabelledVerdict:
     """A verdict of which the truth was told; `truth` and `note` are the caller's, the rest as in `KeptVerdict`."""
 
     task: str
@@ -115,14 +115,14 @@ class ToldVerdict:
         return self.truth == LABELS[self.task][1]
 
 
-def told_verdicts(database: Database, task: str) -> list[ToldVerdict]:
+def labelled_verdicts(database: Database, task: str) -> list[LabelledVerdict]:
     """All verdicts on a task's media of which the truth was told, in the order in which it was told.
 
     Raises:
         DatabaseFailed: it cannot be read.
         ValueError: a truth is none of the task's labels, so that it would be taken for the opposite of an attack.
     """
-    told = [ToldVerdict(*row) for row in database.execute((_SCHEMA, ()), (_TOLD, (task,)))]
+    told = [LabelledVerdict(*row) for row in database.execute((_SCHEMA, ()), (_TOLD, (task,)))]
     for each in told:
         if each.truth not in LABELS[task]:
             raise ValueError(f"the truth of request {each.request_id} is {each.truth!r}, which is no label of a {task}")

@@ -84,7 +84,7 @@ class AudioInputDecoder:
         windows = LiveConfig(chunk_s, overlap_s)
         mode = session.mode if mode is None else mode
         if channels is not None:
-            mode.lanes(channels)
+            mode.channels_apart(channels)
         other_mode = mode != session.mode
         if other_mode and self._begun:
             raise InvalidRequest("channel_mode is chosen before the first audio of a session")

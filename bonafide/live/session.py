@@ -15,7 +15,7 @@ from bonafide.audio.plausibility import LevelRemarks
 from bonafide.audio.reader import WINDOW_SECONDS
 from bonafide.decision import Band
 from bonafide.errors import BonafideError, InvalidRequest, TooLarge
-from bonafide.live.lanes import LaneCuts, LiveLanes
+from bonafide.live.channel_cutters import ChannelCuts, LiveChannelCutters
 from bonafide.live.limits import MIN_SECONDS, LiveConfig, LiveLimits, check_rate, check_samples
 from bonafide.live.running_verdict import RunningVerdict
 from bonafide.live.tally import Tally
@@ -93,7 +93,7 @@ class LiveSession:
         self._runnings = ByChannel(RunningVerdict(threshold))
         self._tallies = ByChannel(Tally())
         self._index = 0
-        self._lanes = LiveLanes()
+        self._cutters = LiveChannelCutters()
         self._parted: set[int] = set()
         self._rate_changes = 0
         # Of the current cutters: their start in the stream, the samples they got, and those in their windows.
@@ -105,11 +105,11 @@ class LiveSession:
     @property
     def mode(self) -> ChannelMode:
         """Which channels are judged."""
-        return self._lanes.mode
+        return self._cutters.mode
 
     def choose(self, mode: ChannelMode) -> None:
         """Says which channels are judged; before the first audio."""
-        self._lanes.mode = mode
+        self._cutters.mode = mode
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -151,12 +151,12 @@ class LiveSession:
     @property
     def rate(self) -> int:
         """Sample rate of the latest audio, in Hz."""
-        return self._lanes.rate
+        return self._cutters.rate
 
     @property
     def audio_s(self) -> float:
         """Seconds of audio received."""
-        samples = self._fed if self._lanes.cutting else self._lanes.unseen_samples
+        samples = self._fed if self._cutters.cutting else self._cutters.unseen_samples
         return self._origin_s + samples / self.rate
 
     @property
@@ -172,7 +172,7 @@ class LiveSession:
     @property
     def waiting_samples(self) -> int:
         """Samples of one channel that no window has held yet."""
-        return self._lanes.unseen_samples
+        return self._cutters.unseen_samples
 
     @property
     def waiting_s(self) -> float:
@@ -217,7 +217,7 @@ class LiveSession:
         for block in blocks:
             self.check_length(count, block.rate)
             check_samples(block.samples)
-            self.mode.lanes(block.channels)
+            self.mode.channels_apart(block.channels)
 
     def feed(self, block: Block) -> list[LiveWindow]:
         """Takes audio and returns the windows that it completes.
@@ -235,10 +235,10 @@ class LiveSession:
         if not len(block.samples):
             return []
         self.most_channels = max(self.most_channels, block.channels)
-        windows = [] if self._lanes.cutting and self.rate == block.rate else self._begin_cutters(block.rate)
+        windows = [] if self._cutters.cutting and self.rate == block.rate else self._begin_cutters(block.rate)
         self._fed += len(block.samples)
-        windows += self._windows(self._lanes.feed(block))
-        self._further_s += (self._lanes.judged_now - 1) * len(block.samples) / block.rate
+        windows += self._windows(self._cutters.feed(block))
+        self._further_s += (self._cutters.judged_now - 1) * len(block.samples) / block.rate
         return windows
 
     def flush(self) -> list[LiveWindow]:
@@ -253,9 +253,9 @@ class LiveSession:
         return self._flush(0.0)
 
     def _flush(self, least_s: float) -> list[LiveWindow]:
-        windows = [] if self._lanes.cutting or not self.waiting_samples else self._begin_cutters(self.rate)
-        if self._lanes.cutting and self.waiting_s >= least_s:
-            windows += self._windows([self._lanes.flush()])
+        windows = [] if self._cutters.cutting or not self.waiting_samples else self._begin_cutters(self.rate)
+        if self._cutters.cutting and self.waiting_s >= least_s:
+            windows += self._windows([self._cutters.flush()])
         return windows
 
     def lose(self, spans: Sequence[WindowSpan], error: BonafideError) -> None:
@@ -317,23 +317,23 @@ class LiveSession:
         # A shorter window is completed by the model, as a recording of that length is.
         before_s = self._before_s if self.config.chunk_s == WINDOW_SECONDS else 0.0
         self._windowed = 0
-        self._fed, cuts = self._lanes.begin(rate, self.config.chunk_s, hop_s, before_s)
+        self._fed, cuts = self._cutters.begin(rate, self.config.chunk_s, hop_s, before_s)
         return self._windows(cuts)
 
     def _put_back(self) -> None:
         """Takes out of the cutters the samples with which the next ones continue."""
-        if self._lanes.cutting:
+        if self._cutters.cutting:
             end_s = self.audio_s
-            self._origin_s = end_s - self._lanes.stop() / self.rate
+            self._origin_s = end_s - self._cutters.stop() / self.rate
 
-    def _windows(self, places: Sequence[LaneCuts]) -> list[LiveWindow]:
+    def _windows(self, places: Sequence[ChannelCuts]) -> list[LiveWindow]:
         found: list[LiveWindow] = []
         rate = self.rate
         for cuts in filter(None, places):
             first = cuts[0][1]  # all are of one length
             self._windowed += first.fresh
             end_s = self._origin_s + self._windowed / rate
-            start_s = max(0.0, end_s - min(len(first.samples), self._lanes.window_samples) / rate)
+            start_s = max(0.0, end_s - min(len(first.samples), self._cutters.window_samples) / rate)
             for channel, cut in cuts:
                 span = WindowSpan(self._index, start_s, end_s, fresh_s=cut.fresh / rate, channel=channel)
                 found.append(LiveWindow(span, cut.samples, rate, cut.fresh))

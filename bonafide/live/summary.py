@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from bonafide.audio.channel_mode import AUTO, ChannelMode
 from bonafide.audio.conditions import with_speech
 from bonafide.channels import (
-    Beside,
     ChannelVerdict,
     Findings,
+    VerdictContext,
     channel_name,
     channel_verdicts,
     findings_in,
@@ -90,13 +90,13 @@ def summary_of(
         source_warnings: of what the windows were decoded from.
         names: of channels 0, 1, ...
     """
-    channels = channel_verdicts(session.verdicts, session.channels, session.threshold, names, _beside(session))
+    channels = channel_verdicts(session.verdicts, session.channels, session.threshold, names, _context(session))
     headline = worst(channels)
     channel = None if headline is None else headline.number
     windows = windows_of(session.verdicts, channel)
     score = overall_score(windows)
     label = label_of(score, session.threshold)
-    found = findings_in(windows, score, label, _beside(session), channel)
+    found = findings_in(windows, score, label, _context(session), channel)
     judged_s = sum(each.fresh_s for each in windows if each.score is not None)
     summary = _summary(session, channel, score, label, found, windows, judged_s, names, ending, model)
     warnings = tuple(dict.fromkeys([*source_warnings, *session.warnings()]))
@@ -136,14 +136,14 @@ def running_summary(
 
 
 def _running_findings(session: LiveSession, channel: int | None) -> Findings:
-    tally, running, beside = session.tally_of(channel), session.running_of(channel), _beside(session)
+    tally, running, context = session.tally_of(channel), session.running_of(channel), _context(session)
     answer = answer_of(
         running.p_spoof,
         running.label,
         tally.suspicious,
-        band=beside.band,
-        prior_log_odds=beside.prior_log_odds,
-        conditions=beside.conditions(channel, tally.speech_s),
+        band=context.band,
+        prior_log_odds=context.prior_log_odds,
+        conditions=context.conditions(channel, tally.speech_s),
     )
     return Findings(tally.speech_s, tally.suspicious, tally.member_scores, answer)
 
@@ -180,8 +180,8 @@ def _summary(
     )
 
 
-def _beside(session: LiveSession) -> Beside:
-    return Beside(
+def _context(session: LiveSession) -> VerdictContext:
+    return VerdictContext(
         session.band,
         session.prior_log_odds,
         lambda channel, speech_s: with_speech(session.conditions_of(channel), speech_s),

@@ -17,7 +17,7 @@ from bonafide.decoders.photos import PhotoDecoder
 from bonafide.errors import Internal, ModelChanged
 from bonafide.runner.runner import Runner
 from bonafide.shadow.comparisons import Comparisons, Outcome
-from bonafide.shadow.report import Opinion, report
+from bonafide.shadow.report import ModelVerdict, report
 from bonafide.shadow.trial import Trial
 from bonafide.verdict import effective_threshold
 from models.info import ImageGeometry, ModelInfo
@@ -43,7 +43,7 @@ class FaceTrial(Trial):
         self._geometries = geometries
         self.photo: bytes | None = None
         self.pixels: NDArray[np.uint8] | None = None
-        self.served: Opinion | None = None
+        self.served: ModelVerdict | None = None
 
     def arrived(self, photo: Media, geometries: Geometries) -> None:
         """Copies the photo where it is needed again: its decoder takes it away.
@@ -55,7 +55,7 @@ class FaceTrial(Trial):
         if self.is_open and geometries != self._geometries and self.hold(len(photo)):
             self.photo = bytes(photo)
 
-    def answered(self, served: Opinion, pixels: NDArray[np.uint8]) -> None:
+    def answered(self, served: ModelVerdict, pixels: NDArray[np.uint8]) -> None:
         """The answer and the pixels it was given for; without one nothing is compared."""
         self.served = served
         if self.is_open and self.photo is None and self.hold(pixels.nbytes):
@@ -121,7 +121,7 @@ class FaceShadow:
             raise Internal("the shadow gave no score for a photo")
         own = effective_threshold(self._threshold, model.threshold)
         return report(
-            self._comparisons.task, request_id, served, face_opinion(model, own, fake), self._comparisons.observer
+            self._comparisons.task, request_id, served, face_verdict(model, own, fake), self._comparisons.observer
         )
 
 
@@ -130,6 +130,6 @@ def follow(shadow: FaceShadow | None, call: Call) -> AbstractContextManager[Face
     return nullcontext(FaceTrial(None, ())) if shadow is None else shadow.follow(call)
 
 
-def face_opinion(model: ModelInfo, threshold: float, fake: float) -> Opinion:
+def face_verdict(model: ModelInfo, threshold: float, fake: float) -> ModelVerdict:
     """A model's verdict on a photo; fake: P(fake), 0..1."""
-    return Opinion(model, threshold, fake, "fake" if fake >= threshold else "live", [fake])
+    return ModelVerdict(model, threshold, fake, "fake" if fake >= threshold else "live", [fake])

@@ -16,7 +16,7 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Opinion:
+class ModelVerdict:
     """What one of both models says on a recording, live session or photo.
 
     Attributes:
@@ -45,7 +45,9 @@ class Opinion:
         }
 
 
-def report(task: Task, request_id: str, served: Opinion, shadow: Opinion, observer: ShadowObserver) -> Outcome:
+def report(
+    task: Task, request_id: str, served: ModelVerdict, shadow: ModelVerdict, observer: ShadowObserver
+) -> Outcome:
     """Writes the line, and records every pair of scores.
 
     Returns:

@@ -14,7 +14,7 @@ from bonafide.channels import channel_verdicts, worst
 from bonafide.errors import Internal
 from bonafide.runner.runner import Runner
 from bonafide.shadow.comparisons import Comparisons, Outcome
-from bonafide.shadow.report import Opinion, report
+from bonafide.shadow.report import ModelVerdict, report
 from bonafide.shadow.trial import Trial
 from bonafide.verdict import WindowVerdict, effective_threshold, label_of, overall_score
 from models.info import ModelInfo
@@ -101,8 +101,8 @@ class VoiceShadow:
         return report(
             self._comparisons.task,
             request_id,
-            _opinion(served, threshold, trial.windows, of_served),
-            _opinion(model, own, windows, scores),
+            _verdict_of(served, threshold, trial.windows, of_served),
+            _verdict_of(model, own, windows, scores),
             self._comparisons.observer,
         )
 
@@ -127,9 +127,9 @@ def follow(shadow: VoiceShadow | None, call: Call) -> AbstractContextManager[Voi
     return nullcontext(VoiceTrial(None)) if shadow is None else shadow.follow(call)
 
 
-def _opinion(model: ModelInfo, threshold: float, windows: list[WindowVerdict], scores: list[float]) -> Opinion:
+def _verdict_of(model: ModelInfo, threshold: float, windows: list[WindowVerdict], scores: list[float]) -> ModelVerdict:
     channels = sorted({window.channel for window in windows if window.channel is not None})
     headline = worst(channel_verdicts(windows, channels, threshold))
     score = overall_score(windows) if headline is None else headline.score
     assert score is not None  # noqa: S101  # only windows with a score are kept
-    return Opinion(model, threshold, score, label_of(score, threshold), scores)
+    return ModelVerdict(model, threshold, score, label_of(score, threshold), scores)

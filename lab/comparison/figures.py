@@ -1,4 +1,4 @@
-"""Figures on a served model and its shadow, from what both said: agreement, histograms, changed labels."""
+"""Figures on a served model and its shadow, from what both logged: agreement, histograms, changed labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.comparison.log import Compared, Said
+from lab.comparison.log import LoggedVerdict, VerdictPair
 from models.info import Task
 
 SCORE_EDGES = tuple(step / 10 for step in range(11))
@@ -24,16 +24,16 @@ DEFINITIONS = {
 
 
 def figures(
-    compared: Sequence[Compared], threshold: float | None = None, shadow_thresholds: Sequence[float] = ()
+    compared: Sequence[VerdictPair], threshold: float | None = None, shadow_thresholds: Sequence[float] = ()
 ) -> list[dict[str, Any]]:
     """The figures of each pair of models in the log, in the order in which they first appear; JSON types.
 
     Args:
-        compared: what both said.
+        compared: what both logged.
         threshold: of the served model; None: that in force when it answered.
         shadow_thresholds: of the shadow, each gets its own counts; none: that in force.
     """
-    pairs: dict[tuple[Task, tuple[str, str], tuple[str, str]], list[Compared]] = {}
+    pairs: dict[tuple[Task, tuple[str, str], tuple[str, str]], list[VerdictPair]] = {}
     for each in compared:
         pairs.setdefault((each.task, each.served.model, each.shadow.model), []).append(each)
     chosen: Sequence[float | None] = shadow_thresholds or (None,)
@@ -41,7 +41,7 @@ def figures(
 
 
 def _pair(
-    items: Sequence[Compared], threshold: float | None, shadow_thresholds: Sequence[float | None]
+    items: Sequence[VerdictPair], threshold: float | None, shadow_thresholds: Sequence[float | None]
 ) -> dict[str, Any]:
     first = items[0]
     served = np.array([score for each in items for score in each.served.scores])
@@ -73,12 +73,12 @@ def _pair(
 _QUANTILES = {"lowest": 0.0, "p5": 0.05, "median": 0.5, "p95": 0.95, "highest": 1.0}
 
 
-def _model(said: Said) -> dict[str, Any]:
-    name, version = said.model
-    return {"name": name, "version": version, "window_samples": said.window_samples}
+def _model(logged: LoggedVerdict) -> dict[str, Any]:
+    name, version = logged.model
+    return {"name": name, "version": version, "window_samples": logged.window_samples}
 
 
-def _at(items: Sequence[Compared], threshold: float | None, shadow_threshold: float | None) -> dict[str, Any]:
+def _at(items: Sequence[VerdictPair], threshold: float | None, shadow_threshold: float | None) -> dict[str, Any]:
     """Labels and what changes at these thresholds; None: those in force."""
     task = items[0].task
     changed: list[dict[str, Any]] = []
@@ -109,19 +109,19 @@ def _at(items: Sequence[Compared], threshold: float | None, shadow_threshold: fl
     }
 
 
-def _label(task: Task, said: Said, threshold: float | None) -> str:
+def _label(task: Task, logged: LoggedVerdict, threshold: float | None) -> str:
     """As answered or logged, unless a threshold is given."""
     if threshold is None:
-        return said.label
-    return ATTACK[task] if said.score >= threshold else GENUINE[task]
+        return logged.label
+    return ATTACK[task] if logged.score >= threshold else GENUINE[task]
 
 
-def _stated(threshold: float | None, said: Sequence[Said]) -> list[float]:
+def _stated(threshold: float | None, logged: Sequence[LoggedVerdict]) -> list[float]:
     """The thresholds that were in force, or the one that is given."""
-    return sorted({each.threshold for each in said}) if threshold is None else [threshold]
+    return sorted({each.threshold for each in logged}) if threshold is None else [threshold]
 
 
-def _rank_correlation(items: Sequence[Compared]) -> float | None:
+def _rank_correlation(items: Sequence[VerdictPair]) -> float | None:
     served = _ranks(np.array([each.served.score for each in items]))
     shadow = _ranks(np.array([each.shadow.score for each in items]))
     if np.ptp(served) == 0 or np.ptp(shadow) == 0:

@@ -1,4 +1,4 @@
-"""Lines of the service's log -> what both models said on each recording, live session or photo."""
+"""Lines of the service's log -> what both models logged on each recording, live session or photo."""
 
 import json
 import math
@@ -14,7 +14,7 @@ _MAX_LINE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Said:
+class LoggedVerdict:
     """One model's verdict, as logged.
 
     Attributes:
@@ -35,14 +35,14 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Compared:
+class VerdictPair:
     """Both verdicts on one recording, live session or photo."""
 
     task: Task
     request_id: str
     task_id: str
-    served: Said
-    shadow: Said
+    served: LoggedVerdict
+    shadow: LoggedVerdict
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Log:
         unreadable: lines of a shadow that could not be read, such as those cut off.
     """
 
-    compared: list[Compared]
+    compared: list[VerdictPair]
     unreadable: int
 
 
@@ -72,7 +72,7 @@ def read_lines(lines: Iterable[str]) -> Log:
     return Log(compared, unreadable)
 
 
-def _compared(line: str) -> Compared | None:
+def _compared(line: str) -> VerdictPair | None:
     """None: a line about something else.
 
     Raises:
@@ -86,17 +86,17 @@ def _compared(line: str) -> Compared | None:
     task = document["task"]
     if task not in ("voice", "face"):
         raise ValueError("no such task")
-    served, shadow = _said(document["served"]), _said(document["shadow"])
+    served, shadow = _logged(document["served"]), _logged(document["shadow"])
     if len(served.scores) != len(shadow.scores):
         raise ValueError("windows without a counterpart")
-    return Compared(task, str(document["request_id"]), str(document.get("task_id") or ""), served, shadow)
+    return VerdictPair(task, str(document["request_id"]), str(document.get("task_id") or ""), served, shadow)
 
 
-def _said(fields: dict[str, Any]) -> Said:
+def _logged(fields: dict[str, Any]) -> LoggedVerdict:
     if not fields["scores"]:
         raise ValueError("no scores")
     samples = fields["window_samples"]
-    return Said(
+    return LoggedVerdict(
         (str(fields["model"]), str(fields["version"])),
         None if samples is None else int(samples),
         _probability(fields["threshold"]),

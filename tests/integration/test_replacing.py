@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from lab.comparison.log import Compared, read_lines
+from lab.comparison.log import VerdictPair, read_lines
 from scripts.local_service import LocalService
 from tests.integration.logs import tracebacks
 from tests.integration.processes import process_of
@@ -49,7 +49,7 @@ class Replaceable:
     async def replace(self, name: str, reference: Path) -> httpx.Response:
         return await asyncio.to_thread(self.running.replace, name, reference)
 
-    def shadows(self) -> list[Compared]:
+    def shadows(self) -> list[VerdictPair]:
         return read_lines(self.service.log.read_text().splitlines()).compared
 
     async def counted(self, runner: str) -> float:
@@ -96,7 +96,7 @@ def recording(seconds: float, seed: int) -> bytes:
     return wav((noise * np.linspace(0.2, 1, len(noise))).clip(-32768, 32767).astype(np.int16), RATE)
 
 
-async def shadow_of(replaceable: Replaceable, request_id: str) -> Compared:
+async def shadow_of(replaceable: Replaceable, request_id: str) -> VerdictPair:
     """What the shadow said on a call, once it has said it."""
     while True:
         found = [each for each in replaceable.shadows() if each.request_id == request_id]

@@ -16,7 +16,7 @@ from bonafide.api.grpc import GrpcServer
 from bonafide.api.http import HttpApi
 from bonafide.app import App
 from bonafide.feedback.database import Database
-from bonafide.feedback.store import told_verdicts
+from bonafide.feedback.store import labelled_verdicts
 from bonafide.settings import Settings
 from proto import audio_analyzer_pb2 as audio
 from proto import audio_analyzer_pb2_grpc
@@ -42,7 +42,7 @@ async def test_the_truth_is_told_by_request_id(client: httpx.AsyncClient, tmp_pa
     assert told.status_code == 200
     assert told.json() == {"request_id": "call-7", "verdict": answer["label"], "label": "bonafide", "correct": False}
     with Database(str(tmp_path / "feedback.db")) as database:
-        (kept,) = told_verdicts(database, "voice")
+        (kept,) = labelled_verdicts(database, "voice")
     assert (kept.reference, kept.task_id, kept.source, kept.codec) == ("calls/a.wav", "t-1", "object", "wav")
     assert (kept.truth, kept.note) == ("bonafide", "she was there")
 
@@ -53,7 +53,7 @@ async def test_uploads_are_kept_by_their_hash(client: httpx.AsyncClient, tmp_pat
         "correct"
     ]
     with Database(str(tmp_path / "feedback.db")) as database:
-        (kept,) = told_verdicts(database, "voice")
+        (kept,) = labelled_verdicts(database, "voice")
     assert (kept.reference, len(kept.sha256)) == ("", 64)
 
 
@@ -62,7 +62,7 @@ async def test_photos_are_kept_by_their_hash_too(client: httpx.AsyncClient, tmp_
     answer = (await client.post("/predict_liveness", content=picture)).json()
     await client.post("/feedback", json={"request_id": answer["request_id"], "label": "spoof"})
     with Database(str(tmp_path / "feedback.db")) as database:
-        (kept,) = told_verdicts(database, "voice")
+        (kept,) = labelled_verdicts(database, "voice")
     assert (kept.sha256, kept.codec, kept.source) == (hashlib.sha256(picture).hexdigest(), "jpeg", "photo")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from bonafide.bento.door import Doors
+from bonafide.bento.connections import ConnectionFactory
 from bonafide.bento.server import allow_open_files, bound_servers
 from bonafide.settings import Settings
 
@@ -24,7 +24,7 @@ def test_every_server_of_the_process_gets_our_settings() -> None:
     for _ in range(2):
         bound_servers(Settings(live_max_message_bytes=100_000, live_ping_s=7.0, http_max_header_bytes=2_000))
     config = uvicorn.Config("none:app", workers=1, log_config=None)
-    assert isinstance(config.http, Doors)
+    assert isinstance(config.http, ConnectionFactory)
     assert config.http.limits.header_bytes == 2_000
     assert (config.ws_max_size, config.ws_ping_interval, config.ws_ping_timeout) == (100_000, 7.0, 7.0)
     assert config.ws_per_message_deflate is False

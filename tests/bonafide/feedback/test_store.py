@@ -14,7 +14,7 @@ import pytest
 from bonafide.errors import InvalidRequest, ObjectNotFound, Unavailable
 from bonafide.feedback import store
 from bonafide.feedback.database import Database, DatabaseFailed, Row
-from bonafide.feedback.store import Feedback, KeptVerdict, told_verdicts
+from bonafide.feedback.store import Feedback, KeptVerdict, labelled_verdicts
 
 VERDICT = KeptVerdict(
     request_id="r-1",
@@ -51,13 +51,13 @@ async def test_the_truth_is_told_about_a_kept_verdict(feedback: Feedback, locati
     await feedback.keep(verdict("r-2"))
     assert await feedback.tell("r-1", "bonafide", "the caller\nproved it\0", "") == "spoof"
     with Database(location) as database:
-        (told,) = told_verdicts(database, "voice")
-        assert not told_verdicts(database, "face")
+        (told,) = labelled_verdicts(database, "voice")
+        assert not labelled_verdicts(database, "face")
     assert (told.request_id, told.truth, told.is_spoof, told.label) == ("r-1", "bonafide", False, "spoof")
     assert (told.note, told.reference, told.score) == ("the caller proved it ", "calls/a.wav", 0.75)
     assert await feedback.tell("r-1", "spoof", "", "") == "spoof"
     with Database(location) as database:
-        assert [(each.truth, each.note) for each in told_verdicts(database, "voice")] == [("spoof", "")]
+        assert [(each.truth, each.note) for each in labelled_verdicts(database, "voice")] == [("spoof", "")]
 
 
 async def test_a_verdict_without_a_score_and_photos(feedback: Feedback) -> None:
@@ -82,7 +82,7 @@ async def test_a_request_id_that_comes_again_names_the_newer_verdict(feedback: F
     await feedback.tell("r-1", "spoof", "", "")
     await feedback.keep(verdict("r-1", label="bonafide"))
     with Database(location) as database:
-        assert not told_verdicts(database, "voice")
+        assert not labelled_verdicts(database, "voice")
     assert await feedback.tell("r-1", "bonafide", "", "") == "bonafide"
 
 
@@ -93,7 +93,7 @@ async def test_verdicts_come_in_the_order_in_which_the_truth_was_told(feedback: 
     for request_id in ("wednesday", "monday", "tuesday", "monday"):
         await feedback.tell(request_id, "spoof", "", "")
     with Database(location) as database:
-        told = [each.request_id for each in told_verdicts(database, "voice")]
+        told = [each.request_id for each in labelled_verdicts(database, "voice")]
     assert told == ["wednesday", "tuesday", "monday"]
 
 
@@ -128,7 +128,7 @@ async def test_a_truth_of_the_other_task_is_not_read_as_its_opposite(feedback: F
     with Database(location) as database:
         database.execute(("UPDATE bonafide_verdicts SET truth = 'spoof', truth_at = 1", ()))
         with pytest.raises(ValueError, match="photo is 'spoof'"):
-            told_verdicts(database, "face")
+            labelled_verdicts(database, "face")
 
 
 @pytest.mark.parametrize("label", ["", "real", "SPOOF", "no_speech", "x" * 100_000, "';--"])

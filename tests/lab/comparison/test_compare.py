@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonafide.shadow.report import Opinion, report
+from bonafide.shadow.report import ModelVerdict, report
 from bonafide.telemetry import configure_logging
 from lab.compare import main
 from lab.comparison.log import read_lines
@@ -22,11 +22,11 @@ from tests.bonafide.shadow.shadowed import Seen
 SECOND = replace(MODEL, name="second", version="ba9876543210", window_samples=64_600)
 
 
-def opinion(second: bool, scores: list[float], threshold: float = 0.5, task: Task = "voice") -> Opinion:
+def opinion(second: bool, scores: list[float], threshold: float = 0.5, task: Task = "voice") -> ModelVerdict:
     score = sum(scores) / len(scores)
     attack, genuine = ("spoof", "bonafide") if task == "voice" else ("fake", "live")
     model = SECOND if second else replace(MODEL, window_samples=64_000)
-    return Opinion(model, threshold, score, attack if score >= threshold else genuine, scores)
+    return ModelVerdict(model, threshold, score, attack if score >= threshold else genuine, scores)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ _BELOW_LOUDEST = 10.0**-4.0
 """Of the loudest cell so far, -40 dB: likewise."""
 
 
-class Parting:
+class TwoParties:
     """Follows the two channels of one recording or stream; holds five numbers.
 
     The channels hold one voice until their correlation falls under 0.7, upright or inverted; from then on they are

@@ -18,7 +18,7 @@ _COUNTS = struct.Struct("<II")
 """Samples that a note leaves out: from its packet on, and at its packet's end."""
 
 
-class LeftOut:
+class SkippedSamples:
     """Corrects the packets of one recording, before they are decoded.
 
     Args:

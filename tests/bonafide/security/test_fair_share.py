@@ -3,10 +3,10 @@ from contextlib import ExitStack
 import pytest
 
 from bonafide.errors import Overloaded
-from bonafide.security.shares import Shares
+from bonafide.security.fair_share import FairShare
 
 
-def taken(shares: Shares, caller: str, stack: ExitStack) -> int:
+def taken(shares: FairShare, caller: str, stack: ExitStack) -> int:
     """Takes places until one is refused; how many there were."""
     count = 0
     while True:
@@ -18,7 +18,7 @@ def taken(shares: Shares, caller: str, stack: ExitStack) -> int:
 
 
 def test_greedy_callers_leave_places_to_others() -> None:
-    shares = Shares(1024, "calls")
+    shares = FairShare(1024, "calls")
     with ExitStack() as stack:
         greedy = [taken(shares, f"greedy-{n}", stack) for n in range(8)]
         assert greedy == [512, 256, 128, 64, 32, 16, 8, 4]
@@ -27,7 +27,7 @@ def test_greedy_callers_leave_places_to_others() -> None:
 
 
 def test_who_gives_back_shares_with_those_who_came_later() -> None:
-    shares = Shares(64, "calls")
+    shares = FairShare(64, "calls")
     with ExitStack() as late:
         with ExitStack() as early:
             assert taken(shares, "early", early) == 32
@@ -38,7 +38,7 @@ def test_who_gives_back_shares_with_those_who_came_later() -> None:
 
 
 def test_what_is_given_back_can_be_taken_again_and_nothing_is_kept() -> None:
-    shares = Shares(16, "calls")
+    shares = FairShare(16, "calls")
     for _ in range(100):
         with ExitStack() as stack:
             assert taken(shares, "a", stack) == 8

@@ -5,21 +5,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-TURNS_S = 0.01
+SLICE_S = 0.01
 """Time of all turns between two looks at the sockets, so that a burst delays other calls by no more."""
 
 Work = Callable[[], bool]
 """A short piece of work; returns whether more of it is left."""
 
 
-class Turns:
+class RoundRobin:
     """Does the work of many connections, one piece of each after the other."""
 
     def __init__(self) -> None:
         self._waiting: deque[Work] = deque()
         self._scheduled = False
 
-    def ask(self, work: Work) -> None:
+    def submit(self, work: Work) -> None:
         """Calls `work` soon, and again until nothing of it is left."""
         self._waiting.append(work)
         self._schedule()
@@ -30,7 +30,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._run)
 
     def _run(self) -> None:
-        end = time.monotonic() + TURNS_S
+        end = time.monotonic() + SLICE_S
         self._scheduled = False
         try:
             while self._waiting and time.monotonic() < end:

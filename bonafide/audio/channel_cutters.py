@@ -6,7 +6,7 @@ those that a recording of it alone would have, whenever the channels part.
 
 import copy
 
-from bonafide.audio.channel_mode import ChannelMode, lane_samples, pieces
+from bonafide.audio.channel_mode import ChannelMode, channel_samples, pieces
 from bonafide.audio.mono import Block
 from bonafide.audio.resampling import resample
 from bonafide.audio.windows import Cut, WindowCutter
@@ -15,7 +15,7 @@ ChannelCut = tuple[int, int | None, Cut]
 """Index of a window, its channel (None: the mix of all), and its samples."""
 
 
-class Lanes:
+class ChannelCutters:
     """The cutters of one recording, one for the mix and one for each channel that is or may be judged apart.
 
     Each holds less than two windows of samples.
@@ -53,7 +53,7 @@ class Lanes:
         return self._mix.unseen_samples
 
     @property
-    def lanes_now(self) -> int:
+    def channels_now(self) -> int:
         """How many channels are judged at present; 1 for the mix."""
         return len(self._channels) if self._apart else 1
 
@@ -61,7 +61,7 @@ class Lanes:
     def judged_s(self) -> float:
         """Seconds so far, those of each channel that is judged apart; parts that windows share count once."""
         held_s = self.judged * self._hop_s + self._firsts * (self._window_s - self._hop_s)
-        return held_s + self.unseen_samples * self.lanes_now / self.rate
+        return held_s + self.unseen_samples * self.channels_now / self.rate
 
     def feed(self, block: Block) -> list[ChannelCut]:
         """Takes a block and returns the windows that it completes.
@@ -70,7 +70,7 @@ class Lanes:
             InvalidRequest: the block has no such channel.
             TooLarge: the block has too many channels to judge each.
         """
-        for channel in self._mode.lanes(block.channels):
+        for channel in self._mode.channels_apart(block.channels):
             if channel not in self._channels:
                 self._channels[channel] = copy.deepcopy(self._mix)
         found: list[ChannelCut] = []
@@ -78,7 +78,7 @@ class Lanes:
             self._apart = apart
             of_mix = self._mix.feed(piece.samples)
             of_channels = {
-                channel: cutter.feed(lane_samples(piece, self._mode, channel))
+                channel: cutter.feed(channel_samples(piece, self._mode, channel))
                 for channel, cutter in self._channels.items()
             }
             for place, cut in enumerate(of_mix):

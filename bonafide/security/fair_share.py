@@ -10,7 +10,7 @@ _FEW = 4
 _SPARE_SHARE = 8
 
 
-class Shares:
+class FairShare:
     """Places of which a caller may hold as many as are free: alone half of them, beside a second one a third.
 
     Those who came before may hold more than that until they give places back. So there is an eighth more for callers

@@ -8,7 +8,7 @@ _IPV6_NETWORK = 64
 """Bits of an IPv6 address that name a customer, who has all addresses below."""
 
 
-class Places:
+class ConnectionLimit:
     """Counts open connections.
 
     Args:
@@ -16,7 +16,7 @@ class Places:
         of_one_address: most of one address, or of one IPv6 network; 0: no limit.
 
     Attributes:
-        open: connections that have a place now.
+        open: connections that have a slot now.
     """
 
     def __init__(self, in_all: int, of_one_address: int) -> None:
@@ -25,8 +25,8 @@ class Places:
         self._of_one_address = of_one_address
         self._by_network: Counter[str] = Counter()
 
-    def take(self, address: str) -> "Place | None":
-        """A place for a connection from `address` (empty: not known, as of a unix socket); None: there is none left."""
+    def acquire(self, address: str) -> "ConnectionSlot | None":
+        """A slot for a connection from `address` (empty: not known, as of a unix socket); None: there is none left."""
         network = network_of(address)
         if self._in_all and self.open >= self._in_all:
             return None
@@ -34,30 +34,30 @@ class Places:
             return None
         self.open += 1
         self._by_network[network] += 1
-        return Place(lambda: self._leave(network))
+        return ConnectionSlot(lambda: self._release(network))
 
-    def _leave(self, network: str) -> None:
+    def _release(self, network: str) -> None:
         self.open -= 1
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
 
 
-class Place:
-    """One connection's place.
+class ConnectionSlot:
+    """One connection's slot.
 
     Args:
-        leave: gives it back.
+        release: gives it back.
     """
 
-    def __init__(self, leave: Callable[[], None]) -> None:
-        self._leave: Callable[[], None] | None = leave
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release: Callable[[], None] | None = release
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Gives it back; does nothing when it was given back before."""
-        if self._leave is not None:
-            leave, self._leave = self._leave, None
-            leave()
+        if self._release is not None:
+            release, self._release = self._release, None
+            release()
 
 
 def network_of(address: str) -> str:

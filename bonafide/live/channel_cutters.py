@@ -1,7 +1,8 @@
 """The cutters of a session: one for the mix of all channels, and one for each channel that is or may be judged apart.
 
 In: blocks of any size. Out: windows of the mix until the channels part, then those of each channel. All cutters hold
-equally many samples, so that windows of several channels lie at the same place. See `audio.lanes` for recordings.
+equally many samples, so that windows of several channels lie at the same place. See `audio.channel_cutters`
+for recordings.
 """
 
 import copy
@@ -9,18 +10,18 @@ import copy
 import numpy as np
 from numpy.typing import NDArray
 
-from bonafide.audio.channel_mode import AUTO, ChannelMode, lane_samples, pieces
+from bonafide.audio.channel_mode import AUTO, ChannelMode, channel_samples, pieces
 from bonafide.audio.mono import Block
 from bonafide.audio.resampling import SAMPLE_RATE, resample
 from bonafide.audio.windows import Cut, Rest, WindowCutter
 
-LaneCuts = list[tuple[int | None, Cut]]
+ChannelCuts = list[tuple[int | None, Cut]]
 """The windows at one place, by their channel; None: of the mix, which then is the only one."""
 Samples = dict[int | None, NDArray[np.float32]]
 """Equally many of each channel, float32 (n,); None: of the mix."""
 
 
-class LiveLanes:
+class LiveChannelCutters:
     """Cuts the audio of a session; windows may become longer or shorter, and the rate another, between two blocks.
 
     Attributes:
@@ -66,7 +67,7 @@ class LiveLanes:
             self._cutters = {}
         return len(self._rests[None].unseen)
 
-    def begin(self, rate: int, window_s: float, hop_s: float, before_s: float) -> tuple[int, list[LaneCuts]]:
+    def begin(self, rate: int, window_s: float, hop_s: float, before_s: float) -> tuple[int, list[ChannelCuts]]:
         """Begins to cut at a rate, in windows of a length; the arguments are those of `WindowCutter`.
 
         Returns:
@@ -79,39 +80,39 @@ class LiveLanes:
             waiting[channel] = unseen
         return len(waiting[None]), self._cut(waiting)
 
-    def feed(self, block: Block) -> list[LaneCuts]:
+    def feed(self, block: Block) -> list[ChannelCuts]:
         """Takes a block at the present rate and returns the windows that it completes, in order.
 
         Raises:
-            BonafideError: see `ChannelMode.lanes`; nothing is taken.
+            BonafideError: see `ChannelMode.channels_apart`; nothing is taken.
         """
-        for channel in self.mode.lanes(block.channels):
+        for channel in self.mode.channels_apart(block.channels):
             if channel not in self._cutters:
                 self._cutters[channel] = copy.deepcopy(self._cutters[None])
-        found: list[LaneCuts] = []
+        found: list[ChannelCuts] = []
         for piece, apart in pieces(block, self.mode, self.apart):
             self.apart = apart
             found += self._cut(
                 {
-                    channel: piece.samples if channel is None else lane_samples(piece, self.mode, channel)
+                    channel: piece.samples if channel is None else channel_samples(piece, self.mode, channel)
                     for channel in self._cutters
                 }
             )
         return found
 
-    def flush(self) -> LaneCuts:
+    def flush(self) -> ChannelCuts:
         """The last windows, if some samples were in none yet."""
         cuts = {channel: cutter.flush() for channel, cutter in self._cutters.items()}
         return self._told({channel: cut for channel, cut in cuts.items() if cut is not None})
 
-    def _cut(self, samples: Samples) -> list[LaneCuts]:
+    def _cut(self, samples: Samples) -> list[ChannelCuts]:
         cuts = {channel: self._cutters[channel].feed(new) for channel, new in samples.items()}
         return [
             self._told({channel: of_channel[place] for channel, of_channel in cuts.items()})
             for place in range(len(cuts[None]))
         ]
 
-    def _told(self, cuts: dict[int | None, Cut]) -> LaneCuts:
+    def _told(self, cuts: dict[int | None, Cut]) -> ChannelCuts:
         """Those at one place that are judged."""
         return sorted(
             ((channel, cut) for channel, cut in cuts.items() if (channel is not None) == self.apart),
