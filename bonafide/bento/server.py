@@ -4,9 +4,12 @@ Without it a message may have 16 MiB, and compressed ones unpack to a thousand t
 protocol classes bound, see `connections.py`, `http_protocol.py` and `websockets.py`.
 """
 
+import asyncio
 import resource
+from contextlib import suppress
 from functools import partial
 from ssl import SSLContext
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -22,6 +25,8 @@ _OTHER_FILES = 512
 """Open files beside HTTP's connections: gRPC, runners, storage, decoding processes, models."""
 _SHARES = 16
 """One socket may hold this part of what all hold."""
+_TICK_S = 1.0
+"""How old the date in a response may be."""
 
 
 class ServiceConfig(uvicorn.Config):
@@ -38,6 +43,27 @@ class ServiceConfig(uvicorn.Config):
         """See uvicorn."""
         super().load()
         self.tls, self.ssl = self.ssl, None
+
+
+class ServiceServer(uvicorn.Server):
+    """uvicorn's, woken by the signal that ends it, which it looks for ten times a second, also where nobody calls."""
+
+    _told: asyncio.Event | None = None
+
+    async def main_loop(self) -> None:
+        """Returns when the server has to end."""
+        self._loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._told.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn."""
+        super().handle_exit(sig, frame)
+        if self._told is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
@@ -69,6 +95,7 @@ def bound_servers(settings: Settings) -> None:
         return ServiceConfig(*args, **{**server_options(settings), **options})
 
     uvicorn.Config = config  # type: ignore[misc, assignment]
+    uvicorn.Server = ServiceServer  # type: ignore[misc]
 
 
 def allow_open_files(number: int) -> None:

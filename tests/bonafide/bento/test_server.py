@@ -1,22 +1,26 @@
 """Every uvicorn server gets our settings; that BentoML's is one is in tests/integration/test_bentoml.py."""
 
+import asyncio
+import os
 import resource
+import signal
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 import uvicorn
 
 from bonafide.bento.connections import ConnectionFactory
-from bonafide.bento.server import allow_open_files, bound_servers
+from bonafide.bento.server import ServiceServer, allow_open_files, bound_servers
 from bonafide.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    before = uvicorn.Config
+    before = uvicorn.Config, uvicorn.Server
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield
-    uvicorn.Config = before  # type: ignore[misc]
+    uvicorn.Config, uvicorn.Server = before  # type: ignore[misc]
     resource.setrlimit(resource.RLIMIT_NOFILE, files)
 
 
@@ -33,6 +37,33 @@ def test_every_server_of_the_process_gets_our_settings() -> None:
 def test_what_is_asked_for_explicitly_wins() -> None:
     bound_servers(Settings())
     assert uvicorn.Config("none:app", ws_max_size=5).ws_max_size == 5
+
+
+async def test_a_server_rests_until_a_signal_ends_it_at_once() -> None:
+    bound_servers(Settings())
+    server = uvicorn.Server(uvicorn.Config("none:app", log_config=None))
+    assert isinstance(server, ServiceServer)
+    with patch.object(server, "on_tick", wraps=server.on_tick) as tick, server.capture_signals():
+        running = asyncio.create_task(server.main_loop())
+        await asyncio.sleep(0.35)
+        assert tick.call_count == 1
+        assert server.server_state.default_headers[0][0] == b"date"
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(0.5):
+            await running
+        server._captured_signals.clear()  # or this process would end by it
+    assert server.should_exit
+
+
+async def test_the_date_in_responses_is_renewed() -> None:
+    server = ServiceServer(uvicorn.Config("none:app", log_config=None))
+    running = asyncio.create_task(server.main_loop())
+    with patch("uvicorn.server.time.time", return_value=0.0):
+        await asyncio.sleep(1.2)
+    assert server.server_state.default_headers == [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
+    server.should_exit = True  # as when it has had its most requests, which no signal tells
+    async with asyncio.timeout(2):
+        await running
 
 
 def test_as_many_files_may_be_open_as_the_system_lets() -> None:
