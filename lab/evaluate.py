@@ -15,6 +15,7 @@ from rich.console import Console
 from bonafide.audio.reader import checked_hop
 from bonafide.errors import InvalidRequest
 from lab.arguments import REFERENCES, new_parser, overrides, positive, probability, run
+from lab.evaluation import plots
 from lab.evaluation.datasets import read_dataset, sample
 from lab.evaluation.progress import progress
 from lab.evaluation.report import DEFINITIONS, ScoredTrials, reason_counts, report
@@ -217,14 +218,12 @@ def chosen_threshold(given: float | None, served: ServedModel) -> tuple[float, s
 
 
 def _write(document: dict[str, Any], judged: ScoredTrials, folder: Path) -> None:
-    from lab.evaluation.plots import det_curve, score_histogram  # matplotlib is slow to import, and needed only here
-
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "report.json") as fresh:
         fresh.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     title = f"{document['model']['name']} {document['model']['version']}, {document['data']['kind']}"
-    det_curve(judged, folder / "det.png", title=title)
-    score_histogram(judged, document["threshold"]["value"], folder / "histogram.png", title=title)
+    plots.det_curve(judged, folder / "det.png", title=title)
+    plots.score_histogram(judged, document["threshold"]["value"], folder / "histogram.png", title=title)
 
 
 def hop(text: str) -> float:

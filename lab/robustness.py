@@ -25,7 +25,7 @@ from lab.evaluate import (
     read_trials,
     score_trials,
 )
-from lab.evaluation import report
+from lab.evaluation import plots, report
 from lab.evaluation.condition_table import sentences, table
 from lab.evaluation.conditions import DEFINITIONS, Outcome, condition_report
 from lab.evaluation.trials import DataError, Trial
@@ -126,8 +126,6 @@ def _outcome(
 
 
 def _write(document: dict[str, Any], folder: Path) -> None:
-    from lab.evaluation.plots import rates_by_condition  # matplotlib is slow to import, and needed only here
-
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
     with atomic(folder / "robustness.json") as fresh:
@@ -135,7 +133,7 @@ def _write(document: dict[str, Any], folder: Path) -> None:
     title = f"{document['model']['name']} {document['model']['version']}, {document['data']['kind']}"
     markdown = "\n\n".join([f"# {title}", table(document), " ".join(sentences(document))]) + "\n"
     (folder / "robustness.md").write_text(markdown, encoding="utf-8")
-    rates_by_condition(document["conditions"], folder / "robustness.png", title=title)
+    plots.rates_by_condition(document["conditions"], folder / "robustness.png", title=title)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from lab.evaluation.report import ScoredTrials
 from lab.evaluation.trials import BONAFIDE
 from lab.metrics import Ranking, equal_error_rate
 from models.calibration import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 _FLOOR = 0.0005
@@ -109,8 +110,11 @@ def rates_by_condition(rows: Sequence[Mapping[str, Any]], path: Path, *, title: 
     figure.savefig(path)
 
 
-def _figure(height: float, width: float = 6.4) -> Figure:
+def _figure(height: float, width: float = 6.4) -> "Figure":
     """An empty figure of this size in inches, without a GUI window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and not all who judge draw
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
