@@ -110,8 +110,13 @@ class PhoneCall:
         return await self._store(self._verdict(summary, done=True))
 
     async def break_off(self, ending: Ending = Ending.ERROR) -> PhoneVerdict:
-        """As `finish`, of a call whose rest cannot be judged: the running verdict is its last."""
-        return await self.finish(replace(self._running(with_windows=True), ending=ending))
+        """As `finish`, of a call whose rest cannot be judged, on what was judged before.
+
+        Where verdicts are recorded, this one has no record and may not be given: the running verdict is its last.
+        """
+        if self._stream.records_verdicts:
+            return await self.finish(replace(self._running(with_windows=True), ending=ending))
+        return await self.finish(self._stream.summary(ending))
 
     def _running(self, *, with_windows: bool = False) -> LiveSummary:
         stream = self._stream

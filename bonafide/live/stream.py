@@ -148,6 +148,15 @@ class LiveStream:
         return self._media is not None
 
     @property
+    def records_verdicts(self) -> bool:
+        """Whether the verdict on a whole session is recorded before it is given."""
+        return self._records is not None
+
+    def summary(self, ending: Ending) -> LiveSummary:
+        """The verdict on all that was judged so far, without its record."""
+        return summary_of(self.session, ending, self.model, self._source_warnings, self.channel_names)
+
+    @property
     def max_channels(self) -> int:
         """Most channels of interleaved samples."""
         return self._settings.max_audio_channels
@@ -316,7 +325,7 @@ class LiveStream:
     async def _write(self, send: Send, trial: VoiceTrial) -> LiveSummary:
         ending = await self._scoring.run(send, trial)
         self.end_source()
-        summary = summary_of(self.session, ending, self.model, self._source_warnings, self.channel_names)
+        summary = self.summary(ending)
         failure = self.session.failure
         # Who comes again, as after `GOING_AWAY`, is judged then.
         if summary.score is None and failure is not None and ending is not Ending.GOING_AWAY:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from bonafide.cache.memory import MemoryKeyValue
+from bonafide.calls import Call
 from bonafide.errors import InvalidRequest
+from bonafide.evidence.judgement import Judgement, Records
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.live.phone_calls import PhoneCall, PhoneVerdict
 from bonafide.live.session import Ending
@@ -18,6 +20,15 @@ from bonafide.live.summary import LiveSummary
 from bonafide.live.webhook import Webhook
 from tests.bonafide.fakes import LocalRemote
 from tests.bonafide.live.conversation import Conversation, audio, conversation
+
+
+class NoRecords:
+    """Where verdicts are recorded; none is in these tests."""
+
+    needs_media = signs = False
+
+    async def record(self, judgement: Judgement, call: Call) -> str:
+        raise AssertionError("no call comes to its end")
 
 
 class PostedDocuments(Webhook):
@@ -70,9 +81,9 @@ class JudgedCall:
 
 
 @asynccontextmanager
-async def phone_call(*, webhook: bool = True) -> AsyncIterator[JudgedCall]:
+async def phone_call(*, webhook: bool = True, records: Records | None = None) -> AsyncIterator[JudgedCall]:
     verdicts, posted = CallVerdicts(MemoryKeyValue(10**6, 60), None), PostedDocuments()
-    async with conversation(LocalRemote()) as live:
+    async with conversation(LocalRemote(), records=records) as live:
         hook = posted if webhook else None
         call = PhoneCall("CA1", "MZ1", stream=live.stream, verdicts=verdicts, webhook=hook, encode=encoded)
         yield JudgedCall(live, call, verdicts, posted)
@@ -163,13 +174,25 @@ async def test_verdicts_are_posted_when_the_label_changes_and_at_the_end() -> No
         assert json.loads(judged.webhook.documents[-1]) == await judged.stored()
 
 
-async def test_a_call_whose_end_could_not_be_judged_ends_with_the_running_verdict() -> None:
+async def test_a_call_whose_end_could_not_be_judged_ends_with_the_verdict_on_what_was() -> None:
     async with phone_call() as judged:
-        running = await judged.judge(1.0, 8.0)
+        await judged.judge(1.0, 16.0)
+        assert (await judged.judge(0.0, 8.0))[:2] == [False, "bonafide"]
         verdict = await judged.call.break_off()
-        assert (verdict.done, verdict.summary.ending) == (True, Ending.ERROR)
+        assert (verdict.done, verdict.summary.ending, len(verdict.summary.windows)) == (True, Ending.ERROR, 24)
+        done, label, p_spoof, seconds, _ = await judged.stored()
+        assert (done, label, seconds) == (True, "spoof", 24.0)
+        assert p_spoof == pytest.approx(2 / 3), "the mean of all, and not the smoothed last seconds"
+        assert judged.posted()[-1] == (True, "spoof")
+
+
+async def test_where_verdicts_are_recorded_it_ends_with_the_running_one_which_has_no_record() -> None:
+    async with phone_call(records=NoRecords()) as judged:
+        await judged.judge(1.0, 16.0)
+        running = await judged.judge(0.0, 8.0)
+        await judged.call.break_off()
         assert await judged.stored() == [True, *running[1:]]
-        assert judged.posted() == [(False, "spoof"), (True, "spoof")]
+        assert judged.posted()[-1] == (True, "bonafide")
 
 
 async def test_without_a_webhook_verdicts_are_stored() -> None:
