@@ -99,11 +99,12 @@ class TelnyxProtocol(SilentProtocol):
                 yield self._begin(message)
             case _Media():
                 yield from self._media(message)
-            case _ if event == "stop":
-                yield from self.rest()
-                yield Ended()
-            case _ if message.sequence_number is not None and self._started:
-                yield from self._due(self._order.add(message.sequence_number, None))
+            case _:
+                if message.sequence_number is not None and self._started:
+                    yield from self._due(self._order.add(message.sequence_number, None))
+                if event == "stop":
+                    yield from self.rest()
+                    yield Ended()
 
     def rest(self) -> Iterator[Event]:
         """See `PhoneProtocol`."""

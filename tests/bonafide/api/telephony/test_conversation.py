@@ -254,6 +254,14 @@ async def test_what_waits_for_a_lost_message_is_judged_whoever_ends_the_call(end
     assert document["warnings"] == ["1 messages of the stream were lost, in 1 gaps"]
 
 
+async def test_what_was_lost_just_before_the_stop_is_counted_too() -> None:
+    stop = json.dumps({"event": "stop", "sequence_number": "54"})
+    wire = Wire(*telnyx_call(), stop, telnyx_media(52, pieces(mulaw(1), 160)[0]))
+    document, _ = await served(wire, None, TelnyxProtocol(address_of([])))
+    assert outcome(document) == ("done", "end", "spoof", 0.98)
+    assert document["warnings"] == ["3 messages of the stream were lost, in 2 gaps"]
+
+
 async def test_the_rest_of_a_message_is_judged_when_the_service_ends_the_call() -> None:
     document, _ = await served(Wire(pcm(2, 8_000)), None, LongMessage(), max_session_s=SESSION_S)
     assert outcome(document) == ("done", "session_limit", "spoof", 2.0)
