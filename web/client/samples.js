@@ -38,8 +38,9 @@ export function toBytes(samples, encoding) {
     });
     return view.buffer;
 }
+/** As the service reads them, so that 16-bit integers stay what they are. */
 function toInteger(sample) {
-    return Math.round(32767 * Math.max(-1, Math.min(1, sample)));
+    return Math.max(-32768, Math.min(32767, Math.round(32768 * sample)));
 }
 /** ITU-T G.711 mu-law: sign, three bits of exponent, four of mantissa, all inverted. */
 function toMulaw(integer) {
@@ -49,7 +50,7 @@ function toMulaw(integer) {
 }
 /** ITU-T G.711 A-law: sign, three bits of exponent, four of mantissa, every other bit inverted. */
 function toAlaw(integer) {
-    const magnitude = Math.abs(integer);
+    const magnitude = Math.min(Math.abs(integer), 32767);
     const exponent = Math.max(0, 24 - Math.clz32(magnitude));
     const mantissa = (magnitude >> Math.max(4, exponent + 3)) & 15;
     return ((integer < 0 ? 0 : 0x80) | (exponent << 4) | mantissa) ^ 0x55;

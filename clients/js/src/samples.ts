@@ -47,8 +47,9 @@ export function toBytes(samples: Float32Array, encoding: BinaryEncoding): ArrayB
   return view.buffer;
 }
 
+/** As the service reads them, so that 16-bit integers stay what they are. */
 function toInteger(sample: number): number {
-  return Math.round(32767 * Math.max(-1, Math.min(1, sample)));
+  return Math.max(-32768, Math.min(32767, Math.round(32768 * sample)));
 }
 
 /** ITU-T G.711 mu-law: sign, three bits of exponent, four of mantissa, all inverted. */
@@ -60,7 +61,7 @@ function toMulaw(integer: number): number {
 
 /** ITU-T G.711 A-law: sign, three bits of exponent, four of mantissa, every other bit inverted. */
 function toAlaw(integer: number): number {
-  const magnitude = Math.abs(integer);
+  const magnitude = Math.min(Math.abs(integer), 32767);
   const exponent = Math.max(0, 24 - Math.clz32(magnitude));
   const mantissa = (magnitude >> Math.max(4, exponent + 3)) & 15;
   return ((integer < 0 ? 0 : 0x80) | (exponent << 4) | mantissa) ^ 0x55;

@@ -16,13 +16,18 @@ test("whatever holds the samples, they are the same", () => {
 test("they travel as the service reads them", () => {
   const floats = Float32Array.from(FLOATS);
   assert.deepEqual(toBytes(floats, "float32"), BYTES);
-  assert.deepEqual([...new Int16Array(toBytes(Float32Array.from([1, -1, 2, -2, 0]), "pcm16"))], [32767, -32767, 32767, -32767, 0]);
+  assert.deepEqual([...new Int16Array(toBytes(Float32Array.from([1, -1, 2, -2, 0]), "pcm16"))], [32767, -32768, 32767, -32768, 0]);
   assert.deepEqual(toText(floats, "json"), FLOATS);
+});
+
+test("16-bit integers travel as they are", () => {
+  const integers = Int16Array.from({ length: 65_536 }, (_, index) => index - 32_768);
+  assert.deepEqual(new Int16Array(toBytes(toFloats(integers), "pcm16")), integers);
 });
 
 test("integers travel in the byte order of RTP too", () => {
   const view = new DataView(toBytes(Float32Array.of(0.5, -1), "l16"));
-  assert.deepEqual([view.getInt16(0), view.getInt16(2)], [16384, -32767]);
+  assert.deepEqual([view.getInt16(0), view.getInt16(2)], [16384, -32768]);
 });
 
 /** What ITU-T G.711 gives for a byte, as a 16-bit integer. */
@@ -43,10 +48,10 @@ const DECODED = {
 for (const [encoding, decode] of Object.entries(DECODED)) {
   test(`${encoding} is as near as its steps allow`, () => {
     const bytes = Array.from({ length: 256 }, (_, byte) => byte);
-    const again = toBytes(Float32Array.from(bytes, (byte) => decode(byte) / 32767), encoding);
+    const again = toBytes(Float32Array.from(bytes, (byte) => decode(byte) / 32768), encoding);
     assert.deepEqual([...new Uint8Array(again)].map(decode), bytes.map(decode));
-    for (let integer = -32_000; integer <= 32_000; integer += 7) {
-      const [byte] = new Uint8Array(toBytes(Float32Array.of(integer / 32767), encoding));
+    for (const integer of [-32_768, 32_767, ...Array.from({ length: 9_143 }, (_, step) => 7 * step - 32_000)]) {
+      const [byte] = new Uint8Array(toBytes(Float32Array.of(integer / 32768), encoding));
       assert.ok(Math.abs(decode(byte) - integer) <= Math.max(8, (Math.abs(integer) + 132) / 32), `${integer}`);
     }
   });
