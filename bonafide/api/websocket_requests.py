@@ -7,14 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bonafide.api.json_extent import require_frame
 from bonafide.errors import InvalidRequest
 from bonafide.live.formats import Numbers
 from bonafide.live.input_decoder import Encoding
 
 Results = Literal["reply", "push"]
-_MOST_OPENED = 10_000
-"""Lists and objects of a frame, of which those of clients have two: where one of 2 MB is nothing but lists, what tells
-of its error makes objects of them all, for most of a second."""
 
 
 class _FromClient(BaseModel):
@@ -94,8 +92,7 @@ def read_message(text: str) -> ClientMessage:
         UnknownMessage: not JSON, or not a known type.
         InvalidRequest: an invalid field, which the message names, or too many lists and objects.
     """
-    if text.count("[") + text.count("{") > _MOST_OPENED:
-        raise InvalidRequest(f"the frame has more than {_MOST_OPENED} lists and objects")
+    require_frame(text)
     try:
         return _CLIENT_MESSAGE.validate_json(text.removeprefix("\ufeff"))  # some programs begin JSON with this mark
     except ValidationError as error:

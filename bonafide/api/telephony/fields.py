@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from bonafide.api.json_extent import require_frame
 from bonafide.audio.channel_mode import ChannelMode
 from bonafide.errors import InvalidRequest
 
@@ -82,8 +83,9 @@ def read_object(text: str) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
-        InvalidRequest: the text is none.
+        InvalidRequest: the text is none, or holds too many lists and objects.
     """
+    require_frame(text)
     try:
         found = from_json(text)  # Python's own takes half a surrogate pair, with which no verdict can be written
     except ValueError as error:

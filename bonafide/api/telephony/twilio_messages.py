@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from bonafide.api.json_extent import require_frame
 from bonafide.api.telephony.fields import Frame, refuse
 
 
@@ -92,8 +93,9 @@ def read_phone_message(text: str) -> PhoneMessage | None:
     """Reads a frame; None for an event that the provider may have added since.
 
     Raises:
-        InvalidRequest: not JSON, or a known event without its fields.
+        InvalidRequest: not JSON, a known event without its fields, or too many lists and objects.
     """
+    require_frame(text)
     try:
         return _PHONE_MESSAGE.validate_json(text)
     except ValidationError as error:

@@ -109,6 +109,15 @@ def test_anything(name: str, frames: list[Content]) -> None:
     list(protocol.rest())
 
 
+@pytest.mark.parametrize("item", [[], {}])
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "audiosocket"])
+def test_a_frame_of_lists_is_refused_before_it_is_read(name: str, item: object) -> None:
+    # One of 2 MB took up to three seconds, in which nobody else was answered.
+    text = json.dumps({"event": "x", "type": "x", "parameters": [item] * 10_000})
+    with pytest.raises(InvalidRequest, match="more than 10000 lists"):
+        list(PROTOCOLS[name]().read(text))
+
+
 def test_half_a_surrogate_pair_is_no_json() -> None:
     started = {"event": "MEDIA_START", "format": "ulaw", "channel_id": "c-1", "connection_id": "\ud800"}
     with pytest.raises(InvalidRequest, match="no JSON"):
