@@ -6,7 +6,7 @@ The verdict is not sent on the connection: the protocol has no message for it.
 import uuid
 from collections.abc import Iterator
 
-from bonafide.api.telephony.events import Begin, Content, Ended, Event, Keepalive, Make, Media, Rate, SilentProtocol
+from bonafide.api.telephony.events import Begin, Content, Ended, Event, Make, Media, Rate, SilentProtocol
 from bonafide.errors import BonafideError, ErrorCode, InvalidRequest
 from bonafide.live.session import Ending
 
@@ -37,6 +37,8 @@ _CODES = {
     ErrorCode.DEADLINE_EXCEEDED: 0x16,
 }
 _INTERNAL = 0x1F
+_JOINED_BYTES = 16_000
+"""A second at the lowest rate. Each event costs more than its samples do, and messages may be of none."""
 
 
 def message(kind: int, payload: bytes = b"") -> bytes:
@@ -60,6 +62,25 @@ class AudioSocketProtocol(SilentProtocol):
     def read(self, content: Content) -> Iterator[Event]:
         """See `PhoneProtocol`."""
         self._held += content if isinstance(content, bytes) else content.encode()
+        media = bytearray()
+        try:
+            for event in self._messages():
+                if media and (not isinstance(event, Media) or len(media) + len(event.data) > _JOINED_BYTES):
+                    yield Media(bytes(media))
+                    media.clear()
+                if isinstance(event, Media):
+                    media += event.data
+                else:
+                    yield event
+        except InvalidRequest:
+            if media:
+                yield Media(bytes(media))  # what came before is judged
+            raise
+        if media:
+            yield Media(bytes(media))
+
+    def _messages(self) -> Iterator[Event]:
+        """What the whole messages among what is held say, one by one."""
         while len(self._held) >= _HEADER:
             end = _HEADER + int.from_bytes(self._held[1:3], "big")
             kind = self._held[0]
@@ -95,7 +116,5 @@ class AudioSocketProtocol(SilentProtocol):
             if self._kind != kind:
                 raise InvalidRequest("the sample rate changes within the call")
             yield Media(payload)
-        elif kind in (SILENCE, DTMF):
-            yield Keepalive()
-        else:
+        elif kind not in (SILENCE, DTMF):
             raise InvalidRequest(f"messages of type 0x{kind:02x} are not known")

@@ -40,6 +40,7 @@ class _TcpWire:
         if self._first:
             data, self._first = self._first, b""
             return data
+        await asyncio.sleep(0)  # reading waits for nothing where much has arrived, and others have their turn
         try:
             return await self._reader.read(_PART_BYTES) or None
         except OSError:

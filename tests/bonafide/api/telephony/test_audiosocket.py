@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from bonafide.api.telephony.audiosocket import DTMF, ERROR, HANGUP, ID, RATES, SILENCE, message
-from bonafide.api.telephony.audiosocket_server import AudioSocketServer
+from bonafide.api.telephony.audiosocket_server import AudioSocketServer, _TcpWire
 from bonafide.app import App
 from bonafide.live.call_verdicts import CallVerdicts
 from bonafide.settings import Settings
@@ -134,6 +134,17 @@ async def test_a_second_connection_of_a_call_is_refused_and_changes_nothing(monk
         done = await verdict(server, str(CALL))
         assert (done.label, done.audio_seconds, done.reason) == ("spoof", 5.0, "end")
         assert await spoken_to(server, NAME, message(HANGUP)) == message(HANGUP)  # after its end it may come again
+
+
+async def test_what_has_arrived_is_read_with_turns_for_others_between() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(bytes(256 * 1024))
+    wire = _TcpWire(reader, cast(Any, None), b"")
+    turns: list[int] = []
+    for turn in range(4):
+        asyncio.get_running_loop().call_soon(turns.append, turn)
+        await wire.receive()
+        assert turns == list(range(turn + 1))
 
 
 async def test_an_id_that_does_not_come_holds_no_session_and_ends() -> None:

@@ -141,18 +141,30 @@ def test_numbered_messages_of_genesys_with_any_parameters(parameters: Any, kinds
 def test_audiosocket_holds_no_more_than_one_message(stream: bytes, cuts: list[int]) -> None:
     whole, cut = AudioSocketProtocol(), AudioSocketProtocol()
     stream = message(1, bytes(16)) + message(0x10, stream) + stream
-    together = [event for event in read(whole, stream) if isinstance(event, Media)]
-    apart: list[Event] = []
+    together = b"".join(event.data for event in read(whole, stream) if isinstance(event, Media))
+    apart = b""
     at = turn = 0
     try:
         while at < len(stream):
             step = cuts[turn % len(cuts)]
-            apart += [event for event in cut.read(stream[at : at + step]) if isinstance(event, Media)]
+            apart += b"".join(event.data for event in cut.read(stream[at : at + step]) if isinstance(event, Media))
             assert len(cut._held) <= 65_538
             at, turn = at + step, turn + 1
     except BonafideError:
         return
     assert apart == together or not together
+
+
+@pytest.mark.parametrize("payload", [b"", b"\1", b"\1\2", bytes(320), bytes(16_001)])
+def test_messages_of_audiosocket_that_come_together_are_few_events(payload: bytes) -> None:
+    # An event for each of a part without samples left nobody else a turn, for as long as they came.
+    protocol = AudioSocketProtocol()
+    list(protocol.read(message(1, bytes(16))))
+    events = read(protocol, (message(0x10, payload) + message(2) + message(3, b"5")) * 1_000)
+    media = [event.data for event in events if isinstance(event, Media)]
+    assert b"".join(media) == payload * 1_000
+    assert len(events) <= 2 + 2 * len(payload) // 16
+    assert max(map(len, media), default=0) <= max(16_000, len(payload)), "a second, that no limit may refuse"
 
 
 def test_large_messages_that_wait_for_a_lost_one_are_bounded_in_bytes() -> None:
