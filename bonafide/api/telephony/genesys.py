@@ -69,6 +69,7 @@ class GenesysProtocol:
         self._seq = self._clientseq = 0
         self._state: Literal["new", "probe", "open", "closing", "closed"] = "new"
         self._has_parted = False
+        self._missing: list[str] = []
         self._discarded_s: float | None = None
         self._has_failed = False
 
@@ -160,8 +161,11 @@ class GenesysProtocol:
             return
         offer = self._chosen(found.media)
         self._state = "open"
+        self._missing = [side for side in self._wanted if side not in offer.channels]
         sides = tuple(side[:32] for side in offer.channels)
         yield Begin(found.conversationId, self._id or "", "mulaw", G711_RATE, len(sides), self._mode, sides)
+        if self._missing:
+            yield self._notes()
         yield Reply(lambda: self._text("opened", {"startPaused": False, "media": [offer.model_dump()]}))
 
     def _chosen(self, offers: list[_Offer]) -> _Offer:
@@ -193,7 +197,7 @@ class GenesysProtocol:
         yield self._notes()
 
     def _notes(self) -> Notes:
-        texts = []
+        texts = [f"not judged, as no offer of the exchange has all that is wanted: {side}" for side in self._missing]
         if self._discarded_s is not None:
             texts.append(f"{self._discarded_s:.2f} s of the stream were discarded by the exchange")
         if self._has_failed:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from bonafide.api.telephony.events import Begin
+from bonafide.api.telephony.events import Begin, Notes
 from bonafide.api.telephony.fields import address_of
 from bonafide.api.telephony.genesys import GenesysProtocol
 from bonafide.settings import Settings
@@ -150,6 +150,26 @@ def test_genesys_offers_of_which_none_is_the_wanted_one_alone(track: str, taken:
     begin, _ = protocol.read(Genesys().open(CONVERSATION, ["internal"], ["internal", "external"]))
     assert isinstance(begin, Begin)
     assert list(begin.names) == taken
+
+
+@pytest.mark.parametrize(
+    ("track", "offers", "missing"),
+    [
+        ("inbound", [["internal"]], ["external"]),
+        ("both", [["internal"], ["external"]], ["external"]),
+        ("outbound", [["external", "internal"]], []),
+    ],
+)
+def test_a_side_that_genesys_does_not_offer_is_told(track: str, offers: list[list[str]], missing: list[str]) -> None:
+    protocol, client = GenesysProtocol(address_of([("track", track)])), Genesys()
+    told = [event for event in protocol.read(client.open(CONVERSATION, *offers)) if isinstance(event, Notes)]
+    assert told == [
+        Notes((f"not judged, as no offer of the exchange has all that is wanted: {side}",)) for side in missing
+    ]
+    list(protocol.read(client.message("discarded", discarded="PT1S")))
+    (later,) = protocol.read(client.message("error", code=500))
+    assert isinstance(later, Notes)
+    assert len(later.texts) == len(missing) + 2
 
 
 async def test_a_probe_of_genesys_is_answered_and_is_no_call() -> None:
