@@ -81,6 +81,7 @@ class TelnyxProtocol(SilentProtocol):
         self._order = Reorder[_Sent | None](MOST_WAITING, MOST_WAITING_BYTES)
         self._started = False
         self._told = (0, 0)
+        self._is_one_sided = False
 
     def read(self, content: Content) -> Iterator[Event]:
         """See `PhoneProtocol`."""
@@ -97,6 +98,8 @@ class TelnyxProtocol(SilentProtocol):
         match message:
             case _Start():
                 yield self._begin(message)
+                if self._is_one_sided:
+                    yield self._notes()
             case _Media():
                 yield from self._media(message)
             case _:
@@ -123,7 +126,8 @@ class TelnyxProtocol(SilentProtocol):
         if message.sequence_number is not None:
             self._order.start(message.sequence_number)
         call_id = message.start.call_control_id
-        if not self._wants_both or encoding not in SILENCE:
+        self._is_one_sided = self._wants_both and encoding not in SILENCE
+        if not self._wants_both or self._is_one_sided:
             return Begin(call_id, message.stream_id, encoding, mode=self._mode)
         self._tracks = Tracks("inbound", "outbound", encoding)
         return Begin(call_id, message.stream_id, encoding, G711_RATE, 2, self._mode, self._tracks.names)
@@ -142,12 +146,18 @@ class TelnyxProtocol(SilentProtocol):
         order = self._order
         if (order.lost, order.duplicates) != self._told:
             self._told = (order.lost, order.duplicates)
-            texts = []
-            if order.lost:
-                texts.append(f"{order.lost} messages of the stream were lost, in {order.gaps} gaps")
-            if order.duplicates:
-                texts.append(f"{order.duplicates} messages came twice or too late, and were dropped")
-            yield Notes(tuple(texts))
+            yield self._notes()
         for sent in messages:
             if sent is not None:
                 yield Media(sent.data if self._tracks is None else self._tracks.add(sent.track, sent.data))
+
+    def _notes(self) -> Notes:
+        order = self._order
+        texts = []
+        if self._is_one_sided:
+            texts.append(f"only the {self._track} track is judged: those of G722 cannot be interleaved")
+        if order.lost:
+            texts.append(f"{order.lost} messages of the stream were lost, in {order.gaps} gaps")
+        if order.duplicates:
+            texts.append(f"{order.duplicates} messages came twice or too late, and were dropped")
+        return Notes(tuple(texts))

@@ -175,6 +175,19 @@ def test_large_messages_that_wait_for_a_lost_one_are_bounded_in_bytes() -> None:
     assert list(map(len, media)) == [0, 0, 0, 4, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("track", "encoding", "told"), [("both", "G722", 1), ("both", "PCMA", 0), ("outbound", "G722", 0)]
+)
+def test_that_one_of_both_tracks_of_telnyx_is_judged_is_told(track: str, encoding: str, told: int) -> None:
+    protocol = TelnyxProtocol(Address(track=track))
+    said = ("only the inbound track is judged: those of G722 cannot be interleaved",) * told
+    _, *notes = read(protocol, telnyx_start(encoding=encoding))
+    assert notes == [Notes(said)] * told
+    read(protocol, telnyx_media(3, b"\xff"))
+    later, *_ = protocol.rest()
+    assert later == Notes((*said, "1 messages of the stream were lost, in 1 gaps"))
+
+
 def test_what_an_exchange_of_genesys_reports_stays_told() -> None:
     protocol, client = GenesysProtocol(Address()), Genesys()
     read(protocol, client.open())
