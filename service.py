@@ -9,6 +9,10 @@ from bonafide.bento.streams import open_standard_streams
 open_standard_streams()  # before anything else is opened
 prepare_environment()  # before prometheus_client is imported: it looks there whether it counts in several processes
 
+from bonafide.bento.counter_files import reserve_room
+
+reserve_room()  # before the first metric is made
+
 import asyncio
 import logging
 import time
