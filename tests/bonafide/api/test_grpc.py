@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from PIL import Image
+from prometheus_client import REGISTRY
 
 from bonafide.api.grpc import FACE_SERVICE, VOICE_SERVICE, GrpcServer
 from bonafide.api.grpc_calls import Context, abort
@@ -213,6 +214,26 @@ async def test_a_cancelled_call_frees_its_place(
     async with asyncio.timeout(5):
         while app.voice_runner.active_calls:
             await asyncio.sleep(0.01)
+
+
+async def test_who_cancels_at_the_deadline_is_counted_as_one_whose_deadline_passed(
+    voice: Any, remote: LocalRemote, stored: audio.AnalyzeAudioRequest
+) -> None:
+    def counted(code: str) -> float:
+        labels = {"transport": "grpc", "method": "AnalyzeAudio", "code": code}
+        return REGISTRY.get_sample_value("bonafide_calls_total", labels) or 0.0
+
+    before = counted("deadline_exceeded"), counted("cancelled")
+    remote.open.clear()
+    error = await refusal(voice.AnalyzeAudio(stored, timeout=1.0305))  # sent as 1.04 s
+    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.sleep(0.1)
+    assert (counted("deadline_exceeded"), counted("cancelled")) == (before[0] + 1, before[1])
+    call = voice.AnalyzeAudio(stored, timeout=30)
+    await asyncio.sleep(0.1)
+    call.cancel()
+    await asyncio.sleep(0.1)
+    assert (counted("deadline_exceeded"), counted("cancelled")) == (before[0] + 1, before[1] + 1)
 
 
 async def test_a_photo(face: Any) -> None:
