@@ -6,7 +6,8 @@ which systemd and Kubernetes take for an intended stop; a taken port is a traceb
 go on serving and keep its ports, so that the next start fails. A signal that ends it is lost while it starts processes,
 or replaces them (SIGHUP), which may take the drain of each kind in turn.
 Each process is a new interpreter, for which `forking.py` has a cheaper way. In a container none is replaced, and what a
-process counted as open stays in `/metrics` after its end.
+process counted as open stays in `/metrics` after its end. One that is killed, as where memory runs out, is replaced
+without a word.
 """
 
 import logging
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 
 import circus.arbiter
 import circus.process
+import circus.watcher
 import psutil
 from bentoml._internal.utils.circus import Arbiter
 
@@ -31,7 +33,10 @@ from bonafide.bento.forking import Program, fork, is_server
 from bonafide.bento.metrics import forget_ended
 from bonafide.bento.own_folder import own_folder
 from bonafide.bento.ports import reserve
+from bonafide.bento.shutdown import SIGNALS
 from bonafide.parent import end_with_parent
+
+logger = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "BONAFIDE_RUNNER_TOKEN"  # noqa: S105 - the name, not the token
 _SERVICE_NAME = "Bonafide"
@@ -52,6 +57,7 @@ _arbiter_init = Arbiter.__init__
 _arbiter_start = Arbiter.start
 _arbiter_stop = Arbiter.stop
 _manage_watchers = Arbiter.manage_watchers
+_reap_process = circus.watcher.Watcher.reap_process
 
 
 class Watcher(Protocol):
@@ -107,6 +113,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
     Arbiter.stop = _stop_when_idle  # type: ignore[method-assign]
     Arbiter.manage_watchers = _check_unless_busy
     circus.arbiter._setproctitle = _keep_title
+    circus.watcher.Watcher.reap_process = _reap_and_tell
 
 
 @contextmanager
@@ -186,6 +193,17 @@ def _check_unless_busy(self: Arbiter) -> Any:
     for folder in {watcher.env[METRICS_FOLDER] for watcher in self.watchers if METRICS_FOLDER in watcher.env}:
         forget_ended(Path(folder), {pid for watcher in self.watchers for pid in watcher.processes})
     return _manage_watchers(self)
+
+
+def _reap_and_tell(self: Watcher, pid: int, status: int | None = None) -> None:
+    """As circus' own; a process that was ended by another signal than those that ask it to end is told in the log."""
+    process = self.processes.get(pid)
+    _reap_process(self, pid, status)
+    if process is None:
+        return
+    ended = process.returncode() if status is None else os.waitstatus_to_exitcode(status)
+    if ended is not None and ended < 0 and -ended not in SIGNALS:
+        logger.warning("process %d (%s) was ended by %s", pid, self.name, signal.Signals(-ended).name)
 
 
 def _stop_when_idle(self: Arbiter) -> Any:

@@ -1,5 +1,6 @@
 """The arbiter of BentoML's supervisor; tests/integration/test_trust.py checks the ports of the running one."""
 
+import logging
 import os
 import signal
 import socket
@@ -74,7 +75,7 @@ def test_an_arbiter_starts_while_another_has_not_gone() -> None:
             pid_of(watcher, other_than=None)
 
 
-def test_a_dead_process_is_replaced_at_once() -> None:
+def test_a_dead_process_is_replaced_at_once_and_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     secure_supervisor("")
     sleeping = create_watcher("service", ["-c", "import time; time.sleep(60)"], env={})
     arbiter = create_standalone_arbiter([sleeping], threaded=True)
@@ -87,6 +88,8 @@ def test_a_dead_process_is_replaced_at_once() -> None:
         assert time.monotonic() - killed < 3
     finally:
         arbiter.stop()
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [f"process {first} (service) was ended by SIGKILL"]  # and nothing of the one that was to end
 
 
 @pytest.mark.parametrize(("numbers", "replaced"), [((1, 1), True), ((2,), True), ((1,), False)])
