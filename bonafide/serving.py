@@ -126,6 +126,7 @@ class Server:
 
     async def _drain(self) -> None:
         """Reports NOT_SERVING, gives back what jobs have in progress, and drains the calls."""
+        self._http.leave()
         await self._grpc.set_not_serving()
         # Beside each other: a store of jobs that does not answer takes no time of the calls.
         await asyncio.gather(self._drain_jobs(), self._drain_calls())

@@ -74,8 +74,13 @@ class HttpApi:
     def __init__(self) -> None:
         self.app: App | None = None
         self._work: set[asyncio.Task[Any]] = set()
+        self._leaving = False
         self._draining = False
         self._cut_off = False
+
+    def leave(self) -> None:
+        """From now on `/health` says that the service is going away; calls are still accepted."""
+        self._leaving = True
 
     async def drain(self, grace_s: float) -> None:
         """Refuses new calls, and returns when those in progress have ended; aborts them after `grace_s` seconds."""
@@ -161,7 +166,9 @@ class HttpApi:
         return {"voice": messages.as_json(voice), "face": messages.as_json(face)}
 
     async def health(self, app: App, _request: Request, _call: Call) -> dict[str, Any]:
-        """Whether both models are ready."""
+        """Whether both models are ready, and no drain has begun."""
+        if self._leaving:
+            raise Unavailable(_GOING_AWAY)
         runners = {runner.name: runner.ready for runner in (app.voice_runner, app.face_runner)}
         if not all(runners.values()):
             raise Unavailable("no answer from: " + ", ".join(name for name, ready in runners.items() if not ready))

@@ -238,7 +238,7 @@ OPENAPI: dict[str, Any] = {
             )
         },
         KEYS_PATH: {"get": _open(_operation("The public keys of evidence, a JSON Web Key Set", _KEYS))},
-        "/health": {"get": _open(_operation("Whether both models answer", _ANY))},
+        "/health": {"get": _open(_operation("Whether both models answer, and the service is not leaving", _ANY))},
         "/stats": {"get": _operation("How many calls and live sessions are in progress", _ANY)},
     },
     "components": {

@@ -107,7 +107,8 @@ async def test_nothing_that_was_taken_is_lost(tmp_path: Path) -> None:
             service.process.send_signal(signal.SIGTERM)
 
             async def said_no() -> bool:
-                return await client.health() == "NOT_SERVING" and (await http.get("/readyz")).status_code == 503
+                probes = [(await http.get(path)).status_code for path in ("/readyz", "/health")]
+                return await client.health() == "NOT_SERVING" and probes == [503, 503]
 
             await until(said_no, NOTICE_S)
             assert (await client.predict_liveness(PHOTO)).label  # taken in until balancers have looked

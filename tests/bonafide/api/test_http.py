@@ -233,6 +233,16 @@ async def test_before_the_service_has_started_it_is_unavailable() -> None:
         assert error_of(await client.get("/health")) == (503, "unavailable")
 
 
+async def test_balancers_that_ask_for_the_health_send_nobody_to_a_service_that_leaves(app: App) -> None:
+    api = HttpApi()
+    api.app = app
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.routes()), base_url="http://test") as client:
+        assert (await client.get("/health")).status_code == 200
+        api.leave()
+        assert error_of(await client.get("/health")) == (503, "unavailable")
+        assert (await client.post("/detect_audio", content=VOICE)).status_code == 200  # until they have asked
+
+
 async def test_a_caller_who_leaves_frees_the_place(app: App, remote: LocalRemote) -> None:
     api = HttpApi()
     api.app = app
