@@ -129,7 +129,7 @@ def _stored_whole(task: Task, reference: str) -> str:
 
 
 def stored(task: Task, reference: str, name: str | None = None) -> str:
-    """Puts a folder or file into BentoML's model store under a hash of its content; returns its reference there.
+    """Puts a folder or file into BentoML's model store under a hash of all that is in it; returns its reference there.
 
     Args:
         task: voices or faces.
@@ -141,14 +141,15 @@ def stored(task: Task, reference: str, name: str | None = None) -> str:
         return reference
     found = path.rglob("*") if path.is_dir() else (path, calibration_path(path))
     files = sorted(each for each in found if each.is_file())
+    names = {each: each.relative_to(path).as_posix() if path.is_dir() else each.name for each in files}
     digest = hashlib.sha256()
-    for each in files:
-        digest.update(each.name.encode() + hashlib.sha256(each.read_bytes()).digest())
+    for each, place in names.items():
+        digest.update(place.encode() + hashlib.sha256(each.read_bytes()).digest())
     tag = f"bonafide-{task}:{digest.hexdigest()[:16]}"
     if not any(str(model.tag) == tag for model in bentoml.models.list()):
         with bentoml.models.create(tag, metadata={"from": name or path.name}) as model:
-            for each in files:
-                target = Path(model.path) / (each.relative_to(path) if path.is_dir() else each.name)
+            for each, place in names.items():
+                target = Path(model.path) / place
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(each, target)
     return f"bento:{tag}"

@@ -14,8 +14,9 @@ from pathlib import Path
 from models.calibration import calibration_path
 from models.catalog import find_model
 from models.errors import UnsupportedModel
-from scripts.bento import _stored_converted, _stored_whole
+from scripts.bento import _stored_converted, _stored_whole, stored
 
+print(len({stored("face", f"{sys.argv[1]}/{name}") for name in ("member", "whole")}))
 for reference in sys.argv[2:]:
     found = find_model(_stored_converted("face", reference), "face", Path(reference))
     names = sorted(str(path.relative_to(found.path)) for path in found.path.rglob("*") if path.is_file())
@@ -37,11 +38,18 @@ def test_onnx_models_ensembles_and_pth_files_travel_with_what_belongs_to_them(tm
     pair = save_ensemble(tmp_path / "pair", ensemble_manifest("face", ["../a", "../b"]))
     (tmp_path / "weights.pth").write_bytes(b"tensors")
     (tmp_path / "weights.calibration.json").write_text("its threshold")
+    for calibrated in ("member/z", "whole"):  # the same files in the same order, of another meaning
+        folder = tmp_path / calibrated
+        folder.mkdir(parents=True)
+        (folder / "calibration.json").write_text("its threshold")
+        (weights := tmp_path / calibrated.partition("/")[0] / "z" / "weights").parent.mkdir(exist_ok=True)
+        weights.write_bytes(b"tensors")
     environment = {**os.environ, "BENTOML_HOME": str(tmp_path / "bentoml")}
     command = [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(tmp_path), str(alone), str(pair)]
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    of_alone, of_pair, of_pth, refused = found.stdout.splitlines()
+    different, of_alone, of_pair, of_pth, refused = found.stdout.splitlines()
+    assert different == "2"
     assert of_alone == "True False ['bonafide.json', 'model.onnx']"
     members = [f"member-{place}/{name}" for place in (1, 2) for name in ("bonafide.json", "model.onnx")]
     assert of_pair == f"False True {['bonafide.json', *members]}"
