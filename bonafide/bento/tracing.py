@@ -3,6 +3,8 @@
 BentoML imports the exporter that its configuration names when it makes a server, and none comes with it or with us.
 """
 
+from collections.abc import Callable
+
 from _bentoml_impl.server.app import ServiceAppFactory
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
@@ -10,7 +12,7 @@ from starlette.applications import Starlette
 
 from bonafide.bento.startup import refusal_to_start
 
-_make = ServiceAppFactory.__call__
+_make: Callable[[ServiceAppFactory], Starlette] = ServiceAppFactory.__call__
 
 
 class ExporterMissing(Exception):
@@ -19,7 +21,7 @@ class ExporterMissing(Exception):
 
 def refuse_missing_exporter() -> None:
     """Corrects every server that this process makes later."""
-    ServiceAppFactory.__call__ = _call  # type: ignore[method-assign]
+    ServiceAppFactory.__call__ = _call
 
 
 def _call(self: ServiceAppFactory) -> Starlette:
