@@ -19,7 +19,7 @@ from models.configured import load_options, settings_for
 from scripts.local_service import running
 from tests.lab.finetuning.data import SAMPLES, photos, recordings
 from tests.lab.finetuning.test_base import bare_wavlm
-from tests.models.checkpoints import TINY_DINOV2, plain_face_scores, plain_voice_scores, save_face
+from tests.models.checkpoints import TINY_DINOV2, TWO_LAYERS, plain_face_scores, plain_voice_scores, save_face
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 TRAINING = ["--learning-rate", "3e-3", "--looks", "2", "--device", "cpu", "--threads", "1"]
@@ -50,7 +50,7 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector whose first class is the spoof, tuned on folders and calibrated."""
     folder = tmp_path_factory.mktemp("face")
     data, out = photos(folder / "data"), folder / "my-face"
-    base = save_face(folder / "base", ["spoof", "live"], **TINY_DINOV2)
+    base = save_face(folder / "base", ["spoof", "live"], **TINY_DINOV2 | TWO_LAYERS)
     splits = ["--data", str(data / "train"), "--dev", str(data / "dev")]
     steps = ["--epochs", "20", "--batch", "8", "--frozen", "1", "--vary"]
     finetune.main(["--base", str(base), *splits, "--out", str(out), *steps, *TRAINING])
@@ -153,12 +153,11 @@ def test_a_base_with_its_names_the_wrong_way_round_is_served_the_right_way_round
     assert "0 `live`, 1 `spoof`; 1 is spoof." in (out / "README.md").read_text()
 
 
-def test_mistakes_are_told_in_a_sentence(
-    tiny_face: Path, tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mistakes_are_told_in_a_sentence(tiny_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = photos(tmp_path / "photos")
+    base = save_face(tmp_path / "base", ["live", "spoof"], **TINY_DINOV2 | TWO_LAYERS)
     (tmp_path / "there").mkdir()
-    face, out = ["--base", str(tiny_face)], ["--out", str(tmp_path / "out")]
+    face, out = ["--base", str(base)], ["--out", str(tmp_path / "out")]
     train, dev = ["--data", str(data / "train")], ["--dev", str(data / "dev")]
     for arguments, message in (
         ([*face, *train, *dev, "--out", str(tmp_path / "there")], "is there already"),

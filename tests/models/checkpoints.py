@@ -33,21 +33,26 @@ Photos = list[NDArray[np.uint8]]
 
 TINY_WAVE: dict[str, Any] = {
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 64,
-    "conv_dim": [16] * 7,
+    # Two convolutions with the frames of the usual seven: 400 samples each, 320 apart.
+    "conv_dim": [16] * 2,
+    "conv_kernel": [240, 2],
+    "conv_stride": [160, 2],
     "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 2,
     "classifier_proj_size": 16,
 }
 TINY_DINOV2: dict[str, Any] = {
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "image_size": 70,
     "patch_size": 14,
 }
+TWO_LAYERS: dict[str, Any] = {"num_hidden_layers": 2}
+"""For tests of what layers share, or of one layer among others: most need one only, which is converted in less time."""
 
 
 def options(folder: Path, **chosen: Any) -> LoadOptions:

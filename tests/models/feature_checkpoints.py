@@ -23,7 +23,7 @@ from transformers import (
 
 from tests.models.checkpoints import names, spread, windows
 
-_SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+_SIZE = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], Any, dict[str, Any]]] = {
     "ast": (
         ASTForAudioClassification,
@@ -35,7 +35,7 @@ FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], Any, dict[str, Any]]] = {
     "whisper": (
         WhisperForAudioClassification,
         WhisperConfig,
-        {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_layers": 1,
+        {"d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_layers": 1,
          "decoder_attention_heads": 2, "decoder_ffn_dim": 64, "max_source_positions": 250, "classifier_proj_size": 16,
          "vocab_size": 60, "pad_token_id": 50, "bos_token_id": 50, "eos_token_id": 50, "decoder_start_token_id": 50},
         WhisperFeatureExtractor,

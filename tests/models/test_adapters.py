@@ -26,7 +26,17 @@ from models.face_model import FaceSpoofModel
 from models.tasks import guess_task
 from models.voice_model import VoiceSpoofModel
 from tests.models.adapter_files import Arrays, head, random_pairs, save_adapter
-from tests.models.checkpoints import TINY_WAVE, apply, names, options, photos, save_face, save_voice, windows
+from tests.models.checkpoints import (
+    TINY_WAVE,
+    TWO_LAYERS,
+    apply,
+    names,
+    options,
+    photos,
+    save_face,
+    save_voice,
+    windows,
+)
 from tests.models.hub_server import serve_hub
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +50,7 @@ def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pre-trained body without a head, as microsoft/wavlm-base is published."""
     folder = tmp_path_factory.mktemp("adapters") / "wavlm-body"
     torch.manual_seed(0)
-    WavLMModel(WavLMConfig(**TINY_WAVE)).save_pretrained(folder)
+    WavLMModel(WavLMConfig(**TINY_WAVE | TWO_LAYERS)).save_pretrained(folder)
     extractor: Any = Wav2Vec2FeatureExtractor
     extractor(do_normalize=False, return_attention_mask=True).save_pretrained(folder)
     return folder
@@ -68,7 +78,7 @@ _CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]], dict[str, fl
         {_Q: _LINEAR, _V: ((2, 32), (32, 2))},
         {_Q: 2.0, _V: 1.5},
     ),
-    "a convolution": ({}, {_CONV: ((4, 16, 3), (16, 4, 1))}, {_CONV: 2.0}),
+    "a convolution": ({}, {_CONV: ((4, 16, 2), (16, 4, 1))}, {_CONV: 2.0}),
 }
 
 

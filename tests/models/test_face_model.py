@@ -14,7 +14,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from models.errors import AmbiguousLabels, UnsupportedModel
 from models.face_model import FaceSpoofModel
-from tests.models.checkpoints import TINY_DINOV2, apply, options, photos, plain_face_scores, save_face
+from tests.models.checkpoints import TINY_DINOV2, TWO_LAYERS, apply, options, photos, plain_face_scores, save_face
 from tests.models.test_voice_model import ENGINES, FULL_SIZE
 
 LoadedFace = Callable[[Path, str, str], FaceSpoofModel]
@@ -115,7 +115,8 @@ def test_more_attacks_than_one(tmp_path: Path) -> None:
 
 
 def test_classes_with_probabilities_of_their_own(tmp_path: Path) -> None:
-    folder = save_face(tmp_path / "m", ["live", "fake"], problem_type="multi_label_classification", **TINY_DINOV2)
+    config = {**TINY_DINOV2, **TWO_LAYERS, "problem_type": "multi_label_classification"}
+    folder = save_face(tmp_path / "m", ["live", "fake"], **config)
     detector = FaceSpoofModel.load(str(folder), options(tmp_path, engine="torch", precision="fp32"))
     classify = pipeline(
         "image-classification", model=str(folder), image_processor=BitImageProcessorPil.from_pretrained(folder)

@@ -10,7 +10,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from models.graph import FusedWavLMAttention, PrepareVoice, SpoofGraph, use_fused_attention
 from models.labels import SpoofRule
-from tests.models.checkpoints import TINY_WAVE, windows
+from tests.models.checkpoints import TINY_WAVE, TWO_LAYERS, windows
 
 
 class Fixed(nn.Module):
@@ -56,7 +56,8 @@ def test_bf16_probabilities_are_not_rounded_to_bf16() -> None:
 def test_fused_attention_computes_what_the_original_does(stable: bool, samples: int) -> None:
     torch.manual_seed(0)
     norm = "layer" if stable else "group"
-    original: Any = WavLMModel(WavLMConfig(**TINY_WAVE, do_stable_layer_norm=stable, feat_extract_norm=norm))
+    config = {**TINY_WAVE, **TWO_LAYERS, "do_stable_layer_norm": stable, "feat_extract_norm": norm}
+    original: Any = WavLMModel(WavLMConfig(**config))
     original.eval()
     with torch.no_grad():  # random biases and gates are too small to matter otherwise
         for name, parameter in original.named_parameters():

@@ -51,7 +51,7 @@ _XLS_R = (
     {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True},
 )
 _SQUARE = {"height": 64, "width": 64}
-_LAYERS: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+_LAYERS: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 _VIT = (ViTForImageClassification, ViTConfig, {**_LAYERS, "image_size": 64, "patch_size": 16})
 _WINDOWED = {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4, "image_size": 64}
 _SIGLIP = (

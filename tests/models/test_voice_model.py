@@ -31,6 +31,7 @@ from models.voice_model import WAVLM_BASE, VoiceSpoofModel, _PthVoice
 from models.window_rule import WindowRule
 from tests.models.checkpoints import (
     TINY_WAVE,
+    TWO_LAYERS,
     PlainPooled,
     options,
     plain_pooled_scores,
@@ -157,8 +158,12 @@ class TestTiny:
     [
         (Wav2Vec2ForSequenceClassification, Wav2Vec2Config, {}),
         (HubertForSequenceClassification, HubertConfig, {}),
-        (WavLMForSequenceClassification, None, {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}),
-        (WavLMForSequenceClassification, None, {"use_weighted_layer_sum": True}),
+        (
+            WavLMForSequenceClassification,
+            None,
+            {**TWO_LAYERS, "do_stable_layer_norm": True, "feat_extract_norm": "layer"},
+        ),
+        (WavLMForSequenceClassification, None, {**TWO_LAYERS, "use_weighted_layer_sum": True}),
     ],
     ids=["wav2vec2", "hubert", "wavlm-large", "weighted layers"],
 )
@@ -178,7 +183,8 @@ def test_relatives_load_the_same_way(
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_the_shortest_window_of_sew_gives_all_frames_that_it_makes_one_of(engine: str, tmp_path: Path) -> None:
     """With fewer, torch fails, and OpenVINO reads what lies in memory."""
-    config = {**TINY_WAVE, "conv_dim": [16] * 13, "squeeze_factor": 3}
+    usual = {name: getattr(SEWConfig(), name) for name in ("conv_kernel", "conv_stride")}
+    config = {**TINY_WAVE, **usual, "conv_dim": [16] * 13, "squeeze_factor": 3}
     folder = save_voice(
         tmp_path / "m", ["real", "fake"], model_class=SEWForSequenceClassification, config_class=SEWConfig, **config
     )
@@ -309,7 +315,7 @@ def test_a_saved_hub_model(tiny_voice: Path, tmp_path: Path) -> None:
 
 _SHORTENED = 12_000
 """Samples of a full window where it is the width that matters, for time."""
-_TWO_LAYERS = {**WAVLM_BASE, "num_hidden_layers": 2}
+_BASE_OF_TWO = {**WAVLM_BASE, **TWO_LAYERS}
 """WavLM-base in all its widths; its other layers are as the second, which is given the first one's positions."""
 
 
@@ -328,8 +334,8 @@ def test_a_bare_file_is_of_the_size_of_wavlm_base() -> None:
 
 @pytest.fixture(scope="module")
 def pooled_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.float32]]:
-    """A file of `_TWO_LAYERS` with random weights, and the scores of its plain module for `_full_size_windows`."""
-    module = random_pooled(**_config(_TWO_LAYERS))
+    """A file of `_BASE_OF_TWO` with random weights, and the scores of its plain module for `_full_size_windows`."""
+    module = random_pooled(**_config(_BASE_OF_TWO))
     path = tmp_path_factory.mktemp("full-size") / "chk.pth"
     torch.save({"model_state_dict": module.state_dict()}, path)
     return path, plain_pooled_scores(module, [np.resize(item, _SHORTENED) for item in _full_size_windows()])
@@ -346,7 +352,7 @@ def test_full_size(
     pooled_base: tuple[Path, NDArray[np.float32]], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bare file by OpenVINO; the tiny models cover torch, and windows of 4 s."""
-    monkeypatch.setattr(_PthVoice, "config", _TWO_LAYERS)
+    monkeypatch.setattr(_PthVoice, "config", _BASE_OF_TWO)
     monkeypatch.setattr(voice_model, "WINDOW_SAMPLES", _SHORTENED)
     monkeypatch.setattr(voice_model, "_SHORT_SAMPLES", _SHORTENED // 2)
     path, expected = pooled_base
