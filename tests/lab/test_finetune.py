@@ -1,5 +1,6 @@
 """Fine-tune, calibrate, evaluate, serve: one folder, the same scores everywhere, whichever class comes first."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -58,8 +59,9 @@ def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@functools.cache
 def evaluated(model: Path, data: Path, *more: str) -> tuple[dict[str, Any], dict[str, list[float]]]:
-    """The report, and the scores of each file by name."""
+    """The report, and the scores of each file by name, which are found once."""
     folder = model.parent / "evaluation"
     scores = folder / "scores.jsonl"
     kept = ["--scores", str(scores), "--out", str(folder)]

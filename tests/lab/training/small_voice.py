@@ -3,7 +3,7 @@
 from typing import Any
 
 MODEL: dict[str, Any] = {
-    "hidden_size": 384,
+    "hidden_size": 48,
     "num_hidden_layers": 1,
     "num_attention_heads": 6,
     "intermediate_size": 64,

@@ -37,12 +37,11 @@ def test_words_are_written_in_kokoro_s_symbols() -> None:
     not all(map(fetched, (kokoro.WEIGHTS, kokoro.STYLES, kokoro.SYMBOLS))), reason="Kokoro's packages were not fetched"
 )
 def test_kokoro_reads_sentence_after_sentence() -> None:
-    one = kokoro.read("am_adam", ["Red."], 1.0)
-    two = kokoro.read("am_adam", ["Red.", "Go."], 1.0)
+    one, quick = (kokoro.read("am_adam", ["Red."], speed) for speed in (1.0, 2.0))
     assert 0.5 < len(one) / 16_000 < 3
-    assert len(two) > 1.5 * len(one)
+    assert len(quick) < len(one)
+    assert len(kokoro.read("am_adam", ["Red.", "Go."], 2.0)) > 1.5 * len(quick)
     assert np.abs(one).max() > 0.05
-    assert len(kokoro.read("am_adam", ["Red."], 1.2)) < len(one)
     assert len(kokoro.read("am_adam", [], 1.0)) == 0
 
 
