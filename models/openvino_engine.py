@@ -1,5 +1,6 @@
 """The OpenVINO engine for CPUs: converts a graph once, keeps the result on disk, and loads it from there."""
 
+import functools
 import hashlib
 import logging
 import sys
@@ -314,12 +315,18 @@ def toolchain(model: EngineModel) -> str:
     Raises:
         NotConverted: torch or transformers is not installed.
     """
+    try:
+        return _toolchain()
+    except PackageNotFoundError as error:
+        raise _not_converted(model, error) from error
+
+
+@functools.cache
+def _toolchain() -> str:
+    """As `toolchain`: to look up a package's version takes longer than to read a small model."""
     digest = hashlib.sha256()
     for name in _LOGIC:
         digest.update((Path(__file__).parent / name).read_bytes())
     for package in ("openvino", "torch", "transformers"):
-        try:
-            digest.update(f"{package} {version(package)}".encode())
-        except PackageNotFoundError as error:
-            raise _not_converted(model, error) from error
+        digest.update(f"{package} {version(package)}".encode())
     return digest.hexdigest()[:8]

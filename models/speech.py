@@ -118,10 +118,11 @@ def _build() -> "Graph":
 
 def _probe(count: int, samples: int) -> NDArray[np.int16]:
     """Synthetic voiced syllables, since a comparison of engines on silence would not cover speech."""
-    time = np.arange(samples) / SAMPLE_RATE
-    # One voice, in which each item begins an eighth of a second later: its sines are what takes time.
+    # Half a second, which is as long as both periods last: sines are what takes time.
+    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
     buzz = sum(np.sin(2 * np.pi * harmonic * 110.0 * time) / harmonic for harmonic in range(1, 16))
-    syllables = 4000.0 * buzz * np.sin(2 * np.pi * 2 * time).clip(0, 1)
+    syllables = np.resize(4000.0 * buzz * np.sin(2 * np.pi * 2 * time).clip(0, 1), samples)
+    # One voice, in which each item begins an eighth of a second later.
     moved = np.stack([np.roll(syllables, -2_000 * index) for index in range(count)])
     noise = np.random.default_rng(0).normal(0.0, 100.0, moved.shape)
     return (moved + noise).astype(np.int16)
