@@ -19,17 +19,24 @@ from tests.models.test_conversion import answers_without_torch
 pytestmark = pytest.mark.usefixtures("models_in_workspace")
 
 
-@pytest.fixture
-def ensemble(tiny_voice: Path, workspace: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def pair(tiny_voice: Path, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ONNX model beside a checkpoint that lies elsewhere, with a calibration of weights."""
-    save(tmp_path / "pair" / "onnx", voice_onnx(), voice_manifest(window={"samples": 24_000}))
-    (tmp_path / "pair" / "README.md").write_text("Two.\n")
-    (tmp_path / "pair" / "onnx" / "notes.txt").write_text("not needed\n")
+    folder = tmp_path_factory.mktemp("ensemble") / "pair"
+    save(folder / "onnx", voice_onnx(), voice_manifest(window={"samples": 24_000}))
+    (folder / "README.md").write_text("Two.\n")
+    (folder / "onnx" / "notes.txt").write_text("not needed\n")
     members = ["onnx", {"model": str(tiny_voice), "name": "tiny", "spoof_label": "1"}]
-    save_ensemble(tmp_path / "pair", ensemble_manifest("voice", members))
-    version = load_detector(str(tmp_path / "pair"), "voice", options(workspace)).info.version
-    write_calibration(Calibration(1.0, 0.1, 0.4, version, weights=(0.5, 0.25)), calibration_path(tmp_path / "pair"))
-    return tmp_path / "pair"
+    save_ensemble(folder, ensemble_manifest("voice", members))
+    version = load_detector(str(folder), "voice", options(workspace)).info.version
+    write_calibration(Calibration(1.0, 0.1, 0.4, version, weights=(0.5, 0.25)), calibration_path(folder))
+    return folder
+
+
+@pytest.fixture
+def ensemble(pair: Path, tmp_path: Path) -> Path:
+    """A copy of `pair`, to be changed."""
+    return shutil.copytree(pair, tmp_path / "pair")
 
 
 def facts(info: ModelInfo) -> tuple[object, ...]:
