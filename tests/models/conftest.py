@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from models.face_model import FaceSpoofModel
+from models.folders import build_once
+from models.openvino_engine import convert, kept_folder
+from models.speech import speech_engine_model
 from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import TINY_DINOV2, TINY_WAVE, options, save_face, save_voice
 from tests.run_folder import run_folder
@@ -45,6 +48,13 @@ def workspace() -> Path:
     folder = run_folder() / "workspace"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def kept_speech(workspace: Path) -> None:
+    """Converts the detector of speech once: whoever converts a voice within `workspace` then copies it."""
+    model = speech_engine_model()
+    build_once(kept_folder(model, options(workspace)), lambda fresh: convert(model, fresh))
 
 
 @pytest.fixture(scope="session")

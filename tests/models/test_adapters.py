@@ -194,6 +194,7 @@ def test_the_version_changes_with_each_part(body: Path, tmp_path: Path) -> None:
     assert len({VoiceSpoofModel.load(str(folder), chosen).info.version for folder in folders}) == 3
 
 
+@pytest.mark.usefixtures("kept_speech")
 def test_a_converted_adapter_serves_without_torch_or_its_base(body: Path, workspace: Path, tmp_path: Path) -> None:
     base = shutil.copytree(body, tmp_path / "base")
     adapter = save_adapter(tmp_path / "lora", base, {**random_pairs(**{_Q: _LINEAR}), **head()})

@@ -28,6 +28,7 @@ from scripts.local_service import ROOT
 from tests.models.checkpoints import TINY_WAVE, apply, options, photos, random_pooled, save_voice, windows
 from tests.models.onnx_files import face_manifest, face_onnx, save
 
+pytestmark = pytest.mark.usefixtures("kept_speech")
 PRECISIONS = ["fp32", *(["bf16"] if cpu_has_bf16() else [])]
 
 

@@ -16,7 +16,7 @@ from tests.models.checkpoints import options, windows
 from tests.models.onnx_files import ensemble_manifest, save, save_ensemble, voice_manifest, voice_onnx
 from tests.models.test_conversion import answers_without_torch
 
-pytestmark = pytest.mark.usefixtures("models_in_workspace")
+pytestmark = pytest.mark.usefixtures("kept_speech", "models_in_workspace")
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,7 @@ def test_windows_that_the_model_does_not_hear_to_their_end_are_cut(
     np.testing.assert_allclose(detector.score(windows()), expected, atol=1e-3)
 
 
+@pytest.mark.usefixtures("kept_speech")
 def test_converted_folders_serve_without_torch(checkpoints: dict[str, Path], workspace: Path, tmp_path: Path) -> None:
     chosen = options(workspace, engine="openvino", precision="fp32")
     for family, checkpoint in checkpoints.items():
