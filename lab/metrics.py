@@ -197,10 +197,11 @@ def threshold_for_bpcer(bonafide: ArrayLike, bpcer: float) -> float:
         raise ValueError("a threshold for a BPCER needs bona fide scores")
     distinct = np.unique(ranked)[::-1]
     refused = np.searchsorted(-ranked, -distinct, side="right") / len(ranked)
-    allowed = int((refused <= bpcer + 1e-12).sum())
+    allowed = min(int((refused <= bpcer + 1e-12).sum()), len(distinct) - 1)
     below = distinct[allowed]  # the highest score that must not be refused
     above = distinct[allowed - 1] if allowed else 1.0
-    return float((below + above) / 2) if above > below else float(np.nextafter(below, 2.0))
+    # Where no number lies between them, half the way may be no way at all.
+    return float(max((below + above) / 2, np.nextafter(below, 2.0)))
 
 
 def family_weights(attacks: Sequence[str]) -> Floats:

@@ -156,6 +156,17 @@ def test_threshold_for_bpcer_by_hand() -> None:
     assert metrics.refused_rate([1.0, 1.0], metrics.threshold_for_bpcer([1.0, 1.0], 0.0)) == 0.0
 
 
+@pytest.mark.parametrize("lower", [0.3, float(np.nextafter(0.3, 1.0))])
+def test_a_threshold_keeps_its_promise_between_scores_with_no_number_between_them(lower: float) -> None:
+    # The mean over windows of one and the same score may be the next number.
+    scores = [lower] * 9 + [float(np.nextafter(lower, 1.0))]
+    assert metrics.refused_rate(scores, metrics.threshold_for_bpcer(scores, 0.1)) == 0.1
+
+
+def test_a_bpcer_next_to_1_refuses_all_but_the_lowest_score() -> None:
+    assert metrics.threshold_for_bpcer([0.1, 0.2], float(np.nextafter(1.0, 0.0))) == pytest.approx(0.15)
+
+
 @pytest.mark.parametrize("bpcer", [-0.1, 1.0, 2.0])
 def test_impossible_bpcer_is_refused(bpcer: float) -> None:
     with pytest.raises(ValueError, match="BPCER"):
