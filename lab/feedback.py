@@ -24,7 +24,8 @@ from models.info import Task
 
 _EPILOG = """\
 Objects are looked for in a folder laid out BUCKET/KEY (--objects; of MinIO, `mc mirror` makes one), everything else
-in --media, where every file is hashed. What is found in neither is left out, and counted.
+in --media, where every file is hashed; so is an object whose file has another SHA-256 than what was judged. What is
+found in neither is left out, and counted.
 
 example:
   python -m lab.feedback export --db feedback.db --task voice --objects data/objects --media kept/ --out told.jsonl
@@ -71,7 +72,7 @@ def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | 
     items: dict[Path, Item] = {}
     missing, live = [], 0
     for verdict in told:
-        path = _object(objects, verdict.reference) or by_hash.get(verdict.sha256)
+        path = _object(objects, verdict) or by_hash.get(verdict.sha256)
         if path is None and verdict.source == "live":
             live += 1
         elif path is None:
@@ -102,12 +103,15 @@ def _item(verdict: LabelledVerdict, path: Path, split: Split | None) -> Item:
     )
 
 
-def _object(objects: Path | None, reference: str) -> Path | None:
-    """The file of an object below the folder."""
-    if objects is None or not reference or ".." in PurePosixPath(reference).parts:
+def _object(objects: Path | None, verdict: LabelledVerdict) -> Path | None:
+    """The file of an object below the folder, unless it was written anew since the verdict."""
+    if objects is None or not verdict.reference or ".." in PurePosixPath(verdict.reference).parts:
         return None
-    path = objects / reference
-    return path if path.is_file() else None
+    path = objects / verdict.reference
+    if not path.is_file():
+        return None
+    # Where every score came from the cache, nothing was read that could have been hashed.
+    return path if not verdict.sha256 or _sha256(path) == verdict.sha256 else None
 
 
 def _by_hash(media: Path, wanted: Iterable[str]) -> Mapping[str, Path]:

@@ -79,6 +79,26 @@ def test_of_a_file_the_truth_that_was_told_last_counts(database: Path) -> None:
     assert spoofs["a.wav"] is False
 
 
+def test_an_object_that_was_written_anew_is_not_what_the_truth_was_told_about(
+    database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = replace(VERDICT, reference="calls/a.wav", task_id="")
+
+    async def tell() -> None:
+        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
+        for name, content in {"gone": b"before", "copied": b"old"}.items():
+            told = replace(judged, request_id=name, at=time.time(), sha256=hashlib.sha256(content).hexdigest())
+            await store.keep(told)
+            await store.tell(name, "bonafide", "", "")
+        await store.close()
+
+    asyncio.run(tell())
+    (database.parent / "kept/copy").write_bytes(b"old")
+    spoofs = {trial.path.name: trial.spoof for trial in read_dataset(exported(database)).trials}
+    assert spoofs == {"a.wav": True, "b.wav": False, "1": True, "copy": False}
+    assert "not found: 3" in capsys.readouterr().out
+
+
 def test_the_split_is_the_callers(database: Path) -> None:
     assert {trial.split for trial in read_dataset(exported(database, "--split", "dev")).trials} == {"dev"}
 
