@@ -70,11 +70,11 @@ def sample(dataset: Dataset, limit: int | None) -> Dataset:
         return dataset
     rng = random.Random(0)  # noqa: S311
     trials = list(dataset.trials)
-    kept: list[int] = []
-    for spoof in (False, True):
-        members = [index for index, trial in enumerate(trials) if trial.spoof == spoof]
-        count = round(limit * len(members) / len(trials))
-        kept += rng.sample(members, min(len(members), max(1, count)))
+    bonafide, spoofs = ([index for index, trial in enumerate(trials) if trial.spoof == each] for each in (False, True))
+    count = round(limit * len(bonafide) / len(trials))
+    if bonafide and spoofs:
+        count = min(max(1, count), max(1, limit - 1))
+    kept = rng.sample(bonafide, count) + rng.sample(spoofs, limit - count)
     return Dataset(f"{dataset.kind}, sample of {len(kept)}", tuple(trials[index] for index in sorted(kept)))
 
 

@@ -190,6 +190,13 @@ def test_sample_keeps_the_proportion_and_is_the_same_every_time() -> None:
     assert {trial.spoof for trial in sample(dataset, 2).trials} == {True, False}
 
 
+@pytest.mark.parametrize(("bonafide", "spoof", "limit"), [(5, 5, 3), (5, 5, 7), (99, 1, 2), (1, 99, 2), (6, 3, 4)])
+def test_a_sample_has_as_many_trials_as_it_was_asked_for(bonafide: int, spoof: int, limit: int) -> None:
+    drawn = sample(many(bonafide, spoof), limit)
+    assert len(drawn.trials) == limit
+    assert {trial.spoof for trial in drawn.trials} == {True, False}
+
+
 def test_splits_must_be_chosen() -> None:
     dataset = Dataset("x", many(2, 2, "dev").trials + many(3, 3, "test").trials)
     assert len(chosen_split(dataset, "test").trials) == 6
