@@ -3,11 +3,15 @@
 import hashlib
 import io
 import wave
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
+from bonafide.audio.channel_mode import AUTO, channel_samples
 from bonafide.audio.decoding import MonoDecoder
 from bonafide.audio.levels import model_input
+from bonafide.audio.mono import Block
 from bonafide.audio.reader import AudioLimits
 from bonafide.audio.resampling import to_pcm16
 from bonafide.errors import UnreadableMedia
@@ -33,7 +37,7 @@ class Line:
         self._degrade = condition.degrade
         self._name = condition.name
         self._seed = seed
-        self.identity = f"{condition.name} ({condition.description}), seed {seed}"
+        self.identity = f"{condition.name} ({condition.description}), each party, seed {seed}"
 
     def send(self, data: bytes, limits: AudioLimits) -> bytes:
         """Sends a recording; may run on several threads at a time.
@@ -43,7 +47,8 @@ class Line:
             limits: on channels and sample rate.
 
         Returns:
-            WAV, 16 bit, mono, of the same duration; `data` itself when the condition changes nothing.
+            WAV, 16 bit, of the same duration, mono; of two channels in which the service finds two parties, each sent
+            by itself. `data` itself when the condition changes nothing.
 
         Raises:
             UnreadableMedia: it cannot be decoded.
@@ -53,30 +58,49 @@ class Line:
             return data
         key = hashlib.sha256(f"{self._seed} {self._name} ".encode() + data).digest()
         rng = np.random.default_rng(int.from_bytes(key, "big"))
-        return as_wav(self._degrade(decoded(data, limits), rng))
+        return as_wav(*(self._degrade(samples, rng) for samples in _parties(data, limits)))
 
 
 def decoded(data: bytes, limits: AudioLimits) -> Samples:
     """All samples, at 16 kHz: resampled in one piece, so that no seam between windows is degraded with them."""
-    runs: list[tuple[int, list[Samples]]] = []
-    for block in MonoDecoder(data, limits.max_channels, limits.max_sample_rate).blocks():
-        samples, rate = block.samples, block.rate
-        if not runs or runs[-1][0] != rate:
-            runs.append((rate, []))
-        runs[-1][1].append(samples)
-    if not runs:
-        raise UnreadableMedia("no audio could be decoded from the recording")
-    pcm = np.concatenate([model_input(np.concatenate(blocks), rate).pcm for rate, blocks in runs])
-    return pcm.astype(np.float32) / np.float32(32_768)
+    return _at_16_khz([(block.samples, block.rate) for block in _blocks(data, limits)])
 
 
-def as_wav(sound: Sound) -> bytes:
-    """WAV, 16 bit, mono."""
-    pcm = to_pcm16(sound.samples[np.newaxis])[0].astype("<i2")
+def as_wav(*channels: Sound) -> bytes:
+    """WAV, 16 bit, of channels of one rate and length."""
+    pcm = to_pcm16(np.stack([sound.samples for sound in channels])).astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
-        written.setnchannels(1)
+        written.setnchannels(len(channels))
         written.setsampwidth(2)
-        written.setframerate(sound.rate)
-        written.writeframes(pcm.tobytes())
+        written.setframerate(channels[0].rate)
+        written.writeframes(pcm.T.tobytes())
     return file.getvalue()
+
+
+def _parties(data: bytes, limits: AudioLimits) -> list[Samples]:
+    """Each channel of a call in which the service finds two parties; else the mix, as `decoded`."""
+    # Of more channels than two the service judges the mix.
+    blocks = [block if block.channels == 2 else block._replace(apart=None) for block in _blocks(data, limits)]
+    if all(block.parted_at is None for block in blocks):
+        return [_at_16_khz([(block.samples, block.rate) for block in blocks])]
+    return [_at_16_khz([(channel_samples(block, AUTO, number), block.rate) for block in blocks]) for number in (0, 1)]
+
+
+def _blocks(data: bytes, limits: AudioLimits) -> Iterator[Block]:
+    return MonoDecoder(data, limits.max_channels, limits.max_sample_rate).blocks()
+
+
+def _at_16_khz(blocks: Sequence[tuple[Samples, int]]) -> Samples:
+    """Samples at their rates as one run.
+
+    Raises:
+        UnreadableMedia: there are none.
+    """
+    if not blocks:
+        raise UnreadableMedia("no audio could be decoded from the recording")
+    pcm = [
+        model_input(np.concatenate([samples for samples, _ in run]), rate).pcm
+        for rate, run in groupby(blocks, key=lambda block: block[1])
+    ]
+    return np.concatenate(pcm).astype(np.float32) / np.float32(32_768)
