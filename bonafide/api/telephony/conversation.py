@@ -12,7 +12,6 @@ from bonafide.api.telephony.events import (
     Content,
     Ended,
     Event,
-    Keepalive,
     Make,
     Media,
     Notes,
@@ -163,8 +162,6 @@ class PhoneConversation:
                 if queued:
                     return QueuedReply(lambda: make)
                 await self._send(make)
-                return NOTHING
-            case Keepalive():
                 return NOTHING
         return None
 

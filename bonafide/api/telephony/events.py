@@ -78,16 +78,11 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Keepalive:
-    """A sign of life without audio: the session is not idle."""
-
-
-@dataclass(frozen=True)
 class Ended:
     """The call is over; what comes after is not read."""
 
 
-Event = Begin | Rate | Media | Reply | Notes | Keepalive | Ended
+Event = Begin | Rate | Media | Reply | Notes | Ended
 
 
 class PhoneProtocol(Protocol):

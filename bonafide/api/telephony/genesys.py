@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from bonafide.api.telephony.call_verdict import call_verdict
-from bonafide.api.telephony.events import Begin, Content, Ended, Event, Keepalive, Make, Media, Notes, Reply
+from bonafide.api.telephony.events import Begin, Content, Ended, Event, Make, Media, Notes, Reply
 from bonafide.api.telephony.fields import Address, Frame, read_object, refuse
 from bonafide.errors import BonafideError, InvalidRequest, Unauthenticated
 from bonafide.live.input_decoder import G711_RATE
@@ -84,7 +84,7 @@ class GenesysProtocol:
         message = self._numbered(content)
         if self._state == "new" and message.type != "open":
             raise InvalidRequest("the first message must be open")
-        match message.type:
+        match message.type:  # others, such as paused, resumed and dtmf, change nothing
             case "open":
                 yield from self._open(message.parameters)
             case "ping":
@@ -98,8 +98,6 @@ class GenesysProtocol:
             case "error":
                 self._has_failed = True
                 yield self._notes()
-            case _:  # paused, resumed, dtmf, and what may be added
-                yield Keepalive()
 
     def rest(self) -> Iterator[Event]:
         """See `PhoneProtocol`."""

@@ -81,7 +81,6 @@ class TelnyxProtocol(SilentProtocol):
         self._order = Reorder[_Sent | None](MOST_WAITING, MOST_WAITING_BYTES)
         self._started = False
         self._told = (0, 0)
-        self._is_one_sided = False
 
     def read(self, content: Content) -> Iterator[Event]:
         """See `PhoneProtocol`."""
@@ -115,6 +114,11 @@ class TelnyxProtocol(SilentProtocol):
         if self._tracks is not None:
             yield Media(self._tracks.rest())
 
+    @property
+    def _is_one_sided(self) -> bool:
+        """Whether one side is judged of a started stream of which both are wanted."""
+        return self._wants_both and self._tracks is None
+
     def _begin(self, message: _Start) -> Begin:
         found = message.start.media_format
         encoding = _ENCODINGS.get(found.encoding.upper())
@@ -126,8 +130,7 @@ class TelnyxProtocol(SilentProtocol):
         if message.sequence_number is not None:
             self._order.start(message.sequence_number)
         call_id = message.start.call_control_id
-        self._is_one_sided = self._wants_both and encoding not in SILENCE
-        if not self._wants_both or self._is_one_sided:
+        if not self._wants_both or encoding not in SILENCE:
             return Begin(call_id, message.stream_id, encoding, mode=self._mode)
         self._tracks = Tracks("inbound", "outbound", encoding)
         return Begin(call_id, message.stream_id, encoding, G711_RATE, 2, self._mode, self._tracks.names)
