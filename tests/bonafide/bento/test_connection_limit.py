@@ -8,7 +8,7 @@ def taken(slot: ConnectionSlot | None) -> ConnectionSlot:
     return slot
 
 
-def test_places_in_all_and_of_one_address() -> None:
+def test_slots_in_all_and_of_one_address() -> None:
     connections = ConnectionLimit(in_all=3, of_one_address=2)
     first = taken(connections.acquire("10.0.0.1"))
     taken(connections.acquire("10.0.0.1"))

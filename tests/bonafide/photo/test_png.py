@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bonafide.errors import UnreadableMedia
-from tests.bonafide.photo.test_image import read
+from tests.bonafide.photo.reading import read
 from tests.hostile import png, png_chunk
 
 CHUNKS_BESIDE_THE_PIXELS = [
