@@ -10,8 +10,8 @@ from bonafide.errors import InvalidRequest, TooLarge
 MOST_OPENED = 100
 """Lists, objects and fields of a document, of which those of callers have less than ten."""
 MOST_OPENED_IN_FRAME = 10_000
-"""Lists and objects of a WebSocket's text frame, of which those of clients and exchanges have a few: what is made of
-one of 2 MB, or tells of its error, takes up to seconds."""
+"""Lists, objects and fields of a WebSocket's text frame, of which those of clients and exchanges have a few: what is
+made of one of 2 MB, or tells of its error, takes up to seconds."""
 _TOKEN = re.compile(rb'[^",:\[{]*+(?:"[^"]*"?|([:\[{])|,|$)')
 """With what lies before it: a string without escapes, a comma, or what begins a list, an object or a field's value."""
 _OPENING = (b"[", b"{", b":", b",")
@@ -33,8 +33,8 @@ def require_frame(text: str) -> None:
     Raises:
         InvalidRequest: it does.
     """
-    if text.count("[") + text.count("{") > MOST_OPENED_IN_FRAME:
-        raise InvalidRequest(f"the frame has more than {MOST_OPENED_IN_FRAME} lists and objects")
+    if sum(text.count(each) for each in "[{:") > MOST_OPENED_IN_FRAME:
+        raise InvalidRequest(f"the frame has more than {MOST_OPENED_IN_FRAME} lists, objects and fields")
 
 
 def require_few_strings(text: bytes | bytearray, most: int) -> None:

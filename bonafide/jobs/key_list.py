@@ -37,7 +37,10 @@ def listed_keys(data: bytes | bytearray, most: int) -> list[str]:
             line = line.removeprefix(BOM_UTF8)
         if not line.strip():
             continue
-        key = _key(line.removesuffix(b"\n").removesuffix(b"\r"), number)
+        key = _decoded(line.removesuffix(b"\n").removesuffix(b"\r"), number)
+        if key in keys:  # millions of lines may be one key
+            continue
+        _check(key, number)
         keys[key] = None
         if len(keys) > most:
             raise too_many_keys(most)
@@ -46,13 +49,15 @@ def listed_keys(data: bytes | bytearray, most: int) -> list[str]:
     return list(keys)
 
 
-def _key(line: bytes, number: int) -> str:
+def _decoded(line: bytes, number: int) -> str:
     try:
-        key = line.decode()
+        return line.decode()
     except UnicodeDecodeError:
         raise InvalidRequest(f"line {number}: the list must be UTF-8") from None
+
+
+def _check(key: str, number: int) -> None:
     try:
         check_key(key)
     except InvalidRequest as error:
         raise InvalidRequest(f"line {number}: {error.message}") from None
-    return key
