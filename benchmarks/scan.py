@@ -35,8 +35,8 @@ from benchmarks.random_models import save_wavlm_base
 from benchmarks.tables import load_average, machine, markdown_table, say
 from bonafide.settings import Settings
 from scan.manifest import read_manifest
-from scan.places import BucketPlace
 from scan.result import read_table
+from scan.result_storage import BucketStorage
 from tests.servers import ACCESS_KEY, ROOT, SECRET_KEY, Server, minio_client, minio_settings, start_minio
 
 BUCKET = "archive"
@@ -181,18 +181,18 @@ def finished(process: "subprocess.Popen[bytes]", log: Path) -> list[tuple[float,
     return cpu.seen
 
 
-def judged(place: BucketPlace, expected: int | None = None) -> Judged:
+def judged(storage: BucketStorage, expected: int | None = None) -> Judged:
     """What the result says now.
 
     Raises:
         RuntimeError: a key has no row, or several.
     """
-    manifest = read_manifest(place)
+    manifest = read_manifest(storage)
     parts = () if manifest is None else manifest.parts
     rows = [
         row
         for part in parts
-        for row in read_table(place, part.recordings, ["key", "scanned_at", "windows"]).to_pylist()
+        for row in read_table(storage, part.recordings, ["key", "scanned_at", "windows"]).to_pylist()
     ]
     keys = Counter(row["key"] for row in rows)
     if expected is not None and (len(keys) != expected or set(keys.values()) != {1}):
@@ -211,7 +211,7 @@ def measured(minio: Server, engine: BareEngine, count: int, log: Path, settings:
         cpu = finished(process, log)
     wall_s = time.time() - began
     after = engine.run(windows)
-    found = judged(_place(minio, prefix), count)
+    found = judged(_storage(minio, prefix), count)
     turns = [Turn(turn.wall_s / windows, turn.cpu_s / windows) for turn in (before, after)]
     return Measured(count, found, found.rows[0][0] - began, wall_s, cpu, turns)
 
@@ -224,11 +224,11 @@ def killed(minio: Server, count: int, log: Path, settings: Settings) -> str:
     """
     prefix = "killed/"
     write_recordings(minio_client(minio), prefix, count)
-    place = _place(minio, prefix)
+    storage = _storage(minio, prefix)
     began = time.monotonic()
 
     def until(process: "subprocess.Popen[bytes]", share: float) -> int:
-        while (committed := len(judged(place).rows)) < share * count:
+        while (committed := len(judged(storage).rows)) < share * count:
             if process.poll() is not None:
                 raise RuntimeError(f"the scan has ended:\n{log.read_text()[-4000:]}")
             time.sleep(_LOOK_S)
@@ -246,7 +246,7 @@ def killed(minio: Server, count: int, log: Path, settings: Settings) -> str:
         time.sleep(_DOWN_S)
         minio.start()
         finished(process, log)
-    judged(place, count)
+    judged(storage, count)
     return (
         f"A process that reads was killed at a quarter, the driver after {at_s:.0f} s with {kept} of {count} "
         f"committed; the same command went on, MinIO was down for {_DOWN_S:.0f} s, and all were there after "
@@ -307,8 +307,8 @@ def _nearest(seen: Sequence[tuple[float, dict[str, float]]], moment: float) -> t
     return min(seen, key=lambda each: abs(each[0] - moment))
 
 
-def _place(minio: Server, prefix: str) -> BucketPlace:
-    return BucketPlace(BUCKET, f"result/{prefix}", minio_settings(minio.address), 0.0)
+def _storage(minio: Server, prefix: str) -> BucketStorage:
+    return BucketStorage(BUCKET, f"result/{prefix}", minio_settings(minio.address), 0.0)
 
 
 def _with_base(folder: Path) -> Settings:

@@ -14,10 +14,10 @@ from models.configured import settings_for
 from scan.arguments import number
 from scan.display import Display
 from scan.options import Options
-from scan.patience import StorageGone
 from scan.progress import Progress
 from scan.ray_errors import RayEnded, translated
 from scan.result import TakenOver
+from scan.retries import StorageGone
 from scan.selection import Selection
 from scan.source import WrongUse
 

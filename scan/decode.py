@@ -27,7 +27,7 @@ from models.configured import settings_for
 from models.info import ImageGeometry, Task
 from scan.items import Item, Whole, items_table, without_array
 from scan.names import is_escaped
-from scan.patience import pauses
+from scan.retries import pauses
 from scan.source import Entry, Source
 
 logger = logging.getLogger(__name__)

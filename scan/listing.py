@@ -8,7 +8,7 @@ from pathlib import Path
 from bonafide.settings import Settings
 from scan.names import as_text
 from scan.options import Options
-from scan.patience import patiently, patiently_awaited
+from scan.retries import retried, retried_async
 from scan.schema import RECORDINGS_FOLDER, WINDOWS_FOLDER
 from scan.source import S3, Entry, Source, WrongUse
 
@@ -22,7 +22,7 @@ def listed(source: Source, options: Options, settings: Settings) -> Iterator[Ent
     """
     own = _own_prefix(source, options.out, settings)
     if options.keys is None:
-        found = patiently(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
+        found = retried(lambda: list(source.entries(settings)), options.patience_s, "listing the archive")
     else:
         keys = list(dict.fromkeys(source.key_of(line) for line in options.keys))
         found = asyncio.run(_looked_up(source, keys, options, settings))
@@ -35,9 +35,7 @@ async def _looked_up(source: Source, keys: list[str], options: Options, settings
     try:
         for key in keys:
             found.append(
-                await patiently_awaited(
-                    partial(source.look_up, key, store, bucket), options.patience_s, "looking up keys"
-                )
+                await retried_async(partial(source.look_up, key, store, bucket), options.patience_s, "looking up keys")
             )
     finally:
         await store.close()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scan.places import Place
+from scan.result_storage import ResultStorage
 from scan.schema import MANIFEST, MANIFEST_FORMAT
 from scan.source import WrongUse
 
@@ -53,13 +53,13 @@ class Manifest:
         return json.dumps(said, indent=1).encode()
 
 
-def read_manifest(place: Place, name: str = MANIFEST) -> Manifest | None:
+def read_manifest(storage: ResultStorage, name: str = MANIFEST) -> Manifest | None:
     """The manifest of a result; None: there is none of this name.
 
     Raises:
         WrongUse: it is of a later release, or no manifest.
     """
-    content = place.read(name)
+    content = storage.read(name)
     if content is None:
         return None
     try:

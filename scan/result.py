@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scan.manifest import Manifest, Part, read_manifest
-from scan.places import Place
+from scan.result_storage import ResultStorage
 from scan.schema import MANIFEST, RECORDINGS, RECORDINGS_FOLDER, WINDOWS, WINDOWS_FOLDER
 from scan.source import WrongUse
 
@@ -28,7 +28,7 @@ TRANSIENT = frozenset({"unavailable", "overloaded", "deadline_exceeded"})
 _REPLACED = "manifest.replaced.json"
 _FOLDERS = (RECORDINGS_FOLDER, WINDOWS_FOLDER)
 _OWN = re.compile(r"[0-9a-f]{32}\.parquet|\.[a-z0-9_]{8}\.part")
-"""Names of what a scan writes into its folders, and of what `FolderPlace` leaves there when it is killed."""
+"""Names of what a scan writes into its folders, and of what `FolderStorage` leaves there when it is killed."""
 
 
 class TakenOver(Exception):
@@ -39,7 +39,7 @@ class Result:
     """A result that this process writes; whoever opens it last is the one that may.
 
     Args:
-        place: where it lies.
+        storage: where it lies.
         scan: what its rows have in common, see `scan.identity`; rows made under another one no longer count.
 
     Attributes:
@@ -50,11 +50,11 @@ class Result:
         StorageGone: its storage does not answer.
     """
 
-    def __init__(self, place: Place, scan: Mapping[str, Any]) -> None:
-        self._place = place
+    def __init__(self, storage: ResultStorage, scan: Mapping[str, Any]) -> None:
+        self._storage = storage
         self._scan = json.loads(json.dumps(scan))
         self._writer = uuid.uuid4().hex
-        found = read_manifest(place)
+        found = read_manifest(storage)
         self._parts: tuple[Part, ...] = ()
         self.replaced = 0
         if found is not None:
@@ -127,60 +127,60 @@ class Result:
 
         What no scan has written stays: the folders of a result may have been somebody's before.
         """
-        found = {folder: self._place.names(folder) for folder in _FOLDERS}
+        found = {folder: self._storage.names(folder) for folder in _FOLDERS}
         self._require_own()  # after the lists: a scan that begins later has written nothing that is in them
-        self._place.remove(_REPLACED)  # before the files that it names
+        self._storage.remove(_REPLACED)  # before the files that it names
         known = {name for part in self._parts for name in part.files}
         for folder, names in found.items():
             for name in names:
                 if name not in known and _OWN.fullmatch(name.removeprefix(f"{folder}/")):
-                    self._place.remove(name)
+                    self._storage.remove(name)
 
     def _replace(self, found: Manifest) -> None:
         """Puts aside what is of another model or other settings; what was put aside for that before counts again."""
-        earlier = read_manifest(self._place, _REPLACED)
+        earlier = read_manifest(self._storage, _REPLACED)
         if earlier is not None and earlier.scan == self._scan and self._has(earlier.parts):
             self._parts = earlier.parts
             logger.warning("%d rows of an earlier scan with this model and these settings count again", self.rows)
             self._put()  # first: nothing else names them once the other rows are put aside
         self.replaced = sum(part.rows for part in found.parts)
         if found.parts:
-            self._place.write(_REPLACED, found.to_json())
+            self._storage.write(_REPLACED, found.to_json())
             logger.warning(
                 "%d rows there are of another model or other settings; they go when this scan ends", self.replaced
             )
 
     def _has(self, parts: Sequence[Part]) -> bool:
         """Whether there are parts, and all of their files."""
-        there = {name for folder in _FOLDERS for name in self._place.names(folder)}
+        there = {name for folder in _FOLDERS for name in self._storage.names(folder)}
         return bool(parts) and there.issuperset(name for part in parts for name in part.files)
 
     def _written(self, recordings: pa.Table, windows: pa.Table) -> Part:
         name = f"{uuid.uuid4().hex}.parquet"
         part = Part(f"{RECORDINGS_FOLDER}/{name}", f"{WINDOWS_FOLDER}/{name}", recordings.num_rows, windows.num_rows)
-        self._place.write(part.windows, _parquet(windows))
-        self._place.write(part.recordings, _parquet(recordings))
+        self._storage.write(part.windows, _parquet(windows))
+        self._storage.write(part.recordings, _parquet(recordings))
         return part
 
     def _read(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        return read_table(self._place, name, columns)
+        return read_table(self._storage, name, columns)
 
     def _require_own(self) -> None:
-        found = read_manifest(self._place)
+        found = read_manifest(self._storage)
         if found is None or found.writer != self._writer:
             raise TakenOver("another scan has begun to write to this result; this one ends")
 
     def _put(self) -> None:
-        self._place.write(MANIFEST, Manifest(self._scan, self._writer, self._parts).to_json())
+        self._storage.write(MANIFEST, Manifest(self._scan, self._writer, self._parts).to_json())
 
 
-def read_table(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
+def read_table(storage: ResultStorage, name: str, columns: list[str] | None = None) -> pa.Table:
     """A file of a part.
 
     Raises:
         WrongUse: it is gone, or damaged.
     """
-    content = place.read(name)
+    content = storage.read(name)
     if content is None:
         raise WrongUse(f"{name} is gone, which the manifest names")
     try:

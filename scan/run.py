@@ -16,9 +16,9 @@ from scan.identity import identity, passed_on
 from scan.items import entries_table
 from scan.listing import listed
 from scan.options import Options
-from scan.places import place_at
 from scan.progress import Progress
 from scan.result import Result
+from scan.result_storage import storage_at
 from scan.score import Scorer, described_model
 from scan.sink import Sink
 from scan.source import Entry, Source
@@ -45,14 +45,14 @@ def scan(options: Options, settings: Settings, tell: Callable[[Progress], None])
         RayError: a model cannot be loaded, or the engine is broken.
     """
     source, cpus, given = Source.at(options.source, settings), usable_cpus(), passed_on(settings)
-    place = place_at(options.out, settings, options.patience_s)
+    storage = storage_at(options.out, settings, options.patience_s)
     # Before the result is opened, which takes it over and writes its manifest.
     entries = [entry for entry in listed(source, options, settings) if options.selection.takes(entry)]
     with session(options.address, cpus, options.scorers, options.gpus):
         needs: dict[str, Any] = {"num_cpus": cpus, "num_gpus": options.gpus}
         described: Any = ray.remote(described_model).options(**needs).remote(options.task, given)
         info = ModelInfo.from_dict(ray.get(described))
-        result = Result(place, identity(source, info, settings))
+        result = Result(storage, identity(source, info, settings))
         finished = result.finished(retry_errors=options.retry_errors)
         todo = [entry for entry in entries if finished.get(entry.key) != entry.etag]
         result.forget([entry.key for entry in todo if entry.key in finished])

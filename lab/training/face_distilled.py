@@ -31,7 +31,7 @@ from lab.training.face_batches import drawn, order_of
 from lab.training.face_distilled_model import FaceTraining, Judged
 from lab.training.face_export import export
 from lab.training.face_hints import Standard, targets
-from lab.training.face_pair import Opinion, PublishedPair
+from lab.training.face_pair import PairOutput, PublishedPair
 from lab.training.face_views import FACE_FACTOR, SIDE, Views, as_cut, for_pair
 from lab.training.recipe import read_recipe
 from models.atomic import atomic
@@ -55,7 +55,7 @@ _AT_ONCE = 64
 class Pair(Protocol):
     """As `face_pair.PublishedPair`."""
 
-    def judge(self, near: Tensor, wide: Tensor) -> Opinion:
+    def judge(self, near: Tensor, wide: Tensor) -> PairOutput:
         """See there."""
 
 
@@ -93,13 +93,13 @@ class Batch(NamedTuple):
         pictures: uint8 (n, `SIDE`, `SIDE`, 3), RGB.
         near: see `Views`.
         spoof: 1, 0, or -1 where there is no label; float32 (n,).
-        opinion: of the pair on the same pixels.
+        output: of the pair on the same pixels.
     """
 
     pictures: Tensor
     near: Tensor
     spoof: Tensor
-    opinion: Opinion
+    output: PairOutput
 
 
 class Scales(NamedTuple):
@@ -109,27 +109,27 @@ class Scales(NamedTuple):
     maps: list[Standard]
 
     @classmethod
-    def of(cls, opinions: Sequence[Opinion]) -> "Scales":
-        """Those of these opinions together."""
-        maps = zip(*(targets(each) for each in opinions), strict=True)
-        return cls(Standard.of([each.seen for each in opinions]), [Standard.of(each) for each in maps])
+    def of(cls, outputs: Sequence[PairOutput]) -> "Scales":
+        """Those of these outputs together."""
+        maps = zip(*(targets(each) for each in outputs), strict=True)
+        return cls(Standard.of([each.seen for each in outputs]), [Standard.of(each) for each in maps])
 
 
 def batch_of(crops: Crops, places: NDArray[np.int64], pair: Pair, recipe: Recipe, rng: np.random.Generator) -> Batch:
     """Faces as `face_batches.drawn` draws them; the pair is asked about the very pixels."""
     faces = drawn(crops, places, recipe.blended, rng)
-    opinion = pair.judge(*for_pair(Views(faces.pictures, faces.near)))
+    output = pair.judge(*for_pair(Views(faces.pictures, faces.near)))
     pictures = torch.round(faces.pictures * 255).permute(0, 2, 3, 1).to(torch.uint8)
-    return Batch(pictures, faces.near, faces.spoof, opinion)
+    return Batch(pictures, faces.near, faces.spoof, output)
 
 
 def loss(judged: Judged, hints: Sequence[Tensor], batch: Batch, scales: Scales, recipe: Recipe) -> Tensor:
     """How far both judges and all views are from what is to be learned, a scalar."""
-    fake = batch.opinion.fake
+    fake = batch.output.fake
     found = functional.binary_cross_entropy_with_logits(judged.pair, torch.sigmoid(fake))
     found = found + _LOG_ODDS * functional.smooth_l1_loss(judged.pair, fake.clamp(-_SURE, _SURE))
-    found = found + recipe.seen * functional.smooth_l1_loss(judged.seen, scales.seen(batch.opinion.seen))
-    for hint, target, standard in zip(hints, targets(batch.opinion), scales.maps, strict=True):
+    found = found + recipe.seen * functional.smooth_l1_loss(judged.seen, scales.seen(batch.output.seen))
+    for hint, target, standard in zip(hints, targets(batch.output), scales.maps, strict=True):
         found = found + recipe.hints * functional.smooth_l1_loss(hint, standard(target))
     labelled = batch.spoof >= 0
     label = functional.binary_cross_entropy_with_logits(judged.label[labelled], batch.spoof[labelled], reduction="sum")
@@ -150,8 +150,8 @@ class Training:
     def __init__(self, recipe: Recipe, crops: Crops, dev: Crops, pair: Pair, work: Path) -> None:
         torch.manual_seed(recipe.seed)
         self._recipe, self._crops, self._dev, self._pair, self._work = recipe, crops, dev, pair, work
-        self._scales = Scales.of([self._batch(step).opinion for step in range(_SAMPLED)])
-        self._dev_fake = torch.cat([opinion.fake for opinion in self._opinions_on_dev()])
+        self._scales = Scales.of([self._batch(step).output for step in range(_SAMPLED)])
+        self._dev_fake = torch.cat([output.fake for output in self._outputs_on_dev()])
         self.model = FaceTraining(asdict(recipe))
         self.mean = running_mean(self.model, recipe.averaging)
         self._optimizer = torch.optim.AdamW(decaying(self.model, recipe.weight_decay), lr=recipe.learning_rate)
@@ -241,7 +241,7 @@ class Training:
             ]
         return torch.cat([part.pair for part in parts]), torch.cat([part.label for part in parts])
 
-    def _opinions_on_dev(self) -> Iterator[Opinion]:
+    def _outputs_on_dev(self) -> Iterator[PairOutput]:
         for at in range(0, len(self._dev.spoof), _AT_ONCE):
             views = as_cut(self._dev.pictures[at : at + _AT_ONCE], self._dev.boxes[at : at + _AT_ONCE])
             yield self._pair.judge(*for_pair(views))

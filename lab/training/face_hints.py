@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lab.training.face_pair import Opinion
+from lab.training.face_pair import PairOutput
 from lab.training.face_views import SIDE, cut
 
 _NEAR, _LAST = 10, 5
@@ -57,9 +57,9 @@ class Hints(nn.Module):
         return [projection(place) for projection, place in zip(self.projections, places, strict=True)]
 
 
-def targets(opinion: Opinion) -> list[Tensor]:
+def targets(output: PairOutput) -> list[Tensor]:
     """The pair's maps, in the model's places where they lie closer."""
-    (_, near, near_last), (wide_first, wide, wide_last) = opinion.near, opinion.wide
+    (_, near, near_last), (wide_first, wide, wide_last) = output.near, output.wide
     eighth, sixteenth = (functional.adaptive_avg_pool2d(each, SIDE // by) for each, by in ((wide_first, 8), (wide, 16)))
     return [near, eighth, sixteenth, near_last, wide_last]
 

@@ -24,7 +24,7 @@ _CLOSEST = 1e-3
 """No probability is nearer to 0 or 1: what a teacher is sure of, it need not be right about."""
 
 
-class Opinion(NamedTuple):
+class PairOutput(NamedTuple):
     """What the pair says of n faces.
 
     Attributes:
@@ -54,7 +54,7 @@ class PublishedPair:
     def __init__(self, folder: Path, threads: int) -> None:
         self._networks = networks(folder, threads, _with_maps)
 
-    def judge(self, near: Tensor, wide: Tensor) -> Opinion:
+    def judge(self, near: Tensor, wide: Tensor) -> PairOutput:
         """Judges n faces.
 
         Args:
@@ -70,7 +70,7 @@ class PublishedPair:
         )
         live = (torch.softmax(first[0], 1)[:, LIVE] + torch.softmax(second[0], 1)[:, LIVE]) / 2
         live = live.clamp(_CLOSEST, 1 - _CLOSEST)
-        return Opinion(torch.log((1 - live) / live), torch.cat([first[1], second[1]], 1), first[2:], second[2:])
+        return PairOutput(torch.log((1 - live) / live), torch.cat([first[1], second[1]], 1), first[2:], second[2:])
 
 
 def networks(folder: Path, threads: int, opened: Callable[[Any], Any]) -> list[Any]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from bonafide.environment import WrongSettings, read_settings
 from scan.arguments import number
 from scan.names import as_text
-from scan.patience import StorageGone
-from scan.places import FolderPlace, place_at
 from scan.report.csv_files import write_csv
 from scan.report.gathering import gathered
 from scan.report.page import rendered
 from scan.report.tables import for_csv
+from scan.result_storage import FolderStorage, storage_at
+from scan.retries import StorageGone
 from scan.source import WrongUse
 
 MAX_TOP = 1000
@@ -37,10 +37,10 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0, or 2 where there is no result to read, or the report cannot be written.
     """
     try:
-        place = place_at(options.results, read_settings(), _PATIENCE_S)
-        found = gathered(place, top=options.top, source_depth=options.source_depth)
+        storage = storage_at(options.results, read_settings(), _PATIENCE_S)
+        found = gathered(storage, top=options.top, source_depth=options.source_depth)
         page = rendered(found, name=options.results).encode("utf-8", "backslashreplace")
-        FolderPlace(options.out.parent, patience_s=0.0).write(options.out.name, page)
+        FolderStorage(options.out.parent, patience_s=0.0).write(options.out.name, page)
         paths = [options.out]
         if options.csv:
             paths += write_csv(options.csv, for_csv(found))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from scan.places import FolderPlace
 from scan.report.tables import Table, Value
+from scan.result_storage import FolderStorage
 
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 """With which a formula begins; those of full width too, where that is how one types."""
@@ -25,14 +25,14 @@ def write_csv(folder: Path, tables: Iterable[Table]) -> list[Path]:
     Raises:
         WrongUse, StorageGone: a file cannot be written.
     """
-    place, paths = FolderPlace(folder, patience_s=0.0), []
+    storage, paths = FolderStorage(folder, patience_s=0.0), []
     for table in tables:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow([column.name for column in table.columns])
         writer.writerows([_cell(value) for value in row] for row in table.rows)
         name = f"{table.name}.csv"
-        place.write(name, text.getvalue().encode("utf-8", "backslashreplace"))
+        storage.write(name, text.getvalue().encode("utf-8", "backslashreplace"))
         paths.append(folder / name)
     return paths
 

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scan.places import Place
 from scan.report import histograms, outcomes, remarks
 from scan.report.counts import Groups
 from scan.report.histograms import Histograms
@@ -15,6 +14,7 @@ from scan.report.remarks import Remarks
 from scan.report.results import PART, batches, opened
 from scan.report.strips import Strips
 from scan.report.suspicious import MostSuspicious
+from scan.result_storage import ResultStorage
 
 NO_FOLDER = "(no folder)"
 NOT_READ = "(not read)"
@@ -134,11 +134,11 @@ def sources(keys: Any, depth: int) -> Any:
     return pc.fill_null(pc.struct_field(found, "source"), NO_FOLDER)
 
 
-def gathered(place: Place, *, top: int, source_depth: int = 1) -> Gathered:
+def gathered(storage: ResultStorage, *, top: int, source_depth: int = 1) -> Gathered:
     """Reads both tables of a scan.
 
     Args:
-        place: where the result lies.
+        storage: where the result lies.
         top: how many of the most suspicious are kept.
         source_depth: folders of a key that make its source, 1 or more.
 
@@ -146,15 +146,15 @@ def gathered(place: Place, *, top: int, source_depth: int = 1) -> Gathered:
         WrongUse: there is no result, or a file of it is gone or no such table.
         StorageGone: its storage does not answer.
     """
-    parts, archive = opened(place)
+    parts, archive = opened(storage)
     found = Gathered(archive, top, source_depth)
-    for rows in batches(place, [(n, part.recordings) for n, part in enumerate(parts)], sorted(_COLUMNS), _BATCH):
+    for rows in batches(storage, [(n, part.recordings) for n, part in enumerate(parts)], sorted(_COLUMNS), _BATCH):
         found.add(rows)
     suspicious = found.suspicious
     found.strips = Strips.for_rows(suspicious)
     keys = pa.array([row["key"] for row in suspicious], pa.string())
     holding = [(number, parts[number].windows) for number in sorted({row[PART] for row in suspicious})]
-    for windows in batches(place, holding, _WINDOW_COLUMNS, _BATCH):
+    for windows in batches(storage, holding, _WINDOW_COLUMNS, _BATCH):
         for window in windows.filter(pc.is_in(windows["key"], keys)).to_pylist():
             found.strips.add(window)
     return found

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scan.manifest import Part, read_manifest
-from scan.places import Place
+from scan.result_storage import ResultStorage
 from scan.schema import MANIFEST
 from scan.source import WrongUse
 
@@ -20,26 +20,26 @@ _AHEAD = 4
 """Files that are read before they are needed."""
 
 
-def opened(place: Place) -> tuple[Sequence[Part], str]:
+def opened(storage: ResultStorage) -> tuple[Sequence[Part], str]:
     """The parts of the result there, and the archive that it is of.
 
     Raises:
         WrongUse: there is no result, or one of a later release.
         StorageGone: its storage does not answer.
     """
-    manifest = read_manifest(place)
+    manifest = read_manifest(storage)
     if manifest is None:
         raise WrongUse(f"no {MANIFEST} there: no result of a scan")
     return manifest.parts, str(manifest.scan.get("archive") or "")
 
 
 def batches(
-    place: Place, names: Sequence[tuple[int, str]], columns: Sequence[str], rows: int
+    storage: ResultStorage, names: Sequence[tuple[int, str]], columns: Sequence[str], rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Rows of some files, in their order.
 
     Args:
-        place: where they lie.
+        storage: where they lie.
         names: number and file of each part.
         columns: what is read; `PART` comes to it.
         rows: in a batch, roughly.
@@ -49,7 +49,7 @@ def batches(
         StorageGone: the storage does not answer.
     """
     held: list[pa.RecordBatch] = []
-    for number, name, content in _contents(place, names):
+    for number, name, content in _contents(storage, names):
         try:
             for batch in pq.ParquetFile(io.BytesIO(content)).iter_batches(rows, columns=list(columns)):
                 held.append(batch.append_column(PART, pa.array([number] * len(batch), pa.int64())))
@@ -66,14 +66,14 @@ def _joined(held: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(held)
 
 
-def _contents(place: Place, names: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str, bytes]]:
+def _contents(storage: ResultStorage, names: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str, bytes]]:
     """The files' bytes, `_AHEAD` of them read meanwhile."""
     todo = iter(names)
     with ThreadPoolExecutor(_AHEAD) as pool:
         reading: deque[tuple[int, str, Future[Any]]] = deque()
         while True:
             while len(reading) < _AHEAD and (following := next(todo, None)):
-                reading.append((*following, pool.submit(place.read, following[1])))
+                reading.append((*following, pool.submit(storage.read, following[1])))
             if not reading:
                 return
             number, name, future = reading.popleft()

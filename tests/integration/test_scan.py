@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
 
 from scan.manifest import read_manifest
-from scan.places import FolderPlace
 from scan.result import read_table
+from scan.result_storage import FolderStorage
 from scripts.local_service import ROOT, LocalService
 from tests.integration.tiny_models import tiny_models
 from tests.media import encode, speech_like
@@ -45,10 +45,10 @@ def scanned(source: Path, out: Path) -> None:
 
 
 def table(out: Path, which: str) -> list[dict[str, Any]]:
-    place = FolderPlace(out, 0)
-    manifest = read_manifest(place)
+    storage = FolderStorage(out, 0)
+    manifest = read_manifest(storage)
     assert manifest is not None
-    return [row for part in manifest.parts for row in read_table(place, getattr(part, which)).to_pylist()]
+    return [row for part in manifest.parts for row in read_table(storage, getattr(part, which)).to_pylist()]
 
 
 # In bf16 the last digits may be rounded otherwise in another batch.

@@ -12,7 +12,7 @@ from bonafide.storage.folder import PlainFolder
 from bonafide.storage.store import ObjectStat
 from scan.listing import listed
 from scan.options import Options
-from scan.patience import StorageGone
+from scan.retries import StorageGone
 from scan.selection import Selection
 from scan.source import Source, WrongUse
 

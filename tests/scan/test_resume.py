@@ -20,8 +20,8 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed (dependency group scan)")
 
 from scan.manifest import Part, read_manifest
-from scan.places import BucketPlace
 from scan.result import read_table
+from scan.result_storage import BucketStorage
 from scan.source import Source, WrongUse
 from tests.integration.tiny_models import tiny_models
 from tests.media import encode, speech_like
@@ -162,17 +162,17 @@ class Results:
     """What the manifest names, read past the proxy."""
 
     def __init__(self, minio: Server) -> None:
-        self.place = BucketPlace(BUCKET, RESULT, minio_settings(minio.address), 0.0)
+        self.storage = BucketStorage(BUCKET, RESULT, minio_settings(minio.address), 0.0)
 
     def parts(self) -> Sequence[Part]:
-        manifest = read_manifest(self.place)
+        manifest = read_manifest(self.storage)
         return () if manifest is None else manifest.parts
 
     def committed(self) -> int:
         return sum(part.rows for part in self.parts())
 
     def table(self, which: str) -> list[dict[str, Any]]:
-        return [row for part in self.parts() for row in read_table(self.place, getattr(part, which)).to_pylist()]
+        return [row for part in self.parts() for row in read_table(self.storage, getattr(part, which)).to_pylist()]
 
     def check(self) -> None:
         """Every key once, every window once, nothing beside."""
@@ -185,17 +185,17 @@ class Results:
         assert Counter(key for key, _ in windows) == {row["key"]: row["windows"] for row in rows}
         assert {row["windows"] for row in rows} == {1, 2}
         named = {name for part in self.parts() for name in (part.recordings, part.windows)}
-        assert {*self.place.names("recordings"), *self.place.names("windows")} == named
+        assert {*self.storage.names("recordings"), *self.storage.names("windows")} == named
 
 
 def test_a_bucket_that_is_not_there_is_no_storage_to_wait_for(minio: Server) -> None:
     settings = minio_settings(minio.address)
     with pytest.raises(WrongUse, match="no bucket 'nowhere'"):
         list(Source.at("s3://nowhere/", settings).entries(settings))
-    place = BucketPlace("nowhere", "", settings, 60.0)
-    assert place.read("manifest.json") is None
+    storage = BucketStorage("nowhere", "", settings, 60.0)
+    assert storage.read("manifest.json") is None
     with pytest.raises(WrongUse, match="no bucket 'nowhere'"):
-        place.write("manifest.json", b"{}")
+        storage.write("manifest.json", b"{}")
 
 
 @pytest.mark.timeout(900)
@@ -223,7 +223,7 @@ async def test_a_scan_survives_its_workers_its_driver_and_its_storage(minio: Ser
             assert not alive, [_title(each) for each in alive]
         before = results.committed()
         assert A_FEW < before < RECORDINGS
-        results.place.write(f"recordings/{uuid.uuid4().hex}.parquet", b"PAR1 and no more")
+        results.storage.write(f"recordings/{uuid.uuid4().hex}.parquet", b"PAR1 and no more")
         old = {row["key"]: (row["etag"], row["scanned_at"]) for row in results.table("recordings")}
         changed, content = min(old), recording(RECORDINGS)
         minio_client(minio).put_object(BUCKET, changed, io.BytesIO(content), len(content))

@@ -16,7 +16,7 @@ from lab.training.data.face_crops import Crops
 from lab.training.face_distilled import GEOMETRY, Batch, Recipe, Scales, Training, batch_of, loss
 from lab.training.face_distilled_model import FaceTraining
 from lab.training.face_export import export
-from lab.training.face_pair import WIDTH, Opinion, PublishedPair
+from lab.training.face_pair import WIDTH, PairOutput, PublishedPair
 from lab.training.face_views import SIDE
 from lab.training.recipe import read_recipe
 from models.configured import settings_for
@@ -28,12 +28,12 @@ RECIPE = Path(__file__).parents[3] / "lab" / "training" / "face-distilled.yaml"
 class Brightness:
     """In place of the pair: the darker the middle of a face, the more fake. Its maps are the picture, made small."""
 
-    def judge(self, near: Tensor, wide: Tensor) -> Opinion:
+    def judge(self, near: Tensor, wide: Tensor) -> PairOutput:
         """See the class."""
         fake = 6 - 12 * near.mean((1, 2, 3))
         small = functional.adaptive_avg_pool2d(wide.mean(1, keepdim=True), 16).flatten(1)
         first, second = (list(_maps(each)) for each in (near, wide))
-        return Opinion(fake, small[:, :WIDTH], first, second)
+        return PairOutput(fake, small[:, :WIDTH], first, second)
 
 
 def _maps(pictures: Tensor) -> Iterator[Tensor]:
@@ -75,19 +75,19 @@ def test_the_pair_is_asked_about_the_pixels_that_are_learned(tiny: Recipe) -> No
     planes = batch.pictures.permute(0, 3, 1, 2).float() / 255
     for place, (left, top, right, bottom) in enumerate(batch.near.round().int().tolist()):
         middle = planes[place, :, top:bottom, left:right].mean()
-        assert float(batch.opinion.fake[place]) == pytest.approx(float(6 - 12 * middle), abs=0.25)
+        assert float(batch.output.fake[place]) == pytest.approx(float(6 - 12 * middle), abs=0.25)
     assert batch.spoof.tolist() == [-1, -1, 0, 1, 0, 1, 0, 1], "a quarter is laid over another"
 
 
 def test_blends_have_no_label_to_be_learned(tiny: Recipe) -> None:
     batch = batch_of(crops(16, 1), np.arange(8), Brightness(), tiny, np.random.default_rng(3))
-    model, scales = FaceTraining(vars(tiny)), Scales.of([batch.opinion])
+    model, scales = FaceTraining(vars(tiny)), Scales.of([batch.output])
     judged = model(batch.pictures)
     hints = model.hints(judged.maps, batch.near)
     said = judged._replace(label=torch.tensor([9.0] * 4 + [0.0] * 4))
 
     def found(labels: float, spoof: list[int]) -> float:
-        changed = Batch(batch.pictures, batch.near, torch.tensor(spoof, dtype=torch.float32), batch.opinion)
+        changed = Batch(batch.pictures, batch.near, torch.tensor(spoof, dtype=torch.float32), batch.output)
         weighed = replace(tiny, labels=labels)
         return loss(said, hints, changed, scales, weighed).item()
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from lab.training.face_hints import Hints, Maps, Standard, targets
-from lab.training.face_pair import Opinion, PublishedPair
+from lab.training.face_pair import PairOutput, PublishedPair
 from lab.training.face_views import PAIR_SIDE, SIDE
 from tests.published import WEIGHTS, needs_weights
 
@@ -18,10 +18,10 @@ def maps(count: int) -> Maps:
 @needs_weights
 def test_each_hint_has_the_shape_of_its_target() -> None:
     pictures = torch.rand(3, 3, PAIR_SIDE, PAIR_SIDE)
-    opinion = PublishedPair(WEIGHTS, 1).judge(pictures, pictures)
+    output = PublishedPair(WEIGHTS, 1).judge(pictures, pictures)
     near = torch.tensor([[20.0, 20.0, 100.0, 100.0]] * 3)
     hints = Hints(6, 10, 12)(maps(3), near)
-    wanted = targets(opinion)
+    wanted = targets(output)
     assert [hint.shape for hint in hints] == [target.shape for target in wanted]
 
 
@@ -40,7 +40,7 @@ def test_the_near_hints_come_from_where_the_near_crop_lies() -> None:
 
 def test_wide_maps_are_brought_to_the_models_places() -> None:
     whole = [torch.full((2, channels, edge, edge), 3.0) for channels, edge in ((64, 20), (128, 10), (128, 5))]
-    found = targets(Opinion(torch.zeros(2), torch.zeros(2, 256), whole, whole))
+    found = targets(PairOutput(torch.zeros(2), torch.zeros(2, 256), whole, whole))
     assert [tuple(each.shape[1:]) for each in found] == [
         (128, 10, 10), (64, 16, 16), (128, 8, 8), (128, 5, 5), (128, 5, 5),
     ]  # fmt: skip

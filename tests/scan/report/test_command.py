@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scan.places import FolderPlace
 from scan.report.command import add_options, run
 from scan.report.csv_files import write_csv
 from scan.report.tables import Column, Table
 from scan.result import Result
+from scan.result_storage import FolderStorage
 from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
 from tests.servers import ACCESS_KEY, SECRET_KEY, Server, minio_client, minio_server
 
@@ -56,7 +56,7 @@ def test_html_and_csv_of_the_same_numbers(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_result_as_a_scan_writes_it(tmp_path: Path) -> None:
-    result = Result(FolderPlace(tmp_path / "results", 0.0), {"archive": "calls", "task": "voice"})
+    result = Result(FolderStorage(tmp_path / "results", 0.0), {"archive": "calls", "task": "voice"})
     first = recording("a", score=0.9, label="spoof", windows=2)
     result.add([first], windows(first, [0.9, 0.8]))
     result.add([failed("b"), recording("c")], [])

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from scan.places import FolderPlace
 from scan.report import gathering, tables
 from scan.report.counts import Groups
 from scan.report.gathering import Gathered, gathered
 from scan.report.histograms import BINS
+from scan.result_storage import FolderStorage
 from tests.scan.report.made import Row, failed, random_rows, recording, windows, written
 
 
 def read(folder: Path, **options: int) -> Gathered:
-    return gathered(FolderPlace(folder, 0.0), **{"top": 20, **options})
+    return gathered(FolderStorage(folder, 0.0), **{"top": 20, **options})
 
 
 def outcome(row: Row) -> str:

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from scan.places import FolderPlace
 from scan.report.gathering import gathered
 from scan.report.page import MAX_ROWS, rendered
+from scan.result_storage import FolderStorage
 from tests.browser import chromium, opened
 from tests.node import axe
 from tests.scan.report.made import BEGIN, Row, failed, random_rows, recording, windows, written
@@ -31,8 +31,8 @@ HOSTILE = (
 
 
 def report(folder: Path, rows: list[Row], window_rows: list[Row] | None = None, top: int = 20) -> str:
-    place = FolderPlace(written(folder, rows, window_rows or [], parts=2), 0.0)
-    return rendered(gathered(place, top=top), name="results <of> a scan")
+    storage = FolderStorage(written(folder, rows, window_rows or [], parts=2), 0.0)
+    return rendered(gathered(storage, top=top), name="results <of> a scan")
 
 
 class Elements(HTMLParser):

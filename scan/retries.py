@@ -34,7 +34,7 @@ class StorageGone(Exception):
     """The storage did not answer for as long as one was ready to wait; what is committed stays."""
 
 
-class _OutOfPatience:
+class _StopAfter:
     """Stops before a pause that would end so many seconds after the first failure, however long that took to come."""
 
     def __init__(self, patience_s: float) -> None:
@@ -55,12 +55,12 @@ def pauses(patience_s: float) -> dict[str, Any]:
     """
     return {
         "wait": wait_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
-        "stop": _OutOfPatience(patience_s),
+        "stop": _StopAfter(patience_s),
         "reraise": True,
     }
 
 
-def patiently(action: Callable[[], T], patience_s: float, what: str) -> T:
+def retried(action: Callable[[], T], patience_s: float, what: str) -> T:
     """The result of `action`, which is repeated while the storage fails.
 
     Raises:
@@ -73,8 +73,8 @@ def patiently(action: Callable[[], T], patience_s: float, what: str) -> T:
         raise _ended(what, error) from error
 
 
-async def patiently_awaited(action: Callable[[], Awaitable[T]], patience_s: float, what: str) -> T:
-    """As `patiently`, of what is awaited."""
+async def retried_async(action: Callable[[], Awaitable[T]], patience_s: float, what: str) -> T:
+    """As `retried`, of what is awaited."""
     try:
         return await AsyncRetrying(**_repeating(patience_s, what))(action)
     except _FAILURES as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from bonafide.errors import Unavailable
-from scan.patience import StorageGone, patiently
+from scan.retries import StorageGone, retried
 
 
 def failing(times: int, each_s: float) -> Callable[[], int]:
@@ -25,14 +25,14 @@ def failing(times: int, each_s: float) -> Callable[[], int]:
 
 
 def test_an_action_that_takes_longer_than_patience_is_tried_again_too() -> None:
-    assert patiently(failing(1, 1.0), 0.9, "listing") == 2
+    assert retried(failing(1, 1.0), 0.9, "listing") == 2
 
 
 def test_patience_ends() -> None:
     with pytest.raises(StorageGone, match="listing: Unavailable"):
-        patiently(failing(9, 0.1), 0.9, "listing")
+        retried(failing(9, 0.1), 0.9, "listing")
 
 
 def test_without_patience_nothing_is_tried_again() -> None:
     with pytest.raises(StorageGone):
-        patiently(failing(1, 0.0), 0.0, "listing")
+        retried(failing(1, 0.0), 0.0, "listing")

@@ -1,11 +1,11 @@
-"""Folders as places of results."""
+"""Folders that hold results."""
 
 import errno
 from pathlib import Path
 
 import pytest
 
-from scan.places import FolderPlace
+from scan.result_storage import FolderStorage
 from scan.source import WrongUse
 from tests.folder_sync import Folders
 
@@ -15,11 +15,11 @@ from tests.folder_sync import Folders
 def test_a_folder_that_cannot_be_one_is_not_waited_for(folder: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"-")
     with pytest.raises(WrongUse, match=f"writing manifest.json: .*{message}"):
-        FolderPlace(tmp_path / folder, 600.0).write("manifest.json", b"{}")
+        FolderStorage(tmp_path / folder, 600.0).write("manifest.json", b"{}")
 
 
 def test_a_file_system_that_syncs_no_folders_has_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", Folders(errno.EINVAL))
-    place = FolderPlace(tmp_path, 0.0)
-    place.write("manifest.json", b"{}")
-    assert place.read("manifest.json") == b"{}"
+    storage = FolderStorage(tmp_path, 0.0)
+    storage.write("manifest.json", b"{}")
+    assert storage.read("manifest.json") == b"{}"

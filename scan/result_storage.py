@@ -11,13 +11,13 @@ from minio.error import S3Error
 from bonafide.settings import Settings
 from bonafide.storage.minio import open_client
 from models.folder_sync import sync_folder
-from scan.patience import patiently
+from scan.retries import retried
 from scan.source import WrongUse
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket"}
 
 
-class Place(Protocol):
+class ResultStorage(Protocol):
     """Files by their paths. Each method waits for a storage that is gone, and raises `StorageGone` at last.
 
     Of one that refuses it raises `WrongUse` at once.
@@ -36,7 +36,7 @@ class Place(Protocol):
         """Removes a file, if it is there."""
 
 
-class FolderPlace:
+class FolderStorage:
     """A folder; what it lacks is made.
 
     Args:
@@ -49,13 +49,13 @@ class FolderPlace:
         self._patience_s = patience_s
 
     def read(self, name: str) -> bytes | None:
-        """See `Place`."""
+        """See `ResultStorage`."""
         path = self._folder / name
-        return patiently(lambda: path.read_bytes() if path.exists() else None, self._patience_s, f"reading {name}")
+        return retried(lambda: path.read_bytes() if path.exists() else None, self._patience_s, f"reading {name}")
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place`: written beside, and renamed when it is on the disk."""
-        patiently(lambda: self._write(self._folder / name, content), self._patience_s, f"writing {name}")
+        """See `ResultStorage`: written beside, and renamed when it is on the disk."""
+        retried(lambda: self._write(self._folder / name, content), self._patience_s, f"writing {name}")
 
     @staticmethod
     def _write(path: Path, content: bytes) -> None:
@@ -73,20 +73,20 @@ class FolderPlace:
         sync_folder(path.parent)
 
     def names(self, folder: str) -> list[str]:
-        """See `Place`; those of a write that was killed are among them."""
+        """See `ResultStorage`; those of a write that was killed are among them."""
 
         def found() -> list[str]:
             parent = self._folder / folder
             return [f"{folder}/{each.name}" for each in parent.iterdir()] if parent.is_dir() else []
 
-        return patiently(found, self._patience_s, f"listing {folder}")
+        return retried(found, self._patience_s, f"listing {folder}")
 
     def remove(self, name: str) -> None:
-        """See `Place`."""
-        patiently(lambda: (self._folder / name).unlink(missing_ok=True), self._patience_s, f"removing {name}")
+        """See `ResultStorage`."""
+        retried(lambda: (self._folder / name).unlink(missing_ok=True), self._patience_s, f"removing {name}")
 
 
-class BucketPlace:
+class BucketStorage:
     """A prefix of a bucket of MinIO or S3, whose objects appear whole.
 
     Args:
@@ -103,7 +103,7 @@ class BucketPlace:
         self._patience_s = patience_s
 
     def read(self, name: str) -> bytes | None:
-        """See `Place`."""
+        """See `ResultStorage`."""
 
         def found() -> bytes | None:
             try:
@@ -118,10 +118,10 @@ class BucketPlace:
                 response.close()
                 response.release_conn()
 
-        return patiently(found, self._patience_s, f"reading {name}")
+        return retried(found, self._patience_s, f"reading {name}")
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place`."""
+        """See `ResultStorage`."""
 
         def put() -> None:
             try:
@@ -131,25 +131,25 @@ class BucketPlace:
                     raise WrongUse(f"there is no bucket {self._bucket!r}") from error
                 raise
 
-        patiently(put, self._patience_s, f"writing {name}")
+        retried(put, self._patience_s, f"writing {name}")
 
     def names(self, folder: str) -> list[str]:
-        """See `Place`."""
+        """See `ResultStorage`."""
 
         def found() -> list[str]:
             objects = self._client.list_objects(self._bucket, f"{self._prefix}{folder}/", recursive=True)
             return [(each.object_name or "").removeprefix(self._prefix) for each in objects]
 
-        return patiently(found, self._patience_s, f"listing {folder}")
+        return retried(found, self._patience_s, f"listing {folder}")
 
     def remove(self, name: str) -> None:
-        """See `Place`."""
+        """See `ResultStorage`."""
         remove = self._client.remove_object
-        patiently(lambda: remove(self._bucket, self._prefix + name), self._patience_s, f"removing {name}")
+        retried(lambda: remove(self._bucket, self._prefix + name), self._patience_s, f"removing {name}")
 
 
-def place_at(address: str, settings: Settings, patience_s: float) -> Place:
-    """The place at `s3://BUCKET/PREFIX`, or a folder; without an endpoint, buckets are folders below `objects_dir`.
+def storage_at(address: str, settings: Settings, patience_s: float) -> ResultStorage:
+    """The storage at `s3://BUCKET/PREFIX`, or a folder; without an endpoint, buckets are folders below `objects_dir`.
 
     Raises:
         WrongUse: no folder or bucket is named.
@@ -157,14 +157,14 @@ def place_at(address: str, settings: Settings, patience_s: float) -> Place:
     if not address:
         raise WrongUse("a result's address is empty: name a folder, or s3://BUCKET/PREFIX")
     if not address.startswith("s3://"):
-        return FolderPlace(Path(address), patience_s)
+        return FolderStorage(Path(address), patience_s)
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     if not bucket:
         raise WrongUse(f"{address}: name a bucket, as in s3://verdicts/calls/")
     prefix = prefix.strip("/")
     if not settings.minio_endpoint:
-        return FolderPlace(settings.objects_dir / bucket / prefix, patience_s)
-    return BucketPlace(bucket, prefix and prefix + "/", settings, patience_s)
+        return FolderStorage(settings.objects_dir / bucket / prefix, patience_s)
+    return BucketStorage(bucket, prefix and prefix + "/", settings, patience_s)
 
 
 def _umask() -> int:
