@@ -140,7 +140,7 @@ async def test_windows_of_many_sockets_meet_in_one_batch(service: LocalService, 
 
 
 @pytest.mark.slow
-async def test_memory_stays_flat_with_a_hasty_sender_and_a_reader_that_never_reads(stored: StoredService) -> None:
+async def test_memory_stays_flat_with_a_fast_sender_and_a_reader_that_never_reads(stored: StoredService) -> None:
     service = stored.service  # its models are tiny: what is waited for is the transport
     process = process_of(service, "Bonafide")
     second = speech_like(1.0)[0].astype("<f4").tobytes()

@@ -88,7 +88,7 @@ class NameService:
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIND_PERIOD_S", 0.0)
     monkeypatch.setattr(module, "_PROBE_TIMEOUT_S", 0.05)
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
@@ -96,7 +96,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WATCH_PAUSE_S", 0.0)
 
 
-async def test_the_least_busy_is_asked_and_an_idle_house_takes_turns() -> None:
+async def test_the_least_busy_is_asked_and_idle_ones_take_turns() -> None:
     names = NameService("a", "b")
     both = names.replicas()
     assert await both.info() == INFO
