@@ -115,7 +115,7 @@ async def test_uvicorn_does_not_close_it_for_being_idle() -> None:
         await send({"type": "http.response.body"})  # type: ignore[operator]
 
     port = free_port()
-    config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, timeout_keep_alive=2)
+    config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, timeout_keep_alive=3)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
