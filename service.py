@@ -63,6 +63,7 @@ try:
     SETTINGS = read_settings()
 except WrongSettings as error:
     raise SystemExit(f"Bonafide cannot start: {error}") from None
+configure_logging(SETTINGS.log_level, SETTINGS.log_format)  # of the supervisor; each process does it anew
 # As the engines decide for themselves; BentoML needs to know before they are loaded. Of use in the runners alone: a
 # service on another machine takes the sizes from its runners.
 DEVICE: Device = "cuda" if SETTINGS.engine != "openvino" and cuda_is_available() else "cpu"

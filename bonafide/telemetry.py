@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _TRANSPORT: ContextVar[str] = ContextVar("transport", default="")
 
 LOGGERS = ("bonafide", "models", "lab")
+_BENTOML_HANDLER = "tracehandler"
+"""Name of the one handler of BentoML's servers, for its own loggers, uvicorn's, circus' and all others."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 CALLS = Counter(
@@ -254,7 +256,7 @@ async def observed(transport: str, method: str, call: Call, level: int = logging
 
 
 def configure_logging(level: str, style: str) -> None:
-    """Sends the service's loggers to standard output; BentoML's are not changed.
+    """Sends the service's loggers to standard output; in JSON, those of BentoML's servers have the same lines.
 
     Args:
         level: a name of `logging`.
@@ -275,16 +277,19 @@ def configure_logging(level: str, style: str) -> None:
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
     )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what is wrong with a form is its sender's to know
     for name in LOGGERS:
         ours = logging.getLogger(name)
         ours.handlers = [handler]
         ours.setLevel(level)
         ours.propagate = False
+    for theirs in logging.getLogger("bentoml").handlers:
+        if theirs.name == _BENTOML_HANDLER and not console:
+            theirs.filters.clear()  # they add fields for BentoML's format
+            theirs.setFormatter(formatter)

@@ -1,9 +1,12 @@
-"""The log: what a bug of ours leaves in it."""
+"""The log: what a bug of ours leaves in it, and BentoML's lines in it."""
 
+import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
+from bentoml._internal.log import TraceRecordFilter
 
 from bonafide.calls import Call
 from bonafide.errors import Internal
@@ -37,3 +40,25 @@ async def test_a_traceback_has_no_media_and_no_secrets(style: str, capsys: pytes
     assert "a bug with 7 bytes and a key of 8" in log
     assert "ABCDEFG" not in log
     assert key not in log
+
+
+@pytest.mark.parametrize(("style", "is_json"), [("json", True), ("console", False)])
+def test_lines_of_bentoml_s_servers_are_json_too(
+    style: str, is_json: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.name = "tracehandler"
+    handler.addFilter(TraceRecordFilter())
+    handler.setFormatter(logging.Formatter("%(component)s %(message)s"))
+    theirs = logging.getLogger("bentoml")
+    monkeypatch.setattr(theirs, "handlers", [handler])
+    monkeypatch.setattr(theirs, "level", logging.INFO)
+    configure_logging("INFO", style)
+    logging.getLogger("bentoml.serve").info("Service %s initialized", "Any")
+    line = capsys.readouterr().out
+    if is_json:
+        told = json.loads(line)
+        del told["timestamp"]
+        assert told == {"level": "info", "logger": "bentoml.serve", "message": "Service Any initialized"}
+    else:
+        assert line.endswith("] Service Any initialized\n")
