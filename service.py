@@ -42,7 +42,7 @@ from bonafide.bento.shutdown import IdleDrain
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.supervisor import secure_supervisor
 from bonafide.bento.timeouts import cancel_request_timers
-from bonafide.bento.tracing import refuse_missing_exporter
+from bonafide.bento.tracing import ignore_baggage, refuse_missing_exporter
 from bonafide.environment import WrongSettings, read_settings
 from bonafide.runner.remote import RunnerResult
 from bonafide.security.exposure import UnprotectedError, require_private, require_protection
@@ -99,6 +99,7 @@ clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)
 cancel_request_timers()
 name_endpoints_by_route()
+ignore_baggage()
 refuse_missing_exporter()
 serve_newest_certificate(SETTINGS)
 bound_servers(SETTINGS)

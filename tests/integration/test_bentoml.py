@@ -349,3 +349,9 @@ def test_the_quick_event_loop_and_parser_are_used(service: LocalService) -> None
 def test_no_path_is_redirected_to_a_whole_address(service: LocalService, path: str) -> None:
     answer = httpx.post(f"{service.url}{path}", content=b"voice")
     assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+def test_baggage_of_a_callers_trace_is_not_read(service: LocalService) -> None:
+    for path in ("/livez", "/health"):
+        assert httpx.get(f"{service.url}{path}", headers={"baggage": "no-pair-of-this-caller"}).status_code == 200
+    assert "no-pair-of-this-caller" not in service.log.read_text()
