@@ -17,7 +17,7 @@ from bonafide.api import messages
 from bonafide.api.grpc_calls import Context, abort, begin
 from bonafide.api.grpc_health import Health
 from bonafide.api.grpc_intake import STREAM_BYTES, Intake, IntakeInterceptor
-from bonafide.api.grpc_jobs import JOBS_SERVICE, JobsServicer
+from bonafide.api.grpc_jobs import CREATE_METHOD, JOBS_SERVICE, JobsServicer
 from bonafide.api.grpc_live import analyze_live
 from bonafide.api.grpc_security import KeyInterceptor, keep_metadata_from_log, server_credentials
 from bonafide.api.grpc_servicer import Servicer
@@ -291,7 +291,7 @@ def _calls(app: App, largest: int, received: int) -> Intake:
         idle_s=settings.grpc_idle_s,
         largest=largest,
         pausing=frozenset({_LIVE_METHOD}),
-        readers={_PHOTO_METHOD: _photo_of},
+        readers={_PHOTO_METHOD: _photo_of, CREATE_METHOD: bytes},
     )
 
 

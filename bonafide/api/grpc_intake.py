@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -24,6 +24,8 @@ from bonafide.security.fair_share import FairShare
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
+
+T = TypeVar("T")
 
 STREAM_BYTES = 128 * 1024
 """What gRPC buffers for a stream of which nobody reads. A message up to this size is not counted anywhere else."""
@@ -138,10 +140,7 @@ class Intake:
     def _decoded(self, raw: bytes, read: Callable[[bytes], Any] | None) -> Any:
         if len(raw) > self.largest:
             raise TooLarge(f"a message of {len(raw)} bytes; at most {self.largest} are accepted")
-        try:
-            return raw if read is None else read(raw)
-        except DecodeError as error:
-            raise InvalidRequest("the bytes are no message of this method, or a text in it is not UTF-8") from error
+        return raw if read is None else parsed(raw, read)
 
 
 class IntakeInterceptor(grpc.aio.ServerInterceptor):
@@ -163,6 +162,18 @@ class IntakeInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         return None if handler is None else self._of_method(method).guarded(method, handler)
+
+
+def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
+    """The message that these bytes are.
+
+    Raises:
+        InvalidRequest: they are none.
+    """
+    try:
+        return parse(raw)
+    except DecodeError as error:
+        raise InvalidRequest("the bytes are no message of this method, or a text in it is not UTF-8") from error
 
 
 async def _next(context: Context, idle_s: float | None) -> bytes | None:

@@ -5,15 +5,19 @@ import asyncio
 from opentelemetry.trace import Tracer
 
 from bonafide.api.grpc_calls import Context
+from bonafide.api.grpc_intake import parsed
 from bonafide.api.grpc_servicer import Servicer
 from bonafide.api.job_messages import job_message, result_message
+from bonafide.api.protobuf_extent import require_few_fields
 from bonafide.app import App
 from bonafide.jobs.jobs import JobRequest
+from bonafide.jobs.key_list import most_texts
 from bonafide.security.caller import current_caller
 from proto import jobs_pb2 as messages
 from proto import jobs_pb2_grpc
 
 JOBS_SERVICE = messages.DESCRIPTOR.services_by_name["Jobs"].full_name
+CREATE_METHOD = f"/{JOBS_SERVICE}/Create"
 
 
 class JobsServicer(Servicer, jobs_pb2_grpc.JobsServicer):
@@ -23,9 +27,11 @@ class JobsServicer(Servicer, jobs_pb2_grpc.JobsServicer):
         super().__init__(app, tracer)
         self._limit_s = app.settings.call_timeout_s
 
-    async def Create(self, request: messages.CreateJobRequest, context: Context) -> messages.Job:
-        """Accepts a job."""
+    async def Create(self, raw: bytes, context: Context) -> messages.Job:  # type: ignore[override]
+        """Accepts a job; its message is read here, since it may hold a million keys."""
         async with self._call("CreateJob", context, self._limit_s):
+            jobs = self._app.require_jobs()
+            request = await asyncio.to_thread(_wanted, raw, most_texts(jobs.max_keys))
             wanted = JobRequest(
                 bucket=request.bucket,
                 keys=request.keys,
@@ -35,7 +41,7 @@ class JobsServicer(Servicer, jobs_pb2_grpc.JobsServicer):
                 priority=request.priority,
                 task=request.task,
             )
-            return job_message(await self._app.require_jobs().create(wanted, current_caller()))
+            return job_message(await jobs.create(wanted, current_caller()))
         raise AssertionError("a call that fails is aborted")
 
     async def Get(self, request: messages.GetJobRequest, context: Context) -> messages.Job:
@@ -60,3 +66,8 @@ class JobsServicer(Servicer, jobs_pb2_grpc.JobsServicer):
                 for document in page:
                     # In a thread: one of hours takes half a second, in which no other call would go on.
                     await context.write(await asyncio.to_thread(result_message, document))
+
+
+def _wanted(raw: bytes, most: int) -> messages.CreateJobRequest:
+    require_few_fields(raw, most)
+    return parsed(raw, messages.CreateJobRequest.FromString)

@@ -16,7 +16,7 @@ from bonafide.app import App
 from bonafide.calls import Call
 from bonafide.errors import InvalidRequest
 from bonafide.jobs.jobs import JobRequest
-from bonafide.jobs.key_list import listed_keys, most_bytes
+from bonafide.jobs.key_list import listed_keys, most_bytes, most_texts
 from bonafide.security.caller import current_caller
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -24,8 +24,6 @@ LIST_FIELD = "list"
 """Of a form: the part with the keys, one a line."""
 FORM_FIELDS = ("bucket", "prefix", "callback_url", "idempotency_key", "priority", "task")
 _MOST_OF_A_FIELD = 4096
-_TIMES_A_KEY = 16
-"""How often each of the most keys may come in JSON, where one that comes again counts for nothing."""
 _JSON_LINES = "application/x-ndjson"
 
 
@@ -48,7 +46,7 @@ async def create_job(app: App, request: Request, _call: Call) -> Response:
         wanted = await _in_form(app, request, jobs.max_keys)
     else:
         async with body(request, app.budget, MAX_BODY_BYTES) as data:
-            await asyncio.to_thread(require_few_strings, data, _TIMES_A_KEY * jobs.max_keys)
+            await asyncio.to_thread(require_few_strings, data, most_texts(jobs.max_keys))
             wanted = read_json(WantedJob, data)
     job = await jobs.create(JobRequest(**wanted.model_dump()), current_caller())
     return JSONResponse(job_json(job), 202, headers={"location": f"/jobs/{job.job_id}"})

@@ -14,12 +14,11 @@ from bonafide.errors import Forbidden, InvalidRequest, ObjectNotFound
 from bonafide.jobs.job import PRIORITIES, TASKS, Job, Priority, Task
 from bonafide.jobs.key_list import too_many_keys
 from bonafide.jobs.store import JobStore
-from bonafide.storage.store import ObjectStore, check_location
+from bonafide.storage.store import ObjectStore, check_key, check_location, check_prefix
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
-_URL = re.compile(r"[!-~]+", re.ASCII)
-_MAX_URL = 2048
+_URL = re.compile(r"[!-~]{1,2048}", re.ASCII)
 _PAGE = 1000
 """Keys listed at a time."""
 _RESULTS_AT_ONCE, _RESULT_BYTES_AT_ONCE = 100, 4 * 1024 * 1024
@@ -48,10 +47,12 @@ class JobRequest:
     priority: str = ""
     task: str = ""
 
-    @property
-    def fingerprint(self) -> str:
-        """Differs when the job would, by whatever words it is asked for; the idempotency key does not count."""
-        keys = list(dict.fromkeys(self.keys))
+    def fingerprint(self, keys: Sequence[str]) -> str:
+        """Differs when the job would, by whatever words it is asked for; the idempotency key does not count.
+
+        Args:
+            keys: its own, each of them once.
+        """
         wanted = [self.bucket, keys, self.prefix, self.callback_url, _priority(self.priority)]
         if _task(self.task) != "voice":  # what jobs of recordings are known by is older than tasks
             wanted.append(self.task)
@@ -106,13 +107,13 @@ class Jobs:
         if task not in self._tasks:
             raise ObjectNotFound(f"this service takes no jobs of the task {task!r}")
         self._check_callback(wanted.callback_url)
-        fingerprint = await asyncio.to_thread(lambda: wanted.fingerprint)
+        distinct, fingerprint = await asyncio.to_thread(_distinct_keys, wanted)
         if wanted.idempotency_key:
             if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
                 raise InvalidRequest("idempotency_key must be 1 to 128 printable ASCII characters without spaces")
             if (earlier := await self.store.find(caller, wanted.idempotency_key)) is not None:
                 return _same(earlier, fingerprint)
-        keys = await self._keys(wanted)
+        keys = await self._keys(wanted, distinct)
         job = Job(
             uuid.uuid4().hex,
             caller,
@@ -172,12 +173,11 @@ class Jobs:
             yield page
             after += len(page)
 
-    async def _keys(self, wanted: JobRequest) -> list[str]:
-        if bool(wanted.keys) == (wanted.prefix is not None):
+    async def _keys(self, wanted: JobRequest, keys: list[str]) -> list[str]:
+        if bool(keys) == (wanted.prefix is not None):
             raise InvalidRequest("one of keys and prefix must be given: which recordings are to be judged")
         if wanted.prefix is not None:
             return await self._listed(wanted.bucket, wanted.prefix)
-        keys = list(dict.fromkeys(wanted.keys))
         if len(keys) > self.max_keys:
             raise too_many_keys(self.max_keys)
 
@@ -202,15 +202,34 @@ class Jobs:
         """Callers name a place that this process then calls, so only origins of the settings are accepted."""
         if not url:
             return
+        if not _URL.fullmatch(url):  # before `urlsplit`, which goes through it slowly, and keeps it
+            raise _not_a_url()
         try:
             parts = urlsplit(url)
             has_user = parts.username is not None or parts.password is not None
         except ValueError:
-            raise InvalidRequest("callback_url must be a URL like https://app.example.com/jobs") from None
-        if len(url) > _MAX_URL or not _URL.fullmatch(url) or has_user or parts.fragment:
-            raise InvalidRequest("callback_url must be a URL like https://app.example.com/jobs")
+            raise _not_a_url() from None
+        if has_user or parts.fragment:
+            raise _not_a_url()
         if f"{parts.scheme}://{parts.netloc}".lower() not in self._callbacks:
             raise Forbidden("callbacks may not go to this address; BONAFIDE_JOBS_CALLBACKS names those that may")
+
+
+def _distinct_keys(wanted: JobRequest) -> tuple[list[str], str]:
+    """The keys, each of them once, and the fingerprint. Slow: for threads.
+
+    Raises:
+        InvalidRequest: a name is too long to be one. What else they must be is looked at where they are used.
+    """
+    keys = list(dict.fromkeys(wanted.keys))
+    check_prefix(wanted.bucket, wanted.prefix or "", ())
+    if keys:
+        check_key(max(keys, key=len))
+    return keys, wanted.fingerprint(keys)
+
+
+def _not_a_url() -> InvalidRequest:
+    return InvalidRequest("callback_url must be a URL like https://app.example.com/jobs")
 
 
 def _priority(text: str) -> Priority:

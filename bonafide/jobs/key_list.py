@@ -7,11 +7,17 @@ from bonafide.errors import InvalidRequest, TooLarge
 from bonafide.storage.store import MAX_KEY_BYTES, check_key
 
 _END_OF_LINE = 2
+_TIMES_A_KEY = 16
 
 
 def most_bytes(most_keys: int) -> int:
     """So many bytes have room for so many keys of the greatest length, each with its end of line."""
     return most_keys * (MAX_KEY_BYTES + _END_OF_LINE)
+
+
+def most_texts(most_keys: int) -> int:
+    """So many texts a request may hold, since a key that comes again counts for nothing."""
+    return most_keys * _TIMES_A_KEY
 
 
 def too_many_keys(most: int) -> TooLarge:

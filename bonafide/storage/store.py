@@ -15,7 +15,7 @@ from bonafide.errors import Forbidden, InvalidRequest, TooLarge
 from bonafide.media_digest import MediaDigest
 
 MAX_KEY_BYTES = 1024
-_BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_BUCKET = re.compile(r"(?!.{64})(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -342,6 +342,13 @@ async def test_over_grpc(app: App, client: httpx.AsyncClient) -> None:
         assert dict(verdict.predictions) == pytest.approx(kept["predictions"])
         assert len([each async for each in stub.Results(messages.JobResultsRequest(id=job.id, after=3))]) == 1
         assert (await stub.Cancel(messages.CancelJobRequest(id=job.id))).state == "done"
+        with pytest.raises(grpc.aio.AioRpcError, match="more than 80 fields") as refused:
+            await stub.Create(messages.CreateJobRequest(bucket="calls", keys=["a"] * 80))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        no_message: Any = channel.unary_unary("/jobs.Jobs/Create")
+        with pytest.raises(grpc.aio.AioRpcError, match="no message of this method") as refused:
+            await no_message(b"\x12\xff")
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.Get(messages.GetJobRequest(id="0" * 32))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND

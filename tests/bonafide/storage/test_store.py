@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -140,6 +141,13 @@ async def test_a_missing_bucket_is_not_found(shelf: Shelf) -> None:
 
 BAD_BUCKETS = """,ab,Upper,under_score,..,a/b,a..b,.abc,abc.,-abc,abc-,a.-b,a-.b,192.168.0.1,аbc,a b,a%2fb"""
 BAD_KEYS = """,/,/etc/passwd,a/,a//b,.,..,../a,a/../b,a/./b,a/.."""
+
+
+def test_a_bucket_name_of_megabytes_is_refused_at_once() -> None:
+    began = time.thread_time()
+    with pytest.raises(InvalidRequest):
+        check_location("-" * 32_000_000, "a", ())
+    assert time.thread_time() - began < 0.1
 
 
 @pytest.mark.parametrize("bucket", [*BAD_BUCKETS.split(","), "a" * 64, "abc\n", "a\0b", "\ud800bc"])
