@@ -112,7 +112,8 @@ async def analyze_live(
                 case Refused(error):
                     raise error
                 case LiveSummary():
-                    await writer.write(audio.LiveAudioEvent(summary=_summary(output, call)))
+                    # In a thread: one of hours takes a part of a second, in which no other call would go on.
+                    await writer.write(await asyncio.to_thread(_summary_event, output, call))
 
         try:
             summary = await stream.run(inputs(), send, rest)
@@ -154,6 +155,10 @@ def _window(verdict: LiveWindowVerdict, names: Sequence[str]) -> audio.LiveWindo
         llr=verdict.llr,
         channel=channel_name(verdict.channel, names),
     )
+
+
+def _summary_event(summary: LiveSummary, call: Call) -> audio.LiveAudioEvent:
+    return audio.LiveAudioEvent(summary=_summary(summary, call))
 
 
 def _summary(summary: LiveSummary, call: Call) -> audio.LiveSummary:

@@ -3,6 +3,7 @@
 By default each frame gets exactly one reply, on which clients of the older service rely.
 """
 
+import asyncio
 import math
 import uuid
 from collections.abc import AsyncGenerator
@@ -128,9 +129,15 @@ class DetectConversation:
         )
 
     async def _send(self, output: object) -> None:
+        # In a thread: a summary of hours takes a part of a second, in which no other call would go on.
+        is_long = isinstance(output, LiveSummary)
+        text = await asyncio.to_thread(self._text, output) if is_long else self._text(output)
+        if text is not None:
+            await self._websocket.send_text(text)
+
+    def _text(self, output: object) -> str | None:
         frame = self._frame(output)
-        if frame is not None:
-            await self._websocket.send_text(frame.text())
+        return None if frame is None else frame.text()
 
     def _frame(self, output: object) -> replies.ServerMessage | None:
         match output:

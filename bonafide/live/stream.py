@@ -325,7 +325,7 @@ class LiveStream:
     async def _write(self, send: Send, trial: VoiceTrial) -> LiveSummary:
         ending = await self._scoring.run(send, trial)
         self.end_source()
-        summary = self.summary(ending)
+        summary = await asyncio.to_thread(self.summary, ending)  # of hours it takes as long as many windows
         failure = self.session.failure
         # Who comes again, as after `GOING_AWAY`, is judged then.
         if summary.score is None and failure is not None and ending is not Ending.GOING_AWAY:

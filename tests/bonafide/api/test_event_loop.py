@@ -11,12 +11,17 @@ import httpx
 import numpy as np
 import pytest
 
-from bonafide.api import grpc_jobs, messages
+from bonafide.api import grpc_jobs, grpc_live, messages, websocket_replies
 from bonafide.api.grpc import GrpcServer
 from bonafide.app import App
-from proto import jobs_pb2, jobs_pb2_grpc
+from bonafide.live import stream as live_stream
+from proto import audio_analyzer_pb2, audio_analyzer_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from tests.bonafide.api.job_app import job_app, job_settings, working
+from tests.bonafide.api.socket_messages import chunk, frame
+from tests.bonafide.api.socket_server import client as socket_client
+from tests.bonafide.api.socket_server import socket_server
 from tests.bonafide.fakes import LocalRemote
+from tests.bonafide.live.conversation import level
 from tests.media import wav
 
 
@@ -69,6 +74,25 @@ async def test_answers_and_results_are_made_in_threads(
     await server.stop(0)
     assert read.found
     assert loop not in read.found
+
+
+async def test_summaries_of_live_sessions_are_made_in_threads(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = threading.current_thread().name
+    made = [Threads(monkeypatch, live_stream, "summary_of"), Threads(monkeypatch, grpc_live, "_summary")]
+    server = GrpcServer(app)
+    (port,) = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        heard = audio_analyzer_pb2.LiveAudioRequest(audio=level(0.75, 1.5).tobytes())
+        live: Any = audio_analyzer_pb2_grpc.AudioAnalysisStub(channel)
+        assert [each.WhichOneof("event") async for each in live.AnalyzeLive(iter([heard]))] == ["window", "summary"]
+    await server.stop(0)
+    made.append(Threads(monkeypatch, websocket_replies, "timeline_window"))
+    async with socket_server() as sockets, socket_client(sockets.url) as old:
+        await old.ask(chunk(0.75, 1.5))
+        assert len((await old.ask(frame("end"))).windows) == 2
+    for each in made:
+        assert each.found
+        assert loop not in each.found
 
 
 async def test_an_answer_that_cannot_be_written_is_a_bug_of_ours(
