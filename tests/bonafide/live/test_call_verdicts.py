@@ -57,6 +57,14 @@ async def test_a_foreign_value_under_its_key_is_no_verdict(foreign: bytes, caplo
     assert await here.get("CA1") == verdict("done"), "the one of this process"
 
 
+async def test_a_verdict_that_all_replicas_know_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of four hours it has three megabytes, and to parse it thrice held all other calls up for 0.2 s.
+    here = over(MemoryKeyValue(10**6, 60))
+    await here.put("CA1", verdict("done"))
+    monkeypatch.delattr("bonafide.live.call_verdicts.json")
+    assert await here.get("CA1") == verdict("done")
+
+
 async def test_where_a_call_goes_on_elsewhere_the_newest_is_found_here_too() -> None:
     store = MemoryKeyValue(10**6, 60)
     here, there = over(store), over(store)
