@@ -28,7 +28,7 @@ def ignore_baggage() -> None:
 
     Corrects every propagator that this process has or makes, of HTTP, gRPC and the runners.
     """
-    W3CBaggagePropagator.extract = _none_extracted  # type: ignore[method-assign]
+    W3CBaggagePropagator.extract = _none_extracted  # type: ignore[assignment, method-assign]
 
 
 def refuse_missing_exporter() -> None:
@@ -40,7 +40,7 @@ def _none_extracted(
     _self: W3CBaggagePropagator,
     carrier: CarrierT,
     context: Context | None = None,
-    getter: Getter[CarrierT] = default_getter,  # type: ignore[assignment]
+    getter: Getter[CarrierT] = default_getter,
 ) -> Context:
     return get_current() if context is None else context
 
