@@ -122,6 +122,8 @@ class AsyncBonafideClient:
                 if upload.failure is not None:
                     raise upload.failure from None
                 raise
+            finally:
+                await upload.aleave()
 
     async def predict_liveness(self, source: Source, *, timeout_s: float | None = FACE_TIMEOUT_S) -> FaceReport:
         """Judges a photo of a face; `timeout_s` counts for reading it too."""

@@ -159,6 +159,8 @@ class BonafideClient:
                 if upload.failure is not None:
                     raise upload.failure from None
                 raise
+            finally:
+                upload.leave()
 
     def predict_liveness(self, source: Source, *, timeout_s: float | None = FACE_TIMEOUT_S) -> FaceReport:
         """Judges a photo of a face.

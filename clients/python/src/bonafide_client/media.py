@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeAlias
 
-from .errors import TooLarge
+from .errors import TooLarge, Unavailable
 from .proto.audio_analyzer_pb2 import AnalyzeAudioRequest, AnalyzeUploadRequest
 from .results import AudioEvent, ChunkScore, Progress
 from .threads import in_thread
@@ -43,6 +43,7 @@ class Upload:
 
     `parts` or `aparts` is what gRPC sends, `follow` is told what comes back. `failure` is what the file
     or the callback raised meanwhile: gRPC would hide it, so whoever waits for the call raises it instead.
+    `leave` or `aleave` is called when the call is over: its caller may read the file again, and send it anew.
 
     Args:
         source: the recording.
@@ -67,12 +68,15 @@ class Upload:
         self._on_progress = on_progress
         self._progress = Progress()
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._over = False
         self._first = True
         self._abort: Callable[[], object] | None = None
         self._abort_known = threading.Event()
 
     def __enter__(self) -> "Upload":
         self._file = self._opened.__enter__()
+        self._rewinds = self._file.seekable()
         self._progress = Progress(total_bytes=_size(self._file))
         return self
 
@@ -80,6 +84,19 @@ class Upload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.__exit__(kind, error, trace)
+
+    def leave(self) -> None:
+        """Nothing more is read. Waits for the part that is being read, unless it is a pipe's, which may be silent."""
+        self._over = True
+        if self._rewinds:
+            with self._reading:
+                pass
+
+    async def aleave(self) -> None:
+        """As `leave`, for the asyncio client."""
+        self._over = True
+        if self._rewinds and self._reading.locked():
+            await in_thread(self.leave)
 
     def parts(self) -> Iterator[AnalyzeUploadRequest]:
         """The parts, for the blocking client; runs in gRPC's own thread."""
@@ -116,7 +133,10 @@ class Upload:
         return event
 
     def _next_part(self) -> AnalyzeUploadRequest | None:
-        data = _read(self._file)
+        with self._reading:
+            if self._over:
+                raise Unavailable("the call has ended")
+            data = _read(self._file)
         if not data and not self._first:
             return None
         if not self._first:

@@ -13,7 +13,16 @@ from typing import Any
 import grpc
 import pytest
 
-from bonafide_client import AsyncBonafideClient, BonafideClient, ChunkScore, Internal, Progress, TooLarge, Unavailable
+from bonafide_client import (
+    AsyncBonafideClient,
+    BonafideClient,
+    ChunkScore,
+    Internal,
+    Overloaded,
+    Progress,
+    TooLarge,
+    Unavailable,
+)
 
 from .conftest import Twin
 from .peer import Failure, Peer
@@ -119,6 +128,38 @@ async def test_a_callback_that_raises_ends_the_call(twin: Twin, peer: Peer) -> N
     # It may be over before the peer hears of it.
     await until(lambda: all(call.ended.is_set() for call in peer.calls))
     assert not any(call.complete for call in peer.calls)
+
+
+class SlowFile(io.BytesIO):
+    """A file on a slow share: each part is on its way for a while."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.2)
+        return super().read(size)
+
+
+async def test_a_file_object_may_be_judged_again_as_soon_as_it_was_refused(twin: Twin, peer: Peer) -> None:
+    peer.failures.append(Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", "overloaded"))
+    recording = SlowFile(b"head" + bytes(300_000) + b"tail")
+    with pytest.raises(Overloaded):
+        await twin.ask("analyze_file", recording)
+    assert recording.tell() in (0, 262_144)
+    recording.seek(0)
+    await twin.ask("analyze_file", recording)
+    assert b"".join(part.data for part in peer.calls[1].parts) == recording.getvalue()
+
+
+async def test_a_file_object_is_not_read_once_its_call_was_cancelled(address: str, peer: Peer) -> None:
+    recording = SlowFile(bytes(3_000_000))
+    async with AsyncBonafideClient(address) as client:
+        task = asyncio.create_task(client.analyze_file(recording))
+        await until(lambda: peer.calls)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        place = recording.tell()
+        await asyncio.sleep(0.3)
+        assert recording.tell() == place
 
 
 async def test_a_text_file_object_is_refused(twin: Twin) -> None:
