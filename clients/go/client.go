@@ -32,8 +32,6 @@ const (
 	StatusTimeout = 10 * time.Second
 )
 
-const partBytes = 256 * 1024
-
 // A call is repeated only while its request is buffered, by itself up to 256 KiB: this holds the largest photo that the
 // service takes by default.
 const photoRetryBytes = 17 << 20
@@ -119,11 +117,11 @@ func (c *Client) StreamObject(
 		defer cancel()
 		stream, err := c.audio.AnalyzeAudioStream(ctx, stored(bucket, key, taskID, given))
 		if err != nil {
-			yield(nil, failure(err, nil))
+			yield(nil, failure(ctx, err, nil))
 			return
 		}
 		complete := false
-		for event, err := range received(stream, misreadEvent) {
+		for event, err := range received(ctx, stream, misreadEvent) {
 			complete = event.GetSummary() != nil
 			if !yield(event, err) || err != nil {
 				return
@@ -135,7 +133,8 @@ func (c *Client) StreamObject(
 	}
 }
 
-// AnalyzeUpload judges a recording that is sent along, read part by part.
+// AnalyzeUpload judges a recording that is sent along, read part by part. A reader that cannot be rewound, such as a pipe
+// or the body of a request, may still be read when the context has ended, and is not to be used again then.
 func (c *Client) AnalyzeUpload(
 	ctx context.Context, recording io.Reader, taskID string, given ...AnalysisOption,
 ) (*audioanalyzer.AnalyzeAudioResponse, error) {
@@ -143,12 +142,12 @@ func (c *Client) AnalyzeUpload(
 	defer cancel()
 	stream, err := c.audio.AnalyzeUpload(ctx)
 	if err != nil {
-		return nil, failure(err, nil)
+		return nil, failure(ctx, err, nil)
 	}
-	if err := send(stream, recording, taskID, chosen(given)); err != nil {
+	if err := send(ctx, stream, recording, taskID, chosen(given)); err != nil {
 		return nil, err
 	}
-	for event, err := range received(stream, misreadEvent) {
+	for event, err := range received(ctx, stream, misreadEvent) {
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +225,7 @@ func ask[Request, Response any](
 	var trailer metadata.MD
 	answer, err := method(ctx, request, append(options, grpc.Trailer(&trailer))...)
 	if err != nil {
-		return answer, failure(err, trailer)
+		return answer, failure(ctx, err, trailer)
 	}
 	return answer, nil
 }
@@ -237,7 +236,9 @@ type receiver[Event any] interface {
 }
 
 // received yields what a stream brings until it ends; an error is the last thing it yields. What is misread is one.
-func received[Event any](stream receiver[Event], misread func(Event) error) iter.Seq2[Event, error] {
+func received[Event any](
+	ctx context.Context, stream receiver[Event], misread func(Event) error,
+) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		var none Event
 		for {
@@ -246,7 +247,7 @@ func received[Event any](stream receiver[Event], misread func(Event) error) iter
 				return
 			}
 			if err != nil {
-				yield(none, failure(err, stream.Trailer()))
+				yield(none, failure(ctx, err, stream.Trailer()))
 				return
 			}
 			if err := misread(event); err != nil {
@@ -258,44 +259,4 @@ func received[Event any](stream receiver[Event], misread func(Event) error) iter
 			}
 		}
 	}
-}
-
-// send returns what the recording's reader returned, if that is not its end. The service may end the call before it has
-// everything: its reason is then in what is received.
-func send(
-	stream grpc.BidiStreamingClient[audioanalyzer.AnalyzeUploadRequest, audioanalyzer.AnalyzeAudioEvent],
-	recording io.Reader,
-	taskID string,
-	how analysis,
-) error {
-	for buffer := make([]byte, partBytes); ; {
-		n, err := fill(buffer, recording)
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if n > 0 {
-			part := &audioanalyzer.AnalyzeUploadRequest{
-				Data: buffer[:n], TaskId: taskID, HopSeconds: how.hopSeconds, ChannelMode: how.channelMode,
-			}
-			if sent := stream.Send(part); errors.Is(sent, io.EOF) {
-				return nil
-			} else if sent != nil {
-				return failure(sent, nil)
-			}
-		}
-		if err == io.EOF {
-			return stream.CloseSend()
-		}
-	}
-}
-
-// fill reads until the buffer is full or the reader ends. Unlike io.ReadFull it tells an end from io.ErrUnexpectedEOF,
-// which the body of a request returns whose sender has left: the beginning of a recording must not be judged as all of it.
-func fill(buffer []byte, from io.Reader) (n int, err error) {
-	for n < len(buffer) && err == nil {
-		var read int
-		read, err = from.Read(buffer[n:])
-		n += read
-	}
-	return n, err
 }

@@ -271,7 +271,7 @@ func TestOnlyATimeThatCanBeWaitedIsOne(t *testing.T) {
 		"1.5": 1500 * time.Millisecond, "0": 0, "-3": 0, "NaN": 0, "inf": 0, "1e300": 0, "soon": 0,
 	} {
 		var failed *Error
-		err := failure(status.Error(codes.ResourceExhausted, "busy"), metadata.Pairs("retry-after-s", text))
+		err := failure(t.Context(), status.Error(codes.ResourceExhausted, "busy"), metadata.Pairs("retry-after-s", text))
 		if !errors.As(err, &failed) || failed.RetryAfter != want {
 			t.Errorf("%s: %v", text, failed.RetryAfter)
 		}

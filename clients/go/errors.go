@@ -1,6 +1,9 @@
 package bonafide
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -12,18 +15,35 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-const codeTooLarge = "too_large"
+const (
+	codeTooLarge    = "too_large"
+	codeUnavailable = "unavailable"
+	codeInternal    = "internal"
+)
+
+// What the service would say, for statuses that gRPC itself or a proxy made.
+var wordOf = map[codes.Code]string{
+	codes.InvalidArgument:   "invalid_request",
+	codes.NotFound:          "object_not_found",
+	codes.PermissionDenied:  "forbidden",
+	codes.Unauthenticated:   "unauthenticated",
+	codes.ResourceExhausted: "overloaded",
+	codes.Unavailable:       codeUnavailable,
+	codes.Canceled:          codeUnavailable, // by the service, which is going away
+	codes.DeadlineExceeded:  "deadline_exceeded",
+}
 
 var errTorn = &Error{
-	Code:    "internal",
+	Code:    codeInternal,
 	Status:  codes.Internal,
 	Message: "the service ended the call without a verdict",
 }
 
 // Error is what the service said when a call failed.
 type Error struct {
-	// Code is the service's word for what happened, such as "overloaded"; empty when the call did not reach it, but
-	// "too_large" when a message was over a limit of gRPC.
+	// Code is the service's word for what happened, such as "overloaded"; where it said none, as when the call did not
+	// reach it, the word for the status, and "too_large" of a message over a limit of gRPC. Empty when the context was
+	// cancelled.
 	Code   string
 	Status codes.Code
 	// Message is written for people.
@@ -51,10 +71,10 @@ func (e *Error) Temporary() bool {
 	if e.Code == codeTooLarge {
 		return false
 	}
-	return e.Status == codes.Unavailable || e.Status == codes.ResourceExhausted || e.Status == codes.DeadlineExceeded
+	return e.Code == codeUnavailable || e.Status == codes.Unavailable || e.Status == codes.ResourceExhausted || e.Status == codes.DeadlineExceeded
 }
 
-func failure(err error, trailer metadata.MD) error {
+func failure(ctx context.Context, err error, trailer metadata.MD) error {
 	said, ok := status.FromError(err)
 	if !ok {
 		return err
@@ -71,8 +91,8 @@ func failure(err error, trailer metadata.MD) error {
 		Message:   said.Message(),
 		RequestID: first("x-request-id"),
 	}
-	if failed.Code == "" && failed.Status == codes.ResourceExhausted && strings.Contains(failed.Message, "larger than max") {
-		failed.Code = codeTooLarge // said by gRPC itself
+	if failed.Code == "" {
+		failed.Code = ownWord(ctx, said)
 	}
 	// NaN and what no Duration holds fail this.
 	seconds, err := strconv.ParseFloat(first("retry-after-s"), 64)
@@ -80,4 +100,15 @@ func failure(err error, trailer metadata.MD) error {
 		failed.RetryAfter = time.Duration(seconds * float64(time.Second))
 	}
 	return failed
+}
+
+// ownWord is the code of a status that came without one.
+func ownWord(ctx context.Context, said *status.Status) string {
+	switch {
+	case said.Code() == codes.Canceled && errors.Is(ctx.Err(), context.Canceled):
+		return ""
+	case said.Code() == codes.ResourceExhausted && strings.Contains(said.Message(), "larger than max"):
+		return codeTooLarge
+	}
+	return cmp.Or(wordOf[said.Code()], codeInternal)
 }

@@ -35,10 +35,10 @@ func (c *Client) JobResults(ctx context.Context, id string, after uint32) iter.S
 		defer cancel()
 		stream, err := c.jobs.Results(ctx, &jobs.JobResultsRequest{Id: id, After: after})
 		if err != nil {
-			yield(nil, failure(err, nil))
+			yield(nil, failure(ctx, err, nil))
 			return
 		}
-		for result, err := range received(stream, func(*jobs.JobResult) error { return nil }) {
+		for result, err := range received(ctx, stream, func(*jobs.JobResult) error { return nil }) {
 			if err != nil {
 				yield(nil, err)
 				return

@@ -13,6 +13,7 @@ import (
 
 // Live is speech that is judged while it is spoken. One goroutine may send while another reads the events.
 type Live struct {
+	ctx    context.Context
 	stream grpc.BidiStreamingClient[audioanalyzer.LiveAudioRequest, audioanalyzer.LiveAudioEvent]
 	cancel context.CancelFunc
 }
@@ -24,9 +25,9 @@ func (c *Client) Live(ctx context.Context, config *audioanalyzer.LiveAudioConfig
 	stream, err := c.audio.AnalyzeLive(ctx)
 	if err != nil {
 		cancel()
-		return nil, failure(err, nil)
+		return nil, failure(ctx, err, nil)
 	}
-	live := &Live{stream, cancel}
+	live := &Live{ctx, stream, cancel}
 	err = live.send(&audioanalyzer.LiveAudioRequest{Message: &audioanalyzer.LiveAudioRequest_Config{Config: config}})
 	if err != nil && !errors.Is(err, io.EOF) { // of a call that is refused at once Events says why
 		cancel()
@@ -55,12 +56,15 @@ func (l *Live) End() error { return l.stream.CloseSend() }
 func (l *Live) Events() iter.Seq2[*audioanalyzer.LiveAudioEvent, error] {
 	return func(yield func(*audioanalyzer.LiveAudioEvent, error) bool) {
 		complete := false
-		for event, err := range received(l.stream, misreadLive) {
+		for event, err := range received(l.ctx, l.stream, misreadLive) {
 			complete = event.GetSummary() != nil || err != nil
 			if err != nil {
 				l.cancel() // the service may still go on, and whoever sends must learn that nobody listens
 			}
 			if !yield(event, err) {
+				if complete {
+					l.cancel() // nothing more comes, and gRPC would keep the call until its end is read
+				}
 				return
 			}
 		}
@@ -76,5 +80,5 @@ func (l *Live) send(request *audioanalyzer.LiveAudioRequest) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
-	return failure(err, nil)
+	return failure(l.ctx, err, nil)
 }

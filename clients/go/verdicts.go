@@ -183,7 +183,7 @@ func nonsense(requestID string, wrong ...string) error {
 		return nil
 	}
 	return &Error{
-		Code:      "internal",
+		Code:      codeInternal,
 		Status:    codes.Internal,
 		Message:   "the service answered with " + what + ": it is newer than this client, or no Bonafide service",
 		RequestID: requestID,
