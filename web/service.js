@@ -34,8 +34,10 @@ export const live = {
     return url.href;
   },
   // Two seconds: one tells the model little, four are long to wait for.
+  // What is said while the connection is away is kept for longer than it is looked for (a minute, and a last attempt): what
+  // was refused would be missing in the stream, and all windows after it be drawn too early.
   // Where nothing encrypts the way the page has asked before it took the key.
-  options: () => ({ chunkDuration: 2, ...(key && { apiKey: key, keyInClear: true }) }),
+  options: () => ({ chunkDuration: 2, mostAhead: 100, ...(key && { apiKey: key, keyInClear: true }) }),
 };
 
 /**

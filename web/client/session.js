@@ -101,21 +101,23 @@ export class LiveSession {
         const message = JSON.parse(text);
         if (!ANSWERS.has(message.type))
             return null;
-        const request = this.unanswered.shift();
+        const request = this.unanswered[0]; // until its answer is understood: whoever asked is told of an error, too
         if (!request)
             throw new BonafideError("internal", `the service sent ${message.type}, and nothing was asked`);
-        if (message.type === "error") {
-            const error = new BonafideError(message.code, message.message, message.request_id);
-            if (request.kind === "connect" || request.kind === "config")
-                throw error;
-            if (request.audio && !NOT_HEARD.has(message.code))
-                this.keep(request.audio);
-            return { request, error };
-        }
-        if (!FITTING[request.kind].includes(message.type)) {
+        if (message.type !== "error" && !FITTING[request.kind].includes(message.type)) {
             throw new BonafideError("internal", `the service answered ${request.kind} with ${message.type}`);
         }
-        return this.accepted(request, message);
+        const answer = message.type === "error" ? this.refused(request, message) : this.accepted(request, message);
+        this.unanswered.shift();
+        return answer;
+    }
+    refused(request, { code, message, request_id }) {
+        const error = new BonafideError(code, message, request_id);
+        if (request.kind === "connect" || request.kind === "config")
+            throw error;
+        if (request.audio && !NOT_HEARD.has(code))
+            this.keep(request.audio);
+        return { request, error };
     }
     accepted(request, message) {
         if (request.audio)

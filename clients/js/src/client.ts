@@ -47,6 +47,8 @@ export type State = "idle" | "connecting" | "connected" | "reconnecting" | "ende
 const OPEN = 1;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
+/** As text in JSON they are less than the 2 MiB that the service takes in one message. */
+const FRAME_SAMPLES = 65_536;
 /** Closures after which the same would only happen again. */
 const FINAL: Record<number, string> = {
   1000: "unavailable",
@@ -128,8 +130,14 @@ export class AudioDetectionClient {
     const { channels = 1 } = this.options;
     const samples = toFloats(buffer);
     if (samples.length % channels) throw new RangeError(`${samples.length} samples are no whole number for each channel`);
-    const answer = await this.ask({ kind: "audio", audio: { samples, rate, encoding, channels } });
-    return answer.detection?.result ?? null;
+    const whole = FRAME_SAMPLES - (FRAME_SAMPLES % channels);
+    const answers = [];
+    for (let at = 0; at === 0 || at < samples.length; at += whole) {
+      const audio = { samples: samples.subarray(at, at + whole), rate, encoding, channels };
+      answers.push(this.ask({ kind: "audio", audio }));
+    }
+    const results = (await Promise.all(answers)).flatMap(({ detection }) => detection?.result ?? []);
+    return results.at(-1) ?? null;
   }
 
   /** Judges what the service holds although it is less than a window; null when it is too short. */
@@ -210,6 +218,7 @@ export class AudioDetectionClient {
   }
 
   private take(text: string): void {
+    if (this.ended) return; // what was on its way
     let answer;
     try {
       answer = this.session.received(text);
@@ -229,16 +238,16 @@ export class AudioDetectionClient {
   }
 
   private deliver({ request, connected, detection, summary, error }: Answer): void {
-    if (connected) {
-      this.become("connected");
-      this.greeted?.(connected);
-    }
+    // Settled first: what a callback throws keeps nobody waiting.
+    if (connected) this.greeted?.(connected);
+    if (error) request.fail?.(error);
+    else request.settle?.({ request, ...(detection && { detection }), ...(summary && { summary }) });
+    if (connected) this.become("connected");
     for (const window of detection?.windows ?? []) {
       this.onDetectionResult(window, detection as DetectionMessage);
     }
     if (detection?.error_message) this.told(new BonafideError("unavailable", detection.error_message));
-    if (error) request.fail?.(this.told(error));
-    else request.settle?.({ request, ...(detection && { detection }), ...(summary && { summary }) });
+    if (error) this.told(error);
     if (summary) this.finish(new BonafideError("unavailable", "the session has ended"), false);
   }
 
@@ -275,11 +284,14 @@ export class AudioDetectionClient {
     this.ended = reason;
     clearTimeout(this.retry);
     this.stopWatch();
-    if (failed) this.told(reason);
     this.refused?.(reason);
     for (const request of this.session.waiting) request.fail?.(reason);
     this.socket?.close(1000);
-    this.become("ended");
+    try {
+      if (failed) this.told(reason);
+    } finally {
+      this.become("ended");
+    }
   }
 
   private told(error: BonafideError): BonafideError {

@@ -7,7 +7,7 @@
  */
 
 import { BonafideError } from "./errors.js";
-import type { Connected, DetectionMessage, DetectionResult, JudgedWindow, ServerMessage, Stretch, Summary } from "./messages.js";
+import type { Connected, DetectionMessage, DetectionResult, ErrorMessage, JudgedWindow, ServerMessage, Stretch, Summary } from "./messages.js";
 import { isBinary, toBytes, toText, type Encoding } from "./samples.js";
 import { summaryAfter } from "./summary.js";
 import { checkDetection, checkSummary } from "./verdicts.js";
@@ -147,18 +147,21 @@ export class LiveSession {
   received(text: string): Answer | null {
     const message = JSON.parse(text) as ServerMessage;
     if (!ANSWERS.has(message.type)) return null;
-    const request = this.unanswered.shift();
+    const request = this.unanswered[0]; // until its answer is understood: whoever asked is told of an error, too
     if (!request) throw new BonafideError("internal", `the service sent ${message.type}, and nothing was asked`);
-    if (message.type === "error") {
-      const error = new BonafideError(message.code, message.message, message.request_id);
-      if (request.kind === "connect" || request.kind === "config") throw error;
-      if (request.audio && !NOT_HEARD.has(message.code)) this.keep(request.audio);
-      return { request, error };
-    }
-    if (!FITTING[request.kind].includes(message.type)) {
+    if (message.type !== "error" && !FITTING[request.kind].includes(message.type)) {
       throw new BonafideError("internal", `the service answered ${request.kind} with ${message.type}`);
     }
-    return this.accepted(request, message);
+    const answer = message.type === "error" ? this.refused(request, message) : this.accepted(request, message);
+    this.unanswered.shift();
+    return answer;
+  }
+
+  private refused(request: Request, { code, message, request_id }: ErrorMessage): Answer {
+    const error = new BonafideError(code, message, request_id);
+    if (request.kind === "connect" || request.kind === "config") throw error;
+    if (request.audio && !NOT_HEARD.has(code)) this.keep(request.audio);
+    return { request, error };
   }
 
   private accepted(request: Request, message: ServerMessage): Answer {

@@ -102,3 +102,91 @@ test("windows without a verdict beside others are told", async () => {
   assert.deepEqual(told, [["unavailable", "no verdict on the windows 0: busy"]]);
   client.disconnect();
 });
+
+/** A service that answers each frame with what `judge` says of it, and notes the frames. */
+function answering(judge) {
+  return class {
+    static frames = [];
+    static thrown = [];
+    readyState = 1;
+
+    constructor() {
+      setTimeout(() => this.onopen());
+    }
+
+    send(frame) {
+      const { type = "audio" } = typeof frame === "string" ? JSON.parse(frame) : {};
+      this.constructor.frames.push(frame);
+      const answer = {
+        connect: { type: "connected" },
+        config: { type: "config_updated", config: { overlap_duration: 0 } },
+      }[type] ?? judge(this.constructor.frames.length);
+      setTimeout(() => this.tell("onmessage", { data: JSON.stringify(answer) }));
+    }
+
+    /** As browsers, which tell what a handler throws to the page, and go on. */
+    tell(handler, event) {
+      try {
+        this[handler](event);
+      } catch ({ message }) {
+        this.constructor.thrown.push(message);
+      }
+    }
+
+    close() {}
+  };
+}
+
+function detection(sequence, label) {
+  const verdict = { label, p_spoof: 0.1 };
+  const window = { sequence, start_time_seconds: sequence, end_time_seconds: sequence + 1, speech_ratio: 1, ...verdict, running: verdict };
+  return { type: "detection_result", windows: [window], result: { sequence } };
+}
+
+test("after the end no window is told", async () => {
+  const Socket = answering((place) => detection(place, place === 3 ? "synthetic" : "bonafide"));
+  const client = new AudioDetectionClient("ws://localhost/ws/detect", { WebSocket: Socket });
+  const told = [];
+  client.onDetectionResult = ({ label }) => told.push(label);
+  await client.connect();
+  const asked = [1, 2, 3].map(() => client.sendAudioChunk(new Float32Array(16_000)));
+  for (const { reason } of await Promise.allSettled(asked)) assert.equal(reason?.code, "internal");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(client.state, "ended");
+  assert.deepEqual(told, []);
+});
+
+test("a long chunk travels in frames that the service takes", async () => {
+  for (const encoding of ["float32", "base64", "json"]) {
+    const Socket = answering((place) => (place % 2 ? detection(place, "bonafide") : { type: "buffering" }));
+    const client = new AudioDetectionClient("ws://localhost/ws/detect", { WebSocket: Socket, channels: 3, channelMode: "mix" });
+    await client.connect();
+    const samples = Float32Array.from({ length: 600_000 }, (_, place) => Math.sin(place));
+    const last = await client.sendAudioChunk(samples, 48_000, encoding);
+    const audio = Socket.frames.slice(2);
+    const odd = Socket.frames.length - (Socket.frames.length % 2 ? 0 : 1);
+    assert.equal(last.sequence, odd, "the last window that it completed");
+    assert.ok(audio.every((frame) => (frame.byteLength ?? frame.length) < 2 * 1024 * 1024));
+    if (encoding === "float32") {
+      assert.ok(audio.every((frame) => frame.byteLength % 12 === 0));
+      assert.deepEqual(audio.flatMap((frame) => [...new Float32Array(frame)]), [...samples]);
+    }
+    client.disconnect();
+  }
+});
+
+test("what a callback throws keeps nobody waiting", async () => {
+  const Socket = answering((place) => (place === 3 ? detection(place, "bonafide") : { type: "error", code: "overloaded", message: "" }));
+  const client = new AudioDetectionClient("ws://localhost/ws/detect", { WebSocket: Socket });
+  await client.connect();
+  client.onDetectionResult = client.onError = () => {
+    throw new Error("the caller's own");
+  };
+  assert.equal((await client.sendAudioChunk(new Float32Array(16_000))).sequence, 3);
+  await assert.rejects(client.sendAudioChunk(new Float32Array(16_000)), ({ code }) => code === "overloaded");
+  const waiting = client.flush();
+  client.socket.tell("onclose", { code: 1000, reason: "" });
+  await assert.rejects(waiting, ({ code }) => code === "unavailable");
+  assert.equal(client.state, "ended");
+  assert.deepEqual(Socket.thrown, Array(3).fill("the caller's own"));
+});

@@ -348,3 +348,15 @@ async def test_no_redirection_takes_audio_elsewhere(live: LivePeer) -> None:
         with pytest.raises(BonafideError, match="307"):
             await AudioDetectionClient(live.url, api_key="s3cret").connect()
     assert not elsewhere.headers
+
+
+@pytest.mark.parametrize("verb", ["send_audio_chunk", "flush", "end"])
+async def test_whoever_asked_is_told_that_the_answer_cannot_be_understood(
+    live: LivePeer, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr("client_tests.live_peer._Stream._window", lambda *_: {"label": "synthetic", "p_spoof": 0.9})
+    half = ramp(0.5)
+    async with AudioDetectionClient(live.url) as client, asyncio.timeout(PATIENCE_S):
+        await client.send_audio_chunk(half, RATE)
+        with pytest.raises(Internal, match="synthetic|cannot be understood"):
+            await (client.send_audio_chunk(half, RATE) if verb == "send_audio_chunk" else getattr(client, verb)())

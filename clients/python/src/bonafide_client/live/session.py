@@ -134,12 +134,12 @@ class LiveSession:
             return None
         if not self._unanswered:
             raise Internal(f"the service sent {kind!r}, and nothing was asked")
-        request = self._unanswered.popleft()
-        if kind == "error":
-            return self._refused(request, message)
-        if kind not in _FITTING[request.kind]:
+        request = self._unanswered[0]  # until its answer is understood: whoever asked is told of an error, too
+        if kind != "error" and kind not in _FITTING[request.kind]:
             raise Internal(f"the service answered {request.kind!r} with {kind!r}")
-        return self._accepted(request, message)
+        answer = self._refused(request, message) if kind == "error" else self._accepted(request, message)
+        self._unanswered.popleft()
+        return answer
 
     def _refused(self, request: Request, message: dict[str, Any]) -> Answer:
         error = from_code(*convert.error_fields(message))
