@@ -25,6 +25,7 @@ _RETRIED = {
     "grpc.health.v1.Health": ("Check",),
 }
 _SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],  # of a headless service one pod would have all calls
     "methodConfig": [
         {
             "name": [
@@ -38,7 +39,7 @@ _SERVICE_CONFIG = {
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
-    ]
+    ],
 }
 
 

@@ -54,6 +54,30 @@ async def test_an_upload_is_not_retried(twin: Twin, peer: Peer) -> None:
     assert len(peer.calls) == 1
 
 
+@pytest.mark.parametrize("kind", [BonafideClient, AsyncBonafideClient])
+async def test_all_addresses_of_a_name_are_called_in_turn(
+    kind: type[BonafideClient | AsyncBonafideClient], peer: Peer, address: str
+) -> None:
+    other = Peer()
+    server, other_address = start(other)
+    client = kind(f"ipv4:{address},{other_address}")
+    try:
+        async with asyncio.timeout(30):  # until both are connected
+            while not (peer.calls and other.calls):
+                await Twin(client).ask("voice_status")
+        peer.calls.clear()
+        other.calls.clear()
+        for _ in range(10):
+            await Twin(client).ask("voice_status")
+    finally:
+        if isinstance(client, BonafideClient):
+            client.close()
+        else:
+            await client.close()
+        server.stop(None).wait()
+    assert (len(peer.calls), len(other.calls)) == (5, 5)
+
+
 async def test_a_service_that_starts_a_second_later_is_found(twin: Twin, peer: Peer) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -19,7 +19,7 @@ def message(frame: str | bytes) -> dict[str, Any]:
         found = json.loads(frame)
         if isinstance(found["type"], str):
             return cast(dict[str, Any], found)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         pass
     raise Internal("the service sent a frame that is no message of a Bonafide service")
 
@@ -32,7 +32,7 @@ def error_fields(message: dict[str, Any]) -> tuple[str, str, str]:
 def overlap_s(message: dict[str, Any]) -> float:
     """What neighbouring windows share, from a `config_updated`. Raises Internal when it is not said."""
     try:
-        return float(message["config"]["overlap_duration"])
+        return _time(message["config"]["overlap_duration"])
     except (LookupError, TypeError, ValueError) as error:
         raise _nonsense("a configuration", error) from error
 
@@ -84,7 +84,7 @@ def summary(message: dict[str, Any], before: int, start_s: float) -> LiveSummary
             threshold=float(message["threshold"]),
             windows=tuple(JudgedWindow(**_place(window, before, start_s)) for window in message["windows"]),
             suspicious=_stretches(message, start_s),
-            audio_seconds=start_s + message["audio_seconds"],
+            audio_seconds=start_s + _time(message["audio_seconds"]),
             judged_seconds=float(message["judged_seconds"]),
             speech_seconds=float(message["speech_seconds"]),
             model=ModelIdentity(model["name"], model["version"], model["demo"]),
@@ -124,8 +124,8 @@ def _channel(message: dict[str, Any], before: int, start_s: float) -> LiveChanne
 def _stretches(message: dict[str, Any], start_s: float) -> tuple[Stretch, ...]:
     return tuple(
         Stretch(
-            start_s + stretch["start_time_seconds"],
-            start_s + stretch["end_time_seconds"],
+            start_s + _time(stretch["start_time_seconds"]),
+            start_s + _time(stretch["end_time_seconds"]),
             _probability(stretch["p_spoof"]),
         )
         for stretch in message["suspicious"]
@@ -135,8 +135,8 @@ def _stretches(message: dict[str, Any], start_s: float) -> tuple[Stretch, ...]:
 def _place(window: dict[str, Any], before: int, start_s: float) -> dict[str, Any]:
     return {
         "sequence": before + window["sequence"],
-        "start_s": start_s + window["start_time_seconds"],
-        "end_s": start_s + window["end_time_seconds"],
+        "start_s": start_s + _time(window["start_time_seconds"]),
+        "end_s": start_s + _time(window["end_time_seconds"]),
         "label": _label(window["label"]),
         "score": _score(window["p_spoof"]),
         "speech_ratio": float(window["speech_ratio"]),
@@ -170,6 +170,12 @@ def _number(value: object) -> float | None:
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     raise ValueError(f"number {value!r}")
+
+
+def _time(value: object) -> float:
+    if isinstance(value, (int, float)) and 0 <= value < math.inf:
+        return float(value)
+    raise ValueError(f"time {value!r}")
 
 
 def _score(score: object) -> float | None:
