@@ -57,8 +57,9 @@ func (a *api) upload(w http.ResponseWriter, r *http.Request) {
 	stored, err := a.recordings.put(r.Context(), key, recording, size)
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(err, errCut):
-		return // nobody is there to be told
+	case errors.Is(err, errCut): // of a form without its end somebody is there to be told
+		refuse(w, http.StatusBadRequest, "invalid_request", err.Error())
+		return
 	case errors.As(err, &tooLarge):
 		refuse(w, http.StatusRequestEntityTooLarge, "too_large", err.Error())
 		return

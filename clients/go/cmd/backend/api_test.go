@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -47,5 +48,45 @@ func TestAPeerThatNeitherAnswersNorReadsIsGivenUp(t *testing.T) {
 				t.Error("it is waited for")
 			}
 		})
+	}
+}
+
+// A store that takes everything; only what an upload needs.
+func store(t *testing.T) *recordings {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Has("location"):
+			_, _ = w.Write([]byte(`<LocationConstraint/>`))
+		case r.URL.Query().Has("uploads"):
+			_, _ = w.Write([]byte(`<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>`))
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+	t.Cleanup(server.Close)
+	found, err := openRecordings(t.Context(), settings{
+		minioEndpoint: strings.TrimPrefix(server.URL, "http://"), minioAccessKey: "key", minioSecretKey: "secret", bucket: "recordings",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestAFormWithoutItsEndIsRefused(t *testing.T) {
+	users := &api{recordings: store(t), maxUploadBytes: 1 << 20}
+	server := httptest.NewServer(users.routes())
+	defer server.Close()
+	form := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF and more"
+	answered, err := http.Post(server.URL+"/v1/recordings", "multipart/form-data; boundary=x", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answered.Body.Close()
+	var told struct{ Error taskError }
+	if err := json.NewDecoder(answered.Body).Decode(&told); err != nil || answered.StatusCode != http.StatusBadRequest ||
+		told.Error.Code != "invalid_request" {
+		t.Errorf("%d %+v %v", answered.StatusCode, told, err)
 	}
 }
