@@ -14,7 +14,7 @@ import pytest
 from bonafide_client import __version__
 from bonafide_client.cli import main
 
-from .command import bonafide, bonafide_within, environment
+from .command import COMMAND, bonafide, bonafide_within, environment
 from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
 
 Status = grpc.StatusCode
@@ -294,6 +294,24 @@ def test_standard_input(address: str, peer: Peer) -> None:
     assert b"".join(part.data for part in peer.calls[0].parts) == data
     assert bonafide("face", "-", "--address", address, stdin=b"photo").returncode == 0
     assert peer.calls[1].request.image_data == b"photo"
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [(">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0), (">/dev/full", 4), ("--json >/dev/full", 4)],
+)
+def test_a_verdict_that_cannot_be_printed_is_no_spoof(address: str, files: list[Path], streams: str, code: int) -> None:
+    line = f'exec "$0" audio "$1" --address "$2" {streams}'
+    words = ["sh", "-c", line, COMMAND, str(files[0]), address]
+    done = subprocess.run(words, capture_output=True, env=environment(), timeout=60, text=True)
+    assert done.returncode == code, done.stderr
+
+
+def test_standard_input_that_is_closed_is_empty(address: str, peer: Peer) -> None:
+    words = ["sh", "-c", 'exec "$0" audio - --address "$1" <&-', COMMAND, address]
+    done = subprocess.run(words, capture_output=True, env=environment(), timeout=60, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [part.data for part in peer.calls[0].parts] == [b""]
 
 
 def test_status(address: str, peer: Peer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import signal
 import sys
 import traceback
@@ -19,6 +20,7 @@ INTERRUPTED = 130
 
 def command() -> int:
     """The entry point of the process; returns its exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may not fit the terminal's encoding
@@ -31,6 +33,13 @@ def command() -> int:
         finally:
             sys.stdout.flush()
     raise AssertionError("whoever does not read has ended the process")
+
+
+def _open_closed_streams() -> None:
+    """A stream that whoever started the process has closed is empty: Python has None, and the exit code would be 1."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # each gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  # until the process ends
 
 
 def main(argv: Sequence[str] | None = None) -> int:
