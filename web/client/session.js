@@ -102,6 +102,8 @@ export class LiveSession {
         if (!ANSWERS.has(message.type))
             return null;
         const request = this.unanswered[0]; // until its answer is understood: whoever asked is told of an error, too
+        if (!request && message.type === "error")
+            throw told(message); // why the service is about to close
         if (!request)
             throw new BonafideError("internal", `the service sent ${message.type}, and nothing was asked`);
         if (message.type !== "error" && !FITTING[request.kind].includes(message.type)) {
@@ -111,11 +113,11 @@ export class LiveSession {
         this.unanswered.shift();
         return answer;
     }
-    refused(request, { code, message, request_id }) {
-        const error = new BonafideError(code, message, request_id);
+    refused(request, message) {
+        const error = told(message);
         if (request.kind === "connect" || request.kind === "config")
             throw error;
-        if (request.audio && !NOT_HEARD.has(code))
+        if (request.audio && !NOT_HEARD.has(error.code))
             this.keep(request.audio);
         return { request, error };
     }
@@ -197,6 +199,9 @@ export class LiveSession {
             }
         }
     }
+}
+function told({ code, message, request_id }) {
+    return new BonafideError(code, message, request_id);
 }
 function seconds({ samples, rate, channels = 1 }) {
     return samples.length / channels / rate;

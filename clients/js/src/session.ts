@@ -148,6 +148,7 @@ export class LiveSession {
     const message = JSON.parse(text) as ServerMessage;
     if (!ANSWERS.has(message.type)) return null;
     const request = this.unanswered[0]; // until its answer is understood: whoever asked is told of an error, too
+    if (!request && message.type === "error") throw told(message); // why the service is about to close
     if (!request) throw new BonafideError("internal", `the service sent ${message.type}, and nothing was asked`);
     if (message.type !== "error" && !FITTING[request.kind].includes(message.type)) {
       throw new BonafideError("internal", `the service answered ${request.kind} with ${message.type}`);
@@ -157,10 +158,10 @@ export class LiveSession {
     return answer;
   }
 
-  private refused(request: Request, { code, message, request_id }: ErrorMessage): Answer {
-    const error = new BonafideError(code, message, request_id);
+  private refused(request: Request, message: ErrorMessage): Answer {
+    const error = told(message);
     if (request.kind === "connect" || request.kind === "config") throw error;
-    if (request.audio && !NOT_HEARD.has(code)) this.keep(request.audio);
+    if (request.audio && !NOT_HEARD.has(error.code)) this.keep(request.audio);
     return { request, error };
   }
 
@@ -245,6 +246,10 @@ export class LiveSession {
       }
     }
   }
+}
+
+function told({ code, message, request_id }: ErrorMessage): BonafideError {
+  return new BonafideError(code, message, request_id);
 }
 
 function seconds({ samples, rate, channels = 1 }: Audio): number {

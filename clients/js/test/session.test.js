@@ -242,3 +242,12 @@ test("a resumed stream of two channels is summed up channel by channel", () => {
   const together = summaryAfter(earlier, { threshold: 0.5, windows: [placed(2, 0.5)] });
   assert.deepEqual(together.channels.map(({ number, name }) => [number, name]), [[0, "agent"], [1, "caller"]]);
 });
+
+test("an error that nobody asked for is why the service ends the session", () => {
+  const session = new LiveSession("test", {});
+  session.opened();
+  session.received('{"type":"connected"}');
+  const refused = { type: "error", code: "overloaded", message: "full", request_id: "r" };
+  assert.throws(() => session.received(JSON.stringify(refused)), ({ code, message }) => code === "overloaded" && message === "full");
+  assert.throws(() => session.received('{"type":"buffering"}'), /nothing was asked/);
+});

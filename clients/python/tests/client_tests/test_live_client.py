@@ -1,6 +1,7 @@
 """The live client against a peer that breaks connections; tests/integration meets the real service."""
 
 import asyncio
+import json
 import ssl
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -25,6 +26,7 @@ from bonafide_client import (
     Unauthenticated,
     Unavailable,
 )
+from bonafide_client.live.session import LiveSession
 
 from .live_peer import REFUSALS, LivePeer
 
@@ -369,3 +371,13 @@ async def test_whoever_asked_is_told_that_the_answer_cannot_be_understood(
         await client.send_audio_chunk(half, RATE)
         with pytest.raises(Internal, match="cannot be understood"):
             await (client.send_audio_chunk(half, RATE) if verb == "send_audio_chunk" else getattr(client, verb)())
+
+
+def test_an_error_that_nobody_asked_for_is_why_the_service_ends_the_session() -> None:
+    session = LiveSession("test", {})
+    session.opened()
+    session.received(json.dumps({"type": "connected"}))
+    with pytest.raises(Overloaded, match="full"):
+        session.received(json.dumps({"type": "error", **FULL}))
+    with pytest.raises(Internal, match="nothing was asked"):
+        session.received(json.dumps({"type": "buffering"}))

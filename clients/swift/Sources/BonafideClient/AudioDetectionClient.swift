@@ -234,6 +234,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
             let type = message["type"] as? String
         else { throw BonafideError.nonsense("no message") }
         guard Self.answers.contains(type) else { return {} }
+        if unanswered.isEmpty, type == "error" { throw BonafideError(told: message) } // why the service is about to close
         guard !unanswered.isEmpty else { throw BonafideError.nonsense("\(type), and nothing was asked") }
         let asked = unanswered.removeFirst()
         stopWatch()

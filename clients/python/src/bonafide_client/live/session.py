@@ -132,6 +132,8 @@ class LiveSession:
         if (kind := message["type"]) not in _ANSWERS:
             _log.warning("skipping a message of unknown kind; a newer bonafide-client may understand it")
             return None
+        if not self._unanswered and kind == "error":
+            raise from_code(*convert.error_fields(message))  # why the service is about to close
         if not self._unanswered:
             raise Internal(f"the service sent {kind!r}, and nothing was asked")
         request = self._unanswered[0]  # until its answer is understood: whoever asked is told of an error, too

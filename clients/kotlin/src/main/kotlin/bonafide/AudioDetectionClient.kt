@@ -186,7 +186,9 @@ class AudioDetectionClient(
     private fun answered(message: JSONObject): () -> Unit {
         val type = message.getString("type")
         if (type !in ANSWERS) return {}
-        val asked = unanswered.removeFirstOrNull() ?: throw nonsense("$type, and nothing was asked")
+        val asked = unanswered.removeFirstOrNull()
+        if (asked == null && type == "error") throw errorOf(message) // why the service is about to close
+        if (asked == null) throw nonsense("$type, and nothing was asked")
         if (type == "error") {
             val error = errorOf(message)
             if (asked.kind == "connect" || asked.kind == "config") throw error // nothing can go on
