@@ -109,31 +109,26 @@ class AsyncBonafideClient:
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float | None = AUDIO_TIMEOUT_S,
     ) -> AudioReport:
-        """Judges a recording that is sent along, read part by part in a thread.
+        """Judges a recording that is sent along, read part by part in a thread; `timeout_s` counts for opening it too.
 
         `on_progress` is called from the event loop.
         """
-        with Upload(source, task_id, on_progress, hop_s, channel_mode) as upload:
-            call = self._audio.AnalyzeUpload(upload.aparts(), timeout=timeout_s, metadata=self._connection.metadata)
-            try:
-                async with aclosing(self._events(call)) as events:
-                    return convert.expect_report([upload.follow(event) async for event in events][-1])
-            except (BonafideError, asyncio.CancelledError):
-                if upload.failure is not None:
-                    raise upload.failure from None
-                raise
-            finally:
-                await upload.aleave()
+        upload = Upload(source, task_id, on_progress, hop_s, channel_mode)
+        try:
+            _, left_s = await _within(timeout_s, "recording", upload.open)
+            call = self._audio.AnalyzeUpload(upload.aparts(), timeout=left_s, metadata=self._connection.metadata)
+            async with aclosing(self._events(call)) as events:
+                return convert.expect_report([upload.follow(event) async for event in events][-1])
+        except (BonafideError, asyncio.CancelledError):
+            if upload.failure is not None:
+                raise upload.failure from None
+            raise
+        finally:
+            await upload.aleave()
 
     async def predict_liveness(self, source: Source, *, timeout_s: float | None = FACE_TIMEOUT_S) -> FaceReport:
         """Judges a photo of a face; `timeout_s` counts for reading it too."""
-        clock = asyncio.get_running_loop().time
-        began_s = clock()
-        try:
-            image = await asyncio.wait_for(in_thread(read_photo, source), timeout_s)
-        except asyncio.TimeoutError as error:  # noqa: UP041  # another class in Python 3.10
-            raise DeadlineExceeded(f"the photo could not be read within {timeout_s} s") from error
-        left_s = None if timeout_s is None else max(0.0, timeout_s - (clock() - began_s))
+        image, left_s = await _within(timeout_s, "photo", read_photo, source)
         request = liveness.LivenessRequest(image_data=image)
         return await self._ask(self._face.PredictLiveness, request, convert.face_report, left_s)
 
@@ -211,6 +206,19 @@ class AsyncBonafideClient:
         finally:
             call.cancel()
         convert.expect_report(last)
+
+
+async def _within(
+    timeout_s: float | None, what: str, read: Callable[..., Result], *args: object
+) -> tuple[Result, float | None]:
+    """What a function returns that waits for a file, from a thread, and how many seconds are left."""
+    clock = asyncio.get_running_loop().time
+    began_s = clock()
+    try:
+        found = await asyncio.wait_for(in_thread(read, *args), timeout_s)
+    except asyncio.TimeoutError as error:  # noqa: UP041  # another class in Python 3.10
+        raise DeadlineExceeded(f"the {what} could not be read within {timeout_s} s") from error
+    return found, None if timeout_s is None else max(0.0, timeout_s - (clock() - began_s))
 
 
 def _end(call: aio.Call) -> BonafideError:

@@ -149,18 +149,19 @@ class BonafideClient:
             OSError: the file cannot be read.
             TypeError: a file object that is not binary.
         """
-        with Upload(source, task_id, on_progress, hop_s, channel_mode) as upload:
+        upload = Upload(source, task_id, on_progress, hop_s, channel_mode)
+        try:
+            upload.open()
             call = self._audio.AnalyzeUpload(upload.parts(), timeout=timeout_s, metadata=self._connection.metadata)
             upload.on_failure(call.cancel)
-            try:
-                with closing(self._events(call)) as events:
-                    return convert.expect_report([upload.follow(event) for event in events][-1])
-            except BonafideError:
-                if upload.failure is not None:
-                    raise upload.failure from None
-                raise
-            finally:
-                upload.leave()
+            with closing(self._events(call)) as events:
+                return convert.expect_report([upload.follow(event) for event in events][-1])
+        except BonafideError:
+            if upload.failure is not None:
+                raise upload.failure from None
+            raise
+        finally:
+            upload.leave()
 
     def predict_liveness(self, source: Source, *, timeout_s: float | None = FACE_TIMEOUT_S) -> FaceReport:
         """Judges a photo of a face.

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, TypeAlias
 
 from .errors import TooLarge, Unavailable
@@ -39,11 +38,11 @@ def read_photo(source: Source) -> bytes:
 
 
 class Upload:
-    """A recording on its way to the service; use as a context manager.
+    """A recording on its way to the service.
 
-    `parts` or `aparts` is what gRPC sends, `follow` is told what comes back. `failure` is what the file
-    or the callback raised meanwhile: gRPC would hide it, so whoever waits for the call raises it instead.
-    `leave` or `aleave` is called when the call is over: its caller may read the file again, and send it anew.
+    `open` comes first. `parts` or `aparts` is what gRPC sends, `follow` is told what comes back. `failure` is what the
+    file or the callback raised meanwhile: gRPC would hide it, so whoever waits for the call raises it instead. `leave`
+    or `aleave` comes last, whatever happened: the caller may rewind the file then, and send it again.
 
     Args:
         source: the recording.
@@ -61,7 +60,9 @@ class Upload:
         channel_mode: str | int = "auto",
     ) -> None:
         self.failure: Exception | None = None
-        self._opened = _opened(source)
+        self._source = source
+        self._opened: AbstractContextManager[BinaryIO] | None = None
+        self._rewinds = False
         self._task_id = task_id
         self._hop_s = hop_s
         self._channel_mode = str(channel_mode)
@@ -74,29 +75,39 @@ class Upload:
         self._abort: Callable[[], object] | None = None
         self._abort_known = threading.Event()
 
-    def __enter__(self) -> "Upload":
+    def open(self) -> None:
+        """Opens the file; of a pipe that nobody writes it waits for somebody. One that has been left is closed again.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._opened = _opened(self._source)
         self._file = self._opened.__enter__()
+        if self._over:
+            return self._close()
         self._rewinds = self._file.seekable()
         self._progress = Progress(total_bytes=_size(self._file))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
+        return None
 
     def leave(self) -> None:
-        """Nothing more is read. Waits for the part that is being read, unless it is a pipe's, which may be silent."""
+        """Closes the file, if it was opened here; a caller's own is not read any more.
+
+        Waits for the part that is being read, unless it is a pipe's, which may be silent.
+        """
         self._over = True
         if self._rewinds:
             with self._reading:
                 pass
+        self._close()
 
     async def aleave(self) -> None:
         """As `leave`, for the asyncio client."""
         self._over = True
-        if self._rewinds and self._reading.locked():
-            await in_thread(self.leave)
+        try:
+            if self._rewinds and self._reading.locked():
+                await in_thread(self.leave)
+        finally:
+            self._close()
 
     def parts(self) -> Iterator[AnalyzeUploadRequest]:
         """The parts, for the blocking client; runs in gRPC's own thread."""
@@ -131,6 +142,10 @@ class Upload:
         if isinstance(event, ChunkScore):
             self._report(chunks=1, total_chunks=event.total_chunks)
         return event
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.__exit__(None, None, None)
 
     def _next_part(self) -> AnalyzeUploadRequest | None:
         with self._reading:

@@ -97,8 +97,10 @@ def test_a_state_that_is_newer_than_the_client() -> None:
 def test_a_hop_is_sent_once_and_only_where_it_is_given() -> None:
     assert stored("calls", "a.wav", "", 1.0).hop_seconds == 1.0
     assert not stored("calls", "a.wav", "", None).HasField("hop_seconds")
-    with Upload(b"x" * 3_000_000, "task", None, 0.5) as upload:
-        first, *others = upload.parts()
+    upload = Upload(b"x" * 3_000_000, "task", None, 0.5)
+    upload.open()
+    first, *others = upload.parts()
+    upload.leave()
     assert (first.hop_seconds, first.task_id) == (0.5, "task")
     assert others
     assert not any(each.HasField("hop_seconds") for each in others)

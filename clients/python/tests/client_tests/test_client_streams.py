@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import os
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from bonafide_client import (
     AsyncBonafideClient,
     BonafideClient,
     ChunkScore,
+    DeadlineExceeded,
     Internal,
     Overloaded,
     Progress,
@@ -211,8 +214,6 @@ async def test_what_the_caller_opened_stays_open_and_is_read_from_where_it_is(tw
 
 
 async def test_a_pipe_has_no_size(twin: Twin, peer: Peer) -> None:
-    import os
-
     reader, writer = os.pipe()
     with open(reader, "rb") as file:  # noqa: PTH123, ASYNC230
         os.write(writer, b"x" * 10_000)
@@ -221,6 +222,27 @@ async def test_a_pipe_has_no_size(twin: Twin, peer: Peer) -> None:
         await twin.ask("analyze_file", file, on_progress=seen.append)
     assert seen[0] == Progress(10_000, None)
     assert b"".join(part.data for part in peer.calls[0].parts) == b"x" * 10_000
+
+
+@pytest.mark.parametrize("verb", ["analyze_file", "predict_liveness"])
+async def test_a_named_pipe_that_nobody_writes_holds_up_neither_loop_nor_deadline(
+    address: str, tmp_path: Path, verb: str
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    opener = threading.Timer(5, lambda: os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK)))  # ends what still waits
+    opener.start()
+    try:
+        async with AsyncBonafideClient(address) as client:
+            ticking = asyncio.create_task(asyncio.sleep(0.1))
+            begin = time.monotonic()
+            with pytest.raises(DeadlineExceeded):
+                await getattr(client, verb)(path, timeout_s=0.3)
+            assert ticking.done()
+            assert time.monotonic() - begin < 3
+    finally:
+        opener.cancel()
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
 
 
 @pytest.mark.slow
