@@ -5,7 +5,7 @@ What was published was trained and measured in fp32; in bf16, logits of small mo
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from models.options import LoadOptions
 
 logger = logging.getLogger(__name__)
 
-_SAME = 1e-3
-"""Largest difference of a score between an item alone and the same one among others."""
+_SAME: Mapping[Precision, float] = {"fp32": 1e-3, "bf16": 0.02}
+"""Largest difference of an output between an item alone and the same one among others, as a share of the largest
+output and at least of 1. Not of scores: those of sounds that speak of nothing are often all near 0 or 1."""
 
 
 class OnnxEngine:
@@ -71,6 +72,39 @@ class OnnxEngine:
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """See `models.engine.Engine`."""
+        return self._read(self._outputs(batch))
+
+    def warm_up(self, item: NDArray[Any]) -> None:
+        """Computes items alone and in a full batch, and goes on one by one if others change what is computed of them.
+
+        Raises:
+            UnsupportedModel: the graph fails, or gives no scores.
+        """
+        others = np.stack([np.roll(item // (index + 1), 97 * index) for index in range(self.max_batch_size)])
+        try:
+            if not np.isfinite(self.run(others[:1])).all():
+                raise UnsupportedModel("the ONNX graph computes no probability: correct output.kind in the manifest")
+            if not self._one_by_one and len(others) > 1 and self._items_meet(others):
+                logger.warning("items of a batch change each other's scores: they are computed one by one")
+                self._one_by_one = True
+        except (RuntimeError, ValueError) as error:
+            raise UnsupportedModel(
+                f"the ONNX graph fails on input as the manifest describes it: {error}; correct one"
+            ) from error
+        self._compiled.release_memory()
+
+    def _items_meet(self, items: NDArray[Any]) -> bool:
+        """Whether the first or the last of a batch has other outputs than alone, as where one's are given to all."""
+        alone = np.concatenate([self._outputs(items[:1]), self._outputs(items[-1:])])
+        try:
+            together = self._outputs(items)[[0, -1]]
+        except (RuntimeError, ValueError):  # of a graph for single items
+            return True
+        largest = max(1.0, float(np.abs(alone).max()))
+        return together.shape != alone.shape or not np.abs(together - alone).max() <= _SAME[self.precision] * largest
+
+    def _outputs(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """The graph's output of each item, `(n, ...)` as `(n, m)`."""
         inputs = self._prepare(batch)
         inputs = inputs.reshape(len(inputs), *(inputs.shape[-1] if size == -1 else size for size in self._shape))
         with self._turn:
@@ -78,33 +112,6 @@ class OnnxEngine:
                 return np.concatenate([self._computed(one[np.newaxis]) for one in inputs])
             return self._computed(inputs)
 
-    def warm_up(self, item: NDArray[Any]) -> None:
-        """Computes an item alone and in a full batch, and goes on one by one if others change its score.
-
-        Raises:
-            UnsupportedModel: the graph fails, or gives no scores.
-        """
-        others = np.stack([np.roll(item // (index + 1), 97 * index) for index in range(self.max_batch_size)])
-        try:
-            alone = self.run(item[np.newaxis])
-            if self._one_by_one or self.max_batch_size == 1:
-                together = alone
-            else:
-                try:
-                    together = self.run(others)[:1]
-                except (RuntimeError, ValueError):
-                    together = np.full(1, np.nan, np.float32)
-        except (RuntimeError, ValueError) as error:
-            raise UnsupportedModel(
-                f"the ONNX graph fails on input as the manifest describes it: {error}; correct one"
-            ) from error
-        if not np.isfinite(alone).all():
-            raise UnsupportedModel("the ONNX graph computes no probability: correct output.kind in the manifest")
-        if not np.abs(together - alone).max() <= _SAME:
-            logger.warning("items of a batch change each other's scores: they are computed one by one")
-            self._one_by_one = True
-        self._compiled.release_memory()
-
-    def _computed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        outputs = self._request.infer([inputs])[self._output]
-        return self._read(np.array(outputs).reshape(len(inputs), -1))
+    def _computed(self, inputs: NDArray[np.float32]) -> NDArray[Any]:
+        outputs: NDArray[Any] = self._request.infer([inputs])[self._output]
+        return np.array(outputs).reshape(len(inputs), -1)

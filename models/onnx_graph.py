@@ -20,6 +20,15 @@ from models.openvino_engine import openvino
 _SHARED = 0.02
 """By how much probabilities that classes share may miss 1, in bf16."""
 _FLOATS = ("f32", "f16", "f64")
+_EXACTLY = 1e-5
+"""By how much they may miss it to be told from logits."""
+# fmt: off
+_MOVING = frozenset((
+    "Convert", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "StridedSlice", "Transpose", "Unsqueeze",
+    "VariadicSplit",
+))
+# fmt: on
+"""Operators whose output has values of their first input, as they are."""
 _MAX_DESCRIPTION_BYTES = 64 << 20
 """Of `model.xml`: some 400 KB are usual."""
 
@@ -103,6 +112,8 @@ def fitting_graph(folder: Path, manifest: Manifest) -> OnnxGraph:
     last = last_operator(graph.outputs[named[0]])
     if last in ("Softmax", "Sigmoid") and manifest.output.kind != "probabilities":
         raise _wrong("output.kind", f"{manifest.output.kind}, but the graph ends with a {last.lower()}: probabilities")
+    if last == "LogSoftmax" and not manifest.output.classes:
+        raise _wrong("output.name", "it is the log of one class's probability: export what all classes have, as logits")
     check_output(dimensions(graph.outputs[named[0]]), manifest)
     item = _samples(shape, manifest.input) if isinstance(manifest.input, SamplesInput) else _picture(shape, manifest)
     return OnnxGraph(graph, tuple(files), item, named[0], batch, _parameters(graph))
@@ -140,15 +151,20 @@ def check_shares(values: NDArray[Any], last: str, manifest: Manifest) -> None:
         manifest: what it says.
 
     Raises:
-        BadManifest: they are called probabilities, and are none that classes share.
+        BadManifest: they are called probabilities, and are none that classes share, or logits, and are such.
     """
-    if manifest.output.kind != "probabilities" or not manifest.output.classes or last == "Sigmoid":
+    if not manifest.output.classes or last == "Sigmoid":
         return
     sums = values.astype(np.float64).sum(axis=1)
-    if np.isfinite(sums).all() and np.abs(sums - 1.0).max() > _SHARED:
+    if not np.isfinite(sums).all():
+        return
+    missed = np.abs(sums - 1.0).max()
+    if manifest.output.kind == "probabilities" and missed > _SHARED:
         raise _wrong(
             "output.kind", f"probabilities, but those of the classes sum to {sums[0]:.3g}: logits, without a softmax"
         )
+    if manifest.output.kind == "logits" and missed < _EXACTLY and values.min() >= 0:
+        raise _wrong("output.kind", "logits, but the values of the classes share 1: probabilities")
 
 
 def dimensions(port: Any) -> tuple[int, ...]:
@@ -160,8 +176,11 @@ def dimensions(port: Any) -> tuple[int, ...]:
 
 
 def last_operator(output: Any) -> str:
-    """OpenVINO's name of the operator that makes an output."""
-    return str(output.get_node().input_value(0).get_node().get_type_name())
+    """OpenVINO's name of the operator that makes an output's values: not of one that only moves or picks them."""
+    node = output.get_node().input_value(0).get_node()
+    while node.get_type_name() in _MOVING:
+        node = node.input_value(0).get_node()
+    return str(node.get_type_name())
 
 
 def _samples(shape: tuple[int, ...], given: SamplesInput) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from tests.models.onnx_files import (
     field,
     minifasnet,
     model,
+    node,
     port,
     save,
     softmax,
@@ -146,6 +147,65 @@ def test_logits_that_lie_in_0_to_1_are_not_taken_for_probabilities(tmp_path: Pat
     voice(tmp_path / "apart", voice_manifest(output={"name": "last", "kind": "probabilities"}), apart)
 
 
+_ENDS: dict[str, tuple[list[bytes], str, int | str]] = {
+    "one class of a softmax": (
+        [node("Softmax", ["logits"], "p", axis=1), node("Gather", ["p", "0"], "end", axis=1)],
+        "graph ends with a softmax",
+        "higher",
+    ),
+    "a sigmoid of another shape": (
+        [node("Sigmoid", ["logits"], "p"), node("Reshape", ["p", "shape"], "end")],
+        "graph ends with a sigmoid",
+        0,
+    ),
+    "a probability and what it leaves": (
+        [
+            node("Softmax", ["logits"], "p", axis=1),
+            node("Gather", ["p", "0"], "of spoof", axis=1),
+            node("Sub", ["one", "of spoof"], "rest"),
+            node("Concat", ["of spoof", "rest"], "end", axis=1),
+        ],
+        "values of the classes share 1",
+        0,
+    ),
+    "one class of a log-softmax": (
+        [node("LogSoftmax", ["logits"], "log", axis=1), node("Gather", ["log", "0"], "end", axis=1)],
+        "log of one class's probability",
+        "lower",
+    ),
+}
+
+
+def _ending(nodes: list[bytes], count: int) -> bytes:
+    """`voice_onnx`, of whose logits these nodes make `end`."""
+    given = [
+        node("Mul", ["samples", "samples"], "square"),
+        node("ReduceMean", ["square"], "mean", axes=[1], keepdims=0),
+        node("Unsqueeze", ["mean"], "column", axes=[1]),
+        node("MatMul", ["column", "weights"], "logits"),
+    ]
+    tensors = [tensor("weights", _small(4.0)), tensor("one", np.ones((1, 1), np.float32))]
+    tensors += [tensor("0", np.array([0])), tensor("shape", np.array([-1, 2]))]
+    return model([*given, *nodes], tensors, [port("samples", ("n", "samples"))], [port("end", ("n", count))])
+
+
+@pytest.mark.parametrize("end", _ENDS)
+def test_probabilities_are_not_taken_for_logits(end: str, tmp_path: Path) -> None:
+    """Their sigmoid is 0.5 at least: everything would be spoof, or nothing."""
+    nodes, said, spoof = _ENDS[end]
+    onnx = _ending(nodes, 1 if isinstance(spoof, str) else 2)
+    with pytest.raises(BadManifest, match=rf"output\.\w+: .*{said}"):
+        voice(tmp_path, voice_manifest(output={"name": "end", "spoof": spoof}), onnx)
+
+
+def test_probabilities_of_each_class_its_own_are_served_in_any_shape(tmp_path: Path) -> None:
+    nodes, _, _ = _ENDS["a sigmoid of another shape"]
+    detector = voice(tmp_path, voice_manifest(output={"name": "end", "kind": "probabilities"}), _ending(nodes, 2))
+    items = windows(64_600)
+    energies = np.array([np.mean(np.square(item / 32768)) for item in items])
+    np.testing.assert_allclose(detector.score(items), 1 / (1 + np.exp(-4 * energies)), atol=1e-5)
+
+
 def test_a_picture_is_given_in_the_models_own_order_and_scale(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     pictures = [rng.integers(low, low + 60, (16, 24, 3), dtype=np.uint8) for low in (0, 90, 190)]
@@ -182,23 +242,36 @@ def test_a_calibration_beside_it_or_in_the_manifest(tmp_path: Path) -> None:
     np.testing.assert_allclose(raw.score(items), plain.score(items), atol=1e-6)
 
 
-def test_a_graph_whose_items_change_each_other_is_computed_one_by_one(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its mean is over the batch, too, as that of a normalisation left in training mode is."""
-    nodes = [
-        field(1, "samples") + field(1, "samples") + field(2, "square") + field(4, "Mul"),
-        field(1, "square") + field(2, "mean") + field(4, "ReduceMean"),
-        field(1, "samples") + field(1, "mean") + field(2, "shifted") + field(4, "Add"),
-        field(1, "shifted") + field(1, "weights") + field(2, "logits") + field(4, "MatMul"),
-    ]
+def _items_meet(nodes: list[bytes]) -> bytes:
+    """A graph of these nodes, from `samples` and their `square` to `logits`, of which the second is `mixed`."""
     weights = np.zeros((64_600, 2), np.float32)
     weights[:1000, 0] = 0.3
-    onnx = model(nodes, [tensor("weights", weights)], [port("samples", ("n", 64_600))], [port("logits", ("n", 2))])
-    detector = voice(tmp_path, voice_manifest(), onnx)
+    whole = [node("Mul", ["samples", "samples"], "square"), *nodes, node("MatMul", ["mixed", "weights"], "logits")]
+    tensors = [tensor("weights", weights), tensor("none", np.zeros((1, 1), np.float32)), tensor("0", np.array([0]))]
+    return model(whole, tensors, [port("samples", ("n", 64_600))], [port("logits", ("n", 2))])
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        # Its mean is over the batch, too, as that of a normalisation left in training mode is.
+        [node("ReduceMean", ["square"], "mean"), node("Add", ["samples", "mean"], "mixed")],
+        # The first item stands for all, as where one was indexed.
+        [
+            node("Gather", ["square", "0"], "first"),
+            node("Mul", ["square", "none"], "nothing"),
+            node("Add", ["first", "nothing"], "mixed"),
+        ],
+    ],
+)
+def test_a_graph_whose_items_change_each_other_is_computed_one_by_one(
+    nodes: list[bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    detector = voice(tmp_path, voice_manifest(), _items_meet(nodes))
     assert "one by one" in caplog.text
     items = [item[:64_600] for item in windows(64_600)]
     alone = np.concatenate([detector.score([item]) for item in items])
+    assert np.ptp(alone) > 0.1
     np.testing.assert_allclose(detector.score(items), alone, atol=1e-6)
 
 
