@@ -29,7 +29,7 @@ SECONDS_PER_WINDOW = 4
 _SLOW_PHOTO_MS = 500.0
 _ADVICE: dict[type[ModelError], str] = {
     ModelUnavailable: "Nothing can be had under this name. Check the spelling, or give a folder that holds the model.",
-    AmbiguousLabels: "Find out from the model's authors which class is the attack, and name it with the setting.",
+    AmbiguousLabels: "Find out from the model's authors which class is the attack, and do what the sentence says.",
     BadManifest: "Correct the field; `python -m models.manifest FOLDER` checks it without loading the model.",
     CheckpointMismatch: "The weights are truncated or do not fit config.json: get them again, or save as safetensors.",
     EngineUnavailable: "Leave BONAFIDE_ENGINE and BONAFIDE_PRECISION at auto, or serve on another machine.",

@@ -84,7 +84,8 @@ class Checkpoint:
         """Class names by index, `LABEL_0` and so on when the checkpoint gives none.
 
         Raises:
-            AmbiguousLabels: `label2id` gives another order than `id2label`, or their number is none that can be.
+            AmbiguousLabels: `label2id` gives another order than `id2label`, or their number is another one than is
+                stated, by which transformers would build the head, or none that can be.
         """
         given = self.config.get("id2label") or _timm_names(self.config)
         if not given and "pretrained_cfg" in self.config:
@@ -97,6 +98,12 @@ class Checkpoint:
                 raise AmbiguousLabels(f"the checkpoint has {count!r} classes without names: correct its config.json")
             return {index: f"LABEL_{index}" for index in range(count)}
         labels = _numbered(given)
+        stated = "num_classes" if "pretrained_cfg" in self.config else "num_labels"
+        if self.config.get(stated) not in (None, len(labels)):
+            raise AmbiguousLabels(
+                f"{stated} of the checkpoint is {self.config[stated]!r:.20}, and it names {len(labels)} classes, "
+                f"{list(labels.values())!r:.200}; correct its config.json"
+            )
         self._check_reverse(labels)
         return labels
 

@@ -75,6 +75,26 @@ class TestLabels:
         with pytest.raises(AmbiguousLabels, match="classes without names"):
             _ = read_checkpoint(folder).id2label
 
+    @pytest.mark.parametrize(
+        ("given", "stated"),
+        [
+            ({"num_labels": 1}, "num_labels of the checkpoint is 1"),
+            ({"num_labels": 3}, "num_labels of the checkpoint is 3"),
+            ({"id2label": None, "label_names": ["a", "b"], "num_classes": 1, "pretrained_cfg": {}}, "num_classes of"),
+        ],
+    )
+    def test_another_number_of_classes_than_of_names_is_refused(
+        self, folder: Path, given: dict[str, Any], stated: str
+    ) -> None:
+        """Transformers would build the head by the number: a single logit meant what the first name says."""
+        _edit(folder / "config.json", **given)
+        with pytest.raises(AmbiguousLabels, match=rf"{stated}.* names 2 classes"):
+            _ = read_checkpoint(folder).id2label
+
+    def test_the_number_of_names_may_be_stated(self, folder: Path) -> None:
+        _edit(folder / "config.json", num_labels=2)
+        assert read_checkpoint(folder).id2label == {0: "bonafide", 1: "spoof"}
+
     @pytest.mark.parametrize("label2id", [{"spoof": 0, "bonafide": 1}, {"Spoof": "0", " BonaFide": "1"}])
     def test_two_orders_in_one_config_are_refused(self, folder: Path, label2id: dict[str, Any]) -> None:
         _edit(folder / "config.json", label2id=label2id)
