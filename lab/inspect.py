@@ -11,7 +11,7 @@ from rich.table import Table
 from lab.arguments import REFERENCES, new_parser, overrides, run
 from lab.evaluation.trials import DataError
 from lab.inspection import SECONDS_PER_WINDOW, Inspection, advice_for, inspect
-from models.configured import load_options, settings_for
+from models.configured import load_options, settings_for, threshold_of
 from models.errors import ModelError
 from models.info import ImageGeometry, MemberInfo, ModelInfo, Task
 from models.tasks import guess_task
@@ -39,7 +39,7 @@ def show(found: Inspection, console: Console) -> None:
         "classes": ", ".join(f"{index}: {label}" for index, label in enumerate(info.labels)) or _no_names(info),
         "spoof is": found.spoof,
         "input": _input(info),
-        "threshold": "0.5, not calibrated" if info.threshold is None else f"{info.threshold:.4g}, calibrated",
+        "threshold": _threshold(found),
         "licence": found.licence or "not stated",
         "parameters": f"{found.parameters / 1e6:.2f} million, {found.megabytes:.1f} MB",
         "engine": f"{info.engine}, {info.device}, {info.precision}",
@@ -53,6 +53,14 @@ def show(found: Inspection, console: Console) -> None:
     console.print(table, markup=False)
     for sentence in found.advice:
         console.print(f"- {sentence}", markup=False, highlight=False)
+
+
+def _threshold(found: Inspection) -> str:
+    info = found.info
+    fitted = "0.5, not calibrated" if info.threshold is None else f"{info.threshold:.4g}, calibrated"
+    if found.set_threshold is None:
+        return fitted
+    return f"{found.set_threshold:.4g} by BONAFIDE_{info.task.upper()}_THRESHOLD; without it {fitted}"
 
 
 def _on_one_core(found: Inspection, item: str) -> str:
@@ -114,8 +122,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         logging.getLogger("models").setLevel(logging.ERROR)  # its warnings are part of the output below
         try:
             for task in _tasks(arguments):
-                options = load_options(task, settings_for(task, **overrides(arguments)))
-                show(inspect(arguments.model, task, options), console)
+                settings = settings_for(task, **overrides(arguments))
+                options, set_threshold = load_options(task, settings), threshold_of(task, settings)
+                show(inspect(arguments.model, task, options, set_threshold), console)
         except ModelError as error:
             console.print(f"{arguments.model} cannot be served: {type(error).__name__}", style="red", markup=False)
             console.print(f"{error}", markup=False, highlight=False, soft_wrap=True)

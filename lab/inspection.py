@@ -50,6 +50,7 @@ class Inspection:
         core_ms: median milliseconds of CPU time per item, alone, with one thread; None on CUDA.
         speech_core_ms: the same for the speech detector; None for photos too.
         advice: to consider before serving it.
+        set_threshold: of the settings, which counts before the calibration's; None: not set.
     """
 
     info: ModelInfo
@@ -61,10 +62,17 @@ class Inspection:
     core_ms: float | None
     speech_core_ms: float | None
     advice: tuple[str, ...]
+    set_threshold: float | None = None
 
 
-def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
+def inspect(reference: str, task: Task, options: LoadOptions, set_threshold: float | None = None) -> Inspection:
     """Loads a model as the service would, and inspects it.
+
+    Args:
+        reference: of the model.
+        task: that it is asked for.
+        options: how the service would load it.
+        set_threshold: of the settings, if there is one.
 
     Raises:
         ModelError: it cannot be served; see `advice_for`.
@@ -90,7 +98,8 @@ def inspect(reference: str, task: Task, options: LoadOptions) -> Inspection:
         item_ms=item_ms,
         core_ms=core_ms,
         speech_core_ms=speech_core_ms,
-        advice=(*_assumptions(files), *_advice(info, item_ms, facts)),
+        advice=(*_assumptions(files), *_advice(info, item_ms, facts, set_threshold)),
+        set_threshold=set_threshold,
     )
 
 
@@ -147,12 +156,15 @@ def _assumptions(files: ModelFiles) -> list[str]:
     return found
 
 
-def _advice(info: ModelInfo, item_ms: tuple[float, float], facts: WeightFacts) -> list[str]:
+def _advice(
+    info: ModelInfo, item_ms: tuple[float, float], facts: WeightFacts, set_threshold: float | None
+) -> list[str]:
     found = []
     if info.demo:
         found.append("It is a small demonstration model: do not decide by it.")
     if not info.calibrated:
-        found.append("It is not calibrated, so 0.5 is its threshold: fit one with `python -m lab.calibrate`.")
+        threshold = ", so 0.5 is its threshold" if set_threshold is None else ""
+        found.append(f"It is not calibrated{threshold}: fit a calibration with `python -m lab.calibrate`.")
     if facts.licence is None and not facts.unlicensed:
         found.append("Its model card states no licence: ask its authors before you serve it.")
     found += [f"Its member {name} states no licence: ask its authors before you serve it." for name in facts.unlicensed]

@@ -31,7 +31,7 @@ from bonafide.verdict import (
 )
 from lab.evaluation.score_file import Scored
 from lab.evaluation.scoring import Part, Reader, Unreadable, channels_of
-from models.configured import PhotoScorer, WindowScorer, load_options
+from models.configured import PhotoScorer, WindowScorer, load_options, threshold_of
 from models.info import ImageGeometry, ModelInfo, Task
 from models.speech import VoiceActivityDetector
 
@@ -134,7 +134,7 @@ class ServedModel:
         self.detector = self._model.detector
         self._check = SpeechCheck(settings.min_speech_ratio)
         self._settings = settings
-        self._set_threshold = settings.voice_threshold if task == "voice" else settings.face_threshold
+        self._set_threshold = threshold_of(task, settings)
         self._line: Line | None = None
         self._hop_s = float(WINDOW_SECONDS)
         self._reader = MediaReader(settings, self.info.geometries, before=samples_before(self.info))

@@ -193,6 +193,11 @@ class Face(_Source):
 SOURCES: dict[Task, type[VoiceWithSpeech] | type[Face]] = {"voice": VoiceWithSpeech, "face": Face}
 
 
+def threshold_of(task: Task, settings: Settings) -> float | None:
+    """The threshold in the settings, which counts before a calibration's; None: not set."""
+    return settings.voice_threshold if task == "voice" else settings.face_threshold
+
+
 def reference_of(task: Task, settings: Settings) -> str:
     """The model reference in the settings."""
     return settings.voice_model if task == "voice" else settings.face_model

@@ -113,6 +113,17 @@ def test_an_onnx_voice_model(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "pickled" not in shown
 
 
+def test_a_threshold_of_the_settings_is_told_as_the_one_that_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
+    monkeypatch.setenv("BONAFIDE_FACE_THRESHOLD", "0.9")
+    main([str(folder)])
+    shown = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "threshold 0.9 by BONAFIDE_FACE_THRESHOLD; without it 0.5, not calibrated" in shown
+    assert "is its threshold" not in shown
+
+
 def test_an_onnx_face_model(workspace: Path, tmp_path: Path) -> None:
     folder = save(tmp_path / "onnx", face_onnx(), face_manifest())
     found = inspect(str(folder), "face", options(workspace, threads=1))
