@@ -240,7 +240,7 @@ def bootstrap(
         together: draw both classes of a subject at once; a draw that lacks a class that there is does not count.
 
     Returns:
-        float64 (2, m): lower and upper end for each figure.
+        float64 (2, m): lower and upper end for each figure; NaN for one that no draw defined.
     """
     truth = np.asarray(spoof, np.bool_)
     names = np.asarray(subjects)
@@ -257,7 +257,11 @@ def bootstrap(
             weights[members] = drawn[owner]
         if all(weights[members].any() for members in needed):
             figures.append(measure(weights))
-    return np.nanpercentile(np.asarray(figures, np.float64), [2.5, 97.5], axis=0)
+    drawn_figures = np.asarray(figures, np.float64)
+    defined = ~np.isnan(drawn_figures).all(axis=0)
+    ends = np.full((2, drawn_figures.shape[1]), np.nan)
+    ends[:, defined] = np.nanpercentile(drawn_figures[:, defined], [2.5, 97.5], axis=0)
+    return ends
 
 
 def _owners(names: NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:

@@ -27,7 +27,7 @@ DEFINITIONS = {
     "reasons": "scored photos whose verdict should not be relied on, by the gravest reason; they count in all figures",
     "balanced": "whether every attack family counts the same in figures over several of them; else every item does",
     "low, high": "95 % interval; bootstrap over speakers or persons, or over items where they are not known; with "
-    "`level` site over sources, both classes of a source at once",
+    "`level` site over sources, both classes of a source at once; null where no draw defined the figure",
 }
 
 
@@ -89,8 +89,9 @@ def report(
 
     Returns:
         `overall`, `attacks` by species, `training` by whether it had them (each against all bona fide items) and
-        `sources` by name, each of them a dictionary of counts and figures; a figure is `{"value", "low", "high"}`. A
-        group without one of the classes has only the rate of the other.
+        `sources` by name, each of them a dictionary of counts and figures; a figure is `{"value", "low", "high"}`, the
+        ends None where no draw of the bootstrap defined it. A group without one of the classes has only the rate of the
+        other.
     """
     species = sorted(set(judged.attacks.tolist()) - {BONAFIDE})
     sources = sorted(set(judged.sources.tolist()) - {""})
@@ -135,10 +136,14 @@ def group(
         together=by_source,
     )
     figures = {
-        name: {"value": float(value), "low": float(lower), "high": float(upper)}
+        name: {"value": float(value), "low": _or_none(lower), "high": _or_none(upper)}
         for name, value, lower, upper in zip(names, values, low, high, strict=True)
     }
     return counts | figures
+
+
+def _or_none(end: float) -> float | None:
+    return None if np.isnan(end) else float(end)
 
 
 def reason_counts(trials: Sequence[Trial], reasons: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -72,4 +72,4 @@ def _cells(name: str, figures: Mapping[str, Any]) -> tuple[str, str]:
     value, low, high = (figures[name][key] for key in ("value", "low", "high"))
     if name in _RATES:
         return f"{100 * value:.1f} %", f"({100 * low:.1f}-{100 * high:.1f})"
-    return f"{value:.3f}", f"({low:.3f}-{high:.3f})"
+    return f"{value:.3f}", "(not known)" if low is None else f"({low:.3f}-{high:.3f})"

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from lab.evaluation.plots import det_curve, score_histogram
 from lab.evaluation.report import ScoredTrials, reason_counts, report
+from lab.evaluation.table import show
 from lab.evaluation.trials import BONAFIDE, Trial
 
 
@@ -85,6 +87,21 @@ def test_the_figure_within_sources_stands_beside_the_pooled_one() -> None:
     assert overall["within_source_auc"]["low"] < overall["within_source_auc"]["value"]
     one_class_each = ScoredTrials(items.scores, items.attacks, items.subjects, np.where(items.spoof, "a", "b"))
     assert "within_source_auc" not in report(one_class_each, 0.5, rounds=20)["overall"]
+
+
+def test_a_figure_that_no_draw_defined_has_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of its source there are two people among many, whom a single draw misses."""
+    people = [
+        Trial(Path(), attack, f"{attack} {index}", "a" if index == 5 else "")
+        for attack in (BONAFIDE, "print")
+        for index in range(200)
+    ]
+    document = report(ScoredTrials.of(people, np.linspace(0, 1, len(people)).tolist()), 0.5, rounds=1)
+    assert document["overall"]["within_source_auc"] == {"value": 1.0, "low": None, "high": None}
+    json.dumps(document, allow_nan=False)
+    named = {"model": {"name": "m", "version": "1"}, "data": {"kind": "k"}, "reasons": {}}
+    show({**named, "threshold": {"value": 0.5, "origin": "default"}, **document}, Console())
+    assert "(not known)" in capsys.readouterr().out
 
 
 def test_intervals_over_sites_are_wider_where_sites_differ() -> None:
