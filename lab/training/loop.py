@@ -1,6 +1,8 @@
 """Shared by all trainings around transformers' Trainer: settings, log lines, and complete restoring of weights."""
 
+import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,10 +11,12 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 log = logging.getLogger(__name__)
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 def settings(folder: Path, *, seed: int, eval_steps: int, **others: Any) -> TrainingArguments:
@@ -61,9 +65,22 @@ def run(trainer: Trainer, last: Path | None) -> Path:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint in a folder, which may not exist."""
-    found = get_last_checkpoint(str(folder)) if folder.is_dir() else None  # type: ignore[no-untyped-call]
-    return None if found is None else Path(found)
+    """The newest whole checkpoint in a folder, which may not exist: a killed process leaves parts of one."""
+    steps = {int(match[1]): path for path in folder.glob("checkpoint-*") if (match := _CHECKPOINT.fullmatch(path.name))}
+    for _, path in sorted(steps.items(), reverse=True):
+        if _is_whole(path):
+            return path
+        log.warning("%s is not whole, and is passed over", path)
+    return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint has the state of its training, which Trainer writes last."""
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def restore(model: PreTrainedModel, checkpoint: Path) -> None:

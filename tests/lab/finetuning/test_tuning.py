@@ -78,6 +78,9 @@ def test_a_stopped_training_ends_as_one_that_was_not(face: Base, tmp_path: Path)
         with pytest.raises(KeyboardInterrupt):
             tune(face, some_photos(1), some_photos(2), PLAN, tmp_path / "stopped")
     assert loop.last_checkpoint(tmp_path / "stopped") == tmp_path / "stopped/checkpoint-2"
+    torn = tmp_path / "stopped/checkpoint-4"  # as a process leaves it that is killed while it writes one
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes((tmp_path / "stopped/checkpoint-2/model.safetensors").read_bytes()[:999])
     resumed = tune(face, some_photos(1), some_photos(2), PLAN, tmp_path / "stopped")
     finished_already = tune(face, some_photos(1), some_photos(2), PLAN, tmp_path / "whole")
     for again in (resumed, finished_already):

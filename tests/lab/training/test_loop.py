@@ -38,11 +38,20 @@ def test_every_weight_is_restored(model_class: type[PreTrainedModel], config: An
         torch.testing.assert_close(model.state_dict()[name], weight)
 
 
-def test_there_may_be_nothing_to_go_on_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", [None, "", '{"global_step": 1'])
+def test_a_checkpoint_that_is_not_whole_is_passed_over(last: str | None, tmp_path: Path) -> None:
+    """The state is what is written last."""
     assert loop.last_checkpoint(tmp_path / "absent") is None
-    for step in (4, 12, 8):
+    for step in (2, 9, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
-    assert loop.last_checkpoint(tmp_path) == tmp_path / "checkpoint-12"
+        (tmp_path / f"checkpoint-{step}/trainer_state.json").write_text("{}")
+    assert loop.last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    state = tmp_path / "checkpoint-10/trainer_state.json"
+    state.unlink() if last is None else state.write_text(last)
+    assert loop.last_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
+    for step in (2, 9):
+        (tmp_path / f"checkpoint-{step}/trainer_state.json").unlink()
+    assert loop.last_checkpoint(tmp_path) is None
 
 
 def test_progress_tells_the_dev_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
