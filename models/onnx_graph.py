@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadManifest, UnsupportedModel
-from models.manifest_fields import Manifest, SamplesInput
+from models.manifest_fields import Manifest, SamplesInput, SampleWindow
 from models.manifest_names import IR, MANIFEST, ONNX, WRAP
 from models.onnx_file import check_onnx
 from models.openvino_engine import openvino
@@ -116,6 +116,8 @@ def fitting_graph(folder: Path, manifest: Manifest) -> OnnxGraph:
         raise _wrong("output.name", "it is the log of one class's probability: export what all classes have, as logits")
     check_output(dimensions(graph.outputs[named[0]]), manifest)
     item = _samples(shape, manifest.input) if isinstance(manifest.input, SamplesInput) else _picture(shape, manifest)
+    if -1 in item and isinstance(manifest.input, SamplesInput):
+        _check_shortest(graph, item, manifest.input.window)
     return OnnxGraph(graph, tuple(files), item, named[0], batch, _parameters(graph))
 
 
@@ -195,6 +197,32 @@ def _samples(shape: tuple[int, ...], given: SamplesInput) -> tuple[int, ...]:
             f"as_is, but the graph takes exactly {shape[-1]} samples: repeat or zero_pad",
         )
     return (1, shape[-1]) if len(shape) == 3 else (shape[-1],)
+
+
+def _check_shortest(graph: Any, item: tuple[int, ...], window: SampleWindow) -> None:
+    """Refuses a window as short as the model would be given, of which the graph makes nothing.
+
+    OpenVINO would fail, or answer with what the window before got, and give that to all that come behind.
+
+    Raises:
+        BadManifest: `min_samples` is too low.
+    """
+    least = window.min_samples if "as_is" in (window.short, window.last) else window.samples
+    shaped = graph.clone()
+    try:
+        shaped.reshape([1, *(least if size == -1 else size for size in item)])
+        empty = any(_is_empty(port) for node in shaped.get_ops() for port in node.outputs())
+    except RuntimeError:
+        empty = True
+    if empty:
+        field = "input.window.samples" if least == window.samples else "input.window.min_samples"
+        raise _wrong(field, f"of {least} samples the graph computes nothing: give the least that it takes")
+
+
+def _is_empty(port: Any) -> bool:
+    """Whether computed numbers are none; constants and shapes may be."""
+    is_number = port.get_element_type().is_real() and port.get_node().get_type_name() != "Constant"
+    return is_number and 0 in dimensions(port)
 
 
 def _picture(shape: tuple[int, ...], manifest: Manifest) -> tuple[int, ...]:

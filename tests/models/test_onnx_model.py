@@ -297,6 +297,36 @@ def test_a_manifest_that_its_graph_contradicts_is_refused(
         voice(tmp_path, voice_manifest(**manifest), voice_onnx(**onnx))
 
 
+def _pooled() -> bytes:
+    """Logits from means over 1,000 samples, of which there is none in less."""
+    nodes = [
+        node("Unsqueeze", ["samples"], "channel", axes=[1]),
+        node("AveragePool", ["channel"], "means", kernel_shape=[1000], strides=[500]),
+        node("Mul", ["means", "means"], "square"),
+        node("ReduceMean", ["square"], "mean", axes=[1, 2], keepdims=0),
+        node("Unsqueeze", ["mean"], "column", axes=[1]),
+        node("MatMul", ["column", "weights"], "logits"),
+    ]
+    shapes = [port("samples", ("n", "samples"))], [port("logits", ("n", 2))]
+    return model(nodes, [tensor("weights", _small(4.0))], *shapes)
+
+
+@pytest.mark.parametrize(
+    "window", [{"short": "as_is"}, {"samples": 16_000, "short": "as_is"}, {"samples": 16_000, "last": "as_is"}]
+)
+def test_a_window_that_a_graph_makes_nothing_of_is_refused_when_it_is_opened(
+    window: dict[str, Any], tmp_path: Path
+) -> None:
+    """OpenVINO answers with the score of the window before, and gives it to all that come behind."""
+    with pytest.raises(BadManifest, match=r"input\.window\.min_samples: of 400 samples"):
+        voice(tmp_path, voice_manifest(window=window), _pooled())
+    detector = voice(tmp_path / "told", voice_manifest(window={**window, "min_samples": 1000}), _pooled())
+    loud, quiet = np.full(64_000, 16_000, np.int16), np.full(1000, 100, np.int16)
+    assert detector.score([loud])[0] > 0.8
+    assert detector.score([quiet])[0] < 0.6
+    assert np.isnan(detector.score([quiet[:999]])[0])
+
+
 def test_what_a_setting_or_another_task_would_change_is_refused(tmp_path: Path) -> None:
     folder = str(save(tmp_path / "v", voice_onnx(), voice_manifest()))
     with pytest.raises(UnsupportedModel, match="BONAFIDE_VOICE_SPOOF_LABEL is set"):
