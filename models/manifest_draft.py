@@ -32,7 +32,10 @@ def draft(path: Path) -> tuple[dict[str, Any], list[str]]:
             "input.scale: int16 (-32768..32767), unit (-1..1) or z_score (zero mean, unit variance); "
             "and input.pre_emphasis, if it was trained with one"
         )
-        open_points.append("input.window.short: what it was given of short clips: repeat, zero_pad or as_is")
+        open_points.append(
+            "input.window.short: what it was given of short clips: repeat, zero_pad or as_is; with as_is "
+            "input.window.min_samples, the least that it takes, if that is not 400"
+        )
         if shape[-1] == -1:
             open_points.append("input.window.samples: the graph takes any length; what was it trained on?")
     elif len(shape) == 4:
