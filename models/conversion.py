@@ -1,5 +1,6 @@
 """From a model reference to a folder that serves without torch: `models.converted` says what is in it."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,8 @@ from models.options import LoadOptions
 from models.speech import FOLDER as SPEECH_FOLDER
 from models.speech import speech_engine_model
 from models.voice_model import VoiceSource, voice_engine_model, voice_source
+
+logger = logging.getLogger(__name__)
 
 CARDS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 """What says where the model is from, and what may be done with it."""
@@ -75,7 +78,21 @@ def convert_files(files: ModelFiles, task: Task, options: LoadOptions, out: Path
         if task == "voice":
             write_speech(options, fresh / SPEECH)
 
-    return _built(description, build, out)
+    built = _built(description, build, out)
+    tell_of_kept_calibration(files.path, out)
+    return built
+
+
+def tell_of_kept_calibration(model: Path, folder: Path) -> None:
+    """Warns where a folder that was there already does not have the calibration that lies beside a model now."""
+    beside, kept = (calibration_path(each) for each in (model, folder))
+    if beside.is_file() and not (kept.is_file() and kept.read_bytes() == beside.read_bytes()):
+        logger.warning(
+            "%s is kept with %s, which is not that beside the model: copy %s there if that is meant",
+            folder,
+            "its own calibration" if kept.is_file() else "no calibration",
+            beside,
+        )
 
 
 def convert_speech(options: LoadOptions, out: Path) -> Converted:

@@ -23,9 +23,9 @@ from models.labels import spoof_in_words
 from models.tasks import guess_task
 
 _EPILOG = """\
-A FOLDER that holds this model already, converted by this release, is kept as it is, its calibration too; that of a
-research detector must not be there yet. The settings of the service apply (BONAFIDE_MODELS_DIR, BONAFIDE_OFFLINE,
-BONAFIDE_VOICE_SPOOF_LABEL, ...).
+A FOLDER that holds this model already, converted by this release, is kept as it is, its calibration too, and a warning
+tells where another lies beside the model now; that of a research detector must not be there yet. The settings of the
+service apply (BONAFIDE_MODELS_DIR, BONAFIDE_OFFLINE, BONAFIDE_VOICE_SPOOF_LABEL, ...).
 
 Exit status: 0 the folder holds the model, 1 it cannot be converted, 2 the command was wrong.
 

@@ -10,7 +10,14 @@ from pathlib import Path
 from models.atomic import atomic
 from models.calibration import calibration_path
 from models.catalog import ModelFiles
-from models.conversion import CARDS, FolderTaken, convert_files, copy_cards, write_speech
+from models.conversion import (
+    CARDS,
+    FolderTaken,
+    convert_files,
+    copy_cards,
+    tell_of_kept_calibration,
+    write_speech,
+)
 from models.converted import DESCRIPTION, GRAPH, SPEECH, WEIGHTS
 from models.ensemble_fields import EnsembleManifest, EnsembleMember
 from models.ensemble_members import MemberFiles, find_members
@@ -54,6 +61,7 @@ def convert_ensemble(files: ModelFiles, task: Task, options: LoadOptions, out: P
         with member.named():
             _write_member(member, task, out / _name(place))
     if target.is_file():
+        tell_of_kept_calibration(files.path, out)
         return copied
     if task == "voice":
         build_once(out / SPEECH, lambda fresh: write_speech(options, fresh))
@@ -110,3 +118,4 @@ def _copy(source: Path, files: Sequence[Path], folder: Path) -> None:
         place = folder / file.relative_to(source)
         if not place.is_file() or place.read_bytes() != file.read_bytes():
             raise FolderTaken(f"{folder} holds another model; name a folder that does not exist")
+    tell_of_kept_calibration(source, folder)

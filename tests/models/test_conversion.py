@@ -88,6 +88,26 @@ def test_a_pth_file_with_its_calibration(tmp_path: Path, workspace: Path, monkey
         VoiceSpoofModel.load(str(tmp_path / "out"), options(workspace, spoof_label="1"))
 
 
+def test_a_kept_folder_tells_of_a_newer_calibration_beside_the_checkpoint(
+    tiny_face: Path, workspace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, out = shutil.copytree(tiny_face, tmp_path / "face"), tmp_path / "out"
+
+    def told() -> str:
+        caplog.clear()
+        convert_model(str(folder), "face", options(workspace), out)
+        return caplog.text
+
+    assert told() == ""
+    version = read_converted(out).version
+    write_calibration(Calibration(1.0, 0.0, 0.25, version), calibration_path(folder))
+    assert "is kept with no calibration, which is not that beside the model" in told()
+    shutil.copyfile(calibration_path(folder), calibration_path(out))
+    assert told() == ""
+    write_calibration(Calibration(1.0, 0.0, 0.75, version), calibration_path(folder))
+    assert "is kept with its own calibration" in told()
+
+
 SCORE = """\
 import json, sys
 sys.modules.update(dict.fromkeys(("torch", "transformers", "safetensors")))  # importing them raises
