@@ -8,7 +8,7 @@ from typing import Any
 
 from models.errors import UnsupportedModel
 from models.manifest_names import UNKNOWN, WRAP
-from models.onnx_graph import dimensions, last_operator, read_graph
+from models.onnx_graph import UNKNOWN_OUTPUT, dimensions, last_operator, read_graph
 
 _LIKELY_CHANNELS = 3
 
@@ -47,6 +47,8 @@ def draft(path: Path) -> tuple[dict[str, Any], list[str]]:
     else:
         raise UnsupportedModel(f"the input of {path} has the shape {shape}: neither samples nor pictures: {WRAP}")
     output = graph.outputs[0]
+    if len(graph.outputs) == 1 and not dimensions(output):
+        raise UnsupportedModel(UNKNOWN_OUTPUT)
     if len(graph.outputs) > 1:
         open_points.append(f"output.name: the graph has several outputs: {', '.join(map(_name, graph.outputs))}")
     classes = dimensions(output)[-1:] if len(dimensions(output)) > 1 else (1,)

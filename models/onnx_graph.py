@@ -19,6 +19,10 @@ from models.openvino_engine import openvino
 
 _SHARED = 0.02
 """By how much probabilities that classes share may miss 1, in bf16."""
+UNKNOWN_OUTPUT = (
+    f"the shape of {ONNX}'s output is not known, as behind a squeeze() without a dimension, which takes the batch's "
+    "away too: name the dimension, or leave it out, and export it again"
+)
 _FLOATS = ("f32", "f16", "f64")
 _EXACTLY = 1e-5
 """By how much they may miss it to be told from logits."""
@@ -126,7 +130,10 @@ def check_output(shape: tuple[int, ...], manifest: Manifest) -> None:
 
     Raises:
         BadManifest: it is another.
+        UnsupportedModel: not even its rank is known, or it is no output of each item.
     """
+    if not shape:
+        raise UnsupportedModel(UNKNOWN_OUTPUT)
     known = [size for size in shape[1:] if size != 1]
     if len(known) > 1 or (len(shape) > 2 and known):
         raise _wrong("output.name", f"it has the shape {shape}, which is no row of classes for each item")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.calibration import Calibration, calibration_path, logits, write_calibration
 from models.errors import BadManifest, EngineUnavailable, UnsupportedModel
 from models.face_model import FaceSpoofModel
+from models.manifest_draft import draft
 from models.voice_model import VoiceSpoofModel
 from tests.models.checkpoints import options, windows
 from tests.models.onnx_files import (
@@ -196,6 +197,15 @@ def test_probabilities_are_not_taken_for_logits(end: str, tmp_path: Path) -> Non
     onnx = _ending(nodes, 1 if isinstance(spoof, str) else 2)
     with pytest.raises(BadManifest, match=rf"output\.\w+: .*{said}"):
         voice(tmp_path, voice_manifest(output={"name": "end", "spoof": spoof}), onnx)
+
+
+def test_an_output_of_any_rank_is_refused_with_its_reason(tmp_path: Path) -> None:
+    """It was taken for a single value, and the manifest asked for its sign."""
+    onnx = _ending([node("Squeeze", ["logits"], "end")], 2)
+    with pytest.raises(UnsupportedModel, match="squeeze"):
+        voice(tmp_path, voice_manifest(output={"name": "end"}), onnx)
+    with pytest.raises(UnsupportedModel, match="squeeze"):
+        draft(tmp_path / "voice/model.onnx")
 
 
 def test_probabilities_of_each_class_its_own_are_served_in_any_shape(tmp_path: Path) -> None:
