@@ -214,16 +214,21 @@ def _check_shortest(graph: Any, item: tuple[int, ...], window: SampleWindow) -> 
     Raises:
         BadManifest: `min_samples` is too low.
     """
-    least = window.min_samples if "as_is" in (window.short, window.last) else window.samples
-    shaped = graph.clone()
+    if "as_is" not in (window.short, window.last):
+        return
+    shaped, least = graph.clone(), window.min_samples
+    reason = None
     try:
         shaped.reshape([1, *(least if size == -1 else size for size in item)])
-        empty = any(_is_empty(port) for node in shaped.get_ops() for port in node.outputs())
-    except RuntimeError:
-        empty = True
-    if empty:
-        field = "input.window.samples" if least == window.samples else "input.window.min_samples"
-        raise _wrong(field, f"of {least} samples the graph computes nothing: give the least that it takes")
+        if any(_is_empty(port) for node in shaped.get_ops() for port in node.outputs()):
+            reason = "there is no frame in them"
+    except RuntimeError as error:
+        reason = _reason(error)
+    if reason is not None:
+        raise _wrong(
+            "input.window.min_samples",
+            f"of {least} samples the graph computes nothing ({reason}): give the least that it takes",
+        )
 
 
 def _is_empty(port: Any) -> bool:
