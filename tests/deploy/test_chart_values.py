@@ -120,3 +120,61 @@ def test_a_switch_that_is_text_does_not_install(switch: str) -> None:
     if not switch.startswith("security"):
         scan = DEPLOY / "ray"
         assert "boolean" in refusal(scan, scan / "ci" / "archive.yaml", "--set-string", f"{switch}=false")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("redis", ("redis", 6380)),
+        ("redis:6381", ("redis", 6381)),
+        ("fd00::1", ("fd00::1", 6380)),
+        ("[fd00::1]:6381", ("fd00::1", 6381)),
+        ("rediss://redis", ("redis", 6380)),
+        ("rediss://user:1234@redis:6381/2", ("redis", 6381)),
+    ],
+)
+def test_a_redis_that_is_there_has_its_port_once(
+    host: str, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = rendered(DEFAULTS, *with_values(redis={"host": host, "port": 6380}))
+    redis = read_in(pod_of(manifests, "release-bonafide")["containers"][0], monkeypatch).redis
+    assert redis is not None
+    assert (redis.host, redis.port, redis.tls) == (*address, host.startswith("rediss"))
+
+
+@pytest.mark.parametrize("ours", [{"enabled": True}, {"host": "other", "port": 6380}])
+@pytest.mark.parametrize(
+    ("name", "value"), [("redis_url", "redis://state:6381"), ("REDIS_HOST", "state:6381"), ("REDIS_HOST", "state")]
+)
+def test_a_redis_of_the_settings_is_the_only_one(
+    ours: dict[str, Any], name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = rendered(DEFAULTS, *with_values(redis=ours, settings={name: value}))
+    redis = read_in(pod_of(manifests, "release-bonafide")["containers"][0], monkeypatch).redis
+    assert redis is not None
+    assert (redis.host, redis.port) == ("state", 6381 if "6381" in value else 6379)
+
+
+def test_a_setting_wins_over_a_secret_and_each_variable_is_there_once() -> None:
+    settings = {"redis_password": "one", "MINIO_ACCESS_KEY": "two", "BONAFIDE_RUNNER_TOKEN": "0123456789abcdef"}
+    values = with_values(
+        redis={"host": "redis", "existingSecret": "redis"},
+        minio={"endpoint": "m:9000", "existingSecret": "minio"},
+        security={"allowPublic": True, "runnerTokenSecret": "token"},
+        settings=settings,
+    )
+    manifests = rendered(DEFAULTS, *values)
+    service, voice = (pod_of(manifests, f"release-bonafide{each}")["containers"][0] for each in ("", "-voice"))
+    for container in (service, voice):
+        names = [each["name"] for each in container["env"]]
+        assert len(names) == len(set(names)), "of two with one name the last is taken, or the pod is refused"
+        assert environment(container)["BONAFIDE_RUNNER_TOKEN"] == settings["BONAFIDE_RUNNER_TOKEN"]
+    variables = environment(service)
+    assert (variables["REDIS_PASSWORD"], variables["MINIO_ACCESS_KEY"]) == ("one", "two")
+    assert variables["MINIO_SECRET_KEY"] == "from a secret"
+
+
+def test_an_endpoint_of_the_settings_has_the_keys_of_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = with_values(minio={"existingSecret": "minio"}, settings={"minio_endpoint": "m:9000"})
+    (service,) = pod_of(rendered(DEFAULTS, *values), "release-bonafide")["containers"]
+    assert read_in(service, monkeypatch).minio_endpoint == "m:9000"

@@ -79,10 +79,7 @@ app.kubernetes.io/part-of: bonafide
 {{- if .Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- with .Values.minio.allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
 {{- include "bonafide.variables" (dict "root" . "own" $own "without" (printf "%s|%s" (include "bonafide.ofTheService" .) (include "bonafide.workedOut" .))) }}
-- name: MINIO_ACCESS_KEY
-  valueFrom: {secretKeyRef: {name: {{ required "minio.existingSecret holds the keys" .Values.minio.existingSecret }}, key: access-key}}
-- name: MINIO_SECRET_KEY
-  valueFrom: {secretKeyRef: {name: {{ .Values.minio.existingSecret }}, key: secret-key}}
+{{- include "bonafide.bucketKeys" . }}
 {{- end }}
 
 {{/* A pod of the cluster: (root, component, resources, sharedMemory, gpu, nodeSelector, tolerations, affinity). */}}

@@ -156,6 +156,19 @@ capabilities: {drop: [ALL]}
 {{- if and .Values.evidence.keySecret (not (or .Values.evidence.existingClaim $settings.BONAFIDE_EVIDENCE_LOG)) }}
 {{- fail "evidence.keySecret needs evidence.existingClaim: a log in the pod would end with it" }}
 {{- end }}
+{{- if and .Values.evidence.existingClaim (not (or .Values.evidence.keySecret $settings.BONAFIDE_EVIDENCE_KEY)) }}
+{{- fail "evidence.existingClaim needs evidence.keySecret: records are signed" }}
+{{- end }}
+{{- $feedback := $settings.BONAFIDE_FEEDBACK_DB | default "" }}
+{{- if and $feedback (not (regexMatch "^(postgres(ql)?://|/var/lib/bonafide-(evidence|jobs)/.)" $feedback)) }}
+{{- fail "settings.BONAFIDE_FEEDBACK_DB must be a postgresql:// URL, or lie on a claim, below /var/lib/bonafide-evidence or /var/lib/bonafide-jobs: a file in the pod would end with it" }}
+{{- end }}
+{{- if and .Values.redis.enabled .Values.redis.host }}
+{{- fail "redis.enabled starts a Redis of ours, redis.host names another one: one of both" }}
+{{- end }}
+{{- if and $settings.BONAFIDE_AUDIOSOCKET_PORT (not .Values.audiosocket.enabled) }}
+{{- fail "audiosocket.enabled, not settings.BONAFIDE_AUDIOSOCKET_PORT, opens its port: Service and policy have it then too" }}
+{{- end }}
 {{- with .Values.security }}
 {{- if not (or .keysSecret .clientCaSecret .allowPublic) }}
 {{- fail "set security.keysSecret, security.clientCaSecret or security.allowPublic=true: who may call has to be decided" }}
@@ -221,6 +234,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 
 {{- define "bonafide.env" -}}
+{{- $settings := include "bonafide.settings" .root | fromJson -}}
 {{- $own := dict "BONAFIDE_DRAIN_S" .root.Values.drainSeconds "HOME" "/tmp" -}}
 {{- if and .root.Values.jobs.enabled (has .component (list "service" "jobs" "photojobs")) }}{{ $_ := set $own "BONAFIDE_JOBS" "true" }}{{ end -}}
 {{- if and .root.Values.photojobs.enabled (has .component (list "service" "photojobs")) }}{{ $_ := set $own "BONAFIDE_JOBS_PHOTOS" "true" }}{{ end -}}
@@ -255,12 +269,16 @@ capabilities: {drop: [ALL]}
     {{- end -}}
     {{- with .allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
   {{- end -}}
-  {{- if .root.Values.redis.enabled -}}
+  {{- if or $settings.REDIS_HOST $settings.REDIS_URL -}}
+    {{- /* Nothing of ours beside it: a second address, or another port, would contradict it. */ -}}
+  {{- else if .root.Values.redis.enabled -}}
     {{- $_ := set $own "REDIS_HOST" (printf "%s-redis" (include "bonafide.name" .root)) -}}
     {{- $_ := set $own "REDIS_PORT" 6379 -}}
   {{- else if .root.Values.redis.host -}}
     {{- $_ := set $own "REDIS_HOST" .root.Values.redis.host -}}
-    {{- $_ := set $own "REDIS_PORT" .root.Values.redis.port -}}
+    {{- if not (regexMatch "^([^/]+://([^/@]*@)?)?(\\[[^]]*\\]|[^:/@]+):[0-9]+(/.*)?$" .root.Values.redis.host) -}}
+      {{- $_ := set $own "REDIS_PORT" .root.Values.redis.port -}}
+    {{- end -}}
   {{- end -}}
 {{- else -}}
   {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper (include "bonafide.task" .))) (include "bonafide.model" .) -}}
@@ -270,20 +288,30 @@ capabilities: {drop: [ALL]}
 {{- $without := "" -}}
 {{- if ne .component "service" }}{{ $without = printf "%s|%s|^(MINIO_.+|BONAFIDE_ALLOW_PUBLIC)$" (include "bonafide.ofTheService" .) (include "bonafide.workedOut" .) }}{{ end -}}
 {{- include "bonafide.variables" (dict "root" .root "own" $own "without" $without) }}
-{{- with .root.Values.security.runnerTokenSecret }}
-- name: BONAFIDE_RUNNER_TOKEN
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
-{{- end }}
+{{- $secret := .root.Values.security.runnerTokenSecret }}
+{{- include "bonafide.secret" (dict "name" "BONAFIDE_RUNNER_TOKEN" "secret" $secret "key" "token" "settings" $settings) }}
 {{- if eq .component "service" }}
-{{- if .root.Values.minio.endpoint }}
-- name: MINIO_ACCESS_KEY
-  valueFrom: {secretKeyRef: {name: {{ required "minio.existingSecret holds the keys" .root.Values.minio.existingSecret }}, key: access-key}}
-- name: MINIO_SECRET_KEY
-  valueFrom: {secretKeyRef: {name: {{ .root.Values.minio.existingSecret }}, key: secret-key}}
+{{- if or .root.Values.minio.endpoint (and $settings.MINIO_ENDPOINT .root.Values.minio.existingSecret) }}
+{{- include "bonafide.bucketKeys" .root }}
 {{- end }}
-{{- with .root.Values.redis.existingSecret }}
-- name: REDIS_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: password}}
+{{- $secret = .root.Values.redis.existingSecret }}
+{{- include "bonafide.secret" (dict "name" "REDIS_PASSWORD" "secret" $secret "key" "password" "settings" $settings) }}
 {{- end }}
+{{- end }}
+
+{{/* A variable from a Secret, unless there is none or the settings have it, which would be a second one of its name: (name, secret, key, settings). */}}
+{{- define "bonafide.secret" -}}
+{{- if and .secret (not (hasKey .settings .name)) }}
+- name: {{ .name }}
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}
+{{- end }}
+{{- end }}
+
+{{- define "bonafide.bucketKeys" -}}
+{{- $settings := include "bonafide.settings" . | fromJson -}}
+{{- if not (and $settings.MINIO_ACCESS_KEY $settings.MINIO_SECRET_KEY) }}
+{{- $secret := required "minio.existingSecret holds the keys" .Values.minio.existingSecret }}
+{{- include "bonafide.secret" (dict "name" "MINIO_ACCESS_KEY" "secret" $secret "key" "access-key" "settings" $settings) }}
+{{- include "bonafide.secret" (dict "name" "MINIO_SECRET_KEY" "secret" $secret "key" "secret-key" "settings" $settings) }}
 {{- end }}
 {{- end }}
