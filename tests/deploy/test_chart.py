@@ -207,6 +207,25 @@ def test_pods_that_are_recreated_have_no_bounds_of_a_rolling_update(component: s
             assert strategy.keys() == {"type", "rollingUpdate"}
 
 
+@pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
+def test_metrics_stay_in_the_cluster(kind: str) -> None:
+    """Their port knows neither keys nor TLS, and the operator's token is sent over it."""
+    options = ("--set", f"service.type={kind},serviceMonitor.enabled=true")
+    manifests = rendered(CHART / "ci" / "defaults.yaml", *options)
+    services = of_kind(manifests, "Service")
+    wanted = of_kind(manifests, "ServiceMonitor")["release-bonafide"]["spec"]["selector"]["matchLabels"]
+    (measured,) = [
+        each["spec"]
+        for each in services.values()
+        if wanted.items() <= each["metadata"]["labels"].items()
+        and any(port["port"] == 9090 for port in each["spec"]["ports"])
+    ]
+    assert measured.get("type", "ClusterIP") == "ClusterIP"
+    assert services["release-bonafide"]["spec"]["type"] == kind
+    for manifest in manifests[:-1]:  # the last is the monitor, which is not Kubernetes' own
+        validate(manifest, "1.34")
+
+
 def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:
     manifests = rendered(CHART / "ci" / "production.yaml")
     deployments, scalers = of_kind(manifests, "Deployment"), of_kind(manifests, "HorizontalPodAutoscaler")
