@@ -178,3 +178,20 @@ def test_an_endpoint_of_the_settings_has_the_keys_of_the_secret(monkeypatch: pyt
     values = with_values(minio={"existingSecret": "minio"}, settings={"minio_endpoint": "m:9000"})
     (service,) = pod_of(rendered(DEFAULTS, *values), "release-bonafide")["containers"]
     assert read_in(service, monkeypatch).minio_endpoint == "m:9000"
+
+
+@pytest.mark.parametrize(
+    ("values", "unknown"),
+    [
+        ({"security": {"tlsSecrets": "tls"}}, "tlsSecrets"),
+        ({"networkPolicy": {"form": []}}, "form"),
+        ({"redis": {"enable": True}}, "enable"),
+        ({"voice": {"autoscaling": {"minReplica": 2}}}, "minReplica"),
+        ({"drainSecond": 60}, "drainSecond"),
+    ],
+)
+def test_a_name_that_nothing_reads_does_not_install(values: dict[str, Any], unknown: str) -> None:
+    """A typo there would serve without TLS, open a policy or leave out Redis, without a word."""
+    message = refusal(CHART, DEFAULTS, *with_values(**values))
+    assert f"'{unknown}' not allowed" in message
+    rendered(DEFAULTS, *with_values(**{"x-anchors": 1, "global": {}, "scan": {"task": "face"}}))
