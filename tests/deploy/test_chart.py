@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.chart import CHART, WITH_JOBS, environment, of_kind, pod_of, rendered, validate
+from tests.deploy.chart import CHART, WITH_JOBS, environment, of_kind, pod_of, read_in, rendered, validate
 from tests.deploy.test_monitoring import asked_for, known
 from tests.deploy.tools import Manifest, built, output, setting_variables
 
@@ -224,6 +224,18 @@ def test_metrics_stay_in_the_cluster(kind: str) -> None:
     assert services["release-bonafide"]["spec"]["type"] == kind
     for manifest in manifests[:-1]:  # the last is the monitor, which is not Kubernetes' own
         validate(manifest, "1.34")
+
+
+def test_photos_that_are_decoded_at_a_time_fit_into_the_memory_of_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a CPU limit the service would take the node's CPUs, of which each may hold a photo: 8 filled 3 GiB."""
+    (service,) = pod_of(rendered(CHART / "ci" / "defaults.yaml"), "release-bonafide")["containers"]
+    assert "cpu" not in service["resources"]["limits"]
+    settings = read_in(service, monkeypatch)
+    of_a_photo = 9 * settings.max_image_pixels
+    assert (settings.decode_threads + 1) * of_a_photo + 2 * settings.max_inflight_bytes < 3 * 2**30
+    by_machine = ("--set-json", "service.decodeThreads=null")
+    (service,) = pod_of(rendered(CHART / "ci" / "defaults.yaml", *by_machine), "release-bonafide")["containers"]
+    assert "BONAFIDE_DECODE_THREADS" not in environment(service)
 
 
 def test_a_scaled_deployment_leaves_its_number_to_the_autoscaler() -> None:

@@ -242,6 +242,7 @@ capabilities: {drop: [ALL]}
   {{- if include "bonafide.jobsOnDisk" .root }}{{ $_ := set $own "BONAFIDE_JOBS_DB" "/var/lib/bonafide-jobs/jobs.db" }}{{ end -}}
   {{- $_ := set $own "BONAFIDE_GRPC_MAX_CONNECTION_AGE_S" .values.grpcMaxConnectionAgeSeconds -}}
   {{- $_ := set $own "BONAFIDE_METRICS_HOST" "0.0.0.0" -}}
+  {{- $_ := set $own "BONAFIDE_DECODE_THREADS" .values.decodeThreads -}}
   {{- with .root.Values.audiosocket -}}
     {{- if .enabled -}}
       {{- $_ := set $own "BONAFIDE_AUDIOSOCKET_PORT" "9092" -}}
