@@ -19,6 +19,7 @@ class SettingsGroup(BaseSettings):
         env_prefix="BONAFIDE_",
         env_file=ENV_FILE,
         env_ignore_empty=True,
+        allow_inf_nan=False,  # no timer of the event loop or of Redis takes them
         extra="ignore",
         frozen=True,
         populate_by_name=True,

@@ -16,7 +16,7 @@ class GrpcSettings(SettingsGroup):
     grpc_host: ListeningHost = "127.0.0.1"
     """Address that gRPC listens on; `::`: all, of IPv6 and IPv4."""
     grpc_ports: Ports = (50051, 50052)
-    """Ports that gRPC listens on, all with all services; empty switches gRPC off."""
+    """Ports that gRPC listens on, all with all services; `[]` switches gRPC off."""
     grpc_max_connection_age_s: float = Field(0.0, ge=0.0)
     """Age at which clients must reconnect, so that they reach new replicas; calls continue. 0: no limit."""
     predictions: PredictionsForm = "map"

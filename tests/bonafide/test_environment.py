@@ -116,6 +116,13 @@ def test_lists_may_be_json_or_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.grpc_ports == (50061,)
 
 
+def test_grpc_is_switched_off_by_an_empty_list_not_by_an_empty_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONAFIDE_GRPC_PORTS", "[]")
+    assert read_settings().grpc_ports == ()
+    monkeypatch.setenv("BONAFIDE_GRPC_PORTS", "")
+    assert read_settings().grpc_ports == (50051, 50052)
+
+
 REDIS = RedisServer("h", 6379)
 
 
@@ -177,6 +184,8 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
         ({"BONAFIDE_VOICE_THRESHOLD": "1.5"}, "BONAFIDE_VOICE_THRESHOLD: Input should be less than or equal to 1"),
         ({"REDIS_PORT": "secret"}, "REDIS_PORT: Input should be a valid integer"),
         ({"MINIO_ENDPOINT": "localhost:9000"}, "MINIO_ACCESS_KEY and MINIO_SECRET_KEY must be set too"),
+        ({"BONAFIDE_CALL_TIMEOUT_S": "inf"}, "BONAFIDE_CALL_TIMEOUT_S: Input should be a finite number"),
+        ({"BONAFIDE_JOBS_KEEP_HOURS": "Infinity"}, "BONAFIDE_JOBS_KEEP_HOURS: Input should be a finite number"),
         ({"BONAFIDE_GRPC_PORTS": "one"}, "BONAFIDE_GRPC_PORTS: "),
         (
             {
