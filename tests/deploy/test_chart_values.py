@@ -79,6 +79,19 @@ def test_a_model_of_the_settings_is_prepared_and_served_as_one_of_the_values(tas
     assert first["initContainers"][0]["args"][3] == "example/model"
 
 
+@pytest.mark.parametrize("task", ["voice", "face"])
+def test_the_model_that_an_image_was_built_with_is_served_unless_another_is_named(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make image VOICE=...` names it in the Bento's own settings, over which variables go."""
+    (tmp_path / "bonafide.yaml").write_text(f"{task}_model: bento:bank-{task}:1\n")
+    monkeypatch.setattr("bonafide.settings.SHIPPED", tmp_path / "bonafide.yaml")
+    for values, served in (({}, f"bento:bank-{task}:1"), ({"models": {task: "bundled"}}, "bundled")):
+        pods = rendered(DEFAULTS, *with_values(**values))
+        (runner,) = pod_of(pods, f"release-bonafide-{task}")["containers"]
+        assert getattr(read_in(runner, monkeypatch), f"{task}_model") == served
+
+
 @pytest.mark.parametrize(
     ("settings", "fits"),
     [

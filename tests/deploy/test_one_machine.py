@@ -40,6 +40,13 @@ def test_compose_gives_the_service_what_it_reads(compose: dict[str, Any]) -> Non
     assert grace >= float(service["environment"]["BONAFIDE_DRAIN_S"]) + 15
 
 
+def test_compose_serves_the_models_of_the_image_unless_others_are_named(compose: dict[str, Any]) -> None:
+    """`make image VOICE=...` names them in the Bento's own settings, over which variables go that are not empty."""
+    given = compose["services"]["bonafide"]["environment"]
+    for task in ("VOICE", "FACE"):
+        assert given[f"BONAFIDE_{task}_MODEL"] == f"${{BONAFIDE_{task}_MODEL:-}}"
+
+
 def test_compose_mounts_files_that_are_there(compose: dict[str, Any]) -> None:
     binds = [
         DEPLOY / volume["source"]

@@ -18,8 +18,8 @@
 {{- fail "Ray runs what it is sent: networkPolicy.enabled, or networkPolicy.elsewhere=true if something else keeps others out" }}
 {{- end }}
 {{- $model := include "bonafide.reference" (dict "root" . "component" .Values.scan.task) }}
-{{- $bundled := or (eq $model "bundled") (hasPrefix "bento:" $model) }}
-{{- if not (or $bundled (include "scan.claim" .)) }}
+{{- $inImage := or (has $model (list "" "bundled")) (hasPrefix "bento:" $model) }}
+{{- if not (or $inImage (include "scan.claim" .)) }}
 {{- fail (printf "the model %q has to lie on a volume that all pods share: models.volume, see docs/deploy.md" $model) }}
 {{- end }}
 {{- end }}
@@ -69,13 +69,13 @@ app.kubernetes.io/part-of: bonafide
 {{- $task := .Values.scan.task -}}
 {{- $scope := dict "root" . "component" $task "values" (get .Values $task) -}}
 {{- $own := dict
-  (printf "BONAFIDE_%s_MODEL" (upper $task)) (include "bonafide.model" $scope)
   "MINIO_ENDPOINT" .Values.minio.endpoint
   "MINIO_SECURE" .Values.minio.secure
   "HOME" "/tmp"
   "PYTHONPATH" "/home/bentoml/bento/src"
   "RAY_USAGE_STATS_ENABLED" "0"
 -}}
+{{- with include "bonafide.model" $scope }}{{ $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper $task)) . }}{{ end -}}
 {{- if .Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- with .Values.minio.allowedBuckets }}{{ $_ := set $own "BONAFIDE_ALLOWED_BUCKETS" (join "," .) }}{{ end -}}
 {{- include "bonafide.variables" (dict "root" . "own" $own "without" (printf "%s|%s" (include "bonafide.ofTheService" .) (include "bonafide.workedOut" .))) }}

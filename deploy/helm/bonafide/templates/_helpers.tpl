@@ -99,7 +99,7 @@ voice face{{ if .Values.jobs.enabled }} jobs{{ end }}{{ if .Values.photojobs.ena
 {{ .Values.image.repository }}:{{ include "bonafide.text" (.Values.models.converter.imageTag | default (printf "%s-cuda" .Chart.AppVersion)) }}
 {{- end }}
 
-{{/* The model that a runner was to have: (root, component). */}}
+{{/* The model that a runner was to have: (root, component). Empty: that of its image. */}}
 {{- define "bonafide.reference" -}}
 {{- $task := include "bonafide.task" . -}}
 {{- $settings := include "bonafide.settings" .root | fromJson -}}
@@ -282,7 +282,7 @@ capabilities: {drop: [ALL]}
     {{- end -}}
   {{- end -}}
 {{- else -}}
-  {{- $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper (include "bonafide.task" .))) (include "bonafide.model" .) -}}
+  {{- with include "bonafide.model" . }}{{ $_ := set $own (printf "BONAFIDE_%s_MODEL" (upper (include "bonafide.task" $))) . }}{{ end -}}
   {{- $_ := set $own "BONAFIDE_ALLOW_PUBLIC" "true" -}}
   {{- if .root.Values.models.download }}{{ $_ := set $own "BONAFIDE_OFFLINE" "true" }}{{ end -}}
 {{- end -}}
