@@ -36,12 +36,13 @@ fi
 
 secrets="$(mktemp -d)"
 trap 'rm -rf "$secrets"' EXIT
+of_pip="$(python3 -m pip config list 2>/dev/null)"
 {
     echo "[global]"
-    python3 -m pip config list 2>/dev/null | sed -nE \
-        "s/^(global|:env:)\.(default-)?(index-url|extra-index-url|trusted-host|proxy|retries|timeout)='(.*)'$/\3 = \4/p"
+    sed -nE "s/^(global|:env:)\.(default-)?(index-url|extra-index-url|trusted-host|proxy|retries|timeout)='(.*)'$/\3 = \4/p" <<< "$of_pip"
 } > "$secrets/pip.conf"
-certificates="${PIP_CERT:-${SSL_CERT_FILE:-}}"
+certificates="${PIP_CERT:-$(sed -nE "s/^global\.cert='(.*)'$/\1/p" <<< "$of_pip")}"
+certificates="${certificates:-${REQUESTS_CA_BUNDLE:-${SSL_CERT_FILE:-}}}"
 cp "${certificates:-/dev/null}" "$secrets/ca.crt"
 
 options=(--opt "secret=id=pip.conf,src=$secrets/pip.conf" --opt "secret=id=ca.crt,src=$secrets/ca.crt")
