@@ -41,7 +41,7 @@ from bonafide.bento.server import bound_servers
 from bonafide.bento.shutdown import IdleDrain
 from bonafide.bento.startup import refusal_to_start
 from bonafide.bento.supervisor import secure_supervisor
-from bonafide.bento.timeouts import cancel_request_timers
+from bonafide.bento.timeouts import cancel_request_timers, runner_limit_s
 from bonafide.bento.tracing import ignore_baggage, refuse_missing_exporter
 from bonafide.environment import WrongSettings, read_settings
 from bonafide.runner.remote import RunnerResult
@@ -75,7 +75,7 @@ Results = Annotated[list[Any], ContentType("application/json")]
 Description = Annotated[dict[str, Any], ContentType("application/json")]
 RUNNER: Any = {
     "workers": 1,
-    "traffic": {"timeout": SETTINGS.call_timeout_s},  # the callers' deadlines are shorter
+    "traffic": {"timeout": runner_limit_s(SETTINGS)},
     # BentoML would close the connection every 100 requests, and with it the calls in flight.
     "runner_connection": {"max_requests": 2**31, "max_age": 1e9},
     "logging": NO_ACCESS_LOG,

@@ -11,10 +11,23 @@ from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from bonafide.settings import Settings
+
 logger = logging.getLogger(__name__)
 
 LOADING_PATH = "/prepare"
 """A runner's API that loads a model, as no call does: that may take minutes, however short the calls are."""
+
+_LEAST_RUNNER_S = 600.0
+
+
+def runner_limit_s(settings: Settings) -> float:
+    """How long a runner may take for one request.
+
+    More than calls may: a limit of theirs is told as their deadline, but one that ends here as a runner that cannot be
+    reached. All runners have it, and a caller may give a recording more time than the settings do.
+    """
+    return max(_LEAST_RUNNER_S, settings.call_timeout_s, settings.face_timeout_s, settings.live_timeout_s)
 
 
 def cancel_request_timers() -> None:

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bonafide.bento.timeouts import cancel_request_timers
+from bonafide.bento.timeouts import cancel_request_timers, runner_limit_s
+from bonafide.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +110,13 @@ async def test_an_error_of_the_application_is_not_hidden() -> None:
     async with limited(60, answer) as client:
         with pytest.raises(TimeoutError, match="of the application"):
             await client.get("/")
+
+
+@pytest.mark.parametrize("name", ["call_timeout_s", "face_timeout_s", "live_timeout_s"])
+def test_a_runner_has_longer_than_every_call(name: str) -> None:
+    """The limit of recordings was every runner's: with one of 20 ms each photo was told that its model has gone."""
+    for limit_s in (0.02, 5000.0):
+        settings = Settings.model_validate({name: limit_s})
+        limits = (settings.call_timeout_s, settings.face_timeout_s, settings.live_timeout_s)
+        assert runner_limit_s(settings) >= max(limits)
+        assert runner_limit_s(settings) >= 600, "a caller's own deadline may be longer than the settings' limit"
