@@ -27,8 +27,10 @@ def test_compose_starts_five_services_and_publishes_loopback_only(compose: dict[
     for service in compose["services"].values():
         assert {port["host_ip"] for port in service.get("ports", [])} <= {"127.0.0.1"}
     assert "ports" not in compose["services"]["redis"]
-    assert compose["services"]["redis"]["networks"].keys() == {"inside"}
-    assert compose["networks"]["inside"]["internal"] is True
+    networks = compose["services"]["redis"]["networks"].keys()
+    assert all(compose["networks"][each]["internal"] is True for each in networks)
+    sharing = {name for name, each in compose["services"].items() if networks & each["networks"].keys()}
+    assert sharing == {"bonafide", "redis"}, "who can write to it can put scores there"
 
 
 def test_compose_gives_the_service_what_it_reads(compose: dict[str, Any]) -> None:
