@@ -6,6 +6,7 @@ protocol classes bound, see `connections.py`, `http_protocol.py` and `websockets
 
 import asyncio
 import resource
+import socket
 from contextlib import suppress
 from functools import partial
 from ssl import SSLContext
@@ -46,7 +47,10 @@ class ServiceConfig(uvicorn.Config):
 
 
 class ServiceServer(uvicorn.Server):
-    """uvicorn's, woken by the signal that ends it, which it looks for ten times a second, also where nobody calls."""
+    """uvicorn's, woken by the signal that ends it, which it looks for ten times a second, also where nobody calls.
+
+    One client that does not read what it is sent keeps its connection open, until the exit is forced.
+    """
 
     _told: asyncio.Event | None = None
 
@@ -58,6 +62,12 @@ class ServiceServer(uvicorn.Server):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
                     await self._told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn, which does not tell the application of an end that was forced: what waits would be lost."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn."""

@@ -4,10 +4,11 @@ import asyncio
 import resource
 import signal
 from collections.abc import Iterator
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from bonafide.bento.connections import ConnectionFactory
 from bonafide.bento.server import ServiceServer, allow_open_files, bound_servers
@@ -53,6 +54,32 @@ async def test_a_server_rests_until_a_signal_ends_it_at_once(monkeypatch: pytest
         async with asyncio.timeout(10):
             await running
     assert server.should_exit
+
+
+@pytest.mark.parametrize("forced", [False, True])
+async def test_a_forced_end_is_one_for_the_application_too(*, forced: bool) -> None:
+    """A client that reads nothing keeps its connection open until the exit is forced."""
+    ended = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "lifespan"
+        for answer in ("startup", "shutdown"):
+            assert (await receive())["type"] == f"lifespan.{answer}"
+            await send({"type": f"lifespan.{answer}.complete"})
+        ended.append(True)
+
+    server = ServiceServer(uvicorn.Config(app, log_config=None, lifespan="on"))
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.lifespan.startup()
+    server.servers = []
+    if forced:
+        server.server_state.connections.add(Mock())
+        server.handle_exit(signal.SIGTERM, None)
+        asyncio.get_running_loop().call_later(0.2, server.handle_exit, signal.SIGINT, None)
+    async with asyncio.timeout(10):
+        await server.shutdown()
+    assert ended == [True]
 
 
 async def test_the_date_in_responses_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
