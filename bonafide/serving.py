@@ -144,7 +144,10 @@ class Server:
 
     async def stop(self) -> None:
         """Drains, and closes ports, connections and threads."""
-        await self._begin_drain()
+        draining = self._begin_drain()
+        await asyncio.wait({draining})  # it was cancelled where it took too long, and what follows is done all the same
+        if not draining.cancelled() and (error := draining.exception()) is not None:
+            logger.error("the drain failed", exc_info=error)
         watches = (self._watching, self._watching_shadows)
         for each in watches:
             each.cancel()

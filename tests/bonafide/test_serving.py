@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,36 @@ async def test_the_stop_closes_everything_whatever_the_watch_ended_with(
     await running.stop()
     assert len(closed) == 1
     assert "the watch of the runners had ended" in caplog.messages
+
+
+@pytest.mark.parametrize("ending", ["takes too long", "fails"])
+async def test_the_stop_closes_everything_however_the_drain_has_ended(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    """`drain_on_signal` cancels one that takes too long; what waits to be kept is kept all the same."""
+    closed: list[App] = []
+    really_close = App.close
+
+    async def close(app: App) -> None:
+        closed.append(app)
+        await really_close(app)
+
+    async def drain(_: HttpApi, grace_s: float) -> None:
+        if ending == "fails":
+            raise AttributeError("a bug of ours")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(App, "close", close)
+    monkeypatch.setattr(HttpApi, "drain", drain)
+    monkeypatch.setattr(module, "drain_on_signal", lambda begin, limit_s: None)
+    running = server()
+    await running.start()
+    with suppress(TimeoutError, AttributeError):
+        async with asyncio.timeout(0.2):
+            await running._begin_drain()
+    await running.stop()
+    assert len(closed) == 1
+    assert ("the drain failed" in caplog.messages) == (ending == "fails")
 
 
 async def test_a_service_that_nobody_calls_looks_for_old_verdicts(
