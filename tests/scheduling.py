@@ -41,7 +41,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it is Any
         self._groups: dict[str, str] = {}
 
     def schedule(self) -> None:
-        self._groups = json.loads(self._written.read_text(encoding="utf-8"))
+        if self._written.exists():  # else no worker has collected anything, as of a path that is not there
+            self._groups = json.loads(self._written.read_text(encoding="utf-8"))
         super().schedule()
 
     def _split_scope(self, nodeid: str) -> str:
