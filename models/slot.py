@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 KEEP_UNUSED_S = 60.0
 """A model that was replaced is let go when no call has asked for it for so long."""
+KEEP_PREPARED_S = 600.0
+"""A model that was prepared is let go when it has not been put in its place for so long: who asked for it has ended."""
 _LOOK_S = 5.0
 
 
@@ -89,7 +91,12 @@ class ModelSlot:
         self._note = note
         self._clock = clock
         self._loading = threading.Lock()
-        self._replaced_at = self._asked_at = 0.0
+        self._prepared_at = self._replaced_at = self._asked_at = 0.0
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether a model waits to be put in its place."""
+        return self._next is not None
 
     def fill(self, reference: str, spoof_label: str | None) -> None:
         """Loads the first model, or the one that had replaced it in a process before this one.
@@ -114,13 +121,16 @@ class ModelSlot:
         The one before the current one, as long as it is kept, is there at once, unless both had one reference.
 
         Raises:
-            ModelBusy: another one is being loaded, or the one before the current one is still needed.
+            ModelBusy: another one is being loaded or waits for its place, or the one before the current one is still
+                needed.
             ModelError: it cannot be served, or does not fit beside the current one.
         """
         if not self._loading.acquire(blocking=False):
             raise ModelBusy("another model is being loaded; try again when it is")
         try:
-            self._next = None
+            # Another process may have had it loaded, here and in other replicas: all of them take it, or none.
+            if self.is_prepared:
+                raise ModelBusy("another model is about to take the place; try again when it has")
             request = (reference, spoof_label)
             if (loaded := self.previous) is not None:
                 # What the present one was loaded by, too, means its newest files and not the way back.
@@ -129,6 +139,7 @@ class ModelSlot:
             else:
                 self._source.admit(*request)
                 loaded = self._source.load(*request)
+            self._prepared_at = self._clock()
             self._next = (loaded, request)
             return loaded.info
         except ModelError:
@@ -162,8 +173,11 @@ class ModelSlot:
         return self.previous
 
     def expire(self) -> None:
-        """Lets the previous model go when its time is up."""
+        """Lets the previous model go when its time is up, and one that was prepared in vain."""
         now = self._clock()
+        if self._next is not None and now >= self._prepared_at + KEEP_PREPARED_S:
+            logger.warning("a model that was not put in its place is let go", extra={"model": self._next[0].info.name})
+            self._next = None
         if self.previous is None or (now < self._asked_at + KEEP_UNUSED_S and now < self._replaced_at + self._keep_s):
             return
         logger.info("the replaced model is let go", extra={"model": self.previous.info.name})

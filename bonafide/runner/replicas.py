@@ -247,7 +247,9 @@ class Replicas:
         )
         failures = [each for each in prepared if isinstance(each, BaseException)]
         if failures or len(set(prepared)) > 1:
-            await asyncio.gather(*(each.activate("") for each in replicas), return_exceptions=True)
+            # Not of those that refused: they may hold what another process is about to put in its place.
+            held = [each for each, answer in zip(replicas, prepared, strict=True) if isinstance(answer, str)]
+            await asyncio.gather(*(each.activate("") for each in held), return_exceptions=True)
             if not failures:
                 raise ModelRefused(f"the replicas find different models under {reference!r}")
             raise failures[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import ModelBusy, NoMemory, UnsupportedModel
-from models.slot import KEEP_UNUSED_S, Loaded, ModelSlot
+from models.slot import KEEP_PREPARED_S, KEEP_UNUSED_S, Loaded, ModelSlot
 from tests.bonafide.fakes import MODEL
 
 
@@ -120,12 +120,28 @@ def test_one_at_a_time(clock: Clock) -> None:
         slot.prepare("b", None)
     go_on.set()
     thread.join()
+    with pytest.raises(ModelBusy, match="about to take the place"):
+        slot.prepare("b", None)  # who had it loaded waits for other replicas
     assert slot.activate(fingerprint("slow"))
     with pytest.raises(ModelBusy, match="still go on"):
         slot.prepare("b", None)
     clock.now += KEEP_UNUSED_S
     slot.expire()
     assert slot.prepare("b", None).name == "b"
+
+
+def test_what_nobody_puts_in_its_place_is_let_go(slot: ModelSlot, clock: Clock) -> None:
+    """As where the process that asked for it has ended."""
+    slot.prepare("b", None)
+    clock.now += KEEP_PREPARED_S - 1
+    slot.expire()
+    with pytest.raises(ModelBusy):
+        slot.prepare("c", None)
+    clock.now += 1
+    slot.expire()
+    assert not slot.activate(fingerprint("b"))
+    assert slot.prepare("c", None).name == "c"
+    assert slot.activate(fingerprint("c"))
 
 
 def test_a_slot_that_was_never_filled_takes_a_model() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from bonafide.errors import Overloaded
 from bonafide.runner import replicas as module
 from bonafide.runner.remote import ModelRefused, RunnerResult
 from bonafide.runner.replicas import Replicas, addresses_of
+from models.errors import ModelBusy
 from models.info import ModelInfo
+from models.slot import Loaded, ModelSlot
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote
 
 ITEM = np.ones(4, np.uint8)
@@ -400,6 +403,67 @@ async def test_a_model_is_replaced_in_all_or_in_none() -> None:
     assert [each.fingerprint for each in await replicas.score([ITEM])] == [fingerprint("new")]
     assert [each.fingerprint for each in await replicas.score_previous([ITEM])] == [MODEL.fingerprint]
     await replicas.close()
+
+
+class Models:
+    """A `models.slot.Source` in which each reference is a version; loading waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.loading, self.go_on = threading.Event(), threading.Event()
+
+    def load(self, reference: str, spoof_label: str | None) -> Loaded:
+        self.loading.set()
+        assert self.go_on.wait(10)
+        return Loaded(ModelInfo.from_dict(INFO | {"version": reference}), list)
+
+    def admit(self, reference: str, spoof_label: str | None) -> None:
+        pass
+
+
+class WithSlot(Replica):
+    """One with the slot of a runner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models = Models()
+        self.slot = ModelSlot(self.models, keep_s=600)
+        self.slot.current = Loaded(MODEL, list)
+
+    async def info(self) -> dict[str, Any]:
+        assert self.slot.current is not None
+        return self.slot.current.info.to_dict()
+
+    async def prepare(self, reference: str, spoof_label: str | None) -> str:
+        try:
+            return (await asyncio.to_thread(self.slot.prepare, reference, spoof_label)).fingerprint
+        except ModelBusy as error:
+            raise ModelRefused(str(error), busy=True) from error
+
+    async def activate(self, wanted: str) -> bool:
+        return self.slot.activate(wanted)
+
+
+async def test_of_two_who_replace_a_model_at_one_time_the_first_does_so_in_all_replicas() -> None:
+    names = NameService("a", "b")
+    quick, slow = names.by_address["a"], names.by_address["b"] = WithSlot(), WithSlot()
+    one, another = names.replicas(), names.replicas()  # of two processes of the service
+    await one.info()
+    await another.info()
+    quick.models.go_on.set()
+    first = asyncio.create_task(one.replace("new", None))
+    assert await asyncio.to_thread(slow.models.loading.wait, 10)
+    while not quick.slot.is_prepared:
+        await asyncio.sleep(0.001)
+    for reference in ("other", "new"):
+        with pytest.raises(ModelRefused) as refusal:
+            await another.replace(reference, None)
+        assert refusal.value.busy
+    slow.models.go_on.set()
+    assert await first == 2
+    assert (await another.info())["version"] == "new"
+    assert another.replicas == 2
+    await one.close()
+    await another.close()
 
 
 async def test_nobody_waits_for_the_model_of_a_replica_that_has_vanished() -> None:
