@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bonafide.jobs.job import PRIORITIES, STATES, TASKS, Job, Priority, Task
 
@@ -50,11 +50,34 @@ def text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def entry_of(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], tries: int) -> tuple[str, int, str, int] | None:
-    """The first entry of a stream that is not deleted, as entry, index, key and the tries that are given."""
-    for entry, fields in entries:
+class Entry(NamedTuple):
+    """An item in the stream of its job.
+
+    Attributes:
+        ticket: what the stream knows it by.
+        index: as in `Item`, and so the key.
+        before: tries of those that held it before it was given back.
+        delivered: how often it was taken since, 1 or more.
+    """
+
+    ticket: str
+    index: int
+    key: str
+    before: int
+    delivered: int = 1
+
+    @property
+    def tries(self) -> int:
+        """See `Item`."""
+        return self.before + self.delivered
+
+
+def entry_of(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> Entry | None:
+    """The first entry of a stream that is not deleted, as one that was taken once."""
+    for ticket, fields in entries:
         if fields:
-            return text(entry), int(fields[b"index"]), text(fields[b"key"]), tries
+            before = int(fields.get(b"tries", 0))  # of one that was never given back there are none
+            return Entry(text(ticket), int(fields[b"index"]), text(fields[b"key"]), before)
     return None
 
 

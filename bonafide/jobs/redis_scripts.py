@@ -135,11 +135,13 @@ Here, since a job that is no longer kept would come back as one number, which ne
 """
 
 GIVE_BACK = """
--- KEYS: items   ARGV: entry, index, key
-if redis.call('XACK', KEYS[1], 'workers', ARGV[1]) == 1 then
+-- KEYS: items   ARGV: entry, consumer, index, key, tries
+local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[1], ARGV[1], 1, ARGV[2])
+if not held.err and #held == 1 then
+    redis.call('XACK', KEYS[1], 'workers', ARGV[1])
     redis.call('XDEL', KEYS[1], ARGV[1])
-    redis.call('XADD', KEYS[1], '*', 'index', ARGV[2], 'key', ARGV[3])
+    redis.call('XADD', KEYS[1], '*', 'index', ARGV[3], 'key', ARGV[4], 'tries', ARGV[5])
 end
 return 1
 """
-"""Puts an item that is held to the end of the stream, to be read by any worker."""
+"""Puts an item that this worker still holds to the end of the stream, to be read by any; `tries`: without this one."""

@@ -23,6 +23,7 @@ from bonafide.jobs import redis_scripts as scripts
 from bonafide.jobs.job import ENDED, PRIORITIES, Item, Job, Outcome, Priority
 from bonafide.jobs.redis_records import (
     CALLBACKS,
+    Entry,
     caller_key,
     ended_key,
     entry_of,
@@ -173,7 +174,6 @@ class RedisJobs:
         found = await self._unread(job_id) or await self._left_behind(job_id)
         if found is None:
             return None
-        entry, index, key, tries = found
         args: list[str | int] = [job_id, _now_ms()]
         try:
             if not await self._asked(self._taken(keys=[job_key(job_id), open_key(priority)], args=args)):
@@ -181,15 +181,22 @@ class RedisJobs:
             caller, bucket, task = await self._asked(self._redis.hmget(job_key(job_id), ["caller", "bucket", "task"]))
             if caller is None:
                 return None
-            return Item(job_id, text(caller), text(bucket), key, index, tries, entry, task_of(task))
+            tries, ticket = found.tries, found.ticket
+            return Item(job_id, text(caller), text(bucket), found.key, found.index, tries, ticket, task_of(task))
         except (Unavailable, ValueError):
-            await self._put_back(job_id, entry, tries)
+            await self._put_back(job_id, found)
             raise
 
-    async def _put_back(self, job_id: str, entry: str, tries: int) -> None:
+    async def _put_back(self, job_id: str, entry: Entry) -> None:
         """Lets others take an entry at once, not counted as tried: a server without room reads it out, and no more."""
         untried = self._redis.xclaim(
-            items_key(job_id), _GROUP, self._consumer, 0, [entry], idle=self._lease_ms, retrycount=tries - 1
+            items_key(job_id),
+            _GROUP,
+            self._consumer,
+            0,
+            [entry.ticket],
+            idle=self._lease_ms,
+            retrycount=entry.delivered - 1,
         )
         with suppress(Unavailable, ResponseError):
             await self._asked(untried)
@@ -204,12 +211,12 @@ class RedisJobs:
             logger.error("a job is lost", extra={"job": job_id, "cause": cause})
         await self._asked(self._redis.zrem(open_key(priority), job_id))
 
-    async def _unread(self, job_id: str) -> tuple[str, int, str, int] | None:
-        """The next entry that nobody has read, as entry, index, key and tries."""
+    async def _unread(self, job_id: str) -> Entry | None:
+        """The next entry that nobody has read."""
         read = await self._asked(self._redis.xreadgroup(_GROUP, self._consumer, {items_key(job_id): ">"}, count=1))
-        return entry_of(read[0][1], 1) if read else None
+        return entry_of(read[0][1]) if read else None
 
-    async def _left_behind(self, job_id: str) -> tuple[str, int, str, int] | None:
+    async def _left_behind(self, job_id: str) -> Entry | None:
         """An entry that its worker has not renewed."""
         items, after = items_key(job_id), "0-0"
         # The server looks at ten entries at a time, which may all be held.
@@ -217,13 +224,13 @@ class RedisJobs:
             claimed = await self._asked(
                 self._redis.xautoclaim(items, _GROUP, self._consumer, self._lease_ms, start_id=after, count=1)
             )
-            if (found := entry_of(claimed[1], 1)) is not None:
+            if (found := entry_of(claimed[1])) is not None:
                 break
             if (after := text(claimed[0])) == "0-0":
                 return None
-        entry, index, key, _ = found
-        pending = await self._asked(self._redis.xpending_range(items, _GROUP, min=entry, max=entry, count=1))
-        return entry, index, key, int(pending[0]["times_delivered"]) if pending else 1
+        ticket = found.ticket
+        pending = await self._asked(self._redis.xpending_range(items, _GROUP, min=ticket, max=ticket, count=1))
+        return found._replace(delivered=int(pending[0]["times_delivered"])) if pending else found
 
     async def renew(self, items: Sequence[Item]) -> None:
         """See `JobStore.renew`."""
@@ -259,11 +266,8 @@ class RedisJobs:
 
     async def give_back(self, item: Item) -> None:
         """See `JobStore.give_back`."""
-        try:
-            args: list[str | int] = [item.ticket, item.index, item.key]
-            await self._asked(self._give_back(keys=[items_key(item.job_id)], args=args))
-        except ResponseError:
-            logger.info("a job ended before its item was given back", extra={"job": item.job_id})
+        args: list[str | int] = [item.ticket, self._consumer, item.index, item.key, item.tries - 1]
+        await self._asked(self._give_back(keys=[items_key(item.job_id)], args=args))
 
     async def waiting(self) -> int:
         """See `JobStore.waiting`."""

@@ -99,13 +99,22 @@ async def test_every_item_is_taken_once_and_its_outcome_stands(store: JobStore) 
 async def test_what_a_dead_worker_held_is_taken_over(open_store: Open) -> None:
     store = open_store(lease_s=SHORT_S)
     made = await created(store, 1)
-    dead = await taken(open_store(lease_s=SHORT_S))
+    late = open_store(lease_s=SHORT_S)
+    dead = await taken(late)
     assert await store.take() is None
     await asyncio.sleep(SHORT_S + 0.1)
     heir = await taken(store)
     assert (heir.index, heir.tries) == (dead.index, 2)
-    assert await store.finish(dead, Outcome(True, '"late"'))  # it was alive after all: the first outcome stands
-    assert not await store.finish(heir, Outcome(True, '"heir"'))
+    await late.give_back(dead)  # it was alive after all, and holds nothing any more
+    assert await store.take() is None
+    await store.give_back(heir)
+    again = await taken(store)
+    assert again.tries == 2, "the one that died was forgotten"
+    await store.give_back(again)
+    again = await taken(store)
+    assert again.tries == 2
+    assert await late.finish(dead, Outcome(True, '"late"'))  # the first outcome stands
+    assert not await store.finish(again, Outcome(True, '"heir"'))
     assert await store.results(made.job_id, 0, 10, 1000) == ['"late"']
 
 
