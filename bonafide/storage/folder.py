@@ -11,6 +11,7 @@ import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _THREADS = 16
+_TICK_S = 0.02
+"""By whose end a file that is written again has another time: older kernels' clock for it moves each 1 to 10 ms."""
+_TICKS_AT_MOST = 5
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 
 
@@ -229,7 +233,17 @@ def _require_regular(status: os.stat_result) -> None:
 
 
 def _describe(file: int) -> ObjectStat:
-    return described(os.fstat(file))
+    """The description of a file; of one that was written just now only when a further write would change it.
+
+    One that is written all the time is waited for a little: whoever reads it notices.
+    """
+    for _ in range(_TICKS_AT_MOST):
+        status = os.fstat(file)
+        age_s = time.time() - status.st_ctime_ns / 1e9
+        if not 0 <= age_s < _TICK_S:  # a server's clock may be ahead
+            break
+        time.sleep(_TICK_S - age_s)
+    return described(status)
 
 
 def described(status: os.stat_result) -> ObjectStat:

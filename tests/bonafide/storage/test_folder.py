@@ -174,6 +174,28 @@ async def test_a_file_that_grows_while_it_is_read_is_not_passed_on(root: Path, s
     assert refused
 
 
+async def test_a_file_that_is_written_twice_at_one_time_is_another(
+    root: Path, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels before 6.13 stamp files by a clock that moves each 1 to 10 ms."""
+    fstat, tick = os.fstat, 15_000_000
+
+    def coarse(file: int) -> os.stat_result:
+        status = fstat(file)
+        times = {name: getattr(status, name) // tick * tick for name in ("st_mtime_ns", "st_ctime_ns")}
+        return with_fields(status, st_mtime=times["st_mtime_ns"] // 1_000_000_000, **times)
+
+    monkeypatch.setattr(os, "fstat", coarse)
+    file = root / "calls" / "day" / "a.wav"
+    for _ in range(8):  # some of them are within a tick
+        file.write_bytes(b"one")
+        found = await store.stat("calls", "day/a.wav")
+        with file.open("r+b") as again:
+            again.write(b"two")
+        with pytest.raises(Unavailable, match="changed"):
+            await store.read("calls", "day/a.wav", found)
+
+
 async def test_without_its_folder_the_store_is_empty(tmp_path: Path) -> None:
     store = FolderStore(Settings(objects_dir=tmp_path / "not-there"))
     with pytest.raises(ObjectNotFound):
