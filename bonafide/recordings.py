@@ -87,7 +87,9 @@ class Recording:
         self.hop_s = hop_s
         self.mode = mode
         # What a choice of channels makes of a recording is known by the choice; of its windows see `_content_of`.
-        self._meta_id = content_id if mode.kind == "mix" else f"{content_id}#{mode}"
+        meta_id = content_id if mode.kind == "mix" else f"{content_id}#{mode}"
+        # Nor that a recording is within other limits, which another process may have, or this one before its restart.
+        self._meta_id = f"{meta_id}<{limits.max_seconds!r}-{limits.max_channels}-{limits.max_sample_rate}"
         self.total = 0
         self.seconds = 0.0
         self.warnings: tuple[str, ...] = ()

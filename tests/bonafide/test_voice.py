@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from bonafide.byte_budget import ByteBudget
 from bonafide.cache.cache import open_cache
 from bonafide.calls import Call
 from bonafide.decoders.recordings import ThreadRecordings
-from bonafide.errors import Internal, ObjectNotFound, Overloaded, Unavailable, UnreadableMedia
+from bonafide.errors import Internal, ObjectNotFound, Overloaded, TooLarge, Unavailable, UnreadableMedia
 from bonafide.media_digest import MediaDigest
 from bonafide.runner.remote import RunnerResult
 from bonafide.settings import Settings
@@ -145,6 +145,20 @@ async def test_a_repeated_analysis_scores_nothing_and_reads_nothing(tmp_path: Pa
         assert await report_of(running.stored("a.wav")) == first
         assert (running.remote.scored, running.store.reads) == (5, 1)
         assert (running.observer.scored, running.observer.cached) == (5, 5)
+
+
+async def test_a_recording_over_the_limits_is_refused_although_others_have_judged_it(tmp_path: Path) -> None:
+    """As before a restart, or by a process with other settings and the same Redis."""
+    async with service(tmp_path) as running:
+        running.put("a.wav", recording())
+        await report_of(running.stored("a.wav"))
+        for limits in ({"max_seconds": 17}, {"max_channels": 0}, {"max_sample_rate": 8000}):
+            running.voice._limits = replace(LIMITS, **limits)
+            with pytest.raises(TooLarge):
+                await report_of(running.stored("a.wav"))
+        running.voice._limits = replace(LIMITS, max_seconds=18)
+        await report_of(running.stored("a.wav"))
+        assert running.remote.scored == 5, "scores and windows are the same"
 
 
 async def test_a_changed_object_is_read_anew(tmp_path: Path) -> None:
