@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from bonafide.cache.seal import Seal
 from bonafide.verdict import WindowScore
 
-# The version: to be raised when an old value would be read wrongly, or windows are cut or made in another way.
-_PREFIX = "bonafide:6:"
+# The version: to be raised when an old value would be read wrongly, windows are cut or made in another way, or the same
+# files of a model score otherwise, as where a release computed some of them wrongly.
+_PREFIX = "bonafide:7:"
 _SAMPLE_BYTES = 2
 
 

@@ -312,7 +312,7 @@ async def test_every_key_in_redis_has_an_end_date(valkey_server: Server, content
     await cache.put_windows(content, {0: window(0)})
     await cache.put_scores(content, "model", {0: HALF})
     async with Redis(port=valkey_server.port) as redis:
-        keys = [key async for key in redis.scan_iter(f"bonafide:6:{content}*")]
+        keys = [key async for key in redis.scan_iter(f"bonafide:7:{content}*")]
         assert len(keys) == 3
         assert all([70 < await redis.ttl(key) <= 77 for key in keys])
     await cache.close()
@@ -370,4 +370,4 @@ def test_conditions_come_back_and_what_knows_none_is_read_anew() -> None:
 
 def test_what_was_measured_before_music_was_listened_for_is_read_anew() -> None:
     assert not codec.recording_key("content").endswith(":m")
-    assert codec.window_key("content", 0) == "bonafide:6:content:w:0"
+    assert codec.window_key("content", 0) == "bonafide:7:content:w:0"
