@@ -1,8 +1,8 @@
 """Changes of a job in Redis that must happen all at once, as scripts that the server runs.
 
 A job has a hash (`job`), a stream of items that are not finished (`items`), a bitmap of those that are (`ended`), and a
-list of their documents (`results`). Open jobs are in one sorted set for each priority, by the time when an item of them
-was last taken, and in a set of their caller's.
+list of their documents (`results`). Open jobs are in one sorted set for each priority, in the order in which an item of
+them was last taken, and in a set of their caller's.
 """
 
 COMMIT = """
@@ -88,10 +88,16 @@ if state ~= 'waiting' and state ~= 'running' then
 end
 redis.call('HSET', KEYS[1], 'state', 'running')
 redis.call('HSETNX', KEYS[1], 'started', ARGV[2])
-redis.call('ZADD', KEYS[2], 'XX', ARGV[2], ARGV[1])
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+if last then
+    redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', tonumber(last) + 1), ARGV[1])
+end
 return 1
 """
-"""Notes that an item was taken, so that the other jobs come first next time: 0 when the job has ended."""
+"""Notes that an item was taken, so that the other jobs come first next time: 0 when the job has ended.
+
+By a number, not the time: clocks differ, and may be set back.
+"""
 
 RESULTS = """
 -- KEYS: results   ARGV: after, count, most bytes

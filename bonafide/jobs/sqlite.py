@@ -145,8 +145,10 @@ class SqliteJobs:
             item = Item(job_id, caller, bucket, key, index, tries + 1, uuid.uuid4().hex, task)
             taken = "UPDATE items SET state = 1, ticket = ?, lease = ?, tries = ? WHERE job = ? AND idx = ?"
             database.execute(taken, (item.ticket, now + self._lease_s, item.tries, job_id, index))
+            # A number, not the time: a clock may be set back.
+            (last,) = database.execute(f"SELECT MAX(served) FROM jobs WHERE {_OPEN}").fetchone()  # noqa: S608
             served = "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), served = ? WHERE id = ?"
-            database.execute(served, (now, now, job_id))
+            database.execute(served, (now, last + 1, job_id))
             return item
         return None
 

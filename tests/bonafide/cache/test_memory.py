@@ -72,7 +72,7 @@ async def test_the_bound_holds_for_the_process(count: int, size: int) -> None:
     try:
         store = MemoryKeyValue(bound, 60)
         for index in range(count):
-            await store.put_many([(f"bonafide:6:0123456789abcdef0123456789abcdef:s:{index}", bytes(size))])
+            await store.put_many([(f"bonafide:7:0123456789abcdef0123456789abcdef:s:{index}", bytes(size))])
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

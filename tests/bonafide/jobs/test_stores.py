@@ -1,6 +1,7 @@
 """Both stores of jobs, on one contract."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,19 @@ async def test_jobs_of_one_priority_take_turns(store: JobStore) -> None:
         order.append((await taken(store)).job_id)
         await asyncio.sleep(0.005)
     assert order == [first.job_id, second.job_id] * 2 or order == [second.job_id, first.job_id] * 2
+
+
+async def test_a_job_that_was_served_while_the_clock_was_ahead_has_its_turn(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        await created(store, 4)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
+    order = [(await taken(store)).job_id]
+    monkeypatch.setattr(time, "time", now)
+    order += [(await taken(store)).job_id for _ in range(3)]
+    assert order[0] == order[2] != order[1] == order[3]
 
 
 async def test_a_higher_priority_goes_first(store: JobStore) -> None:
