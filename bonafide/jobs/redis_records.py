@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from bonafide.jobs.job import PRIORITIES, STATES, TASKS, Job, Priority, Task
 
@@ -50,7 +51,8 @@ def text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """An item in the stream of its job.
 
     Attributes:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -230,7 +231,7 @@ class RedisJobs:
                 return None
         ticket = found.ticket
         pending = await self._asked(self._redis.xpending_range(items, _GROUP, min=ticket, max=ticket, count=1))
-        return found._replace(delivered=int(pending[0]["times_delivered"])) if pending else found
+        return replace(found, delivered=int(pending[0]["times_delivered"])) if pending else found
 
     async def renew(self, items: Sequence[Item]) -> None:
         """See `JobStore.renew`."""
