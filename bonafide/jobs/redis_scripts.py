@@ -66,6 +66,8 @@ local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'waiting' and state ~= 'running' then
     return 0
 end
+-- First, as it needs no room: a full server then lets the rest of the script write.
+redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[5], ARGV[3])
@@ -75,7 +77,6 @@ if key ~= '' then
 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.pcall('SREM', KEYS[4], ARGV[1])
-redis.call('DEL', KEYS[2])
 return 1
 """
 """Ends a job, which does not depend on the set of its caller: somebody else may have put another value there."""

@@ -98,6 +98,21 @@ async def test_an_item_that_redis_has_no_room_to_give_is_not_tried(in_redis: Cal
     assert (await taken(store)).tries == 1
 
 
+async def test_a_job_can_be_cancelled_where_redis_has_no_room(in_redis: Callable[[float], RedisJobs]) -> None:
+    """That makes room."""
+    store = in_redis(30.0)
+    made = await created(store, 1)
+    await store._redis.config_set("maxmemory", 1)
+    try:
+        await store.cancel(made.job_id)
+    finally:
+        await store._redis.config_set("maxmemory", 0)
+    found = await store.get(made.job_id)
+    assert found is not None
+    assert found.state == "cancelled"
+    assert not await store._redis.exists(f"{PREFIX}items:{made.job_id}")
+
+
 async def test_a_job_that_expires_is_not_brought_back_by_its_callback(in_redis: Callable[[float], RedisJobs]) -> None:
     store = in_redis(30.0)
     made = await created(store, 1, callback_url="https://a.example/x")
