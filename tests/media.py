@@ -46,6 +46,7 @@ RECIPES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "amr": ("amr", "libopencore_amrnb", "s16", {}),
     "webm": ("webm", "libopus", "s16", {}),
     "matroska": ("matroska", "pcm_s16le", "s16", {}),
+    "matroska-flac": ("matroska", "flac", "s16", {}),
 }
 _ENCODER_RATES = {"opus": 48_000, "webm": 48_000, "amr": 8_000, "wav-g722": 16_000}
 _SLOW_ENCODERS = frozenset({"libmp3lame", "vorbis", "libopus", "aac", "libopencore_amrnb", "g722"})

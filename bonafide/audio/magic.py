@@ -38,12 +38,14 @@ WAV = Magic(
 W64 = Magic(
     b"\x91\xcf\x11\xa5\xd6\x28\xdb", 5, re.compile(rb"riff.\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0", re.DOTALL)
 )
-MP4 = Magic(b"ftyp", 4, re.compile(rb"\0\0\0[\x08-\xff]ftyp[A-Za-z0-9]{3}[A-Za-z0-9 _]"))
+MP4 = Magic(b"ftyp", 4, re.compile(rb"\0\0\0[\x08-\xff]ftyp[A-Za-z0-9]{2}[A-Za-z0-9 _]{2}"))
 OGG = Magic(b"OggS\0", 0, re.compile(rb"OggS\0[\x02\x06]\0{8}"))
 """A first page of a stream."""
 OGG_LATER_PAGE = Magic(b"OggS\0", 0, re.compile(rb"OggS\0[\0\x01\x04\x05]"))
 FLAC = Magic(b"fLaC", 0, re.compile(rb"fLaC[\0\x80]\0\0\x22"))
 AMR = Magic(b"#!AMR", 0, re.compile(rb"#!AMR(?:-WB)?\n"))
+STARTS = (WAV, W64, MATROSKA, MP4, AMR, OGG, FLAC)
+"""All of them: of what may follow a file whose end is not known."""
 
 _LONGEST = 32
 _STRIDE = 1 << 20

@@ -23,7 +23,7 @@ def matroska_part(data: bytes, start: int) -> Part:
     size, length = _size(data, at + 4)
     body = at + 4 + length
     if size is None:
-        end = magic.end_before(data, (magic.MATROSKA,), body)
+        end = _beginning_of_next(data, body)
         return Part(("matroska",), start, end, missing=_missing_of_last_cluster(data, body, end))
     end = magic.end_before(data, (magic.MATROSKA,), body, min(body + size, len(data)))
     if end < body + size:
@@ -32,9 +32,16 @@ def matroska_part(data: bytes, start: int) -> Part:
         return Part(("matroska",), start, end, missing=0)
     # The recorder died before it wrote the final size.
     prefix = data[start : at + 4] + _UNKNOWN_SIZE
-    last = magic.end_before(data, (magic.MATROSKA,), end)
+    last = magic.end_before(data, magic.STARTS, end)
     missing = _missing_of_last_cluster(data, end, last)
     return Part(("matroska",), body, last, prefix, missing=missing, stated=size)
+
+
+def _beginning_of_next(data: bytes, body: int) -> int:
+    """Where the file ends whose segment's content begins at `body`, and whose size does not tell."""
+    end = magic.end_before(data, (magic.MATROSKA,), body)
+    clusters = data.find(_CLUSTER, body, end)  # before them, a codec's header may be that of a FLAC file
+    return end if clusters < 0 else magic.end_before(data, magic.STARTS, clusters, end)
 
 
 def _missing_of_last_cluster(data: bytes, start: int, end: int) -> int | None:

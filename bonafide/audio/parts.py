@@ -21,7 +21,6 @@ _FILE = re.compile(
     rb"(?:RIF[FX]|RF64|BW64).{4}WAVE|riff.\x91\xcf\x11|\x1aE\xdf\xa3|OggS\0|.{4}ftyp|fLaC|#!AMR", re.DOTALL
 )
 """Where a file may begin: weaker than what is searched for within audio data."""
-_STARTS = (magic.WAV, magic.W64, magic.MATROSKA, magic.MP4, magic.AMR, magic.OGG, magic.FLAC)
 _ID3V2 = re.compile(rb"ID3[\x02-\x04]\0[\0\x10\x20\x40\x80][\0-\x7f]{4}")
 _ID3V1, _ID3V1_BYTES = b"TAG", 128
 _APE, _APE_FOOTER_BYTES = b"APETAGEX", 32
@@ -58,7 +57,7 @@ def next_part(data: bytes, before: Part) -> tuple[Part | None, int]:
     start = next((place for place in places if _FILE.match(data, place)), None)
     unread = 0
     if start is None:
-        start = magic.end_before(data, _STARTS, at)
+        start = magic.end_before(data, magic.STARTS, at)
         unread = start - first.start()
     try:
         return (_part(data, start), unread) if start < len(data) else (None, unread)
@@ -104,7 +103,7 @@ def _id3_tags(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _end_of_frames(data: bytes, start: int) -> int:
     """Offset behind raw frames: of another file, or of the tags and zeros at the end."""
-    end = magic.end_before(data, _STARTS, start)
+    end = magic.end_before(data, magic.STARTS, start)
     for _ in range(_MAX_TAGS):
         if data.startswith(_ID3V1, end - _ID3V1_BYTES):
             end -= _ID3V1_BYTES
@@ -142,7 +141,8 @@ def _behind(data: bytes, before: Part) -> int:
 
 def _tag_bytes(data: bytes, at: int) -> int:
     """Length of the ID3 or APE tag at an offset, else 0."""
-    if data.startswith(_ID3V1, at) and len(data) - at == _ID3V1_BYTES:
+    behind = at + _ID3V1_BYTES
+    if data.startswith(_ID3V1, at) and (len(data) == behind or _FILE.match(data, behind)):
         return _ID3V1_BYTES
     if data.startswith(_APE, at):
         return _APE_FOOTER_BYTES + int.from_bytes(data[at + 12 : at + 16], "little")

@@ -146,11 +146,12 @@ def _form(part: Part) -> bytes:
 def _part(data: bytes, header: _Header) -> Part:
     body, size = header.body, header.size
     missing, stated = 0, None
-    end = magic.end_before(data, (magic.WAV,), body, None if size is None else min(body + size, len(data)))
+    others = magic.STARTS if size is None else (magic.WAV,)
+    end = magic.end_before(data, others, body, None if size is None else min(body + size, len(data)))
     if size is not None and end < body + size:
         missing = body + size - end
     elif size is not None and _samples_follow(data, end, header):
-        end, stated = magic.end_before(data, (magic.WAV,), end), size
+        end, stated = magic.end_before(data, magic.STARTS, end), size
     return Part(("wav",), body, end, _canonical(header, end - body), missing=missing, stated=stated)
 
 

@@ -63,6 +63,46 @@ def test_recordings_of_browsers_without_sizes(kind: str) -> None:
     assert likeness(sound_from(windows, 2.0, 3.0), samples_of(read(stereo)[0])) > 0.9
 
 
+@pytest.mark.parametrize("kind", ["wav", "w64", "flac", "opus", "ogg-flac", "m4a", "mov-pcm", "amr", "matroska"])
+def test_another_format_behind_a_recording_of_a_browser(kind: str) -> None:
+    first, second = of_unknown_sizes(recording("webm", 2.0)), recording(kind, 3.0, seed=2)
+    windows, reader = read(first + second)
+    assert reader.seconds == pytest.approx(5.0, abs=0.1)
+    assert likeness(sound_from(windows, 2.0, 3.0), samples_of(read(second)[0])) > (0.4 if kind == "amr" else 0.9)
+    assert reader.warnings == [f"the file holds 2 {JOINED}"]
+
+
+@pytest.mark.parametrize("kind", ["mp3", "aac", "flac", "opus"])
+def test_a_quicktime_film_behind_frames_without_a_size(kind: str) -> None:
+    _, reader = read(recording(kind, 2.0) + recording("mov-pcm", 3.0, seed=2))
+    assert reader.seconds == pytest.approx(5.0, abs=0.1)
+    assert f"the file holds 2 {JOINED}" in reader.warnings
+    assert not any("unread" in warning for warning in reader.warnings)
+
+
+@pytest.mark.parametrize("kind", ["mp3", "wav"])
+def test_an_id3v1_tag_between_recordings_is_no_unread_audio(kind: str) -> None:
+    _, reader = read(recording(kind, 2.0) + TAILS["ID3v1"] + recording("wav", 3.0, seed=2))
+    assert reader.seconds == pytest.approx(5.0, abs=0.1)
+    assert reader.warnings == [f"the file holds 2 {JOINED}"]
+
+
+@pytest.mark.parametrize("kind", ["flac", "opus", "m4a", "amr", "webm", "w64"])
+def test_another_format_behind_a_wav_that_was_written_as_a_stream(kind: str) -> None:
+    samples = np.random.default_rng(1).integers(-9_000, 9_000, 40_000).astype(np.int16)
+    _, reader = read(wav(samples, SAMPLE_RATE, data_bytes=0xFFFF_FFFF) + recording(kind, 3.0, seed=2))
+    assert reader.seconds == pytest.approx(5.5, abs=0.1)
+    assert reader.warnings == [f"the file holds 2 {JOINED}"]
+
+
+def test_flac_in_matroska_without_sizes_is_one_recording() -> None:
+    sound = speech_like(2.0, 16_000)
+    plain = encode(sound, 16_000, "matroska-flac")
+    windows, reader = read(of_unknown_sizes(plain))
+    assert reader.warnings == []
+    assert np.array_equal(samples_of(windows), samples_of(read(encode(sound, 16_000))[0]))
+
+
 def test_different_formats_in_one_file() -> None:
     kinds = ("aac", "wav", "flac", "webm", "m4a", "opus", "amr", "w64")
     _, reader = read(b"".join(recording(kind, 2.0) for kind in kinds))
