@@ -31,7 +31,8 @@ _OTHER_FILE = re.compile(
 )
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _WIDEST = 32  # bits of an integer
-_BLOCK_TAGS = frozenset([0x2, 0x11, 0x31])  # ADPCM of Microsoft and of IMA, GSM
+_GSM = 0x31
+_BLOCK_TAGS = frozenset([0x2, 0x11, _GSM])  # ADPCM of Microsoft and of IMA, GSM
 _RIFX_TAGS = frozenset([1, 3, 6, 7])  # integers, floats, A-law, mu-law
 _SAMPLES = {
     # format tag, bits -> samples of which the upper bytes are taken, silence, full scale
@@ -152,7 +153,16 @@ def _part(data: bytes, header: _Header) -> Part:
         missing = body + size - end
     elif size is not None and _samples_follow(data, end, header):
         end, stated = magic.end_before(data, magic.STARTS, end), size
+    if not missing:
+        end -= _padding_bytes(data, header, end)
     return Part(("wav",), body, end, _canonical(header, end - body), missing=missing, stated=stated)
+
+
+def _padding_bytes(data: bytes, header: _Header, end: int) -> int:
+    """Zeros behind the last whole block of GSM, which programs count as samples and FFmpeg takes for a damaged one."""
+    tag, block_bytes = (int.from_bytes(header.form[at : at + 2], header.order) for at in (0, 12))
+    rest = (end - header.body) % block_bytes if tag == _GSM and block_bytes else 0
+    return 0 if data[end - rest : end].strip(b"\0") else rest
 
 
 def _canonical(header: _Header, size: int) -> bytes:

@@ -274,3 +274,14 @@ def test_bytes_that_no_bit_of_a_sample_fills_are_refused(channels: int) -> None:
 def test_headers_without_format_or_samples_or_end(data: bytes) -> None:
     with pytest.raises(UnreadableMedia):
         read(data)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 7])
+def test_zeros_behind_the_last_block_of_gsm_are_no_damaged_packet(padding: int) -> None:
+    blocks = bytes(range(1, 66)) * 100
+    form = struct.pack("<HHIIHHHH", 0x31, 1, 8_000, 1_625, 65, 0, 2, 320)
+    samples = blocks + bytes(padding)
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    _, reader = read(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    assert reader.seconds == 4.0
+    assert not any("damaged" in warning or "truncated" in warning for warning in reader.warnings)
