@@ -16,7 +16,8 @@ export function summaryAfter(earlier, summary) {
     const worst = wholes.reduce((one, other) => ((other.whole.p_spoof ?? -1) > (one.whole.p_spoof ?? -1) ? other : one));
     const channels = wholes.map(({ channel }) => channel).sort((one, other) => one.number - other.number);
     const { conditions, name: channel } = worst.channel;
-    return { ...worst.whole, ...(conditions && { conditions }), channel, channels };
+    const { conditions: _ofAnother, ...whole } = worst.whole;
+    return { ...whole, ...(conditions && { conditions }), channel, channels };
 }
 /** A summary as that of one channel; `last` is what the service tells of its last part. */
 function ofChannel(number, name, whole, last) {
@@ -37,16 +38,19 @@ function ofChannel(number, name, whole, last) {
 }
 /** The summary of these windows, of one channel or of all together. */
 function over(windows, summary) {
+    // A score without any speech: the service does not ask for speech, and windows weigh their seconds.
+    const isAsked = windows.every(({ p_spoof, speech_ratio }) => p_spoof === null || speech_ratio > 0);
     const heard = windows.map((window, index) => {
         const fresh = window.end_time_seconds - Math.max(window.start_time_seconds, windows[index - 1]?.end_time_seconds ?? 0);
-        return { window, fresh, speech: window.speech_ratio * fresh };
+        const speech = window.speech_ratio * fresh;
+        return { window, fresh, speech, weight: isAsked ? speech : fresh };
     });
     const score = mean(heard);
     const members = memberMeans(heard);
     const isSpoof = score !== null && score >= summary.threshold;
     const suspicious = stretches(heard);
-    // The service has decided on the last part alone.
-    const { decision: _decision, llr: _llr, ...rest } = summary;
+    // The service has decided on the last part alone, and its model may have had other members.
+    const { decision: _decision, llr: _llr, member_scores: _members, ...rest } = summary;
     return {
         ...rest,
         label: score === null ? "no_speech" : isSpoof ? "spoof" : "bonafide",
@@ -97,8 +101,8 @@ function memberMeans(heard) {
 }
 function meanOf(heard, score) {
     const judged = heard.filter(({ window }) => score(window) !== null);
-    const weight = sum(judged.map(({ speech }) => speech));
-    return weight ? sum(judged.map(({ window, speech }) => (score(window) ?? 0) * speech)) / weight : null;
+    const total = sum(judged.map(({ weight }) => weight));
+    return total ? sum(judged.map(({ window, weight }) => (score(window) ?? 0) * weight)) / total : null;
 }
 function sum(values) {
     return values.reduce((total, value) => total + value, 0);

@@ -117,6 +117,8 @@ test("the members of an ensemble are taken together as the scores are", () => {
   assert.ok(Math.abs(whole.member_scores.a - (0.6 * 0.2 + 0.2) / 0.8) < 1e-9);
   assert.equal(whole.member_scores.b, 0.5);
   assert.ok(!("member_scores" in summaryAfter([heard(0, 1)], summary(heard(1, 1)))));
+  const other = { ...summary(heard(1, 1, { b: 0.9 })), member_scores: { b: 0.9 } };
+  assert.ok(!("member_scores" in summaryAfter([heard(0, 1, { a: 0.2 })], other)), "another model answered");
 });
 
 test("the summary of a resumed stream covers all of it", () => {
@@ -138,6 +140,14 @@ test("a pause within a suspicious stretch belongs to it, a window that is missin
   assert.deepEqual(found(spoof(0), pause(1), spoof(2), pause(3)), [[0, 3]]);
   assert.deepEqual(found(spoof(0), real(1), pause(2), spoof(3)), [[0, 1], [3, 4]]);
   assert.deepEqual(found(spoof(0), spoof(2), spoof(3)), [[0, 1], [2, 4]]);
+});
+
+test("where no speech is asked for windows weigh their seconds", () => {
+  const heard = (sequence, p_spoof, speech_ratio) => ({ ...placed(sequence, p_spoof), speech_ratio });
+  const whole = summaryAfter([heard(0, 0.9, 0), heard(1, 0.8, 0)], { threshold: 0.5, windows: [heard(2, 0.1, 0.2)] });
+  assert.ok(Math.abs(whole.p_spoof - 0.6) < 1e-9);
+  assert.deepEqual([whole.label, whole.suspicious.length], ["spoof", 1]);
+  assert.ok(Math.abs(whole.suspicious[0].p_spoof - 0.85) < 1e-9);
 });
 
 test("what was not judged for an error is kept, what was refused is not", () => {
@@ -239,6 +249,9 @@ test("a resumed stream of two channels is summed up channel by channel", () => {
   assert.ok(Math.abs(whole.p_spoof - 0.6) < 1e-9 && Math.abs(whole.channels[1].p_spoof - 0.2) < 1e-9);
   assert.deepEqual([whole.channel, whole.is_spoof, whole.conditions], ["agent", true, ["noise"]]);
   assert.deepEqual(whole.windows.map(({ sequence }) => sequence), [0, 1, 2]);
+  const older = channels.map(({ conditions: _conditions, ...channel }) => channel);
+  const last = { threshold: 0.5, windows: older[1].windows, channel: "caller", channels: older, conditions: ["narrow_band"] };
+  assert.ok(!("conditions" in summaryAfter(earlier, last)), "those of another channel");
   const together = summaryAfter(earlier, { threshold: 0.5, windows: [placed(2, 0.5)] });
   assert.deepEqual(together.channels.map(({ number, name }) => [number, name]), [[0, "agent"], [1, "caller"]]);
 });

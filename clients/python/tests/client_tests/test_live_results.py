@@ -48,6 +48,14 @@ def test_windows_weigh_their_seconds_of_speech() -> None:
     assert whole.speech_seconds == pytest.approx(0.8)
 
 
+def test_where_no_speech_is_asked_for_windows_weigh_their_seconds() -> None:
+    earlier = (window(0, 0.9, speech_ratio=0.0), window(1, 0.8, speech_ratio=0.0))
+    whole = summary(window(2, 0.1, speech_ratio=0.2)).after(earlier)
+    assert (whole.label, whole.score) == ("spoof", pytest.approx(0.6))
+    assert whole.suspicious == (Stretch(0.0, 2.0, pytest.approx(0.85)),)  # type: ignore[arg-type]
+    assert whole.speech_seconds == pytest.approx(0.2)
+
+
 def test_seconds_without_a_window_are_told() -> None:
     def unjudged(audio_seconds: float, *windows: JudgedWindow) -> float:
         return replace(summary(*windows), audio_seconds=audio_seconds).unjudged_seconds

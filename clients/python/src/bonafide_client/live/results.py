@@ -156,8 +156,9 @@ class LiveSummary:
         """The summary of these windows, of one channel or of all together."""
         fresh_s = _fresh_s(windows)
         speech_s = [window.speech_ratio * seconds for window, seconds in zip(windows, fresh_s, strict=True)]
-        score = _mean(zip(windows, speech_s, strict=True))
-        suspicious = tuple(_stretches(zip(windows, speech_s, strict=True)))
+        weighted = list(zip(windows, speech_s if _speech_is_asked_for(windows) else fresh_s, strict=True))
+        score = _mean(weighted)
+        suspicious = tuple(_stretches(weighted))
         label: LiveLabel = "no_speech" if score is None else "spoof" if score >= self.threshold else "bonafide"
         return replace(
             self,
@@ -166,7 +167,7 @@ class LiveSummary:
             decision=None,  # the service has decided on the last part alone
             llr=None,
             partially_spoofed=label == "bonafide" and bool(suspicious),
-            member_scores=_member_means(list(zip(windows, speech_s, strict=True))),
+            member_scores=_member_means(weighted),
             windows=windows,
             suspicious=suspicious,
             judged_seconds=sum(
@@ -180,6 +181,11 @@ def _fresh_s(windows: Sequence[JudgedWindow]) -> list[float]:
     """Seconds of each window that no earlier one held."""
     ends = [0.0, *(window.end_s for window in windows)]
     return [window.end_s - max(window.start_s, end) for window, end in zip(windows, ends, strict=False)]
+
+
+def _speech_is_asked_for(windows: Iterable[JudgedWindow]) -> bool:
+    """False where a score without any speech shows that the service judges all, and windows weigh their seconds."""
+    return all(window.score is None or window.speech_ratio > 0 for window in windows)
 
 
 def _missing_s(windows: Iterable[JudgedWindow], audio_s: float) -> float:
