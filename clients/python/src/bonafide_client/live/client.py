@@ -47,6 +47,7 @@ class AudioDetectionClient:
         channels: that are interleaved in the samples; with more than one, those of a file are sent as they are.
         channel_mode: which are judged: "auto" (those of a call apart), "mix", "separate", or the number of one.
         reconnect_s: how long a lost service is looked for, in all, until it judges audio again.
+        answer_s: how long an answer may take before the connection counts as broken.
 
     Raises:
         ValueError: an address or a key that can never work, or a key that would travel unencrypted.
@@ -66,6 +67,7 @@ class AudioDetectionClient:
         channels: int = 1,
         channel_mode: str | int = "auto",
         reconnect_s: float = 60.0,
+        answer_s: float = 30.0,
     ) -> None:
         if channels < 1:
             raise ValueError("at least one channel")
@@ -82,6 +84,8 @@ class AudioDetectionClient:
             {name: value for name, value in windowing.items() if value is not None},
         )
         self._reconnection = Reconnection(self._channel, reconnect_s)
+        self._answer_s = answer_s
+        self._watch: asyncio.TimerHandle | None = None  # while an answer is awaited
         self._connecting = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
         self._connection: ClientConnection | None = None
@@ -239,6 +243,7 @@ class AudioDetectionClient:
         if self._outbox is not None:
             for frame in frames:
                 self._outbox.put_nowait(frame)
+            self._expect()
         waiter: asyncio.Future[Answer] = request.waiter
         return waiter
 
@@ -263,6 +268,7 @@ class AudioDetectionClient:
         for frame in self._session.opened():
             outbox.put_nowait(frame)
         self._outbox = outbox
+        self._expect()
         writing = asyncio.create_task(_write(connection, outbox))
         try:
             async with aclosing(received(connection)) as frames:
@@ -270,12 +276,31 @@ class AudioDetectionClient:
                     self._take(self._session.received(frame))
         finally:
             self._outbox = None
+            self._stop_watch()
             writing.cancel()
             await asyncio.gather(writing, connection.close(), return_exceptions=True)
+
+    def _expect(self) -> None:
+        """Watches for an answer, if one is awaited."""
+        if self._watch is None and self._session.awaits_an_answer:
+            self._watch = asyncio.get_running_loop().call_later(self._answer_s, self._give_up)
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _give_up(self) -> None:
+        """Breaks a connection over which nothing comes; whoever receives notices."""
+        _log.warning("no answer came for %g s", self._answer_s)
+        if self._connection is not None:
+            self._connection.transport.abort()
 
     def _take(self, answer: Answer | None) -> None:
         if answer is None:
             return
+        self._stop_watch()
+        self._expect()
         self._answered.set()
         if answer.windows:
             self._reconnection.judged()

@@ -85,6 +85,11 @@ class LiveSession:
         """Seconds of audio that were sent, or wait to be sent, without an answer yet."""
         return sum(request.seconds for request in self._unanswered)
 
+    @property
+    def awaits_an_answer(self) -> bool:
+        """Whether anything was sent, or waits to be sent, without an answer yet."""
+        return bool(self._unanswered)
+
     def waiters(self) -> list[Any]:
         """Everybody who waits for an answer."""
         return [request.waiter for request in self._unanswered if request.waiter is not None]
