@@ -87,7 +87,7 @@ js: clients/js/node_modules/ready ## Compile the JavaScript client, for the page
 	cd clients/js && npm run --silent build && npm run --silent page && npm run --silent check
 
 kotlin: ## Compile the Kotlin client, and fetch what its test needs (needs Maven and a JDK)
-	cd clients/kotlin && mvn --batch-mode --quiet compile exec:java && touch target/fetched
+	cd clients/kotlin && mvn --batch-mode --quiet test-compile exec:java && touch target/fetched
 
 proto: setup ## Generate the protobuf stubs of the service and the clients (those for Go need Go)
 	$(BIN)/python proto/generate.py

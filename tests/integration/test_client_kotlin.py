@@ -9,15 +9,19 @@ import socket
 import struct
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from bonafide_client import AudioDetectionClient, file_blocks
+from bonafide_client import AudioDetectionClient, LiveSummary, file_blocks
+from bonafide_client.live import convert
+from bonafide_client.live.results import JudgedWindow
 from scripts.local_service import ROOT, LocalService
+from tests.integration.torn_stream import RATE, Told, TornStream
 from tests.media import encode, speech_like
 from tests.proxy import proxy_to
 
@@ -57,8 +61,8 @@ async def peer(answer: Answers) -> AsyncIterator[tuple[str, list[int]]]:
                 continue
             kinds = {"connect": "connected", "config": "config_updated", "end": "summary"}
             kind = kinds[json.loads(frame)["type"]]
-            summary = {"label": "no_speech", "p_spoof": None, "audio_seconds": 0.0} if kind == "summary" else {}
-            await connection.send(json.dumps({"type": kind, **summary}))
+            summary = {"label": "no_speech", "p_spoof": None, "audio_seconds": 0.0, "windows": [], "suspicious": []}
+            await connection.send(json.dumps({"type": kind, **(summary if kind == "summary" else {})}))
 
     async with serve(handle, "127.0.0.1", 0, max_size=None, close_timeout=0.1) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/detect", samples
@@ -227,3 +231,65 @@ async def test_a_key_travels_neither_unencrypted_nor_elsewhere(tmp_path: Path, m
         out = await maven("exec:java", f"-Dexec.args={near} {recording}", fails=True)
     assert "error invalid_request refused with status 307" in out
     assert samples == []
+
+
+TORN = {
+    "a spoof call with a short tail": TornStream(
+        [Told(0.9, members={"one": 0.8, "two": 1.0})],
+        [Told(0.8, 0.5, members={"one": 0.7, "two": 0.9})],
+        [Told(0.1, 0.3, members={"one": 0.2})],
+        cuts=[2],
+    ),
+    "a suspicious stretch over a break, and a pause": TornStream(
+        [Told(0.6)], [Told(None, 0.0)], [Told(0.7)], [Told(0.1)], [Told(None, 0.0)], [Told(0.2)], cuts=[1, 5]
+    ),
+    "channels": TornStream(
+        [Told(0.3)],
+        [Told(0.9, channel="agent"), Told(0.1, channel="caller")],
+        [Told(0.35, channel="agent"), Told(0.4, 0.5, channel="caller")],
+        cuts=[2],
+        conditions={"caller": ["noise"]},
+    ),
+    "channels, and then all as one": TornStream(
+        [Told(0.1, channel="agent"), Told(0.9, channel="caller")], [Told(0.5)], [Told(0.4)], cuts=[1]
+    ),
+    "no speech before, and a connection that falls silent": TornStream(
+        [Told(None, 0.0)], [Told(0.1)], cuts=[1], silent=True
+    ),
+    "speech is not asked for": TornStream([Told(0.9, 0.0)], [Told(0.8, 0.0)], [Told(0.1, 0.2)], cuts=[2]),
+}
+
+
+def as_told(whole: LiveSummary) -> LiveSummary:
+    """Without what windows had besides as they came."""
+
+    def plain(windows: tuple[JudgedWindow, ...]) -> tuple[JudgedWindow, ...]:
+        names = [field.name for field in fields(JudgedWindow)]
+        return tuple(JudgedWindow(**{name: getattr(window, name) for name in names}) for window in windows)
+
+    channels = tuple(replace(channel, windows=plain(channel.windows)) for channel in whole.channels)
+    return replace(whole, windows=plain(whole.windows), channels=channels)
+
+
+@pytest.mark.slow
+async def test_the_summary_is_of_the_whole_stream_and_a_callback_may_wait_for_who_calls_the_client() -> None:
+    wanted = []
+    for torn in TORN.values():
+        async with torn.listening() as url, AudioDetectionClient(url, answer_s=1.0) as client:
+            for _ in torn.seconds:
+                await client.send_audio_chunk([0.0] * RATE, RATE)
+            wanted.append(await client.end())
+    async with AsyncExitStack() as open_ones:
+        streams = [
+            f"{len(torn.seconds)}={await open_ones.enter_async_context(torn.listening())}" for torn in TORN.values()
+        ]
+        out = await maven(
+            "test-compile", "exec:java", "-Dexec.mainClass=bonafide.ToldKt", "-Dexec.classpathScope=test",
+            f"-Dexec.args={' '.join(streams)}",
+        )  # fmt: skip
+    assert all(torn.connections == len(torn.cuts) + 1 for torn in TORN.values())
+    found = re.findall(r"summary (\S+) (\S+) (\{.+)", out)
+    for name, (label, score, told), whole in zip(TORN, found, wanted, strict=True):
+        assert convert.summary(json.loads(told), 0, 0.0) == as_told(whole), name
+        assert (label, score) == (whole.label, "null" if whole.score is None else str(whole.score)), name
+    assert [whole.label for whole in wanted] == ["spoof", "bonafide", "spoof", "spoof", "bonafide", "spoof"]

@@ -4,6 +4,7 @@ import java.io.IOException
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.util.Timer
+import java.util.TimerTask
 import java.util.concurrent.TimeUnit
 import kotlin.concurrent.schedule
 import kotlin.random.Random
@@ -20,7 +21,8 @@ import org.json.JSONObject
  * Judges speech while it is spoken: audio in, windows out to `onDetectionResult`. One client is one stream.
  *
  * A connection that breaks is opened again with growing pauses. Audio whose window has not come yet is kept, and sent
- * again; windows are numbered on. The callbacks run on OkHttp's threads.
+ * again; windows are numbered on. The callbacks run on OkHttp's threads (of `connect`, on its caller's), one at a time,
+ * in order, and may wait for other threads that call the client.
  */
 class AudioDetectionClient(
     private val url: String,
@@ -36,11 +38,17 @@ class AudioDetectionClient(
     private val channelMode: String = "auto",
     /** Sends the key over `ws:` to another machine too, where something else encrypts the way. */
     private val keyInClear: Boolean = false,
+    /** How long an answer, that to the handshake too, may take before the connection counts as broken. */
+    private val answerMillis: Long = 30_000,
 ) {
+    @Volatile
     var onDetectionResult: (DetectionResult) -> Unit = {}
+
+    @Volatile
     var onSummary: (Summary) -> Unit = {}
 
     /** A moment that was not judged, or, with `lost`, the end of the session. */
+    @Volatile
     var onError: (error: BonafideException, lost: Boolean) -> Unit = { _, _ -> }
 
     init {
@@ -49,6 +57,13 @@ class AudioDetectionClient(
 
     private val http = http.newBuilder().pingInterval(20, TimeUnit.SECONDS).followRedirects(false).build()
     private val timer = Timer(true)
+
+    /** Held for all that is below, and never while something is told. */
+    private val lock = Any()
+
+    /** What is to be told, in order; of the threads that could, one tells. */
+    private val untold = ArrayDeque<() -> Unit>()
+    private var isTelling = false
     private var socket: WebSocket? = null
     private var sampleRate = 0
     private var isOpen = false
@@ -57,6 +72,10 @@ class AudioDetectionClient(
     /** When the service was lost, in milliseconds of a clock that only goes forward; null while it is there. */
     private var lostAt: Long? = null
     private var pauseMillis = FIRST_PAUSE_MILLIS
+
+    /** Gives a connection up on which no answer comes; `silent` is one that it gave up. */
+    private var watch: TimerTask? = null
+    private var silent: WebSocket? = null
 
     /** Audio from where the next window begins, and where that is in the stream. */
     private var unjudged = FloatArray(0)
@@ -69,14 +88,20 @@ class AudioDetectionClient(
     private val unanswered = ArrayDeque<Asked>()
 
     /** What this connection counts from. */
-    private var startSeconds = 0.0
-    private var firstSequence = 0L
+    private var origin = Origin(0.0, 0)
     private var nextSequence = 0L
 
+    /** The windows of earlier connections, and of this one: of each summary the service knows the last part. */
+    private val earlier = mutableListOf<JSONObject>()
+    private val windows = mutableListOf<JSONObject>()
+
     /** Connects; what is sent before it stands is kept. */
-    @Synchronized
     fun connect() {
-        if (socket == null && !isOver) open()
+        synchronized(lock) {
+            if (socket != null || isOver) return
+            open()
+        }
+        tellAll() // it may have failed
     }
 
     /**
@@ -85,8 +110,7 @@ class AudioDetectionClient(
      * More than 30 s (less at high rates) that await an answer are refused as `overloaded`: all of it is kept, to be
      * sent again.
      */
-    @Synchronized
-    fun sendAudioChunk(samples: FloatArray, sampleRate: Int = 16_000) {
+    fun sendAudioChunk(samples: FloatArray, sampleRate: Int = 16_000): Unit = synchronized(lock) {
         require(samples.size % channels == 0) { "no whole number of samples for each channel" }
         require(this.sampleRate == 0 || this.sampleRate == sampleRate) { "a stream has one sample rate" }
         if (isOver || isEnding) throw BonafideException("unavailable", "the session has ended")
@@ -106,17 +130,40 @@ class AudioDetectionClient(
     }
 
     /** Judges the rest, ends the session, and asks for the summary. */
-    @Synchronized
-    fun end() {
-        if (isEnding) return
+    fun end(): Unit = synchronized(lock) {
+        if (isEnding || isOver) return
         isEnding = true
         if (isOpen) sendText("end")
     }
 
-    /** Closes the connection at once, without a summary. */
-    @Synchronized
-    fun disconnect() {
+    /** Closes the connection at once, without a summary: nothing more is told, but what is being told. */
+    fun disconnect(): Unit = synchronized(lock) {
         finish()
+        untold.clear()
+    }
+
+    /** Takes what comes of a connection, and tells it when the lock is free. */
+    private fun locked(action: () -> Unit) {
+        synchronized(lock, action)
+        tellAll()
+    }
+
+    private fun tell(callback: () -> Unit) {
+        untold += callback
+    }
+
+    private fun tellAll() {
+        while (true) {
+            val callback = synchronized(lock) {
+                if (isTelling) return // that thread goes on, or a callback has called the client
+                untold.removeFirstOrNull()?.also { isTelling = true }
+            } ?: return
+            try {
+                callback()
+            } finally {
+                synchronized(lock) { isTelling = false }
+            }
+        }
     }
 
     private fun open() {
@@ -129,15 +176,17 @@ class AudioDetectionClient(
         }
         apiKey?.let { request.header("Authorization", "Bearer $it") }
         socket = http.newWebSocket(request.build(), Listener())
+        startWatch() // a server may take the connection and never answer the handshake
     }
 
     /** A connection stands: continues where the last one broke. */
-    @Synchronized
-    private fun opened(over: WebSocket) {
-        if (isOver || over !== socket) return
+    private fun opened(over: WebSocket) = locked {
+        if (isOver || over !== socket) return@locked
         isOpen = true
-        startSeconds = nextSeconds
-        firstSequence = nextSequence
+        stopWatch()
+        origin = Origin(nextSeconds, nextSequence)
+        earlier += windows
+        windows.clear()
         unanswered.clear()
         sendText("connect", "client_id" to clientId)
         if (sampleRate != 0) configure()
@@ -156,6 +205,7 @@ class AudioDetectionClient(
     private fun sendText(type: String, vararg fields: Pair<String, Any>) {
         unanswered += Asked(type, 0)
         socket?.send(JSONObject(mapOf("type" to type) + fields).toString())
+        startWatch()
     }
 
     private fun sendAudio(samples: FloatArray) {
@@ -166,48 +216,46 @@ class AudioDetectionClient(
             for (index in start until end) bytes.putFloat(samples[index])
             unanswered += Asked("audio", end - start)
             socket?.send(bytes.array().toByteString())
+            startWatch()
         }
     }
 
-    /** Takes a message, and tells what it says when all of it is understood. */
-    @Synchronized
-    private fun received(from: WebSocket, text: String) {
-        if (isOver || from !== socket) return
-        val tell = try {
+    /** Takes a message, and has told what it says when all of it is understood. */
+    private fun received(from: WebSocket, text: String) = locked {
+        if (isOver || from !== socket) return@locked
+        try {
             answered(JSONObject(text))
         } catch (error: BonafideException) {
-            return fail(error)
+            fail(error)
         } catch (error: JSONException) {
-            return fail(nonsense("a message that cannot be understood (${error.message})"))
+            fail(nonsense("a message that cannot be understood (${error.message})"))
         }
-        tell()
     }
 
-    private fun answered(message: JSONObject): () -> Unit {
+    private fun answered(message: JSONObject) {
         val type = message.getString("type")
-        if (type !in ANSWERS) return {}
+        if (type !in ANSWERS) return
         val asked = unanswered.removeFirstOrNull()
         if (asked == null && type == "error") throw errorOf(message) // why the service is about to close
         if (asked == null) throw nonsense("$type, and nothing was asked")
+        stopWatch()
+        if (unanswered.isNotEmpty()) startWatch()
         if (type == "error") {
             val error = errorOf(message)
             if (asked.kind == "connect" || asked.kind == "config") throw error // nothing can go on
             if (error.code in NOT_HEARD) refused(asked.samples)
             hopeAgain(unanswered.isEmpty())
-            return { onError(error, false) }
+            return tell { onError(error, false) }
         }
         if (type !in FITTING.getValue(asked.kind)) throw nonsense("$type to ${asked.kind}")
-        val tell = when (type) {
+        when (type) {
             "detection_result" -> judged(message)
             "summary" -> summed(message)
-            else -> ({})
-        }
-        if (type == "config_updated") {
-            overlapSeconds = message.optJSONObject("config")?.optDouble("overlap_duration", 0.0) ?: 0.0
+            "config_updated" ->
+                overlapSeconds = message.optJSONObject("config")?.optDouble("overlap_duration", 0.0) ?: 0.0
         }
         // Not once `connected`: the audio may be what breaks each connection.
         hopeAgain(type == "detection_result" || unanswered.isEmpty())
-        return tell
     }
 
     private fun hopeAgain(isThere: Boolean) {
@@ -223,27 +271,24 @@ class AudioDetectionClient(
         unjudged = unjudged.copyOfRange(0, start) + unjudged.copyOfRange(end, unjudged.size)
     }
 
-    private fun judged(message: JSONObject): () -> Unit {
-        val windows = message.getJSONArray("windows")
-        val results = (0 until windows.length()).map {
-            resultOf(windows.getJSONObject(it), startSeconds, firstSequence)
-        }
+    private fun judged(message: JSONObject) {
+        val judged = windowsOf(message).map(origin::windowIn)
+        val results = judged.map(::resultOf)
         val last = results.lastOrNull() ?: throw nonsense("a result without a window")
+        windows += judged
         val next = last.endSeconds - overlapSeconds
         forget(Math.round((next - nextSeconds) * sampleRate).toInt())
         nextSeconds = next
         nextSequence = last.sequence + 1
+        for (result in results) tell { onDetectionResult(result) }
         val unjudged = message.optString("error_message")
-        return {
-            results.forEach { onDetectionResult(it) }
-            if (unjudged.isNotEmpty()) onError(BonafideException("unavailable", unjudged), false)
-        }
+        if (unjudged.isNotEmpty()) tell { onError(BonafideException("unavailable", unjudged), false) }
     }
 
-    private fun summed(message: JSONObject): () -> Unit {
-        val summary = summaryOf(message, startSeconds)
+    private fun summed(message: JSONObject) {
+        val summary = summaryOf(summaryAfter(earlier, origin.summaryIn(summaryIn(message))))
         finish()
-        return { onSummary(summary) }
+        tell { onSummary(summary) }
     }
 
     /** Drops so many samples of each channel. */
@@ -253,16 +298,18 @@ class AudioDetectionClient(
         nextSeconds += spare.toDouble() / sampleRate
     }
 
-    @Synchronized
-    private fun lost(from: WebSocket, isFinal: Boolean, why: BonafideException, retryAfterMillis: Long = 0) {
-        if (isOver || from !== socket) return
+    private fun lost(from: WebSocket, isFinal: Boolean, why: BonafideException, retryAfterMillis: Long = 0) = locked {
+        if (isOver || from !== socket) return@locked
         socket = null // OkHttp may tell of one connection's end twice
         isOpen = false
+        stopWatch()
         unanswered.clear() // it is all in `unjudged`
         val now = TimeUnit.NANOSECONDS.toMillis(System.nanoTime())
         val since = lostAt ?: now
         lostAt = since
-        if (isFinal || now - since + retryAfterMillis > reconnectMillis) return fail(why)
+        if (isFinal || now - since + retryAfterMillis > reconnectMillis) {
+            return@locked fail(if (from === silent) BonafideException("unavailable", "no answer came for long") else why)
+        }
         // Clients of a service that restarts do not all come back in the same moment.
         val pause = maxOf(pauseMillis, retryAfterMillis)
         timer.schedule(maxOf(retryAfterMillis, pause / 2) + Random.nextLong(pause / 2)) { reopen() }
@@ -272,18 +319,37 @@ class AudioDetectionClient(
     /** Ends the session with an error. */
     private fun fail(error: BonafideException) {
         finish()
-        onError(error, true)
+        tell { onError(error, true) }
     }
 
     private fun finish() {
         isOver = true
+        stopWatch()
         timer.cancel()
         socket?.close(1000, null)
     }
 
-    @Synchronized
-    private fun reopen() {
+    /** On the timer's thread, on which nothing is told: what a callback throws would end it. */
+    private fun reopen() = synchronized(lock) {
         if (!isOver && socket == null) open()
+    }
+
+    private fun startWatch() {
+        if (watch == null && !isOver) watch = timer.schedule(answerMillis) { giveUp(this) }
+    }
+
+    private fun stopWatch() {
+        watch?.cancel()
+        watch = null
+    }
+
+    /** OkHttp then tells of the connection's end, on its own thread. */
+    private fun giveUp(ringing: TimerTask) = synchronized(lock) {
+        if (ringing !== watch) return@synchronized
+        watch = null
+        if (isTelling) return@synchronized startWatch() // the answer may have come, and wait for a callback to return
+        silent = socket
+        socket?.cancel()
     }
 
     private inner class Listener : WebSocketListener() {

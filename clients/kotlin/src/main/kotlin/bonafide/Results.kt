@@ -25,22 +25,25 @@ data class DetectionResult(
     val channel: String = "",
 )
 
-/** The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it. */
+/**
+ * The verdict on all that was said. `json` holds all of it, with the fields of the service's `summary`, its windows and
+ * stretches where they are in the stream.
+ */
 data class Summary(
     val label: String,
     val pSpoof: Double?,
     val audioSeconds: Double,
     val json: JSONObject,
-    /** `bonafide`, `spoof` or `uncertain`; null unless the service has a band. */
+    /** `bonafide`, `spoof` or `uncertain`; null unless the service has a band, and of a stream that was resumed. */
     val decision: String? = null,
-    /** Natural logarithm of the likelihood ratio, spoof over bona fide; null without speech or a calibration. */
+    /** Natural logarithm of the likelihood ratio; null without speech or a calibration, and of a stream that was resumed. */
     val llr: Double? = null,
     /** Bona fide by its mean, with suspicious stretches. */
     val partiallySpoofed: Boolean = false,
-    /** What weakens the verdict, such as `narrow_band`. */
+    /** What weakens the verdict, such as `narrow_band`; of a stream that was resumed, that on its last part. */
     val conditions: List<String> = emptyList(),
 ) {
-    /** The signed record of this verdict, a compact JWS; empty where the service keeps none. */
+    /** The signed record of the verdict on what the last connection sent, a compact JWS; empty where the service keeps none. */
     val evidence: String get() = json.optString("evidence")
 
     /** Whose verdict this is, where channels were judged apart: the worst one's, by name; else empty. */
@@ -67,18 +70,22 @@ internal fun errorOf(told: JSONObject): BonafideException =
 
 // What could turn a verdict into its opposite is refused here, before a caller takes all but `spoof` for bona fide.
 
-/** A window of a connection whose audio begins at `startSeconds` of the stream; its first window has this number. */
-internal fun resultOf(window: JSONObject, startSeconds: Double, firstSequence: Long): DetectionResult {
-    check(window)
+/** The windows of a `detection_result`, all of which are understood. */
+internal fun windowsOf(message: JSONObject): List<JSONObject> = message.getJSONArray("windows").objects().onEach {
+    check(it)
+    check(it.getJSONObject("running"))
+}
+
+/** A window that is placed in the stream. */
+internal fun resultOf(window: JSONObject): DetectionResult {
     val running = window.getJSONObject("running")
-    check(running)
     return DetectionResult(
-        sequence = firstSequence + window.getLong("sequence"),
-        startSeconds = startSeconds + window.getDouble("start_time_seconds"),
-        endSeconds = startSeconds + window.getDouble("end_time_seconds"),
+        sequence = window.getLong("sequence"),
+        startSeconds = window.finite("start_time_seconds"),
+        endSeconds = window.finite("end_time_seconds"),
         label = window.getString("label"),
         pSpoof = window.number("p_spoof"),
-        speechRatio = window.getDouble("speech_ratio"),
+        speechRatio = window.finite("speech_ratio"),
         runningLabel = running.getString("label"),
         runningPSpoof = running.number("p_spoof"),
         memberScores = window.optJSONObject("member_scores")?.let { scores ->
@@ -89,23 +96,45 @@ internal fun resultOf(window: JSONObject, startSeconds: Double, firstSequence: L
     )
 }
 
-/** The summary of a connection whose audio begins at `startSeconds` of the stream. */
-internal fun summaryOf(message: JSONObject, startSeconds: Double): Summary {
+/** A `summary`, all of which is understood. */
+internal fun summaryIn(message: JSONObject): JSONObject {
     for (whole in listOf(message) + message.objects("channels")) {
         check(whole)
-        whole.objects("windows").forEach(::check)
-        whole.objects("suspicious").forEach { checkScore(it.get("p_spoof")) }
+        whole.getJSONArray("windows").objects().forEach(::check)
+        whole.getJSONArray("suspicious").objects().forEach { checkScore(it.get("p_spoof")) }
     }
-    return Summary(
-        label = message.getString("label"),
-        pSpoof = message.number("p_spoof"),
-        audioSeconds = startSeconds + message.getDouble("audio_seconds"),
-        json = message,
-        decision = if (message.isNull("decision")) null else message.getString("decision"),
-        llr = message.number("llr"),
-        partiallySpoofed = message.optBoolean("partially_spoofed"),
-        conditions = message.optJSONArray("conditions")?.map { it.toString() } ?: emptyList(),
-    )
+    return message
+}
+
+/** A summary that is placed in the stream, and of all of it. */
+internal fun summaryOf(whole: JSONObject): Summary = Summary(
+    label = whole.getString("label"),
+    pSpoof = whole.number("p_spoof"),
+    audioSeconds = whole.finite("audio_seconds"),
+    json = whole,
+    decision = if (whole.isNull("decision")) null else whole.getString("decision"),
+    llr = whole.number("llr"),
+    partiallySpoofed = whole.optBoolean("partially_spoofed"),
+    conditions = whole.optJSONArray("conditions")?.let { told -> (0 until told.length()).map(told::getString) } ?: emptyList(),
+)
+
+/** Where a connection's audio begins in the stream, in seconds, and which number its first window gets. */
+internal class Origin(private val seconds: Double, private val sequence: Long) {
+    fun windowIn(window: JSONObject): JSONObject =
+        shifted(window).put("sequence", sequence + window.getLong("sequence"))
+
+    fun summaryIn(summary: JSONObject): JSONObject {
+        val whole = moved(summary).put("audio_seconds", seconds + summary.finite("audio_seconds"))
+        return if (whole.has("channels")) whole.put("channels", JSONArray(summary.objects("channels").map(::moved))) else whole
+    }
+
+    private fun moved(whole: JSONObject): JSONObject = copy(whole)
+        .put("windows", JSONArray(whole.objects("windows").map(::windowIn)))
+        .put("suspicious", JSONArray(whole.objects("suspicious").map(::shifted)))
+
+    private fun shifted(part: JSONObject): JSONObject = copy(part)
+        .put("start_time_seconds", seconds + part.finite("start_time_seconds"))
+        .put("end_time_seconds", seconds + part.finite("end_time_seconds"))
 }
 
 /** Of a window, a running verdict, a channel or a summary. */
@@ -126,9 +155,23 @@ private fun checkScore(score: Any) {
     if (score !is Number || score.toDouble() !in 0.0..1.0) throw nonsense("score $score")
 }
 
-private fun JSONObject.objects(name: String): List<JSONObject> {
-    val found = optJSONArray(name) ?: JSONArray()
-    return (0 until found.length()).map { found.getJSONObject(it) }
+// Only what Android's own org.json has, too: its arrays cannot be iterated over.
+
+internal fun JSONObject.objects(name: String): List<JSONObject> = optJSONArray(name)?.objects() ?: emptyList()
+
+private fun JSONArray.objects(): List<JSONObject> = (0 until length()).map(::getJSONObject)
+
+internal fun JSONObject.number(name: String): Double? = if (isNull(name)) null else finite(name)
+
+/** As text `NaN` would be read as a number, and no comparison with it holds. */
+internal fun JSONObject.finite(name: String): Double {
+    val number = getDouble(name)
+    if (number.isNaN() || number.isInfinite()) throw nonsense("$name $number")
+    return number
 }
 
-private fun JSONObject.number(name: String): Double? = if (isNull(name)) null else getDouble(name)
+internal fun copy(from: JSONObject, without: Set<String> = emptySet()): JSONObject {
+    val copied = JSONObject()
+    for (name in from.keys()) if (name !in without) copied.put(name, from.get(name))
+    return copied
+}
