@@ -46,19 +46,15 @@ async def test_a_connection_on_which_no_answer_comes_is_given_up(live: LivePeer)
     async with AudioDetectionClient(live.url, answer_s=0.3) as client:
         waiting = asyncio.create_task(client.send_audio_chunk(WINDOW, RATE))
         async with asyncio.timeout(PATIENCE_S):
-            while len(live.connections) < 2:
+            while len(live.connections) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             live.mute = False
             assert await waiting is not None
-        assert client_frames(live, 0) == client_frames(live, 1)
+        assert live.connections[0] == live.connections[1]
         connections = len(live.connections)
         await asyncio.sleep(0.5)
         assert await asyncio.wait_for(client.send_audio_chunk(WINDOW, RATE), PATIENCE_S) is not None
         assert len(live.connections) == connections, "where nothing is asked, no answer is missed"
-
-
-def client_frames(live: LivePeer, number: int) -> list[object]:
-    return live.connections[number]
 
 
 async def test_without_time_to_look_the_first_break_is_the_end(live: LivePeer) -> None:
