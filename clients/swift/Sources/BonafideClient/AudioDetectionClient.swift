@@ -64,9 +64,11 @@ public final class AudioDetectionClient: WebSocketDelegate {
     /// The frames that await their answer, which come in order, and how many samples each holds.
     private var unanswered: [(kind: String, samples: Int)] = []
     /// What this connection counts from.
-    private var start = 0.0
-    private var firstSequence = 0
+    private var origin = Origin(seconds: 0, sequence: 0)
     private var nextSequence = 0
+    /// The windows of earlier connections, and of this one: of each summary the service knows the last part.
+    private var earlier: [[String: Any]] = []
+    private var windows: [[String: Any]] = []
 
     /// - Parameters:
     ///   - chunkDuration: seconds of a window, 0.25 to 4; shorter ones answer sooner and know less
@@ -125,7 +127,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
 
     /// Judges the rest, ends the session, and asks for the summary.
     public func end() {
-        guard !isEnding else { return }
+        guard !isEnding, !isOver else { return }
         isEnding = true
         if isOpen { send("end") }
     }
@@ -184,8 +186,9 @@ public final class AudioDetectionClient: WebSocketDelegate {
         stopWatch()
         guard !isOver else { return finish() } // `disconnect` came before the connection stood
         isOpen = true
-        start = next
-        firstSequence = nextSequence
+        origin = Origin(seconds: next, sequence: nextSequence)
+        earlier += windows
+        windows = []
         unanswered = []
         send("connect", ["client_id": clientId])
         if sampleRate != 0 { configure() }
@@ -252,7 +255,7 @@ public final class AudioDetectionClient: WebSocketDelegate {
         case "detection_result":
             tell = try judged(message)
         case "summary":
-            let summary = try Summary(message, origin: start)
+            let summary = try Summary(summaryAfter(earlier, origin.summary(in: Summary.understood(message))))
             finish()
             tell = { self.onSummary(summary) }
         case "config_updated":
@@ -275,10 +278,10 @@ public final class AudioDetectionClient: WebSocketDelegate {
     }
 
     private func judged(_ message: [String: Any]) throws -> () -> Void {
-        let results = try (message["windows"] as? [[String: Any]] ?? []).map {
-            try DetectionResult($0, origin: start, firstSequence: firstSequence)
-        }
+        let judged = try objects("windows", in: message).map { try origin.window(in: $0) }
+        let results = try judged.map { try DetectionResult($0) }
         guard let last = results.last else { throw BonafideError.nonsense("a result without a window") }
+        windows += judged
         let following = last.end - overlap
         forget(Int(((following - next) * Double(sampleRate)).rounded()))
         next = following

@@ -22,23 +22,24 @@ public struct DetectionResult {
     public let channel: String
 }
 
-/// The verdict on all that was said; after a reconnection, on what was said since. `json` holds all of it.
+/// The verdict on all that was said. `json` holds all of it, with the fields of the service's `summary`, its windows and
+/// stretches where they are in the stream.
 public struct Summary {
     public let label: String
     public let pSpoof: Double?
     public let audioSeconds: Double
     public let json: [String: Any]
-    /// The signed record of this verdict, a compact JWS; empty where the service keeps none.
+    /// The signed record of the verdict on what the last connection sent, a compact JWS; empty where the service keeps none.
     public var evidence: String { json["evidence"] as? String ?? "" }
     /// Whose verdict this is, where channels were judged apart: the worst one's, by name; else empty.
     public var channel: String { json["channel"] as? String ?? "" }
-    /// `bonafide`, `spoof` or `uncertain`; nil unless the service has a band.
+    /// `bonafide`, `spoof` or `uncertain`; nil unless the service has a band, and of a stream that was resumed.
     public let decision: String?
-    /// Natural logarithm of the likelihood ratio, spoof over bona fide; nil without speech or a calibration.
+    /// Natural logarithm of the likelihood ratio; nil without speech or a calibration, and of a stream that was resumed.
     public let llr: Double?
     /// Bona fide by its mean, with suspicious stretches.
     public let partiallySpoofed: Bool
-    /// What weakens the verdict, such as `narrow_band`.
+    /// What weakens the verdict, such as `narrow_band`; of a stream that was resumed, that on its last part.
     public let conditions: [String]
 }
 
@@ -73,16 +74,17 @@ public struct BonafideError: Error {
 // What could turn a verdict into its opposite is refused here, before a caller takes all but `spoof` for bona fide.
 
 extension DetectionResult {
-    /// A window of a connection whose audio begins at `origin` of the stream, and whose first window has this number.
-    init(_ window: [String: Any], origin: Double, firstSequence: Int) throws {
-        guard let sequence = window["sequence"] as? Int, let from = window["start_time_seconds"] as? Double,
-            let to = window["end_time_seconds"] as? Double, let running = window["running"] as? [String: Any]
-        else { throw BonafideError.nonsense("no window") }
+    /// A window that is placed in the stream.
+    init(_ window: [String: Any]) throws {
+        guard let sequence = window["sequence"] as? Int, let running = window["running"] as? [String: Any] else {
+            throw BonafideError.nonsense("no window")
+        }
         let verdict = try Verdict(window)
         let sofar = try Verdict(running)
         self.init(
-            sequence: firstSequence + sequence, start: origin + from, end: origin + to, label: verdict.label,
-            pSpoof: verdict.pSpoof, speechRatio: window["speech_ratio"] as? Double ?? 0, runningLabel: sofar.label,
+            sequence: sequence, start: try number("start_time_seconds", in: window),
+            end: try number("end_time_seconds", in: window), label: verdict.label, pSpoof: verdict.pSpoof,
+            speechRatio: try number("speech_ratio", in: window), runningLabel: sofar.label,
             runningPSpoof: sofar.pSpoof, memberScores: verdict.memberScores, llr: window["llr"] as? Double,
             channel: window["channel"] as? String ?? ""
         )
@@ -90,26 +92,74 @@ extension DetectionResult {
 }
 
 extension Summary {
-    /// The summary of a connection whose audio begins at `origin` of the stream.
-    init(_ message: [String: Any], origin: Double) throws {
-        let verdict = try Verdict(message)
+    /// A `summary`, all of which is understood.
+    static func understood(_ message: [String: Any]) throws -> [String: Any] {
         for whole in [message] + (message["channels"] as? [[String: Any]] ?? []) {
             _ = try Verdict(whole)
-            for window in whole["windows"] as? [[String: Any]] ?? [] { _ = try Verdict(window) }
-            for stretch in whole["suspicious"] as? [[String: Any]] ?? [] { _ = try probability(stretch["p_spoof"]) }
+            for window in try objects("windows", in: whole) { _ = try Verdict(window) }
+            for stretch in try objects("suspicious", in: whole) { _ = try probability(stretch["p_spoof"]) }
         }
-        guard let seconds = message["audio_seconds"] as? Double else { throw BonafideError.nonsense("no duration") }
+        return message
+    }
+
+    /// A summary that is placed in the stream, and of all of it.
+    init(_ whole: [String: Any]) throws {
+        let verdict = try Verdict(whole)
         self.init(
-            label: verdict.label, pSpoof: verdict.pSpoof, audioSeconds: origin + seconds, json: message,
-            decision: message["decision"] as? String, llr: message["llr"] as? Double,
-            partiallySpoofed: message["partially_spoofed"] as? Bool ?? false,
-            conditions: message["conditions"] as? [String] ?? []
+            label: verdict.label, pSpoof: verdict.pSpoof, audioSeconds: try number("audio_seconds", in: whole),
+            json: whole, decision: whole["decision"] as? String, llr: whole["llr"] as? Double,
+            partiallySpoofed: whole["partially_spoofed"] as? Bool ?? false,
+            conditions: whole["conditions"] as? [String] ?? []
         )
     }
 }
 
+/// Where a connection's audio begins in the stream, in seconds, and which number its first window gets.
+struct Origin {
+    let seconds: Double
+    let sequence: Int
+
+    func window(in window: [String: Any]) throws -> [String: Any] {
+        guard let own = window["sequence"] as? Int else { throw BonafideError.nonsense("no window") }
+        var placed = try shifted(window)
+        placed["sequence"] = sequence + own
+        return placed
+    }
+
+    func summary(in summary: [String: Any]) throws -> [String: Any] {
+        var whole = try moved(summary)
+        whole["audio_seconds"] = seconds + (try number("audio_seconds", in: summary))
+        if summary["channels"] != nil { whole["channels"] = try objects("channels", in: summary).map { try moved($0) } }
+        return whole
+    }
+
+    private func moved(_ whole: [String: Any]) throws -> [String: Any] {
+        var placed = whole
+        placed["windows"] = try objects("windows", in: whole).map { try window(in: $0) }
+        placed["suspicious"] = try objects("suspicious", in: whole).map { try shifted($0) }
+        return placed
+    }
+
+    private func shifted(_ part: [String: Any]) throws -> [String: Any] {
+        var placed = part
+        placed["start_time_seconds"] = seconds + (try number("start_time_seconds", in: part))
+        placed["end_time_seconds"] = seconds + (try number("end_time_seconds", in: part))
+        return placed
+    }
+}
+
+func objects(_ name: String, in told: [String: Any]) throws -> [[String: Any]] {
+    guard let found = told[name] as? [[String: Any]] else { throw BonafideError.nonsense("no \(name)") }
+    return found
+}
+
+func number(_ name: String, in told: [String: Any]) throws -> Double {
+    guard let number = told[name] as? Double, number.isFinite else { throw BonafideError.nonsense("no \(name)") }
+    return number
+}
+
 /// What a window, a running verdict, a channel and a summary have in common.
-private struct Verdict {
+struct Verdict {
     let label: String
     let pSpoof: Double?
     let memberScores: [String: Double]
