@@ -5,19 +5,27 @@ const DECISIONS = [undefined, null, "bonafide", "spoof", "uncertain"];
 /** @throws BonafideError a label or a score that no Bonafide service gives */
 export function checkDetection({ windows }) {
     for (const window of list(windows)) {
-        checkVerdict(window);
+        checkWindow(window);
         checkVerdict(window.running);
     }
 }
 /** @throws BonafideError as for `checkDetection` */
 export function checkSummary(summary) {
+    checkNumber("threshold", summary.threshold);
     for (const whole of [summary, ...list(summary.channels ?? [])]) {
         checkVerdict(whole);
         for (const window of list(whole.windows))
-            checkVerdict(window);
+            checkWindow(window);
         for (const { p_spoof } of list(whole.suspicious))
             checkScore(p_spoof);
     }
+}
+/** A mean of what is no number would be below every threshold. */
+function checkWindow(window) {
+    checkVerdict(window);
+    checkNumber("speech ratio", window.speech_ratio);
+    checkNumber("start", window.start_time_seconds);
+    checkNumber("end", window.end_time_seconds);
 }
 function checkVerdict(verdict) {
     const { label, p_spoof, is_spoof, decision, member_scores, llr } = verdict ?? { label: undefined, p_spoof: undefined };
@@ -35,6 +43,10 @@ function checkVerdict(verdict) {
 function checkScore(score) {
     if (score !== null && !(typeof score === "number" && score >= 0 && score <= 1))
         throw nonsense("score", score);
+}
+function checkNumber(what, value) {
+    if (!Number.isFinite(value))
+        throw nonsense(what, value);
 }
 function list(found) {
     if (!Array.isArray(found))

@@ -1,7 +1,7 @@
 /** What could turn a verdict into its opposite is refused here, before a caller takes all but `spoof` for bona fide. */
 
 import { BonafideError } from "./errors.js";
-import type { DetectionMessage, Summary } from "./messages.js";
+import type { DetectionMessage, JudgedWindow, Summary } from "./messages.js";
 
 const LABELS: readonly unknown[] = ["spoof", "bonafide", "no_speech"];
 const DECISIONS: readonly unknown[] = [undefined, null, "bonafide", "spoof", "uncertain"];
@@ -19,18 +19,27 @@ interface Verdict {
 /** @throws BonafideError a label or a score that no Bonafide service gives */
 export function checkDetection({ windows }: DetectionMessage): void {
   for (const window of list(windows)) {
-    checkVerdict(window);
+    checkWindow(window);
     checkVerdict(window.running);
   }
 }
 
 /** @throws BonafideError as for `checkDetection` */
 export function checkSummary(summary: Summary): void {
+  checkNumber("threshold", summary.threshold);
   for (const whole of [summary, ...list(summary.channels ?? [])]) {
     checkVerdict(whole);
-    for (const window of list(whole.windows)) checkVerdict(window);
+    for (const window of list(whole.windows)) checkWindow(window);
     for (const { p_spoof } of list(whole.suspicious)) checkScore(p_spoof);
   }
+}
+
+/** A mean of what is no number would be below every threshold. */
+function checkWindow(window: JudgedWindow): void {
+  checkVerdict(window);
+  checkNumber("speech ratio", window.speech_ratio);
+  checkNumber("start", window.start_time_seconds);
+  checkNumber("end", window.end_time_seconds);
 }
 
 function checkVerdict(verdict: Verdict | undefined): void {
@@ -44,6 +53,10 @@ function checkVerdict(verdict: Verdict | undefined): void {
 
 function checkScore(score: unknown): void {
   if (score !== null && !(typeof score === "number" && score >= 0 && score <= 1)) throw nonsense("score", score);
+}
+
+function checkNumber(what: string, value: unknown): void {
+  if (!Number.isFinite(value)) throw nonsense(what, value);
 }
 
 function list<T>(found: T[]): T[] {

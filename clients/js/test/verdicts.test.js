@@ -44,6 +44,11 @@ test("what could be taken for its opposite is refused, and says what kind of ser
     assert.throws(() => detection(changes), refused, JSON.stringify(changes));
   }
   assert.throws(() => answered("flush", { type: "detection_result" }), refused);
+  for (const changes of [{ speech_ratio: undefined }, { start_time_seconds: "0" }, { end_time_seconds: null }]) {
+    assert.throws(() => detection(changes), refused, JSON.stringify(changes));
+    assert.throws(() => summary({ windows: [{ ...WINDOW, ...changes }] }), refused, JSON.stringify(changes));
+  }
+  assert.throws(() => summary({ threshold: undefined }), refused);
   for (const changes of [...wrong, { decision: "live" }, { windows: undefined }, { suspicious: [{ ...STRETCH, p_spoof: 2 }] }]) {
     assert.throws(() => summary(changes), refused, JSON.stringify(changes));
     assert.throws(() => summary({ channels: [{ ...CHANNEL, ...changes }] }), refused, JSON.stringify(changes));
