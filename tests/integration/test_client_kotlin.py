@@ -61,8 +61,9 @@ async def peer(answer: Answers) -> AsyncIterator[tuple[str, list[int]]]:
                 continue
             kinds = {"connect": "connected", "config": "config_updated", "end": "summary"}
             kind = kinds[json.loads(frame)["type"]]
-            summary = {"label": "no_speech", "p_spoof": None, "audio_seconds": 0.0, "windows": [], "suspicious": []}
-            await connection.send(json.dumps({"type": kind, **(summary if kind == "summary" else {})}))
+            verdict = {"label": "no_speech", "p_spoof": None, "audio_seconds": 0.0}
+            summary: dict[str, object] = {**verdict, "windows": [], "suspicious": []} if kind == "summary" else {}
+            await connection.send(json.dumps({"type": kind, **summary}))
 
     async with serve(handle, "127.0.0.1", 0, max_size=None, close_timeout=0.1) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/detect", samples

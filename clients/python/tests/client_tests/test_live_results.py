@@ -51,7 +51,8 @@ def test_windows_weigh_their_seconds_of_speech() -> None:
 def test_where_no_speech_is_asked_for_windows_weigh_their_seconds() -> None:
     earlier = (window(0, 0.9, speech_ratio=0.0), window(1, 0.8, speech_ratio=0.0))
     whole = summary(window(2, 0.1, speech_ratio=0.2)).after(earlier)
-    assert (whole.label, whole.score) == ("spoof", pytest.approx(0.6))
+    assert whole.label == "spoof"
+    assert whole.score == pytest.approx(0.6)
     assert whole.suspicious == (Stretch(0.0, 2.0, pytest.approx(0.85)),)  # type: ignore[arg-type]
     assert whole.speech_seconds == pytest.approx(0.2)
 
