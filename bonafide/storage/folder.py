@@ -91,7 +91,7 @@ class FolderStore:
                 check_size(found.size, self._max_bytes)
                 content = take(lambda size: os.read(file, size), found.size, stop)
                 # Once more: the file may have been written during the read.
-                unchanged = length(content) == found.size and _describe(file) == found
+                unchanged = length(content) == found.size and _is_still(file, found)
                 return (found, content) if unchanged else None
 
         taken = await self._run(work, bucket, key)
@@ -244,6 +244,11 @@ def _describe(file: int) -> ObjectStat:
             break
         time.sleep(_TICK_S - age_s)
     return described(status)
+
+
+def _is_still(file: int, found: ObjectStat) -> bool:
+    """Whether a file is as it was found; one that has changed is not waited for."""
+    return described(os.fstat(file)) == found and _describe(file) == found
 
 
 def described(status: os.stat_result) -> ObjectStat:

@@ -14,6 +14,7 @@ import pytest
 
 from bonafide.errors import Forbidden, ObjectNotFound, Unavailable
 from bonafide.settings import Settings
+from bonafide.storage import folder
 from bonafide.storage.folder import FolderStore, described
 
 SECRET = b"the content of a file outside"
@@ -143,7 +144,10 @@ async def test_a_link_that_appears_meanwhile_leads_nowhere(
     assert path.read_bytes() == SECRET
 
 
-async def test_a_file_that_grows_while_it_is_read_is_not_passed_on(root: Path, store: FolderStore) -> None:
+async def test_a_file_that_grows_while_it_is_read_is_not_passed_on(
+    root: Path, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "_TICK_S", 0.001)  # it is written all the time
     path = root / "calls" / "growing.wav"
     path.write_bytes(bytes(1000))
     done = threading.Event()
