@@ -16,6 +16,7 @@ reserve_room()  # before the first metric is made
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import bentoml
@@ -63,7 +64,6 @@ try:
     SETTINGS = read_settings()
 except WrongSettings as error:
     raise SystemExit(f"Bonafide cannot start: {error}") from None
-configure_logging(SETTINGS.log_level, SETTINGS.log_format)  # of the supervisor; each process does it anew
 # As the engines decide for themselves; BentoML needs to know before they are loaded. Of use in the runners alone: a
 # service on another machine takes the sizes from its runners.
 DEVICE: Device = "cuda" if SETTINGS.engine != "openvino" and cuda_is_available() else "cpu"
@@ -94,6 +94,7 @@ secure_supervisor(
     RUNNER_TOKEN,
     shared=SHARED_PORTS if SETTINGS.workers > 1 else (),
     forked=__name__ if DEVICE == "cpu" else None,  # CUDA, which was looked for, does not outlive a fork
+    before_start=partial(configure_logging, SETTINGS.log_level, SETTINGS.log_format),
 )
 clamp_learned_wait(SETTINGS.batch_max_wait_ms / 1000)
 set_poll_interval(0.001 if DEVICE == "cuda" else 0.004)

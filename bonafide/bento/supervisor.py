@@ -85,7 +85,12 @@ Listeners = tuple[str, tuple[int, ...]]
 """An address and its ports."""
 
 
-def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forked: str | None = None) -> None:
+def secure_supervisor(
+    runner_token: str,
+    shared: Sequence[Listeners] = (),
+    forked: str | None = None,
+    before_start: Callable[[], object] | None = None,
+) -> None:
     """Corrects every arbiter that this process makes later. Must run when `service.py` is loaded.
 
     Args:
@@ -93,6 +98,7 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
         shared: addresses and ports on which the processes of the service listen together, see `ports.reserve`.
         forked: name of the module with the service, whose processes are then forked from this one, except where
             changed code is loaded anew (`--reload`); None: new interpreters, as CUDA needs them.
+        before_start: called before an arbiter says that it starts, and starts its processes.
     """
 
     def init(self: Arbiter, watchers: list[Watcher], *args: Any, **options: Any) -> None:
@@ -106,6 +112,8 @@ def secure_supervisor(runner_token: str, shared: Sequence[Listeners] = (), forke
     Arbiter.__init__ = init  # type: ignore[method-assign]
 
     def start(self: Arbiter, cb: Callable[[Any], Any] | None = None) -> None:
+        if before_start is not None:
+            before_start()
         with _reserved(self, shared if _starts_service(self) else ()):
             _start_and_report(self, cb)
 
