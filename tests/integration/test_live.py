@@ -26,7 +26,7 @@ pytestmark = pytest.mark.beside
 
 MIB = 2**20
 RATE = 16_000
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 _UPGRADE = (
     b"GET /ws/detect HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
