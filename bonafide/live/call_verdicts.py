@@ -74,18 +74,17 @@ class CallVerdicts:
         """The newest document of a call, or None."""
         key = _PREFIX + call_id
         (own,) = await self._own.get_many([key])
-        document = await self._of_all_replicas(key)
-        if own is not None and document == own[1:]:  # as for most; of hours it is megabytes, which are not parsed
-            return document
-        if document is not None and not _is_document(document):
-            logger.warning("what Redis has under a call's key is no verdict")
-            document = None
-        if own is None or (document is not None and not _is_newer(own, document)):
-            return document
-        return own[1:]
+        kept = None if own is None else own[1:]
+        shared = await self._of_all_replicas(key, kept)
+        if shared is None or shared == kept or (own is not None and _is_newer(own, shared)):
+            return kept
+        return shared
 
-    async def _of_all_replicas(self, key: str) -> bytes | None:
-        """What the shared store has; None also where it fails, or has what no replica sealed."""
+    async def _of_all_replicas(self, key: str, kept: bytes | None) -> bytes | None:
+        """What the shared store has; None also where it fails, or has what no replica stored.
+
+        For most calls it is what this process has: of hours it is megabytes, which are not parsed then.
+        """
         if self._shared is None:
             return None
         try:
@@ -96,7 +95,7 @@ class CallVerdicts:
         if document is None:
             return None
         opened = document if self._seal is None else self._seal.open(key, document)
-        if opened is None:
+        if opened is None or (opened != kept and not _is_document(bytes(opened))):
             logger.warning("what Redis has under a call's key is no verdict")
             return None
         return bytes(opened)

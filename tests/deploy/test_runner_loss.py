@@ -14,7 +14,7 @@ import pytest
 from bonafide.runner.replicas import LOST_AFTER_S
 from bonafide_client import AsyncBonafideClient, Unavailable
 from scripts.local_service import LocalService, running
-from tests.integration.processes import process_of
+from tests.integration.processes import has_ended, process_of
 from tests.integration.waiting import Stopwatch, until, wait_active
 from tests.media import encode, encode_image, photo, speech_like
 
@@ -101,7 +101,7 @@ async def _over_http(http: httpx.AsyncClient, service: LocalService, seconds: in
 
 
 async def _ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return has_ended(process)
 
 
 async def _photos_until(client: AsyncBonafideClient, done: asyncio.Event) -> int:

@@ -1,4 +1,4 @@
-"""The processes under a running service, found by what BentoML calls them; they must be there."""
+"""The processes under a running service, found by what BentoML calls them; they must be there. And the end of any."""
 
 from contextlib import suppress
 
@@ -33,3 +33,8 @@ def all_listen(service: LocalService, count: int, port: int) -> bool:
                 each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in process.net_connections("tcp")
             )
     return listening == count
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it has, reaped or not: its parent, or its new one, need not have noticed."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

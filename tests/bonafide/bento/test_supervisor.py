@@ -27,6 +27,7 @@ from bonafide.bento.forking import WORKER
 from bonafide.bento.supervisor import CHECK_S, TOKEN_VARIABLE, control_endpoints, secure_supervisor
 from bonafide.settings import Settings
 from scripts.local_service import ROOT
+from tests.integration.processes import has_ended
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +47,6 @@ def watchers(*names: str) -> list[Any]:
 
 def tokens(arbiter: Any) -> list[str | None]:
     return [watcher.env.get(TOKEN_VARIABLE) for watcher in arbiter.watchers]
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Whether it has, reaped or not: circus leaves what has ended meanwhile to its next check, or to its own end."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_left_alone_bentoml_opens_ports() -> None:
