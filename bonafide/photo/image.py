@@ -20,7 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from bonafide.errors import TooLarge, UnreadableMedia
 from bonafide.photo.format import ACCEPTED, broken, identify, stated_orientation, webp_size
-from bonafide.photo.jpeg import END, any_rest, lacks_scans, structure
+from bonafide.photo.jpeg import END, any_rest, lacks_scans, structure, written
 from bonafide.photo.plain_bilinear import resized
 from bonafide.photo.png import without_extras
 from models.info import ImageGeometry
@@ -176,7 +176,7 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
         raise UnreadableMedia("the JPEG has too many scans")
     if found.end is not None or not found.scans:
         return data
-    begun = data.rstrip(b"\xff")  # the first half of a marker, or of a byte 255
+    begun = written(data)
     ended = begun + END
     try:
         with _Jpeg(BytesIO(ended)) as image, _Jpeg(BytesIO(begun + any_rest(begun) + END)) as with_more:

@@ -21,6 +21,8 @@ _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _FIRST_RESTART, _RESTARTS = 0xD0, 8
 _NOISE = bytes((0xB6, *range(0xFE, 0, -1))) * 16
 """Begins with bits that few codes end in: libjpeg takes zeros for what is missing, as in the last blocks of a photo."""
+_UNWRITTEN = 64
+"""So many zeros at the end were never written: fewer may be blocks without detail."""
 
 
 class Structure(NamedTuple):
@@ -50,6 +52,12 @@ def structure(data: bytes) -> Structure:
     return Structure(scans, end)
 
 
+def written(data: bytes) -> bytes:
+    """What was written of a JPEG whose end is missing, without the first half of a marker, or of a byte 255."""
+    before_zeros = data.rstrip(b"\0")
+    return (before_zeros if len(data) - len(before_zeros) >= _UNWRITTEN else data).rstrip(b"\xff")
+
+
 def lacks_scans(data: bytes) -> bool:
     """Whether there are coefficients that no scan has given to its last bit, as where a progressive photo is cut off.
 
@@ -77,7 +85,7 @@ def any_rest(data: bytes) -> bytes:
     """What would be taken for the rest of a JPEG of which some is missing; behind the whole one nothing of it is read.
 
     Args:
-        data: the JPEG without its end, nor the first half of any marker.
+        data: see `written`.
     """
     begin = max((at for marker, at in _segments(data) if marker == _SCAN), default=0)
     restarts = _RESTART.findall(data, begin)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bonafide.errors import UnreadableMedia
 from tests.bonafide.photo.reading import difference, read
@@ -59,6 +60,18 @@ def test_a_jpeg_of_a_scan_for_each_channel_is_whole_or_refused() -> None:
     data = header + one[tables:scan] + b"".join(scans) + b"\xff\xd9"
     assert difference(read(data), photo(40, 32)) < 4
     require_whole_or_refused(data)
+
+
+@pytest.mark.parametrize("fill", [b"\0", b"\xff"])
+@pytest.mark.parametrize("options", [{"quality": 98}, {"quality": 98, "restart_marker_rows": 1}, {"progressive": True}])
+def test_a_jpeg_that_was_not_written_to_its_end(options: dict[str, Any], fill: bytes) -> None:
+    """What was never written of a file with a length from the start reads as zeros, which libjpeg takes for pixels."""
+    data = encode_image(Image.effect_noise((320, 240), 60).convert("RGB"), "JPEG", **options)
+    assert np.array_equal(read(data[:-2] + fill * 4_096), read(data))
+    for kept in (0.3, 0.5, 0.9):
+        written = data[: int(kept * len(data))]
+        with pytest.raises(UnreadableMedia, match="truncated"):
+            read(written + fill * (len(data) - len(written)))
 
 
 def require_whole_or_refused(data: bytes) -> None:
