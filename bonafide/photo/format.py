@@ -56,6 +56,7 @@ _HEIF_BRANDS = {
 }
 _ANY_CODEC = (b"mif1", b"msf1", b"heif")
 """Brands that AVIF files carry too."""
+_EXIF_PREFIX = b"Exif\x00\x00"
 _ORIENTATION_TAG = 0x0112
 _NUMBERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}
 """Types of EXIF numbers; the standard asks for 3, but others are written too."""
@@ -126,7 +127,8 @@ def stated_orientation(exif: object, xmp: object) -> int:
 
 
 def _exif_orientation(exif: bytes) -> int | None:
-    tiff = exif.removeprefix(b"Exif\x00\x00")
+    # Pillow puts one before that of a PNG, where some programs have written one.
+    tiff = exif.removeprefix(_EXIF_PREFIX).removeprefix(_EXIF_PREFIX)
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
         return None

@@ -3,6 +3,8 @@
 Pillow refuses a whole photo for a long colour profile or note, and for what is damaged beside its pixels.
 """
 
+from zlib import crc32
+
 from bonafide.errors import UnreadableMedia
 
 _MAGIC_BYTES = 8
@@ -32,16 +34,16 @@ def without_extras(data: bytes) -> bytes:
         chunks += 1
         if chunks > _MAX_CHUNKS:
             raise UnreadableMedia("the PNG has too many chunks")
-        if not _counts(data, at):
+        if not _counts(data, at, end):
             kept.append(data[first:at])
             first = end
         at = end
     return b"".join([*kept, data[first:]]) if first > _MAGIC_BYTES else data
 
 
-def _counts(data: bytes, at: int) -> bool:
-    """Whether the chunk at an offset does."""
+def _counts(data: bytes, at: int, end: int) -> bool:
+    """Whether the chunk between two offsets does; of damaged metadata nothing is believed."""
     name = data[at + 4 : at + 8]
-    if name == _TEXT:
-        return data.startswith(_XMP, at + 8)
-    return not name[0] & _ANCILLARY or name in (_TRANSPARENCY, _EXIF)
+    if name == _EXIF or (name == _TEXT and data.startswith(_XMP, at + 8)):
+        return crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+    return not name[0] & _ANCILLARY or name == _TRANSPARENCY

@@ -56,6 +56,11 @@ def test_orientation(order: str, orientation: int) -> None:
     assert stated_orientation(block(order, orientation).removeprefix(b"Exif\0\0"), None) == orientation
 
 
+def test_an_orientation_behind_a_second_prefix() -> None:
+    """Some programs write the prefix that a JPEG needs into a PNG or WebP too, where Pillow puts one before it."""
+    assert stated_orientation(b"Exif\0\0" + block("<", 6), None) == 6
+
+
 def test_without_an_orientation_it_is_upright() -> None:
     assert stated_orientation(None, None) == 1
     assert stated_orientation("not bytes", 7) == 1
