@@ -25,7 +25,7 @@ _MAX_FILES = 500
 """Files that a process reads before it is replaced, so that no leak in a library grows up to the limit."""
 _SMALL_FILE = MIB
 """Larger files are handed to processes one after the other, since meanwhile there are two copies of them."""
-_BYTES_PER_PIXEL = 12  # two copies as RGB or RGBA, four bytes a pixel, and part of a third
+_BYTES_PER_PIXEL = 12  # of a WebP, whose decoder holds two copies, or of a progressive JPEG in CMYK; others take less
 
 
 class DecoderPool:

@@ -3,8 +3,9 @@
 Only JPEG, PNG, WebP, BMP and the first frame of a GIF are opened; the size is checked before decoding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,10 +47,19 @@ class _Png(PngImageFile):
             self.info["transparency"] = _in_8_bits(key, self.tile[0].args)
 
 
+class _WebP(WebPImageFile):
+    """Pillow's reader, which lets go of its decoder, and two copies of the picture in it, behind the first frame."""
+
+    def _get_next(self) -> tuple[bytes, int, int]:
+        frame = super()._get_next()
+        del self._decoder
+        return frame
+
+
 _READERS: dict[str, type[ImageFile]] = {
     "JPEG": _Jpeg,
     "PNG": _Png,
-    "WebP": WebPImageFile,
+    "WebP": _WebP,
     "BMP": BmpImageFile,
     "GIF": GifImageFile,
 }
@@ -130,13 +140,9 @@ def read_reduced(data: bytes, limits: ImageLimits, wanted: Callable[[Size], int]
         case "WebP":  # Pillow has the canvas allocated before it tells its size
             _check_size(webp_size(data), limits)
     try:
-        with _READERS[kind](BytesIO(data)) as image:
-            _check_size(image.size, limits)
-            reduction = _reduce(image, wanted) if isinstance(image, _Jpeg) else 1
-            image.load()
-            upright = _UPRIGHT.get(_orientation(image))
-            rgb = _to_rgb(image)
-            return (rgb if upright is None else rgb.transpose(upright)), reduction
+        picture, orientation, reduction = _decoded(_READERS[kind], data, limits, wanted)
+        upright = _UPRIGHT.get(orientation)
+        return (picture if upright is None else picture.transpose(upright)), reduction
     except (TooLarge, UnreadableMedia):
         raise
     except Image.DecompressionBombError as error:  # by the frame of a GIF, which may be larger than its screen
@@ -169,6 +175,17 @@ def prepare(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
     return _centre(pixels, geometry.crop_height, geometry.crop_width, half_to_even=geometry.crop_half_to_even)
 
 
+def _decoded(
+    reader: type[ImageFile], data: bytes, limits: ImageLimits, wanted: Callable[[Size], int]
+) -> tuple[Image.Image, int, int]:
+    """The picture as RGB, its orientation, and by which its edges have been divided; frees what it was made of."""
+    with reader(BytesIO(data)) as image:
+        _check_size(image.size, limits)
+        reduction = _reduce(image, wanted) if isinstance(image, _Jpeg) else 1
+        image.load()
+        return _to_rgb(image), _orientation(image), reduction
+
+
 def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
     """The JPEG, with its end marker where only that was missing."""
     found = structure(data)
@@ -179,14 +196,22 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
     begun = written(data)
     ended = begun + END
     try:
-        with _Jpeg(BytesIO(ended)) as image, _Jpeg(BytesIO(begun + any_rest(begun) + END)) as with_more:
-            _check_size(image.size, limits)
-            # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
-            if not lacks_scans(begun) and image.tobytes() == with_more.tobytes():
-                return ended
+        # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
+        if not lacks_scans(begun) and _digest(ended, limits) == _digest(begun + any_rest(begun) + END, limits):
+            return ended
     except (OSError, SyntaxError, ValueError) as error:
         raise broken("JPEG") from error
     raise UnreadableMedia(f"the JPEG cannot be decoded: it is truncated; send {ACCEPTED}")
+
+
+def _digest(jpeg: bytes, limits: ImageLimits) -> bytes:
+    """Of all pixels: two pictures to compare would be held at once."""
+    found = sha256()
+    with _Jpeg(BytesIO(jpeg)) as image:
+        _check_size(image.size, limits)
+        for _, strip in _strips(image):
+            found.update(strip.tobytes())
+    return found.digest()
 
 
 def _orientation(image: ImageFile) -> int:
@@ -226,28 +251,37 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _from_16_bit_grey(image)
     transparent = "transparency" in image.info or image.mode in {"LA", "PA", "La", "RGBA", "RGBa"}
     if not transparent:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
         return image.convert("RGB")  # an unused fourth byte, not alpha
     return _on_white(image)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """In strips: whole pictures in between would take several times the memory of the photo."""
     opaque = Image.new("RGB", image.size)
-    for top in range(0, image.height, _STRIP_ROWS):
-        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height))).convert("RGBA")
-        opaque.paste(Image.alpha_composite(Image.new("RGBA", strip.size, _WHITE), strip), (0, top))
+    for top, strip in _strips(image):
+        part = strip.convert("RGBA")
+        opaque.paste(Image.alpha_composite(Image.new("RGBA", part.size, _WHITE), part), (0, top))
     return opaque
 
 
 def _from_16_bit_grey(image: Image.Image) -> Image.Image:
     """Scales 0..65535 to 0..255, where Pillow's own conversion would clip."""
-    wide = np.asarray(image).astype(np.uint32)
-    grey = ((wide * 255 + 32_767) // 65_535).astype(np.uint8)
-    if (hidden := image.info.get("transparency")) is not None:
-        grey[wide == hidden] = 255
-    return Image.fromarray(grey).convert("RGB")
+    scaled = Image.new("RGB", image.size)
+    hidden = image.info.get("transparency")
+    for top, strip in _strips(image):
+        wide = np.asarray(strip).astype(np.uint32)
+        grey = ((wide * 255 + 32_767) // 65_535).astype(np.uint8)
+        if hidden is not None:
+            grey[wide == hidden] = 255
+        scaled.paste(Image.fromarray(grey), (0, top))
+    return scaled
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Parts as wide as the picture, with their tops: whole pictures in between would take its memory several times."""
+    for top in range(0, image.height, _STRIP_ROWS):
+        yield top, image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
 
 
 def _centre(pixels: NDArray[np.uint8], height: int, width: int, *, half_to_even: bool) -> NDArray[np.uint8]:

@@ -231,7 +231,7 @@ def test_photos_that_are_decoded_at_a_time_fit_into_the_memory_of_a_pod(monkeypa
     (service,) = pod_of(rendered(CHART / "ci" / "defaults.yaml"), "release-bonafide")["containers"]
     assert "cpu" not in service["resources"]["limits"]
     settings = read_in(service, monkeypatch)
-    of_a_photo = 9 * settings.max_image_pixels
+    of_a_photo = 12.5 * settings.max_image_pixels
     assert (settings.decode_threads + 1) * of_a_photo + 2 * settings.max_inflight_bytes < 3 * 2**30
     by_machine = ("--set-json", "service.decodeThreads=null")
     (service,) = pod_of(rendered(CHART / "ci" / "defaults.yaml", *by_machine), "release-bonafide")["containers"]

@@ -277,11 +277,19 @@ async def test_memory_is_bounded() -> None:
     pool.close()
 
 
-async def test_a_transparent_photo_takes_the_memory_of_two() -> None:
-    data = encode_image(Image.new("RGBA", (3_000, 3_000), (10, 20, 30, 128)), "PNG")
-    pool = DecoderPool(2, int(2.6 * 4 * 3_000 * 3_000), Template.of_process())
+@pytest.mark.parametrize(
+    ("mode", "kind", "copies"),
+    [("RGB", "JPEG", 2), ("CMYK", "JPEG", 2), ("RGBA", "PNG", 2), ("I;16", "PNG", 2), ("RGB", "WEBP", 3)],
+)
+async def test_how_often_a_photo_is_held_while_it_is_turned_upright(mode: str, kind: str, copies: int) -> None:
+    side = 1_999  # does not divide, so that all of a JPEG is decoded
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode_image(Image.new(mode, (side, side)), kind, exif=exif, method=0)
+    pool = DecoderPool(2, int((copies + 0.6) * 4 * side * side), Template.of_process())
     photos = ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS))
-    assert not (await photos.read(data, GEOMETRY)).faces
+    for file in (data, data[:-2]) if kind == "JPEG" else (data,):  # a JPEG may lack its end marker
+        assert not (await photos.read(file, GEOMETRY)).faces
     pool.close()
 
 
