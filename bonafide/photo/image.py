@@ -143,7 +143,7 @@ def read_reduced(data: bytes, limits: ImageLimits, wanted: Callable[[Size], int]
         picture, orientation, reduction = _decoded(_READERS[kind], data, limits, wanted)
         upright = _UPRIGHT.get(orientation)
         return (picture if upright is None else picture.transpose(upright)), reduction
-    except (TooLarge, UnreadableMedia):
+    except (TooLarge, UnreadableMedia, MemoryError):  # the last says nothing of the file
         raise
     except Image.DecompressionBombError as error:  # by the frame of a GIF, which may be larger than its screen
         raise TooLarge(f"a photo of too many pixels; at most {limits.max_pixels} are accepted") from error

@@ -271,7 +271,7 @@ async def test_short_recordings_share_as_many_processes_as_work() -> None:
 async def test_memory_is_bounded() -> None:
     pool = DecoderPool(2, 40_000_000, Template.of_process())
     photos = ProcessPhotos(pool, PhotoRules.from_settings(SETTINGS))
-    with pytest.raises(UnreadableMedia):
+    with pytest.raises(UnreadableMedia, match="too much memory"):
         await photos.read(encode_image(Image.new("RGB", (4_200, 4_200)), "PNG"), GEOMETRY)
     assert (await photos.read(encode_image(portrait()), GEOMETRY)).faces
     pool.close()
