@@ -1,23 +1,26 @@
 """One HTTP connection below the application: bounded in bytes and time, and closed soon after an early answer.
 
 uvicorn takes headers of any size and number, waits for the rest of a request without end, and reads on what nobody
-wants any more: a body whose request has been refused.
+wants any more: a body whose request has been refused. Of a request that wants another protocol than WebSocket it takes
+the body for the next request.
 """
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from bonafide.bento.connection_limit import ConnectionSlot
 from bonafide.byte_budget import declared_bytes
 from bonafide.calls import Call
-from bonafide.errors import BonafideError, DeadlineExceeded, TooLarge
+from bonafide.errors import BonafideError, DeadlineExceeded, InvalidRequest, TooLarge
 from bonafide.http_errors import STATUS, content_of, headers_of
 from bonafide.telemetry import refused
 
@@ -83,6 +86,7 @@ class ServiceHttp(HttpToolsProtocol):
         self._header_ticks = self._body_ticks = self._unread_ticks = 0
         self._unread = 0
         self._begun = False
+        self._piece = self._again = b""  # what is parsed, and what of it is to be parsed once more
 
     # Bytes
 
@@ -110,11 +114,17 @@ class ServiceHttp(HttpToolsProtocol):
             piece = data[start : start + (_HEADER_PIECE if self._in_headers else _BODY_PIECE)]
             start += len(piece)
             self._silent_bytes += len(piece)
-            super().data_received(piece)
+            self._parse(piece)
             if self._too_large or self._silent_bytes > self._limits.header_bytes:
                 self._refuse(TooLarge(f"line and headers of a request are over {self._limits.header_bytes} bytes"))
             elif len(self.pipeline) > _MAX_PIPELINED:
                 self.transport.abort()
+
+    def _parse(self, piece: bytes) -> None:
+        while piece and not self.transport.is_closing() and self._lingering is None and self._slot is not None:
+            self._piece, self._again = piece, b""
+            super().data_received(piece)
+            piece = self._again
 
     # What the parser tells
 
@@ -140,7 +150,7 @@ class ServiceHttp(HttpToolsProtocol):
         """See uvicorn, which calls the application."""
         self._silent_bytes = self._body_bytes = self._body_ticks = 0
         self._in_headers = False
-        if not self._too_large:
+        if not (self._too_large or self._wants_other_protocol()):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -154,7 +164,7 @@ class ServiceHttp(HttpToolsProtocol):
         """See uvicorn."""
         self._silent_bytes = 0
         self._in_headers, self._begun = True, False
-        if not self._too_large:
+        if not (self._too_large or self._wants_other_protocol()):
             super().on_message_complete()
 
     def _counted(self, size: int) -> bool:
@@ -162,6 +172,30 @@ class ServiceHttp(HttpToolsProtocol):
         self._header_bytes += size
         self._too_large = self._too_large or self._header_bytes > self._limits.header_bytes
         return not self._too_large
+
+    # Upgrades
+
+    def _wants_other_protocol(self) -> bool:
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Reads the request again as one that wants no upgrade, for which servers may take it.
+
+        The parser thinks that everything behind the headers is of the other protocol. See uvicorn, which calls this
+        with the parser's exception at hand, and goes on behind the headers with the next request.
+        """
+        if self._too_large:
+            return
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(InvalidRequest("this is no proxy: CONNECT is not served"))
+            return
+        upgrade: Any = sys.exception()
+        head = b"%b %b HTTP/%b\r\n" % (method, self.url, self.parser.get_http_version().encode())
+        others = (name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade")
+        self._again = b"".join((head, *others, b"\r\n", self._piece[upgrade.args[0] :]))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
 
     # Early answers
 

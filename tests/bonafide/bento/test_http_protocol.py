@@ -205,3 +205,39 @@ def test_a_refusal_after_the_whole_body_keeps_the_connection(server: EdgeServer)
     assert b"connection: close" not in read_until(sock, b"no")
     sock.sendall(GET + b"\r\n")
     read_until(sock, b"alive")
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket\r\nConnection: keep-alive"], ids=["h2c", "contradicted"])
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
+@pytest.mark.parametrize(
+    "length", [b"Content-Length: %d\r\n\r\n%b", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"]
+)
+def test_the_body_of_a_request_that_wants_to_upgrade_is_no_request(
+    server: EdgeServer, length: bytes, apart: bool, upgrade: bytes
+) -> None:
+    """Java's client asks for h2c with its first request."""
+    head = POST % b"upload" + b"Connection: Upgrade\r\nUpgrade: " + upgrade + b"\r\n"
+    body = b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300
+    sock = server.connect()
+    whole = head + length % (len(body), body)
+    for part in whole.partition(b"\r\n\r\n") if apart else (whole,):
+        sock.sendall(part)
+        time.sleep(0.05 if apart else 0)
+    assert read_until(sock, b"%d" % len(body)).count(b"HTTP/1.1") == 1
+    sock.sendall(GET + b"\r\n")
+    assert read_until(sock, b"alive").count(b"HTTP/1.1") == 1
+
+
+def test_requests_behind_one_that_wants_to_upgrade_are_answered(server: EdgeServer) -> None:
+    upgrade = GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+    data = read_until(server.connect(upgrade * 2 + POST % b"upload" + b"Content-Length: 3\r\n\r\nabc"), b"3")
+    assert data.count(b"alive") == 2
+
+
+@pytest.mark.parametrize("target", [b"localhost:443", b"/upload"])
+def test_what_is_sent_through_a_tunnel_is_no_request(server: EdgeServer, target: bytes) -> None:
+    _, answer = closed_in(
+        server.connect(b"CONNECT " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET + b"\r\n")
+    )
+    assert answer.count(b"HTTP/1.1") == 1
+    assert refused(answer) == (400, "invalid_request")
