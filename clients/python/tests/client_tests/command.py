@@ -16,7 +16,8 @@ _SOURCE = str(Path(bonafide_client.__file__).parents[1])
 
 
 def environment(**extra: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    of_users = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED")
+    kept = {key: value for key, value in os.environ.items() if key not in of_users}
     return kept | {"TERM": "xterm-256color", "PYTHONPATH": _SOURCE} | extra
 
 
@@ -25,6 +26,12 @@ def bonafide(*words: str | Path, stdin: bytes = b"", **extra: str) -> "subproces
         [COMMAND, *map(str, words)], input=stdin, capture_output=True, env=environment(**extra), timeout=60
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def redirected(*words: str | Path, streams: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+    """As `bonafide`, with streams as a shell opens them: `>/dev/full`, `2>&-`."""
+    line = ["sh", "-c", f'exec "$0" "$@" {streams}', COMMAND, *map(str, words)]
+    return subprocess.run(line, capture_output=True, env=environment(**extra), timeout=60, text=True)
 
 
 def bonafide_within(*words: str | Path, **extra: str) -> "subprocess.CompletedProcess[str]":

@@ -14,7 +14,7 @@ import pytest
 from bonafide_client import __version__
 from bonafide_client.cli import main
 
-from .command import COMMAND, bonafide, bonafide_within, environment
+from .command import COMMAND, bonafide, bonafide_within, environment, redirected
 from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
 
 Status = grpc.StatusCode
@@ -301,15 +301,22 @@ def test_standard_input(address: str, peer: Peer) -> None:
     [(">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0), (">/dev/full", 4), ("--json >/dev/full", 4)],
 )
 def test_a_verdict_that_cannot_be_printed_is_no_spoof(address: str, files: list[Path], streams: str, code: int) -> None:
-    line = f'exec "$0" audio "$1" --address "$2" {streams}'
-    words = ["sh", "-c", line, COMMAND, str(files[0]), address]
-    done = subprocess.run(words, capture_output=True, env=environment(), timeout=60, text=True)
+    done = redirected("audio", files[0], "--address", address, streams=streams)
     assert done.returncode == code, done.stderr
+    if code == 4:
+        assert done.stderr == "bonafide: error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("name", "code"), [("not-there.wav", 4), ("--no-such-option", 2)])
+def test_an_error_that_cannot_be_printed_is_no_spoof(address: str, name: str, code: int, unbuffered: str) -> None:
+    words = ["audio", name, "--address", address]
+    done = redirected(*words, streams="2>/dev/full", PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stdout) == (code, "")
 
 
 def test_standard_input_that_is_closed_is_empty(address: str, peer: Peer) -> None:
-    words = ["sh", "-c", 'exec "$0" audio - --address "$1" <&-', COMMAND, address]
-    done = subprocess.run(words, capture_output=True, env=environment(), timeout=60, text=True)
+    done = redirected("audio", "-", "--address", address, streams="<&-")
     assert done.returncode == 0, done.stderr
     assert [part.data for part in peer.calls[0].parts] == [b""]
 

@@ -15,7 +15,7 @@ import pytest
 
 from bonafide_client.cli import main
 
-from .command import COMMAND, bonafide, bonafide_within, environment
+from .command import COMMAND, bonafide, bonafide_within, environment, redirected
 from .live_peer import LivePeer
 from .test_live_sources import write_wav
 
@@ -68,6 +68,13 @@ def test_json_has_a_document_per_window_and_one_for_the_summary(
     assert (documents[1]["start_s"], documents[1]["end_s"], documents[1]["sequence"]) == (1.0, 2.5, 1)
     assert documents[-1]["label"] == "spoof"
     assert live.connections[0][1]["chunk_duration"] == 1.5
+
+
+def test_windows_that_cannot_be_printed_are_no_fault_of_the_file(live: LivePeer, recording: Path) -> None:
+    done = redirected("live", recording, "--url", live.url, streams=">/dev/full")
+    assert (done.returncode, done.stderr) == (
+        4, "bonafide: error: the output cannot be written: No space left on device\n",
+    )  # fmt: skip
 
 
 def test_exit_codes(live: LivePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

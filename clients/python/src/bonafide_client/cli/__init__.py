@@ -12,7 +12,7 @@ from contextlib import suppress
 from .arguments import parse
 from .options import Options
 from .outcome import UNANSWERED
-from .printer import readers_may_leave
+from .printer import OutputError, readers_may_leave
 from .run import run
 
 INTERRUPTED = 130
@@ -25,14 +25,41 @@ def command() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may not fit the terminal's encoding
     with readers_may_leave():
-        try:
-            return main()
-        except Exception:  # Python itself would exit with 1, which means spoof
-            traceback.print_exc()
-            return UNANSWERED
-        finally:
-            sys.stdout.flush()
+        code = _code()
+        return code if _all_is_written() else code or UNANSWERED
     raise AssertionError("whoever does not read has ended the process")
+
+
+def _code() -> int:
+    """What `main` comes to, whatever it raises: Python itself would exit with 1, which means spoof."""
+    try:
+        return main()
+    except SystemExit as end:  # of argparse: help, or a wrong command line
+        return end.code if isinstance(end.code, int) else UNANSWERED
+    except BrokenPipeError:
+        raise
+    except OutputError as error:
+        with suppress(OSError):  # standard error may be what is full
+            sys.stderr.write(f"bonafide: error: {error}\n")
+    except Exception:
+        with suppress(OSError):
+            traceback.print_exc()
+    return UNANSWERED
+
+
+def _all_is_written() -> bool:
+    """Empties the buffers. What cannot be written is dropped: Python would try again when it ends, and exit with 120."""
+    written = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            written = False
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), stream.fileno())
+    return written
 
 
 def _open_closed_streams() -> None:

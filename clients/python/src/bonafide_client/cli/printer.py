@@ -14,6 +14,22 @@ from .outcome import UNANSWERED
 _PLAIN_WIDTH = 160
 
 
+class OutputError(Exception):
+    """What was to be printed is lost, as on a full disk; no OSError, which a file that is judged may raise too."""
+
+
+@contextmanager
+def _takes_output() -> Iterator[None]:
+    """Whoever prints in the block is told by OutputError what cannot be printed."""
+    with readers_may_leave():
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"the output cannot be written: {error.strerror or error}") from error
+
+
 @contextmanager
 def readers_may_leave() -> Iterator[None]:
     """What is printed in the block, by `bonafide ... | head`, ends the process as it does every other program.
@@ -57,10 +73,11 @@ class Printer:
 
     def print(self, what: RenderableType) -> None:
         """Prints something for eyes."""
-        self.console.print(what)
+        with _takes_output():
+            self.console.print(what)
 
     def document(self, fields: dict[str, Any]) -> None:
         """Prints one JSON document in one line, at once, for a reader at the other end of a pipe."""
-        with readers_may_leave():
+        with _takes_output():
             self._stream.write(json.dumps(fields, allow_nan=False) + "\n")
             self._stream.flush()
