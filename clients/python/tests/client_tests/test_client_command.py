@@ -14,7 +14,7 @@ import pytest
 from bonafide_client import __version__
 from bonafide_client.cli import main
 
-from .command import COMMAND, bonafide, bonafide_within, environment, redirected
+from .command import bonafide, bonafide_within, environment, redirected
 from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
 
 Status = grpc.StatusCode
@@ -345,6 +345,30 @@ def test_the_key_comes_from_a_file_or_the_environment(address: str, peer: Peer, 
     done = bonafide(*foreign, BONAFIDE_API_KEY="from-env")
     assert (done.returncode, "--key-in-clear" in done.stderr) == (2, True)
     assert bonafide(*foreign, "--key-in-clear", BONAFIDE_API_KEY="from-env").returncode == 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["live", ""],  # which listened to the microphone
+        ["status", "--ca", ""],  # which did without TLS
+        ["audio", "a.wav", ""],
+        ["face", "a.jpg", "--address", ""],
+        ["live", "a.wav", "--url", ""],
+        ["verify", "a.wav", "a.jws", "--key", "keys.json", "--log", ""],
+        ["status", "--api-key-file", ""],
+    ],
+)
+def test_an_empty_word_is_not_taken_for_one_that_is_not_there(words: list[str]) -> None:
+    """As of a script whose variable is not set: `bonafide live "$FILE"`."""
+    done = bonafide_within(*words)
+    assert (done.returncode, "is empty" in done.stderr) == (2, True)
+
+
+def test_a_file_that_is_no_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    done = bonafide_within("status", "--api-key-file", tmp_path / "photo.jpg")
+    assert (done.returncode, "photo.jpg" in done.stderr) == (2, True)
 
 
 def test_names_cannot_steer_the_terminal(address: str, peer: Peer, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def _code() -> int:
 
 
 def _all_is_written() -> bool:
-    """Empties the buffers. What cannot be written is dropped: Python would try again when it ends, and exit with 120."""
+    """Empties the buffers. What a stream does not take is dropped, or Python tries again at its end: exit code 120."""
     written = True
     for stream in (sys.stdout, sys.stderr):
         try:

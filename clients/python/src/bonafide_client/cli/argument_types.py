@@ -2,6 +2,19 @@
 
 import argparse
 import re
+from pathlib import Path
+
+
+def word(text: str) -> str:
+    """Not empty: `"$FILE"` of a script whose variable is not set is no option that was left away."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def path(text: str) -> Path:
+    """Of a file or folder."""
+    return Path(word(text))
 
 
 def seconds(text: str) -> float:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..connection import Tls
 from .options import USAGE, JobsOptions, LiveOptions, Options, VerifyOptions
@@ -21,6 +20,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     try:
         tls = Tls(found.ca, found.cert, found.key) if found.tls or found.ca or found.cert or found.key else None
         api_key = found.api_key_file.read_text().strip() if found.api_key_file else None
+    except UnicodeDecodeError:
+        parser.error(f"{found.api_key_file} is no text, as a key is")
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if api_key == "":
@@ -55,7 +56,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         live=LiveOptions(found.file, found.url, found.realtime, found.chunk, found.overlap, found.channel_mode)
         if found.verb == "live"
         else None,
-        verify=VerifyOptions(found.file, found.record, Path(found.keys), found.log, found.rescore, found.tolerance)
+        verify=VerifyOptions(found.file, found.record, found.keys, found.log, found.rescore, found.tolerance)
         if found.verb == "verify"
         else None,
         hop_s=found.hop,

@@ -69,7 +69,7 @@ def _failed(name: str, error: BonafideError | OSError, options: Options, out: Pr
 async def _stream(
     client: AudioDetectionClient, live: LiveOptions, options: Options, out: Printer, channels: int
 ) -> LiveSummary:
-    if live.file:
+    if live.file is not None:
         blocks = file_blocks(live.file, realtime=live.realtime, channels=channels)
     else:
         blocks = _until_interrupted(asyncio.current_task())

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 from ..connection import AUDIO_TIMEOUT_S, DEFAULT_ADDRESS, DEFAULT_LIVE_URL, FACE_TIMEOUT_S, STATUS_TIMEOUT_S
 from ..job_results import JOB_TIMEOUT_S
@@ -23,7 +22,7 @@ def parser_of_command() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="{audio,face,live,jobs,status,verify}")
 
     audio = _verb(verbs, "audio", "judge recordings, chunk by chunk", texts.AUDIO_EXAMPLES)
-    audio.add_argument("names", nargs="+", metavar="FILE", help="a recording; - is standard input")
+    audio.add_argument("names", nargs="+", type=types.word, metavar="FILE", help="a recording; - is standard input")
     audio.add_argument("--bucket", help="the names are keys of recordings in this bucket of the service's store")
     audio.add_argument("--hop", type=types.seconds, metavar="SECONDS",
                        help="between the starts of two chunks, 0.5 to 4 (default); 2 costs twice as much")  # fmt: skip
@@ -34,12 +33,12 @@ def parser_of_command() -> argparse.ArgumentParser:
     _grpc(audio, AUDIO_TIMEOUT_S)
 
     face = _verb(verbs, "face", "judge photos of faces", texts.FACE_EXAMPLES)
-    face.add_argument("names", nargs="+", metavar="FILE", help="a photo; - is standard input")
+    face.add_argument("names", nargs="+", type=types.word, metavar="FILE", help="a photo; - is standard input")
     _several(face)
     _grpc(face, FACE_TIMEOUT_S)
 
     live = _verb(verbs, "live", "judge speech while it is spoken", texts.LIVE_EXAMPLES)
-    live.add_argument("file", nargs="?", metavar="FILE", help="a recording, sent as a stream")
+    live.add_argument("file", nargs="?", type=types.word, metavar="FILE", help="a recording, sent as a stream")
     live.add_argument("--microphone", action="store_true", help="listen to the microphone, until Ctrl-C")
     live.add_argument("--realtime", action="store_true", help="send a file no faster than it plays")
     live.add_argument("--chunk", type=types.seconds, metavar="SECONDS", help="length of a window, 0.25 to 4")
@@ -47,7 +46,8 @@ def parser_of_command() -> argparse.ArgumentParser:
     live.add_argument("--channel-mode", "--channels", type=types.channel_mode, metavar="MODE",
                       help="send the channels of FILE as they are, of which auto, mix, separate or the number of one "
                            "are judged (default: one channel is made of them here)")  # fmt: skip
-    live.add_argument("--url", metavar="URL", help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_LIVE_URL}")
+    live.add_argument("--url", type=types.word, metavar="URL",
+                      help=f"default: $BONAFIDE_LIVE_URL, else {DEFAULT_LIVE_URL}")  # fmt: skip
 
     _jobs(verbs)
 
@@ -61,11 +61,14 @@ def parser_of_command() -> argparse.ArgumentParser:
 
     verify = _verb(verbs, "verify", "verify the signed record of a verdict", texts.VERIFY_EXAMPLES,
                    codes=texts.VERIFY_EXIT_CODES, tls_key="--tls-key")  # fmt: skip
-    verify.add_argument("file", type=Path, metavar="FILE", help="what was judged")
-    verify.add_argument("record", type=Path, metavar="RECORD", help="file of the record, as `evidence` of the answer")
-    verify.add_argument("--key", dest="keys", metavar="FILE", default=os.environ.get("BONAFIDE_EVIDENCE_KEYS"),
+    verify.add_argument("file", type=types.path, metavar="FILE", help="what was judged")
+    verify.add_argument("record", type=types.path, metavar="RECORD",
+                        help="file of the record, as `evidence` of the answer")  # fmt: skip
+    verify.add_argument("--key", dest="keys", type=types.path, metavar="FILE",
+                        default=os.environ.get("BONAFIDE_EVIDENCE_KEYS") or None,
                         help="the service's public keys: PEM, or its /.well-known/jwks.json")  # fmt: skip
-    verify.add_argument("--log", type=Path, metavar="PATH", help="file or folder of the log that the record must be in")
+    verify.add_argument("--log", type=types.path, metavar="PATH",
+                        help="file or folder of the log that the record must be in")  # fmt: skip
     verify.add_argument("--rescore", action="store_true", help="ask the service for the verdict again, and compare")
     verify.add_argument("--tolerance", type=types.share, default=0.01, metavar="P",
                         help="with --rescore, how much scores may differ (default: %(default)g)")  # fmt: skip
@@ -132,21 +135,23 @@ def _verb(
     parser.add_argument("--json", action="store_true", help="one JSON document per line on stdout, nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="verdicts and errors only")
     way = parser.add_argument_group("the way to the service")
-    way.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the API key")
+    way.add_argument("--api-key-file", type=types.path, metavar="FILE", help="file that holds the API key")
     way.add_argument(
         "--key-in-clear",
         action="store_true",
         help="send the key without TLS to other machines too; something else encrypts the way",
     )
     way.add_argument("--tls", action="store_true", help="encrypt; implied by the three below")
-    way.add_argument("--ca", metavar="FILE", help="root certificates to trust (PEM)")
-    way.add_argument("--cert", metavar="FILE", help="the client's certificate (PEM), for mutual TLS")
-    way.add_argument(tls_key, dest="key", metavar="FILE", help="the client's private key (PEM)")
+    way.add_argument("--ca", type=types.path, metavar="FILE", help="root certificates to trust (PEM)")
+    way.add_argument("--cert", type=types.path, metavar="FILE",
+                     help="the client's certificate (PEM), for mutual TLS")  # fmt: skip
+    way.add_argument(tls_key, dest="key", type=types.path, metavar="FILE", help="the client's private key (PEM)")
     return parser
 
 
 def _grpc(parser: argparse.ArgumentParser, timeout_s: float) -> None:
-    parser.add_argument("--address", metavar="HOST:PORT", help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}")
+    parser.add_argument("--address", type=types.word, metavar="HOST:PORT",
+                        help=f"default: $BONAFIDE_ADDRESS, else {DEFAULT_ADDRESS}")  # fmt: skip
     parser.add_argument("--timeout", type=types.seconds, default=timeout_s, metavar="SECONDS",
                         help="deadline of each call, 0: none (default: %(default)g)")  # fmt: skip
 
