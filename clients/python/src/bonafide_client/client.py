@@ -46,7 +46,7 @@ class BonafideClient:
         keepalive_s: seconds between the pings that keep a silent connection open.
 
     Raises:
-        ValueError: an address or a key that can never work, or a key that would travel unencrypted.
+        ValueError: an address, a key or a TLS file that can never work, or a key that would travel unencrypted.
         OSError: a TLS file cannot be read.
     """
 

@@ -61,9 +61,26 @@ class Tls:
         if (self.cert is None) != (self.key is None):
             raise ValueError("a client certificate and its key go together")
 
-    def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files. Raises OSError when one cannot be read."""
+    def contents(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """What `ca`, `cert` and `key` hold.
+
+        Raises:
+            OSError: one cannot be read.
+            ValueError: one holds something else; gRPC would only say, call by call, that it cannot connect.
+        """
         ca, cert, key = (None if path is None else Path(path).read_bytes() for path in (self.ca, self.cert, self.key))
+        for path, pem in ((self.ca, ca), (self.cert, cert)):
+            if pem is not None and b"CERTIFICATE-----" not in pem:
+                raise ValueError(f"{path} holds no certificate (PEM)")
+        if key is not None and b"PRIVATE KEY-----" not in key:
+            raise ValueError(f"{self.key} holds no private key (PEM)")
+        return ca, cert, key
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """For gRPC. Raises what `contents` does, and ValueError for a key with a passphrase."""
+        ca, cert, key = self.contents()
+        if key is not None and b"ENCRYPTED" in key:
+            raise ValueError(f"{self.key} has a passphrase, which gRPC cannot ask for: `openssl pkey` takes it off")
         return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import grpc
 import pytest
 
-from bonafide_client import AsyncBonafideClient, BonafideClient, DeadlineExceeded, Tls, Unavailable
+from bonafide_client import (
+    AsyncBonafideClient,
+    AudioDetectionClient,
+    BonafideClient,
+    DeadlineExceeded,
+    Tls,
+    Unavailable,
+)
 
 from .conftest import Twin
 from .peer import Failure, Peer, start
@@ -181,6 +188,22 @@ def test_what_can_never_work_is_said_at_once(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="API key") as caught:
             AsyncBonafideClient(api_key=key)
         assert key not in str(caught.value)
+
+
+def test_a_file_that_is_no_certificate_or_key_is_named(tmp_path: Path, certificates: Path) -> None:
+    """Calls would be tried again, as if the service were not reached."""
+    certificate, key, other = certificates / "own.pem", certificates / "own.key", tmp_path / "other.pem"
+    other.write_bytes(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    for tls, told in (
+        (Tls(ca=key), "own.key holds no certificate"),
+        (Tls(cert=key, key=certificate), "own.key holds no certificate"),
+        (Tls(cert=certificate, key=certificate), "own.pem holds no private key"),
+        (Tls(cert=certificate, key=other), "other.pem has a passphrase"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            BonafideClient(tls=tls)
+    with pytest.raises(ValueError, match=r"own\.key holds no certificate"):
+        AudioDetectionClient("wss://127.0.0.1/ws/detect", tls=Tls(ca=key))
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, address: str, peer: Peer) -> None:

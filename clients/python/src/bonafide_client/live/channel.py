@@ -49,7 +49,7 @@ class Channel:
     """Where the service is, and how it is reached.
 
     Raises:
-        ValueError: an address or a key that can never work, or a key that would travel unencrypted.
+        ValueError: an address, a key or a TLS file that can never work, or a key that would travel unencrypted.
         OSError: a file of `tls` cannot be read.
     """
 
@@ -110,7 +110,8 @@ async def received(connection: ClientConnection) -> AsyncGenerator[str | bytes, 
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """The context for these files. Raises OSError when one cannot be read."""
+    """The context for these files. Raises OSError when one cannot be read, ValueError when one holds something else."""
+    tls.contents()
     context = ssl.create_default_context(cafile=tls.ca)
     if tls.cert is not None:
         context.load_cert_chain(tls.cert, tls.key)

@@ -50,7 +50,7 @@ class AudioDetectionClient:
         answer_s: how long an answer may take before the connection counts as broken.
 
     Raises:
-        ValueError: an address or a key that can never work, or a key that would travel unencrypted.
+        ValueError: an address, a key or a TLS file that can never work, or a key that would travel unencrypted.
         OSError: a file of `tls` cannot be read.
     """
 
