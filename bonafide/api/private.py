@@ -10,6 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bonafide.addresses import join_address
 from bonafide.api.operator import MAX_BODY_BYTES, OperatorApi
 from bonafide.errors import Forbidden
 from bonafide.security.hosts import AllowedHosts
@@ -65,11 +66,16 @@ class PrivateServer:
             shared: other processes listen on it too.
 
         Raises:
-            OSError: the port is in use.
+            OSError: the port is in use; the message names the settings.
         """
         self._hosts = AllowedHosts.of_listener(host)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, reuse_port=shared or None).start()
+        try:
+            await web.TCPSite(self._runner, host, port, reuse_port=shared or None).start()
+        except OSError as error:
+            settings = "BONAFIDE_METRICS_HOST, BONAFIDE_METRICS_PORT"
+            where = f"{join_address(host, port)} ({settings})"
+            raise OSError(f"metrics and probes cannot listen on {where}: it is taken, or not ours") from error
         bound = int(self._runner.addresses[0][1])
         logger.info("metrics and probes listen", extra={"host": host, "port": bound})
         return bound

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 
+from bonafide.addresses import join_address
 from bonafide.api.telephony.audiosocket import ID_BYTES, ID_HEADER, AudioSocketProtocol, error_message
 from bonafide.api.telephony.conversation import Gone, PhoneConversation
 from bonafide.api.telephony.events import Content
@@ -77,11 +78,16 @@ class AudioSocketServer:
             shared: other processes listen on it too.
 
         Raises:
-            OSError: the port is in use.
+            OSError: the port is in use; the message names the settings.
         """
-        self._server = await asyncio.start_server(
-            self._accept, host, port, limit=_PART_BYTES, reuse_port=shared or None
-        )
+        try:
+            self._server = await asyncio.start_server(
+                self._accept, host, port, limit=_PART_BYTES, reuse_port=shared or None
+            )
+        except OSError as error:
+            settings = "BONAFIDE_AUDIOSOCKET_HOST, BONAFIDE_AUDIOSOCKET_PORT"
+            where = f"{join_address(host, port)} ({settings})"
+            raise OSError(f"AudioSocket cannot listen on {where}: it is taken, or not ours") from error
         bound = int(self._server.sockets[0].getsockname()[1])
         logger.info("AudioSocket listens", extra={"host": host, "port": bound})
         return bound

@@ -30,8 +30,9 @@ async def test_a_taken_port_is_said() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         server = PrivateServer(lambda: (b"", "text/plain"), lambda: True)
-        with pytest.raises(OSError, match="in use"):
-            await server.start("127.0.0.1", taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf":{port} \(BONAFIDE_METRICS_HOST, BONAFIDE_METRICS_PORT\): it is taken"):
+            await server.start("127.0.0.1", port)
         await server.stop()
 
 

@@ -171,6 +171,15 @@ async def test_an_idle_call_ends() -> None:
         assert (await verdict(server, str(CALL))).reason == "idle"
 
 
+async def test_a_taken_port_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf":{port} \(BONAFIDE_AUDIOSOCKET_HOST, BONAFIDE_AUDIOSOCKET_PORT\): it is"):
+            await AudioSocketServer(lambda: None).start("127.0.0.1", port)
+
+
 async def test_only_named_networks_may_call() -> None:
     async with audiosocket_server(Settings(audiosocket_networks=("10.0.0.0/8",))) as server:
         assert await spoken_to(server, NAME) == message(ERROR, b"\x13")
