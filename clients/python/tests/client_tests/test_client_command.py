@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from bonafide_client import __version__
 from bonafide_client.cli import main
+from bonafide_client.cli.standard_input import standard_input
 
 from .command import bonafide, bonafide_within, environment, redirected
 from .peer import NOT_SERVING, REQUEST_ID, Failure, Peer
@@ -313,6 +316,23 @@ def test_an_error_that_cannot_be_printed_is_no_spoof(address: str, name: str, co
     words = ["audio", name, "--address", address]
     done = redirected(*words, streams="2>/dev/full", PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stdout) == (code, "")
+
+
+def test_a_pipe_that_does_not_block_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the one that whoever started the process reads and writes by events; a list of keys ended where it paused."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, b"a.wav\n")
+    with open(reading) as pipe, ThreadPoolExecutor(1) as writer:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", pipe)
+
+        def write_the_rest() -> None:
+            time.sleep(0.2)
+            os.write(writing, b"b.wav\n")
+            os.close(writing)
+
+        writer.submit(write_the_rest)
+        assert standard_input().read() == b"a.wav\nb.wav\n"
 
 
 def test_standard_input_that_is_closed_is_empty(address: str, peer: Peer) -> None:
