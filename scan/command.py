@@ -1,6 +1,7 @@
 """`bonafide-scan SOURCE --out RESULT`: judges an archive, and goes on where a killed scan has stopped."""
 
 import argparse
+import os
 import signal
 import sys
 from datetime import UTC, datetime
@@ -112,7 +113,11 @@ def listed_keys(path: str) -> list[str]:
     """
     try:
         # Its bytes: as text, standard input is read in the locale's encoding, and CR ends a line.
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        if path == "-":
+            os.set_blocking(sys.stdin.fileno(), True)  # else a pause of the pipe would be the end of the list
+            content = sys.stdin.buffer.read()
+        else:
+            content = Path(path).read_bytes()
         lines = content.decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read: {error}") from None

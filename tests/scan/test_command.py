@@ -1,6 +1,8 @@
 """The command line, as far as it does not need Ray."""
 
-import io
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,14 +95,33 @@ def test_a_list_of_keys_has_one_on_each_line(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "keys.txt").write_bytes(text.encode())
     assert listed_keys(str(tmp_path / "keys.txt")) == expected
     for locale in ("utf-8", "latin-1"):
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), locale))
-        assert listed_keys("-") == expected
+        with (tmp_path / "keys.txt").open(encoding=locale) as file:
+            monkeypatch.setattr("sys.stdin", file)
+            assert listed_keys("-") == expected
 
 
-def test_a_list_of_keys_in_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.wav"), "utf-8", "surrogateescape"))
-    with pytest.raises(WrongUse, match="- cannot be read"):
-        listed_keys("-")
+def test_a_list_from_a_pipe_that_does_not_block_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, b"a.wav\n")
+    with open(reading) as pipe, ThreadPoolExecutor(1) as writer:  # noqa: PTH123
+        monkeypatch.setattr("sys.stdin", pipe)
+
+        def write_the_rest() -> None:
+            time.sleep(0.2)
+            os.write(writing, b"b.wav\n")
+            os.close(writing)
+
+        writer.submit(write_the_rest)
+        assert listed_keys("-") == ["a.wav", "b.wav"]
+
+
+def test_a_list_of_keys_in_another_encoding_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys.txt").write_bytes(b"caf\xe9.wav")
+    with (tmp_path / "keys.txt").open(encoding="utf-8", errors="surrogateescape") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        with pytest.raises(WrongUse, match="- cannot be read"):
+            listed_keys("-")
 
 
 def test_an_interrupted_scan_says_so_and_no_more(
