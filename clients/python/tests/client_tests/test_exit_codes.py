@@ -1,13 +1,16 @@
 """What a verdict comes to as an exit code: success only where nothing speaks against the file."""
 
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console, RenderableType
 
 from bonafide_client import AudioReport, FaceReport, ModelIdentity
+from bonafide_client.cli import render, render_live
 from bonafide_client.cli.outcome import GENUINE, SPOOF, UNJUDGED, Outcome, of_voice
 from bonafide_client.live.results import JudgedWindow, LiveChannel, LiveSummary
-from bonafide_client.results import ChannelVerdict
+from bonafide_client.results import ChannelVerdict, Stretch
 
 MODEL = ModelIdentity("model", "v1", demo=False)
 WHOLE = (JudgedWindow(0, 0.0, 4.0, "bonafide", 0.2, 1.0),)
@@ -57,6 +60,30 @@ def test_a_partial_spoof_in_any_channel_counts() -> None:
     for count, code in ((1, GENUINE), (2, UNJUDGED)):
         assert Outcome("a", None, report(channels=tuple(recorded[:count]))).exit_code == code
         assert of_voice(summary(channels=tuple(live[:count]))) == code
+
+
+def told(what: RenderableType) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(what)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_partial_spoof_is_told_with_its_place() -> None:
+    """As a green line alone would not explain the exit code."""
+    place: dict[str, Any] = {"partially_spoofed": True, "suspicious": (Stretch(4.0, 8.0, 0.9),)}
+    channel: dict[str, Any] = {
+        "number": 1, "name": "agent", "label": "bonafide", "score": 0.1, "speech_seconds": 2.0,
+    }  # fmt: skip
+    recorded, live = ChannelVerdict(chunks=(), **channel, **place), LiveChannel(windows=WHOLE, **channel, **place)
+    for text in (
+        told(render.audio("a", report(**place), table=False, blocks=False)),
+        told(render_live.summary("a", summary(**place))),
+        told(render.audio("a", report(channels=(recorded,)), table=False, blocks=False)),
+        told(render_live.summary("a", summary(channels=(live,)))),
+    ):
+        assert "partially spoofed" in text
+        assert "0:04.0 to 0:08.0" in text
 
 
 def test_chunks_without_a_score_are_no_success_and_hide_no_finding() -> None:

@@ -7,7 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import BonafideError
-from ..results import AudioReport, ChannelVerdict, ChunkScore, FaceReport, MemberModel, ModelIdentity, ModelStatus
+from ..results import (
+    AudioReport,
+    ChannelVerdict,
+    ChunkScore,
+    FaceReport,
+    MemberModel,
+    ModelIdentity,
+    ModelStatus,
+    Stretch,
+)
 from .outcome import error_fields
 
 _BAR_CELLS = 20
@@ -39,11 +48,7 @@ def audio(name: str, report: AudioReport, *, table: bool, blocks: bool) -> Group
     if report.member_scores:
         lines.append(_members(report.member_scores))
     lines += weighed(report.decision, report.llr)
-    if report.partially_spoofed:
-        lines.append(Text("partially spoofed: bona fide by its mean, but not everywhere", _STYLES["spoof"]))
-    for stretch in report.suspicious:
-        place = f"{clock(stretch.start_s)} to {clock(stretch.end_s)}"
-        lines.append(Text(f"suspicious: {place}, score {stretch.score:.3f}", _STYLES["spoof"]))
+    lines += spoofed_parts(report.partially_spoofed, report.suspicious)
     lines += [Text(f"warning: {printable(warning)}", "yellow") for warning in report.warnings]
     lines += weakened(report.conditions)
     if report.error_message and report.score is not None:
@@ -131,6 +136,23 @@ def weighed(decision: str | None, llr: float | None) -> list[Text]:
     return [Text(", ".join(told), "bold yellow" if decision == "uncertain" else "dim")] if told else []
 
 
+def spoofed_parts(partially: bool, suspicious: Iterable[Stretch]) -> list[Text]:
+    """That only a part is spoofed, in a line, and one for each suspicious stretch."""
+    lines = [f"suspicious: {_place(stretch)}, score {stretch.score:.3f}" for stretch in suspicious]
+    if partially:
+        lines.insert(0, "partially spoofed: bona fide by its mean, but not everywhere")
+    return [Text(line, _STYLES["spoof"]) for line in lines]
+
+
+def parts_of_channel(partially: bool, suspicious: Iterable[Stretch]) -> str:
+    """The same behind the verdict on one of several channels, in a few words; empty unless only a part is spoofed."""
+    return f"; partially spoofed: {', '.join(map(_place, suspicious))}" if partially else ""
+
+
+def _place(stretch: Stretch) -> str:
+    return f"{clock(stretch.start_s)} to {clock(stretch.end_s)}"
+
+
 def weakened(conditions: Iterable[str]) -> list[Text]:
     """What weakens the verdict, in a line; none where nothing does."""
     names = ", ".join(map(printable, conditions))
@@ -142,7 +164,8 @@ def _channel(verdict: ChannelVerdict) -> Text:
     speech = f"{clock(verdict.speech_seconds)} of speech"
     said = f"channel {printable(verdict.name)}: {verdict.label}, {score}, {speech}"
     weak = f"; {', '.join(map(printable, verdict.conditions))}" if verdict.conditions else ""
-    return Text(said + weak, _STYLES[verdict.label])
+    parts = parts_of_channel(verdict.partially_spoofed, verdict.suspicious)
+    return Text(said + weak + parts, _STYLES["spoof" if parts else verdict.label])
 
 
 def _members(scores: Mapping[str, float]) -> Text:

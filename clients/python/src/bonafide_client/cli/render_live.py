@@ -3,7 +3,8 @@
 from rich.text import Text
 
 from ..live import LiveSummary, LiveWindow
-from .render import bar, clock, printable, weakened, weighed
+from ..live.results import LiveChannel
+from .render import bar, clock, parts_of_channel, printable, spoofed_parts, weakened, weighed
 
 _STYLES = {"spoof": "red", "bonafide": "green", "no_speech": "dim"}
 _NAMES = {"spoof": "SPOOF", "bonafide": "BONA FIDE", "no_speech": "NO SPEECH"}
@@ -22,7 +23,7 @@ def window(window: LiveWindow, *, blocks: bool) -> Text:
 
 
 def summary(name: str, summary: LiveSummary) -> Text:
-    """The verdict on all of it, in a line, one for the members of an ensemble, and one for each warning."""
+    """The verdict on all of it, in a line, and one for each channel, the members, spoofed parts and each warning."""
     verdict = Text.assemble(
         (f"{_NAMES[summary.label]:<9}", f"bold {_STYLES[summary.label]}"),
         f"  score {_number(summary.score)}, threshold {summary.threshold:.3f}; ",
@@ -35,14 +36,18 @@ def summary(name: str, summary: LiveSummary) -> Text:
     members = [Text(f"members: {scores}", "dim")] if scores else []
     warnings = [Text(f"warning: {printable(warning)}", "yellow") for warning in summary.warnings]
     weight = weighed(summary.decision, summary.llr)
-    channels = [
-        Text(f"channel {printable(each.name)}: {each.label}, score {_number(each.score)}", _STYLES[each.label])
-        for each in summary.channels
-    ]
-    told = [*channels, verdict, *members, *weight, *warnings, *weakened(summary.conditions)]
+    parts = spoofed_parts(summary.partially_spoofed, summary.suspicious)
+    channels = [_channel(channel) for channel in summary.channels]
+    told = [*channels, verdict, *members, *weight, *parts, *warnings, *weakened(summary.conditions)]
     if missing_s := summary.unjudged_seconds:
         told.append(Text(f"not all of it was judged: {missing_s:.1f} s have no verdict", "bold yellow"))
     return Text("\n").join(told)
+
+
+def _channel(verdict: LiveChannel) -> Text:
+    parts = parts_of_channel(verdict.partially_spoofed, verdict.suspicious)
+    said = f"channel {printable(verdict.name)}: {verdict.label}, score {_number(verdict.score)}"
+    return Text(said + parts, _STYLES["spoof" if parts else verdict.label])
 
 
 def _number(score: float | None) -> str:
