@@ -2,7 +2,7 @@
 
 uvicorn takes headers of any size and number, waits for the rest of a request without end, and reads on what nobody
 wants any more: a body whose request has been refused. Of a request that wants another protocol than WebSocket it takes
-the body for the next request.
+the body for the next request, and trailers for headers.
 """
 
 import asyncio
@@ -140,11 +140,14 @@ class ServiceHttp(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Of the request or, after a body in chunks, of its trailer. See uvicorn."""
-        if self._counted(len(name) + len(value)) and len(self.headers) < self._limits.headers:
-            super().on_header(name, value)
-        else:
+        """Of the request or, after a body in chunks, of its trailer, which nobody reads.
+
+        uvicorn adds trailers to the headers, which the application sees if they come before it has begun. See uvicorn.
+        """
+        if not self._counted(len(name) + len(value)) or len(self.headers) >= self._limits.headers:
             self._too_large = True
+        elif self._in_headers:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """See uvicorn, which calls the application."""

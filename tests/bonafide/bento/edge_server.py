@@ -156,6 +156,10 @@ async def _upload(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
+async def _named(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("named" if "x-name" in request.headers else "nameless")
+
+
 async def _refused(_: Request) -> PlainTextResponse:
     return PlainTextResponse("no", status_code=401)
 
@@ -203,6 +207,7 @@ def main() -> None:
     routes = [
         Route("/livez", _livez),
         Route("/upload", _upload, methods=["POST"]),
+        Route("/named", _named, methods=["POST"]),
         Route("/refused", _refused, methods=["POST"]),
         Route("/too_large", _too_large, methods=["POST"]),
         Route("/long", _long),

@@ -207,6 +207,18 @@ def test_a_refusal_after_the_whole_body_keeps_the_connection(server: EdgeServer)
     read_until(sock, b"alive")
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
+def test_a_trailer_is_no_header_however_it_arrives(server: EdgeServer, apart: bool) -> None:
+    head = POST % b"named" + b"Transfer-Encoding: chunked\r\n"
+    sock = server.connect(head + b"X-Name: a\r\n\r\n0\r\n\r\n")
+    read_until(sock, b"\r\n\r\nnamed")
+    trailer = b"0\r\nX-Name: a\r\n\r\n"
+    for part in (head + b"\r\n", trailer) if apart else (head + b"\r\n" + trailer,):
+        sock.sendall(part)
+        time.sleep(0.05 if apart else 0)
+    read_until(sock, b"nameless")
+
+
 @pytest.mark.parametrize("upgrade", [b"h2c", b"websocket\r\nConnection: keep-alive"], ids=["h2c", "contradicted"])
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
 @pytest.mark.parametrize(
