@@ -62,6 +62,16 @@ def test_a_partial_spoof_in_any_channel_counts() -> None:
         assert of_voice(summary(channels=tuple(live[:count]))) == code
 
 
+def test_a_stream_that_was_resumed_is_no_success_where_the_service_decides() -> None:
+    """It decides on the last part alone, so that a connection that breaks would turn `uncertain` into success."""
+    for decision, code in ((None, GENUINE), ("bonafide", UNJUDGED), ("uncertain", UNJUDGED), ("spoof", UNJUDGED)):
+        found = summary(decision=decision).after(WHOLE)
+        assert (found.decision, of_voice(found)) == (None, code)
+        assert ("decision: none" in told(render_live.summary("a", found))) == (decision is not None)
+    apart = LiveChannel(1, "agent", "bonafide", 0.1, WHOLE, (), 2.0)
+    assert of_voice(summary(decision="uncertain", channel="agent", channels=(apart,)).after(WHOLE)) == UNJUDGED
+
+
 def told(what: RenderableType) -> str:
     console = Console(file=io.StringIO(), width=200)
     console.print(what)

@@ -46,10 +46,12 @@ def of_voice(verdict: "AudioReport | LiveSummary") -> int:
     """
     if verdict.label == "spoof" or verdict.decision == "spoof":
         return SPOOF
-    missing = verdict.error_message if isinstance(verdict, AudioReport) else verdict.unjudged_seconds
+    if isinstance(verdict, AudioReport):
+        missing, undecided = bool(verdict.error_message), verdict.decision == "uncertain"
+    else:
+        missing, undecided = verdict.unjudged_seconds > 0, verdict.undecided or verdict.decision == "uncertain"
     partial = any(each.partially_spoofed for each in (verdict, *verdict.channels))
-    weak = verdict.label == "no_speech" or verdict.decision == "uncertain" or partial
-    return UNJUDGED if missing or weak else GENUINE
+    return UNJUDGED if missing or undecided or partial or verdict.label == "no_speech" else GENUINE
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

@@ -39,6 +39,10 @@ def summary(name: str, summary: LiveSummary) -> Text:
     parts = spoofed_parts(summary.partially_spoofed, summary.suspicious)
     channels = [_channel(channel) for channel in summary.channels]
     told = [*channels, verdict, *members, *weight, *parts, *warnings, *weakened(summary.conditions)]
+    if summary.undecided:
+        told.append(
+            Text("decision: none, as the connection broke and the service knows its last part alone", "bold yellow")
+        )
     if missing_s := summary.unjudged_seconds:
         told.append(Text(f"not all of it was judged: {missing_s:.1f} s have no verdict", "bold yellow"))
     return Text("\n").join(told)

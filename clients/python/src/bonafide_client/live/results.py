@@ -104,6 +104,8 @@ class LiveSummary:
     """Whose verdict this is, of `channels` that with the highest score; empty when all were judged as one."""
     channels: tuple[LiveChannel, ...] = ()
     """Of channels that were judged apart."""
+    undecided: bool = False
+    """The service makes decisions, and its one is on the last part of a session that was resumed: not on the whole."""
 
     @property
     def is_spoof(self) -> bool:
@@ -165,6 +167,7 @@ class LiveSummary:
             label=label,
             score=score,
             decision=None,  # the service has decided on the last part alone
+            undecided=self.decision is not None,
             llr=None,
             partially_spoofed=label == "bonafide" and bool(suspicious),
             member_scores=_member_means(weighted),
