@@ -196,6 +196,17 @@ def test_a_spoof_is_found_although_the_results_break_off(
     assert main(["jobs", "results", "j1", "--after", "1", "--address", jobs_address]) == 4
 
 
+@pytest.mark.parametrize(("state", "asked", "code"), [("", 0, 3), ("cancelled", 2, 3), ("", 2, 0)])
+def test_results_are_no_success_while_objects_have_no_verdict(
+    jobs_address: str, jobs_peer: JobPeer, capsys: pytest.CaptureFixture[str], state: str, asked: int, code: int
+) -> None:
+    verdict = audio.AnalyzeAudioResponse(label="bonafide", score=0.1, threshold=0.5)
+    jobs_peer.photos = [messages.JobResult(index=0, bucket="calls", key="a.wav", verdict=verdict)]
+    jobs_peer.state, jobs_peer.asked = state, asked
+    assert main(["jobs", "results", "j1", "--address", jobs_address]) == code
+    assert ("of 2 judged" in capsys.readouterr().err) == (code == 3)
+
+
 def test_a_result_that_cannot_be_understood_is_an_error_of_it_alone(jobs_address: str, jobs_peer: JobPeer) -> None:
     jobs_peer.photos = [
         of_photo(success=True, predicted_class="replayed"),

@@ -82,7 +82,7 @@ exit codes:
     2  the command line is wrong; nothing was asked
     1  results: at least one spoof or fake was found
     4  the service gave no answer; the same command may work later
-    3  the service refused; results, wait: at least one object has no verdict, or the job was cancelled;
+    3  the service refused; results, wait: at least one object has no verdict (yet), or the job was cancelled;
        results: at least one verdict is not to be relied on, such as that on a partial spoof
     0  all else
 """

@@ -108,6 +108,7 @@ async def _results(
     client: AsyncBonafideClient, options: Options, wanted: JobsOptions, out: Printer, err: Printer
 ) -> int:
     outcomes = []
+    job = await client.jobs.get(wanted.job_id, timeout_s=options.timeout_s)  # before them: all of one that is done come
     try:
         async for each in client.jobs.results(wanted.job_id, after=wanted.after, timeout_s=options.timeout_s):
             outcome = Outcome(each.key, each.bucket, each.result)
@@ -122,15 +123,23 @@ async def _results(
                 out.print(render.audio(each.key, each.result, table=False, blocks=out.blocks))
     except BonafideError as error:  # a spoof that came before it is found all the same
         outcomes.append(_failed(error, options, wanted, out, err))
-    return exit_code(outcomes) if outcomes else GENUINE
+    code = exit_code(outcomes) if outcomes else GENUINE
+    if code == GENUINE and job.state != "done":
+        err.print(Text(_progress(job)))
+        return UNJUDGED
+    return code
 
 
 def _show(job: Job, options: Options, out: Printer) -> None:
     if options.json:
         out.document(asdict(job))
         return
+    out.print(Text(_progress(job), "bold"))
+
+
+def _progress(job: Job) -> str:
     text = f"{job.id} {job.state}: {job.done} of {job.total} judged"
-    out.print(Text(text + (f", {job.failed} failed" if job.failed else ""), "bold"))
+    return text + (f", {job.failed} failed" if job.failed else "")
 
 
 async def _listed() -> list[str]:
