@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from bonafide_client.cli import main
 from bonafide_client.evidence import EvidenceError, PublicKeys, digest_of_file, verify_log, verify_record
 
-from .peer import Peer
+from .peer import Failure, Peer
 from .signer import Signer, text
 
 MEDIA = b"the bytes of a recording" * 10
@@ -267,6 +268,9 @@ def test_scored_again(
     assert "windows differ" in capsys.readouterr().out
     assert command("--rescore", "--address", "127.0.0.1:1", "--timeout", "1") == 4
     assert command("--rescore", "--address", "http://127.0.0.1:1") == 2
+    peer.failures.append(Failure(grpc.StatusCode.INVALID_ARGUMENT, "too long", "too_large"))
+    assert command("--rescore", "--address", address) == 5, "asking again does not help"
+    assert "not scored again: too long" in capsys.readouterr().out
     peer.scores = [0.1, 0.6]
     (tmp_path / "call.jws").write_text(signer.record(MEDIA, hop_seconds=2.0))
     assert command("--rescore", "--address", address) == 0

@@ -11,7 +11,7 @@ from ..results import AudioReport, FaceReport
 from ..threads import in_thread
 from . import documents
 from .options import USAGE, Options, VerifyOptions
-from .outcome import GENUINE, UNANSWERED, UNJUDGED
+from .outcome import GENUINE, UNANSWERED, UNJUDGED, Outcome
 from .printer import Printer
 from .render import printable
 
@@ -102,7 +102,8 @@ async def _scored_again(options: Options, wanted: VerifyOptions, record: "Record
     except OSError as error:
         return UNJUDGED, documents.error_document(error)
     except BonafideError as error:
-        return UNANSWERED, documents.error_document(error)
+        unanswered = Outcome(str(wanted.file), None, error).exit_code == UNANSWERED
+        return (UNANSWERED if unanswered else DIFFERENT), documents.error_document(error)
     return (GENUINE if found.within(wanted.tolerance) else DIFFERENT), _document(found)
 
 
