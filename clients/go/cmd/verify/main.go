@@ -39,6 +39,12 @@ func run(arguments []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "usage: verify -key keys.json [-log chain.jws,...] FILE RECORD")
 		return usage
 	}
+	empty := false // as of a script whose variable is not set: the log would not be checked
+	flags.Visit(func(f *flag.Flag) { empty = empty || f.Value.String() == "" })
+	if empty {
+		fmt.Fprintln(errOut, "the value of an option is empty")
+		return usage
+	}
 	keys, err := readKeys(*keyFile)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
