@@ -1,5 +1,6 @@
 """What judges the recordings and photos of jobs in a service process: nothing of it is needed by calls."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from bonafide.decoders.photos import ProcessPhotos
 from bonafide.decoders.pool import DecoderPool
 from bonafide.decoders.processes import Template
 from bonafide.decoders.recordings import ProcessRecordings
-from bonafide.errors import Unavailable
+from bonafide.errors import Forbidden, InvalidRequest, Unavailable
 from bonafide.face import FaceJudgement, StoredPhotos
 from bonafide.jobs.job import TASKS
 from bonafide.jobs.jobs import Jobs
@@ -23,6 +24,8 @@ from bonafide.storage import open_store
 from bonafide.telemetry import Measurements
 from bonafide.verdict import PhotoScore, WindowScore
 from bonafide.voice import VoiceAnalysis
+
+logger = logging.getLogger(__name__)
 
 _LOWEST_PRIORITY = 19
 
@@ -111,6 +114,15 @@ class JobWork:
         if self.photos is None:
             raise Unavailable("this process has no runner for photos of jobs")
         return self.photos
+
+    async def tell(self, document: bytes, url: str) -> str:
+        """See `Webhook.deliver`; a URL that the settings do not allow fails: those of another replica may."""
+        try:
+            self.jobs.check_callback(url)
+        except (Forbidden, InvalidRequest) as error:
+            logger.warning("a job's callback is not called", extra={"cause": str(error)})
+            return "failed"
+        return await self.webhook.deliver(document, url)
 
     async def close(self) -> None:
         """Closes connections and decoding processes."""

@@ -28,7 +28,7 @@ def job_worker(app: App, work: JobWork) -> JobWorker:
     return JobWorker(
         work.jobs.store,
         judge,
-        work.webhook.deliver,
+        work.tell,
         job_json,
         app.measurements,
         work.jobs.created,

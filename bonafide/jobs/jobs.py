@@ -106,7 +106,7 @@ class Jobs:
         priority, task = _priority(wanted.priority), _task(wanted.task)
         if task not in self._tasks:
             raise ObjectNotFound(f"this service takes no jobs of the task {task!r}")
-        self._check_callback(wanted.callback_url)
+        self.check_callback(wanted.callback_url)
         distinct, fingerprint = await asyncio.to_thread(_distinct_keys, wanted)
         if wanted.idempotency_key:
             if not _IDEMPOTENCY_KEY.fullmatch(wanted.idempotency_key):
@@ -198,8 +198,13 @@ class Jobs:
             raise ObjectNotFound(f"no object in bucket {bucket!r} begins with {prefix!r}")
         return keys
 
-    def _check_callback(self, url: str) -> None:
-        """Callers name a place that this process then calls, so only origins of the settings are accepted."""
+    def check_callback(self, url: str) -> None:
+        """Callers name a place that this process then calls, so only origins of the settings are accepted.
+
+        Raises:
+            InvalidRequest: it is no URL.
+            Forbidden: callbacks may not go there.
+        """
         if not url:
             return
         if not _URL.fullmatch(url):  # before `urlsplit`, which goes through it slowly, and keeps it
