@@ -79,9 +79,11 @@ def _name(host: str) -> str:
 
 def _name_of(host: str) -> str:
     try:
-        return str(ipaddress.ip_address(host))
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host.lower().removesuffix(".")
+    # A socket on `::` tells an IPv4 address that was connected to as `::ffff:10.0.0.7`.
+    return str((isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address)
 
 
 def _is_loopback(name: str) -> bool:

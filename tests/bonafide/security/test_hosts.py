@@ -73,7 +73,10 @@ def test_checked_everywhere_with_configured_names(settings: dict[str, object]) -
             hosts.require([host], "10.0.0.7")
 
 
-@pytest.mark.parametrize(("host", "own"), [("10.0.0.7:3000", "10.0.0.7"), ("[fd00::7]:3000", "fd00::7")])
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [("10.0.0.7:3000", "10.0.0.7"), ("[fd00::7]:3000", "fd00::7"), ("10.0.0.7:3000", "::ffff:10.0.0.7")],
+)
 def test_a_probe_calls_a_pod_by_its_own_address(host: str, own: str) -> None:
     service("0.0.0.0", allowed_hosts="voice.example.com", allow_public=True).require([host], own)
 
