@@ -2,7 +2,8 @@
 
 uvicorn takes headers of any size and number, waits for the rest of a request without end, and reads on what nobody
 wants any more: a body whose request has been refused. Of a request that wants another protocol than WebSocket it takes
-the body for the next request, and trailers for headers.
+the body for the next request, and trailers for headers; what is no HTTP, and a handshake, it answers before the request
+in front of it.
 """
 
 import asyncio
@@ -202,6 +203,10 @@ class ServiceHttp(HttpToolsProtocol):
 
     # Early answers
 
+    def send_400_response(self, msg: str) -> None:
+        """See uvicorn, which answers in the place of a request in progress."""
+        self._refuse(InvalidRequest("this is no HTTP request"))
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """See uvicorn. Who is answered before the end of the body is told that the connection ends."""
 
@@ -307,8 +312,12 @@ class ServiceHttp(HttpToolsProtocol):
     # Its WebSocket
 
     def handle_websocket_upgrade(self) -> None:
-        """See uvicorn."""
-        if not self._too_large:
+        """See uvicorn, which answers in the place of a request in progress."""
+        if self._too_large:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+        else:
             super().handle_websocket_upgrade()
 
     def _open_websocket(self, **uvicorns: Any) -> Any:

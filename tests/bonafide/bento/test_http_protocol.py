@@ -253,3 +253,24 @@ def test_what_is_sent_through_a_tunnel_is_no_request(server: EdgeServer, target:
     )
     assert answer.count(b"HTTP/1.1") == 1
     assert refused(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("start", [b"", CHUNKED + b"1\r\na\r\n"], ids=["first", "in a body"])
+def test_what_is_no_http_is_refused(server: EdgeServer, start: bytes) -> None:
+    _, answer = closed_in(server.connect(start + b"\x16\x03\x01\x00\xa5 no HTTP\r\n\r\n"))
+    assert refused(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [(b"\x16\x03\x01 no HTTP\r\n\r\n", b"400"), (UPGRADE % b"count", b"101")],
+    ids=["no HTTP", "a handshake"],
+)
+def test_nothing_is_answered_in_the_place_of_a_request_in_progress(
+    server: EdgeServer, behind: bytes, status: bytes
+) -> None:
+    assert closed_in(server.connect(GET + b"\r\n" + behind))[1] == b""
+    sock = server.connect(GET + b"\r\n")
+    read_until(sock, b"alive")
+    sock.sendall(behind)
+    assert sock.recv(65_536).startswith(b"HTTP/1.1 " + status)
