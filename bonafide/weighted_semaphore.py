@@ -16,6 +16,11 @@ class WeightedSemaphore:
         self._free = capacity
         self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
 
+    @property
+    def free(self) -> int:
+        """Units that nobody has."""
+        return self._free
+
     def try_acquire(self, weight: int) -> bool:
         """Takes `weight` units if they are free now and no request waits."""
         if self._waiting or self._free < weight:

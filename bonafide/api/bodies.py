@@ -15,6 +15,7 @@ from bonafide.api.json_extent import require_one_value
 from bonafide.base64_text import decode_base64
 from bonafide.byte_budget import ByteBudget, declared_bytes
 from bonafide.errors import InvalidRequest, UnsupportedMediaType
+from bonafide.security.caller import current_caller
 
 AUDIO_TYPES = ("audio/", "video/", "application/ogg", "application/mp4")
 PHOTO_TYPES = ("image/",)
@@ -65,7 +66,7 @@ def body(request: Request, budget: ByteBudget, limit: int) -> AbstractAsyncConte
         UnsupportedMediaType: they are compressed.
     """
     _refuse_encoding(request)
-    return budget.collect(_received(request), limit, _declared_bytes(request))
+    return budget.collect(_received(request), limit, _declared_bytes(request), current_caller())
 
 
 @asynccontextmanager
@@ -99,7 +100,7 @@ async def file_in_body(
         file = file_in_form(request, budget, limit, form)
     elif media == "application/json":
         limit = min(limit, MAX_JSON_FILE_BYTES)
-        file = budget.collect(_decoded(request, budget, limit), limit)
+        file = budget.collect(_decoded(request, budget, limit), limit, caller=current_caller())
     elif not media or media in (*_BYTES, _FORM_FIELDS) or media.startswith(types):
         file = body(request, budget, limit)
     else:
@@ -132,7 +133,7 @@ def file_in_form(
     """
     _refuse_encoding(request)
     declared = max(0, _declared_bytes(request) - SPARE_BYTES)
-    return budget.collect(form.of(_received(request)), limit, declared)
+    return budget.collect(form.of(_received(request)), limit, declared, current_caller())
 
 
 async def _decoded(request: Request, budget: ByteBudget, limit: int) -> AsyncIterator[bytes]:

@@ -105,7 +105,7 @@ class AudioAnalysis(Servicer, audio_analyzer_pb2_grpc.AudioAnalysisServicer):
 
         async with (
             self._call("AnalyzeUpload", context, self._app.settings.call_timeout_s) as call,
-            self._app.budget.collect(parts(), self._app.settings.max_audio_bytes) as data,
+            self._app.budget.collect(parts(), self._app.settings.max_audio_bytes, caller=current_caller()) as data,
         ):
             events = self._app.voice.analyze_bytes(data, call.of_task(task_id), hop_s=hop_s, mode=mode)
             await self._send(events, call, context)

@@ -127,7 +127,7 @@ class Intake:
             await asyncio.sleep(_CANCEL_S)
             raise InvalidRequest("the call came without a message")
         if len(raw) > STREAM_BYTES:
-            held.enter_context(self.budget.keep(len(raw)))
+            held.enter_context(self.budget.keep(len(raw), current_caller()))
         return self._decoded(raw, read)
 
     async def _messages(

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from bonafide.calls import Call
 from bonafide.errors import Internal, ModelChanged, Overloaded, Unavailable
+from bonafide.runner.admission import Admission
 from bonafide.runner.batcher import Batcher
 from bonafide.runner.remote import ModelRefused, Remote, RunnerResult
+from bonafide.security.caller import current_caller
 from models.info import ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ class Runner(Generic[T]):
         name: for logs and metrics, "voice" or "face".
         remote: its replicas.
         read: converts `RunnerResult.judged` to the result.
-        max_calls: calls admitted at one time.
+        max_calls: calls admitted at one time; see `Admission`.
         observer: receives measurements.
         weigh: cost of an item, as a share of the largest item's.
     """
@@ -68,8 +70,7 @@ class Runner(Generic[T]):
         self.name = name
         self._remote = remote
         self._read = read
-        self._max_calls = max_calls
-        self._active_calls = 0
+        self._admission = Admission(max_calls)
         self._max_batch = 1  # until the runner tells its own
         self._batcher = Batcher(self._score_batch, weigh, size=self._max_batch, ahead=1)
         self._previous = Batcher(self._score_previous, weigh, size=self._max_batch, ahead=1)
@@ -87,12 +88,12 @@ class Runner(Generic[T]):
     @property
     def active_calls(self) -> int:
         """Calls admitted now."""
-        return self._active_calls
+        return self._admission.active
 
     @property
     def max_calls(self) -> int:
-        """Calls admitted at one time, at most."""
-        return self._max_calls
+        """Calls admitted at one time; keys that hold none may have some more."""
+        return self._admission.slots
 
     @property
     def max_batch(self) -> int:
@@ -117,16 +118,16 @@ class Runner(Generic[T]):
         Raises:
             Overloaded: all slots are in use; states when to retry.
         """
-        if self._active_calls >= self._max_calls:
-            wait_s = max(1.0, self._active_calls * self._seconds_per_item)
-            raise Overloaded(f"{self._active_calls} {self.name} calls are in progress", retry_after_s=math.ceil(wait_s))
-        self._active_calls += 1
-        self._observer.calls(self.name, self._active_calls)
+        caller = current_caller()
+        if not self._admission.admits(caller):
+            wait_s = max(1.0, self.active_calls * self._seconds_per_item)
+            raise Overloaded(f"{self.active_calls} {self.name} calls are in progress", retry_after_s=math.ceil(wait_s))
         try:
-            yield
+            with self._admission.hold(caller):
+                self._observer.calls(self.name, self.active_calls)
+                yield
         finally:
-            self._active_calls -= 1
-            self._observer.calls(self.name, self._active_calls)
+            self._observer.calls(self.name, self.active_calls)
 
     async def score(self, items: Sequence[NDArray[Any]], call: Call, model: ModelInfo) -> list[T]:
         """Scores items of an admitted call; at most `max_batch` at a time, to be fair to other calls.

@@ -1,6 +1,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -104,4 +105,38 @@ async def test_who_empties_an_upload_still_gives_its_bytes_back() -> None:
         with pytest.raises(Overloaded), budget.keep(5):
             pass
     with budget.keep(10):
+        pass
+
+
+async def filled(budget: ByteBudget, caller: str, held: AsyncExitStack) -> int:
+    """Uploads ten bytes at a time until there is no room for this caller; how many times."""
+    count = 0
+    while True:
+        try:
+            await held.enter_async_context(budget.collect(parts(10), limit=10, caller=caller))
+        except Overloaded:
+            return count
+        count += 1
+
+
+async def test_a_key_whose_uploads_do_not_end_leaves_room_to_others() -> None:
+    budget = ByteBudget(1000)
+    async with AsyncExitStack() as greedy:
+        assert await filled(budget, "greedy", greedy) == 80
+        with pytest.raises(Overloaded, match="your uploads"), budget.keep(10, "greedy"):
+            pass
+        async with budget.collect(parts(*[10] * 15), limit=150, caller="other"):
+            pass
+        with budget.keep(150, "other"), pytest.raises(Overloaded, match="your uploads"), budget.keep(30, "other"):
+            pass
+    with budget.keep(400, "greedy"), budget.keep(400, "greedy"):
+        pass
+    assert not budget._uploaded
+
+
+async def test_one_upload_may_have_all_and_so_may_those_without_keys() -> None:
+    budget = ByteBudget(1000)
+    async with budget.collect(parts(*[10] * 100), limit=1000, caller="ann"):
+        pass
+    with budget.keep(500), budget.keep(500):
         pass
