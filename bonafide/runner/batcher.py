@@ -2,30 +2,30 @@
 
 A request costs a runner and its client 6 to 8 ms of processor time, whatever its size. So few are in flight: one call's
 items are sent at once, those of others wait until a request has been answered, and share the next one, up to a full
-batch. Independent of BentoML and media.
+batch, in an order that is fair among callers. Independent of BentoML and media.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from bonafide.runner.fair_queue import FairQueue, Waiting
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class _Waiting(Generic[Item, Result]):
+class _Call(Generic[Item, Result]):
     """Items of one call."""
 
     items: Sequence[Item]
-    weight: float
     answers: "asyncio.Future[list[Result]]"
 
 
 class Batcher(Generic[Item, Result]):
-    """First come, first served; a cancelled caller's items are not sent.
+    """First come, first served among the calls of a caller; a cancelled call's items are not sent.
 
     Args:
         send: returns one result for each item. Its errors are raised in every call whose items were in the request.
@@ -46,20 +46,23 @@ class Batcher(Generic[Item, Result]):
         self._weigh = weigh
         self._size = size
         self._ahead = ahead
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._waiting = FairQueue[_Call[Item, Result]]()
         self._in_flight: dict[asyncio.Task[None], float] = {}
 
-    async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """The result of `send` for each item."""
-        weight = sum(map(self._weigh, items))
-        waiting = _Waiting[Item, Result](items, weight, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+    async def submit(self, items: Sequence[Item], caller: str = "") -> list[Result]:
+        """The result of `send` for each item.
+
+        Args:
+            items: of one call.
+            caller: whose call it is; those who are not told apart are one.
+        """
+        call = _Call[Item, Result](items, asyncio.get_running_loop().create_future())
+        waiting = self._waiting.add(call, sum(map(self._weigh, items)), caller)
         self._send_on()
         try:
-            return await waiting.answers
+            return await call.answers
         except asyncio.CancelledError:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
+            if self._waiting.discard(waiting):
                 self._send_on()
             raise
 
@@ -69,17 +72,20 @@ class Batcher(Generic[Item, Result]):
         self._send_on()
 
     def _send_on(self) -> None:
-        while self._waiting and len(self._in_flight) < self._ahead:
-            calls, weight = 0, 0.0
+        while len(self._in_flight) < self._ahead:
+            together: list[Waiting[_Call[Item, Result]]] = []
+            weight = 0.0
             for waiting in self._waiting:
-                if calls and weight + waiting.weight > self._size:
+                if together and weight + waiting.weight > self._size:
                     break
-                calls, weight = calls + 1, weight + waiting.weight
-            if self._in_flight and sum(self._in_flight.values()) + weight > self._ahead * self._size:
+                together.append(waiting)
+                weight += waiting.weight
+            if not together or (self._in_flight and sum(self._in_flight.values()) + weight > self._ahead * self._size):
                 return
-            self._begin([self._waiting.popleft() for _ in range(calls)], weight)
+            self._waiting.take(together)
+            self._begin([waiting.work for waiting in together], weight)
 
-    def _begin(self, calls: "list[_Waiting[Item, Result]]", weight: float) -> None:
+    def _begin(self, calls: "list[_Call[Item, Result]]", weight: float) -> None:
         """Sends a request. It is never cancelled: a runner computes it anyway, and has no capacity until then."""
         request = asyncio.create_task(self._send_batch(calls))
         self._in_flight[request] = weight
@@ -89,7 +95,7 @@ class Batcher(Generic[Item, Result]):
         del self._in_flight[request]
         self._send_on()
 
-    async def _send_batch(self, calls: "list[_Waiting[Item, Result]]") -> None:
+    async def _send_batch(self, calls: "list[_Call[Item, Result]]") -> None:
         try:
             answers = iter(await self._send([item for call in calls for item in call.items]))
             for call in calls:

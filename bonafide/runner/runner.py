@@ -174,11 +174,12 @@ class Runner(Generic[T]):
 
     async def _scored_by(self, model: ModelInfo, items: Sequence[NDArray[Any]]) -> list[RunnerResult] | None:
         """The results of this model, which may have been replaced since the call began; None: it is let go."""
+        caller = current_caller()
         if self._info is None or self._info.fingerprint == model.fingerprint:
-            answers = await self._batcher.submit(items)
+            answers = await self._batcher.submit(items, caller)
             if all(answer.fingerprint == model.fingerprint for answer in answers):
                 return answers
-        answers = await self._previous.submit(items)
+        answers = await self._previous.submit(items, caller)
         return answers if all(answer.fingerprint == model.fingerprint for answer in answers) else None
 
     async def _score_batch(self, items: list[NDArray[Any]]) -> list[RunnerResult]:

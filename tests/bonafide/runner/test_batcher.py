@@ -56,6 +56,30 @@ async def test_callers_who_come_again_and_again_fill_the_requests() -> None:
     assert len(sizes) <= 45  # 40 if all of them were full
 
 
+async def test_the_many_calls_of_one_caller_delay_no_other_caller() -> None:
+    sender = Sender()
+    queue = batches(sender, ahead=1)
+    sender.open.set()
+    many = [asyncio.create_task(queue.submit([1.0] * 4, "ann")) for _ in range(20)]
+    await asyncio.sleep(0)
+    few = [asyncio.create_task(queue.submit([number] * 2, "bob")) for number in (2.0, 3.0, 4.0)]
+    await asyncio.gather(*many, *few)
+    turns = [request[0] for request in sender.requests]
+    assert turns[:8] == [1.0, 2.0, 1.0, 4.0, 1.0, 1.0, 1.0, 1.0]
+    assert sender.requests[1] == [2.0, 2.0, 3.0, 3.0]
+
+
+async def test_the_calls_of_one_caller_go_in_the_order_in_which_they_came() -> None:
+    sender = Sender()
+    queue = batches(sender, size=1, ahead=1)
+    tasks = [asyncio.create_task(queue.submit([float(number)], "ann")) for number in range(9)]
+    await asyncio.sleep(0.01)
+    tasks[4].cancel()
+    sender.open.set()
+    await asyncio.wait(tasks)
+    assert sender.requests == [[number] for number in range(9) if number != 4]
+
+
 async def test_light_items_fill_a_batch_in_greater_number() -> None:
     sender = Sender()
     queue = batches(sender, weight=0.25)
