@@ -157,7 +157,7 @@ class WindowScoring:
     async def _score(self, windows: Sequence[ReadyWindow], trial: VoiceTrial) -> None:
         call = self._call.lasting(self._settings.live_timeout_s)
         try:
-            scores = await self._runner.score([pcm for _, pcm in windows], call, self._model)
+            scores = await self._runner.score([pcm for _, pcm in windows], call, self._model, live=True)
         except BonafideError as error:
             if isinstance(error, ModelChanged):
                 self._model_changed()  # a session has one model and threshold; the next session has the new ones

@@ -2,11 +2,11 @@
 
 A request costs a runner and its client 6 to 8 ms of processor time, whatever its size. So few are in flight: one call's
 items are sent at once, those of others wait until a request has been answered, and share the next one, up to a full
-batch, in an order that is fair among callers. Independent of BentoML and media.
+batch, in an order that is fair among flows of calls. Independent of BentoML and media.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -25,7 +25,7 @@ class _Call(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """First come, first served among the calls of a caller; a cancelled call's items are not sent.
+    """First come, first served within a flow; a cancelled call's items are not sent.
 
     Args:
         send: returns one result for each item. Its errors are raised in every call whose items were in the request.
@@ -49,15 +49,15 @@ class Batcher(Generic[Item, Result]):
         self._waiting = FairQueue[_Call[Item, Result]]()
         self._in_flight: dict[asyncio.Task[None], float] = {}
 
-    async def submit(self, items: Sequence[Item], caller: str = "") -> list[Result]:
+    async def submit(self, items: Sequence[Item], flow: Hashable = "") -> list[Result]:
         """The result of `send` for each item.
 
         Args:
             items: of one call.
-            caller: whose call it is; those who are not told apart are one.
+            flow: of the call, see `FairQueue`.
         """
         call = _Call[Item, Result](items, asyncio.get_running_loop().create_future())
-        waiting = self._waiting.add(call, sum(map(self._weigh, items)), caller)
+        waiting = self._waiting.add(call, sum(map(self._weigh, items)), flow)
         self._send_on()
         try:
             return await call.answers

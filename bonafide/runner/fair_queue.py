@@ -1,11 +1,11 @@
-"""What waits for a runner, in an order in which callers who wait beside each other get the same share of it.
+"""What waits for a runner, in an order in which flows of calls beside each other get the same share of it.
 
-Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996). Only what is taken counts for its caller: calls that gave
+Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996). Only what is taken counts for its flow: calls that gave
 up while they waited do not set the next ones back.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Generic, TypeVar
@@ -18,67 +18,67 @@ class Waiting(Generic[T]):
     """What one call waits with.
 
     Attributes:
-        caller: whose call it is.
+        flow: of its call, which stands for all calls of one caller, say.
         weight: its cost.
         number: of its arrival.
         work: what is to be done.
     """
 
-    caller: str
+    flow: Hashable
     weight: float
     number: int
     work: T
 
 
 class FairQueue(Generic[T]):
-    """First come, first served among the calls of a caller; among callers, who has taken least goes first.
+    """First come, first served within a flow; among flows, that of which least was taken goes first.
 
-    Who comes anew stands where the others are: what was taken while nobody else waited is forgotten.
+    One that comes anew stands where the others are: what was taken while nothing else waited is forgotten.
     """
 
     def __init__(self) -> None:
         self._numbers = count()
-        self._waiting: dict[str, deque[Waiting[T]]] = {}
-        self._taken: dict[str, float] = {}  # weight, of callers
-        self._level = 0.0  # what the caller who went last had taken before
+        self._waiting: dict[Hashable, deque[Waiting[T]]] = {}
+        self._taken: dict[Hashable, float] = {}  # weight, of flows
+        self._level = 0.0  # what was taken before of the flow that went last
 
-    def add(self, work: T, weight: float, caller: str) -> Waiting[T]:
-        """Puts a call at its caller's end."""
-        if caller not in self._waiting:
-            self._waiting[caller] = deque()
-            self._taken[caller] = max(self._level, self._taken.get(caller, 0.0))
-        entry = Waiting(caller, weight, next(self._numbers), work)
-        self._waiting[caller].append(entry)
+    def add(self, work: T, weight: float, flow: Hashable) -> Waiting[T]:
+        """Puts a call at the end of its flow."""
+        if flow not in self._waiting:
+            self._waiting[flow] = deque()
+            self._taken[flow] = max(self._level, self._taken.get(flow, 0.0))
+        entry = Waiting(flow, weight, next(self._numbers), work)
+        self._waiting[flow].append(entry)
         return entry
 
     def __iter__(self) -> Iterator[Waiting[T]]:
         """All in their order, if nothing comes meanwhile."""
-        taken, passed = dict(self._taken), Counter[str]()
+        taken, passed = dict(self._taken), Counter[Hashable]()
         left = set(self._waiting)
         while left:
-            caller = min(left, key=lambda each: (taken[each], self._waiting[each][passed[each]].number))
-            entry = self._waiting[caller][passed[caller]]
+            flow = min(left, key=lambda each: (taken[each], self._waiting[each][passed[each]].number))
+            entry = self._waiting[flow][passed[flow]]
             yield entry
-            taken[caller] += entry.weight
-            passed[caller] += 1
-            if passed[caller] == len(self._waiting[caller]):
-                left.remove(caller)
+            taken[flow] += entry.weight
+            passed[flow] += 1
+            if passed[flow] == len(self._waiting[flow]):
+                left.remove(flow)
 
     def take(self, entries: list[Waiting[T]]) -> None:
         """Takes the first ones out."""
         for entry in entries:
-            self._level = self._taken[entry.caller]
-            self._taken[entry.caller] += entry.weight
+            self._level = self._taken[entry.flow]
+            self._taken[entry.flow] += entry.weight
             self._remove(entry)
 
     def discard(self, entry: Waiting[T]) -> bool:
         """Takes out a call that gave up; whether it still waited."""
-        if entry not in self._waiting.get(entry.caller, ()):
+        if entry not in self._waiting.get(entry.flow, ()):
             return False
         self._remove(entry)
         return True
 
     def _remove(self, entry: Waiting[T]) -> None:
-        self._waiting[entry.caller].remove(entry)
-        if not self._waiting[entry.caller]:
-            del self._waiting[entry.caller]
+        self._waiting[entry.flow].remove(entry)
+        if not self._waiting[entry.flow]:
+            del self._waiting[entry.flow]

@@ -129,13 +129,16 @@ class Runner(Generic[T]):
         finally:
             self._observer.calls(self.name, self.active_calls)
 
-    async def score(self, items: Sequence[NDArray[Any]], call: Call, model: ModelInfo) -> list[T]:
+    async def score(
+        self, items: Sequence[NDArray[Any]], call: Call, model: ModelInfo, *, live: bool = False
+    ) -> list[T]:
         """Scores items of an admitted call; at most `max_batch` at a time, to be fair to other calls.
 
         Args:
             items: int16 windows (samples,) for voices, uint8 photos for faces, see `ModelInfo.picture_shape`.
             call: its deadline ends the wait.
             model: that the call began with, and whose threshold and name it uses.
+            live: somebody speaks just now; such calls of a caller do not wait behind its others.
 
         Returns:
             The model's result for each item; a score is NaN where it could not judge that item.
@@ -148,7 +151,7 @@ class Runner(Generic[T]):
             Internal: the runner failed.
         """
         async with call.time_limit():
-            if (answers := await self._scored_by(model, items)) is None:
+            if (answers := await self._scored_by(model, items, (current_caller(), live))) is None:
                 raise ModelChanged(f"the {self.name} model was replaced during the call; ask again")
         return [self._read(answer.judged) for answer in answers]
 
@@ -172,14 +175,15 @@ class Runner(Generic[T]):
             await self.probe()
         return self.info, count
 
-    async def _scored_by(self, model: ModelInfo, items: Sequence[NDArray[Any]]) -> list[RunnerResult] | None:
+    async def _scored_by(
+        self, model: ModelInfo, items: Sequence[NDArray[Any]], flow: tuple[str, bool]
+    ) -> list[RunnerResult] | None:
         """The results of this model, which may have been replaced since the call began; None: it is let go."""
-        caller = current_caller()
         if self._info is None or self._info.fingerprint == model.fingerprint:
-            answers = await self._batcher.submit(items, caller)
+            answers = await self._batcher.submit(items, flow)
             if all(answer.fingerprint == model.fingerprint for answer in answers):
                 return answers
-        answers = await self._previous.submit(items, caller)
+        answers = await self._previous.submit(items, flow)
         return answers if all(answer.fingerprint == model.fingerprint for answer in answers) else None
 
     async def _score_batch(self, items: list[NDArray[Any]]) -> list[RunnerResult]:

@@ -1,3 +1,5 @@
+from collections.abc import Hashable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ def order(queue: FairQueue[str]) -> str:
     return "".join(entry.work for entry in queue)
 
 
-def test_callers_who_wait_beside_each_other_take_turns() -> None:
+def test_flows_beside_each_other_take_turns() -> None:
     queue = FairQueue[str]()
     for work in "aaaaa" + "bb" + "c":
         queue.add(work, 1.0, work)
@@ -46,21 +48,22 @@ def test_calls_that_gave_up_do_not_set_the_next_ones_back() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(CALLS, st.lists(st.booleans(), min_size=30, max_size=30), st.integers(1, 5))
-def test_all_are_taken_once_in_a_callers_order_and_in_equal_shares(
+def test_all_are_taken_once_in_their_order_and_in_equal_shares(
     calls: list[tuple[str, int]], gave_up: list[bool], at_a_time: int
 ) -> None:
     queue = FairQueue[int]()
     entries = [queue.add(number, weight, caller) for number, (caller, weight) in enumerate(calls)]
     left = [entry for entry, leaves in zip(entries, gave_up, strict=False) if not (leaves and queue.discard(entry))]
-    shares, taken = dict.fromkeys("abc", 0.0), list[Waiting[int]]()
+    shares: dict[Hashable, float] = dict.fromkeys("abc", 0.0)
+    taken: list[Waiting[int]] = []
     while first := list(queue)[:at_a_time]:
         queue.take(first)
         for entry in first:
             taken.append(entry)
-            shares[entry.caller] += entry.weight
-            waiting = [shares[each.caller] for each in left if each not in taken]
+            shares[entry.flow] += entry.weight
+            waiting = [shares[each.flow] for each in left if each not in taken]
             assert max(waiting, default=0.0) - min(waiting, default=0.0) <= 4
     assert sorted(entry.work for entry in taken) == [entry.work for entry in left]
-    for caller in "abc":
-        numbers = [entry.work for entry in taken if entry.caller == caller]
+    for flow in "abc":
+        numbers = [entry.work for entry in taken if entry.flow == flow]
         assert numbers == sorted(numbers)

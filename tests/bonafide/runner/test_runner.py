@@ -9,6 +9,7 @@ from bonafide.calls import Call
 from bonafide.errors import BonafideError, DeadlineExceeded, Internal, ModelChanged, Overloaded, Unavailable
 from bonafide.runner.remote import ModelRefused, RunnerResult
 from bonafide.runner.runner import BATCHES_AHEAD, Runner, watch
+from bonafide.security.caller import set_caller
 from tests.bonafide.fakes import INFO, MODEL, LocalRemote, Recorder, ready_runner
 
 ITEM = np.ones(4, np.uint8)
@@ -48,6 +49,24 @@ async def test_batches_follow_what_the_runner_says() -> None:
     assert runner.max_batch == 64
     await asyncio.gather(*(runner.score([ITEM] * 64, Call.within(5), MODEL) for _ in range(10)))
     assert remote.most_in_progress == BATCHES_AHEAD * 64
+
+
+async def test_neither_another_key_nor_a_live_session_waits_behind_many_recordings() -> None:
+    remote = LocalRemote()
+    runner = await ready_runner(remote, float, max_batch=4)
+    ended = []
+
+    async def scores(name: str, *, key: str, live: bool = False) -> None:
+        set_caller(key)
+        await runner.score([ITEM] * 4, Call.within(5), MODEL, live=live)
+        ended.append(name)
+
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(20):
+            calls.create_task(scores("recording", key="ann"))
+        calls.create_task(scores("live", key="ann", live=True))
+        calls.create_task(scores("other", key="bob"))
+    assert {ended.index("live"), ended.index("other")} <= {2, 3, 4}
 
 
 async def test_a_deadline_ends_the_wait_and_frees_the_place() -> None:
