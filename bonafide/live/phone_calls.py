@@ -127,7 +127,7 @@ class PhoneCall:
         if self._verdicts.streams.is_current(self._call_id, self._stream):  # else the call goes on on another stream
             await self._verdicts.put(self._call_id, document)
         if self._webhook is not None and (verdict.done or verdict.label != self._posted_label):
-            self._webhook.post(document)
+            self._webhook.post(document, last=verdict.done)
         self._posted_label = verdict.label
         self.over = verdict.done
         return verdict

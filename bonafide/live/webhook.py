@@ -36,15 +36,22 @@ class Webhook:
         secret: signs each document, so that the receiver can verify the sender; empty: unsigned.
         first_pause_s: before the second attempt; it doubles with each.
         timeout_s: of an attempt, from its connection to the status of the answer.
+        calls: that may be open at once: all may end in one moment, so there is room for the last document of each.
     """
 
     def __init__(
-        self, url: str, secret: str, first_pause_s: float = _FIRST_PAUSE_S, timeout_s: float = _TIMEOUT_S
+        self,
+        url: str,
+        secret: str,
+        first_pause_s: float = _FIRST_PAUSE_S,
+        timeout_s: float = _TIMEOUT_S,
+        calls: int = 0,
     ) -> None:
         self._url = url
         self._secret = secret.encode()
         self._pause = tenacity.wait_exponential(multiplier=first_pause_s)
         self._timeout_s = timeout_s
+        self._room_for_last = calls
         self._places = asyncio.Semaphore(_CONNECTIONS)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(None),  # its limits are of single reads; see `_attempt`
@@ -60,11 +67,12 @@ class Webhook:
         """The webhook in the settings, if any."""
         if settings.webhook_url is None:
             return None
-        return cls(str(settings.webhook_url), settings.webhook_secret.get_secret_value())
+        secret = settings.webhook_secret.get_secret_value()
+        return cls(str(settings.webhook_url), secret, calls=settings.live_max_sessions)
 
-    def post(self, document: bytes) -> None:
-        """Delivers a document in the background."""
-        if len(self._pending) >= _MAX_PENDING:
+    def post(self, document: bytes, *, last: bool = False) -> None:
+        """Delivers a document in the background; `last` says that it is the last of its call."""
+        if len(self._pending) >= _MAX_PENDING + (self._room_for_last if last else 0):
             self._ended("dropped")
             return
         task = asyncio.create_task(self.deliver(document))

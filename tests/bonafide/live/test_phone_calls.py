@@ -37,8 +37,10 @@ class PostedDocuments(Webhook):
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9", "")
         self.documents: list[bytes] = []
+        self.last: list[bool] = []
 
-    def post(self, document: bytes) -> None:
+    def post(self, document: bytes, *, last: bool = False) -> None:
+        self.last.append(last)
         self.documents.append(document)
 
 
@@ -171,6 +173,7 @@ async def test_verdicts_are_posted_when_the_label_changes_and_at_the_end() -> No
             await judged.judge(share, 8.0)
         await judged.hang_up()
         assert judged.posted() == [(False, "bonafide"), (False, "spoof"), (True, "spoof")]
+        assert judged.webhook.last == [False, False, True]
         assert json.loads(judged.webhook.documents[-1]) == await judged.stored()
 
 

@@ -162,5 +162,22 @@ async def test_what_waits_is_bounded() -> None:
         await closed(webhook, 0.05)
 
 
+async def test_the_last_document_of_each_call_has_room_when_all_end_at_once() -> None:
+    settings = Settings.model_validate({"webhook_url": "http://127.0.0.1:9/", "live_max_sessions": 56})
+    webhook = Webhook.from_settings(settings)
+    assert webhook is not None
+    dropped = WEBHOOKS.labels("dropped")
+    before = dropped._value.get()
+    for _ in range(200):
+        webhook.post(b"{}")
+    for _ in range(56):
+        webhook.post(b"{}", last=True)
+    assert dropped._value.get() == before
+    webhook.post(b"{}")
+    webhook.post(b"{}", last=True)
+    assert dropped._value.get() == before + 2
+    await closed(webhook, 0)
+
+
 def test_no_address_no_webhook() -> None:
     assert Webhook.from_settings(Settings()) is None
