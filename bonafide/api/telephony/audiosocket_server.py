@@ -49,6 +49,8 @@ class _TcpWire:
 
     async def send(self, content: Content) -> None:
         """See `conversation.Wire`."""
+        if self._writer.is_closing():  # uvloop takes a write then for a bug
+            raise Gone
         try:
             self._writer.write(content if isinstance(content, bytes) else content.encode())
             await self._writer.drain()
@@ -127,7 +129,7 @@ class AudioSocketServer:
                 conversation = PhoneConversation(_TcpWire(reader, writer, first), AudioSocketProtocol(), stream, app)
                 await conversation.run()
         except BonafideError as error:
-            if conversation is None:  # else it has told the peer
+            if conversation is None and not writer.is_closing():  # else it has told the peer, or that has gone
                 with suppress(OSError):
                     writer.write(error_message(error))
             raise
@@ -158,6 +160,8 @@ async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     try:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(_CLOSING_S):
+                if writer.is_closing():
+                    return
                 writer.write_eof()
                 while await reader.read(_PART_BYTES):
                     pass
