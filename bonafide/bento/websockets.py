@@ -321,7 +321,7 @@ class ServiceWebSocket(WebSocketsSansIOProtocol):
     def close_and_abort(self, code: int, reason: str) -> None:
         """Sends the close frame past what waits, and soon afterwards resets the connection."""
         self.stop_keepalive()
-        if self.conn.state is State.OPEN:
+        if self.conn.state is State.OPEN and not self.disconnected:  # uvloop takes a write after the end for a bug
             self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True

@@ -5,6 +5,7 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 from websockets.exceptions import InvalidStatus
 
 from bonafide.api.telephony.events import Begin, Notes
@@ -295,6 +296,26 @@ async def test_what_came_before_a_connection_ended_without_a_close_frame_is_judg
             await writer.wait_closed()
             await server.until(lambda: server.sessions.active == 0)
         assert [(await verdict(server, f"fs-{number}")).audio_seconds for number in range(5)] == [3.5] * 5
+
+
+def test_an_error_of_a_call_whose_peer_has_gone_is_no_bug_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async def refused() -> None:
+        async with socket_server(settings=OPEN) as server:
+            server.remote.open.clear()
+            async with socket(server, "vonage?call_id=v-1") as found:
+                await found.send(json.dumps({"content-type": "audio/l16;rate=8000"}))
+                await found.send(pcm(4, 8_000))
+                await found.send("no JSON")
+                await server.until(lambda: server.remote.in_progress)
+                found.transport.abort()
+            await server.until(lambda: not server.connections())
+            server.remote.open.set()
+            assert (await verdict(server, "v-1")).reason == "error"
+            await server.until(lambda: not server.sessions.active)
+            await asyncio.sleep(0.01)
+
+    uvloop.run(refused())  # the loop of the service
+    assert "Exception in ASGI application" not in caplog.text
 
 
 async def test_origins_and_limits_hold() -> None:
