@@ -120,7 +120,7 @@ class AudioInputDecoder:
         return LiveConfig(chunk_s, max(0.0, min(self._defaults.overlap_s, chunk_s - MIN_SECONDS)))
 
     async def samples(self, data: bytes) -> list[Block]:
-        """The audio that arrived with these bytes, of one rate.
+        """The audio that arrived with these bytes.
 
         Raises:
             InvalidRequest: no encoding is configured, or a container failed before.
@@ -139,7 +139,6 @@ class AudioInputDecoder:
             self._stream.session.check_length(len(data) * G722_SAMPLES, self.rate)
         with self._stream.decoding():
             blocks = await self._decoder.feed(data)
-        blocks = of_one_rate(blocks)
         self._stream.session.lossy |= self._decoder.lossy
         return blocks
 
@@ -153,7 +152,7 @@ class AudioInputDecoder:
             return [self._mixer.finish()]
         if not isinstance(self._decoder, ContainerStream):
             return []
-        return of_one_rate(await self._decoder.finish())
+        return await self._decoder.finish()
 
     def _mixed(self, samples: NDArray[np.float32]) -> Block:
         """The audio that raw samples complete; whole frames of interleaved ones are refused or taken at once."""
@@ -164,7 +163,7 @@ class AudioInputDecoder:
         return self._mixer.feed(samples)
 
     async def text(self, audio_data: str | list[float], rate: int | None, encoding: str | None) -> list[Block]:
-        """The audio that came as text, of one rate.
+        """The audio that came as text.
 
         Args:
             audio_data: base64, numbers, or a string that holds an array of them.
@@ -225,14 +224,3 @@ def _channels_in_force(encoding: str | None, named: int | None, before: int | No
     if encoding in ("container", "opus"):
         return None
     return 1 if encoding == "g722" else named or before or 1
-
-
-def of_one_rate(blocks: list[Block]) -> list[Block]:
-    """The blocks of a message.
-
-    Raises:
-        InvalidRequest: they have several rates.
-    """
-    if len({block.rate for block in blocks}) > 1:
-        raise InvalidRequest("the sample rate changes within the container")
-    return blocks

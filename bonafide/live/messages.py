@@ -14,7 +14,7 @@ class Audio(NamedTuple):
     """Audio that arrived.
 
     Attributes:
-        blocks: in order, of one rate; none: what arrived completes no sample.
+        blocks: in order; none: what arrived completes no sample.
         answer: they get exactly one output.
         last: they are the rest of a stream that ends; what they complete is told in the summary only.
     """

@@ -3,6 +3,7 @@
 The same audio gives the same windows, however it is split into messages; each is scored once. Run by `live.stream`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -208,16 +209,25 @@ class LiveSession:
     def check_length(self, count: int, rate: int) -> None:
         """Raises those that depend on the number of samples of one channel, and their rate."""
         check_rate(rate)
-        if count > self._limits.max_message_s * rate:
-            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
+        self._check_seconds(count / rate)
 
     def check(self, blocks: Sequence[Block]) -> None:
-        """Raises the errors of `feed` that depend on the audio alone, for blocks of one rate that come as one."""
-        count = sum(len(each.samples) for each in blocks)
+        """Raises the errors of `feed` that depend on the audio alone, for blocks that come as one.
+
+        Of several rates: where a container ends and another begins.
+        """
+        counts: Counter[int] = Counter()
         for block in blocks:
-            self.check_length(count, block.rate)
+            check_rate(block.rate)
+            counts[block.rate] += len(block.samples)
+        self._check_seconds(sum(count / rate for rate, count in counts.items()))
+        for block in blocks:
             check_samples(block.samples)
             self.mode.channels_apart(block.channels)
+
+    def _check_seconds(self, seconds: float) -> None:
+        if seconds > self._limits.max_message_s:
+            raise TooLarge(f"more than {self._limits.max_message_s:g} s of audio in one message")
 
     def feed(self, block: Block) -> list[LiveWindow]:
         """Takes audio and returns the windows that it completes.

@@ -278,6 +278,23 @@ async def test_a_message_of_g722_that_is_too_long_leaves_its_stream_as_it_was() 
     await with_stream(heard, max_message_s=1.0)
 
 
+async def test_a_container_may_follow_one_of_another_rate_in_the_same_message() -> None:
+    joined = b"".join(encode(speech_like(4.5, rate), rate, "ogg-flac") for rate in (16_000, 44_100))
+
+    async def heard(stream: LiveStream, size: int) -> tuple[float, Windows]:
+        intake = AudioInputDecoder(stream)
+        intake.configure(encoding="container", chunk_s=4.0)
+        windows = []
+        for start in range(0, len(joined), size):
+            windows += fed(stream, await intake.samples(joined[start : start + size]))
+        windows += [*fed(stream, await intake.rest()), *stream.session.finish()]
+        return stream.session.audio_s, [model_input(window.samples, window.rate).pcm for window in windows]
+
+    seconds, in_parts = await with_stream(lambda stream: heard(stream, 1_000))
+    assert (round(seconds, 1), len(in_parts)) == (9.0, 3)
+    assert same((await with_stream(lambda stream: heard(stream, len(joined))))[1], in_parts)
+
+
 async def test_a_stream_without_lengths_fails_until_it_is_configured_anew() -> None:
     async def heard(stream: LiveStream) -> None:
         intake = AudioInputDecoder(stream)

@@ -137,6 +137,13 @@ def test_a_stream_has_the_windows_of_the_recording(
     assert live.conditions_of(None) == reader.conditions
 
 
+def test_a_message_of_two_rates_has_one_limit() -> None:
+    live = session()
+    live.check([Block(ramp(20 * RATE), RATE), Block(ramp(20 * RATE), 2 * RATE)])
+    with pytest.raises(TooLarge, match="more than 30 s"):
+        live.check([Block(ramp(20 * RATE), RATE), Block(ramp(20 * RATE + 1), 2 * RATE)])
+
+
 def test_the_last_window_reaches_back_and_no_rest_stays() -> None:
     live = session()
     assert len(live.feed(Block(ramp(2 * RATE + 100), RATE))) == 2
