@@ -28,6 +28,7 @@ class LivePeer:
         errors: codes of `error` answers to the next audio frames; the audio is kept, unless it is one of `REFUSALS`.
         unjudged: numbers of windows, in each connection, that have no verdict.
         mute: audio is never answered.
+        warnings: of each summary.
         connections: frames of each connection, audio as bytes and the rest as objects.
         left: set when a client has closed its connection.
         headers: of each handshake.
@@ -39,6 +40,7 @@ class LivePeer:
         self.errors: list[str] = []
         self.unjudged: set[int] = set()
         self.mute = False
+        self.warnings: list[str] = []
         self.close_with: tuple[int, str] | None = None
         self.connections: list[list[Any]] = []
         self.left = asyncio.Event()
@@ -85,9 +87,10 @@ class LivePeer:
                     state.hear(frame)
                 await connection.send(json.dumps(error(code)))
                 continue
-            await connection.send(json.dumps(state.answer(frames[-1])))
             if frames[-1] == {"type": "end"}:
+                await connection.send(json.dumps({**state.answer(frames[-1]), "warnings": self.warnings}))
                 return await connection.close()
+            await connection.send(json.dumps(state.answer(frames[-1])))
         self.left.set()
         return None
 

@@ -135,6 +135,14 @@ async def test_the_summary_of_a_resumed_session_covers_all_of_it(live: LivePeer)
     assert stretch.score == pytest.approx(0.675, abs=0.01)
 
 
+async def test_the_summary_of_a_long_session_may_be_large(live: LivePeer) -> None:
+    live.warnings = ["w" * 26_000_000]  # instead of as many bytes of windows, which take long to make and to read
+    async with AudioDetectionClient(live.url) as client:
+        await client.send_audio_chunk(ramp(1), RATE)
+        summary = await client.end()
+    assert summary.warnings == tuple(live.warnings)
+
+
 async def test_results_reach_everybody_who_listens(live: LivePeer) -> None:
     async with AudioDetectionClient(live.url) as client:
         first, second = client.results(), client.results()

@@ -26,8 +26,8 @@ from ..errors import (
 from ..version import __version__
 
 _OPEN_S, _CLOSE_S = 10.0, 3.0
-_MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""A summary lists every window of a session."""
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""A summary lists every window of a session: four hours in the shortest, of two channels and an ensemble, are 24 MB."""
 _STATUS: dict[int, type[BonafideError]] = {
     401: Unauthenticated, 403: Forbidden, 429: Overloaded, 502: Unavailable, 503: Unavailable, 504: Unavailable,
 }  # fmt: skip
