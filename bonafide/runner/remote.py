@@ -105,5 +105,6 @@ class Remote(Scores, Protocol):
 
         Raises:
             OSError: no replica can be reached.
+            Unavailable: as many replicas or more have kept the present model.
             ModelRefused: one of them cannot load it, or they have loaded different ones; all keep the present model.
         """

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from numpy.typing import NDArray
 
+from bonafide.errors import Unavailable
 from bonafide.runner.connection import connection_closed
 from bonafide.runner.remote import ModelRefused, ReplicaRemote, RunnerResult
 
@@ -262,6 +263,9 @@ class Replicas:
                 logger.error("replica kept its model", extra={"replica": replica.url, "cause": repr(done)})
         if not (count := activated.count(True)):
             raise ConnectionError(f"{self._url}: no replica replaced its model")
+        # One lets go what it has prepared when another takes too long, and the model of the most is used.
+        if (kept := activated.count(False)) >= count:
+            raise Unavailable(f"{kept} of {len(replicas)} replicas have kept their model; ask again in a minute")
         return count
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bonafide.errors import Unavailable
 from bonafide.runner.remote import ModelRefused
 from models.errors import ModelBusy
 from models.info import ModelInfo
@@ -100,6 +101,29 @@ async def test_of_two_who_replace_a_model_at_one_time_the_first_does_so_in_all_r
     assert another.replicas == 2
     await one.close()
     await another.close()
+
+
+async def test_who_replaces_a_model_is_told_when_too_few_replicas_took_it() -> None:
+    names = NameService("a", "b", "c")
+    slots = [WithSlot() for _ in range(3)]
+    names.by_address.update(zip("abc", slots, strict=True))
+    replicas = names.replicas()
+    await replicas.info()
+    for quick in slots[1:]:
+        quick.models.go_on.set()
+    replacing = asyncio.create_task(replicas.replace("new", None))
+    while not all(quick.slot.is_prepared for quick in slots[1:]):
+        await asyncio.sleep(0.001)
+    for quick in slots[1:]:
+        quick.slot.activate("")  # as when its time is up
+    slots[0].models.go_on.set()
+    with pytest.raises(Unavailable, match="2 of 3 replicas have kept their model"):
+        await replacing
+    assert (await replicas.info())["version"] == INFO["version"]
+    slots[0].slot.previous = None
+    assert await replicas.replace("new", None) == 3
+    assert (await replicas.info())["version"] == "new"
+    await replicas.close()
 
 
 async def test_nobody_waits_for_the_model_of_a_replica_that_has_vanished() -> None:
