@@ -56,7 +56,8 @@ class Export:
 def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | None, split: Split | None) -> Export:
     """Finds the media of verdicts.
 
-    A file that several verdicts are on is one item, with the truth that was told last.
+    What several verdicts are on, under one name or several, is one item, with the truth that was told last. It stays
+    with the subject, and so in the split, of the first.
 
     Args:
         told: verdicts on media of one task, in the order in which the truth was told.
@@ -69,7 +70,7 @@ def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | 
     """
     wanted = {each.sha256 for each in told if each.sha256}
     by_hash = _by_hash(media, wanted) if media is not None and wanted else {}
-    items: dict[Path, Item] = {}
+    items: dict[str, Item] = {}
     missing, live = [], 0
     for verdict in told:
         path = _object(objects, verdict) or by_hash.get(verdict.sha256)
@@ -78,7 +79,8 @@ def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | 
         elif path is None:
             missing.append(verdict)
         else:
-            items[path] = _item(verdict, path, split)
+            digest = verdict.sha256 or _sha256(path)
+            items[digest] = _item(verdict, path, split, items.get(digest))
     return Export(tuple(items.values()), tuple(missing), live)
 
 
@@ -88,11 +90,11 @@ def split_of(subject: str) -> Split:
     return "train" if place < _TRAIN else "dev" if place < _TRAIN + _DEV else "test"
 
 
-def _item(verdict: LabelledVerdict, path: Path, split: Split | None) -> Item:
+def _item(verdict: LabelledVerdict, path: Path, split: Split | None, before: Item | None) -> Item:
     # Who speaks is not known; files of one task may belong together.
-    subject = verdict.task_id or verdict.reference or verdict.sha256
+    subject = before.subject if before else verdict.task_id or verdict.reference or verdict.sha256
     return Item(
-        path=path.absolute(),
+        path=before.path if before else path.absolute(),
         label=SPOOF if verdict.is_spoof else BONAFIDE,
         subject=subject,
         source=f"feedback:{verdict.codec}",

@@ -79,6 +79,29 @@ def test_of_a_file_the_truth_that_was_told_last_counts(database: Path) -> None:
     assert spoofs["a.wav"] is False
 
 
+def test_what_was_judged_under_several_names_is_one_file_in_one_split(database: Path) -> None:
+    async def tell() -> None:
+        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
+        digest = hashlib.sha256(b"upload").hexdigest()
+        for number in range(8):
+            upload = replace(VERDICT, source="upload", reference="", sha256=digest, task_id=f"task-{number}")
+            await store.keep(replace(upload, request_id=f"of-{number}", at=time.time()))
+            await store.tell(f"of-{number}", "spoof", "", "")
+        stored = replace(
+            VERDICT, reference="calls/same.wav", task_id="", sha256=digest, request_id="stored", at=time.time()
+        )
+        await store.keep(stored)
+        await store.tell("stored", "bonafide", "", "")
+        await store.close()
+
+    splits = {trial.path.name: trial.split for trial in read_dataset(exported(database, "--split", "apart")).trials}
+    asyncio.run(tell())
+    (database.parent / "objects/calls/same.wav").write_bytes(b"upload")
+    trials = read_dataset(exported(database, "--split", "apart")).trials
+    assert {trial.path.name: trial.split for trial in trials} == splits
+    assert {trial.path.name: trial.spoof for trial in trials} == {"a.wav": True, "b.wav": False, "1": False}
+
+
 def test_an_object_that_was_written_anew_is_not_what_the_truth_was_told_about(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
