@@ -1,16 +1,18 @@
 """A bound on the bytes of all recordings held at one time, whatever their source; released when their call ends."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import NamedTuple
 
 from bonafide.errors import Overloaded, TooLarge
+from bonafide.fair_queue import FairQueue
 from bonafide.settings import Settings
-from bonafide.weighted_semaphore import WeightedSemaphore
 
 _FULL = "too many bytes of other uploads are in progress"
-_TIMES_FREE = 4
-"""One key may hold so many times the bytes that it leaves free: alone four fifths of them."""
+_TIMES_FREE_UPLOADED, _TIMES_FREE_STORED = 4, 3
+"""A caller may hold so many times the bytes that are left free: alone four fifths of them, or three quarters."""
 
 
 def declared_bytes(content_length: str) -> int:
@@ -19,19 +21,29 @@ def declared_bytes(content_length: str) -> int:
     return int(digits[:20]) if digits.isdecimal() else 0
 
 
+class _Stored(NamedTuple):
+    """A stored file, and what is set when there is room for it."""
+
+    size: int
+    turn: "asyncio.Future[None]"
+
+
 class ByteBudget:
     """Shared by everything that takes whole files into memory.
 
-    Who sends slowly holds what has come for as long as a call may last, so uploads of one key leave room to the others;
-    a single one may have all.
+    Who sends slowly holds what has come for as long as a call may last, and of a stored recording of hours the analysis
+    takes minutes. So uploads of one key leave room to the others, stored files of one key to those of others and to
+    uploads, and uploads to the stored file whose turn is next; a single file may have all.
 
     Args:
         total: bytes that may be held at one time.
     """
 
     def __init__(self, total: int) -> None:
-        self._semaphore = WeightedSemaphore(total)
-        self._uploaded: Counter[str] = Counter()  # bytes that callers hold, by their keys
+        self._total = self._free = total
+        self._uploaded: Counter[Hashable] = Counter()  # bytes that callers hold, by their keys
+        self._stored: Counter[Hashable] = Counter()  # likewise
+        self._waiting = FairQueue[_Stored]()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "ByteBudget":
@@ -48,13 +60,41 @@ class ByteBudget:
         return cls(settings.max_inflight_bytes)
 
     @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
-        """Waits for capacity for a file whose size is known before its bytes arrive."""
-        weight = await self._semaphore.acquire(size)
+    async def hold(self, size: int, caller: str = "") -> AsyncIterator[None]:
+        """Waits for capacity for a stored file, whose size is known before its bytes arrive.
+
+        Args:
+            size: of it.
+            caller: who wants it judged; empty: has no key.
+        """
+        wanted = _Stored(min(size, self._total), asyncio.get_running_loop().create_future())
+        entry = self._waiting.add(wanted, wanted.size, caller)
+        self._let_in()
         try:
+            await wanted.turn
             yield
         finally:
-            self._semaphore.release(weight)
+            if not self._waiting.discard(entry):
+                self._free += wanted.size
+                self._stored -= Counter({caller: wanted.size})
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Those who wait and now have room, in their order; nobody waits for the share of another."""
+        over_their_share = set()
+        for entry in list(self._waiting):
+            size, turn = entry.work
+            if size > self._free:
+                return
+            held = self._stored[entry.flow]
+            if held and held + size > _TIMES_FREE_STORED * (self._free - size):
+                over_their_share.add(entry.flow)
+            if entry.flow not in over_their_share:
+                self._waiting.take([entry])
+                self._free -= size
+                self._stored[entry.flow] += size
+                if not turn.done():  # else it was cancelled just now, and gives back
+                    turn.set_result(None)
 
     @contextmanager
     def keep(self, size: int, caller: str = "") -> Iterator[None]:
@@ -108,15 +148,18 @@ class ByteBudget:
         def take(size: int) -> None:
             nonlocal held
             theirs = self._uploaded[caller]
-            if caller and theirs > held and theirs + size > _TIMES_FREE * (self._semaphore.free - size):
+            if caller and theirs > held and theirs + size > _TIMES_FREE_UPLOADED * (self._free - size):
                 raise Overloaded("your uploads in progress have too many bytes")
-            if not self._semaphore.try_acquire(size):
+            next_stored = next((entry.work.size for entry in self._waiting), 0)
+            if size > self._free or (size and self._uploaded.total() + size > self._total - next_stored):
                 raise Overloaded(_FULL)
+            self._free -= size
             held += size
             self._uploaded[caller] += size
 
         try:
             yield take
         finally:
-            self._semaphore.release(held)
+            self._free += held
             self._uploaded -= Counter({caller: held})
+            self._let_in()

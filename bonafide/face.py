@@ -20,6 +20,7 @@ from bonafide.media_format import media_format
 from bonafide.photo.faces import Face
 from bonafide.photo.quality import Reason
 from bonafide.runner.runner import Runner
+from bonafide.security.caller import current_caller
 from bonafide.shadow.face import FaceShadow, face_verdict, follow
 from bonafide.storage.store import ObjectStore, check_size
 from bonafide.verdict import PhotoScore, answer_of, effective_threshold
@@ -167,6 +168,6 @@ class StoredPhotos:
         """
         stat = await self._store.stat(bucket, key)
         check_size(stat.size, self._max_bytes)
-        async with self._budget.hold(stat.size):
+        async with self._budget.hold(stat.size, current_caller()):
             data = await self._store.read(bucket, key, stat)
             return await self._judgement.judge(data, call, stored_at=f"{bucket}/{key}")

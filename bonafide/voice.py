@@ -23,6 +23,7 @@ from bonafide.media_digest import MediaDigest, digest_of
 from bonafide.media_format import media_format
 from bonafide.recordings import Fetch, Recording, Slot
 from bonafide.runner.runner import Runner
+from bonafide.security.caller import current_caller
 from bonafide.shadow.voice import VoiceShadow, follow
 from bonafide.storage.store import ObjectStore, check_size
 from bonafide.verdict import WindowScore, WindowVerdict
@@ -104,7 +105,7 @@ class VoiceAnalysis:
             @asynccontextmanager
             async def stored() -> AsyncIterator[Media]:
                 nonlocal digest, codec
-                async with self._budget.hold(stat.size):
+                async with self._budget.hold(stat.size, current_caller()):
                     data = await self._store.read(bucket, key, stat)
                     codec = media_format(data)
                     if self._needs_media:

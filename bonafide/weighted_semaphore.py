@@ -1,4 +1,4 @@
-"""A weighted semaphore, first in, first out: capacity of a queue, or bytes in memory."""
+"""A weighted semaphore, first in, first out: the capacity of a queue."""
 
 import asyncio
 from collections import deque
@@ -15,11 +15,6 @@ class WeightedSemaphore:
         self._capacity = capacity
         self._free = capacity
         self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
-
-    @property
-    def free(self) -> int:
-        """Units that nobody has."""
-        return self._free
 
     def try_acquire(self, weight: int) -> bool:
         """Takes `weight` units if they are free now and no request waits."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from bonafide.runner.fair_queue import FairQueue, Waiting
+from bonafide.fair_queue import FairQueue, Waiting
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -1,10 +1,13 @@
 import asyncio
+import random
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bonafide.byte_budget import ByteBudget
 from bonafide.errors import Overloaded, TooLarge
@@ -140,3 +143,133 @@ async def test_one_upload_may_have_all_and_so_may_those_without_keys() -> None:
         pass
     with budget.keep(500), budget.keep(500):
         pass
+
+
+class StoredFiles:
+    """Stored files that are held until they are let go."""
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
+        self.held: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def want(self, name: str, size: int, caller: str = "") -> None:
+        """Returns when it is held, or waits."""
+        self._ends[name] = asyncio.Event()
+        self.tasks[name] = asyncio.create_task(self._hold(name, size, caller))
+        await settled()
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self._ends[name].set()
+        await settled()
+
+    async def _hold(self, name: str, size: int, caller: str) -> None:
+        async with self._budget.hold(size, caller):
+            self.held.append(name)
+            await self._ends[name].wait()
+        self.held.remove(name)
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_many_stored_files_leave_room_to_uploads_and_to_those_of_another_key() -> None:
+    budget = ByteBudget(1000)
+    stored = StoredFiles(budget)
+    for number in range(60):
+        await stored.want(f"ann-{number}", 250, "ann")
+    assert stored.held == ["ann-0", "ann-1", "ann-2"]
+    with budget.keep(200), budget.keep(50, "ann"):
+        pass
+    await stored.want("bob-0", 240, "bob")
+    await stored.want("bob-1", 10, "bob")
+    assert stored.held == ["ann-0", "ann-1", "ann-2", "bob-0"]
+    await stored.end("bob-0")
+    assert stored.held == ["ann-0", "ann-1", "ann-2", "bob-1"]
+    await stored.end("ann-1")
+    assert stored.held == ["ann-0", "ann-2", "bob-1"], "of ann's the next would leave too little"
+    await stored.end("bob-1")
+    assert stored.held == ["ann-0", "ann-2", "ann-3"]
+    await stored.end("ann-0", "ann-2", *(f"ann-{number}" for number in range(3, 60)))
+    await asyncio.gather(*stored.tasks.values())
+    assert not budget._stored
+    with budget.keep(1000):
+        pass
+
+
+async def test_uploads_leave_room_to_the_stored_file_whose_turn_is_next() -> None:
+    budget = ByteBudget(1000)
+    stored = StoredFiles(budget)
+    with budget.keep(700):
+        await stored.want("large", 400)
+        with pytest.raises(Overloaded), budget.keep(100):
+            pass
+    await settled()
+    assert stored.held == ["large"]
+    with budget.keep(600):
+        await stored.want("other", 400)
+        assert stored.held == ["large"]
+        await stored.end("large")
+        assert stored.held == ["other"]
+    await stored.end("other")
+
+
+async def test_one_stored_file_may_have_all() -> None:
+    budget = ByteBudget(1000)
+    stored = StoredFiles(budget)
+    await stored.want("a", 5000)
+    await stored.want("b", 900)
+    await stored.want("c", 900)
+    assert stored.held == ["a"]
+    await stored.end("a")
+    assert stored.held == ["b"]
+    await stored.end("b")
+    assert stored.held == ["c"]
+    await stored.end("c")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["", "a", "b"]), st.booleans(), st.booleans()), max_size=25),
+    st.integers(0, 2**32),
+)
+def test_nothing_leaks_and_nobody_waits_for_ever(files: list[tuple[int, str, bool, bool]], seed: int) -> None:
+    rng = random.Random(seed)
+
+    async def run() -> None:
+        budget = ByteBudget(10)
+        held = 0
+
+        async def visit(size: int, caller: str, uploaded: bool) -> None:
+            nonlocal held
+            async with AsyncExitStack() as inside:
+                if uploaded:
+                    await inside.enter_async_context(budget.collect(parts(size), limit=10, caller=caller))
+                else:
+                    await inside.enter_async_context(budget.hold(size, caller))
+                held += min(size, 10)
+                try:
+                    assert held <= 10
+                    for _ in range(rng.randrange(4)):
+                        await asyncio.sleep(0)
+                finally:
+                    held -= min(size, 10)
+
+        tasks = []
+        for size, caller, uploaded, leaves in files:
+            tasks.append(asyncio.create_task(visit(size, caller, uploaded)))
+            for _ in range(rng.randrange(3)):
+                await asyncio.sleep(0)
+            if leaves:
+                rng.choice(tasks).cancel()
+        async with asyncio.timeout(10):
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert not [each for each in ended if isinstance(each, AssertionError)]
+        assert budget._free == 10
+        assert [*budget._stored, *budget._uploaded, *budget._waiting] == []
+
+    asyncio.run(run())

@@ -3,7 +3,7 @@ from collections.abc import Hashable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.runner.fair_queue import FairQueue, Waiting
+from bonafide.fair_queue import FairQueue, Waiting
 
 CALLS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), max_size=30)
 

@@ -1,4 +1,4 @@
-"""What waits for a runner, in an order in which flows of calls beside each other get the same share of it.
+"""What waits for a model or for memory, in an order in which flows of calls get the same share of it.
 
 Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996). Only what is taken counts for its flow: calls that gave
 up while they waited do not set the next ones back.
@@ -50,6 +50,10 @@ class FairQueue(Generic[T]):
         entry = Waiting(flow, weight, next(self._numbers), work)
         self._waiting[flow].append(entry)
         return entry
+
+    def __bool__(self) -> bool:
+        """Whether a call waits."""
+        return bool(self._waiting)
 
     def __iter__(self) -> Iterator[Waiting[T]]:
         """All in their order, if nothing comes meanwhile."""
