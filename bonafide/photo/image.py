@@ -193,12 +193,12 @@ def _checked_jpeg(data: bytes, limits: ImageLimits) -> bytes:
         raise UnreadableMedia("the JPEG has too many scans")
     if found.end is not None or not found.scans:
         return data
-    begun = written(data)
-    ended = begun + END
     try:
-        # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
-        if not lacks_scans(begun) and _digest(ended, limits) == _digest(begun + any_rest(begun) + END, limits):
-            return ended
+        for begun in written(data):
+            # What comes after a whole picture changes nothing; pixels that are missing would be read from it.
+            ended, longer = begun + END, begun + any_rest(begun) + END
+            if not lacks_scans(begun) and _digest(ended, limits) == _digest(longer, limits):
+                return ended
     except (OSError, SyntaxError, ValueError) as error:
         raise broken("JPEG") from error
     raise UnreadableMedia(f"the JPEG cannot be decoded: it is truncated; send {ACCEPTED}")

@@ -52,10 +52,15 @@ def structure(data: bytes) -> Structure:
     return Structure(scans, end)
 
 
-def written(data: bytes) -> bytes:
-    """What was written of a JPEG whose end is missing, without the first half of a marker, or of a byte 255."""
+def written(data: bytes) -> tuple[bytes, ...]:
+    """What may have been written of a JPEG whose end is missing, without the first half of a marker, or of a byte 255.
+
+    Of zeros to the end the first may have been: many pictures end with one.
+    """
     before_zeros = data.rstrip(b"\0")
-    return (before_zeros if len(data) - len(before_zeros) >= _UNWRITTEN else data).rstrip(b"\xff")
+    if len(data) - len(before_zeros) < _UNWRITTEN:
+        return (data.rstrip(b"\xff"),)
+    return before_zeros.rstrip(b"\xff"), before_zeros + b"\0"
 
 
 def lacks_scans(data: bytes) -> bool:
