@@ -56,8 +56,9 @@ class Export:
 def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | None, split: Split | None) -> Export:
     """Finds the media of verdicts.
 
-    What several verdicts are on, under one name or several, is one item, with the truth that was told last. It stays
-    with the subject, and so in the split, of the first.
+    A recording or photo that several verdicts are on is one item, however many copies of it there are: with the truth
+    that was told last, and the subject of the verdict that was made first, so that what is told later does not move it
+    to another split.
 
     Args:
         told: verdicts on media of one task, in the order in which the truth was told.
@@ -70,18 +71,22 @@ def export(told: Sequence[LabelledVerdict], objects: Path | None, media: Path | 
     """
     wanted = {each.sha256 for each in told if each.sha256}
     by_hash = _by_hash(media, wanted) if media is not None and wanted else {}
-    items: dict[str, Item] = {}
+    found: dict[str, list[tuple[LabelledVerdict, Path]]] = {}
     missing, live = [], 0
     for verdict in told:
-        path = _object(objects, verdict) or by_hash.get(verdict.sha256)
-        if path is None and verdict.source == "live":
+        stored = _object(objects, verdict)
+        copy = by_hash.get(verdict.sha256)
+        if stored is not None:
+            path, digest = stored
+            found.setdefault(digest, []).append((verdict, path))
+        elif copy is not None:
+            found.setdefault(verdict.sha256, []).append((verdict, copy))
+        elif verdict.source == "live":
             live += 1
-        elif path is None:
-            missing.append(verdict)
         else:
-            digest = verdict.sha256 or _sha256(path)
-            items[digest] = _item(verdict, path, split, items.get(digest))
-    return Export(tuple(items.values()), tuple(missing), live)
+            missing.append(verdict)
+    items = [_item(digest, verdicts, split) for digest, verdicts in found.items()]
+    return Export(tuple(items), tuple(missing), live)
 
 
 def split_of(subject: str) -> Split:
@@ -90,11 +95,14 @@ def split_of(subject: str) -> Split:
     return "train" if place < _TRAIN else "dev" if place < _TRAIN + _DEV else "test"
 
 
-def _item(verdict: LabelledVerdict, path: Path, split: Split | None, before: Item | None) -> Item:
+def _item(digest: str, told: Sequence[tuple[LabelledVerdict, Path]], split: Split | None) -> Item:
+    """The row of all verdicts on these bytes, of which this is the SHA-256."""
+    verdict, path = told[-1]
+    first = min((each for each, _ in told), key=lambda each: (each.at, each.request_id))
     # Who speaks is not known; files of one task may belong together.
-    subject = before.subject if before else verdict.task_id or verdict.reference or verdict.sha256
+    subject = first.task_id or first.reference or digest
     return Item(
-        path=before.path if before else path.absolute(),
+        path=path.absolute(),
         label=SPOOF if verdict.is_spoof else BONAFIDE,
         subject=subject,
         source=f"feedback:{verdict.codec}",
@@ -105,15 +113,16 @@ def _item(verdict: LabelledVerdict, path: Path, split: Split | None, before: Ite
     )
 
 
-def _object(objects: Path | None, verdict: LabelledVerdict) -> Path | None:
-    """The file of an object below the folder, unless it was written anew since the verdict."""
+def _object(objects: Path | None, verdict: LabelledVerdict) -> tuple[Path, str] | None:
+    """The file of an object below the folder, and its SHA-256, unless it was written anew since the verdict."""
     if objects is None or not verdict.reference or ".." in PurePosixPath(verdict.reference).parts:
         return None
     path = objects / verdict.reference
     if not path.is_file():
         return None
+    digest = _sha256(path)
     # Where every score came from the cache, nothing was read that could have been hashed.
-    return path if not verdict.sha256 or _sha256(path) == verdict.sha256 else None
+    return (path, digest) if verdict.sha256 in ("", digest) else None
 
 
 def _by_hash(media: Path, wanted: Iterable[str]) -> Mapping[str, Path]:

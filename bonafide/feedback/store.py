@@ -88,7 +88,7 @@ _PRUNE = f"{_DELETE} WHERE at < ? ORDER BY at LIMIT ?)"
 _BEYOND = "SELECT at FROM bonafide_verdicts ORDER BY at DESC LIMIT 1 OFFSET ?"
 _PRUNE_MOST = f"{_DELETE} WHERE at <= ({_BEYOND}) ORDER BY at LIMIT ?)"
 _TOLD = (
-    "SELECT task, source, reference, sha256, label, score, request_id, task_id, truth, COALESCE(note, ''), codec "
+    "SELECT task, source, reference, sha256, label, score, request_id, task_id, truth, COALESCE(note, ''), codec, at "
     "FROM bonafide_verdicts WHERE truth IS NOT NULL AND task = ? ORDER BY truth_at, at, request_id"
 )
 
@@ -108,6 +108,7 @@ class LabelledVerdict:
     truth: str
     note: str
     codec: str
+    at: float
 
     @property
     def is_spoof(self) -> bool:

@@ -79,29 +79,6 @@ def test_of_a_file_the_truth_that_was_told_last_counts(database: Path) -> None:
     assert spoofs["a.wav"] is False
 
 
-def test_what_was_judged_under_several_names_is_one_file_in_one_split(database: Path) -> None:
-    async def tell() -> None:
-        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
-        digest = hashlib.sha256(b"upload").hexdigest()
-        for number in range(8):
-            upload = replace(VERDICT, source="upload", reference="", sha256=digest, task_id=f"task-{number}")
-            await store.keep(replace(upload, request_id=f"of-{number}", at=time.time()))
-            await store.tell(f"of-{number}", "spoof", "", "")
-        stored = replace(
-            VERDICT, reference="calls/same.wav", task_id="", sha256=digest, request_id="stored", at=time.time()
-        )
-        await store.keep(stored)
-        await store.tell("stored", "bonafide", "", "")
-        await store.close()
-
-    splits = {trial.path.name: trial.split for trial in read_dataset(exported(database, "--split", "apart")).trials}
-    asyncio.run(tell())
-    (database.parent / "objects/calls/same.wav").write_bytes(b"upload")
-    trials = read_dataset(exported(database, "--split", "apart")).trials
-    assert {trial.path.name: trial.split for trial in trials} == splits
-    assert {trial.path.name: trial.spoof for trial in trials} == {"a.wav": True, "b.wav": False, "1": False}
-
-
 def test_an_object_that_was_written_anew_is_not_what_the_truth_was_told_about(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +97,68 @@ def test_an_object_that_was_written_anew_is_not_what_the_truth_was_told_about(
     spoofs = {trial.path.name: trial.spoof for trial in read_dataset(exported(database)).trials}
     assert spoofs == {"a.wav": True, "b.wav": False, "1": True, "copy": False}
     assert "not found: 3" in capsys.readouterr().out
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def tell(database: Path, *told: tuple[KeptVerdict, str]) -> None:
+    """Keeps verdicts, the later ones judged later, and tells the truth about them in this order."""
+
+    async def fill() -> None:
+        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
+        for verdict, truth in told:
+            await store.keep(verdict)
+            await store.tell(verdict.request_id, truth, "", "")
+        await store.close()
+
+    asyncio.run(fill())
+
+
+def of_copies(number: int, content: bytes) -> tuple[KeptVerdict, KeptVerdict, KeptVerdict]:
+    """Verdicts on one recording: uploaded, and stored twice, of which one found all scores in the cache."""
+    judged = replace(VERDICT, request_id=f"first-{number}", at=time.time(), task_id="", sha256=digest(content))
+    return (
+        replace(judged, source="upload", reference=""),
+        replace(judged, request_id=f"second-{number}", reference=f"calls/{number}.wav"),
+        replace(judged, request_id=f"third-{number}", reference=f"moved/{number}.wav", sha256=""),
+    )
+
+
+def test_one_recording_in_several_places_is_one_row_in_one_split(database: Path) -> None:
+    for number in range(10):
+        content = f"recording {number}".encode()
+        for path in (f"kept/{number}.wav", f"objects/calls/{number}.wav", f"objects/moved/{number}.wav"):
+            (database.parent / path).parent.mkdir(exist_ok=True)
+            (database.parent / path).write_bytes(content)
+        truths = ("bonafide", "bonafide", "spoof" if number % 2 else "bonafide")
+        tell(database, *zip(of_copies(number, content), truths, strict=True))
+    trials = read_dataset(exported(database, "--split", "apart")).trials
+    found = sorted((content, trial.spoof) for trial in trials if (content := trial.path.read_bytes())[:3] == b"rec")
+    assert found == [(f"recording {number}".encode(), number % 2 == 1) for number in range(10)]
+
+
+def test_what_is_told_later_moves_no_recording_to_another_split(database: Path) -> None:
+    """Not even of a call that judged it under another task."""
+    for number in range(10):
+        (database.parent / f"objects/calls/{number}.wav").write_bytes(f"recording {number}".encode())
+
+    def judged(task: str, at: float) -> list[tuple[KeptVerdict, str]]:
+        names = [f"{task}-{number}" for number in range(10)]
+        return [
+            (replace(VERDICT, request_id=name, task_id=name, at=at, reference=f"calls/{number}.wav"), "spoof")
+            for number, name in enumerate(names)
+        ]
+
+    def splits() -> dict[str, str]:
+        return {trial.path.name: trial.split for trial in read_dataset(exported(database, "--split", "apart")).trials}
+
+    tell(database, *judged("first", time.time()))
+    before = splits()
+    tell(database, *judged("again", time.time() + 1))
+    assert splits() == before
+    assert len(before) == 13
 
 
 def test_the_split_is_the_callers(database: Path) -> None:
