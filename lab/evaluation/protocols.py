@@ -99,19 +99,19 @@ def celeba_list(path: Path) -> Iterator[Trial]:
     """The trials of a CelebA-Spoof text list: a path and 0 for live or 1 for spoof.
 
     Raises:
-        DataError: a line of another form.
+        DataError: a line of another form, or a path that does not lie where such a photo does.
     """
     for number, row in _rows(path):
         if len(row) != 2 or row[1] not in ("0", "1"):
             raise DataError(f"{path}, line {number}: not a path and 0 or 1: {' '.join(row)!r}")
-        yield _celeba(row[0], UNNAMED_ATTACK if row[1] == "1" else BONAFIDE)
+        yield _celeba(path, row[0], UNNAMED_ATTACK if row[1] == "1" else BONAFIDE)
 
 
 def celeba_annotations(path: Path) -> Iterator[Trial]:
     """The trials of a CelebA-Spoof JSON list, which names the attack species.
 
     Raises:
-        DataError: an entry of another form, or whose attack and class contradict each other.
+        DataError: an entry of another form, or whose attack, class and folder contradict each other.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=named_once)
@@ -127,16 +127,26 @@ def celeba_annotations(path: Path) -> Iterator[Trial]:
             raise DataError(f"{path}: {name} has no CelebA-Spoof annotation of 44 numbers") from error
         if kind < 0 or (kind > 0) != (spoof == 1) or spoof not in (0, 1):
             raise DataError(f"{path}: {name} has attack {kind} and class {spoof}, which contradict each other")
-        yield _celeba(name, attack if spoof else BONAFIDE)
+        yield _celeba(path, name, attack if spoof else BONAFIDE)
 
 
 def _codec(name: str) -> str:
     return "nocodec" if name in ("-", "none") else name
 
 
-def _celeba(name: str, attack: str) -> Trial:
-    """The folder above `live` and `spoof` is the person."""
+def _celeba(path: Path, name: str, attack: str) -> Trial:
+    """The trial of a photo in `live` or `spoof`; the folder above is the person.
+
+    Raises:
+        DataError: it does not lie there. In the lists of others 1 may mean bona fide.
+    """
     parts = PurePosixPath(name).parts
+    number, folder = (0, "live") if attack == BONAFIDE else (1, "spoof")
+    if parts[-2:-1] != (folder,):
+        raise DataError(
+            f"{path}: {name} is of class {number}, and lies in no folder {folder} as photos of CelebA-Spoof do; "
+            "if this is another list, write a manifest, since its numbers may mean the opposite"
+        )
     return Trial(Path(name), attack, subject=parts[-3] if len(parts) >= 3 else name)
 
 

@@ -149,3 +149,17 @@ def test_celeba_text_list(tmp_path: Path) -> None:
     ]
     with pytest.raises(DataError, match="line 1"):
         list(protocols.celeba_list(written(tmp_path, "a.png 2\n")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["calls/a.wav 1", "a.wav 0", "real/a.wav 1", "Data/train/1/live/1.png 1", "Data/train/1/spoof/1.png 0"],
+)
+def test_numbers_mean_what_celeba_spoofs_do_only_where_its_folders_say_so(tmp_path: Path, line: str) -> None:
+    """In lists of others 1 may as well mean bona fide, and all labels would be inverted without a word."""
+    with pytest.raises(DataError, match=line.split()[0]):
+        list(protocols.celeba_list(written(tmp_path, f"Data/train/1/live/0.png 0\n{line}\n")))
+    name, number = line.split()
+    entries = {name: annotation(int(number), int(number))}
+    with pytest.raises(DataError, match=name):
+        list(protocols.celeba_annotations(written(tmp_path, json.dumps(entries))))
