@@ -69,6 +69,7 @@ def finetune(arguments: argparse.Namespace) -> Path:
     work = out.with_name(f"{out.name}.training")
     trials = _trials(arguments)
     base = _base(arguments, [*trials["train"], *trials["dev"]])
+    arguments.task = base.task
     settings = settings_for(base.task, **overrides(arguments))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -215,7 +216,8 @@ def _calibration(out: Path, arguments: argparse.Namespace) -> str:
     where = ["--data", arguments.dev or arguments.data]
     media = ["--media", arguments.media] if arguments.media else []
     lenient = ["--allow-missing"] if arguments.allow_missing else []
-    words = ["python", "-m", "lab.calibrate", "--model", out, *where, *media, *lenient, "--bpcer", "0.05"]
+    task = ["--task", arguments.task] if arguments.task else []  # the files' names may not tell it
+    words = ["python", "-m", "lab.calibrate", "--model", out, *where, *media, *lenient, *task, "--bpcer", "0.05"]
     return shlex.join(map(str, words))
 
 

@@ -195,6 +195,7 @@ def test_mistakes_are_told_in_a_sentence(tiny_voice: Path, tmp_path: Path, capsy
             ["--data", "2021.txt", "--media", "flac E", "--allow-missing"],
             "--data 2021.txt --media 'flac E' --allow-missing",
         ),
+        (["--data", "uploads.jsonl", "--task", "voice"], "--data uploads.jsonl --task voice"),
     ],
 )
 def test_what_is_calibrated_next_was_not_trained_on(
