@@ -113,7 +113,7 @@ export class AudioDetectionClient {
       this.become("connecting");
       this.open();
     });
-    return this.connection;
+    return mayBeLeft(this.connection);
   }
 
   /**
@@ -122,14 +122,39 @@ export class AudioDetectionClient {
    * @param rate samples per second, 8,000 to 192,000
    * @param encoding how they travel
    */
-  async sendAudioChunk(buffer: Samples, rate = 16_000, encoding: Encoding = "float32"): Promise<DetectionResult | null> {
+  sendAudioChunk(buffer: Samples, rate = 16_000, encoding: Encoding = "float32"): Promise<DetectionResult | null> {
+    const { channels = 1 } = this.options;
+    let samples;
+    try {
+      samples = toFloats(buffer);
+      if (samples.length % channels) throw new RangeError(`${samples.length} samples are no whole number for each channel`);
+    } catch (error) {
+      return Promise.reject(error); // the caller's mistake, which `onError` does not tell
+    }
+    return mayBeLeft(this.judged(samples, rate, encoding, channels));
+  }
+
+  /** Judges what the service holds although it is less than a window; null when it is too short. */
+  flush(): Promise<DetectionResult | null> {
+    return mayBeLeft(this.ask({ kind: "flush" }).then(({ detection }) => detection?.result ?? null));
+  }
+
+  /** Judges the rest, ends the session, and answers the verdict on all of it. */
+  end(): Promise<Summary> {
+    // The session lets no other answer through.
+    return mayBeLeft(this.ask({ kind: "end" }).then(({ summary }) => summary as Summary));
+  }
+
+  /** Closes the connection; what waits for an answer fails. `end` asks for the summary first. */
+  disconnect(): void {
+    this.finish(new BonafideError("unavailable", "the client has disconnected"), false);
+  }
+
+  private async judged(samples: Float32Array, rate: number, encoding: Encoding, channels: number): Promise<DetectionResult | null> {
     const most = this.options.mostAhead ?? 30;
     if (this.session.unansweredSeconds > most) {
       throw this.told(new BonafideError("overloaded", `${most} seconds of audio wait for an answer already`));
     }
-    const { channels = 1 } = this.options;
-    const samples = toFloats(buffer);
-    if (samples.length % channels) throw new RangeError(`${samples.length} samples are no whole number for each channel`);
     const whole = FRAME_SAMPLES - (FRAME_SAMPLES % channels);
     const answers = [];
     for (let at = 0; at === 0 || at < samples.length; at += whole) {
@@ -140,31 +165,14 @@ export class AudioDetectionClient {
     return results.at(-1) ?? null;
   }
 
-  /** Judges what the service holds although it is less than a window; null when it is too short. */
-  async flush(): Promise<DetectionResult | null> {
-    return (await this.ask({ kind: "flush" })).detection?.result ?? null;
-  }
-
-  /** Judges the rest, ends the session, and answers the verdict on all of it. */
-  async end(): Promise<Summary> {
-    const { summary } = await this.ask({ kind: "end" });
-    return summary as Summary; // the session lets no other answer through
-  }
-
-  /** Closes the connection; what waits for an answer fails. `end` asks for the summary first. */
-  disconnect(): void {
-    this.finish(new BonafideError("unavailable", "the client has disconnected"), false);
-  }
-
   private ask(request: Request): Promise<Answer> {
-    const answer = new Promise<Answer>((settle, fail) => {
-      if (this.ended ?? !this.connection) {
-        return fail(this.ended ?? new BonafideError("unavailable", "not connected: call connect() first"));
-      }
-      this.send(this.session.ask({ ...request, settle, fail }));
-    });
-    answer.catch(() => {}); // `onError` tells it too; nobody has to await
-    return answer;
+    return mayBeLeft(
+      new Promise<Answer>((settle, fail) => {
+        if (this.ended) return fail(this.ended);
+        if (!this.connection) return fail(this.told(new BonafideError("unavailable", "not connected: call connect() first")));
+        this.send(this.session.ask({ ...request, settle, fail }));
+      }),
+    );
   }
 
   private send(frames: readonly Frame[]): void {
@@ -304,4 +312,10 @@ export class AudioDetectionClient {
     this.current = state;
     this.onStateChange(state);
   }
+}
+
+/** A promise that nobody has to await: `onError` tells why it fails too, and what nobody takes would end Node's process. */
+function mayBeLeft<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }

@@ -190,3 +190,34 @@ test("what a callback throws keeps nobody waiting", async () => {
   assert.equal(client.state, "ended");
   assert.deepEqual(Socket.thrown, Array(3).fill("the caller's own"));
 });
+
+test("promises may be left alone, but for the caller's own mistakes", async () => {
+  const untaken = [];
+  const note = ({ message }) => untaken.push(message);
+  process.prependListener("unhandledRejection", note);
+  const others = process.listeners("unhandledRejection").filter((listener) => listener !== note);
+  for (const listener of others) process.off("unhandledRejection", listener); // the runner's, which fail the test
+  const told = [];
+  const early = new AudioDetectionClient("ws://localhost/ws/detect", { WebSocket: NotedSocket });
+  early.onError = ({ message }) => told.push(message);
+  early.sendAudioChunk(new Float32Array(4));
+  const Socket = answering(() => ({ type: "error", code: "overloaded", message: "busy" }));
+  const client = new AudioDetectionClient("ws://localhost/ws/detect", { WebSocket: Socket, mostAhead: 1 });
+  client.onError = ({ message }) => told.push(message);
+  await client.connect();
+  client.sendAudioChunk(new Float32Array(32_000));
+  client.sendAudioChunk(new Float32Array(4));
+  client.flush();
+  client.end();
+  client.sendAudioChunk(new Uint8Array(3));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  client.disconnect();
+  client.flush();
+  const refused = new AudioDetectionClient("ws://bank.example/ws/detect", { apiKey: "s3cret", WebSocket: NotedSocket });
+  refused.connect();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  process.off("unhandledRejection", note);
+  for (const listener of others) process.on("unhandledRejection", listener);
+  assert.deepEqual(untaken, ["3 bytes are no whole number of float32 samples"]);
+  assert.deepEqual(told, ["not connected: call connect() first", "1 seconds of audio wait for an answer already", "busy", "busy", "busy"]);
+});
