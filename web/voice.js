@@ -87,9 +87,12 @@ export class VoicePanel {
       this.#heard(result);
       this.#soFar(result.running);
     };
-    client.onStateChange = (state) => signal.aborted || this.#changed(state);
+    /** @type {unknown} */
+    let reason = null;
+    client.onStateChange = (state) => signal.aborted || this.#changed(state, reason);
     client.onError = (error) => {
       console.warn(error.code, error.message);
+      reason = error;
       if (!signal.aborted) this.missed = true;
     };
     try {
@@ -97,14 +100,15 @@ export class VoicePanel {
         if (signal.aborted) return;
         take.push(samples, rate);
         this.#draw(samples, rate);
-        client.sendAudioChunk(samples, rate, "pcm16").catch((error) => this.#failed(error));
+        client.sendAudioChunk(samples, rate, "pcm16");
       };
       await client.connect();
       if (signal.aborted) return client.disconnect();
       const microphone = await Microphone.open(hear, () => this.stop());
-      if (signal.aborted) {
+      if (signal.aborted || client.state === "ended") {
         client.disconnect();
-        return void microphone.close();
+        microphone.close();
+        return void (signal.aborted || this.#fail(reason));
       }
       this.recording = { client, take, microphone };
       this.#showRecording(true);
@@ -120,14 +124,11 @@ export class VoicePanel {
   /** Ends the recording, and shows the verdict on all of it. */
   async stop() {
     if (!this.recording) return;
-    const { client, microphone, take } = this.recording;
+    const { client } = this.recording;
     const { signal } = this.asking;
-    this.recording = null;
     this.panel.dataset.phase = "judging";
-    this.#showRecording(false);
-    await microphone.close();
-    const sound = take.wav();
-    if (sound && !signal.aborted) this.player.load(sound);
+    await this.#release();
+    if (signal.aborted) return client.disconnect();
     try {
       const summary = await client.end();
       if (signal.aborted) return client.disconnect();
@@ -142,12 +143,24 @@ export class VoicePanel {
     client.disconnect();
   }
 
+  /** Lets go of the microphone; what it gave can be played from then on. */
+  async #release() {
+    if (!this.recording) return;
+    const { microphone, take } = this.recording;
+    const { signal } = this.asking;
+    this.recording = null;
+    this.#showRecording(false);
+    await microphone.close();
+    const sound = take.wav();
+    if (sound && !signal.aborted) this.player.load(sound);
+  }
+
   /**
    * Judges a recording as a whole.
    * @param {File} file
    */
   async judge(file) {
-    if (this.recording) await this.stop();
+    if (this.recording) this.stop(); // not awaited: what is given meanwhile comes after this file
     this.#clear("judging");
     this.verdict.show("", ["Judging …", file.name]);
     const { signal } = this.asking;
@@ -234,21 +247,17 @@ export class VoicePanel {
     this.verdict.show(label, [title, `So far: ${detail.toLowerCase()}`], percent(p_spoof));
   }
 
-  /** @param {import("./client/index.js").State} state */
-  #changed(state) {
+  /**
+   * @param {import("./client/index.js").State} state
+   * @param {unknown} reason why the session has ended, if it has
+   */
+  #changed(state, reason) {
     if (state === "reconnecting") {
       this.verdict.show("unsure", ["Connecting again …", "The connection broke. What you say is kept meanwhile."]);
     }
-  }
-
-  /** @param {any} error of one chunk */
-  #failed(error) {
-    if (this.recording?.client.state === "ended") {
-      const { microphone } = this.recording;
-      this.recording = null;
-      this.#showRecording(false);
-      microphone.close();
-      this.#fail(error);
+    if (state === "ended" && this.recording) {
+      this.#release();
+      this.#fail(reason);
     }
   }
 

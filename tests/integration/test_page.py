@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
-from playwright.async_api import Browser, Page, ViewportSize
+from playwright.async_api import Browser, Page, ViewportSize, WebSocketRoute
 
 from scripts.local_service import LocalService, running
 from tests.browser import chromium, opened
@@ -217,6 +217,55 @@ async def test_a_photo_of_the_camera_says_why_it_should_not_be_relied_on(
         await page.wait_for_selector("#face[data-phase=judged]")
         assert "No face was found" in await page.inner_text("#face-detail")
         assert await page.evaluate("document.querySelector('#camera').srcObject === null")
+
+
+async def test_a_session_that_ends_early_leaves_its_recording(browser: Browser, bundled_service: LocalService) -> None:
+    """Also where the microphone has fallen silent, as a phone's in a call: no chunk of audio learns of the end."""
+    async with await browser.new_context(permissions=["microphone"]) as context:
+        page = await context.new_page()
+        sockets: list[WebSocketRoute] = []
+
+        def between(socket: WebSocketRoute) -> None:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+        await page.route_web_socket("**/ws/detect", between)
+        await page.goto(f"{bundled_service.url}/ui/")
+        await ready(page)
+        await page.evaluate("""() => {
+            const resume = AudioContext.prototype.resume;
+            AudioContext.prototype.resume = function () { window.heard = this; return resume.call(this); };
+        }""")
+        await page.click("#record")
+        await page.wait_for_selector("#clock:not(:text-is('0:00.0'))")
+        await page.evaluate("heard.suspend()")
+        await sockets[0].close(code=1008, reason="idle")
+        await page.wait_for_selector("#voice-verdict[data-label=unsure]")
+        assert await page.get_attribute("#record", "aria-pressed") == "false"
+        await page.wait_for_selector("#play:not([hidden])")
+
+
+async def test_of_two_files_the_later_one_is_judged(browser: Browser, bundled_service: LocalService) -> None:
+    async with opened(browser, f"{bundled_service.url}/ui/") as page:
+        await ready(page)
+        await page.click("#record")
+        await page.wait_for_selector("#record[aria-pressed=true]")
+        told = await page.evaluate("""async () => {
+            const detail = document.getElementById("voice-detail"), place = document.getElementById("voice-drop");
+            const told = [], isJudged = () => document.getElementById("voice").dataset.phase === "judged";
+            new MutationObserver(() => told.push(detail.textContent)).observe(detail, { childList: true });
+            for (const name of ["first", "second"]) {
+                const dataTransfer = new DataTransfer();
+                dataTransfer.items.add(new File(["no audio"], name));
+                place.dispatchEvent(new DragEvent("drop", { dataTransfer }));
+                await new Promise((resolve) => setTimeout(resolve));
+            }
+            while (!told.includes("first") || !told.includes("second") || !isJudged()) {
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+            return told;
+        }""")
+        assert told.index("first") < told.index("second")
 
 
 async def test_everybody_can_use_it(browser: Browser, bundled_service: LocalService) -> None:
