@@ -62,10 +62,14 @@ export const modelStatus = () => ask("model_status", { signal: AbortSignal.timeo
  */
 async function ask(route, request) {
   let answer, document;
+  // A browser names a file's type by its ending, whatever is in it.
+  const headers = new Headers(request.body ? { "content-type": "application/octet-stream" } : {});
   try {
-    // A browser names a file's type by its ending, whatever is in it.
-    const headers = new Headers(request.body ? { "content-type": "application/octet-stream" } : {});
     if (key) headers.set("authorization", `Bearer ${key}`);
+  } catch {
+    throw new ServiceError("unauthenticated", "The key holds a character that no key has.");
+  }
+  try {
     answer = await fetch(new URL(route, BASE), { ...request, headers });
     document = await answer.json();
   } catch (error) {

@@ -62,6 +62,10 @@ def test_no_camera_or_microphone_stays_on_that_nobody_sees(tmp_path: Path) -> No
     run_on_page(tmp_path, DEVICES)
 
 
+def test_the_page_asks_again_for_a_key_that_cannot_travel(tmp_path: Path) -> None:
+    run_on_page(tmp_path, KEY)
+
+
 ANSWERS = """
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -173,5 +177,19 @@ test("a microphone whose audio thread has stopped", async () => {
   mock.timers.tick(10_000);
   await closing;
   assert.deepEqual([stream.on, closed], [false, true]);
+});
+"""
+
+KEY = """
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+globalThis.document = { baseURI: "http://localhost/ui/" };
+globalThis.fetch = () => assert.fail("nothing is asked");
+const { modelStatus, useKey } = await import("./page/service.js");
+
+test("as one typed with another keyboard", async () => {
+  useKey("\u043a\u043b\u044e\u0447");
+  await assert.rejects(modelStatus(), { code: "unauthenticated" });
 });
 """
