@@ -40,6 +40,13 @@ def test_the_page_is_typed(compiled: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_a_browsers_socket_and_that_of_ws_can_be_given(compiled: Path) -> None:
+    (compiled / "given.ts").write_text(GIVEN)
+    options = "--noEmit --ignoreConfig --strict --target ES2022 --moduleResolution bundler --lib ES2022,DOM"
+    done = tsc(*options.split(), compiled / "given.ts")
+    assert done.returncode == 0, done.stdout
+
+
 def test_its_own_tests(compiled: Path) -> None:
     done = subprocess.run([*node(), "--test", "test/"], cwd=compiled, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -65,6 +72,28 @@ def test_no_camera_or_microphone_stays_on_that_nobody_sees(tmp_path: Path) -> No
 def test_the_page_asks_again_for_a_key_that_cannot_travel(tmp_path: Path) -> None:
     run_on_page(tmp_path, KEY)
 
+
+GIVEN = """
+import { AudioDetectionClient } from "./dist/index.js";
+
+/** As the types of the package `ws` declare it. */
+declare class Ws {
+  readonly readyState: 0 | 1 | 2 | 3;
+  binaryType: "nodebuffer" | "arraybuffer" | "fragments";
+  onopen: ((event: { type: string; target: Ws }) => void) | null;
+  onerror: ((event: { error: unknown; message: string }) => void) | null;
+  onclose: ((event: { wasClean: boolean; code: number; reason: string }) => void) | null;
+  onmessage: ((event: { data: string | ArrayBuffer; target: Ws }) => void) | null;
+  constructor(address: null);
+  constructor(address: string | URL, options?: { maxPayload?: number });
+  constructor(address: string | URL, protocols?: string | string[], options?: { maxPayload?: number });
+  send(data: string | ArrayBuffer): void;
+  close(code?: number, data?: string): void;
+}
+
+class Noted extends WebSocket {}
+for (const Socket of [WebSocket, Noted, Ws]) new AudioDetectionClient("ws://localhost", { WebSocket: Socket });
+"""
 
 ANSWERS = """
 import assert from "node:assert/strict";

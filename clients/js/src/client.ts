@@ -5,14 +5,17 @@ import type { Connected, DetectionMessage, DetectionResult, Summary } from "./me
 import { toFloats, type Encoding, type Samples } from "./samples.js";
 import { LiveSession, type Answer, type Frame, type Request, type Windowing } from "./session.js";
 
-/** What is needed of a WebSocket; browsers, React Native and Node (from 22 on) have one. */
+/**
+ * What is needed of a WebSocket; browsers, React Native and Node (from 22 on) have one. Each has a type of its own for
+ * the events that its handlers get: `never` lets all of them be given.
+ */
 export interface SocketLike {
   readonly readyState: number;
   binaryType: string;
-  onopen: (() => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  onerror: (() => void) | null;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
   send(data: Frame): void;
   close(code?: number): void;
 }
@@ -219,8 +222,8 @@ export class AudioDetectionClient {
       this.stopWatch();
       this.send(this.session.opened());
     };
-    socket.onmessage = ({ data }) => this.take(String(data));
-    socket.onclose = ({ code, reason }) => this.lost(code, reason);
+    socket.onmessage = ({ data }: { data: unknown }) => this.take(String(data));
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => this.lost(code, reason);
     socket.onerror = () => this.drop(""); // Node 20 says no more when it cannot connect
     this.startWatch(); // a server may take the connection and never answer the handshake
   }
