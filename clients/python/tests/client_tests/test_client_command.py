@@ -377,6 +377,8 @@ def test_the_key_comes_from_a_file_or_the_environment(address: str, peer: Peer, 
         ["live", "a.wav", "--url", ""],
         ["verify", "a.wav", "a.jws", "--key", "keys.json", "--log", ""],
         ["status", "--api-key-file", ""],
+        ["jobs", "create", "--bucket", "b", "a.wav", "--idempotency-key", ""],  # which made another job each time
+        ["jobs", "create", "--bucket", "b", "a.wav", "--callback-url", ""],  # of which nobody was told
     ],
 )
 def test_an_empty_word_is_not_taken_for_one_that_is_not_there(words: list[str]) -> None:

@@ -69,7 +69,7 @@ def _sent(found: argparse.Namespace) -> list[str]:
     """The words that go to the service, unlike names of files, which may hold any bytes."""
     words = [] if found.bucket is None else [found.bucket, *found.names]
     if found.verb == "jobs":
-        words += [found.job_id, found.prefix or "", found.callback_url, found.idempotency_key]
+        words += [found.job_id, found.prefix or "", found.callback_url or "", found.idempotency_key or ""]
     return words
 
 
@@ -78,8 +78,8 @@ def _jobs_options(found: argparse.Namespace) -> JobsOptions:
         found.action,
         found.job_id,
         found.prefix,
-        found.callback_url,
-        found.idempotency_key,
+        found.callback_url or "",
+        found.idempotency_key or "",
         found.priority,
         found.task,
         found.wait,

@@ -89,7 +89,7 @@ def _jobs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
     def action(name: str, about: str, timeout_s: float) -> argparse.ArgumentParser:
         parser = _verb(actions, name, about, texts.JOBS_EXAMPLES, codes=texts.JOBS_EXIT_CODES)
-        parser.set_defaults(job_id="", prefix=None, callback_url="", idempotency_key="", priority="normal",
+        parser.set_defaults(job_id="", prefix=None, callback_url=None, idempotency_key=None, priority="normal",
                             task="voice", wait=False, after=0)  # fmt: skip
         _grpc(parser, timeout_s)
         return parser
@@ -98,8 +98,8 @@ def _jobs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     create.add_argument("names", nargs="*", metavar="KEY", help="of an object; - reads keys, one a line")
     create.add_argument("--bucket", required=True, help="where the recordings lie in the service's store")
     create.add_argument("--prefix", help="instead of KEYs: all whose keys begin with it")
-    create.add_argument("--callback-url", default="", metavar="URL", help="told when the job is done")
-    create.add_argument("--idempotency-key", default="", metavar="TEXT", help="sent twice, the job is made once")
+    create.add_argument("--callback-url", type=types.word, metavar="URL", help="told when the job is done")
+    create.add_argument("--idempotency-key", type=types.word, metavar="TEXT", help="sent twice, the job is made once")
     create.add_argument("--priority", choices=("low", "normal", "high"), default="normal", help="among jobs")
     create.add_argument("--task", choices=("voice", "face"), default="voice", help="recordings, or photos of faces")
     create.add_argument("--wait", action="store_true", help="until it has ended, with a bar")
