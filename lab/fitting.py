@@ -14,6 +14,8 @@ Method = Literal["platt", "temperature", "none"]
 _MAX_STEPS = 100
 _LEAST_APART = 1e-6
 """Of logits."""
+_LEAST_LENGTH = 1e-10
+"""Of a direction in which columns differ, as a share of the longest."""
 _TURNED_OVER = (
     "spoofs do not score higher than bona fide items here, and a calibration would turn the model over; "
     "see with `python -m lab.inspect` which class is read as spoof"
@@ -83,23 +85,30 @@ def _targets(spoof: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _regression(columns: Floats, target: Floats, weight: Floats) -> Floats:
-    """Weighted logistic regression by Newton's method with halved steps."""
+    """Weighted logistic regression by Newton's method with halved steps.
+
+    It begins where all is even, in directions of one length: from elsewhere it does not find back where probabilities
+    are all but 0 or 1, as those of scores that lie on one side are.
+    """
+    basis, lengths, directions = np.linalg.svd(columns, full_matrices=False)
+    kept = lengths > _LEAST_LENGTH * lengths[0]  # columns that say the same share what one would get
+    basis, back = basis[:, kept], directions[kept].T / lengths[kept]
 
     def loss(solution: Floats) -> float:
-        z = columns @ solution
+        z = basis @ solution
         return float((weight * (np.logaddexp(0.0, z) - target * z)).sum())
 
-    solution = np.zeros(columns.shape[1])
-    solution[0] = 1.0
+    solution = np.zeros(basis.shape[1])
     for _ in range(_MAX_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(columns @ solution)))
-        gradient = columns.T @ (weight * (p - target))
-        curvature = columns.T @ (columns * (weight * p * (1.0 - p))[:, None])
-        step = np.linalg.solve(curvature + 1e-12 * np.eye(len(solution)), gradient)
+        p = 1.0 / (1.0 + np.exp(-(basis @ solution)))
+        gradient = basis.T @ (weight * (p - target))
+        curvature = basis.T @ (basis * (weight * p * (1.0 - p))[:, None])
+        step = np.linalg.solve(curvature, gradient)
         size = 1.0
         while size > 1e-6 and loss(solution - size * step) > loss(solution):
             size /= 2
         solution = solution - size * step
         if np.abs(size * step).max() < 1e-9:
             break
-    return solution
+    found: Floats = back @ solution
+    return found

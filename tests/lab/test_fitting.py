@@ -49,6 +49,24 @@ def test_classes_that_do_not_overlap_still_give_a_finite_scale() -> None:
     assert np.isfinite(offset)
 
 
+@pytest.mark.parametrize(
+    ("spoof_share", "bonafide", "spoofed", "spread"),
+    [(0.9, -40, -8, 0.5), (0.9, -40, -9, 0.5), (0.9, -40, -6, 0.2), (0.7, -40, -9, 0.5), (0.3, 8, 40, 1.0)],
+)
+def test_scores_on_one_side_are_fitted_as_those_in_the_middle(
+    spoof_share: float, bonafide: float, spoofed: float, spread: float
+) -> None:
+    """As of a model to which everything sounds real, or nothing; those of one class are as sure as can be."""
+    rng = np.random.default_rng(3)
+    spoof = rng.random(400) < spoof_share
+    aside = logits(1 / (1 + np.exp(-(np.where(spoof, spoofed, bonafide) + rng.normal(0.0, spread, 400)))))
+    shift = np.copysign(10.0, aside[0])
+    expected = fit(1 / (1 + np.exp(-(aside - shift))), spoof, "platt")
+    scale, offset = fit(1 / (1 + np.exp(-aside)), spoof, "platt")
+    assert scale == pytest.approx(expected[0], rel=1e-4)
+    assert offset + scale * shift == pytest.approx(expected[1], abs=1e-3)
+
+
 @pytest.mark.parametrize("method", ["platt", "temperature"])
 def test_a_model_that_ranks_the_wrong_way_round_is_not_turned_over(method: str) -> None:
     scores, spoof = scores_of(1.0, 0.0)
