@@ -1,9 +1,13 @@
 /** The camera: a picture to see oneself in, and the photo taken of it. */
 
 export class Camera {
-  /** @param {HTMLVideoElement} video shows the picture while the camera is open */
-  constructor(video) {
+  /**
+   * @param {HTMLVideoElement} video shows the picture while the camera is open
+   * @param {() => void} onEnded the browser or the user took the camera away: what `video` shows is an old picture
+   */
+  constructor(video, onEnded) {
     this.video = video;
+    this.onEnded = onEnded;
     /** @type {MediaStream | null} */
     this.stream = null;
     /** The last time that it was asked for; null when it is closed. @type {object | null} */
@@ -29,6 +33,9 @@ export class Camera {
         return false;
       }
       this.stream = stream;
+      for (const track of stream.getTracks()) {
+        track.addEventListener("ended", () => this.stream === stream && this.onEnded());
+      }
       this.video.srcObject = stream;
       await this.video.play();
     } catch (error) {

@@ -11,7 +11,7 @@ export class FacePanel {
     this.panel = element("face");
     this.verdict = new Verdict("face");
     this.take = /** @type {HTMLButtonElement} */ (element("take-photo"));
-    this.camera = new Camera(/** @type {HTMLVideoElement} */ (element("camera")));
+    this.camera = new Camera(/** @type {HTMLVideoElement} */ (element("camera")), () => this.leave());
     this.image = /** @type {HTMLImageElement} */ (element("photo-image"));
     this.asking = new AbortController();
     this.take.addEventListener("click", () => this.#press());
@@ -56,11 +56,11 @@ export class FacePanel {
   }
 
   async #press() {
-    if (this.camera.stream) {
-      return this.judge(await this.camera.photo());
-    }
+    const isPosing = this.panel.dataset.phase === "posing";
+    if (this.camera.asked && !isPosing) return; // it is being opened, and has no picture yet
     try {
-      if (await this.camera.open()) this.#showCamera(true);
+      if (isPosing) await this.judge(await this.camera.photo());
+      else if (await this.camera.open()) this.#showCamera(true);
     } catch (error) {
       this.verdict.show("unsure", errorWords(error));
     }

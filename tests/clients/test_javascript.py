@@ -138,9 +138,14 @@ import { Microphone } from "./page/microphone.js";
 
 class Stream {
   on = true;
+  listeners = [];
 
   getTracks() {
-    return [{ stop: () => (this.on = false), addEventListener: () => {} }];
+    return [{ stop: () => (this.on = false), addEventListener: (...listener) => this.listeners.push(listener) }];
+  }
+
+  tell(event) {
+    for (const [name, listener] of this.listeners) if (name === event) listener();
   }
 }
 
@@ -192,6 +197,21 @@ test("a camera whose picture does not play", async () => {
   await allowed();
   await told;
   assert.equal(camera.stream, null);
+});
+
+test("a camera that is taken away", async () => {
+  let taken = 0;
+  const camera = new Camera(screen(), () => taken++);
+  const streams = [];
+  for (const _ of [1, 2]) {
+    camera.close();
+    const opened = camera.open();
+    await allowed();
+    await opened;
+    streams.push(camera.stream);
+  }
+  for (const stream of streams) stream.tell("ended");
+  assert.equal(taken, 1, "of the one that is open");
 });
 
 test("a microphone whose audio thread has stopped", async () => {

@@ -210,7 +210,19 @@ async def test_a_photo_of_the_camera_says_why_it_should_not_be_relied_on(
         await page.focus("#voice-tab")
         await page.keyboard.press("ArrowRight")
         assert await page.evaluate("document.activeElement.id") == "face-tab"
+        await page.evaluate("""() => {
+            const video = document.getElementById("camera"), play = video.play.bind(video);
+            video.play = () => {
+                document.getElementById("take-photo").click(); // again, before there is a picture
+                return play();
+            };
+        }""")
         await page.focus("#take-photo")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#face[data-phase=posing]")
+        taken = "document.getElementById('camera').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+        await page.evaluate(taken)
+        await page.wait_for_selector("#face[data-phase=waiting]")
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#camera:not([hidden])")
         await page.keyboard.press("Enter")
