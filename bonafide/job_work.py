@@ -77,7 +77,7 @@ class JobWork:
         )
         self.webhook = Webhook("", settings.webhook_secret.get_secret_value())
         calls = settings.jobs_concurrency
-        budget = ByteBudget(calls * settings.max_object_bytes)
+        budget = ByteBudget(2 * calls * settings.max_object_bytes)  # nothing waits: the worker has so many calls
         self._decoders = DecoderPool.from_settings(settings, slots=calls, template=Template(_LOWEST_PRIORITY))
         recordings: Runner[WindowScore] = Runner(
             "voice_jobs",

@@ -1,5 +1,7 @@
 """What a service process does for jobs."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,11 @@ async def test_a_callback_that_the_settings_allow_no_longer_is_not_called(
                 assert await app.require_job_work().tell(b"{}", told.url) == outcome
         assert told.bodies == [b"{}"]
     assert "callback is not called" in caplog.text
+
+
+async def test_the_largest_objects_of_one_caller_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    async with job_app(job_settings(tmp_path), LocalRemote()) as app, AsyncExitStack() as held:
+        async with asyncio.timeout(5):
+            for _ in range(app.settings.jobs_concurrency):
+                budget = app.require_job_work().voice._budget
+                await held.enter_async_context(budget.hold(app.settings.max_object_bytes, "ann"))
