@@ -157,6 +157,8 @@ def _applied(calibration: Calibration, scores: Floats, members: Floats) -> NDArr
 
 
 def _calibrated(scored: Scored, calibration: Calibration) -> Scored:
+    if not scored.scores:  # of a file that was refused
+        return scored
     members = np.array(scored.members, np.float64).reshape(len(scored.scores), -1)
     scores = _applied(calibration, np.asarray(scored.scores, np.float64), members)
     return replace(scored, scores=tuple(scores.tolist()))
