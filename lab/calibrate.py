@@ -218,6 +218,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"of the people ({percent['bonafide_people']} by bona fide items)"
             )
         console.print(f"Cllr {figures['cllr_before']:.3f} -> {figures['cllr_after']:.3f} bits")
+        if silent := calibration.fitted["without_score"]:
+            console.print(f"{silent} files have no score, and were left out", style="yellow")
         console.print(f"written: {path}")
 
     run(command)

@@ -73,12 +73,15 @@ def test_calibrate_then_evaluate(
     assert json.loads(calibration_path(model).read_text()) == written
 
 
-def test_files_that_the_service_refuses_are_left_out_and_counted(model: Path, data: Path, tmp_path: Path) -> None:
+def test_files_that_the_service_refuses_are_left_out_and_counted(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mixed = shutil.copytree(data, tmp_path / "mixed")
     (mixed / "live/broken.png").write_bytes(b"no photo")
     for folder, name in ((data, "all.json"), (mixed, "mixed.json")):
         out = ["--out", str(tmp_path / name)]
         calibrate.main(["--model", str(model), "--data", str(folder), "--bpcer", "0.2", *out])
+        assert ("1 files have no score, and were left out" in capsys.readouterr().out) == (folder == mixed)
     whole, written = (json.loads((tmp_path / name).read_text()) for name in ("all.json", "mixed.json"))
     assert (whole["fitted"].pop("without_score"), written["fitted"].pop("without_score")) == (0, 1)
     assert {**written, "fitted": {**written["fitted"], "data": "data"}} == {
