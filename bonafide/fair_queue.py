@@ -51,10 +51,6 @@ class FairQueue(Generic[T]):
         self._waiting[flow].append(entry)
         return entry
 
-    def __bool__(self) -> bool:
-        """Whether a call waits."""
-        return bool(self._waiting)
-
     def __iter__(self) -> Iterator[Waiting[T]]:
         """All in their order, if nothing comes meanwhile."""
         taken, passed = dict(self._taken), Counter[Hashable]()
