@@ -40,7 +40,7 @@ class ByteBudget:
     """
 
     def __init__(self, total: int) -> None:
-        self._total = self._free = total
+        self._total = total
         self._uploaded: Counter[Hashable] = Counter()  # bytes that callers hold, by their keys
         self._stored: Counter[Hashable] = Counter()  # likewise
         self._waiting = FairQueue[_Stored]()
@@ -59,6 +59,10 @@ class ByteBudget:
                 )
         return cls(settings.max_inflight_bytes)
 
+    @property
+    def _free(self) -> int:
+        return self._total - self._uploaded.total() - self._stored.total()
+
     @asynccontextmanager
     async def hold(self, size: int, caller: str = "") -> AsyncIterator[None]:
         """Waits for capacity for a stored file, whose size is known before its bytes arrive.
@@ -75,7 +79,6 @@ class ByteBudget:
             yield
         finally:
             if not self._waiting.discard(entry):
-                self._free += wanted.size
                 self._stored -= Counter({caller: wanted.size})
             self._let_in()
 
@@ -91,7 +94,6 @@ class ByteBudget:
                 over_their_share.add(entry.flow)
             if entry.flow not in over_their_share:
                 self._waiting.take([entry])
-                self._free -= size
                 self._stored[entry.flow] += size
                 if not turn.done():  # else it was cancelled just now, and gives back
                     turn.set_result(None)
@@ -153,13 +155,11 @@ class ByteBudget:
             next_stored = next((entry.work.size for entry in self._waiting), 0)
             if size > self._free or (size and self._uploaded.total() + size > self._total - next_stored):
                 raise Overloaded(_FULL)
-            self._free -= size
             held += size
             self._uploaded[caller] += size
 
         try:
             yield take
         finally:
-            self._free += held
             self._uploaded -= Counter({caller: held})
             self._let_in()
