@@ -98,6 +98,16 @@ def parse_host(text: str) -> str:
     return address.host
 
 
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Reads an address as a socket tells it: on `::` IPv4's 10.0.0.7 is `::ffff:10.0.0.7`, and read as IPv4's.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = ipaddress.ip_address(text)
+    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
+
+
 def join_address(host: str, port: int | None) -> str:
     """`host:port`, with brackets around an IPv6 address; without a port the host alone."""
     shown = f"[{host}]" if ":" in host else host

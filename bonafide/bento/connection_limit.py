@@ -4,6 +4,8 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 
+from bonafide.addresses import parse_ip
+
 _IPV6_NETWORK = 64
 """Bits of an IPv6 address that name a customer, who has all addresses below."""
 
@@ -63,11 +65,9 @@ class ConnectionSlot:
 def network_of(address: str) -> str:
     """What counts as one address: an IPv4 address, also one that IPv6 carries, or an IPv6 network."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        found = parse_ip(address.partition("%")[0])
     except ValueError:
         return address
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((found, _IPV6_NETWORK), strict=False))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
+from bonafide.addresses import parse_ip
 from bonafide.errors import Forbidden
 from bonafide.security.exposure import is_public
 from bonafide.settings import Settings
@@ -79,11 +80,9 @@ def _name(host: str) -> str:
 
 def _name_of(host: str) -> str:
     try:
-        address = ipaddress.ip_address(host)
+        return str(parse_ip(host))
     except ValueError:
         return host.lower().removesuffix(".")
-    # A socket on `::` tells an IPv4 address that was connected to as `::ffff:10.0.0.7`.
-    return str((isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address)
 
 
 def _is_loopback(name: str) -> bool:

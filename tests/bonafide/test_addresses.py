@@ -14,8 +14,28 @@ from bonafide.addresses import (
     parse_address,
     parse_endpoint,
     parse_host,
+    parse_ip,
     parse_redis,
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("::FFFF:0:0", "0.0.0.0"),
+        ("::1", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_an_ipv4_address_that_ipv6_carries_is_that_address(text: str, address: str) -> None:
+    assert str(parse_ip(text)) == address
+
+
+def test_a_name_is_no_address() -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        parse_ip("localhost")
 
 
 @pytest.mark.parametrize(

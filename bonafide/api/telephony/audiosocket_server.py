@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 
-from bonafide.addresses import join_address
+from bonafide.addresses import join_address, parse_ip
 from bonafide.api.telephony.audiosocket import ID_BYTES, ID_HEADER, AudioSocketProtocol, error_message
 from bonafide.api.telephony.conversation import Gone, PhoneConversation
 from bonafide.api.telephony.events import Content
@@ -179,7 +179,6 @@ def _require_network(writer: asyncio.StreamWriter, app: App) -> None:
     address = writer.get_extra_info("peername")
     if address is None:  # uvloop asks the system, which knows none of a connection that has been reset
         raise InvalidRequest("the connection broke before the call's id")
-    peer = ipaddress.ip_address(str(address[0]).partition("%")[0])
-    mapped = getattr(peer, "ipv4_mapped", None) or peer
-    if not any(mapped in ipaddress.ip_network(network) for network in networks):
+    peer = parse_ip(str(address[0]).partition("%")[0])
+    if not any(peer in ipaddress.ip_network(network) for network in networks):
         raise Forbidden("this address may not call; BONAFIDE_AUDIOSOCKET_NETWORKS names those that may")
