@@ -203,6 +203,11 @@ class ServiceHttp(HttpToolsProtocol):
 
     # Early answers
 
+    @property
+    def _in_progress(self) -> RequestResponseCycle | None:
+        """The request whose response has not ended."""
+        return None if self.cycle is None or self.cycle.response_complete else self.cycle
+
     def send_400_response(self, msg: str) -> None:
         """See uvicorn, which answers in the place of a request in progress."""
         self._refuse(InvalidRequest("this is no HTTP request"))
@@ -234,12 +239,12 @@ class ServiceHttp(HttpToolsProtocol):
         """Answers in place of the application, which learns that its client has gone."""
         call = Call.within(0.0)
         refused("http", "connection", call, error)
-        if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.response_started or self.pipeline or not self.cycle.more_body:
+        if cycle := self._in_progress:
+            if cycle.response_started or self.pipeline or not cycle.more_body:
                 self.transport.abort()  # another response must come first, or has begun
                 return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.transport.write(refusal(error, call))
         self._linger()
 
@@ -270,7 +275,7 @@ class ServiceHttp(HttpToolsProtocol):
             self.transport.abort()
         elif self.transport.is_closing():
             pass
-        elif self.cycle is None or self.cycle.response_complete:
+        elif self._in_progress is None:
             self._check_headers()
         else:
             self._check_body()
@@ -315,7 +320,7 @@ class ServiceHttp(HttpToolsProtocol):
         """See uvicorn, which answers in the place of a request in progress."""
         if self._too_large:
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._in_progress:
             self.transport.abort()
         else:
             super().handle_websocket_upgrade()
