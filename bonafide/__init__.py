@@ -4,7 +4,7 @@ Packages: `api` (gRPC, HTTP, WebSocket), `bento` (corrections of BentoML, client
 sessions), `runner` (admission, batching, replicas), `decoders` (processes that decode), `storage`, `cache`, `audio`,
 `photo`, `security`, `shadow`, `evidence` (signed records of verdicts), `drift`, `feedback`. Modules: `app`
 (composition), `voice` and `face` (use cases), `recordings`, `records` (what becomes of a verdict), `verdict`,
-`decision`, `telemetry`, `byte_budget`, `calls`, `weighted_semaphore`, `errors`, `settings`.
+`decision`, `telemetry`, `byte_budget`, `calls`, `fair_queue`, `errors`, `settings`.
 
 Imports no torch and loads no spoof model; `photo.face_detector` runs a small network of its own with LiteRT.
 tests/test_rooms.py checks which package may import which.

@@ -27,7 +27,7 @@ RANKS = (
         "bonafide.security",
     },
     {"bonafide.verdict", "bonafide.telemetry", "bonafide.byte_budget", "bonafide.environment", "bonafide.http_errors"},
-    {"bonafide.setting_files", "bonafide.calls", "bonafide.weighted_semaphore", "bonafide.fair_queue"},
+    {"bonafide.setting_files", "bonafide.calls", "bonafide.fair_queue"},
     {"bonafide.base64_text", "bonafide.media_digest", "bonafide.media_format"},
     {"bonafide.errors", "bonafide.settings", "models.info"},
     {

@@ -11,12 +11,12 @@ from bonafide.calls import Call
 from bonafide.errors import BonafideError, Internal, ModelChanged, Overloaded
 from bonafide.live.messages import Send, WindowResults
 from bonafide.live.session import Ending, LiveSession
+from bonafide.live.weighted_semaphore import WeightedSemaphore
 from bonafide.live.windows import LiveWindowVerdict
 from bonafide.runner.runner import Runner
 from bonafide.settings import Settings
 from bonafide.shadow.voice import VoiceTrial
 from bonafide.verdict import WindowScore, WindowSpan
-from bonafide.weighted_semaphore import WeightedSemaphore
 
 _QUEUE_MS = 16_000
 """Length of the queue of windows to be scored; when it is full, nothing more is read from the client."""

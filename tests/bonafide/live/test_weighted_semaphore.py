@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.weighted_semaphore import WeightedSemaphore
+from bonafide.live.weighted_semaphore import WeightedSemaphore
 
 
 async def settle() -> None:
