@@ -77,7 +77,8 @@ class JobWork:
         )
         self.webhook = Webhook("", settings.webhook_secret.get_secret_value())
         calls = settings.jobs_concurrency
-        budget = ByteBudget(2 * calls * settings.max_object_bytes)  # nothing waits: the worker has so many calls
+        # Twice what so many calls hold at most: none waits, as some would where their share of it were exceeded.
+        budget = ByteBudget(2 * calls * settings.max_object_bytes)
         self._decoders = DecoderPool.from_settings(settings, slots=calls, template=Template(_LOWEST_PRIORITY))
         recordings: Runner[WindowScore] = Runner(
             "voice_jobs",
