@@ -14,8 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -23,11 +23,10 @@ import aiohttp
 from benchmarks.http_load import Refused, client
 from benchmarks.inputs import WINDOW_SECONDS, recording
 from benchmarks.live import speech
-from benchmarks.processes import ready
 from benchmarks.tables import load_average, machine, markdown_table, say
 from benchmarks.voices import LiveLoad, run_live_load
 from bonafide.security.keys import new_key
-from scripts.local_service import LocalService
+from scripts.local_service import LocalService, running
 
 _RECORDING_S = 300
 _RUN_IN_S = 10.0
@@ -113,15 +112,6 @@ def _row(name: str, seconds: Sequence[float]) -> list[str]:
     return [name, str(len(seconds)), f"{1000 * statistics.median(seconds):.0f}", f"{1000 * max(seconds):.0f}"]
 
 
-@contextmanager
-def _served(env: dict[str, str]) -> Iterator[LocalService]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ready(Path(folder), {"BONAFIDE_OFFLINE": "true", **env}) as (running, _),
-    ):
-        yield running
-
-
 def arguments(command_line: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
@@ -145,11 +135,13 @@ def main(command_line: Sequence[str]) -> None:
     chosen = arguments(command_line)
     say(f"{machine()}\n\nLoad average at the start: {load_average()}\n")
     keys, lines = zip(*map(new_key, _KEYS), strict=True)
-    with _served({"BONAFIDE_KEYS": "\n".join(lines)}) as service:
-        rows = asyncio.run(short_calls(service, keys, chosen.recordings, chosen.calls))
-    with _served({}) as service:
-        load = LiveLoad(chosen.sockets, seconds=chosen.seconds)
-        rows += asyncio.run(live_voices(service, chosen.recordings, load))
+    with tempfile.TemporaryDirectory() as folder:
+        log, offline = Path(folder, "service.log"), {"BONAFIDE_OFFLINE": "true"}
+        with running(log, {**offline, "BONAFIDE_KEYS": "\n".join(lines)}) as service:
+            rows = asyncio.run(short_calls(service, keys, chosen.recordings, chosen.calls))
+        with running(log, offline) as service:
+            load = LiveLoad(chosen.sockets, seconds=chosen.seconds)
+            rows += asyncio.run(live_voices(service, chosen.recordings, load))
     say(markdown_table(("what is waited for", "of them", "p50 ms", "most ms"), rows))
     say(f"\nLoad average at the end: {load_average()}")
 

@@ -12,7 +12,7 @@ from benchmarks.inputs import recording
 
 
 class Service:
-    """Answers recordings; those of "archive" only when it is told."""
+    """Answers recordings; those of "archive" after a minute."""
 
     def __init__(self) -> None:
         self.in_progress = 0
