@@ -16,6 +16,23 @@ from lab.evaluation.datasets import read_dataset
 from tests.bonafide.feedback.test_store import VERDICT
 
 
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def tell(database: Path, *told: tuple[KeptVerdict, str]) -> None:
+    """Keeps verdicts, the later ones judged later, and tells the truth about them in this order."""
+
+    async def fill() -> None:
+        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
+        for verdict, truth in told:
+            await store.keep(verdict)
+            await store.tell(verdict.request_id, truth, "", "")
+        await store.close()
+
+    asyncio.run(fill())
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     """An object and an upload that are at hand, and one of each kind that is not."""
@@ -27,7 +44,7 @@ def database(tmp_path: Path) -> Path:
         "object": (VERDICT, "bonafide"),
         "again": (VERDICT, "spoof"),
         "other": (replace(VERDICT, reference="calls/b.wav", task_id=""), "bonafide"),
-        "upload": (replace(VERDICT, **upload, sha256=hashlib.sha256(b"upload").hexdigest()), "spoof"),
+        "upload": (replace(VERDICT, **upload, sha256=digest(b"upload")), "spoof"),
         "lost": (replace(VERDICT, reference="calls/lost.wav"), "spoof"),
         "outside": (replace(VERDICT, reference="calls/../../kept/1"), "spoof"),
         "live": (replace(VERDICT, source="live", reference=""), "spoof"),
@@ -84,36 +101,12 @@ def test_an_object_that_was_written_anew_is_not_what_the_truth_was_told_about(
 ) -> None:
     judged = replace(VERDICT, reference="calls/a.wav", task_id="")
 
-    async def tell() -> None:
-        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
-        for name, content in {"gone": b"before", "copied": b"old"}.items():
-            told = replace(judged, request_id=name, at=time.time(), sha256=hashlib.sha256(content).hexdigest())
-            await store.keep(told)
-            await store.tell(name, "bonafide", "", "")
-        await store.close()
-
-    asyncio.run(tell())
+    for name, content in {"gone": b"before", "copied": b"old"}.items():
+        tell(database, (replace(judged, request_id=name, at=time.time(), sha256=digest(content)), "bonafide"))
     (database.parent / "kept/copy").write_bytes(b"old")
     spoofs = {trial.path.name: trial.spoof for trial in read_dataset(exported(database)).trials}
     assert spoofs == {"a.wav": True, "b.wav": False, "1": True, "copy": False}
     assert "not found: 3" in capsys.readouterr().out
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def tell(database: Path, *told: tuple[KeptVerdict, str]) -> None:
-    """Keeps verdicts, the later ones judged later, and tells the truth about them in this order."""
-
-    async def fill() -> None:
-        store = Feedback(Database(str(database)), keep_s=1e6, most=100, failed=lambda: None)
-        for verdict, truth in told:
-            await store.keep(verdict)
-            await store.tell(verdict.request_id, truth, "", "")
-        await store.close()
-
-    asyncio.run(fill())
 
 
 def of_copies(number: int, content: bytes) -> tuple[KeptVerdict, KeptVerdict, KeptVerdict]:
